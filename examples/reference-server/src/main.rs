@@ -1,0 +1,3 @@
+//! The reference mail server: SMTP, submission, IMAP and POP3 from one configuration file.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! An in-memory mail server for tests.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Mail on disk that survives a power cut: Maildir, UIDs, and the spool.

@@ -1,0 +1,185 @@
+//! Bounded input, split into lines.
+//!
+//! [`InBuf`] is what a machine stores octets in. Lines are found by a search that resumes where it stopped, so
+//! octets that arrive one by one cost linear time. An over-long line is thrown away up to its end in constant
+//! memory and reported once; no tail of it is ever seen as a command. Octets that are not lines (literals,
+//! message bodies) are looked at and taken from the front as slices that share the buffer.
+//!
+//! # Limits
+//! The capacity bounds what is stored; a line limit larger than the capacity can not be met, so the capacity
+//! must be at least the largest line limit that is ever passed to [`InBuf::next_line`].
+
+use bytes::{Bytes, BytesMut};
+
+/// What ends a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnding {
+    /// CR LF only; a line that ends in a bare LF is a [`LineFault::BareLf`].
+    Crlf,
+    /// CR LF or LF alone.
+    CrlfOrLf,
+}
+
+/// A line that cannot be handed out. Its octets, to the line's end, are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineFault {
+    /// Longer than the limit.
+    TooLong,
+    /// Ended by LF without CR, and the policy was [`LineEnding::Crlf`].
+    BareLf,
+}
+
+/// Octets received and not yet understood.
+#[derive(Debug)]
+pub struct InBuf {
+    octets: BytesMut,
+    /// Octets at the front that hold no LF; the search goes on after them.
+    searched: usize,
+    /// An over-long line is being thrown away up to its LF.
+    discarding: bool,
+    capacity: usize,
+}
+
+impl InBuf {
+    /// An empty buffer for at most `capacity` octets. It allocates when octets come.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { octets: BytesMut::new(), searched: 0, discarding: false, capacity }
+    }
+
+    /// Stores octets up to the capacity; returns how many.
+    pub fn push(&mut self, input: &[u8]) -> usize {
+        let taken = input.len().min(self.room());
+        self.octets.extend_from_slice(&input[..taken]);
+        taken
+    }
+
+    /// How many more octets fit.
+    pub fn room(&self) -> usize {
+        self.capacity - self.octets.len().min(self.capacity)
+    }
+
+    /// What is stored.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// How many octets are stored.
+    pub fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// Drops everything, also the memory of an over-long line; nothing received before can be seen again.
+    pub fn clear(&mut self) {
+        *self = Self::with_capacity(self.capacity);
+    }
+
+    /// Takes the first `n` octets (or all, if there are fewer) as a slice that shares the buffer.
+    pub fn take(&mut self, n: usize) -> Bytes {
+        let n = n.min(self.octets.len());
+        self.searched = self.searched.saturating_sub(n);
+        let taken = self.octets.split_to(n).freeze();
+        if self.octets.is_empty() {
+            self.octets = BytesMut::new();
+        }
+        taken
+    }
+
+    /// Drops the first `n` octets, or all, if there are fewer.
+    pub fn skip(&mut self, n: usize) {
+        drop(self.take(n));
+    }
+
+    /// Whether the end of an over-long line is still awaited. At the end of input, such a line never ended.
+    pub fn is_discarding(&self) -> bool {
+        self.discarding
+    }
+
+    /// The next line without its ending, or `None` when more octets are needed. `max` counts the ending, as the
+    /// limits of the RFCs do.
+    ///
+    /// The fault of an over-long line is returned when its end has been seen, not before.
+    ///
+    /// # Errors
+    /// [`LineFault`]; the line is gone and the next call looks at the next one.
+    pub fn next_line(&mut self, max: usize, ending: LineEnding) -> Option<Result<Bytes, LineFault>> {
+        let Some(at) = memchr::memchr(b'\n', &self.octets[self.searched..]).map(|at| at + self.searched) else {
+            self.searched = self.octets.len();
+            if self.discarding || self.searched >= max {
+                self.discarding = true;
+                self.skip(self.octets.len());
+            }
+            return None;
+        };
+        let mut line = self.take(at + 1);
+        if core::mem::take(&mut self.discarding) || line.len() > max {
+            return Some(Err(LineFault::TooLong));
+        }
+        line.truncate(at);
+        if line.last() == Some(&b'\r') {
+            line.truncate(at - 1);
+        } else if ending == LineEnding::Crlf {
+            return Some(Err(LineFault::BareLf));
+        }
+        Some(Ok(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn lines(input: &[u8], cut: usize, max: usize, ending: LineEnding) -> Vec<Result<Vec<u8>, LineFault>> {
+        let mut buf = InBuf::with_capacity(max.max(4));
+        let mut found = Vec::new();
+        for chunk in input.chunks(cut) {
+            let mut rest = chunk;
+            while !rest.is_empty() {
+                rest = &rest[buf.push(rest)..];
+                while let Some(line) = buf.next_line(max, ending) {
+                    found.push(line.map(|l| l.to_vec()));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_same_lines_at_every_cut() {
+        let input = b"one\r\n\r\ntwo\nlonger than ten QUIT\r\n\rthree\r\r\n12345678\r\n123456789\r\ntail";
+        for ending in [LineEnding::Crlf, LineEnding::CrlfOrLf] {
+            let two = if ending == LineEnding::Crlf { Err(LineFault::BareLf) } else { Ok(b"two".to_vec()) };
+            let expected = [
+                Ok(b"one".to_vec()),
+                Ok(b"".to_vec()),
+                two,
+                Err(LineFault::TooLong),
+                Ok(b"\rthree\r".to_vec()),
+                Ok(b"12345678".to_vec()),
+                Err(LineFault::TooLong),
+            ];
+            for cut in 1..=input.len() {
+                assert_eq!(lines(input, cut, 10, ending), expected, "cut {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_over_long_line_needs_no_memory() {
+        let mut buf = InBuf::with_capacity(64);
+        for _ in 0..1000 {
+            assert_eq!(buf.push(&[b'x'; 64]), 64);
+            assert_eq!(buf.next_line(64, LineEnding::Crlf), None);
+            assert!(buf.is_empty());
+        }
+        assert!(buf.is_discarding());
+        buf.push(b"\nok\r\n");
+        assert_eq!(buf.next_line(64, LineEnding::Crlf), Some(Err(LineFault::TooLong)));
+        assert_eq!(buf.next_line(64, LineEnding::Crlf), Some(Ok(Bytes::from_static(b"ok"))));
+    }
+}

@@ -1,0 +1,38 @@
+//! The contract that every mail protocol machine of this family keeps, and the parts they share.
+//!
+//! A *machine* is one end of one connection as pure state: octets, time and decisions go in; events, octets
+//! and the next deadline come out. It has no socket, no file, no clock and no thread, so it runs the same under
+//! an async runtime, a blocking loop, a fuzzer, or a test in virtual time.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`machine`] | the [`Machine`] trait: how a driver and a machine talk |
+//! | [`ask`] | [`Ask`]: a decision the machine waits for, as a value that the answer consumes |
+//! | [`time`] | [`Instant`], [`UnixTime`], [`Now`]: time as an input |
+//! | [`timer`] | [`TimerTable`]: all deadlines of a machine in one table |
+//! | [`input`] | [`InBuf`]: bounded input, split into lines with a resumed search |
+//! | [`output`] | [`OutBuf`]: output with a high-water mark |
+//! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
+//! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod ask;
+pub mod fault;
+pub mod input;
+pub mod machine;
+pub mod output;
+pub mod time;
+pub mod timer;
+pub mod tls;
+
+pub use ask::{Ask, AskId, AskSlot, Question};
+pub use fault::{Backend, CallerFault};
+pub use input::{InBuf, LineEnding, LineFault};
+pub use machine::{CloseReason, Machine, Step};
+pub use output::OutBuf;
+pub use time::{Instant, Now, UnixTime};
+pub use timer::{TimerKind, TimerTable};
+pub use tls::TlsInfo;

@@ -1,0 +1,136 @@
+//! Output with a high-water mark.
+//!
+//! A machine writes replies into its own [`OutBuf`]; `poll_transmit` moves them into the driver's. While more
+//! than the high-water mark is waiting, a machine parses nothing further and a body writer is given no room.
+
+use alloc::vec::Vec;
+
+/// Octets on their way out. Empty, it holds no memory to speak of.
+///
+/// # Limits
+/// The mark is advice to those who write: what must go out (a reply) may go over it, bulk (a body) may not.
+#[derive(Debug)]
+pub struct OutBuf {
+    octets: Vec<u8>,
+    sent: usize,
+    high_water: usize,
+}
+
+/// An emptied buffer larger than this gives its memory back.
+const KEEP_BYTES: usize = 512;
+
+impl OutBuf {
+    /// The mark when nothing else is said: 16 KiB, the most that one TLS record holds.
+    pub const HIGH_WATER_BYTES: usize = 16 * 1024;
+
+    /// An empty buffer with the usual mark.
+    pub const fn new() -> Self {
+        Self::with_high_water(Self::HIGH_WATER_BYTES)
+    }
+
+    /// An empty buffer with a mark of `high_water` octets.
+    pub const fn with_high_water(high_water: usize) -> Self {
+        Self { octets: Vec::new(), sent: 0, high_water }
+    }
+
+    /// Appends octets, whatever the mark.
+    pub fn extend(&mut self, octets: &[u8]) {
+        self.octets.extend_from_slice(octets);
+    }
+
+    /// What is waiting.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.octets[self.sent..]
+    }
+
+    /// How many octets are waiting.
+    pub fn len(&self) -> usize {
+        self.octets.len() - self.sent
+    }
+
+    /// Whether nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many octets fit under the mark.
+    pub fn room(&self) -> usize {
+        self.high_water.saturating_sub(self.len())
+    }
+
+    /// Whether the mark is reached: write no more bulk.
+    pub fn is_full(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// Drops the first `n` octets, which have been sent.
+    ///
+    /// # Panics
+    /// When fewer are waiting: the caller counts wrong.
+    pub fn consume(&mut self, n: usize) {
+        assert!(n <= self.len(), "consumed more than was waiting");
+        self.sent += n;
+        if self.is_empty() {
+            self.sent = 0;
+            self.octets.clear();
+            if self.octets.capacity() > KEEP_BYTES {
+                self.octets = Vec::new();
+            }
+        }
+    }
+
+    /// Moves everything from here to the end of `to`; false when there was nothing. Into an empty buffer nothing
+    /// is copied.
+    pub fn move_to(&mut self, to: &mut OutBuf) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        if to.is_empty() && self.sent == 0 {
+            core::mem::swap(&mut self.octets, &mut to.octets);
+            to.sent = 0;
+        } else {
+            to.extend(self.as_slice());
+        }
+        self.sent = 0;
+        self.octets.clear();
+        true
+    }
+}
+
+impl Default for OutBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// So that `write!` formats straight into the buffer. It never fails.
+impl core::fmt::Write for OutBuf {
+    fn write_str(&mut self, s: &str) -> core::fmt::Result {
+        self.extend(s.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moved_in_order_and_given_back_when_empty() {
+        let mut from = OutBuf::with_high_water(4);
+        let mut to = OutBuf::new();
+        assert!(!from.move_to(&mut to));
+        from.extend(b"abcdef");
+        assert!(from.is_full());
+        assert!(from.move_to(&mut to));
+        assert_eq!(from.room(), 4);
+        from.extend(b"gh");
+        to.consume(2);
+        assert!(from.move_to(&mut to));
+        assert_eq!(to.as_slice(), b"cdefgh");
+        to.extend(&[0; 2 * KEEP_BYTES]);
+        to.consume(to.len());
+        assert!(to.is_empty());
+        assert_eq!(to.octets.capacity(), 0);
+    }
+}
