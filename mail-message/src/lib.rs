@@ -3,3 +3,17 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod envelope;
+pub mod flag;
+pub mod set;
+pub mod structure;
+pub mod uid;
+
+pub use envelope::{Address, Envelope};
+pub use flag::{Flag, FlagFault, FlagSet, Keyword};
+pub use set::{RangeSet, SeqSet, SequenceSet, SetBound, SetFault, UidSet};
+pub use structure::{
+    BasicPart, BodyFields, BodyStructure, Disposition, Extension, MessagePart, Multipart, Parameter, TextPart,
+};
+pub use uid::{ModSeq, Number, SeqNo, Uid, UidValidity};
