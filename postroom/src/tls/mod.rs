@@ -1,0 +1,85 @@
+//! TLS for listeners: the certificate, what a handshake told, reload.
+//!
+//! Every `rustls` configuration names the ring provider, so that nothing depends on a process-wide default. The
+//! protocol versions are 1.2 and 1.3 (RFC 8314 section 4.1 asks for 1.2 at least; RFC 8996 forbids older ones).
+//!
+//! # Departures
+//! The `tls-exporter` binding is given for TLS 1.3 only: for 1.2 RFC 9266 section 4.2 wants the extended master
+//! secret, and whether it was used cannot be asked. `tls-server-end-point` is not given yet.
+
+mod pem;
+
+pub use pem::{TlsFileError, load};
+
+use arc_swap::ArcSwap;
+use proto_core::TlsInfo;
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+
+/// The certificate of a server, in one place that a reload replaces: sessions that begin later use the new one.
+#[derive(Debug, Clone)]
+pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
+
+impl Certificate {
+    /// A chain, end entity first, and its key.
+    ///
+    /// # Errors
+    /// When key and certificate do not belong together, or the key is of an unknown kind.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(server_config(chain, key)?))))
+    }
+
+    /// Puts a new chain and key in place; on an error the old ones stay.
+    ///
+    /// # Errors
+    /// As [`Certificate::new`].
+    pub fn replace(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<(), rustls::Error> {
+        self.0.store(Arc::new(server_config(chain, key)?));
+        Ok(())
+    }
+
+    /// What a handshake that begins now uses.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        self.0.load_full()
+    }
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+}
+
+/// What a finished handshake tells the machines.
+pub(crate) fn info(connection: &ServerConnection) -> TlsInfo {
+    let mut info = TlsInfo::default();
+    let version = connection.protocol_version();
+    info.version = match version {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".into(),
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".into(),
+        other => format!("{other:?}"),
+    };
+    if let Some(suite) = connection.negotiated_cipher_suite() {
+        // rustls spells the suites of TLS 1.3 with the version inside; IANA does not.
+        info.cipher = format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1);
+    }
+    info.server_name = connection.server_name().map(str::to_owned);
+    if version == Some(ProtocolVersion::TLSv1_3) {
+        // RFC 9266 section 4: this label, an empty context, 32 octets.
+        info.exporter =
+            connection.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok();
+    }
+    info
+}

@@ -1,0 +1,99 @@
+//! Certificate and key from PEM files, with errors that say which file and what to do.
+
+use super::Certificate;
+use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::{Path, PathBuf};
+
+/// Why certificate or key could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFileError {
+    /// A file cannot be read.
+    #[error("{path}: {error}; check that the file exists and that this user may read it", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A file is no PEM, or holds nothing of the kind.
+    #[error("{path}: {what}", path = .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what is wanted.
+        what: String,
+    },
+    /// The two files do not fit.
+    #[error(
+        "{certificate} and {key}: {error}; the first certificate must be the one that this key belongs to",
+        certificate = .certificate.display(), key = .key.display()
+    )]
+    Mismatch {
+        /// The certificate file.
+        certificate: PathBuf,
+        /// The key file.
+        key: PathBuf,
+        /// What the TLS library said.
+        error: rustls::Error,
+    },
+}
+
+/// Loads a PEM chain (end entity first) and its PEM key (PKCS#8, PKCS#1 or SEC1).
+///
+/// # Errors
+/// [`TlsFileError`], naming the file.
+pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, TlsFileError> {
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| content(certificate, &error, "certificate"))?;
+    if chain.is_empty() {
+        return Err(content(certificate, &pem::Error::NoItemsFound, "certificate"));
+    }
+    let private =
+        PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| content(key, &error, "private key"))?;
+    Certificate::new(chain, private).map_err(|error| TlsFileError::Mismatch {
+        certificate: certificate.into(),
+        key: key.into(),
+        error,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+    std::fs::read(path).map_err(|error| TlsFileError::Read { path: path.into(), error })
+}
+
+fn content(path: &Path, error: &pem::Error, kind: &str) -> TlsFileError {
+    let what = match error {
+        pem::Error::NoItemsFound => {
+            format!("no {kind} in it; it must hold a PEM block '-----BEGIN {}-----'", kind.to_uppercase())
+        }
+        other => format!("not a PEM file: {other:?}"),
+    };
+    TlsFileError::Content { path: path.into(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_file_and_what_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        let error = |c: &Path, k: &Path| load(c, k).unwrap_err().to_string();
+        assert!(error(&cert, &key).contains("cert.pem: "));
+
+        let one = rcgen::generate_simple_self_signed(["mail.example.test".to_owned()]).unwrap();
+        let two = rcgen::generate_simple_self_signed(["mail.example.test".to_owned()]).unwrap();
+        std::fs::write(&cert, one.cert.pem()).unwrap();
+        std::fs::write(&key, "nothing").unwrap();
+        assert!(error(&cert, &key).contains("key.pem: no private key in it"));
+        std::fs::write(&key, two.signing_key.serialize_pem()).unwrap();
+        assert!(error(&cert, &key).contains("must be the one that this key belongs to"));
+        std::fs::write(&key, one.signing_key.serialize_pem()).unwrap();
+        load(&cert, &key).unwrap();
+        std::fs::write(&cert, "").unwrap();
+        assert!(error(&cert, &key).contains("cert.pem: no certificate in it"));
+    }
+}
