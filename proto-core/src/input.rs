@@ -107,7 +107,8 @@ impl InBuf {
     /// # Errors
     /// [`LineFault`]; the line is gone and the next call looks at the next one.
     pub fn next_line(&mut self, max: usize, ending: LineEnding) -> Option<Result<Bytes, LineFault>> {
-        let Some(at) = memchr::memchr(b'\n', &self.octets[self.searched..]).map(|at| at + self.searched) else {
+        let Some(at) = memchr::memchr(b'\n', &self.octets[self.searched..]).map(|at| at + self.searched)
+        else {
             self.searched = self.octets.len();
             if self.discarding || self.searched >= max {
                 self.discarding = true;

@@ -12,6 +12,7 @@
 //! | [`timer`] | [`TimerTable`]: all deadlines of a machine in one table |
 //! | [`input`] | [`InBuf`]: bounded input, split into lines with a resumed search |
 //! | [`output`] | [`OutBuf`]: output with a high-water mark |
+//! | [`dot`] | the dot codec: message text on the wire, decoded and encoded as streams |
 //! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
 //! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
 #![no_std]
@@ -20,6 +21,7 @@
 extern crate alloc;
 
 pub mod ask;
+pub mod dot;
 pub mod fault;
 pub mod input;
 pub mod machine;
@@ -29,6 +31,7 @@ pub mod timer;
 pub mod tls;
 
 pub use ask::{Ask, AskId, AskSlot, Question};
+pub use dot::{BareEol, DecodePolicy, Decoded, DotDecoder, DotEncoder, DotEnd, EncodePolicy};
 pub use fault::{Backend, CallerFault};
 pub use input::{InBuf, LineEnding, LineFault};
 pub use machine::{CloseReason, Machine, Step};

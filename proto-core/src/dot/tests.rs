@@ -1,0 +1,284 @@
+//! The dot codec against a naive reference, exhaustively over a small alphabet, at every cut.
+
+use super::*;
+use crate::input::InBuf;
+use crate::output::OutBuf;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// What a text decodes to, found the slow way: cut the whole input at its first true end, then look at it.
+struct Reference {
+    raw: Vec<u8>,
+    end: usize,
+}
+
+fn reference(input: &[u8]) -> Option<Reference> {
+    let end = if input.starts_with(b".\r\n") {
+        0
+    } else {
+        (0..input.len()).find(|&at| input[at..].starts_with(b"\r\n.\r\n"))? + 2
+    };
+    let mut raw = Vec::new();
+    for at in 0..end {
+        let starts_line = at == 0 || input[..at].ends_with(b"\r\n");
+        if !(starts_line && input[at] == b'.') {
+            raw.push(input[at]);
+        }
+    }
+    Some(Reference { raw, end: end + 3 })
+}
+
+fn first_bare(raw: &[u8]) -> Option<(usize, BareEol)> {
+    (0..raw.len()).find_map(|at| match raw[at] {
+        b'\r' if raw.get(at + 1) != Some(&b'\n') => Some((at, BareEol::Cr)),
+        b'\n' if at == 0 || raw[at - 1] != b'\r' => Some((at, BareEol::Lf)),
+        _ => None,
+    })
+}
+
+fn repaired(raw: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, &octet) in raw.iter().enumerate() {
+        match octet {
+            b'\r' if raw.get(at + 1) != Some(&b'\n') => out.push(b' '),
+            b'\n' if at == 0 || raw[at - 1] != b'\r' => out.extend_from_slice(b"\r\n"),
+            _ => out.push(octet),
+        }
+    }
+    out
+}
+
+/// Decodes `pieces`; gives the text, how the end was, and what was left over.
+fn decode(
+    policy: DecodePolicy,
+    octets_max: u64,
+    pieces: &[&[u8]],
+    capacity: usize,
+) -> (Vec<u8>, Option<DotEnd>, Vec<u8>) {
+    let mut decoder = DotDecoder::new(policy, octets_max);
+    let mut buf = InBuf::with_capacity(capacity);
+    let (mut text, mut end, mut rest) = (Vec::new(), None, Vec::new());
+    for piece in pieces {
+        let mut piece = *piece;
+        loop {
+            if end.is_none() {
+                piece = &piece[buf.push(piece)..];
+            } else {
+                rest.extend_from_slice(buf.as_slice());
+                buf.clear();
+                rest.extend_from_slice(piece);
+                break;
+            }
+            match decoder.decode(&mut buf) {
+                Some(Decoded::Body(chunk)) => {
+                    assert!(!chunk.is_empty());
+                    text.extend_from_slice(&chunk);
+                }
+                Some(Decoded::End(seen)) => end = Some(seen),
+                None if piece.is_empty() => break,
+                None => assert!(buf.room() > 0, "stuck"),
+            }
+        }
+    }
+    (text, end, rest)
+}
+
+fn check(input: &[u8], pieces: &[&[u8]]) {
+    let expected = reference(input);
+    for policy in [DecodePolicy::Reject, DecodePolicy::Normalize, DecodePolicy::Raw] {
+        let (text, end, rest) = decode(policy, u64::MAX, pieces, 64);
+        let Some(expected) = &expected else {
+            assert_eq!(end, None, "{policy:?} {input:?}");
+            continue;
+        };
+        let bare = first_bare(&expected.raw);
+        let wanted = match (policy, bare) {
+            (DecodePolicy::Reject, Some((at, _))) => expected.raw[..at].to_vec(),
+            (DecodePolicy::Normalize, _) => repaired(&expected.raw),
+            _ => expected.raw.clone(),
+        };
+        let end = end.unwrap_or_else(|| panic!("no end: {policy:?} {pieces:?}"));
+        assert_eq!(text, wanted, "{policy:?} {pieces:?}");
+        assert_eq!(end.bare_eol, bare.map(|(_, kind)| kind), "{policy:?} {pieces:?}");
+        let size = if policy == DecodePolicy::Normalize { wanted.len() } else { expected.raw.len() };
+        assert_eq!((end.octets, end.over_size), (size as u64, false), "{policy:?} {pieces:?}");
+        let longest = expected.raw.split_inclusive(|&o| o == b'\n').map(<[u8]>::len).max().unwrap_or(0);
+        assert_eq!(end.line_octets_max, longest as u64, "{pieces:?}");
+        assert_eq!(rest, &input[expected.end..], "{policy:?} {pieces:?}");
+    }
+}
+
+const ALPHABET: [u8; 5] = *b"\r\n.\0a";
+
+fn every_string(max: usize, mut visit: impl FnMut(&[u8])) {
+    for len in 0..=max {
+        for mut n in 0..ALPHABET.len().pow(len as u32) {
+            let text: Vec<u8> = (0..len)
+                .map(|_| {
+                    let octet = ALPHABET[n % ALPHABET.len()];
+                    n /= ALPHABET.len();
+                    octet
+                })
+                .collect();
+            visit(&text);
+        }
+    }
+}
+
+#[test]
+fn every_short_text_decodes_as_the_reference_says_at_every_cut() {
+    every_string(7, |text| {
+        check(text, &[text]);
+        // With a true end behind, so that all of them end.
+        let input = [text, b"\r\n.\r\nQ"].concat();
+        check(&input, &[&input]);
+        for cut in 1..input.len() {
+            check(&input, &[&input[..cut], &input[cut..]]);
+        }
+        let octets: Vec<&[u8]> = input.chunks(1).collect();
+        check(&input, &octets);
+    });
+}
+
+#[test]
+fn dot_at_once_is_an_empty_text() {
+    for policy in [DecodePolicy::Reject, DecodePolicy::Normalize, DecodePolicy::Raw] {
+        let (text, end, rest) = decode(policy, 0, &[b".\r\nNOOP\r\n"], 64);
+        assert_eq!((text.as_slice(), rest.as_slice()), (&b""[..], &b"NOOP\r\n"[..]));
+        let end = end.unwrap();
+        assert_eq!((end.octets, end.over_size, end.bare_eol), (0, false, None));
+    }
+}
+
+#[test]
+fn a_stuffed_first_line_is_unstuffed() {
+    let (text, ..) = decode(DecodePolicy::Reject, 99, &[b".foo\r\n..\r\n...x\r\n.\r\n"], 64);
+    assert_eq!(text, b"foo\r\n.\r\n..x\r\n");
+}
+
+/// The published smuggling matrix: none of these ends a text.
+#[test]
+fn nothing_but_the_true_end_ends_a_text() {
+    let false_ends: [&[u8]; 10] = [
+        b"\n.\n",
+        b"\n.\r\n",
+        b"\r\n.\n",
+        b"\r.\r",
+        b"\r.\r\n",
+        b"\r.\n",
+        b"\n.\r",
+        b"\r\n.\r\r\n",
+        b"\r\n\0.\r\n",
+        b"\r\r\n.\r\r\n",
+    ];
+    for false_end in false_ends {
+        let input = [b"a", false_end, b"QUIT\r\n.\r\nNOOP\r\n"].concat();
+        let (text, end, rest) = decode(DecodePolicy::Raw, u64::MAX, &[&input], 64);
+        assert!(text.ends_with(b"QUIT\r\n"), "{false_end:?}");
+        assert!(end.is_some());
+        assert_eq!(rest, b"NOOP\r\n");
+        check(&input, &input.chunks(1).collect::<Vec<_>>());
+    }
+    let (text, _, rest) = decode(DecodePolicy::Raw, u64::MAX, &[b"a\r\r\n.\r\nNOOP\r\n"], 64);
+    assert_eq!((text.as_slice(), rest.as_slice()), (&b"a\r\r\n"[..], &b"NOOP\r\n"[..]));
+}
+
+#[test]
+fn beyond_the_limit_is_swallowed_at_every_cut() {
+    let input = b"0123\r\n..6\r\n\n8\r\n.\r\nQUIT\r\n";
+    for policy in [DecodePolicy::Reject, DecodePolicy::Normalize, DecodePolicy::Raw] {
+        let (whole, ..) = decode(policy, u64::MAX, &[input], 64);
+        let size = if policy == DecodePolicy::Normalize { 15 } else { 14 };
+        for max in 0..=16 {
+            for cut in 1..=input.len() {
+                let pieces: Vec<&[u8]> = input.chunks(cut).collect();
+                let (text, end, rest) = decode(policy, max, &pieces, 64);
+                let end = end.unwrap();
+                assert_eq!(text, &whole[..whole.len().min(max as usize)]);
+                assert_eq!((end.octets, end.over_size), (size, size > max), "{policy:?} {max} {cut}");
+                assert_eq!(rest, b"QUIT\r\n");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_of_dots_makes_few_chunks_and_little_memory_waits() {
+    let line = b"..\r\n";
+    let mut buf = InBuf::with_capacity(16 * 1024);
+    let mut decoder = DotDecoder::new(DecodePolicy::Reject, u64::MAX);
+    buf.push(&line.repeat(4096));
+    let mut chunks = 0;
+    while let Some(Decoded::Body(_)) = decoder.decode(&mut buf) {
+        chunks += 1;
+    }
+    assert!(chunks <= 16, "{chunks} chunks");
+    assert!(buf.len() <= 2);
+}
+
+fn encode(policy: EncodePolicy, pieces: &[&[u8]]) -> Result<Vec<u8>, BareEol> {
+    let mut out = OutBuf::new();
+    let mut encoder = DotEncoder::new(policy);
+    for piece in pieces {
+        encoder.encode(piece, &mut out)?;
+    }
+    encoder.finish(&mut out)?;
+    Ok(out.as_slice().to_vec())
+}
+
+fn completed(mut text: Vec<u8>) -> Vec<u8> {
+    if !(text.is_empty() || text.ends_with(b"\r\n")) {
+        text.extend_from_slice(b"\r\n");
+    }
+    text
+}
+
+#[test]
+fn encoding_then_decoding_gives_the_canonical_text() {
+    every_string(7, |text| {
+        let cuts = (0..=text.len()).map(|cut| vec![&text[..cut], &text[cut..]]);
+        for pieces in cuts.chain([text.chunks(1).collect()]) {
+            let wire = encode(EncodePolicy::Repair, &pieces).unwrap();
+            let (decoded, end, rest) = decode(DecodePolicy::Reject, u64::MAX, &[&wire], 64);
+            let end = end.unwrap();
+            assert_eq!(end.bare_eol, None, "{text:?}");
+            assert_eq!(decoded, completed(repaired(text)), "{text:?}");
+            assert!(rest.is_empty());
+
+            let wire = encode(EncodePolicy::RepairLf, &pieces).unwrap();
+            let (decoded, ..) = decode(DecodePolicy::Raw, u64::MAX, &[&wire], 64);
+            let mut kept = repaired(text);
+            let mut crs = text
+                .iter()
+                .enumerate()
+                .filter(|(at, o)| **o == b'\r' && text.get(at + 1) != Some(&b'\n'))
+                .count();
+            // The alphabet has no space, so each space is a bare CR that the repair took away.
+            for octet in &mut kept {
+                if *octet == b' ' {
+                    *octet = b'\r';
+                    crs -= 1;
+                }
+            }
+            assert_eq!(crs, 0);
+            assert_eq!(decoded, completed(kept), "{text:?}");
+
+            match (encode(EncodePolicy::Refuse, &pieces), first_bare(text)) {
+                (Ok(strict), None) => assert_eq!(strict, wire),
+                (Err(_), Some(_)) => {}
+                (got, bare) => panic!("{text:?}: {got:?}, {bare:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn no_proper_prefix_of_an_encoding_is_complete() {
+    every_string(6, |text| {
+        let wire = encode(EncodePolicy::Repair, &[text]).unwrap();
+        for len in 0..wire.len() {
+            let (_, end, _) = decode(DecodePolicy::Raw, u64::MAX, &[&wire[..len]], 64);
+            assert_eq!(end, None, "{text:?}");
+        }
+    });
+}
