@@ -1,7 +1,12 @@
 //! IMAP4rev1 as a sans-I/O server machine: framing, grammar, session and mailbox view.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`types`] | the vocabulary: commands, responses and what they are made of |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
-pub mod view;
+pub mod name;
+pub mod types;

@@ -1,0 +1,3 @@
+//! Mailbox names between the wire and the store: modified UTF-7 and the wildcards of LIST.
+
+pub(crate) mod matcher;
