@@ -1,0 +1,67 @@
+//! Everything a client may have at most, and what it is told when it wants more.
+//!
+//! RFC 3501 names almost no limits; RFC 7162 section 4 asks servers to take command lines of 8,192 octets.
+
+/// The limits of one session. All defaults are in [`Limits::default`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest command line, CR LF counted, before login. Over it: `BAD [TOOBIG]`. Default 8,192.
+    pub line_bytes_pre_auth_max: usize,
+    /// The longest command line, CR LF counted, after login. Over it: `BAD [TOOBIG]`. Default 65,536.
+    pub line_bytes_max: usize,
+    /// The largest literal before login. Over it: `NO [TOOBIG]` instead of the continuation, or
+    /// `* BYE [TOOBIG]` when the client does not wait for one. Default 4,096.
+    pub literal_bytes_pre_auth_max: u32,
+    /// The largest literal after login, messages excepted. Over it as before login. Default 65,536.
+    pub literal_bytes_max: u32,
+    /// All literals of one command together, messages excepted. Over it as for a literal. Default 131,072.
+    pub command_bytes_max: usize,
+    /// The largest message of an APPEND. Over it: `NO [TOOBIG]` instead of the continuation, or, when the client
+    /// does not wait for one, after the octets have gone by. Default 52,428,800.
+    pub message_bytes_max: u64,
+    /// Parentheses within parentheses. Over it: `BAD`. Default 32.
+    pub nesting_max: usize,
+    /// Items of one FETCH. Over it: `NO [LIMIT]`. Default 256.
+    pub fetch_items_max: usize,
+    /// Keys of one SEARCH. Over it: `NO [LIMIT]`. Default 1,024.
+    pub search_keys_max: usize,
+    /// Ranges of one set. Over it: `NO [LIMIT]`. Default 10,000.
+    pub set_ranges_max: usize,
+    /// BAD commands before login; then `* BYE`. Default 3.
+    pub bad_commands_pre_auth_max: u32,
+    /// BAD commands in a row after login; then `* BYE`. Default 20.
+    pub bad_commands_max: u32,
+    /// Failed logins of one session; then `* BYE`. Default 5.
+    pub auth_failures_max: u32,
+    /// Flag changes that wait to be told; then `* BYE [LIMIT]`, since the client could not be put right again.
+    /// Default 100,000.
+    pub flag_changes_max: usize,
+    /// Output that may wait before no further command is parsed and no body is taken. Default 16 KiB.
+    pub output_bytes_max: usize,
+    /// Input that is held before the driver has to keep it; raised to the longest line. Default 16 KiB.
+    pub input_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line_bytes_pre_auth_max: 8192,
+            line_bytes_max: 65_536,
+            literal_bytes_pre_auth_max: 4096,
+            literal_bytes_max: 65_536,
+            command_bytes_max: 131_072,
+            message_bytes_max: 52_428_800,
+            nesting_max: 32,
+            fetch_items_max: 256,
+            search_keys_max: 1024,
+            set_ranges_max: 10_000,
+            bad_commands_pre_auth_max: 3,
+            bad_commands_max: 20,
+            auth_failures_max: 5,
+            flag_changes_max: 100_000,
+            output_bytes_max: 16 * 1024,
+            input_bytes_max: 16 * 1024,
+        }
+    }
+}

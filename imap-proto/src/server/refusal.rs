@@ -1,0 +1,85 @@
+//! Why a command gets NO: one table from reasons to response codes and texts.
+//!
+//! RFC 5530 (response codes), RFC 3501 sections 6.3.11 and 6.4.7 (TRYCREATE). The application says what is the
+//! matter; the machine knows how the protocol tells it.
+
+use crate::types::{ResponseCode, StatusResponse};
+use alloc::borrow::Cow;
+use proto_core::Backend;
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Wrong credentials, whatever is wrong with them.
+    #[error("authentication failed")]
+    AuthenticationFailed,
+    /// The credentials are right, and may not be used (for that identity, from there, now).
+    #[error("not authorized")]
+    AuthorizationFailed,
+    /// The password is right and too old.
+    #[error("credentials expired")]
+    Expired,
+    /// There is no such mailbox. Of APPEND and COPY, the client is told that it may create it.
+    #[error("no such mailbox")]
+    NonExistent,
+    /// There is a mailbox of that name.
+    #[error("mailbox exists")]
+    AlreadyExists,
+    /// It has mailboxes below it and cannot be removed.
+    #[error("mailbox has children")]
+    HasChildren,
+    /// Not allowed to this user.
+    #[error("no permission")]
+    NoPermission,
+    /// This server can never do it; why.
+    #[error("cannot be done: {0}")]
+    Cannot(Cow<'static, str>),
+    /// Somebody else has it locked.
+    #[error("in use")]
+    InUse,
+    /// It would go over the user's quota.
+    #[error("over quota")]
+    OverQuota,
+    /// It would go over another limit; which.
+    #[error("over a limit: {0}")]
+    Limit(Cow<'static, str>),
+    /// The message is too large for that mailbox.
+    #[error("too big")]
+    TooBig,
+    /// Something behind the application failed.
+    #[error(transparent)]
+    Backend(#[from] Backend),
+}
+
+impl Refusal {
+    /// The reply. `creatable`: a mailbox that is missing could be created, and then the command would work.
+    pub(super) fn reply(self, creatable: bool) -> StatusResponse {
+        let (code, text): (_, Cow<'static, str>) = match self {
+            Self::AuthenticationFailed => (ResponseCode::AuthenticationFailed, "Authentication failed.".into()),
+            Self::AuthorizationFailed => (ResponseCode::AuthorizationFailed, "Not authorized.".into()),
+            Self::Expired => (ResponseCode::Expired, "Credentials expired.".into()),
+            Self::NonExistent if creatable => (ResponseCode::TryCreate, "Mailbox does not exist.".into()),
+            Self::NonExistent => (ResponseCode::NonExistent, "Mailbox does not exist.".into()),
+            Self::AlreadyExists => (ResponseCode::AlreadyExists, "Mailbox exists.".into()),
+            Self::HasChildren => (ResponseCode::HasChildren, "Mailbox has children.".into()),
+            Self::NoPermission => (ResponseCode::NoPerm, "Permission denied.".into()),
+            Self::Cannot(why) => (ResponseCode::Cannot, or(why, "Not possible here.")),
+            Self::InUse => (ResponseCode::InUse, "In use, try again.".into()),
+            Self::OverQuota => (ResponseCode::OverQuota, "Over quota.".into()),
+            Self::Limit(which) => (ResponseCode::Limit, or(which, "Over a limit.")),
+            Self::TooBig => (ResponseCode::TooBig, "Too big.".into()),
+            Self::Backend(Backend::Temporary(text)) => {
+                (ResponseCode::Unavailable, or(text, "Temporary failure, try again later."))
+            }
+            Self::Backend(Backend::Permanent(text)) => {
+                (ResponseCode::ContactAdmin, or(text, "Internal failure, tell the administrator."))
+            }
+        };
+        StatusResponse::no(text).with_code(code)
+    }
+}
+
+fn or(text: Cow<'static, str>, standard: &'static str) -> Cow<'static, str> {
+    if text.is_empty() { standard.into() } else { text }
+}
