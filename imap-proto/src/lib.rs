@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`types`] | the vocabulary: commands, responses and what they are made of |
+//! | [`view`] | sequence numbers and UIDs of one session, and the changes it has not been told |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -10,3 +11,4 @@ extern crate alloc;
 
 pub mod name;
 pub mod types;
+pub mod view;
