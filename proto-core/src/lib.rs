@@ -13,6 +13,7 @@
 //! | [`input`] | [`InBuf`]: bounded input, split into lines with a resumed search |
 //! | [`output`] | [`OutBuf`]: output with a high-water mark |
 //! | [`dot`] | the dot codec: message text on the wire, decoded and encoded as streams |
+//! | [`address`] | mail addresses as an envelope carries them: paths, mailboxes, domains, literals |
 //! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
 //! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
 #![no_std]
@@ -20,6 +21,7 @@
 
 extern crate alloc;
 
+pub mod address;
 pub mod ask;
 pub mod dot;
 pub mod fault;
@@ -30,6 +32,9 @@ pub mod time;
 pub mod timer;
 pub mod tls;
 
+pub use address::{
+    AddressError, AddressSyntax, Domain, DomainName, ForwardPath, LocalPart, Mailbox, ReversePath,
+};
 pub use ask::{Ask, AskId, AskSlot, Question};
 pub use dot::{BareEol, DecodePolicy, Decoded, DotDecoder, DotEncoder, DotEnd, EncodePolicy};
 pub use fault::{Backend, CallerFault};

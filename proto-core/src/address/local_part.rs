@@ -1,0 +1,101 @@
+//! The part of an address before the `@`.
+
+use super::scanner::Scanner;
+use super::{AddressError, AddressSyntax};
+use alloc::string::String;
+use core::fmt::{self, Display, Write};
+
+/// A local part, kept without quoting: `"ok"@x` and `ok@x` are the same (RFC 5321 section 4.1.2).
+///
+/// Case is kept and counts in comparisons; what it means is the receiving domain's matter (section 2.4). `Display`
+/// quotes what needs it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalPart(String);
+
+impl LocalPart {
+    /// The most octets, RFC 5321 section 4.5.3.1.1.
+    pub const OCTETS_MAX: usize = 64;
+
+    /// A local part of this value, in which nothing is quoted.
+    ///
+    /// # Errors
+    /// [`AddressError::LocalPart`] with a control character in it, [`AddressError::LocalPartTooLong`].
+    pub fn new(value: impl Into<String>) -> Result<Self, AddressError> {
+        let value = value.into();
+        if value.len() > Self::OCTETS_MAX {
+            return Err(AddressError::LocalPartTooLong);
+        }
+        if value.chars().any(char::is_control) {
+            return Err(AddressError::LocalPart);
+        }
+        Ok(Self(value))
+    }
+
+    /// Parses the written form, quoted or not, and nothing after it.
+    ///
+    /// # Errors
+    /// What [`AddressError`] says of local parts.
+    pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
+        let mut scanner = Scanner::new(input, syntax);
+        let local_part = Self::scan(&mut scanner)?;
+        if scanner.is_at_end() { Ok(local_part) } else { Err(AddressError::LocalPart) }
+    }
+
+    /// The value, without quotes and backslashes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
+        let value = if scanner.eat(b'"') { quoted_string(scanner)? } else { dot_string(scanner)? };
+        Self::new(value)
+    }
+}
+
+fn quoted_string(scanner: &mut Scanner<'_>) -> Result<String, AddressError> {
+    let mut value = String::new();
+    while !scanner.eat(b'"') {
+        let next = if scanner.eat(b'\\') {
+            scanner.next_if(|octet| matches!(octet, b' '..=b'~'))?.filter(char::is_ascii)
+        } else {
+            scanner.next_if(|octet| matches!(octet, b' '..=b'~'))?
+        };
+        value.push(next.ok_or(AddressError::LocalPart)?);
+    }
+    Ok(value)
+}
+
+fn dot_string(scanner: &mut Scanner<'_>) -> Result<String, AddressError> {
+    let mut value = String::new();
+    while let Some(next) = scanner.next_if(|octet| is_atext(octet) || octet == b'.')? {
+        value.push(next);
+    }
+    let good = if scanner.syntax.lenient { !value.is_empty() } else { is_dot_string(&value) };
+    if good { Ok(value) } else { Err(AddressError::LocalPart) }
+}
+
+/// Whether a value may be written without quotes.
+fn is_dot_string(value: &str) -> bool {
+    value.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(|o| is_atext(o) || !o.is_ascii()))
+}
+
+/// RFC 5322 section 3.2.3.
+fn is_atext(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+}
+
+impl Display for LocalPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_dot_string(&self.0) {
+            return f.write_str(&self.0);
+        }
+        f.write_char('"')?;
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')
+    }
+}
