@@ -1,1 +1,29 @@
 //! Mail on disk that survives a power cut: Maildir, UIDs, and the spool.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`store`] | the wall for mailboxes: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`] |
+//! | [`spool`] | the wall for accepted mail: [`Spool`], and [`FileSpool`] behind it |
+//! | [`fs`] | the disk as a trait: [`RealFs`](fs::RealFs) |
+//! | [`env`] | [`Env`]: disk, clock and host, handed in |
+//! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
+//!
+//! What is acknowledged is durable: each operation's order of steps and the states a crash can leave are told at
+//! the top of its module, and tested by cutting the power at every step on the simulated disk.
+#![forbid(unsafe_code)]
+
+pub mod env;
+pub mod error;
+pub mod fs;
+pub mod name;
+pub mod spool;
+pub mod store;
+
+pub use env::{Env, Host, RealHost};
+pub use error::{Class, ErrorKind, Result, StoreError};
+pub use name::MailboxName;
+pub use spool::{FileSpool, Spool};
+pub use store::{
+    Access, Append, Appended, Changes, Copied, Delivered, Delivery, DeliveryId, Entry, Expunge, FlagChange,
+    Mailbox, MailboxInfo, MailboxStatus, MessageReader, Meta, PermanentFlags, Settle, Store,
+};

@@ -1,0 +1,208 @@
+//!
+//! The trait is low: one method is one system call or a fixed short sequence of them, so that a crash between
+//! any two is a crash between two calls. What makes things durable is explicit and never implied:
+//! [`File::sync`] makes the data and length of a file durable, [`Fs::sync_dir`] the entries of a directory.
+//! Neither does the other's work.
+//!
+//! * [`RealFs`]: the operating system's.
+
+mod real;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+pub use real::RealFs;
+
+/// A disk. All paths are absolute. Errors are those of the operating system, kinds included.
+pub trait Fs: Send + Sync + fmt::Debug {
+    /// Opens a file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>>;
+    /// Makes the entries of a directory durable: what was created in, renamed into, or removed from it.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file or directory atomically, replacing a file at `to`.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name; `AlreadyExists` when `to` is taken.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file's name.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// Creates one directory, for its owner only (mode 0700).
+    fn mkdir(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn rmdir(&self, path: &Path) -> io::Result<()>;
+    /// The names in a directory without `.` and `..`, in no particular order.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+    /// What is known about a file or directory.
+    fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+}
+
+/// An open file.
+pub trait File: Send + fmt::Debug {
+    /// Reads into `buf` from `offset`; short only at the end of the file or when interrupted, 0 at the end.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `data` at the end of the file.
+    fn append(&mut self, data: &[u8]) -> io::Result<()>;
+    /// Cuts the file to `len` octets.
+    fn set_len(&mut self, len: u64) -> io::Result<()>;
+    /// Makes data, length and times durable. After an error nothing is known of what was written since the last
+    /// success, and a second call proves nothing.
+    fn sync(&self) -> io::Result<()>;
+    /// Sets the modification time.
+    fn set_mtime(&self, since_epoch: Duration) -> io::Result<()>;
+    /// What is known about the file.
+    fn metadata(&self) -> io::Result<Metadata>;
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpenMode {
+    /// For reading; it must exist.
+    Read,
+    /// For reading and appending; it must exist.
+    Append,
+    /// For reading and appending; it must not exist (O_EXCL). Created for its owner only (mode 0600).
+    CreateNew,
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirEntry {
+    /// The name alone.
+    pub name: OsString,
+    /// Whether it names a directory.
+    pub is_dir: bool,
+}
+
+/// What is known about a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// Its length in octets.
+    pub size: u64,
+    /// When its content (of a directory: its entries) last changed, since 1970-01-01 00:00 UTC.
+    pub mtime: Duration,
+    /// Its number, unique among the files of its file system that exist now.
+    pub inode: u64,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+}
+
+/// Reads a file whole. For small files of ours only, never for a message.
+pub fn read(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
+    read_open(&*fs.open(path, OpenMode::Read)?)
+}
+
+/// Reads an open file whole, from its beginning. For small files of ours only, never for a message.
+pub fn read_open(file: &dyn File) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    let mut chunk = [0; 8192];
+    loop {
+        match file.read_at(&mut chunk, data.len() as u64) {
+            Ok(0) => return Ok(data),
+            Ok(n) => data.extend_from_slice(&chunk[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Creates `path` and every directory above it that is missing, each one durable in its parent.
+///
+/// A directory that exists already is trusted to be durable, except `path` itself, whose parent is synced in any
+/// case: an earlier call may have been cut off between the two steps.
+pub fn create_dir_durably(fs: &dyn Fs, path: &Path) -> io::Result<()> {
+    let parent = path.parent();
+    let created = match fs.mkdir(path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs.metadata(path)?.is_dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    let Some(parent) = parent else { return Ok(()) };
+    if !created {
+        create_dir_durably(fs, parent)?;
+        match fs.mkdir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    fs.sync_dir(parent)
+}
+
+/// Replaces the file at `path` by one that holds `data`, so that after a crash it is the old or the new one,
+/// whole; durable on return. `scratch` is a path on the same file system that nobody else uses.
+pub fn replace_durably(fs: &dyn Fs, path: &Path, scratch: &Path, data: &[u8]) -> io::Result<()> {
+    let written = (|| {
+        let mut file = fs.open(scratch, OpenMode::CreateNew)?;
+        file.append(data)?;
+        file.sync()?;
+        fs.rename(scratch, path)
+    })();
+    if let Err(error) = written {
+        // Best effort: the sweep of old files takes what stays.
+        let _ = fs.unlink(scratch);
+        return Err(error);
+    }
+    match path.parent() {
+        Some(parent) => fs.sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+/// Reads until `buf` is full or the file ends.
+pub fn read_full(file: &dyn File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buf.len() {
+        match file.read_at(&mut buf[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A file that is written once, in order: small writes are gathered into large ones.
+#[derive(Debug)]
+pub(crate) struct BufferedFile {
+    file: Box<dyn File>,
+    pending: Vec<u8>,
+}
+
+impl BufferedFile {
+    /// Octets gathered before they are written.
+    const PENDING_BYTES_MAX: usize = 64 << 10;
+
+    pub(crate) fn new(file: Box<dyn File>) -> Self {
+        Self { file, pending: Vec::new() }
+    }
+
+    pub(crate) fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        if self.pending.len() + data.len() > Self::PENDING_BYTES_MAX {
+            self.flush()?;
+            if data.len() > Self::PENDING_BYTES_MAX {
+                return self.file.append(data);
+            }
+        }
+        self.pending.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Writes what was gathered and makes it durable.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.sync()
+    }
+
+    /// The file under it; what was gathered may not be in it yet.
+    pub(crate) fn file(&self) -> &dyn File {
+        &*self.file
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() { Ok(()) } else { self.file.append(&pending) }
+    }
+}

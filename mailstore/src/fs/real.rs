@@ -1,0 +1,108 @@
+//! [`RealFs`]: the operating system's file system.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::{DirEntry, File, Fs, Metadata, OpenMode};
+
+/// The operating system's file system. Files are created for their owner only, whatever the umask allows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealFs;
+
+impl Fs for RealFs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).mode(0o600);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Append => {
+                options.append(true);
+            }
+            OpenMode::CreateNew => {
+                options.append(true).create_new(true);
+            }
+        }
+        Ok(Box::new(RealFile(options.open(path)?)))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn mkdir(&self, path: &Path) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(path)
+    }
+
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        fs::read_dir(path)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok(DirEntry { is_dir: entry.file_type()?.is_dir(), name: entry.file_name() })
+            })
+            .collect()
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        fs::metadata(path).map(|metadata| convert(&metadata))
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(fs::File);
+
+impl File for RealFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
+    fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        self.0.write_all(data)
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn set_mtime(&self, since_epoch: Duration) -> io::Result<()> {
+        self.0.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
+    }
+
+    fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata().map(|metadata| convert(&metadata))
+    }
+}
+
+fn convert(metadata: &fs::Metadata) -> Metadata {
+    // A time before 1970 cannot be told from 1970 by anything we do with it.
+    let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
+    let nanos = u32::try_from(metadata.mtime_nsec()).unwrap_or(0);
+    Metadata {
+        size: metadata.size(),
+        mtime: Duration::new(seconds, nanos),
+        inode: metadata.ino(),
+        is_dir: metadata.is_dir(),
+    }
+}

@@ -1,0 +1,370 @@
+//! The wall between what uses mail and what keeps it: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`].
+//!
+//! All of it is synchronous and object-safe; an engine calls it from threads of its own. A [`Store`] is one
+//! user's mail. A [`Mailbox`] is one opened mailbox as it was at the last [`refresh`](Mailbox::refresh): the
+//! store tells *changes*, and when a client may hear of them is the protocol's affair, not the store's.
+//!
+//! # Promises
+//! * What returns `Ok` has happened durably: it is there after a power cut.
+//! * A UID is never given twice while UIDVALIDITY stands, and never seen before its message is durable.
+//! * What returns `Err` has left everything acknowledged before as it was; it may have happened or not, but not
+//!   half: no message is ever seen in part.
+//! * A mailbox may be changed by other sessions and other programs at any time. A message that is gone is
+//!   [`ErrorKind::NoSuchMessage`](crate::ErrorKind::NoSuchMessage), never another message.
+
+use mail_message::{Flag, FlagSet, Uid, UidSet, UidValidity};
+use proto_core::UnixTime;
+
+use crate::error::Result;
+use crate::name::MailboxName;
+use crate::spool::QueueId;
+
+/// One user's mailboxes.
+pub trait Store: Send + Sync {
+    /// All mailboxes, and names that only have mailboxes below them, sorted by name. INBOX is always there.
+    fn list(&self) -> Result<Vec<MailboxInfo>>;
+
+    /// Creates a mailbox. Mailboxes above it are not created; they show as names that cannot be selected.
+    ///
+    /// # Errors
+    /// `MailboxExists`, `BadName`.
+    fn create(&self, name: &MailboxName) -> Result<()>;
+
+    /// Deletes a mailbox with its messages, but not the mailboxes below it (RFC 3501 §6.3.4).
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`; `BadName` for INBOX.
+    fn delete(&self, name: &MailboxName) -> Result<()>;
+
+    /// Renames a mailbox and those below it. Renaming INBOX moves its messages and leaves it empty
+    /// (RFC 3501 §6.3.5).
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`, `MailboxExists`; `BadName` when `to` lies below `from`.
+    fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<()>;
+
+    /// Adds a name to the subscriptions; the mailbox need not exist (RFC 3501 §6.3.6).
+    fn subscribe(&self, name: &MailboxName) -> Result<()>;
+
+    /// Takes a name out of the subscriptions; nothing happens when it is not in them.
+    fn unsubscribe(&self, name: &MailboxName) -> Result<()>;
+
+    /// The subscribed names, sorted.
+    fn subscriptions(&self) -> Result<Vec<MailboxName>>;
+
+    /// Opens a mailbox.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`.
+    fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>>;
+
+    /// Counts a mailbox without taking `\Recent` away from anybody (RFC 3501 §6.3.10).
+    fn status(&self, name: &MailboxName) -> Result<MailboxStatus> {
+        let mailbox = self.open(name, Access::ReadOnly)?;
+        let mut status = MailboxStatus {
+            uid_validity: mailbox.uid_validity(),
+            uid_next: mailbox.uid_next(),
+            messages: 0,
+            recent: 0,
+            unseen: 0,
+            deleted: 0,
+        };
+        for entry in mailbox.entries() {
+            status.messages += 1;
+            status.recent += u32::from(entry.recent);
+            status.unseen += u32::from(!entry.flags.contains(&Flag::Seen));
+            status.deleted += u32::from(entry.flags.contains(&Flag::Deleted));
+        }
+        Ok(status)
+    }
+
+    /// Begins to append one or several messages to a mailbox (APPEND, MULTIAPPEND).
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`.
+    fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>>;
+
+    /// Delivers one message: [`Delivery::header`], then `body`, into `name`. Durable on return; the message gets
+    /// its UID when the mailbox is next opened or refreshed. The same [`DeliveryId`] twice is one message.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`, and whatever reading `body` returns.
+    fn deliver(
+        &self,
+        name: &MailboxName,
+        delivery: &Delivery<'_>,
+        body: &mut dyn MessageReader,
+    ) -> Result<Delivered>;
+}
+
+/// One opened mailbox: a snapshot, and the means to change what it shows. All changes made here show in the
+/// snapshot at once; those made by others after [`Mailbox::refresh`].
+pub trait Mailbox: Send {
+    /// The generation of the UIDs (RFC 3501 §2.3.1.1).
+    fn uid_validity(&self) -> UidValidity;
+
+    /// A number above every UID given so far (UIDNEXT). 2³²−1 is never given, so that this always exists.
+    fn uid_next(&self) -> Uid;
+
+    /// The messages of the snapshot, ascending by UID.
+    fn entries(&self) -> &[Entry];
+
+    /// Which flags can be stored (PERMANENTFLAGS).
+    fn permanent_flags(&self) -> PermanentFlags;
+
+    /// Looks for what others have changed, takes it into the snapshot, and tells it.
+    fn refresh(&mut self) -> Result<Changes>;
+
+    /// Size and date of a message.
+    ///
+    /// # Errors
+    /// `NoSuchMessage`.
+    fn meta(&mut self, uid: Uid) -> Result<Meta>;
+
+    /// Opens a message for reading. It stays readable when it is expunged meanwhile.
+    ///
+    /// # Errors
+    /// `NoSuchMessage`.
+    fn message(&mut self, uid: Uid) -> Result<Box<dyn MessageReader>>;
+
+    /// Changes flags of those of `uids` that are there, and returns what each has now: also what other sessions
+    /// have set. A message that is gone is left out.
+    ///
+    /// # Errors
+    /// `ReadOnly`; `KeywordLimit`, in which case nothing was changed.
+    fn set_flags(
+        &mut self,
+        uids: &UidSet,
+        change: FlagChange,
+        flags: &FlagSet,
+    ) -> Result<Vec<(Uid, FlagSet)>>;
+
+    /// Removes those of `uids` that are there and that `which` allows, and returns them, ascending. It is the
+    /// flags in the store that count, not those of the snapshot.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>>;
+
+    /// Copies those of `uids` that are there, with flags and date, to another mailbox of the same user, and
+    /// returns which became which, ascending. All or none are copied, unless the power fails meanwhile: then a part
+    /// may be seen in the target.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox` for the target; `NoSuchMessage` when one of them is gone.
+    fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
+}
+
+/// Messages on their way into a mailbox. Dropping it is [`Append::abort`].
+///
+/// For each message [`begin`](Append::begin), any number of [`write`](Append::write)s, and in the end one
+/// [`commit`](Append::commit) for all.
+pub trait Append: Send {
+    /// Starts the next message. `date` is its INTERNALDATE, now when there is none.
+    fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()>;
+
+    /// Writes the next octets of the message. A write without `begin` starts a message without flags, dated now.
+    fn write(&mut self, octets: &[u8]) -> Result<()>;
+
+    /// Makes all of them part of the mailbox, durably, and returns their UIDs.
+    fn commit(self: Box<Self>) -> Result<Appended>;
+
+    /// Drops all of them.
+    fn abort(self: Box<Self>);
+}
+
+/// A message, or the body of one in the spool, read by ranges. Lines end in CRLF, however they are stored.
+pub trait MessageReader: Send {
+    /// The length in octets; exact.
+    fn size_bytes(&self) -> u64;
+
+    /// Reads into `buf` from `offset`; fills it unless the message ends. Reading forward is cheap; reading
+    /// backward may cost a second pass over what lies before.
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+}
+
+/// What may be done with an opened mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// SELECT: new messages lose `\Recent` to this session.
+    ReadWrite,
+    /// EXAMINE: nothing changes.
+    ReadOnly,
+}
+
+/// A line of the list of mailboxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MailboxInfo {
+    /// Its name.
+    pub name: MailboxName,
+    /// Whether it exists; false for a name that only has mailboxes below it (`\NonExistent`).
+    pub exists: bool,
+}
+
+impl MailboxInfo {
+    /// A line of the list.
+    pub fn new(name: MailboxName, exists: bool) -> Self {
+        Self { name, exists }
+    }
+}
+
+/// The numbers of a STATUS response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxStatus {
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// UIDNEXT.
+    pub uid_next: Uid,
+    /// How many messages there are.
+    pub messages: u32,
+    /// How many no session has been told of yet.
+    pub recent: u32,
+    /// How many are without `\Seen`.
+    pub unseen: u32,
+    /// How many carry `\Deleted`.
+    pub deleted: u32,
+}
+
+/// A message of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its flags.
+    pub flags: FlagSet,
+    /// `\Recent`: this is the first session to be told of it.
+    pub recent: bool,
+}
+
+/// Facts of a message that never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Its length with CRLF line ends, in octets (RFC822.SIZE, POP3's LIST).
+    pub size_bytes: u64,
+    /// INTERNALDATE.
+    pub internal_date: UnixTime,
+}
+
+/// What others have changed since the last refresh.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// The UIDs have a new UIDVALIDITY: nothing known of this mailbox holds any more, sessions on it must end.
+    /// The other lists are then empty, and the snapshot is the new state.
+    pub invalidated: bool,
+    /// New messages, ascending by UID.
+    pub new: Vec<Entry>,
+    /// Messages with other flags than before, ascending by UID.
+    pub flags: Vec<(Uid, FlagSet)>,
+    /// Messages that are gone, ascending.
+    pub vanished: Vec<Uid>,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        !self.invalidated && self.new.is_empty() && self.flags.is_empty() && self.vanished.is_empty()
+    }
+}
+
+/// Which flags a mailbox can store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermanentFlags {
+    /// The flags that can be set: the system flags, and keywords known to the mailbox.
+    pub flags: FlagSet,
+    /// Whether further keywords can be made by using them (`\*`).
+    pub new_keywords: bool,
+}
+
+/// What STORE does with its flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FlagChange {
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+    /// `FLAGS`
+    Replace,
+}
+
+impl FlagChange {
+    /// What `old` becomes.
+    pub fn apply(self, old: &FlagSet, flags: &FlagSet) -> FlagSet {
+        let mut new = old.clone();
+        match self {
+            FlagChange::Add => new.insert_all(flags),
+            FlagChange::Remove => new.remove_all(flags),
+            FlagChange::Replace => new = flags.clone(),
+        }
+        new
+    }
+}
+
+/// Which of the named messages are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expunge {
+    /// Those that carry `\Deleted` (EXPUNGE, UID EXPUNGE, CLOSE).
+    Deleted,
+    /// All of them (the second half of MOVE, POP3's UPDATE).
+    Any,
+}
+
+/// The UIDs of appended messages (APPENDUID, RFC 4315 §3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The UIDVALIDITY they belong to.
+    pub uid_validity: UidValidity,
+    /// Their UIDs, in the order in which they were begun; ascending.
+    pub uids: Vec<Uid>,
+}
+
+/// What a copy made (COPYUID, RFC 4315 §3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The UIDVALIDITY of the target.
+    pub uid_validity: UidValidity,
+    /// UID in the source, UID in the target; ascending in both.
+    pub pairs: Vec<(Uid, Uid)>,
+}
+
+/// The name of one delivery: a message of the spool, to one of its recipients. It can be told from the stored
+/// message, so that a delivery that a crash cut off is not made twice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId {
+    /// The message.
+    pub queue_id: QueueId,
+    /// The place of the recipient in the envelope, from 0.
+    pub recipient: u32,
+}
+
+/// A delivery.
+#[derive(Debug, Clone)]
+pub struct Delivery<'a> {
+    /// Which one it is.
+    pub id: DeliveryId,
+    /// Whether it may have been made already: an earlier attempt was cut off or failed. The store then looks.
+    pub maybe_delivered: bool,
+    /// When the message was accepted; its INTERNALDATE.
+    pub date: UnixTime,
+    /// What stands before the message: `Return-Path:` and `Delivered-To:`, CRLF included (RFC 5321 §4.4).
+    pub header: &'a [u8],
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivered {
+    /// The message is in the mailbox now.
+    Stored,
+    /// It was there already, of an earlier attempt.
+    AlreadyThere,
+}
+
+/// Told by a store, before it removes the last trace of a delivery (a reader expunges the message or moves it
+/// away), that the delivery has been made. The spool implements it.
+pub trait Settle: Send + Sync {
+    /// Records durably that `delivery` has been made. Cheap when the spool does not hold the message any more.
+    ///
+    /// # Errors
+    /// When this cannot be recorded; the store then does not remove the message.
+    fn settle(&self, delivery: &DeliveryId) -> Result<()>;
+}
