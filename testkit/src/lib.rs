@@ -9,8 +9,10 @@
 //! | [`vars`] | [`Setup`]: variables and options of a run |
 //! | [`rng`] | [`Rng`], [`for_each_seed`]: randomness that can be replayed |
 
+pub mod alloc;
 pub mod driver;
 pub mod log;
+pub mod pair;
 pub mod rng;
 pub mod runner;
 pub mod script;
@@ -22,6 +24,7 @@ mod expect;
 
 pub use driver::{Driver, Fixture};
 pub use log::Log;
+pub use pair::Pair;
 pub use rng::{Rng, for_each_seed};
 pub use runner::Runner;
 pub use script::End;
