@@ -3,3 +3,12 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod command;
+pub mod parameter;
+pub mod reply;
+pub mod server;
+
+pub use parameter::{BodyKind, MailParameters, RcptParameters, Submitter};
+pub use reply::{EnhancedCode, Refusal, Reply, ReplyFault, ReplyText};
+pub use server::{Config, Event, Peer, Protocol, Verdict};

@@ -1,0 +1,104 @@
+//! The first word of a command line: which command it is.
+//!
+//! RFC 5321 section 4.1.1; letter case does not matter (section 2.4).
+
+/// A command, by its verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verb {
+    /// RFC 5321 section 4.1.1.1.
+    Helo,
+    /// RFC 5321 section 4.1.1.1.
+    Ehlo,
+    /// RFC 5321 section 4.1.1.2.
+    Mail,
+    /// RFC 5321 section 4.1.1.3.
+    Rcpt,
+    /// RFC 5321 section 4.1.1.4.
+    Data,
+    /// RFC 5321 section 4.1.1.5.
+    Rset,
+    /// RFC 5321 section 4.1.1.6.
+    Vrfy,
+    /// RFC 5321 section 4.1.1.7.
+    Expn,
+    /// RFC 5321 section 4.1.1.8.
+    Help,
+    /// RFC 5321 section 4.1.1.9.
+    Noop,
+    /// RFC 5321 section 4.1.1.10.
+    Quit,
+    /// RFC 3207 section 4.
+    StartTls,
+    /// RFC 4954 section 4.
+    Auth,
+    /// A request line of HTTP: a browser was tricked into talking to us.
+    Http,
+    /// None that we know.
+    Unknown,
+}
+
+/// Splits a line into its verb and its arguments, white space around these removed (RFC 5321 section 4.1.1
+/// tolerates it at the end).
+pub fn split(line: &[u8]) -> (Verb, &[u8]) {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let end = line.iter().rposition(|b| !blank(b)).map_or(0, |last| last + 1);
+    let line = &line[..end];
+    let word = line.iter().position(blank).unwrap_or(end);
+    let start = line[word..].iter().position(|b| !blank(b)).map_or(end, |gap| word + gap);
+    (from_word(&line[..word]), &line[start..])
+}
+
+fn from_word(word: &[u8]) -> Verb {
+    if let Some((_, verb)) = VERBS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word)) {
+        return *verb;
+    }
+    // The methods of HTTP are case-sensitive (RFC 9110 section 9.1).
+    if HTTP_METHODS.iter().any(|method| method.as_bytes() == word) { Verb::Http } else { Verb::Unknown }
+}
+
+/// All verbs with a meaning, in the order in which HELP shows them.
+pub(crate) const VERBS: &[(&str, Verb)] = &[
+    ("HELO", Verb::Helo),
+    ("EHLO", Verb::Ehlo),
+    ("MAIL", Verb::Mail),
+    ("RCPT", Verb::Rcpt),
+    ("DATA", Verb::Data),
+    ("RSET", Verb::Rset),
+    ("NOOP", Verb::Noop),
+    ("QUIT", Verb::Quit),
+    ("HELP", Verb::Help),
+    ("VRFY", Verb::Vrfy),
+    ("EXPN", Verb::Expn),
+    ("STARTTLS", Verb::StartTls),
+    ("AUTH", Verb::Auth),
+];
+
+/// RFC 9110 section 9, and PATCH and the first words of HTTP/2.
+const HTTP_METHODS: &[&str] =
+    &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_in_any_case_and_blanks_around_arguments() {
+        for (line, expected) in [
+            (&b"NOOP"[..], (Verb::Noop, &b""[..])),
+            (b"noOp \t x y \t", (Verb::Noop, b"x y")),
+            (b"STARTTLS", (Verb::StartTls, b"")),
+            (b"MAILFROM:<a@b>", (Verb::Unknown, b"")),
+            (b"", (Verb::Unknown, b"")),
+            (b"   ", (Verb::Unknown, b"")),
+            (b" NOOP", (Verb::Unknown, b"NOOP")),
+            (b"GET / HTTP/1.1", (Verb::Http, b"/ HTTP/1.1")),
+            (b"get /", (Verb::Unknown, b"/")),
+        ] {
+            assert_eq!(split(line), expected, "{line:?}");
+        }
+        for (name, verb) in VERBS {
+            assert_eq!(split(name.to_ascii_lowercase().as_bytes()).0, *verb);
+        }
+    }
+}

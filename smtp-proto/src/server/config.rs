@@ -1,0 +1,203 @@
+//! What a server session is told when it begins: names, switches, limits, timeouts.
+//!
+//! One `Config` serves all sessions of a listener behind an `Arc`. Capabilities are derived from it, see
+//! [`Capabilities`](super::Capabilities); nothing is advertised that it does not switch on.
+
+use super::{Limits, Timeouts};
+use crate::reply::{ReplyFault, ReplyText};
+use alloc::string::String;
+use core::net::IpAddr;
+use proto_core::dot::DecodePolicy;
+
+/// Which service a listener offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Mail between servers (RFC 5321).
+    Smtp,
+    /// Mail from its authors (RFC 6409): no MAIL before AUTH.
+    Submission,
+}
+
+/// When TLS begins on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never: STARTTLS is not implemented here.
+    None,
+    /// By STARTTLS, if the client likes (RFC 3207).
+    Offered,
+    /// By STARTTLS, before anything but EHLO, HELO, NOOP, RSET, HELP and QUIT; others get `530 5.7.0`.
+    Required,
+    /// At once (RFC 8314 section 3.3): nothing happens before
+    /// [`Machine::handle_tls`](proto_core::Machine::handle_tls).
+    Implicit,
+}
+
+/// How strictly commands are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// RFC 5321 to the letter.
+    Strict,
+    /// Also, as widely used senders and people at a keyboard have it:
+    ///
+    /// * spaces after the colon: `MAIL FROM: <a@b>`;
+    /// * a path without angle brackets: `MAIL FROM:a@b`;
+    /// * a mailbox without a domain, which gets [`Config::origin`]: `MAIL FROM:root`;
+    /// * a command line ended by LF alone (never so in a message);
+    /// * arguments after RSET, QUIT and DATA are still refused, as RFC 5321 section 4.3.2 has it.
+    Lenient,
+}
+
+/// What VRFY answers (RFC 5321 section 3.5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyMode {
+    /// `502 5.5.1`, and VRFY is not advertised.
+    Disabled,
+    /// `252 2.0.0` for every well-formed address; tells nobody anything.
+    Noncommittal,
+    /// The application is asked: [`Verify`](super::Verify).
+    Ask,
+}
+
+/// What is done about a client that does not wait for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impatience {
+    /// It is reported and refused.
+    Refuse,
+    /// It is reported and served.
+    Permit,
+}
+
+/// Who is at the other end, as the driver knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Peer {
+    /// The address the connection comes from; `None` where there is none (a pipe, a test).
+    pub address: Option<IpAddr>,
+    /// The name of that address, if it was looked up and verified; shown in the `Received:` field.
+    pub name: Option<String>,
+}
+
+impl Peer {
+    /// A peer known by its address only.
+    pub const fn new(address: IpAddr) -> Self {
+        Self { address: Some(address), name: None }
+    }
+}
+
+/// The configuration of a listener's sessions.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The service. Default [`Protocol::Smtp`].
+    pub protocol: Protocol,
+    /// When TLS begins. Default [`TlsMode::None`].
+    pub tls: TlsMode,
+    /// Whether AUTH is offered, and mechanisms that show the password are taken, without TLS. Default false.
+    pub allow_plaintext_auth: bool,
+    /// Whether MAIL needs an AUTH before it (`530 5.7.0`). Default false; [`Protocol::Submission`] always does.
+    pub auth_required: bool,
+    /// What is done about a CR or an LF that stands alone in a message. Default [`DecodePolicy::Reject`].
+    pub bare_line_ends: DecodePolicy,
+    /// How strictly commands are read. Default [`Syntax::Lenient`].
+    pub syntax: Syntax,
+    /// What VRFY answers. Default [`VerifyMode::Noncommittal`].
+    pub verify: VerifyMode,
+    /// Whether EXPN asks the application ([`Expand`](super::Expand)) instead of `502 5.5.1`. Default false.
+    pub expand: bool,
+    /// Octets before the greeting: `554 5.5.0` and the end. Default [`Impatience::Refuse`].
+    pub early_talker: Impatience,
+    /// Commands behind the first EHLO or HELO in the same segment: the next command gets `503 5.5.0`.
+    /// Default [`Impatience::Refuse`].
+    pub pipelining_before_capability: Impatience,
+    /// Octets behind DATA in the same segment, where the 354 was to be awaited (RFC 2920 section 3.1):
+    /// `554 5.5.0` and the end. Default [`Impatience::Refuse`].
+    pub pipelining_after_data: Impatience,
+    /// What a peer may have at most.
+    pub limits: Limits,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    hostname: ReplyText,
+    greeting: ReplyText,
+    origin: String,
+}
+
+impl Config {
+    /// The defaults under a host name, which begins the greeting and every `421`.
+    ///
+    /// # Errors
+    /// [`ReplyFault`] when the name is empty, too long, or not made of letters, digits, `.`, `-`, `_`, and for an
+    /// address literal `[`, `]`, `:`.
+    pub fn new(hostname: impl Into<String>) -> Result<Self, ReplyFault> {
+        let hostname = hostname.into();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b);
+        if hostname.is_empty() || !hostname.bytes().all(plain) {
+            return Err(ReplyFault::Text);
+        }
+        if hostname.len() > DOMAIN_OCTETS_MAX {
+            return Err(ReplyFault::LineTooLong);
+        }
+        Ok(Self {
+            protocol: Protocol::Smtp,
+            tls: TlsMode::None,
+            allow_plaintext_auth: false,
+            auth_required: false,
+            bare_line_ends: DecodePolicy::Reject,
+            syntax: Syntax::Lenient,
+            verify: VerifyMode::Noncommittal,
+            expand: false,
+            early_talker: Impatience::Refuse,
+            pipelining_before_capability: Impatience::Refuse,
+            pipelining_after_data: Impatience::Refuse,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            origin: hostname.clone(),
+            hostname: ReplyText::new(hostname)?,
+            greeting: ReplyText::new("ESMTP Postroom")?,
+        })
+    }
+
+    /// This host's name.
+    pub fn hostname(&self) -> &str {
+        self.hostname.as_str()
+    }
+
+    /// What the greeting says after `220` and the host name. Default `ESMTP Postroom`.
+    pub fn greeting(&self) -> &str {
+        self.greeting.as_str()
+    }
+
+    /// Sets what the greeting says after the host name, which itself cannot be left out (RFC 5321 section 4.2:
+    /// the greeting begins with it).
+    ///
+    /// # Errors
+    /// [`ReplyFault`] when the text cannot stand in a reply beside the host name.
+    pub fn set_greeting(&mut self, text: impl Into<String>) -> Result<(), ReplyFault> {
+        let text = ReplyText::new(text.into())?;
+        if text.as_str().len() > GREETING_OCTETS_MAX {
+            return Err(ReplyFault::LineTooLong);
+        }
+        self.greeting = text;
+        Ok(())
+    }
+
+    /// The domain that completes a mailbox without one, see [`Syntax::Lenient`]. Default: the host name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Sets the domain that completes a mailbox without one.
+    pub fn set_origin(&mut self, domain: impl Into<String>) {
+        self.origin = domain.into();
+    }
+
+    /// Whether MAIL needs an AUTH before it.
+    pub fn is_auth_required(&self) -> bool {
+        self.auth_required || self.protocol == Protocol::Submission
+    }
+}
+
+/// RFC 5321 section 4.5.3.1.2.
+const DOMAIN_OCTETS_MAX: usize = 255;
+
+/// So that code, host name, greeting and CR LF stay within a reply line.
+const GREETING_OCTETS_MAX: usize = 240;

@@ -1,0 +1,71 @@
+//! What a server session tells and asks its application.
+
+use super::question::{Connect, Data, EndOfData, Expand, Hello, Mail, Rcpt, Verify};
+use bytes::Bytes;
+use proto_core::{Ask, AskId};
+
+/// For the application. Those with an [`Ask`] stop the session until
+/// [`Server::answer`](super::Server::answer).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client connected, and on a listener with implicit TLS shook hands.
+    Connect(Ask<Connect>),
+    /// HELO or EHLO.
+    Hello(Ask<Hello>),
+    /// MAIL.
+    Mail(Ask<Mail>),
+    /// RCPT.
+    Rcpt(Ask<Rcpt>),
+    /// DATA.
+    Data(Ask<Data>),
+    /// The next octets of the message, dots of transparency removed, line ends as the policy has it.
+    Body(Bytes),
+    /// No message comes of the octets so far: throw them away. Told once for each accepted DATA that does not
+    /// reach [`Event::EndOfData`].
+    BodyAborted(BodyAbort),
+    /// The message is complete.
+    EndOfData(Ask<EndOfData>),
+    /// VRFY.
+    Verify(Ask<Verify>),
+    /// EXPN.
+    Expand(Ask<Expand>),
+    /// The transaction that an accepted [`Event::Mail`] began is over without a message: RSET, HELO, EHLO,
+    /// or STARTTLS came. Not told when the session ends.
+    TransactionReset,
+    /// The session no longer waits for this answer; it would be stale.
+    Cancelled(AskId),
+    /// The client broke a rule that honest software keeps. What the session does about it is configured; policy
+    /// may make more of it.
+    Violation(Violation),
+}
+
+/// Why no message comes of a DATA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyAbort {
+    /// The session ended first.
+    SessionEnded,
+    /// It is larger than [`Limits::message_bytes_max`](super::Limits::message_bytes_max). The rest is swallowed
+    /// up to its true end, then refused.
+    TooLarge,
+    /// A line is longer than [`Limits::text_line_bytes_max`](super::Limits::text_line_bytes_max); swallowed and
+    /// refused likewise.
+    LineTooLong,
+    /// It holds a CR or an LF that stands alone; swallowed and refused likewise.
+    BareLineEnd,
+}
+
+/// A rule broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// It talked before it was greeted (RFC 5321 section 3.1).
+    EarlyTalker,
+    /// It sent commands behind the first HELO or EHLO in one segment, before it could know PIPELINING.
+    PipelinedBeforeCapability,
+    /// It sent octets behind DATA without waiting for the 354 (RFC 2920 section 3.1).
+    PipelinedAfterData,
+    /// Its first words are HTTP's: a browser was tricked into talking to us. The session ends.
+    Http,
+}

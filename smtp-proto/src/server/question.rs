@@ -1,0 +1,188 @@
+//! The questions of a server session, one for every stage, each with its verdict.
+//!
+//! An [`Ask`](proto_core::Ask) of one of these types goes out in an [`Event`](super::Event); the application
+//! answers it, at once or later and from any thread, with [`Server::answer`](super::Server::answer). A
+//! [`Refusal`] with the code 421 or 521 closes the connection.
+
+use super::config::Peer;
+use crate::parameter::{MailParameters, RcptParameters};
+use crate::reply::{Refusal, ReplyText};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use proto_core::address::{ForwardPath, ReversePath};
+use proto_core::{Question, TlsInfo};
+
+/// An answer: yes, with what the question wants to know, or no, with the reply that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<A = ()> {
+    /// Yes; the machine words the reply.
+    Accept(A),
+    /// No; 4yz for not now, 5yz for never, and 421 or 521 to close as well.
+    Refuse(Refusal),
+}
+
+impl<A> From<Refusal> for Verdict<A> {
+    fn from(refusal: Refusal) -> Self {
+        Verdict::Refuse(refusal)
+    }
+}
+
+/// May this client talk to us at all? Accepted: the greeting. Refused: the connection is closed after the reply,
+/// whatever its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connect {
+    /// Who connected.
+    pub peer: Peer,
+    /// The TLS session, on a listener with implicit TLS.
+    pub tls: Option<Arc<TlsInfo>>,
+}
+
+/// May it call itself that (HELO, EHLO)?
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hello {
+    /// The name or address literal as it was given: printable ASCII without spaces, not verified.
+    pub name: Arc<str>,
+    /// EHLO, not HELO.
+    pub extended: bool,
+}
+
+/// May this sender send (MAIL)?
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mail {
+    /// The sender; null for reports (RFC 5321 section 4.5.5).
+    pub reverse_path: ReversePath,
+    /// What else MAIL said.
+    pub parameters: MailParameters,
+}
+
+/// May this recipient receive (RCPT)?
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rcpt {
+    /// The recipient.
+    pub forward_path: ForwardPath,
+    /// What else RCPT said.
+    pub parameters: RcptParameters,
+    /// How many recipients of this transaction were accepted before.
+    pub accepted_before: usize,
+}
+
+/// May the message come (DATA)? Asked only when there is a recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Data {
+    /// How many recipients the transaction has.
+    pub recipients: usize,
+}
+
+/// The message is complete; will you answer for it? Accept only when it would survive a power cut.
+///
+/// A message that the machine itself must refuse (too large, bare line ends under
+/// [`DecodePolicy::Reject`](proto_core::dot::DecodePolicy::Reject)) is not asked about: it ends in
+/// [`Event::BodyAborted`](super::Event::BodyAborted).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndOfData {
+    /// The sum of all [`Event::Body`](super::Event::Body) octets.
+    pub octets: u64,
+    /// What is odd about the message and was let through.
+    pub faults: BodyFaults,
+}
+
+/// What may be odd about a message that was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct BodyFaults {
+    /// A CR or an LF stood alone: rewritten under `Normalize`, left under `Raw`.
+    pub bare_line_end: bool,
+    /// A line is longer than the 1,000 octets of RFC 5321 section 4.5.3.1.6.
+    pub long_line: bool,
+    /// Octets over 127, though MAIL did not say `BODY=8BITMIME` (RFC 6152).
+    pub undeclared_8bit: bool,
+}
+
+/// Does this user or mailbox exist (VRFY)? Asked in [`VerifyMode::Ask`](super::VerifyMode::Ask).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verify {
+    /// The argument as it was given.
+    pub argument: String,
+}
+
+/// Who is on this list (EXPN)? Asked when [`Config::expand`](super::Config::expand) is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Expand {
+    /// The argument as it was given.
+    pub argument: String,
+}
+
+/// What VRFY may say yes with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// `250 2.1.5` with this text, as `Full Name <mailbox@domain>`.
+    Exists(ReplyText),
+    /// `252 2.0.0`: cannot tell, but will take mail for it.
+    CannotTell,
+}
+
+/// The name under which a message is filed: 1 to 64 letters, digits, `-`, `_`, `.`, `=`, `+`, `@`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(String);
+
+impl QueueId {
+    /// A checked queue id; `None` when it holds anything else.
+    pub fn new(id: impl Into<String>) -> Option<Self> {
+        let id = id.into();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.=+@".contains(&b);
+        (matches!(id.len(), 1..=64) && id.bytes().all(plain)).then_some(Self(id))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Display for QueueId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Question for Connect {
+    type Verdict = Verdict;
+}
+
+impl Question for Hello {
+    type Verdict = Verdict;
+}
+
+impl Question for Mail {
+    type Verdict = Verdict;
+}
+
+impl Question for Rcpt {
+    type Verdict = Verdict;
+}
+
+impl Question for Data {
+    type Verdict = Verdict;
+}
+
+impl Question for EndOfData {
+    type Verdict = Verdict<QueueId>;
+}
+
+impl Question for Verify {
+    type Verdict = Verdict<Verified>;
+}
+
+impl Question for Expand {
+    /// The members, one a line; an empty list is answered as a list nobody knows.
+    type Verdict = Verdict<Vec<ReplyText>>;
+}
