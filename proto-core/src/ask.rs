@@ -69,6 +69,11 @@ impl AskSlot {
         self.open.is_some()
     }
 
+    /// Whether this ask is the one that is out.
+    pub fn holds<Q>(&self, ask: &Ask<Q>) -> bool {
+        self.open == Some(ask.id)
+    }
+
     /// Takes an ask back; afterwards none is out.
     ///
     /// # Errors
@@ -98,6 +103,7 @@ mod tests {
         assert!(slot.is_open());
         assert_eq!(slot.cancel(), Some(first.id()));
         let second = slot.open("second");
+        assert!(slot.holds(&second) && !slot.holds(&first));
         assert_eq!(slot.close(first), Err(CallerFault::StaleAsk));
         assert_eq!(slot.close(second), Ok("second"));
         assert!(!slot.is_open());
