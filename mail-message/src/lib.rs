@@ -6,12 +6,16 @@ extern crate alloc;
 
 pub mod envelope;
 pub mod flag;
+pub mod header;
+pub mod mime;
+pub mod section;
 pub mod set;
 pub mod structure;
 pub mod uid;
 
 pub use envelope::{Address, Envelope};
 pub use flag::{Flag, FlagFault, FlagSet, Keyword};
+pub use section::{Section, SectionText};
 pub use set::{RangeSet, SeqSet, SequenceSet, SetBound, SetFault, UidSet};
 pub use structure::{
     BasicPart, BodyFields, BodyStructure, Disposition, Extension, MessagePart, Multipart, Parameter, TextPart,

@@ -1,6 +1,6 @@
 //! The structure of a MIME message as BODYSTRUCTURE tells it.
 //!
-//! RFC 3501 §7.4.2 (BODYSTRUCTURE), RFC 9051 §7.5.2. Types only; the MIME scanner finds the structure in a message.
+//! RFC 3501 §7.4.2 (BODYSTRUCTURE), RFC 9051 §7.5.2. Types only; [`crate::mime`] finds the structure in a message.
 //! Values are raw octets, `None` is NIL. BODY is the same without [`Extension`] and `md5`.
 
 use alloc::boxed::Box;
@@ -87,7 +87,7 @@ pub struct BodyFields {
     pub id: Option<Bytes>,
     /// `Content-Description:`.
     pub description: Option<Bytes>,
-    /// `Content-Transfer-Encoding:`; `7BIT` when absent.
+    /// `Content-Transfer-Encoding:`; `7bit` when absent.
     pub encoding: Bytes,
     /// Octets of the body in its transfer form, line ends being CRLF.
     pub octets: u64,

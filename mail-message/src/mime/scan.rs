@@ -1,0 +1,339 @@
+//! [`Scanner`]: the one pass over a message.
+//!
+//! The scanner works line by line. Of a line it keeps what can matter: in a header the field, in a body the first
+//! octets if they may be a boundary. `open` is the path from the message to the part that is being read: each
+//! element lies in the one before it, and only the last can be in its header.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem;
+
+use super::capture::Captured;
+use super::content::{ContentType, Encoding};
+use super::limits::{Budget, Limits};
+use super::part::{Content, Message, Part, PartHeader};
+use crate::envelope::Envelope;
+use crate::header::{LineKind, classify};
+
+/// Finds the structure of a message that is fed in pieces.
+///
+/// However the message is cut, the result is the same. To learn the envelope alone, feed the header alone.
+///
+/// ```
+/// use mail_message::mime::{Content, Limits, Scanner};
+///
+/// let mut scanner = Scanner::new(Limits::default());
+/// scanner.feed(b"Subject: hi\r\nContent-Type: multipart/mixed; bound");
+/// scanner.feed(b"ary=x\r\n\r\n--x\r\n\r\none\r\n--x--\r\n");
+/// let message = scanner.finish();
+///
+/// assert_eq!(message.envelope.subject.as_deref(), Some(&b"hi"[..]));
+/// let Content::Multipart(parts) = &message.root.content else { panic!() };
+/// assert_eq!(parts[0].body, 68..71);
+/// ```
+pub struct Scanner {
+    limits: Limits,
+    budget: Budget,
+    open: Vec<Open>,
+    /// The fields of the header that the last of `open` is in.
+    captured: Captured,
+    /// Octets so far.
+    at: u64,
+    line_start: u64,
+    /// The beginning of the current line, as far as it can matter.
+    line: Vec<u8>,
+    /// Whether what is not kept of the current line is all white space.
+    tail_is_blank: bool,
+    last_was_cr: bool,
+    /// Octets of the line end before the current line.
+    line_end_bytes: u64,
+    /// Line ends so far.
+    line_ends: u64,
+}
+
+/// A part that has begun and not ended.
+struct Open {
+    part: Part,
+    in_header: bool,
+    /// Only the outermost part of a message has one.
+    envelope: Option<Envelope>,
+    /// Line ends before the body.
+    line_ends_before: u64,
+    kind: Kind,
+}
+
+enum Kind {
+    Leaf,
+    /// `boundary` is empty when there is none or when the closing one was met: no line is a boundary any more.
+    Multipart {
+        boundary: Vec<u8>,
+        parts: Vec<Part>,
+        is_digest: bool,
+    },
+    Message(Option<Box<Message>>),
+}
+
+impl Scanner {
+    /// A scanner at the start of a message.
+    pub fn new(limits: Limits) -> Scanner {
+        Scanner {
+            budget: Budget::new(&limits),
+            limits,
+            open: alloc::vec![Open::new(0, true)],
+            captured: Captured::default(),
+            at: 0,
+            line_start: 0,
+            line: Vec::new(),
+            tail_is_blank: true,
+            last_was_cr: false,
+            line_end_bytes: 0,
+            line_ends: 0,
+        }
+    }
+
+    /// Takes the next octets of the message.
+    pub fn feed(&mut self, octets: &[u8]) {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            if self.only_counts() {
+                self.at += rest.len() as u64;
+                self.line_ends += memchr::memchr_iter(b'\n', rest).count() as u64;
+                return;
+            }
+            let end = memchr::memchr(b'\n', rest);
+            let (line, more) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            self.take(line);
+            if end.is_some() {
+                self.end_line(if self.last_was_cr { 2 } else { 1 });
+            }
+            self.last_was_cr = line.ends_with(b"\r");
+            rest = more;
+        }
+    }
+
+    /// The message has ended.
+    pub fn finish(mut self) -> Message {
+        if !self.line.is_empty() {
+            self.end_line(0);
+        }
+        let mut last = None;
+        while let Some(closed) = self.close_innermost(self.at, self.line_ends) {
+            last = closed.or(last);
+        }
+        *last
+            .expect("invariant: the outermost part of `open` is a message, and closing it gives that message")
+    }
+
+    /// Whether nothing that follows can be a boundary or a header: the usual case of a plain message's body.
+    fn only_counts(&self) -> bool {
+        self.open.iter().all(|open| !open.in_header && open.boundary().is_empty())
+    }
+
+    fn in_header(&self) -> bool {
+        self.open.last().is_some_and(|open| open.in_header)
+    }
+
+    /// Keeps what can matter of a piece of the current line.
+    fn take(&mut self, piece: &[u8]) {
+        self.at += piece.len() as u64;
+        if piece.ends_with(b"\n") && piece.len() > 1 {
+            self.last_was_cr = piece[piece.len() - 2] == b'\r';
+        }
+        let mut beginning = self.line.iter().chain(piece);
+        let wanted = if self.in_header() {
+            self.limits.field_bytes_max.max(BOUNDARY_LINE_BYTES_MAX)
+        } else if beginning.next() == Some(&b'-') && beginning.next().is_none_or(|&octet| octet == b'-') {
+            BOUNDARY_LINE_BYTES_MAX
+        } else {
+            1
+        };
+        let (kept, dropped) = piece.split_at(wanted.saturating_sub(self.line.len()).min(piece.len()));
+        self.line.extend_from_slice(kept);
+        self.tail_is_blank &= dropped.trim_ascii().is_empty();
+    }
+
+    /// The current line is whole; its line end has `line_end_bytes` octets (none at the end of the message).
+    fn end_line(&mut self, line_end_bytes: u64) {
+        let line = mem::take(&mut self.line);
+        // A line that ends a header without being part of it is looked at again as a line of the body, which may
+        // be a boundary or the first line of an enclosed message's header.
+        while !self.boundary_line(&line) && self.in_header() && !self.header_line(&line, line_end_bytes) {}
+        self.line = line;
+        self.line.clear();
+        self.tail_is_blank = true;
+        self.line_start = self.at;
+        self.line_end_bytes = line_end_bytes;
+        self.line_ends += u64::from(line_end_bytes > 0);
+    }
+
+    /// Acts on `line` if it is a boundary of an open multipart; the innermost is asked first.
+    fn boundary_line(&mut self, line: &[u8]) -> bool {
+        let Some(text) = line.trim_ascii_end().strip_prefix(b"--").filter(|_| self.tail_is_blank) else {
+            return false;
+        };
+        let matches = |open: &Open| {
+            let boundary = open.boundary();
+            !boundary.is_empty()
+                && text.strip_prefix(boundary).is_some_and(|rest| rest.is_empty() || rest == b"--")
+        };
+        let Some(level) = self.open.iter().rposition(matches) else { return false };
+        self.close_inside(level);
+        let is_last = text.len() > self.open[level].boundary().len();
+        if !is_last && self.budget.take_part() {
+            self.captured = Captured::default();
+            self.open.push(Open::new(self.at, false));
+        } else if let Kind::Multipart { boundary, .. } = &mut self.open[level].kind {
+            boundary.clear();
+        }
+        true
+    }
+
+    /// Ends all parts inside the multipart at `level`, before the boundary line that has just been read.
+    fn close_inside(&mut self, level: usize) {
+        let Some(child) = self.open.get(level + 1) else { return };
+        if child.in_header {
+            self.end_header(self.line_start, self.line_ends);
+        }
+        // The line end before the boundary belongs to the boundary, unless it ends the part's header.
+        let body_start = self.open[level + 1].part.body.start;
+        let before_line_end = self.line_start - self.line_end_bytes;
+        let (end, line_ends) = if before_line_end < body_start {
+            (body_start, self.line_ends)
+        } else {
+            (before_line_end, self.line_ends - 1)
+        };
+        while self.open.len() > level + 1 {
+            self.close_innermost(end, line_ends);
+        }
+    }
+
+    /// Reads `line` as a line of the innermost part's header; false if it ends the header without belonging to it.
+    fn header_line(&mut self, line: &[u8], line_end_bytes: u64) -> bool {
+        let is_first = self.open.last().is_some_and(|open| open.part.header.start == self.line_start);
+        match classify(line) {
+            LineKind::Blank => {
+                self.end_header(self.at, self.line_ends + u64::from(line_end_bytes > 0));
+            }
+            LineKind::Field { .. } => self.captured.start_field(line, &mut self.budget),
+            LineKind::Continuation if self.captured.has_fields() => {
+                self.captured.continue_field(line, &self.limits)
+            }
+            LineKind::MboxFrom if is_first => {}
+            LineKind::Continuation | LineKind::MboxFrom | LineKind::Other => {
+                self.end_header(self.line_start, self.line_ends);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The header of the innermost part ends at `at`, with `line_ends` line ends before: what is its body?
+    fn end_header(&mut self, at: u64, line_ends: u64) {
+        let mut captured = mem::take(&mut self.captured);
+        let depth = self.open.len();
+        let in_digest = depth > 1 && self.open[depth - 2].is_digest();
+        let Some(open) = self.open.last_mut() else { return };
+        let mut fields = captured.part_header(in_digest, &self.limits, &mut self.budget);
+        if open.envelope.is_some() {
+            open.envelope = Some(captured.envelope(&mut self.budget));
+        }
+        open.in_header = false;
+        open.line_ends_before = line_ends;
+        open.part.header.end = at;
+        open.part.body = at..at;
+        let is_plain = fields.transfer_encoding() == Encoding::Identity;
+        let content_type = &mut fields.content_type;
+        let is_multipart = content_type.has_type("multipart");
+        let is_message = content_type.is("message", "rfc822") || content_type.is("message", "global");
+        let mut enclosed = None;
+        if is_multipart && depth <= self.limits.depth_max {
+            open.kind = multipart(content_type);
+        } else if is_message && is_plain && depth <= self.limits.depth_max && self.budget.take_part() {
+            open.kind = Kind::Message(None);
+            enclosed = Some(Open::new(at, true));
+        } else if is_multipart || is_message {
+            let parameters = mem::take(&mut content_type.parameters);
+            *content_type = ContentType::fixed(b"application", b"octet-stream", parameters);
+        }
+        open.part.fields = fields;
+        self.open.extend(enclosed);
+    }
+
+    /// Ends the innermost part at `end`, with `line_ends` line ends before. `None` when none is open; the message
+    /// when it was the outermost.
+    fn close_innermost(&mut self, end: u64, line_ends: u64) -> Option<Option<Box<Message>>> {
+        // Twice if the header says that a message follows: that one has a header too, an empty one.
+        while self.in_header() {
+            self.end_header(end, line_ends);
+        }
+        let Open { mut part, envelope, line_ends_before, kind, .. } = self.open.pop()?;
+        // An enclosed message ends where the part around it does, even in the middle of its header.
+        part.header.end = part.header.end.min(end);
+        part.body = part.body.start.min(end)..end;
+        part.body_lines = line_ends.saturating_sub(line_ends_before);
+        part.content = match kind {
+            Kind::Leaf => Content::Leaf,
+            Kind::Multipart { parts, .. } if parts.is_empty() => {
+                let mut empty = Open::new(part.body.start, false).part;
+                empty.fields = PartHeader::of_type(ContentType::text_plain());
+                Content::Multipart(alloc::vec![empty])
+            }
+            Kind::Multipart { parts, .. } => Content::Multipart(parts),
+            Kind::Message(message) => message.map_or(Content::Leaf, Content::Message),
+        };
+        let around = self.open.last_mut().map(|open| &mut open.kind);
+        match (envelope, around) {
+            (Some(envelope), around) => {
+                let message = Box::new(Message { envelope, root: part });
+                if let Some(Kind::Message(slot)) = around {
+                    *slot = Some(message);
+                    return Some(None);
+                }
+                return Some(Some(message));
+            }
+            (None, Some(Kind::Multipart { parts, .. })) => parts.push(part),
+            (None, _) => {}
+        }
+        Some(None)
+    }
+}
+
+impl Open {
+    fn new(at: u64, is_message: bool) -> Open {
+        let part = Part {
+            header: at..at,
+            body: at..at,
+            body_lines: 0,
+            fields: PartHeader::of_type(ContentType::fixed(b"", b"", Vec::new())),
+            content: Content::Leaf,
+        };
+        let envelope = is_message.then(Envelope::default);
+        Open { part, in_header: true, envelope, line_ends_before: 0, kind: Kind::Leaf }
+    }
+
+    fn boundary(&self) -> &[u8] {
+        match &self.kind {
+            Kind::Multipart { boundary, .. } => boundary,
+            _ => &[],
+        }
+    }
+
+    fn is_digest(&self) -> bool {
+        matches!(&self.kind, Kind::Multipart { is_digest: true, .. })
+    }
+}
+
+fn multipart(content_type: &ContentType) -> Kind {
+    let boundary = content_type.parameter("boundary").unwrap_or_default().trim_ascii_end();
+    let usable = boundary.len() <= BOUNDARY_BYTES_MAX;
+    Kind::Multipart {
+        boundary: if usable { boundary.to_vec() } else { Vec::new() },
+        parts: Vec::new(),
+        is_digest: content_type.is("multipart", "digest"),
+    }
+}
+
+/// The longest boundary that is looked for, in octets. RFC 2046 §5.1.1 allows 70.
+const BOUNDARY_BYTES_MAX: usize = 200;
+/// What must be kept of a line to know it for a boundary: the dashes on both sides as well.
+const BOUNDARY_LINE_BYTES_MAX: usize = BOUNDARY_BYTES_MAX + 4;
