@@ -3,12 +3,15 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`types`] | the vocabulary: commands, responses and what they are made of |
-//! | [`view`] | sequence numbers and UIDs of one session, and the changes it has not been told |
+//! | [`framing`] | octets to frames: where a command ends |
+//! | [`name`] | mailbox names between the wire and the store |
+//! | [`view`] | sequence numbers to UIDs, and when changes may be told |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod framing;
 pub mod name;
 pub mod types;
 pub mod view;

@@ -1,0 +1,372 @@
+//! Cuts the octets of a client into commands, before anything of them is understood.
+//!
+//! RFC 3501 §2.2.1 and §4.3: a command is `line *(literal line)`. A frame's end depends on line ends, quotes and
+//! literal markers alone, so a command that makes no sense never costs the boundary to the next one.
+//!
+//! At each literal the framer stops and the session decides, on the ground of what stands before it
+//! ([`Framer::fragments`]) and of [`Framer::argument_verdict`] or [`Framer::message_verdict`]:
+//!
+//! | call | for | next |
+//! | --- | --- | --- |
+//! | [`Framer::collect`] | an argument; after `+` if the client waits | the command, complete |
+//! | [`Framer::stream`] | the message of an APPEND; after `+` if the client waits | [`FrameStep::Octets`] …, [`FrameStep::LiteralEnd`], the command, complete |
+//! | [`Framer::give_up`] | a command that is refused here | [`FrameStep::Swallowed`]: at once if the client waits, else when the command has gone by; then the tagged NO or BAD |
+//!
+//! Otherwise the session says BYE and closes: what follows must not be read as commands.
+//!
+//! Lines that are no commands, DONE and the responses of an AUTHENTICATE, are taken from the buffer with
+//! [`InBuf::next_line`] while the framer is [at rest](Framer::is_at_rest).
+//!
+//! # Limits
+//! [`Limits`]. Whatever is over them goes by in constant memory, to its true end. The buffer's capacity must be at
+//! least [`Limits::line_bytes_max`].
+//!
+//! # Departures
+//! A line may end in a bare LF. See [`Announced`] and `{n+}` in quoted strings.
+
+mod frame;
+mod scan;
+
+pub use frame::{Fragment, Frame};
+pub use scan::Announced;
+
+use crate::types::Tag;
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+use frame::tag_before_space;
+use proto_core::InBuf;
+use scan::{LineEnd, LineScanner};
+
+/// What a command may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// All lines of one command together, their ends counted. RFC 7162 §4 asks for 8,192 at least.
+    pub line_bytes_max: usize,
+    /// One literal that is collected.
+    pub literal_bytes_max: u64,
+    /// All literals that are collected for one command, together.
+    pub command_bytes_max: u64,
+    /// A literal that the client does not wait with: [`u64::MAX`] is LITERAL+, 4,096 is LITERAL- (RFC 7888 §5).
+    pub non_sync_bytes_max: u64,
+    /// The largest literal that is read only to be thrown away. Of a larger one the session says BYE.
+    pub drain_bytes_max: u64,
+}
+
+impl Limits {
+    /// How many literals one command may have.
+    pub const LITERALS_MAX: usize = 256;
+}
+
+/// What the framer came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrameStep {
+    /// A whole command.
+    Command(Frame),
+    /// A literal stands before the framer, which waits for a decision.
+    Literal(Announced),
+    /// The next octets of a literal that is streamed; never empty.
+    Octets(Bytes),
+    /// A literal that was streamed is complete. The rest of its command follows.
+    LiteralEnd,
+    /// A command has gone by that could not be taken.
+    Swallowed {
+        /// Its tag, if it stood at the beginning.
+        tag: Option<Tag>,
+        /// Why it could not.
+        why: Swallowed,
+    },
+}
+
+/// Why a command was swallowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swallowed {
+    /// Over [`Limits::line_bytes_max`].
+    TooLong,
+    /// The session [gave it up](Framer::give_up), and knows why.
+    GivenUp,
+}
+
+/// What to do with a literal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiteralVerdict {
+    /// Take it: [`Framer::collect`] or [`Framer::stream`].
+    Take,
+    /// Too large: [`Framer::give_up`], then `NO [TOOBIG]`.
+    TooBig,
+    /// Larger than a client may send without waiting: [`Framer::give_up`], then `BAD [TOOBIG]` (RFC 7888 §5).
+    NotWithoutWaiting,
+    /// Too large even to be thrown away: `* BYE [TOOBIG]`.
+    Close,
+}
+
+/// Finds commands in a client's octets. See the [module](self).
+#[derive(Debug)]
+pub struct Framer {
+    limits: Limits,
+    state: State,
+    scanner: LineScanner,
+    /// Octets at the front of the buffer that the scanner has seen and that are still needed.
+    scanned: usize,
+    fragments: Vec<Fragment>,
+    /// Octets in the lines of this command so far.
+    line_bytes: usize,
+    /// Octets in its collected literals so far.
+    literal_bytes: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Line,
+    Decide(Announced),
+    Collect { left: u64, octets: BytesMut },
+    Stream { left: u64 },
+    SwallowLine { tag: Option<Tag>, why: Swallowed },
+    SwallowLiteral { left: u64, tag: Option<Tag>, why: Swallowed },
+    Swallowed { tag: Option<Tag>, why: Swallowed },
+}
+
+impl Framer {
+    /// A framer before the first command.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Line,
+            scanner: LineScanner::default(),
+            scanned: 0,
+            fragments: Vec::new(),
+            line_bytes: 0,
+            literal_bytes: 0,
+        }
+    }
+
+    /// Other limits from now on: after login, for one.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Forgets the command that was begun; the buffer is cleared along with it (STARTTLS).
+    pub fn reset(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
+    /// Whether the framer is between two commands and has looked at nothing of the next one, or only at the
+    /// beginning of its first line.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Line) && self.fragments.is_empty()
+    }
+
+    /// What is known of a command that is not complete: up to the literal that waits for a decision.
+    pub fn fragments(&self) -> &[Fragment] {
+        &self.fragments
+    }
+
+    /// The tag of the command that is not complete, if it stands.
+    pub fn tag(&self) -> Option<Tag> {
+        match (&self.state, self.fragments.first()) {
+            (State::SwallowLine { tag, .. } | State::SwallowLiteral { tag, .. }, _) => tag.clone(),
+            (State::Swallowed { tag, .. }, _) => tag.clone(),
+            (_, Some(Fragment::Line(line))) => tag_before_space(line),
+            _ => None,
+        }
+    }
+
+    /// Goes on. `None`: more octets are needed, or a decision.
+    pub fn poll(&mut self, input: &mut InBuf) -> Option<FrameStep> {
+        loop {
+            match &mut self.state {
+                State::Decide(_) => return None,
+                State::Line => {
+                    if let Some(step) = self.line(input)? {
+                        return Some(step);
+                    }
+                }
+                State::Collect { .. } => self.collected(input)?,
+                State::Stream { left: 0 } => {
+                    self.fragments.push(Fragment::Streamed);
+                    self.state = State::Line;
+                    return Some(FrameStep::LiteralEnd);
+                }
+                State::Stream { left } => {
+                    let octets = input.take(at_most(*left));
+                    *left -= octets.len() as u64;
+                    return if octets.is_empty() { None } else { Some(FrameStep::Octets(octets)) };
+                }
+                State::SwallowLine { .. } => {
+                    let Some((taken, end)) = self.scanner.feed(input.as_slice()) else {
+                        input.skip(input.len());
+                        return None;
+                    };
+                    input.skip(taken);
+                    if let Some(step) = self.swallowed_line(end) {
+                        return Some(step);
+                    }
+                }
+                State::SwallowLiteral { left, tag, why } => {
+                    let skipped = at_most(*left).min(input.len());
+                    input.skip(skipped);
+                    *left -= skipped as u64;
+                    if *left > 0 {
+                        return None;
+                    }
+                    self.state = State::SwallowLine { tag: tag.take(), why: *why };
+                }
+                State::Swallowed { tag, why } => {
+                    let (tag, why) = (tag.take(), *why);
+                    self.reset();
+                    return Some(FrameStep::Swallowed { tag, why });
+                }
+            }
+        }
+    }
+
+    /// What the limits say of the literal before the framer as an argument of a command.
+    pub fn argument_verdict(&self) -> LiteralVerdict {
+        let room = self.limits.command_bytes_max.saturating_sub(self.literal_bytes);
+        let literals =
+            self.fragments.iter().filter(|fragment| !matches!(fragment, Fragment::Line(_))).count();
+        let max = self.limits.literal_bytes_max.min(room);
+        self.verdict((literals < Limits::LITERALS_MAX).then_some(max), self.limits.drain_bytes_max)
+    }
+
+    /// What the limits say of it as a message of at most `message_bytes_max` octets. Of one that is too large,
+    /// `drain_bytes_max` octets at most are thrown away.
+    pub fn message_verdict(&self, message_bytes_max: u64, drain_bytes_max: u64) -> LiteralVerdict {
+        self.verdict(Some(message_bytes_max), drain_bytes_max)
+    }
+
+    fn verdict(&self, max: Option<u64>, drain_bytes_max: u64) -> LiteralVerdict {
+        let State::Decide(Announced { octets, synchronising }) = self.state else {
+            return LiteralVerdict::Close;
+        };
+        let fits = max.is_some_and(|max| octets <= max);
+        if synchronising {
+            return if fits { LiteralVerdict::Take } else { LiteralVerdict::TooBig };
+        }
+        match (fits, octets <= self.limits.non_sync_bytes_max) {
+            (true, true) => LiteralVerdict::Take,
+            _ if octets > drain_bytes_max => LiteralVerdict::Close,
+            (true, false) => LiteralVerdict::NotWithoutWaiting,
+            (false, _) => LiteralVerdict::TooBig,
+        }
+    }
+
+    /// Collects the literal as part of the command. Without a literal before the framer, nothing happens, as with
+    /// the other decisions.
+    pub fn collect(&mut self) {
+        if let State::Decide(announced) = self.state {
+            self.literal_bytes = self.literal_bytes.saturating_add(announced.octets);
+            self.state = State::Collect { left: announced.octets, octets: BytesMut::new() };
+        }
+    }
+
+    /// Hands the literal out as it comes.
+    pub fn stream(&mut self) {
+        if let State::Decide(announced) = self.state {
+            self.state = State::Stream { left: announced.octets };
+        }
+    }
+
+    /// Gives the command up, from its literal on. A client that waits sends nothing more of it; of another, the
+    /// literal and the rest of the command go by, until it begins to wait at a later literal. Also from the middle
+    /// of a literal that is streamed.
+    pub fn give_up(&mut self) {
+        let (tag, why) = (self.tag(), Swallowed::GivenUp);
+        self.state = match self.state {
+            State::Decide(Announced { synchronising: true, .. }) => State::Swallowed { tag, why },
+            State::Decide(Announced { octets: left, .. }) | State::Stream { left } => {
+                State::SwallowLiteral { left, tag, why }
+            }
+            _ => return,
+        };
+        self.fragments = Vec::new();
+    }
+
+    /// One line of a command, if its end is here. The inner `None`: go on.
+    fn line(&mut self, input: &mut InBuf) -> Option<Option<FrameStep>> {
+        let room = self.limits.line_bytes_max.saturating_sub(self.line_bytes);
+        let Some((taken, end)) = self.scanner.feed(&input.as_slice()[self.scanned..]) else {
+            self.scanned = input.len();
+            if self.scanned < room {
+                return None;
+            }
+            self.swallow(input.as_slice(), room);
+            input.skip(self.scanned);
+            self.scanned = 0;
+            return None;
+        };
+        let octets = core::mem::take(&mut self.scanned) + taken;
+        if octets > room {
+            self.swallow(input.as_slice(), room);
+            input.skip(octets);
+            return Some(self.swallowed_line(end));
+        }
+        let mut line = input.take(octets);
+        line.truncate(end.text);
+        self.line_bytes += octets;
+        self.fragments.push(Fragment::Line(line));
+        Some(Some(match end.announced {
+            Some(announced) => {
+                self.state = State::Decide(announced);
+                FrameStep::Literal(announced)
+            }
+            None => {
+                let frame = Frame(core::mem::take(&mut self.fragments));
+                self.reset();
+                FrameStep::Command(frame)
+            }
+        }))
+    }
+
+    /// The line that begins with `octets`, of which `room` are looked at, is too long.
+    fn swallow(&mut self, octets: &[u8], room: usize) {
+        let tag = match self.fragments.is_empty() {
+            true => tag_before_space(&octets[..room.min(octets.len())]),
+            false => self.tag(),
+        };
+        self.fragments = Vec::new();
+        self.state = State::SwallowLine { tag, why: Swallowed::TooLong };
+    }
+
+    /// A line that is swallowed has ended. Octets that come anyhow are part of it; a client that waits gets its
+    /// answer now.
+    fn swallowed_line(&mut self, end: LineEnd) -> Option<FrameStep> {
+        let State::SwallowLine { tag, why } = &mut self.state else { return None };
+        let (tag, why) = (tag.take(), *why);
+        match end.announced {
+            Some(Announced { octets, synchronising: false }) => {
+                self.state = State::SwallowLiteral { left: octets, tag, why };
+                None
+            }
+            _ => {
+                self.reset();
+                Some(FrameStep::Swallowed { tag, why })
+            }
+        }
+    }
+
+    /// More of a literal that is collected; `None` while some is missing.
+    fn collected(&mut self, input: &mut InBuf) -> Option<()> {
+        let State::Collect { left, octets } = &mut self.state else { return Some(()) };
+        let came = input.take(at_most(*left));
+        *left -= came.len() as u64;
+        let whole = if octets.is_empty() && *left == 0 {
+            came
+        } else {
+            octets.extend_from_slice(&came);
+            if *left > 0 {
+                return None;
+            }
+            core::mem::take(octets).freeze()
+        };
+        self.fragments.push(Fragment::Literal(whole));
+        self.state = State::Line;
+        Some(())
+    }
+}
+
+fn at_most(octets: u64) -> usize {
+    usize::try_from(octets).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
