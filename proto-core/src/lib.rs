@@ -14,6 +14,8 @@
 //! | [`output`] | [`OutBuf`]: output with a high-water mark |
 //! | [`dot`] | the dot codec: message text on the wire, decoded and encoded as streams |
 //! | [`address`] | mail addresses as an envelope carries them: paths, mailboxes, domains, literals |
+//! | [`sasl`] | SASL exchanges, server and client, and how their messages travel in lines |
+//! | [`secret`] | [`Secret`]: octets that are overwritten when dropped and never shown |
 //! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
 //! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
 #![no_std]
@@ -28,6 +30,8 @@ pub mod fault;
 pub mod input;
 pub mod machine;
 pub mod output;
+pub mod sasl;
+pub mod secret;
 pub mod time;
 pub mod timer;
 pub mod tls;
@@ -41,6 +45,8 @@ pub use fault::{Backend, CallerFault};
 pub use input::{InBuf, LineEnding, LineFault};
 pub use machine::{CloseReason, Machine, Step};
 pub use output::OutBuf;
+pub use sasl::Mechanism;
+pub use secret::Secret;
 pub use time::{Instant, Now, UnixTime};
 pub use timer::{TimerKind, TimerTable};
 pub use tls::TlsInfo;

@@ -1,0 +1,67 @@
+//! How SASL messages travel in SMTP, IMAP and POP3: base64, one message a line.
+//!
+//! RFC 4954 (SMTP), RFC 3501 section 6.2.2 with RFC 4959 (IMAP), RFC 5034 (POP3). The base64 is RFC 4648 section 4 to
+//! the letter: padded, nothing outside the alphabet, no spare bits.
+
+use crate::secret::Secret;
+use alloc::string::String;
+use alloc::vec;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The longest line of an exchange in octets, its CR LF counted (RFC 4954); more than any mechanism needs.
+pub const OCTETS_MAX: usize = 12288;
+
+/// The base64 is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed base64")]
+pub struct BadBase64;
+
+/// A client's answer to a challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// `*`: it gives up.
+    Cancel,
+    /// A message; empty for an empty line.
+    Message(Secret),
+}
+
+impl Response {
+    /// Reads a line without its ending.
+    ///
+    /// # Errors
+    /// [`BadBase64`].
+    pub fn parse(line: &[u8]) -> Result<Self, BadBase64> {
+        if line == b"*" { Ok(Self::Cancel) } else { decode(line).map(Self::Message) }
+    }
+}
+
+/// Reads the initial response that stands in a command: base64, or `=` for an empty message.
+///
+/// # Errors
+/// [`BadBase64`]; also when it is empty, which means nothing.
+pub fn decode_initial(argument: &[u8]) -> Result<Secret, BadBase64> {
+    match argument {
+        b"" => Err(BadBase64),
+        b"=" => Ok(Secret::new(vec![])),
+        base64 => decode(base64),
+    }
+}
+
+/// Reads base64.
+///
+/// # Errors
+/// [`BadBase64`].
+pub fn decode(base64: &[u8]) -> Result<Secret, BadBase64> {
+    STANDARD.decode(base64).map(Secret::new).map_err(|_| BadBase64)
+}
+
+/// Writes the initial response as it stands in a command.
+pub fn encode_initial(message: &[u8]) -> String {
+    if message.is_empty() { "=".into() } else { encode(message) }
+}
+
+/// Writes base64.
+pub fn encode(message: &[u8]) -> String {
+    STANDARD.encode(message)
+}
