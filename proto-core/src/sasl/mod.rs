@@ -3,7 +3,7 @@
 //! RFC 4422. A server drives a [`ServerExchange`] with what the client sends and gets [`ServerStep`]s; when the
 //! exchange needs to know whether credentials are good it yields them, and the machine puts the question
 //! [`Authenticate`] to the application. A client drives a [`ClientExchange`]. How the messages travel, base64 in lines,
-//! is the same in SMTP, IMAP and POP3 and is in [`line`].
+//! is the same in SMTP, IMAP and POP3 and is in [`mod@line`].
 //!
 //! ```
 //! use proto_core::sasl::{AuthVerdict, Mechanism, ServerExchange, ServerStep};
