@@ -30,7 +30,7 @@ impl Mechanism {
     }
 
     /// Whether who listens learns the password, so that it needs TLS.
-    pub const fn reveals_password(self) -> bool {
+    pub const fn is_plaintext(self) -> bool {
         match self {
             Self::Plain | Self::Login => true,
         }
