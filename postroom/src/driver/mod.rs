@@ -30,7 +30,7 @@ pub use shutdown::{Shutdown, ShutdownSignal};
 pub use stream::Stream;
 
 use crate::clock::Clock;
-use proto_core::{CloseReason, Machine, OutBuf, Step, TlsInfo};
+use proto_core::{CloseReason, Machine, Now, OutBuf, Step, TlsInfo};
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -164,32 +164,35 @@ where
     /// Hands in what the service has ready and the octets that wait, and takes every step there is.
     fn round(&mut self) -> Round {
         let now = self.environment.clock.now();
-        self.service.resume(&mut self.machine, now);
         loop {
-            while self.service.is_ready() {
-                match self.machine.poll_event(now) {
-                    None => break,
-                    Some(Step::App(event)) => self.service.event(&mut self.machine, now, event),
-                    Some(Step::StartTls) => return Round::StartTls,
-                    // No machine of this engine is configured to offer compression.
-                    Some(Step::Compress) => {
-                        return Round::Closed(CloseReason::Aborted("compression is not offered".into()));
-                    }
-                    Some(Step::Closed(reason)) => return Round::Closed(reason),
+            // Again after every event: what an event began may have something to hand in at once.
+            self.service.resume(&mut self.machine, now);
+            let step = if self.service.is_ready() { self.machine.poll_event(now) } else { None };
+            match step {
+                Some(Step::App(event)) => self.service.event(&mut self.machine, now, event),
+                Some(Step::StartTls) => return Round::StartTls,
+                // No machine of this engine is configured to offer compression.
+                Some(Step::Compress) => {
+                    return Round::Closed(CloseReason::Aborted("compression is not offered".into()));
                 }
-            }
-            if self.rest.is_empty() || !self.machine.wants_input() || !self.service.is_ready() {
-                return Round::Blocked;
-            }
-            let taken = self.machine.handle_input(now, &self.rest);
-            if taken == 0 {
-                return Round::Blocked;
-            }
-            self.rest.drain(..taken);
-            if self.rest.is_empty() {
-                self.rest = Vec::new();
+                Some(Step::Closed(reason)) => return Round::Closed(reason),
+                None if self.feed(now) => {}
+                None => return Round::Blocked,
             }
         }
+    }
+
+    /// Offers the machine what was read before; whether it took any.
+    fn feed(&mut self, now: Now) -> bool {
+        if self.rest.is_empty() || !self.machine.wants_input() || !self.service.is_ready() {
+            return false;
+        }
+        let taken = self.machine.handle_input(now, &self.rest);
+        self.rest.drain(..taken);
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
+        taken > 0
     }
 
     /// Writes everything that is ready; whether there was anything.

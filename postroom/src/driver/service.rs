@@ -21,8 +21,9 @@ pub trait Service<M: Machine>: Send {
     /// cancel-safe: it is dropped and called again whenever something else happens first.
     fn wait(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Hands results, body octets and notifications into the machine. It is called before every round of
-    /// events and after every write, also when `wait` was not what woke the driver.
+    /// Hands results, body octets and notifications into the machine. It is called after every event and every
+    /// write and before the driver waits, also when `wait` was not what woke it, so it must be cheap when there
+    /// is nothing.
     fn resume(&mut self, machine: &mut M, now: Now);
 
     /// A TLS handshake is done. The machine is told next.
