@@ -247,11 +247,6 @@ impl Refusal {
         Refusal(Reply::fixed(451, (3, 0), "Error: temporary failure, try again later"));
     /// Our side cannot do this, now or later.
     pub const PERMANENT: Refusal = Refusal(Reply::fixed(554, (3, 0), "Error: transaction failed"));
-    /// The credentials are wrong (RFC 4954 section 6).
-    pub const BAD_CREDENTIALS: Refusal = Refusal(Reply::fixed(535, (7, 8), "Error: authentication failed"));
-    /// The credentials cannot be checked just now (RFC 4954 section 6).
-    pub const AUTHENTICATION_UNAVAILABLE: Refusal =
-        Refusal(Reply::fixed(454, (7, 0), "Temporary authentication failure"));
     /// No more resources for this message just now (RFC 5321 section 4.2.2, RFC 3463 `X.3.1`).
     pub const STORAGE_FULL: Refusal = Refusal(Reply::fixed(452, (3, 1), "Insufficient system storage"));
 

@@ -1,6 +1,13 @@
 //! The grammar of command lines, apart from any session.
+//!
+//! RFC 5321 section 4.1.1 and 4.1.2. A line is read in two steps, so that the rules of order can be applied
+//! between them: [`split`] tells the verb, [`mail`] and [`rcpt`] read what is worth a grammar.
 
+mod path;
 mod verb;
 pub(crate) mod xtext;
 
+pub(crate) use verb::VERBS;
+
+pub use path::{Grammar, PathFault, mail, rcpt};
 pub use verb::{Verb, split};

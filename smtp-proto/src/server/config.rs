@@ -8,6 +8,7 @@ use crate::reply::{ReplyFault, ReplyText};
 use alloc::string::String;
 use core::net::IpAddr;
 use proto_core::dot::DecodePolicy;
+use proto_core::sasl::Mechanism;
 
 /// Which service a listener offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct Config {
     pub protocol: Protocol,
     /// When TLS begins. Default [`TlsMode::None`].
     pub tls: TlsMode,
+    /// The SASL mechanisms of AUTH, in the order in which they are shown; empty switches AUTH off. Default empty.
+    pub mechanisms: alloc::vec::Vec<Mechanism>,
     /// Whether AUTH is offered, and mechanisms that show the password are taken, without TLS. Default false.
     pub allow_plaintext_auth: bool,
     /// Whether MAIL needs an AUTH before it (`530 5.7.0`). Default false; [`Protocol::Submission`] always does.
@@ -139,6 +142,7 @@ impl Config {
         Ok(Self {
             protocol: Protocol::Smtp,
             tls: TlsMode::None,
+            mechanisms: alloc::vec::Vec::new(),
             allow_plaintext_auth: false,
             auth_required: false,
             bare_line_ends: DecodePolicy::Reject,

@@ -2,6 +2,7 @@
 
 use super::question::{Connect, Data, EndOfData, Expand, Hello, Mail, Rcpt, Verify};
 use bytes::Bytes;
+use proto_core::sasl::Authenticate;
 use proto_core::{Ask, AskId};
 
 /// For the application. Those with an [`Ask`] stop the session until
@@ -13,6 +14,9 @@ pub enum Event {
     Connect(Ask<Connect>),
     /// HELO or EHLO.
     Hello(Ask<Hello>),
+    /// An AUTH exchange brought credentials. Rejected ones count against
+    /// [`Limits::auth_failures_max`](super::Limits::auth_failures_max).
+    Authenticate(Ask<Authenticate>),
     /// MAIL.
     Mail(Ask<Mail>),
     /// RCPT.

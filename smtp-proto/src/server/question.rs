@@ -1,4 +1,5 @@
-//! The questions of a server session, one for every stage, each with its verdict.
+//! The questions of a server session, one for every stage, each with its verdict. The one about credentials is
+//! [`proto_core::sasl::Authenticate`], which all protocols share.
 //!
 //! An [`Ask`](proto_core::Ask) of one of these types goes out in an [`Event`](super::Event); the application
 //! answers it, at once or later and from any thread, with [`Server::answer`](super::Server::answer). A

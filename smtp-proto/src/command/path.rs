@@ -1,0 +1,155 @@
+//! The arguments of MAIL and RCPT: `FROM:<path> parameters`, `TO:<path> parameters`.
+//!
+//! RFC 5321 sections 4.1.1.2, 4.1.1.3 and 4.1.2.
+//!
+//! # Departures
+//! What [`Grammar::lenient`] accepts beyond the RFC is listed at
+//! [`Syntax::Lenient`](crate::server::Syntax::Lenient).
+
+use crate::parameter::{Extensions, MailParameters, ParameterFault, RcptParameters};
+use alloc::vec::Vec;
+use proto_core::address::{AddressError, AddressSyntax, ForwardPath, ReversePath};
+
+/// How MAIL and RCPT are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Grammar<'a> {
+    /// Accept the forms that are wrong and common.
+    pub lenient: bool,
+    /// The domain that completes a mailbox without one, when lenient.
+    pub origin: &'a str,
+    /// Which extensions bring parameters.
+    pub extensions: Extensions,
+}
+
+/// Why the arguments of MAIL or RCPT are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathFault {
+    /// Not of the form `FROM:<path>` or `TO:<path>`, or something else than a space stands after the path.
+    #[error("not the form of the command")]
+    Form,
+    /// The path is no path.
+    #[error(transparent)]
+    Address(AddressError),
+    /// A parameter is refused.
+    #[error(transparent)]
+    Parameter(ParameterFault),
+}
+
+/// Reads what follows `MAIL`.
+///
+/// # Errors
+/// The first [`PathFault`].
+pub fn mail(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ReversePath, MailParameters), PathFault> {
+    let (path, rest) = path(arguments, b"FROM:", grammar, ReversePath::parse_prefix)?;
+    let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
+    Ok((path, parameters))
+}
+
+/// Reads what follows `RCPT`.
+///
+/// # Errors
+/// The first [`PathFault`].
+pub fn rcpt(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ForwardPath, RcptParameters), PathFault> {
+    let (path, rest) = path(arguments, b"TO:", grammar, ForwardPath::parse_prefix)?;
+    let parameters = RcptParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
+    Ok((path, parameters))
+}
+
+type ParsePrefix<T> = for<'a> fn(&'a [u8], AddressSyntax) -> Result<(T, &'a [u8]), AddressError>;
+
+fn path<'a, T>(
+    arguments: &'a [u8],
+    keyword: &[u8],
+    grammar: &Grammar<'_>,
+    parse: ParsePrefix<T>,
+) -> Result<(T, &'a [u8]), PathFault> {
+    let (word, mut rest) = arguments.split_at_checked(keyword.len()).ok_or(PathFault::Form)?;
+    if !word.eq_ignore_ascii_case(keyword) {
+        return Err(PathFault::Form);
+    }
+    while let (true, [b' ', after @ ..]) = (grammar.lenient, rest) {
+        rest = after;
+    }
+    let syntax = AddressSyntax { lenient: grammar.lenient, ..AddressSyntax::STRICT };
+    let (path, rest) = match parse(rest, syntax) {
+        Err(AddressError::NoDomain) if grammar.lenient => complete(rest, grammar, syntax, parse),
+        // Brackets that are missing altogether are a matter of form, not of the address.
+        Err(AddressError::Brackets) if rest.first() != Some(&b'<') => return Err(PathFault::Form),
+        parsed => parsed.map_err(PathFault::Address),
+    }?;
+    if matches!(rest, [] | [b' ', ..]) { Ok((path, rest)) } else { Err(PathFault::Form) }
+}
+
+/// A mailbox without a domain gets ours.
+fn complete<'a, T>(
+    rest: &'a [u8],
+    grammar: &Grammar<'_>,
+    syntax: AddressSyntax,
+    parse: ParsePrefix<T>,
+) -> Result<(T, &'a [u8]), PathFault> {
+    let end = if rest.first() == Some(&b'<') { b'>' } else { b' ' };
+    let end = rest.iter().position(|b| *b == end).unwrap_or(rest.len());
+    let completed: Vec<u8> = [&rest[..end], b"@", grammar.origin.as_bytes(), &rest[end..]].concat();
+    let (path, after) = parse(&completed, syntax).map_err(PathFault::Address)?;
+    Ok((path, &rest[rest.len() - after.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::{String, ToString};
+
+    const ALL: Extensions = Extensions { size_max: Some(0), eight_bit_mime: true, auth: true };
+
+    fn sender(arguments: &str, lenient: bool) -> Result<String, PathFault> {
+        let grammar = Grammar { lenient, origin: "here.test", extensions: ALL };
+        mail(arguments.as_bytes(), &grammar).map(|(path, _)| path.to_string())
+    }
+
+    #[test]
+    fn strict_forms() {
+        for (arguments, path) in [
+            ("FROM:<a@b>", "<a@b>"),
+            ("from:<>", "<>"),
+            ("FROM:<a@b> SIZE=1", "<a@b>"),
+            (r#"FROM:<"a > b"@c>"#, r#"<"a > b"@c>"#),
+        ] {
+            assert_eq!(sender(arguments, false).as_deref(), Ok(path), "{arguments}");
+            assert_eq!(sender(arguments, true).as_deref(), Ok(path), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn lenient_forms_are_a_matter_of_form_when_strict() {
+        for (arguments, path) in [
+            ("FROM: <a@b>", "<a@b>"),
+            ("FROM:   a@b", "<a@b>"),
+            ("FROM:a@b SIZE=1", "<a@b>"),
+            ("FROM:root", "<root@here.test>"),
+            ("from:root SIZE=1", "<root@here.test>"),
+        ] {
+            assert_eq!(sender(arguments, true).as_deref(), Ok(path), "{arguments}");
+            assert_eq!(sender(arguments, false), Err(PathFault::Form), "{arguments}");
+        }
+        assert_eq!(sender("FROM:<root> SIZE=1", true).as_deref(), Ok("<root@here.test>"));
+        assert_eq!(sender("FROM:<root>", false), Err(PathFault::Address(AddressError::NoDomain)));
+    }
+
+    #[test]
+    fn wrong_in_both() {
+        for lenient in [false, true] {
+            for arguments in ["", "FROM", "FROM:", "FROM :<a@b>", "TO:<a@b>", "FROM:<a@b>SIZE=1", "FROM:<>x"]
+            {
+                assert_eq!(sender(arguments, lenient), Err(PathFault::Form), "{arguments} {lenient}");
+            }
+            for arguments in ["FROM:<a@b", "FROM:<a b@c>", "FROM:<a@b@c>", "FROM:<@a,@b>", "FROM:<\"a>"] {
+                let got = sender(arguments, lenient);
+                assert!(matches!(got, Err(PathFault::Address(_))), "{arguments} {lenient} {got:?}");
+            }
+            assert_eq!(
+                sender("FROM:<a@b> FOO=1", lenient),
+                Err(PathFault::Parameter(ParameterFault::Unknown))
+            );
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Verdicts on their way back.
+
+use super::question::{Connect, Data, EndOfData, Expand, Hello, Mail, Rcpt, Verify};
+use super::session::Server;
+use super::timers::Timer;
+use proto_core::sasl::Authenticate;
+use proto_core::{Ask, CallerFault, Now, Question};
+
+/// A question that a [`Server`] puts. Not to be implemented elsewhere.
+pub trait ServerQuestion: Question + settle::Settle {}
+
+impl<Q: Question + settle::Settle> ServerQuestion for Q {}
+
+mod settle {
+    use super::Server;
+    use proto_core::{Now, Question};
+
+    pub trait Settle: Question + Sized {
+        fn settle(self, server: &mut Server, now: Now, verdict: Self::Verdict);
+    }
+}
+
+impl Server {
+    /// Gives the verdict on a question that an [`Event`](super::Event) put; the session goes on with the next
+    /// [`Machine::poll_event`](proto_core::Machine::poll_event).
+    ///
+    /// # Errors
+    /// [`CallerFault::StaleAsk`] when the session does not wait for it any more
+    /// ([`Event::Cancelled`](super::Event::Cancelled) told so), or it is another session's.
+    pub fn answer<Q: ServerQuestion>(
+        &mut self,
+        now: Now,
+        ask: Ask<Q>,
+        verdict: Q::Verdict,
+    ) -> Result<(), CallerFault> {
+        let detail = self.asks.close(ask)?;
+        self.timers.stop(Timer::Verdict);
+        self.timers.set(Timer::Command, now.instant + self.config.timeouts.command);
+        detail.settle(self, now, verdict);
+        Ok(())
+    }
+}
+
+/// `Question => Server method`, with the question's detail where the method wants it.
+macro_rules! settled_by {
+    ($($question:ty => $method:ident $(($detail:ident))?;)*) => {$(
+        impl settle::Settle for $question {
+            fn settle(self, server: &mut Server, now: Now, verdict: Self::Verdict) {
+                $(let $detail = self;)?
+                server.$method(now, $($detail,)? verdict);
+            }
+        }
+    )*};
+}
+
+settled_by! {
+    Connect => settle_connect;
+    Hello => settle_hello(detail);
+    Authenticate => settle_authenticate;
+    Mail => settle_mail(detail);
+    Rcpt => settle_rcpt(detail);
+    Data => settle_data;
+    EndOfData => settle_end_of_data;
+    Verify => settle_verify;
+    Expand => settle_expand;
+}

@@ -1,0 +1,90 @@
+//! What EHLO shows, derived from the configuration and from whether TLS is on.
+//!
+//! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes.
+
+use super::config::{Config, TlsMode, VerifyMode};
+use super::limits::AUTH_LINE_BYTES_MIN;
+use crate::parameter::Extensions;
+use crate::reply::write_line;
+use alloc::string::String;
+use core::fmt::Write;
+use proto_core::OutBuf;
+use proto_core::sasl::Mechanism;
+
+/// What a session offers at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Capabilities<'a> {
+    config: &'a Config,
+    tls: bool,
+}
+
+impl<'a> Capabilities<'a> {
+    /// What this configuration offers, with or without TLS being on.
+    pub const fn new(config: &'a Config, tls: bool) -> Self {
+        Self { config, tls }
+    }
+
+    /// Whether STARTTLS is offered.
+    pub fn starttls(&self) -> bool {
+        !self.tls && matches!(self.config.tls, TlsMode::Offered | TlsMode::Required)
+    }
+
+    /// The mechanisms that AUTH offers; none that shows a password while TLS is off, unless that is configured.
+    pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + 'a {
+        let in_clear = self.tls || self.config.allow_plaintext_auth;
+        self.config.mechanisms.iter().copied().filter(move |m| in_clear || !m.is_plaintext())
+    }
+
+    /// Which extensions bring parameters to MAIL and RCPT.
+    pub fn extensions(&self) -> Extensions {
+        Extensions {
+            size_max: Some(self.config.limits.message_bytes_max),
+            eight_bit_mime: true,
+            auth: self.mechanisms().next().is_some(),
+        }
+    }
+
+    /// The longest command line: what is configured, and never less than what is offered needs. RFC 5321
+    /// section 4.5.3.1.4 has 512 octets; SIZE adds 26 (RFC 1870 section 3), 8BITMIME 17 (RFC 6152) and AUTH 500
+    /// (RFC 4954 section 5).
+    pub fn command_line_bytes_max(&self) -> usize {
+        let auth = if self.extensions().auth { 500 } else { 0 };
+        self.config.limits.command_line_bytes_max.max(512 + 26 + 17 + auth)
+    }
+
+    /// The longest line of an AUTH exchange, and of the AUTH command itself.
+    pub fn auth_line_bytes_max(&self) -> usize {
+        self.config.limits.auth_line_bytes_max.max(AUTH_LINE_BYTES_MIN)
+    }
+
+    /// Writes the reply to EHLO.
+    pub(super) fn write(&self, out: &mut OutBuf) {
+        let line = |out: &mut OutBuf, text: &str| write_line(out, 250, None, false, text);
+        line(out, self.config.hostname());
+        line(out, "PIPELINING");
+        let mut text = String::from("SIZE");
+        if self.config.limits.message_bytes_max > 0 {
+            // Formatting into a String never fails.
+            let _ = write!(text, " {}", self.config.limits.message_bytes_max);
+        }
+        line(out, &text);
+        if self.config.verify != VerifyMode::Disabled {
+            line(out, "VRFY");
+        }
+        if self.config.expand {
+            line(out, "EXPN");
+        }
+        if self.starttls() {
+            line(out, "STARTTLS");
+        }
+        if self.extensions().auth {
+            text.replace_range(.., "AUTH");
+            for mechanism in self.mechanisms() {
+                let _ = write!(text, " {mechanism}");
+            }
+            line(out, &text);
+        }
+        line(out, "ENHANCEDSTATUSCODES");
+        write_line(out, 250, None, true, "8BITMIME");
+    }
+}

@@ -1,0 +1,70 @@
+//! DATA, up to the 354, and the verdict on the complete message.
+//!
+//! RFC 5321 sections 4.1.1.4 and 6.1: a 250 after the end of data takes the responsibility for the message.
+
+use super::body::Body;
+use super::config::Impatience;
+use super::event::{Event, Violation};
+use super::question::{Data, QueueId, Verdict};
+use super::session::{Counts, Phase, Server};
+use super::timers::Timer;
+use crate::reply::{Reply, write_line};
+use alloc::format;
+use proto_core::{CloseReason, Now};
+
+impl Server {
+    pub(super) fn data(&mut self, now: Now, arguments: &[u8]) {
+        if !arguments.is_empty() {
+            return self.refuse(now, &SYNTAX_DATA);
+        }
+        // RFC 2920 section 3.1: DATA ends a group. Octets behind it were sent by a client that does not look at
+        // our replies, or by somebody who hides a message in another one.
+        if !self.input.is_empty() {
+            self.events.push_back(Event::Violation(Violation::PipelinedAfterData));
+            if self.config.pipelining_after_data == Impatience::Refuse {
+                self.reply(&SYNCHRONIZATION);
+                return self.close(CloseReason::Protocol("pipelining after DATA".into()));
+            }
+        }
+        let recipients = self.transaction.as_ref().map_or(0, |t| t.recipients);
+        self.ask(now, Data { recipients }, Event::Data);
+    }
+
+    pub(super) fn settle_data(&mut self, now: Now, verdict: Verdict) {
+        if let Verdict::Refuse(refusal) = verdict {
+            return self.refuse_by_verdict(now, &refusal);
+        }
+        self.reply(&START_INPUT);
+        self.timers.stop(Timer::Command);
+        self.phase = Phase::Body(Body::new(now, &self.config));
+        self.extend_body_deadlines(now);
+    }
+
+    pub(super) fn settle_end_of_data(&mut self, now: Now, verdict: Verdict<QueueId>) {
+        self.transaction = None;
+        self.await_command(now);
+        match verdict {
+            Verdict::Accept(id) => {
+                self.counts = Counts {
+                    transactions: self.counts.transactions,
+                    auth_failures: self.counts.auth_failures,
+                    ..Counts::default()
+                };
+                let enhanced = QUEUED.enhanced();
+                write_line(
+                    &mut self.output,
+                    QUEUED.code(),
+                    enhanced,
+                    true,
+                    &format!("{}{id}", QUEUED.text()),
+                );
+            }
+            Verdict::Refuse(refusal) => self.refuse_by_verdict(now, &refusal),
+        }
+    }
+}
+
+static SYNTAX_DATA: Reply = Reply::fixed(501, (5, 4), "Syntax: DATA");
+static SYNCHRONIZATION: Reply = Reply::fixed(554, (5, 0), "Error: SMTP protocol synchronization");
+static START_INPUT: Reply = Reply::plain(354, "End data with <CR><LF>.<CR><LF>");
+static QUEUED: Reply = Reply::fixed(250, (0, 0), "Ok: queued as ");

@@ -1,0 +1,95 @@
+//! The greeting, HELO and EHLO.
+//!
+//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4. No enhanced codes here (RFC 2034 section 3).
+//!
+//! # Departures
+//! The argument need not be a domain or an address literal: any word of printable ASCII will do, since many
+//! clients say odd things and RFC 5321 section 4.1.4 forbids to refuse mail for it. Whoever minds refuses the
+//! [`Hello`] question. A refused connection is closed after the reply, without waiting for QUIT (section 3.1 would
+//! have it wait), so that a refusal costs little.
+
+use super::config::Impatience;
+use super::event::{Event, Violation};
+use super::question::{Connect, Hello, Verdict};
+use super::session::{HelloSaid, Phase, Server};
+use super::timers::Timer;
+use crate::reply::{Reply, write_line};
+use alloc::format;
+use alloc::sync::Arc;
+use core::time::Duration;
+use proto_core::{CloseReason, Now};
+
+impl Server {
+    /// Asks about the connection.
+    pub(super) fn ask_connect(&mut self, now: Now) {
+        let detail = Connect { peer: self.peer.clone(), tls: self.tls.clone() };
+        self.ask(now, detail, Event::Connect);
+    }
+
+    pub(super) fn settle_connect(&mut self, now: Now, verdict: Verdict) {
+        match verdict {
+            Verdict::Refuse(refusal) => {
+                refusal.reply().write(&mut self.output, false);
+                self.close(CloseReason::Policy);
+            }
+            Verdict::Accept(()) if self.config.timeouts.greet_delay > Duration::ZERO => {
+                self.phase = Phase::Greet;
+                self.timers.set(Timer::GreetDelay, now.instant + self.config.timeouts.greet_delay);
+            }
+            Verdict::Accept(()) => self.greet(now),
+        }
+    }
+
+    pub(super) fn greet(&mut self, now: Now) {
+        let text = format!("{} {}", self.config.hostname(), self.config.greeting());
+        write_line(&mut self.output, 220, None, true, &text);
+        self.await_command(now);
+    }
+
+    /// The client talked while the greeting was held back.
+    pub(super) fn early_talk(&mut self, now: Now) {
+        self.timers.stop(Timer::GreetDelay);
+        self.events.push_back(Event::Violation(Violation::EarlyTalker));
+        if self.config.early_talker == Impatience::Permit {
+            return self.greet(now);
+        }
+        let text = format!("{} Error: SMTP protocol synchronization", self.config.hostname());
+        write_line(&mut self.output, 554, None, true, &text);
+        self.close(CloseReason::Protocol("talked before the greeting".into()));
+    }
+
+    pub(super) fn hello(&mut self, now: Now, arguments: &[u8], extended: bool) {
+        let word = arguments.iter().all(u8::is_ascii_graphic) && matches!(arguments.len(), 1..=255);
+        let Some(name) = core::str::from_utf8(arguments).ok().filter(|_| word) else {
+            let syntax = if extended { &SYNTAX_EHLO } else { &SYNTAX_HELO };
+            return self.refuse(now, syntax);
+        };
+        // Nobody can know of PIPELINING before the first hello was answered.
+        let impatient = self.hello.is_none() && !self.input.is_empty();
+        let name: Arc<str> = name.into();
+        if impatient {
+            self.refuse_next = self.config.pipelining_before_capability == Impatience::Refuse;
+            self.events.push_back(Event::Violation(Violation::PipelinedBeforeCapability));
+        }
+        self.ask(now, Hello { name, extended }, Event::Hello);
+    }
+
+    pub(super) fn settle_hello(&mut self, now: Now, hello: Hello, verdict: Verdict) {
+        if let Verdict::Refuse(refusal) = verdict {
+            refusal.reply().write(&mut self.output, false);
+            return if refusal.closes() { self.close(CloseReason::Policy) } else { self.count_error(now) };
+        }
+        self.reset_transaction();
+        let Hello { name, extended } = hello;
+        self.hello = Some(HelloSaid { name, extended });
+        if extended {
+            let Self { config, output, tls, .. } = self;
+            super::Capabilities::new(config, tls.is_some()).write(output);
+        } else {
+            write_line(&mut self.output, 250, None, true, self.config.hostname());
+        }
+    }
+}
+
+static SYNTAX_EHLO: Reply = Reply::plain(501, "Syntax: EHLO hostname");
+static SYNTAX_HELO: Reply = Reply::plain(501, "Syntax: HELO hostname");

@@ -1,0 +1,227 @@
+//! The session as a [`Machine`]: what happened goes in, steps and octets come out.
+
+use super::config::Syntax;
+use super::event::Event;
+use super::session::{Phase, Server};
+use super::state;
+use super::timers::Timer;
+use crate::command::{self, Verb};
+use crate::reply::Reply;
+use bytes::Bytes;
+use proto_core::{CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TlsInfo};
+
+impl Machine for Server {
+    type Event = Event;
+
+    fn handle_input(&mut self, now: Now, input: &[u8]) -> usize {
+        if matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) || self.is_over() {
+            return 0;
+        }
+        let taken = self.input.push(input);
+        if taken > 0 {
+            self.extend_body_deadlines(now);
+        }
+        taken
+    }
+
+    fn handle_eof(&mut self, _now: Now) {
+        self.eof = true;
+        if self.asks.is_open() {
+            self.close(CloseReason::PeerClosed);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.expire(now.instant) {
+            match timer {
+                Timer::ErrorPause => {}
+                Timer::GreetDelay => self.greet(now),
+                Timer::Command => self.time_out("command"),
+                Timer::BodyBlock => self.time_out("message data"),
+                Timer::BodyRate => self.time_out("message data rate"),
+                Timer::Handshake => self.close(CloseReason::Timeout("TLS handshake")),
+                Timer::Verdict => {
+                    let reason = CloseReason::Timeout("verdict");
+                    self.close_with(421, (3, 0), "Error: no decision in time", reason);
+                }
+            }
+        }
+    }
+
+    fn handle_tls(&mut self, now: Now, tls: TlsInfo) {
+        self.tls_started(now, tls);
+    }
+
+    /// A message that is coming in is waited for, and its verdict; then, or else at once, `421 4.3.2`.
+    fn handle_shutdown(&mut self, _now: Now) {
+        self.stopping = true;
+        if self.asks.is_open() && !matches!(self.phase, Phase::EndOfData) {
+            self.shut_down();
+        }
+    }
+
+    fn poll_event(&mut self, now: Now) -> Option<Step<Event>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(Step::App(event));
+            }
+            if matches!(self.phase, Phase::Closing(_)) {
+                return match core::mem::replace(&mut self.phase, Phase::Closed) {
+                    Phase::Closing(reason) => Some(Step::Closed(reason)),
+                    _ => None,
+                };
+            }
+            if self.is_blocked() {
+                return None;
+            }
+            if self.stopping && !matches!(self.phase, Phase::Body(_) | Phase::EndOfData | Phase::Closed) {
+                self.shut_down();
+                continue;
+            }
+            if matches!(self.phase, Phase::StartTls) {
+                self.phase = Phase::Handshake { greeted: true };
+                return Some(Step::StartTls);
+            }
+            if !self.step(now) {
+                return None;
+            }
+        }
+    }
+
+    /// While a verdict is awaited nothing is handed out, so that the replies to a pipelined group go out together
+    /// (RFC 2920 section 3.2).
+    fn poll_transmit(&mut self, out: &mut OutBuf) -> bool {
+        !self.asks.is_open() && self.output.move_to(out)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn wants_input(&self) -> bool {
+        let listens =
+            matches!(self.phase, Phase::Greet | Phase::Command | Phase::Exchange(_) | Phase::Body(_));
+        listens && !self.eof && !self.is_blocked() && self.events.is_empty() && self.input.room() > 0
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+}
+
+impl Server {
+    /// A verdict is awaited, the peer does not read, or it is made to wait.
+    fn is_blocked(&self) -> bool {
+        self.asks.is_open() || self.output.is_full() || self.timers.deadline(Timer::ErrorPause).is_some()
+    }
+
+    /// One step from what is in the input; false when more is needed.
+    fn step(&mut self, now: Now) -> bool {
+        match self.phase {
+            Phase::Connect => self.ask_connect(now),
+            Phase::Greet if !self.input.is_empty() => self.early_talk(now),
+            Phase::Command => match self.next_line() {
+                Some(line) => self.command_line(now, line),
+                None => return self.end_of_input(),
+            },
+            Phase::Exchange(_) => match self.next_line() {
+                Some(line) => {
+                    if let Phase::Exchange(exchange) = core::mem::replace(&mut self.phase, Phase::Command) {
+                        self.exchange_line(now, exchange, line.as_deref().map_err(|fault| *fault));
+                    }
+                }
+                None => return self.end_of_input(),
+            },
+            Phase::Body(_) => return self.step_body(now),
+            Phase::Greet | Phase::Handshake { .. } => return self.end_of_input(),
+            Phase::StartTls | Phase::EndOfData | Phase::Closing(_) | Phase::Closed => return false,
+        }
+        true
+    }
+
+    fn end_of_input(&mut self) -> bool {
+        if self.eof {
+            self.close(CloseReason::PeerClosed);
+        }
+        self.eof
+    }
+
+    fn next_line(&mut self) -> Option<Result<Bytes, LineFault>> {
+        let capabilities = self.capabilities();
+        let auth = matches!(self.phase, Phase::Exchange(_)) || begins_auth(self.input.as_slice());
+        let max =
+            if auth { capabilities.auth_line_bytes_max() } else { capabilities.command_line_bytes_max() };
+        let ending = match self.config.syntax {
+            Syntax::Strict => LineEnding::Crlf,
+            Syntax::Lenient => LineEnding::CrlfOrLf,
+        };
+        self.input.next_line(max, ending)
+    }
+
+    /// First whether the command may come now, then whether it is well-formed, then what the application says.
+    fn command_line(&mut self, now: Now, line: Result<Bytes, LineFault>) {
+        self.await_command(now);
+        let line = match line {
+            Ok(line) => line,
+            Err(LineFault::TooLong) => return self.refuse(now, &LINE_TOO_LONG),
+            Err(LineFault::BareLf) => return self.refuse(now, &BARE_LF),
+        };
+        let (verb, arguments) = command::split(&line);
+        if core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http) {
+            return self.refuse(now, &IMPATIENT);
+        }
+        if let Err(misplaced) = state::permits(verb, &self.standing()) {
+            return self.refuse(now, misplaced);
+        }
+        if brings_no_mail(verb) {
+            self.count_idle_command(now);
+            if self.is_over() {
+                return;
+            }
+        }
+        match verb {
+            Verb::Helo => self.hello(now, arguments, false),
+            Verb::Ehlo => self.hello(now, arguments, true),
+            Verb::Mail => self.mail(now, arguments),
+            Verb::Rcpt => self.rcpt(now, arguments),
+            Verb::Data => self.data(now, arguments),
+            Verb::Rset => self.rset(now, arguments),
+            Verb::Noop => self.noop(),
+            Verb::Quit => self.quit(now, arguments),
+            Verb::Help => self.help(),
+            Verb::Vrfy => self.verify(now, arguments),
+            Verb::Expn => self.expand(now, arguments),
+            Verb::StartTls => self.starttls(now, arguments),
+            Verb::Auth => self.auth(now, arguments),
+            Verb::Http => self.http(),
+            Verb::Unknown => self.refuse(now, &UNKNOWN),
+        }
+    }
+
+    fn time_out(&mut self, which: &'static str) {
+        self.close_with(421, (4, 2), "Error: timeout exceeded", CloseReason::Timeout(which));
+    }
+
+    /// RFC 5321 section 3.8. Before the greeting and during a handshake there is nobody to say it to.
+    fn shut_down(&mut self) {
+        if matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) {
+            self.close(CloseReason::Shutdown);
+        } else {
+            self.close_with(421, (3, 2), "Service shutting down", CloseReason::Shutdown);
+        }
+    }
+}
+
+/// Whether the line that begins here is an AUTH command, which may be longer than others.
+fn begins_auth(input: &[u8]) -> bool {
+    input.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "))
+}
+
+fn brings_no_mail(verb: Verb) -> bool {
+    matches!(verb, Verb::Helo | Verb::Ehlo | Verb::Rset | Verb::Noop | Verb::Help | Verb::Vrfy | Verb::Expn)
+}
+
+static UNKNOWN: Reply = Reply::fixed(500, (5, 2), "Error: command not recognized");
+static LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 6), "Error: line too long");
+static BARE_LF: Reply = Reply::fixed(500, (5, 2), "Error: bare <LF> received");
+static IMPATIENT: Reply = Reply::fixed(503, (5, 0), "Error: improper use of SMTP command pipelining");

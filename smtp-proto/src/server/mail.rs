@@ -1,0 +1,94 @@
+//! MAIL and RCPT: a transaction and its recipients.
+//!
+//! RFC 5321 sections 3.3, 4.1.1.2, 4.1.1.3 and 4.1.1.11; the wording follows Postfix, which log readers know.
+
+use super::config::Syntax;
+use super::event::Event;
+use super::question::{Mail, Rcpt, Verdict};
+use super::session::{Server, Transaction};
+use crate::command::{self, Grammar, PathFault};
+use crate::parameter::BodyKind;
+use crate::reply::Reply;
+use proto_core::address::AddressError;
+use proto_core::{CloseReason, Now};
+
+impl Server {
+    fn grammar(&self) -> Grammar<'_> {
+        Grammar {
+            lenient: self.config.syntax == Syntax::Lenient,
+            origin: self.config.origin(),
+            extensions: self.extensions(),
+        }
+    }
+
+    pub(super) fn mail(&mut self, now: Now, arguments: &[u8]) {
+        if self.counts.transactions >= self.config.limits.transactions_max {
+            let reason = CloseReason::Protocol("too many messages".into());
+            return self.close_with(421, (7, 0), "Error: too many messages", reason);
+        }
+        match command::mail(arguments, &self.grammar()) {
+            Ok((reverse_path, parameters)) => {
+                self.ask(now, Mail { reverse_path, parameters }, Event::Mail);
+            }
+            Err(fault) => self.refuse_path(now, fault, &SYNTAX_MAIL, &BAD_SENDER),
+        }
+    }
+
+    pub(super) fn settle_mail(&mut self, now: Now, mail: Mail, verdict: Verdict) {
+        if let Verdict::Refuse(refusal) = verdict {
+            return self.refuse_by_verdict(now, &refusal);
+        }
+        self.counts.transactions += 1;
+        self.transaction = Some(Transaction {
+            eight_bit_declared: mail.parameters.body == BodyKind::EightBitMime,
+            reverse_path: mail.reverse_path,
+            recipients: 0,
+            only_recipient: None,
+        });
+        self.reply(&SENDER_OK);
+    }
+
+    pub(super) fn rcpt(&mut self, now: Now, arguments: &[u8]) {
+        let accepted_before = self.transaction.as_ref().map_or(0, |t| t.recipients);
+        match command::rcpt(arguments, &self.grammar()) {
+            // RFC 5321 section 4.5.3.1.10: 452, so that the client sends the rest in another transaction.
+            Ok(_) if accepted_before >= self.config.limits.recipients_max => {
+                self.refuse(now, &TOO_MANY_RECIPIENTS);
+            }
+            Ok((forward_path, parameters)) => {
+                self.ask(now, Rcpt { forward_path, parameters, accepted_before }, Event::Rcpt);
+            }
+            Err(fault) => self.refuse_path(now, fault, &SYNTAX_RCPT, &BAD_RECIPIENT),
+        }
+    }
+
+    pub(super) fn settle_rcpt(&mut self, now: Now, rcpt: Rcpt, verdict: Verdict) {
+        if let Verdict::Refuse(refusal) = verdict {
+            return self.refuse_by_verdict(now, &refusal);
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.only_recipient = (transaction.recipients == 0).then_some(rcpt.forward_path);
+            transaction.recipients += 1;
+        }
+        self.reply(&RECIPIENT_OK);
+    }
+
+    fn refuse_path(&mut self, now: Now, fault: PathFault, form: &Reply, address: &Reply) {
+        match fault {
+            PathFault::Form => self.refuse(now, form),
+            PathFault::Address(AddressError::NonAscii) => self.refuse(now, &NON_ASCII),
+            PathFault::Address(_) => self.refuse(now, address),
+            PathFault::Parameter(fault) => self.refuse(now, &fault.reply()),
+        }
+    }
+}
+
+static SENDER_OK: Reply = Reply::fixed(250, (1, 0), "Ok");
+static RECIPIENT_OK: Reply = Reply::fixed(250, (1, 5), "Ok");
+static SYNTAX_MAIL: Reply = Reply::fixed(501, (5, 4), "Syntax: MAIL FROM:<address>");
+static SYNTAX_RCPT: Reply = Reply::fixed(501, (5, 4), "Syntax: RCPT TO:<address>");
+static BAD_SENDER: Reply = Reply::fixed(501, (1, 7), "Bad sender address syntax");
+static BAD_RECIPIENT: Reply = Reply::fixed(501, (1, 3), "Bad recipient address syntax");
+/// RFC 6531 section 3.5 gives code and enhanced code.
+static NON_ASCII: Reply = Reply::fixed(553, (6, 7), "Non-ASCII addresses not permitted");
+static TOO_MANY_RECIPIENTS: Reply = Reply::fixed(452, (5, 3), "Error: too many recipients");

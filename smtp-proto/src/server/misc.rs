@@ -1,0 +1,65 @@
+//! RSET, NOOP, HELP, QUIT, and what is no command at all.
+//!
+//! RFC 5321 sections 4.1.1.5 and 4.1.1.8 to 4.1.1.10; section 4.3.2 for arguments where none belong.
+
+use super::config::VerifyMode;
+use super::event::{Event, Violation};
+use super::session::Server;
+use crate::command::{VERBS, Verb};
+use crate::reply::{Reply, write_line};
+use alloc::string::String;
+use proto_core::{CloseReason, Now};
+
+impl Server {
+    pub(super) fn rset(&mut self, now: Now, arguments: &[u8]) {
+        if !arguments.is_empty() {
+            return self.refuse(now, &SYNTAX_RSET);
+        }
+        self.reset_transaction();
+        self.reply(&OK);
+    }
+
+    pub(super) fn noop(&mut self) {
+        self.reply(&OK);
+    }
+
+    /// Names the commands that this session would not answer with 502.
+    pub(super) fn help(&mut self) {
+        let standing = self.standing();
+        let mut text = String::from("Commands:");
+        for (name, verb) in VERBS {
+            let here = match verb {
+                Verb::Vrfy => self.config.verify != VerifyMode::Disabled,
+                Verb::Expn => self.config.expand,
+                Verb::StartTls => standing.starttls,
+                Verb::Auth => standing.auth,
+                _ => true,
+            };
+            if here {
+                text.push(' ');
+                text.push_str(name);
+            }
+        }
+        write_line(&mut self.output, HELP.code(), HELP.enhanced(), true, &text);
+    }
+
+    pub(super) fn quit(&mut self, now: Now, arguments: &[u8]) {
+        if !arguments.is_empty() {
+            return self.refuse(now, &SYNTAX_QUIT);
+        }
+        self.reply(&BYE);
+        self.close(CloseReason::Quit);
+    }
+
+    /// A browser was tricked into talking to us: nothing that follows may be taken for mail.
+    pub(super) fn http(&mut self) {
+        self.events.push_back(Event::Violation(Violation::Http));
+        self.close_with(421, (7, 0), "Error: this is not HTTP", CloseReason::Protocol("HTTP".into()));
+    }
+}
+
+static OK: Reply = Reply::fixed(250, (0, 0), "Ok");
+static HELP: Reply = Reply::fixed(214, (0, 0), "");
+static BYE: Reply = Reply::fixed(221, (0, 0), "Bye");
+static SYNTAX_RSET: Reply = Reply::fixed(501, (5, 4), "Syntax: RSET");
+static SYNTAX_QUIT: Reply = Reply::fixed(501, (5, 4), "Syntax: QUIT");

@@ -1,0 +1,272 @@
+//! A server session: what it knows, and the steps every command shares.
+//!
+//! Session and transaction are two structs: RSET throws the second away and leaves the first alone.
+
+use super::auth::Exchange;
+use super::body::Body;
+use super::capabilities::Capabilities;
+use super::config::{Config, Peer, TlsMode};
+use super::event::Event;
+use super::state::{Stage, Standing};
+use super::timers::{TIMERS, Timer};
+use crate::parameter::Extensions;
+use crate::reply::{Refusal, Reply, write_line};
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::sync::Arc;
+use core::time::Duration;
+use proto_core::address::{ForwardPath, ReversePath};
+use proto_core::{Ask, AskSlot, CloseReason, InBuf, Now, OutBuf, TimerTable, TlsInfo};
+
+/// The server end of one connection. See the [module](super).
+#[derive(Debug)]
+pub struct Server {
+    pub(super) config: Arc<Config>,
+    pub(super) peer: Peer,
+    pub(super) input: InBuf,
+    pub(super) output: OutBuf,
+    pub(super) asks: AskSlot,
+    pub(super) timers: TimerTable<Timer, TIMERS>,
+    /// What the application has to hear before anything more is parsed.
+    pub(super) events: VecDeque<Event>,
+    pub(super) phase: Phase,
+    pub(super) hello: Option<HelloSaid>,
+    pub(super) tls: Option<Arc<TlsInfo>>,
+    pub(super) authenticated: bool,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) counts: Counts,
+    /// The next command was sent before the client could know that it may pipeline.
+    pub(super) refuse_next: bool,
+    pub(super) eof: bool,
+    pub(super) stopping: bool,
+}
+
+/// What the session is doing.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// STARTTLS was answered; the driver is to be told.
+    StartTls,
+    /// The handshake is the driver's; no octet is taken. Not greeted yet: the listener is one of implicit TLS.
+    Handshake { greeted: bool },
+    /// The application has not been asked about the connection yet.
+    Connect,
+    /// The greeting is held back.
+    Greet,
+    /// A command is awaited, or a verdict about one.
+    Command,
+    /// A line of an AUTH exchange is awaited.
+    Exchange(Exchange),
+    /// The message is coming.
+    Body(Body),
+    /// The verdict about a complete message is awaited.
+    EndOfData,
+    /// Over; the driver is to be told why.
+    Closing(CloseReason),
+    /// Over.
+    Closed,
+}
+
+/// HELO or EHLO, as it was accepted.
+#[derive(Debug, Clone)]
+pub(super) struct HelloSaid {
+    pub(super) name: Arc<str>,
+    pub(super) extended: bool,
+}
+
+/// From an accepted MAIL to its end.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) reverse_path: ReversePath,
+    pub(super) eight_bit_declared: bool,
+    pub(super) recipients: usize,
+    /// The recipient, while there is only one: the trace field may name no more (RFC 5321 section 7.2).
+    pub(super) only_recipient: Option<ForwardPath>,
+}
+
+/// What is legal but abusable, counted.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) errors: u32,
+    pub(super) idle_commands: u32,
+    pub(super) transactions: u32,
+    pub(super) auth_failures: u32,
+}
+
+impl Server {
+    /// A session with a client that has just connected.
+    ///
+    /// On a listener with [`TlsMode::Implicit`] nothing happens before
+    /// [`Machine::handle_tls`](proto_core::Machine::handle_tls).
+    pub fn new(now: Now, config: Arc<Config>, peer: Peer) -> Self {
+        let longest = Capabilities::new(&config, true);
+        let longest = longest.command_line_bytes_max().max(longest.auth_line_bytes_max());
+        let implicit = config.tls == TlsMode::Implicit;
+        let mut timers = TimerTable::default();
+        if implicit {
+            timers.set(Timer::Handshake, now.instant + config.timeouts.handshake);
+        }
+        Self {
+            input: InBuf::with_capacity(config.limits.input_bytes_max.max(longest)),
+            output: OutBuf::with_high_water(config.limits.output_bytes_max),
+            asks: AskSlot::new(),
+            timers,
+            events: VecDeque::new(),
+            phase: if implicit { Phase::Handshake { greeted: false } } else { Phase::Connect },
+            hello: None,
+            tls: None,
+            authenticated: false,
+            transaction: None,
+            counts: Counts::default(),
+            refuse_next: false,
+            eof: false,
+            stopping: false,
+            config,
+            peer,
+        }
+    }
+
+    /// The TLS session, if TLS is on.
+    pub fn tls(&self) -> Option<&Arc<TlsInfo>> {
+        self.tls.as_ref()
+    }
+
+    /// Whether an AUTH was accepted.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// The name of the last accepted HELO or EHLO.
+    pub fn hello_name(&self) -> Option<&str> {
+        self.hello.as_ref().map(|hello| &*hello.name)
+    }
+
+    pub(super) fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities::new(&self.config, self.tls.is_some())
+    }
+
+    /// The extensions that this session may use: none after HELO.
+    pub(super) fn extensions(&self) -> Extensions {
+        match &self.hello {
+            Some(hello) if hello.extended => self.capabilities().extensions(),
+            _ => Extensions::default(),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        let stage = match (&self.transaction, &self.hello) {
+            (Some(transaction), _) if transaction.recipients > 0 => Stage::Recipients,
+            (Some(_), _) => Stage::Sender,
+            (None, Some(_)) => Stage::Ready,
+            (None, None) => Stage::Start,
+        };
+        Standing {
+            stage,
+            extended: self.hello.as_ref().is_some_and(|hello| hello.extended),
+            tls: self.tls.is_some(),
+            starttls: self.config.tls != TlsMode::None,
+            tls_required: self.config.tls == TlsMode::Required,
+            auth: !self.config.mechanisms.is_empty(),
+            authenticated: self.authenticated,
+            auth_required: self.config.is_auth_required(),
+        }
+    }
+
+    /// Puts a question; the session waits for its verdict.
+    pub(super) fn ask<Q>(&mut self, now: Now, detail: Q, event: impl FnOnce(Ask<Q>) -> Event) {
+        self.timers.stop(Timer::Command);
+        self.timers.set(Timer::Verdict, now.instant + self.config.timeouts.verdict);
+        let ask = self.asks.open(detail);
+        self.events.push_back(event(ask));
+    }
+
+    /// The command is dealt with; the next one has its own deadline.
+    pub(super) fn await_command(&mut self, now: Now) {
+        self.phase = Phase::Command;
+        self.timers.set(Timer::Command, now.instant + self.config.timeouts.command);
+    }
+
+    pub(super) fn reply(&mut self, reply: &Reply) {
+        reply.write(&mut self.output, true);
+    }
+
+    /// Says no. Every no counts, ours and the application's; too many end the session.
+    pub(super) fn refuse(&mut self, now: Now, reply: &Reply) {
+        self.reply(reply);
+        self.count_error(now);
+    }
+
+    /// Says the application's no; 421 and 521 close.
+    pub(super) fn refuse_by_verdict(&mut self, now: Now, refusal: &Refusal) {
+        if refusal.closes() {
+            self.reply(refusal.reply());
+            self.close(CloseReason::Policy);
+        } else {
+            self.refuse(now, refusal.reply());
+        }
+    }
+
+    /// Counts an error: first they are free, then they cost time, then they cost the session.
+    pub(super) fn count_error(&mut self, now: Now) {
+        self.counts.errors += 1;
+        let limits = &self.config.limits;
+        if self.counts.errors >= limits.errors_max {
+            self.close_with(
+                421,
+                (7, 0),
+                "Error: too many errors",
+                CloseReason::Protocol("too many errors".into()),
+            );
+        } else if self.counts.errors > limits.errors_before_pause {
+            let over = self.counts.errors - limits.errors_before_pause;
+            let pause = self.config.timeouts.error_pause.saturating_mul(over);
+            if pause > Duration::ZERO {
+                self.timers.set(Timer::ErrorPause, now.instant + pause);
+            }
+        }
+    }
+
+    /// Counts a command that brings no mail.
+    pub(super) fn count_idle_command(&mut self, now: Now) {
+        self.counts.idle_commands += 1;
+        if self.counts.idle_commands > self.config.limits.idle_commands_max {
+            self.count_error(now);
+        }
+    }
+
+    /// Whether nothing more may be said.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closing(_) | Phase::Closed)
+    }
+
+    /// Says why and ends the session. The host name stands first, as in the greeting (RFC 5321 section 4.2).
+    pub(super) fn close_with(&mut self, code: u16, enhanced: (u16, u16), text: &str, reason: CloseReason) {
+        let enhanced = Reply::fixed(code, enhanced, "").enhanced();
+        let text = format!("{} {text}", self.config.hostname());
+        write_line(&mut self.output, code, enhanced, true, &text);
+        self.close(reason);
+    }
+
+    /// Ends the session. What is waiting in the output is still sent.
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if self.is_over() {
+            return;
+        }
+        if matches!(self.phase, Phase::Body(_)) {
+            self.events.push_back(Event::BodyAborted(super::BodyAbort::SessionEnded));
+        }
+        if let Some(id) = self.asks.cancel() {
+            self.events.push_back(Event::Cancelled(id));
+        }
+        self.timers.stop_all();
+        self.input.clear();
+        self.transaction = None;
+        self.phase = Phase::Closing(reason);
+    }
+
+    /// Ends a transaction that became no message, if there is one.
+    pub(super) fn reset_transaction(&mut self) {
+        if self.transaction.take().is_some() {
+            self.events.push_back(Event::TransactionReset);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The `Received:` field of a message on its way in.
+//!
+//! RFC 5321 section 4.4, with the protocol names of RFC 3848. The field is the machine's, since it alone knows who
+//! said what; the application puts it before the message, once it has a queue id.
+
+use super::QueueId;
+use super::session::Server;
+use alloc::string::String;
+use core::fmt::Write;
+use core::net::IpAddr;
+use proto_core::address::{ForwardPath, ReversePath};
+use proto_core::{Now, UnixTime};
+use time::OffsetDateTime;
+
+impl Server {
+    /// The `Received:` field for the message of this transaction, folded, each line with its CR LF; the application
+    /// writes it before the first [`Event::Body`](super::Event::Body) octet. `None` outside a transaction.
+    ///
+    /// The recipient is named only when there is one alone: more would tell them of each other (RFC 5321
+    /// section 7.2). The date is in UTC, with its offset.
+    pub fn trace_header(&self, queue_id: &QueueId, now: Now) -> Option<String> {
+        let transaction = self.transaction.as_ref()?;
+        let mut field = String::with_capacity(256);
+        // Formatting into a String never fails.
+        let _ = self.write_trace(&mut field, queue_id);
+        if let Some(recipient) = &transaction.only_recipient {
+            let _ = match recipient {
+                ForwardPath::Postmaster => write!(field, "\r\n\tfor <postmaster>"),
+                ForwardPath::Mailbox(mailbox) => write!(field, "\r\n\tfor <{mailbox}>"),
+            };
+        }
+        let _ = match &transaction.reverse_path {
+            ReversePath::Null => write!(field, "\r\n\t(envelope-from <>)"),
+            ReversePath::Mailbox(mailbox) => write!(field, "\r\n\t(envelope-from <{mailbox}>)"),
+        };
+        field.push_str(";\r\n\t");
+        let _ = write_date(&mut field, now.utc);
+        field.push_str("\r\n");
+        Some(field)
+    }
+
+    fn write_trace(&self, field: &mut String, queue_id: &QueueId) -> core::fmt::Result {
+        field.push_str("Received: from ");
+        // A name that is no domain and no literal would break the field: what does not belong becomes `?`.
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+        field.extend(self.hello_name().unwrap_or("unknown").chars().map(|c| if plain(c) { c } else { '?' }));
+        let name = self.peer.name.as_deref().map(|name| name.chars().map(|c| if plain(c) { c } else { '?' }));
+        match (name, self.peer.address) {
+            (name, Some(address)) => {
+                field.push_str(" (");
+                if let Some(name) = name {
+                    field.extend(name);
+                    field.push(' ');
+                }
+                match address {
+                    IpAddr::V4(v4) => write!(field, "[{v4}])")?,
+                    IpAddr::V6(v6) => write!(field, "[IPv6:{v6}])")?,
+                }
+            }
+            // A name nobody looked up from an address says nothing.
+            (_, None) => {}
+        }
+        write!(field, "\r\n\tby {} with {}", self.config.hostname(), self.protocol_name())?;
+        if let Some(tls) = &self.tls {
+            let word = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
+            field.push_str(" (");
+            field.extend(tls.version.chars().filter(word));
+            field.push(' ');
+            field.extend(tls.cipher.chars().filter(word));
+            field.push(')');
+        }
+        write!(field, "\r\n\tid {queue_id}")
+    }
+
+    /// RFC 3848: the E for EHLO, the S for TLS, the A for AUTH.
+    fn protocol_name(&self) -> &'static str {
+        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        match (extended, self.tls.is_some(), self.authenticated) {
+            (true, true, true) => "ESMTPSA",
+            (true, true, false) => "ESMTPS",
+            (true, false, true) => "ESMTPA",
+            (true, false, false) => "ESMTP",
+            (false, ..) => "SMTP",
+        }
+    }
+}
+
+/// RFC 5322 section 3.3, without the obsolete forms.
+fn write_date(field: &mut String, utc: UnixTime) -> core::fmt::Result {
+    let date = OffsetDateTime::from_unix_timestamp(utc.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let weekday = WEEKDAYS[usize::from(date.weekday().number_days_from_monday())];
+    let month = MONTHS[usize::from(u8::from(date.month())) - 1];
+    write!(field, "{weekday}, {} {month} {:04} ", date.day(), date.year())?;
+    write!(field, "{:02}:{:02}:{:02} +0000", date.hour(), date.minute(), date.second())
+}
+
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (seconds, expected) in [
+            (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+            (1_767_225_599, "Wed, 31 Dec 2025 23:59:59 +0000"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
+        ] {
+            let mut field = String::new();
+            write_date(&mut field, UnixTime(seconds)).unwrap();
+            assert_eq!(field, expected);
+        }
+    }
+}
