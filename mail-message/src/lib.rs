@@ -4,10 +4,13 @@
 
 extern crate alloc;
 
+pub mod decode;
 pub mod envelope;
 pub mod flag;
+pub mod fuzz;
 pub mod header;
 pub mod mime;
+pub mod search;
 pub mod section;
 pub mod set;
 pub mod structure;

@@ -43,10 +43,10 @@ impl Captured {
     }
 
     /// A field line: ends the field before it.
-    pub(super) fn start_field(&mut self, line: &[u8], budget: &mut Budget) {
+    pub(super) fn start_field(&mut self, line: &[u8], limits: &Limits, budget: &mut Budget) {
         self.end_field(budget);
         self.any_field = true;
-        self.field.extend_from_slice(line);
+        self.continue_field(line, limits);
     }
 
     /// A continuation line.

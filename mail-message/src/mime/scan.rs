@@ -13,7 +13,7 @@ use super::content::{ContentType, Encoding};
 use super::limits::{Budget, Limits};
 use super::part::{Content, Message, Part, PartHeader};
 use crate::envelope::Envelope;
-use crate::header::{LineKind, classify};
+use crate::header::{LineKind, NAME_BYTES_MAX, classify};
 
 /// Finds the structure of a message that is fed in pieces.
 ///
@@ -29,7 +29,7 @@ use crate::header::{LineKind, classify};
 ///
 /// assert_eq!(message.envelope.subject.as_deref(), Some(&b"hi"[..]));
 /// let Content::Multipart(parts) = &message.root.content else { panic!() };
-/// assert_eq!(parts[0].body, 68..71);
+/// assert_eq!(parts[0].body, 65..68);
 /// ```
 pub struct Scanner {
     limits: Limits,
@@ -64,9 +64,11 @@ struct Open {
 
 enum Kind {
     Leaf,
-    /// `boundary` is empty when there is none or when the closing one was met: no line is a boundary any more.
     Multipart {
+        /// Empty when there is none.
         boundary: Vec<u8>,
+        /// The last boundary was met, or no more parts are allowed: what follows is epilogue.
+        is_closed: bool,
         parts: Vec<Part>,
         is_digest: bool,
     },
@@ -126,7 +128,7 @@ impl Scanner {
 
     /// Whether nothing that follows can be a boundary or a header: the usual case of a plain message's body.
     fn only_counts(&self) -> bool {
-        self.open.iter().all(|open| !open.in_header && open.boundary().is_empty())
+        self.open.iter().all(|open| !open.in_header && open.is_closed())
     }
 
     fn in_header(&self) -> bool {
@@ -141,7 +143,7 @@ impl Scanner {
         }
         let mut beginning = self.line.iter().chain(piece);
         let wanted = if self.in_header() {
-            self.limits.field_bytes_max.max(BOUNDARY_LINE_BYTES_MAX)
+            self.limits.field_bytes_max.max(HEADER_LINE_BYTES_MIN)
         } else if beginning.next() == Some(&b'-') && beginning.next().is_none_or(|&octet| octet == b'-') {
             BOUNDARY_LINE_BYTES_MAX
         } else {
@@ -166,26 +168,47 @@ impl Scanner {
         self.line_ends += u64::from(line_end_bytes > 0);
     }
 
-    /// Acts on `line` if it is a boundary of an open multipart; the innermost is asked first.
+    /// Acts on `line` if it is a boundary of an open multipart.
     fn boundary_line(&mut self, line: &[u8]) -> bool {
-        let Some(text) = line.trim_ascii_end().strip_prefix(b"--").filter(|_| self.tail_is_blank) else {
-            return false;
-        };
-        let matches = |open: &Open| {
-            let boundary = open.boundary();
-            !boundary.is_empty()
-                && text.strip_prefix(boundary).is_some_and(|rest| rest.is_empty() || rest == b"--")
-        };
-        let Some(level) = self.open.iter().rposition(matches) else { return false };
+        let Some(text) = line.strip_prefix(b"--") else { return false };
+        let Some((level, is_last)) = self.find_boundary(text) else { return false };
         self.close_inside(level);
-        let is_last = text.len() > self.open[level].boundary().len();
         if !is_last && self.budget.take_part() {
             self.captured = Captured::default();
             self.open.push(Open::new(self.at, false));
-        } else if let Kind::Multipart { boundary, .. } = &mut self.open[level].kind {
-            boundary.clear();
+        } else if let Kind::Multipart { is_closed, .. } = &mut self.open[level].kind {
+            *is_closed = true;
         }
         true
+    }
+
+    /// Which multipart the line that has `text` behind its dashes is a boundary of, and whether it is the last.
+    ///
+    /// A boundary that fills the line goes before one that only begins it (RFC 2046 §5.1.1 takes both), the inner
+    /// before the outer, and of those that begin the line the longest goes first, since boundaries are often made
+    /// by adding to another one. A multipart that had its last boundary still claims lines that begin with it.
+    fn find_boundary(&self, text: &[u8]) -> Option<(usize, bool)> {
+        let fills = |rest: &[u8]| self.tail_is_blank && rest.trim_ascii().is_empty();
+        let mut best: Option<(usize, usize, bool)> = None;
+        let mut is_claimed = false;
+        for (level, open) in self.open.iter().enumerate().rev() {
+            let Kind::Multipart { boundary, is_closed, .. } = &open.kind else { continue };
+            let Some(rest) = text.strip_prefix(&boundary[..]).filter(|_| !boundary.is_empty()) else {
+                continue;
+            };
+            let behind_dashes = rest.strip_prefix(b"--");
+            if fills(rest) || behind_dashes.is_some_and(fills) {
+                if !is_closed {
+                    return Some((level, behind_dashes.is_some()));
+                }
+                is_claimed = true;
+            }
+            if best.is_none_or(|(_, bytes, _)| bytes < boundary.len()) {
+                best = Some((level, boundary.len(), behind_dashes.is_some()));
+            }
+        }
+        let (level, _, is_last) = best.filter(|_| !is_claimed)?;
+        (!self.open[level].is_closed()).then_some((level, is_last))
     }
 
     /// Ends all parts inside the multipart at `level`, before the boundary line that has just been read.
@@ -214,7 +237,7 @@ impl Scanner {
             LineKind::Blank => {
                 self.end_header(self.at, self.line_ends + u64::from(line_end_bytes > 0));
             }
-            LineKind::Field { .. } => self.captured.start_field(line, &mut self.budget),
+            LineKind::Field { .. } => self.captured.start_field(line, &self.limits, &mut self.budget),
             LineKind::Continuation if self.captured.has_fields() => {
                 self.captured.continue_field(line, &self.limits)
             }
@@ -311,10 +334,11 @@ impl Open {
         Open { part, in_header: true, envelope, line_ends_before: 0, kind: Kind::Leaf }
     }
 
-    fn boundary(&self) -> &[u8] {
+    /// Whether no line can be a boundary of this part.
+    fn is_closed(&self) -> bool {
         match &self.kind {
-            Kind::Multipart { boundary, .. } => boundary,
-            _ => &[],
+            Kind::Multipart { boundary, is_closed, .. } => *is_closed || boundary.is_empty(),
+            _ => true,
         }
     }
 
@@ -328,12 +352,15 @@ fn multipart(content_type: &ContentType) -> Kind {
     let usable = boundary.len() <= BOUNDARY_BYTES_MAX;
     Kind::Multipart {
         boundary: if usable { boundary.to_vec() } else { Vec::new() },
+        is_closed: false,
         parts: Vec::new(),
         is_digest: content_type.is("multipart", "digest"),
     }
 }
 
-/// The longest boundary that is looked for, in octets. RFC 2046 §5.1.1 allows 70.
-const BOUNDARY_BYTES_MAX: usize = 200;
+/// The longest boundary that is looked for, in octets: RFC 2046 §5.1.1 allows 70, more fit a line.
+const BOUNDARY_BYTES_MAX: usize = 994;
 /// What must be kept of a line to know it for a boundary: the dashes on both sides as well.
 const BOUNDARY_LINE_BYTES_MAX: usize = BOUNDARY_BYTES_MAX + 4;
+/// What must be kept of a line of a header to know what it is: as much as `classify` looks at.
+const HEADER_LINE_BYTES_MIN: usize = 2 * NAME_BYTES_MAX + 2;

@@ -1,0 +1,38 @@
+//! Every message of the corpus keeps every promise, as it lies and with CRLF line ends.
+
+mod common;
+
+use mail_message::fuzz;
+
+#[test]
+fn every_message_keeps_every_promise() {
+    for (name, octets) in common::corpus() {
+        let lf: Vec<u8> = octets.iter().copied().filter(|&octet| octet != b'\r').collect();
+        for octets in [octets, lf] {
+            let outcome = std::panic::catch_unwind(|| {
+                fuzz::fuzz_message(&octets);
+                fuzz::fuzz_header(&octets);
+                fuzz::fuzz_decode(&octets);
+            });
+            assert!(outcome.is_ok(), "{name}");
+        }
+    }
+}
+
+/// Headers without a body, and bodies without a header.
+#[test]
+fn every_prefix_of_a_message_keeps_every_promise() {
+    for name in ["mime4j-multi-nested", "mime4j-mp-msg-rfc822", "mime4j-multi-digest"] {
+        let octets = common::corpus_message(name);
+        for end in 0..octets.len().min(3000) {
+            fuzz::fuzz_message(&octets[..end]);
+        }
+    }
+}
+
+#[test]
+fn print_outlines() {
+    for (name, octets) in common::corpus() {
+        println!("OUT {name}: {}", common::outline(&common::scan(&octets).body_structure()));
+    }
+}
