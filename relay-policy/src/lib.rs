@@ -1,1 +1,63 @@
 //! Who may send mail where: access and relay policy as a pure library that explains itself.
+//!
+//! A [`Policy`] is compiled from a [`PolicyConfig`] for one listener. For each decision an SMTP server must take, an
+//! [`Evaluation`] is stepped: it either needs answers (does this recipient exist?), which may come from anywhere and
+//! in any order, or it is done, with a [`Decision`] and a [`Trail`] that tells every rule looked at and why. Nothing
+//! here reads a file, a socket or a clock.
+//!
+//! The words are those of Postfix's `smtpd_*_restrictions`: `mynetworks`, `permit_sasl_authenticated`,
+//! `reject_unauth_destination`, evaluated in order.
+//!
+//! ```
+//! use proto_core::address::{AddressSyntax, ForwardPath};
+//! use relay_policy::*;
+//!
+//! let config = PolicyConfig {
+//!     local_domains: vec!["example.test".into()],
+//!     mynetworks: vec!["127.0.0.0/8".into(), "::1".into()],
+//!     ..PolicyConfig::new("postmaster@example.test".parse()?)
+//! };
+//! let policy = Policy::compile(&config, Listener::Smtp, &PolicyOverrides::default())?;
+//! let request = Request::new("203.0.113.9".parse()?);
+//! let decide = |recipient: &[u8]| -> Result<(Decision, Trail), Box<dyn std::error::Error>> {
+//!     let (recipient, _) = ForwardPath::parse_prefix(recipient, AddressSyntax::STRICT)?;
+//!     let mut evaluation = policy.evaluate(&request, Stage::Rcpt(&recipient));
+//!     loop {
+//!         match evaluation.step() {
+//!             Step::Needs(questions) => {
+//!                 for question in questions {
+//!                     let Question::RecipientExists { address } = &question else { unreachable!() };
+//!                     let known = address.local_part().as_str() == "alice";
+//!                     evaluation.answer(question, Answer::Exists(known))?;
+//!                 }
+//!             }
+//!             Step::Done(decision, trail) => return Ok((decision, trail)),
+//!         }
+//!     }
+//! };
+//! assert!(matches!(decide(b"<alice@example.test>")?.0, Decision::Accept { .. }));
+//! let (decision, trail) = decide(b"<alice@elsewhere.test>")?;
+//! assert_eq!(decision.to_string(), "554 5.7.1 <alice@elsewhere.test>: Relay access denied");
+//! assert!(trail.to_string().contains("permit_mynetworks: no: 203.0.113.9 is in none of 127.0.0.0/8, ::1"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod config;
+mod decision;
+mod domain;
+mod evaluate;
+mod network;
+mod question;
+mod request;
+mod resolve;
+mod restriction;
+mod trail;
+
+pub use config::{ConfigError, Policy, PolicyConfig, PolicyOverrides};
+pub use decision::{Class, Decision, Destination, Reply};
+pub use evaluate::{Evaluation, Step};
+pub use question::{Answer, Question};
+pub use request::{Listener, Request, Stage};
+pub use restriction::{ListName, Restriction};
+pub use trail::{Outcome, Trail, TrailEntry};

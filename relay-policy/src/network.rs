@@ -1,0 +1,104 @@
+//! `mynetworks`: the clients that are trusted by where they are.
+//!
+//! An entry is an address, `network/length`, either with IPv6 in brackets or not, and `!` before it to exclude it. The
+//! first entry that matches decides, so exclusions stand first. An IPv4 address mapped into IPv6 is the IPv4 address.
+
+use ipnet::IpNet;
+use std::fmt::{self, Display};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// An ordered list of networks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NetworkList(Vec<Entry>);
+
+#[derive(Debug, Clone)]
+struct Entry {
+    excluded: bool,
+    network: IpNet,
+    /// As it was configured.
+    written: String,
+}
+
+impl NetworkList {
+    /// Parses a list; the error is the entry and what is wrong with it.
+    pub(crate) fn new(entries: &[String]) -> Result<Self, (String, &'static str)> {
+        entries
+            .iter()
+            .map(|entry| parse(entry).map_err(|what| (entry.clone(), what)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The entry that trusts this client, as it was configured.
+    pub(crate) fn find(&self, client: IpAddr) -> Option<&str> {
+        let client = client.to_canonical();
+        let entry = self.0.iter().find(|entry| entry.network.contains(&client))?;
+        (!entry.excluded).then_some(&entry.written)
+    }
+}
+
+impl Display for NetworkList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("an empty list");
+        }
+        for (index, entry) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, entry.written)?;
+        }
+        Ok(())
+    }
+}
+
+fn parse(written: &str) -> Result<Entry, &'static str> {
+    let (excluded, network) = match written.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, written),
+    };
+    let network = network.replace(['[', ']'], "");
+    let network = match network.contains('/') {
+        true => IpNet::from_str(&network).map_err(|_| "neither an address nor network/length")?,
+        false => IpAddr::from_str(&network)
+            .map(IpNet::from)
+            .map_err(|_| "neither an address nor network/length")?,
+    };
+    if network.trunc() != network {
+        return Err("bits are set beyond the network's length");
+    }
+    if network.prefix_len() == 0 && !excluded {
+        return Err("this trusts the whole world");
+    }
+    Ok(Entry { excluded, network, written: written.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[&str]) -> NetworkList {
+        NetworkList::new(&entries.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn the_first_match_decides() {
+        let list = list(&["!192.0.2.66", "192.0.2.0/24", "[2001:db8::]/32", "::1"]);
+        for (client, found) in [
+            ("192.0.2.1", Some("192.0.2.0/24")),
+            ("::ffff:192.0.2.9", Some("192.0.2.0/24")),
+            ("192.0.2.66", None),
+            ("::ffff:203.0.113.9", None),
+            ("2001:db8::5", Some("[2001:db8::]/32")),
+            ("::1", Some("::1")),
+            ("::2", None),
+        ] {
+            assert_eq!(list.find(client.parse().unwrap()), found, "{client}");
+        }
+    }
+
+    #[test]
+    fn what_would_surprise_is_refused() {
+        for entry in ["192.0.2.1/24", "0.0.0.0/0", "::/0", "host.test", "1.2.3.4/33", ""] {
+            assert!(NetworkList::new(&[entry.to_string()]).is_err(), "{entry}");
+        }
+    }
+}
