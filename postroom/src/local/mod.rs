@@ -1,0 +1,71 @@
+//! The blocking stores of `mailstore` behind the asynchronous walls, each call on a store thread.
+//!
+//! Nothing here decides anything: an operation goes to a thread, its result comes back. What is dropped on the
+//! reactor (a message half written) is dropped on a thread, because dropping it touches the disk.
+
+mod mailbox;
+mod spool;
+mod store;
+
+pub use spool::LocalSpool;
+pub use store::{LocalStore, Locate};
+
+use crate::blocking::Blocking;
+use crate::wall::StoreResult;
+use mailstore::StoreError;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Runs one operation on a store thread.
+fn on_thread<T: Send + 'static>(
+    blocking: &Blocking,
+    job: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> StoreResult<T> {
+    let blocking = blocking.clone();
+    Box::pin(async move { blocking.run(job).await? })
+}
+
+/// A blocking object that one operation at a time uses, on a store thread, and that is dropped there.
+struct Shared<T: ?Sized + Send + 'static> {
+    object: Option<Arc<Mutex<Box<T>>>>,
+    blocking: Blocking,
+}
+
+impl<T: ?Sized + Send + 'static> Shared<T> {
+    fn new(object: Box<T>, blocking: Blocking) -> Self {
+        Self { object: Some(Arc::new(Mutex::new(object))), blocking }
+    }
+
+    /// Runs an operation on it.
+    fn run<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut T) -> Result<R, StoreError> + Send + 'static,
+    ) -> StoreResult<R> {
+        let object = self.object.clone().expect("invariant: taken only by into_inner and drop");
+        on_thread(&self.blocking, move || {
+            // A panic in an earlier operation was reported then; the object itself keeps no half state in memory
+            // that its files do not have.
+            let mut object = object.lock().unwrap_or_else(PoisonError::into_inner);
+            job(&mut **object)
+        })
+    }
+
+    /// Runs the operation that consumes it. No other operation may be under way.
+    fn finish<R: Send + 'static>(
+        mut self,
+        job: impl FnOnce(Box<T>) -> Result<R, StoreError> + Send + 'static,
+    ) -> StoreResult<R> {
+        let object = self.object.take().expect("invariant: taken only by into_inner and drop");
+        on_thread(&self.blocking, move || match Arc::into_inner(object) {
+            Some(object) => job(object.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            None => Err(crate::blocking::JobLost.into()),
+        })
+    }
+}
+
+impl<T: ?Sized + Send + 'static> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            self.blocking.detach(move || drop(object));
+        }
+    }
+}

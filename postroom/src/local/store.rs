@@ -1,0 +1,107 @@
+//! Blocking stores, one for each account, behind [`Store`].
+
+use super::mailbox::{LocalAppend, LocalMailbox};
+use super::on_thread;
+use crate::blocking::Blocking;
+use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
+use mailstore::{Access, Delivered, MailboxInfo, MailboxName, MailboxStatus, StoreError};
+use std::sync::Arc;
+
+/// Finds the store of an account; it may block, and is called on a store thread, for every operation.
+pub type Locate = dyn Fn(&AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> + Send + Sync;
+
+/// The `mailstore` stores of all accounts, on store threads.
+#[derive(Clone)]
+pub struct LocalStore {
+    locate: Arc<Locate>,
+    blocking: Blocking,
+}
+
+impl LocalStore {
+    /// The way to find an account's store, and the threads it may block.
+    pub fn new(
+        locate: impl Fn(&AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> + Send + Sync + 'static,
+        blocking: Blocking,
+    ) -> Self {
+        Self { locate: Arc::new(locate), blocking }
+    }
+
+    /// Runs an operation on the store of an account.
+    fn on<T: Send + 'static>(
+        &self,
+        account: &AccountId,
+        job: impl FnOnce(&dyn mailstore::Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreResult<T> {
+        let (locate, account) = (Arc::clone(&self.locate), account.clone());
+        on_thread(&self.blocking, move || job(&*locate(&account)?))
+    }
+}
+
+impl Store for LocalStore {
+    fn list(&self, account: &AccountId) -> StoreResult<Vec<MailboxInfo>> {
+        self.on(account, |store| store.list())
+    }
+
+    fn create(&self, account: &AccountId, name: &MailboxName) -> StoreResult<()> {
+        let name = name.clone();
+        self.on(account, move |store| store.create(&name))
+    }
+
+    fn delete(&self, account: &AccountId, name: &MailboxName) -> StoreResult<()> {
+        let name = name.clone();
+        self.on(account, move |store| store.delete(&name))
+    }
+
+    fn rename(&self, account: &AccountId, from: &MailboxName, to: &MailboxName) -> StoreResult<()> {
+        let (from, to) = (from.clone(), to.clone());
+        self.on(account, move |store| store.rename(&from, &to))
+    }
+
+    fn subscribe(&self, account: &AccountId, name: &MailboxName, subscribed: bool) -> StoreResult<()> {
+        let name = name.clone();
+        self.on(
+            account,
+            move |store| {
+                if subscribed { store.subscribe(&name) } else { store.unsubscribe(&name) }
+            },
+        )
+    }
+
+    fn subscriptions(&self, account: &AccountId) -> StoreResult<Vec<MailboxName>> {
+        self.on(account, |store| store.subscriptions())
+    }
+
+    fn open(&self, account: &AccountId, name: &MailboxName, access: Access) -> StoreResult<Opened> {
+        let (name, blocking) = (name.clone(), self.blocking.clone());
+        self.on(account, move |store| Ok(LocalMailbox::opened(store.open(&name, access)?, blocking)))
+    }
+
+    fn status(&self, account: &AccountId, name: &MailboxName) -> StoreResult<MailboxStatus> {
+        let name = name.clone();
+        self.on(account, move |store| store.status(&name))
+    }
+
+    fn append(&self, account: &AccountId, name: &MailboxName) -> StoreResult<Box<dyn Append>> {
+        let (name, blocking) = (name.clone(), self.blocking.clone());
+        self.on(account, move |store| Ok(LocalAppend::boxed(store.append(&name)?, blocking)))
+    }
+
+    fn deliver(
+        &self,
+        account: &AccountId,
+        name: &MailboxName,
+        delivery: Delivery,
+        mut body: Box<dyn mailstore::MessageReader>,
+    ) -> StoreResult<Delivered> {
+        let name = name.clone();
+        self.on(account, move |store| {
+            let delivery = mailstore::Delivery {
+                id: delivery.id,
+                maybe_delivered: delivery.maybe_delivered,
+                date: delivery.date,
+                header: &delivery.header,
+            };
+            store.deliver(&name, &delivery, &mut *body)
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! The walls: traits behind which an embedder may put anything.
+//!
+//! All of them are `Send + Sync` and object-safe, with boxed futures, and have the tenant (the domain) in every
+//! key, so that a database or an object store can stand behind them. They are called on the reactor: what blocks
+//! goes to threads of its own ([`Blocking`](crate::Blocking)).
+//!
+//! | wall | asked by | ours |
+//! | --- | --- | --- |
+//! | [`Intake`] | the SMTP service, for each message it accepts | any [`Spool`], or an embedder's own |
+//! | [`Spool`] | the deliverers | [`LocalSpool`](crate::local::LocalSpool) |
+//! | [`Store`], [`Mailbox`] | IMAP, POP3, the deliverers | [`LocalStore`](crate::local::LocalStore) |
+//!
+//! There is no wall for DNS yet: nothing asks it before mail goes out.
+
+mod account;
+mod directory;
+mod spool;
+mod store;
+
+pub use account::AccountId;
+pub use directory::Directory;
+pub use spool::{Intake, Spool, SpoolWriter};
+pub use store::{Append, Delivery, Mailbox, MessageReader, Opened, Refreshed, Store, StoreResult};
+
+/// What a wall returns: later.
+pub type Later<'a, T> = futures_util::future::BoxFuture<'a, T>;

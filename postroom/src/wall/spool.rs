@@ -1,0 +1,79 @@
+//! Accepted mail, until it is delivered.
+
+use super::Later;
+use bytes::Bytes;
+use mailstore::spool::{Envelope, Job, QueueEntry, QueueId, RecipientState};
+use mailstore::{MessageReader, StoreError};
+use proto_core::UnixTime;
+
+/// Takes messages that SMTP accepts. A program that wants each message as a stream, and keeps no mailbox,
+/// implements this alone.
+pub trait Intake: Send + Sync {
+    /// A message begins; its recipients are known.
+    ///
+    /// # Errors
+    /// Of the kind `Backlog` or `DiskFull`: the client gets 452; any other: 451.
+    fn begin(&self, envelope: Envelope) -> Later<'_, Result<Box<dyn SpoolWriter>, StoreError>>;
+}
+
+/// A message on its way in. Dropping it takes it back: nothing of it may stay.
+pub trait SpoolWriter: Send {
+    /// The id it has, or will have: it is in the `Received:` field, in the 250 and in every log line.
+    fn id(&self) -> &QueueId;
+
+    /// The next octets: the trace field first, then the message, lines ended by CRLF. No more come before this
+    /// is done.
+    ///
+    /// # Errors
+    /// The client gets 452 or 451 at the end of the message; `commit` is not called.
+    fn write(&mut self, octets: Bytes) -> Later<'_, Result<(), StoreError>>;
+
+    /// The message is complete. `Ok` is a 250 to the client: it says that the message would survive a power cut.
+    ///
+    /// # Errors
+    /// As for `write`; the client will send the message again.
+    fn commit(self: Box<Self>) -> Later<'static, Result<(), StoreError>>;
+}
+
+/// Keeps what was accepted until every recipient is done, restarts included. Its promises are those of
+/// [`mailstore::Spool`].
+pub trait Spool: Intake {
+    /// Takes the message that has been due longest at `now`, if any.
+    ///
+    /// # Errors
+    /// When the spool cannot be read; deliverers try again later.
+    fn next_ready(&self, now: UnixTime) -> Later<'_, Result<Option<Job>, StoreError>>;
+
+    /// When the next message that nobody holds falls due.
+    fn next_due(&self) -> Option<UnixTime>;
+
+    /// Opens the body of a message. What it returns blocks: it is handed to [`Store::deliver`](super::Store::deliver),
+    /// which reads it on a thread where blocking is allowed.
+    ///
+    /// # Errors
+    /// `NoSuchQueueId`.
+    fn body(&self, id: &QueueId) -> Later<'static, Result<Box<dyn MessageReader>, StoreError>>;
+
+    /// Records durably what became of one recipient.
+    ///
+    /// # Errors
+    /// When it could not be recorded: the recipient may be served twice after a crash.
+    fn record(
+        &self,
+        id: &QueueId,
+        recipient: u32,
+        state: RecipientState,
+    ) -> Later<'static, Result<(), StoreError>>;
+
+    /// Gives a message back; done with all recipients, it leaves the spool.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn release(&self, id: &QueueId) -> Later<'static, Result<(), StoreError>>;
+
+    /// All messages, oldest first.
+    fn list(&self) -> Later<'static, Vec<QueueEntry>>;
+
+    /// Resolves when a message has been committed since the last call.
+    fn arrival(&self) -> Later<'_, ()>;
+}
