@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | [`types`] | the vocabulary: commands, responses and what they are made of |
 //! | [`framing`] | octets to frames: where a command ends |
+//! | [`parse`] | frames to commands |
 //! | [`name`] | mailbox names between the wire and the store |
-//! | [`view`] | sequence numbers to UIDs, and when changes may be told |
+//! | [`view`] | sequence numbers and UIDs of one session, and the changes it has not been told |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,5 +14,6 @@ extern crate alloc;
 
 pub mod framing;
 pub mod name;
+pub mod parse;
 pub mod types;
 pub mod view;

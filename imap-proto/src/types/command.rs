@@ -1,15 +1,15 @@
 //! What a client can ask of a server.
 //!
 //! RFC 3501 §6, with LITERAL+ (7888), UNSELECT (3691), UIDPLUS (4315), IDLE (2177), NAMESPACE (2342), ID (2971)
-//! and SASL-IR (4959). A [`Command`] is a whole command, parsed; the message of an APPEND is no part of it: it is
-//! streamed, see [`crate::framing`].
+//! and SASL-IR (4959). A [`Command`] is a whole command, parsed. APPEND is none of them: its message is streamed, so
+//! it is never whole; what stands before the message is an [`Append`], see [`crate::parse::literal`].
 
 use super::{
     AString, Atom, DateTime, FetchItem, ListPattern, MailboxName, SearchKey, StatusItem, StoreAction, Tag,
 };
 use alloc::vec::Vec;
-use bytes::Bytes;
 use mail_message::{FlagSet, SequenceSet};
+use proto_core::Secret;
 
 /// A command with the tag that its answer repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +37,14 @@ pub enum CommandBody {
         /// The SASL mechanism.
         mechanism: Atom,
         /// The initial response, decoded; empty when it was `=` (RFC 4959 §3), `None` when there was none.
-        initial_response: Option<Bytes>,
+        initial_response: Option<Secret>,
     },
     /// `LOGIN` (§6.2.3).
     Login {
         /// The user's name.
         user: AString,
         /// The password.
-        password: Password,
+        password: Secret,
     },
     /// `SELECT` (§6.3.1).
     Select(MailboxName),
@@ -76,8 +76,6 @@ pub enum CommandBody {
         /// What about it; at least one, each once.
         items: Vec<StatusItem>,
     },
-    /// `APPEND` (§6.3.11): all that stands before the message.
-    Append(Append),
     /// `CHECK` (§6.4.1).
     Check,
     /// `CLOSE` (§6.4.2).
@@ -155,7 +153,6 @@ impl CommandBody {
             Self::List(_) => "LIST",
             Self::Lsub(_) => "LSUB",
             Self::Status { .. } => "STATUS",
-            Self::Append(_) => "APPEND",
             Self::Check => "CHECK",
             Self::Close => "CLOSE",
             Self::Unselect => "UNSELECT",
@@ -185,26 +182,4 @@ pub struct Append {
     pub flags: FlagSet,
     /// Its internal date; the time of arrival without.
     pub date: Option<DateTime>,
-}
-
-/// A password as LOGIN carries it. It is shown to nobody: `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(AString);
-
-impl Password {
-    /// A password from what the client sent.
-    pub fn new(octets: AString) -> Self {
-        Self(octets)
-    }
-
-    /// The octets.
-    pub fn expose(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl core::fmt::Debug for Password {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Password(…)")
-    }
 }

@@ -14,10 +14,10 @@ mod status;
 mod text;
 
 pub use attributes::{Capability, MailboxAttribute, StatusItem, StoreAction};
-pub use command::{Append, Command, CommandBody, Password};
+pub use command::{Append, Command, CommandBody};
 pub(crate) use date::MONTHS;
 pub use date::{Date, DateTime};
-pub use fetch::{FetchItem, FetchMacro, HeaderNames, PartNumber, Partial, Section};
+pub use fetch::{FetchItem, FetchMacro, Partial};
 pub use mailbox::{DELIMITER, ListPattern, MailboxName, NameFault};
 pub use response::{FetchData, ListData, StatusData, UntaggedResponse};
 pub use search::SearchKey;

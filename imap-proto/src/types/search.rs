@@ -6,7 +6,7 @@
 //! # Limits
 //! The parser bounds depth and number of keys; dropping and walking a tree may recurse.
 
-use super::{AString, Date};
+use super::Date;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mail_message::{Flag, SequenceSet};
@@ -48,7 +48,7 @@ pub enum SearchKey {
     /// `SUBJECT`.
     Subject(Box<str>),
     /// `HEADER`: a field of that name whose value holds the text; the field's being there, when it is empty.
-    Header(AString, Box<str>),
+    Header(Box<str>, Box<str>),
     /// `BODY`: in the body.
     Body(Box<str>),
     /// `TEXT`: in header or body.

@@ -1,0 +1,1 @@
+//! Bodies of fuzz targets: properties that hold for any octets.
