@@ -1,0 +1,293 @@
+//! The application under the server in tests: it knows a few mailboxes and notes what it is told.
+//!
+//! Its world hangs on the variables of a transcript (`dom`, `ok`, `bad`, `full`, `user`, `password`), so that no
+//! answer fits the published names alone.
+
+#![allow(dead_code)]
+
+use proto_core::address::{DomainName, ForwardPath, ReversePath};
+use proto_core::dot::DecodePolicy;
+use proto_core::sasl::{AuthVerdict, Credentials, Mechanism};
+use proto_core::{Ask, Backend, Now};
+use smtp_proto::server::*;
+use smtp_proto::{EnhancedCode, Refusal, ReplyText};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::{Fixture, Log, Setup};
+
+pub(crate) fn refusal(code: u16, enhanced: (u16, u16), text: impl Into<String>) -> Refusal {
+    let enhanced = EnhancedCode::new((code / 100) as u8, enhanced.0, enhanced.1).unwrap();
+    Refusal::new(code, enhanced, text.into()).unwrap()
+}
+
+/// A configuration and an application for a transcript's case.
+pub(crate) fn make(setup: &Setup) -> (Server, App) {
+    let mut config = Config::new(setup.var("host")).unwrap();
+    for name in OPTIONS {
+        if let Some(value) = setup.option(name) {
+            set_option(&mut config, name, value);
+        }
+    }
+    let owned = |name| setup.option(name).unwrap_or_default().to_owned();
+    let app = App {
+        ok: setup.var("ok").into(),
+        ok2: setup.var("ok2").into(),
+        full: setup.var("full").into(),
+        dom: setup.var("dom").into(),
+        user: setup.var("user").into(),
+        password: setup.var("password").into(),
+        refuse: owned("refuse"),
+        hold: owned("hold"),
+        ..App::default()
+    };
+    (server(config), app)
+}
+
+/// A session of a client at a documentation address, at the moment at which the test driver's clock begins.
+pub(crate) fn server(config: Config) -> Server {
+    let address = std::net::Ipv4Addr::new(192, 0, 2, 7);
+    Server::new(start(), Arc::new(config), Peer::new(address.into()))
+}
+
+pub(crate) fn start() -> Now {
+    Now::new(proto_core::Instant::ORIGIN + Duration::from_secs(1000), proto_core::UnixTime(0))
+}
+
+const OPTIONS: &[&str] = &[
+    "protocol",
+    "tls",
+    "auth",
+    "syntax",
+    "bare",
+    "verify",
+    "expand",
+    "early_talker",
+    "before_capability",
+    "after_data",
+    "greet_delay",
+    "size_max",
+    "line_max",
+    "recipients_max",
+    "transactions_max",
+    "idle_commands_max",
+    "errors_max",
+    "errors_before_pause",
+];
+
+fn set_option(config: &mut Config, name: &str, value: &str) {
+    let number = || value.parse::<u64>().unwrap();
+    match (name, value) {
+        ("protocol", "submission") => config.protocol = Protocol::Submission,
+        ("tls", "offered") => config.tls = TlsMode::Offered,
+        ("tls", "required") => config.tls = TlsMode::Required,
+        ("tls", "implicit") => config.tls = TlsMode::Implicit,
+        ("auth", "clear") => {
+            config.mechanisms = Mechanism::ALL.to_vec();
+            config.allow_plaintext_auth = true;
+        }
+        ("auth", "tls") => config.mechanisms = Mechanism::ALL.to_vec(),
+        ("syntax", "strict") => config.syntax = Syntax::Strict,
+        ("bare", "normalize") => config.bare_line_ends = DecodePolicy::Normalize,
+        ("bare", "raw") => config.bare_line_ends = DecodePolicy::Raw,
+        ("verify", "disabled") => config.verify = VerifyMode::Disabled,
+        ("verify", "ask") => config.verify = VerifyMode::Ask,
+        ("expand", "on") => config.expand = true,
+        ("early_talker", "permit") => config.early_talker = Impatience::Permit,
+        ("before_capability", "permit") => config.pipelining_before_capability = Impatience::Permit,
+        ("after_data", "permit") => config.pipelining_after_data = Impatience::Permit,
+        ("greet_delay", _) => config.timeouts.greet_delay = Duration::from_secs(number()),
+        ("size_max", _) => config.limits.message_bytes_max = number(),
+        ("line_max", _) => config.limits.text_line_bytes_max = Some(number()),
+        ("recipients_max", _) => config.limits.recipients_max = number() as usize,
+        ("transactions_max", _) => config.limits.transactions_max = number() as u32,
+        ("idle_commands_max", _) => config.limits.idle_commands_max = number() as u32,
+        ("errors_max", _) => config.limits.errors_max = number() as u32,
+        ("errors_before_pause", _) => config.limits.errors_before_pause = number() as u32,
+        other => panic!("no option {other:?}"),
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct App {
+    log: Log,
+    ok: String,
+    ok2: String,
+    full: String,
+    dom: String,
+    user: String,
+    password: String,
+    refuse: String,
+    hold: String,
+    queued: u32,
+    /// What was accepted, with what the trace field said.
+    pub(crate) messages: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+    held: Option<Ask<EndOfData>>,
+    held_rcpt: Option<Ask<Rcpt>>,
+}
+
+impl App {
+    /// The mailboxes `ok`, `ok2` and the full one `full` at `t`; the user `u` with the password `p`.
+    pub(crate) fn plain() -> Self {
+        Self {
+            ok: "ok".into(),
+            ok2: "ok2".into(),
+            full: "full".into(),
+            dom: "t".into(),
+            user: "u".into(),
+            password: "p".into(),
+            ..Self::default()
+        }
+    }
+
+    /// The verdict on a stage, refused when the transcript wants it so: `@with refuse=mail` or `refuse=mail:421`.
+    fn verdict(&self, stage: &str) -> Verdict {
+        match self.refuse.split_once(':').unwrap_or((&self.refuse, "554")) {
+            (name, code) if name == stage => {
+                refusal(code.parse().unwrap(), (7, 1), format!("no {stage}")).into()
+            }
+            _ => Verdict::Accept(()),
+        }
+    }
+
+    fn recipient(&self, path: &ForwardPath) -> Verdict {
+        let ForwardPath::Mailbox(mailbox) = path else { return Verdict::Accept(()) };
+        let here = mailbox.domain().name().map(DomainName::as_str) == Some(&self.dom);
+        let local = mailbox.local_part().as_str();
+        if !here {
+            refusal(554, (7, 1), format!("<{mailbox}>: Relay access denied")).into()
+        } else if local == self.full {
+            refusal(452, (2, 2), "Mailbox full").into()
+        } else if local == self.ok || local == self.ok2 || ["o k", "o\"k", "o>k"].contains(&local) {
+            Verdict::Accept(())
+        } else {
+            refusal(550, (1, 1), format!("<{mailbox}>: Recipient address rejected: User unknown")).into()
+        }
+    }
+
+    fn end_of_data(&mut self) -> Verdict<QueueId> {
+        if let Verdict::Refuse(refusal) = self.verdict("end") {
+            return Verdict::Refuse(refusal);
+        }
+        self.queued += 1;
+        Verdict::Accept(QueueId::new(format!("Q{}", self.queued)).unwrap())
+    }
+}
+
+impl Fixture<Server> for App {
+    fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    fn on_event(&mut self, server: &mut Server, now: Now, event: Event) {
+        match event {
+            Event::Connect(ask) => {
+                self.log.event("connect");
+                let verdict = self.verdict("connect");
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Hello(ask) => {
+                self.log.event(format_args!("hello {} {}", ask.detail.name, ask.detail.extended));
+                let verdict = self.verdict("hello");
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Authenticate(ask) => {
+                let Credentials::Password { authcid, password, .. } = &ask.detail.credentials else {
+                    panic!()
+                };
+                self.log.event(format_args!("authenticate {authcid}"));
+                let verdict = if self.refuse == "auth" {
+                    AuthVerdict::Backend(Backend::TEMPORARY)
+                } else if *authcid == self.user && password.expose() == self.password.as_bytes() {
+                    AuthVerdict::Accept
+                } else {
+                    AuthVerdict::Reject
+                };
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Mail(ask) => {
+                let from = match &ask.detail.reverse_path {
+                    ReversePath::Null => String::new(),
+                    ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+                };
+                self.log.event(format_args!("mail <{from}>"));
+                let verdict = self.verdict("mail");
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Rcpt(ask) => {
+                self.log.event(format_args!("rcpt {}", ask.detail.forward_path));
+                if self.hold == "rcpt" {
+                    self.held_rcpt = Some(ask);
+                    return;
+                }
+                let verdict = self.recipient(&ask.detail.forward_path);
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Data(ask) => {
+                self.log.event(format_args!("data {}", ask.detail.recipients));
+                let verdict = self.verdict("data");
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Body(chunk) => {
+                self.body.extend_from_slice(&chunk);
+                self.log.body(&chunk);
+            }
+            Event::BodyAborted(why) => {
+                self.body.clear();
+                self.log.event(format_args!("aborted {why:?}"));
+            }
+            Event::EndOfData(ask) => {
+                assert_eq!(ask.detail.octets, self.body.len() as u64);
+                self.log.event(format_args!("end {} {:?}", ask.detail.octets, ask.detail.faults));
+                let id = QueueId::new("TRACE").unwrap();
+                let trace = server.trace_header(&id, now).unwrap();
+                self.messages.push((trace, std::mem::take(&mut self.body)));
+                if self.hold == "end" {
+                    self.held = Some(ask);
+                    return;
+                }
+                let verdict = self.end_of_data();
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Verify(ask) => {
+                let verdict = match ask.detail.argument.as_str() {
+                    a if a == self.ok => Verdict::Accept(Verified::Exists(
+                        ReplyText::new(format!("<{a}@{}>", self.dom)).unwrap(),
+                    )),
+                    a if a == self.ok2 => Verdict::Accept(Verified::CannotTell),
+                    _ => refusal(550, (1, 1), "User unknown").into(),
+                };
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Expand(ask) => {
+                let members = match ask.detail.argument.as_str() {
+                    "list" => vec![ReplyText::new("<a@t>").unwrap(), ReplyText::new("<b@t>").unwrap()],
+                    _ => vec![],
+                };
+                server.answer(now, ask, Verdict::Accept(members)).unwrap();
+            }
+            Event::TransactionReset => self.log.event("reset"),
+            Event::Cancelled(_) => self.log.event("cancelled"),
+            Event::Violation(violation) => self.log.event(format_args!("violation {violation:?}")),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn on_directive(&mut self, server: &mut Server, now: Now, name: &str, _: &str) -> Result<(), String> {
+        match name {
+            "accept" => {
+                let verdict = self.end_of_data();
+                let ask = self.held.take().ok_or("nothing is held")?;
+                server.answer(now, ask, verdict).map_err(|e| e.to_string())
+            }
+            "accept-stale" => {
+                let ask = self.held_rcpt.take().ok_or("nothing is held")?;
+                match server.answer(now, ask, Verdict::Accept(())) {
+                    Err(proto_core::CallerFault::StaleAsk) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            }
+            other => Err(format!("no @{other}")),
+        }
+    }
+}
