@@ -15,7 +15,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::decode::{CharsetDecoder, TransferDecoder, decode_header};
+use crate::decode::{CharsetDecoder, TransferDecoder, decode_header, decode_parameter};
 use crate::mime::Part;
 
 /// A string to look for. The empty one is in every text.
@@ -124,9 +124,10 @@ pub struct BodySearch<'n> {
 impl<'n> BodySearch<'n> {
     /// A search that decodes as the header of `part` says.
     pub fn new(part: &Part, needle: &'n Needle) -> BodySearch<'n> {
+        let charset = decode_parameter(&part.fields.content_type.parameters, "charset");
         BodySearch {
             transfer: TransferDecoder::new(part.fields.transfer_encoding()),
-            charset: CharsetDecoder::new(part.fields.content_type.parameter("charset")),
+            charset: CharsetDecoder::new(charset.as_ref().map(|name| name.as_bytes())),
             search: TextSearch::new(needle),
             octets: Vec::new(),
             text: String::new(),

@@ -12,6 +12,7 @@ use super::capture::Captured;
 use super::content::{ContentType, Encoding};
 use super::limits::{Budget, Limits};
 use super::part::{Content, Message, Part, PartHeader};
+use crate::decode::decode_parameter;
 use crate::envelope::Envelope;
 use crate::header::{LineKind, NAME_BYTES_MAX, classify};
 
@@ -348,10 +349,13 @@ impl Open {
 }
 
 fn multipart(content_type: &ContentType) -> Kind {
-    let boundary = content_type.parameter("boundary").unwrap_or_default().trim_ascii_end();
-    let usable = boundary.len() <= BOUNDARY_BYTES_MAX;
+    // The extended form (RFC 2231 §4) is legal for every parameter, if unwise for this one.
+    let extended = || decode_parameter(&content_type.parameters, "boundary").unwrap_or_default().into_bytes();
+    let boundary = content_type.parameter("boundary").map_or_else(extended, <[u8]>::to_vec);
+    // A boundary of white space would make every signature's `-- ` one.
+    let usable = boundary.len() <= BOUNDARY_BYTES_MAX && !boundary.trim_ascii().is_empty();
     Kind::Multipart {
-        boundary: if usable { boundary.to_vec() } else { Vec::new() },
+        boundary: if usable { boundary } else { Vec::new() },
         is_closed: false,
         parts: Vec::new(),
         is_digest: content_type.is("multipart", "digest"),

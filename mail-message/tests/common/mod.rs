@@ -1,5 +1,6 @@
 //! What several tests share: the corpus, scanning, and answers written as IMAP writes them.
 #![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside test functions")]
 
 use mail_message::mime::{Limits, Message, Scanner};
 use mail_message::structure::{BodyFields, Extension};

@@ -1,0 +1,114 @@
+//! Another parser's reading of the corpus beside ours. Where they differ, the table says why ours stands.
+
+mod common;
+
+use mail_parser::{MessageParser, MimeHeaders, PartType};
+
+/// Where the outlines differ, and why ours is what we want.
+const DIFFERENCES: [(&str, &str); 21] = [
+    ("cpython-msg_17", NO_PART),
+    ("cpython-msg_25", NO_PART),
+    ("cpython-msg_31", NO_PART),
+    ("cpython-msg_37", EMPTY_PART),
+    (
+        "cpython-msg_38",
+        "a boundary of an outer multipart ends the inner ones, wherever the text had it from (RFC 2046 §5.1.2)",
+    ),
+    ("cpython-msg_41", NO_PART),
+    ("mime4j-2002_06_12_doublebound", EMPTY_PART),
+    ("mime4j-bad-newlines-multiple-parts-base64", ENCODED_MESSAGE),
+    ("mime4j-badbound", NO_PART),
+    ("mime4j-base64encoded-rfc822message", ENCODED_MESSAGE),
+    ("mime4j-base64encoded-rfc822message-nested", ENCODED_MESSAGE),
+    ("mime4j-double-bound", EMPTY_PART),
+    ("mime4j-intermediate-boundaries", IN_A_LINE),
+    ("mime4j-malformedHeader-noheader", NO_HEADER),
+    ("mime4j-malformedHeaderStartsBody-noheader", NO_HEADER),
+    ("mime4j-misplaced-boundary", IN_A_LINE),
+    ("mime4j-missing-boundary", NO_PART),
+    ("mime4j-missing-inner-boundary", NO_PART),
+    ("mime4j-missing-inner-start-boundary", NO_PART),
+    ("mime4j-multi-2gifs-base64", ENCODED_MESSAGE),
+    (
+        "mime4j-multi-bad",
+        "of two Content-Type fields the first counts, here a multipart without its boundary",
+    ),
+];
+const NO_PART: &str =
+    "a multipart without boundary lines has one empty part: IMAP's grammar has no empty multipart";
+const EMPTY_PART: &str = "two boundary lines in a row hold an empty part between them, which has a number";
+const ENCODED_MESSAGE: &str =
+    "RFC 2046 §5.2.1 forbids to encode an enclosed message; its part numbers would name octets nobody has";
+const IN_A_LINE: &str = "a boundary stands at the beginning of a line (RFC 2046 §5.1.1)";
+const NO_HEADER: &str = "a message without a header is all body, not no message";
+
+/// The outline of [`common::outline`], and the raw body of each leaf, from the other parser's parts.
+fn outline(message: &mail_parser::Message<'_>, part: u32, leaves: &mut Vec<(u64, u64)>) -> String {
+    let part = &message.parts[part as usize];
+    let subtype = |default: &str| {
+        let content_type = part.content_type();
+        content_type.and_then(|t| t.c_subtype.as_deref()).unwrap_or(default).to_lowercase()
+    };
+    match &part.body {
+        PartType::Multipart(parts) => {
+            let parts: Vec<_> = parts.iter().map(|&part| outline(message, part, leaves)).collect();
+            format!("{}({})", subtype("mixed"), parts.join(" "))
+        }
+        PartType::Message(enclosed) => format!("message/rfc822[{}]", outline(enclosed, 0, leaves)),
+        _ => {
+            leaves.push((u64::from(part.offset_body), u64::from(part.offset_end)));
+            let media_type = part.content_type().map_or("text", |t| t.c_type.as_ref()).to_lowercase();
+            format!("{media_type}/{}", subtype("plain"))
+        }
+    }
+}
+
+#[test]
+fn structures_agree_or_the_difference_is_argued() {
+    for (name, octets) in common::corpus() {
+        let ours = common::outline(&common::scan(&octets).body_structure());
+        let theirs = MessageParser::default().parse(&octets);
+        let theirs = theirs.map(|message| outline(&message, 0, &mut Vec::new()));
+        let known = DIFFERENCES.iter().any(|(its, _)| *its == name);
+        assert_eq!(theirs.as_ref() != Some(&ours), known, "{name}: {ours}, not {theirs:?}");
+    }
+}
+
+/// Where the outlines agree and the offsets of leaves do not.
+const OTHER_OFFSETS: [(&str, &str); 14] = [
+    ("cpython-msg_19", STRAY_LINE),
+    ("cpython-msg_35", STRAY_LINE),
+    ("cpython-msg_42", NOTHING_INSIDE),
+    ("cpython-msg_47", STRAY_LINE),
+    ("mime4j-basic-plain-with-bad-header-separator", STRAY_LINE),
+    ("mime4j-frag", "the picture ends at the closing boundary of the multipart that it is in"),
+    ("mime4j-hdr-fakeout", STRAY_LINE),
+    ("mime4j-malformedHeader-nocrlfcrlf", STRAY_LINE),
+    ("mime4j-malformedHeaderStartsBody-nocrlfcrlf", STRAY_LINE),
+    ("mime4j-multi-frag", "a closing boundary in the middle of a line closes nothing"),
+    ("mime4j-multipartemptypart", NOTHING_INSIDE),
+    ("mime4j-multipartnopart", NOTHING_INSIDE),
+    ("mime4j-obsolete", STRAY_LINE),
+    ("mime4j-very-very-long-boundary", "a boundary longer than a line may be is none"),
+];
+const STRAY_LINE: &str =
+    "the first line that is no field ends the header and begins the body, no later empty line does";
+const NOTHING_INSIDE: &str = "a multipart that closes before it opened holds one empty part, and no epilogue";
+
+#[test]
+fn offsets_agree_where_structures_do_or_the_difference_is_argued() {
+    let mut compared = 0;
+    for (name, octets) in common::corpus() {
+        let message = common::scan(&octets);
+        let ours: Vec<_> = message.leaves().map(|part| (part.body.start, part.body.end)).collect();
+        let mut theirs = Vec::new();
+        let Some(parsed) = MessageParser::default().parse(&octets) else { continue };
+        let text = outline(&parsed, 0, &mut theirs);
+        if text == common::outline(&message.body_structure()) {
+            let known = OTHER_OFFSETS.iter().any(|(its, _)| *its == name);
+            assert_eq!(ours != theirs, known, "{name}: {ours:?}, not {theirs:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100);
+}
