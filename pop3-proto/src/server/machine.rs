@@ -1,0 +1,142 @@
+//! How a driver moves a session: the [`Machine`] contract.
+//!
+//! End of input is no hurry: what was taken before is still carried out, a verdict that is out is awaited, and only
+//! when nothing is left does the session end. A QUIT whose sender has hung up is a QUIT. A shutdown likewise waits for
+//! the moment between two replies.
+
+use super::config::Syntax;
+use super::event::Event;
+use super::reply;
+use super::session::{Phase, Server};
+use super::timers::Timer;
+use proto_core::{CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TlsInfo};
+
+impl Machine for Server {
+    type Event = Event;
+
+    fn handle_input(&mut self, _now: Now, input: &[u8]) -> usize {
+        match self.phase {
+            Phase::StartTls | Phase::Handshake { .. } | Phase::Closing(_) | Phase::Closed => 0,
+            _ => self.input.push(input),
+        }
+    }
+
+    fn handle_eof(&mut self, _now: Now) {
+        self.eof = true;
+        if matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) {
+            self.close(CloseReason::PeerClosed);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.expire(now.instant) {
+            match timer {
+                // RFC 1939 section 3: nothing is said, nothing is removed.
+                Timer::Idle => self.close(CloseReason::Timeout("idle")),
+                Timer::Stream => self.close(CloseReason::Timeout("stream")),
+                Timer::Handshake => self.close(CloseReason::Timeout("handshake")),
+                Timer::Verdict => {
+                    reply::NO_VERDICT.write(&mut self.output);
+                    self.close(CloseReason::Timeout("verdict"));
+                }
+            }
+        }
+    }
+
+    fn handle_tls(&mut self, now: Now, _tls: TlsInfo) {
+        if let Phase::Handshake { greeted } = self.phase {
+            self.tls = true;
+            self.timers.stop(Timer::Handshake);
+            if greeted {
+                self.await_command(now);
+            } else {
+                self.phase = Phase::Greet;
+            }
+        }
+    }
+
+    fn handle_shutdown(&mut self, _now: Now) {
+        self.stopping = true;
+        if matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) {
+            self.close(CloseReason::Shutdown);
+        }
+    }
+
+    fn poll_event(&mut self, now: Now) -> Option<Step<Event>> {
+        loop {
+            if let Some(event) = self.event.take() {
+                return Some(Step::App(event));
+            }
+            match &self.phase {
+                Phase::Closing(reason) => {
+                    let reason = reason.clone();
+                    self.phase = Phase::Closed;
+                    return Some(Step::Closed(reason));
+                }
+                Phase::StartTls => {
+                    self.phase = Phase::Handshake { greeted: true };
+                    return Some(Step::StartTls);
+                }
+                Phase::Closed | Phase::Handshake { .. } | Phase::Body(_) => return None,
+                _ if self.asks.is_open() || self.output.is_full() => return None,
+                Phase::Greet => {
+                    reply::write_ok(&mut self.output, format_args!("{}", self.config.greeting()));
+                    self.await_command(now);
+                }
+                Phase::Listing(_) => self.step_listing(now),
+                Phase::Command | Phase::Exchange(_) => {
+                    if !self.step_line(now) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, out: &mut OutBuf) -> bool {
+        self.output.move_to(out)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn wants_input(&self) -> bool {
+        let reads = matches!(self.phase, Phase::Command | Phase::Exchange(_));
+        reads && !self.eof && !self.asks.is_open() && self.event.is_none() && !self.output.is_full()
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+}
+
+impl Server {
+    /// Deals with one line; false when there is none yet.
+    fn step_line(&mut self, now: Now) -> bool {
+        if self.stopping {
+            reply::SHUTDOWN.write(&mut self.output);
+            self.close(CloseReason::Shutdown);
+            return true;
+        }
+        let ending = match self.config.syntax {
+            Syntax::Strict => LineEnding::Crlf,
+            Syntax::Lenient => LineEnding::CrlfOrLf,
+        };
+        let Some(line) = self.input.next_line(self.line_bytes_max(), ending) else {
+            if self.eof {
+                self.close(CloseReason::PeerClosed);
+            }
+            return self.eof;
+        };
+        self.timers.set(Timer::Idle, now.instant + self.config.timeouts.idle);
+        match (&self.phase, line) {
+            (Phase::Exchange(_), Ok(line)) => self.exchange_line(now, Ok(&line)),
+            (Phase::Exchange(_), Err(fault)) => self.exchange_line(now, Err(fault)),
+            (_, Ok(line)) => self.command(now, &line),
+            (_, Err(LineFault::TooLong)) => self.bad_command(&reply::TOO_LONG),
+            (_, Err(LineFault::BareLf)) => self.bad_command(&reply::BARE_LF),
+        }
+        true
+    }
+}

@@ -1,0 +1,118 @@
+//! AUTH (RFC 5034): a SASL exchange in lines of base64.
+//!
+//! `+ ` and base64 from the server, base64 or `*` from the client; an initial response may stand in the command, `=`
+//! for an empty one. AUTH alone lists the mechanisms, as servers did before CAPA.
+
+use super::event::Event;
+use super::reply;
+use super::session::{Phase, Server};
+use proto_core::sasl::line::{self, Response};
+use proto_core::sasl::{AuthVerdict, Authenticate, Mechanism, SaslFault, ServerExchange, ServerStep};
+use proto_core::{LineFault, Now};
+
+/// An AUTH under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    sasl: ServerExchange,
+    /// The server's last message is out; the client has to confirm it with an empty one (RFC 4422 section 3.6).
+    confirming: bool,
+}
+
+impl Server {
+    pub(super) fn auth_list(&mut self) {
+        reply::write_ok(&mut self.output, format_args!("Mechanisms"));
+        let mechanisms = super::Capabilities::new(&self.config, self.tls).mechanisms();
+        for mechanism in mechanisms {
+            self.output.extend(mechanism.name().as_bytes());
+            self.output.extend(b"\r\n");
+        }
+        self.output.extend(b".\r\n");
+    }
+
+    pub(super) fn auth(&mut self, now: Now, name: &[u8], initial: Option<&[u8]>) {
+        let Some(mechanism) = Mechanism::from_name(name) else {
+            return self.bad_command(&reply::NO_MECHANISM);
+        };
+        if !self.config.mechanisms.contains(&mechanism) {
+            return self.bad_command(&reply::NO_MECHANISM);
+        }
+        if !self.capabilities().mechanisms().any(|offered| offered == mechanism) {
+            return reply::NEEDS_TLS.write(&mut self.output);
+        }
+        if initial.is_some() && !mechanism.takes_initial_response() {
+            return self.bad_command(&reply::BAD_ARGUMENTS);
+        }
+        let Ok(initial) = initial.map(line::decode_initial).transpose() else {
+            return self.bad_command(&reply::BAD_BASE64);
+        };
+        self.user = None;
+        let mut sasl = ServerExchange::new(mechanism);
+        let step = sasl.start(initial.as_ref().map(|message| message.expose()));
+        self.exchange_step(now, Exchange { sasl, confirming: false }, step);
+    }
+
+    /// A line of an exchange has come.
+    pub(super) fn exchange_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
+        let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else {
+            return;
+        };
+        let response = match line {
+            Err(LineFault::TooLong) => return self.bad_command(&reply::TOO_LONG),
+            Err(LineFault::BareLf) => return self.bad_command(&reply::BARE_LF),
+            Ok(line) => Response::parse(line),
+        };
+        match response {
+            Err(_) => self.bad_command(&reply::BAD_BASE64),
+            Ok(Response::Cancel) => reply::CANCELLED.write(&mut self.output),
+            Ok(Response::Message(message)) if exchange.confirming => {
+                if message.expose().is_empty() {
+                    self.open_maildrop(now);
+                } else {
+                    self.bad_command(&reply::BAD_MESSAGE);
+                }
+            }
+            Ok(Response::Message(message)) => {
+                let step = exchange.sasl.respond(message.expose());
+                self.exchange_step(now, exchange, step);
+            }
+        }
+    }
+
+    /// The verdict about an exchange's credentials.
+    pub(super) fn exchange_verdict(&mut self, now: Now, verdict: AuthVerdict) {
+        let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else {
+            return;
+        };
+        let step = exchange.sasl.verdict(verdict);
+        self.exchange_step(now, exchange, step);
+    }
+
+    fn exchange_step(&mut self, now: Now, mut exchange: Exchange, step: ServerStep) {
+        match step {
+            ServerStep::Challenge(message) => self.challenge(exchange, &message),
+            ServerStep::Ask(credentials) => {
+                let mechanism = Some(exchange.sasl.mechanism());
+                self.phase = Phase::Exchange(exchange);
+                self.ask(now, Authenticate { mechanism, credentials }, Event::Authenticate);
+            }
+            ServerStep::Done { server_final: None } => self.open_maildrop(now),
+            ServerStep::Done { server_final: Some(message) } => {
+                exchange.confirming = true;
+                self.challenge(exchange, &message);
+            }
+            ServerStep::Failed(SaslFault::Rejected) => self.reject_credentials(),
+            ServerStep::Failed(SaslFault::Backend(backend)) => {
+                self.refuse_backend(&backend, "Authentication failed");
+            }
+            // Nothing else is a yes.
+            _ => self.bad_command(&reply::BAD_MESSAGE),
+        }
+    }
+
+    fn challenge(&mut self, exchange: Exchange, message: &[u8]) {
+        self.output.extend(b"+ ");
+        self.output.extend(line::encode(message).as_bytes());
+        self.output.extend(b"\r\n");
+        self.phase = Phase::Exchange(exchange);
+    }
+}
