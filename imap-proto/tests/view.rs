@@ -32,7 +32,11 @@ enum Deed {
 
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
-        (1..5u32, 0..3u32, any::<bool>()).prop_map(|(count, gap, recent)| Deed::Deliver { count, gap, recent }),
+        (1..5u32, 0..3u32, any::<bool>()).prop_map(|(count, gap, recent)| Deed::Deliver {
+            count,
+            gap,
+            recent
+        }),
         (any::<usize>(), any::<bool>()).prop_map(|(pick, flagged)| Deed::Flag { pick, flagged }),
         prop::collection::vec(any::<usize>(), 1..6).prop_map(|picks| Deed::Expunge { picks }),
         prop_oneof![Just(Moment::Silent), Just(Moment::KeepNumbers), Just(Moment::Free)].prop_map(Deed::Tell),
@@ -203,7 +207,8 @@ proptest! {
 fn fault_07_sequence_sets() {
     let view = View::new(&uids(&[2, 4, 5, 6, 9]), UidSet::new(), 10);
     let by_uid = |text| view.by_uid(&set(text)).iter().map(|(_, uid)| uid.get()).collect::<Vec<_>>();
-    let by_seq = |text| view.by_seq(&set(text)).map(|m| m.iter().map(|(seq, _)| seq.get()).collect::<Vec<_>>());
+    let by_seq =
+        |text| view.by_seq(&set(text)).map(|m| m.iter().map(|(seq, _)| seq.get()).collect::<Vec<_>>());
     assert_eq!(by_uid("*"), [9]);
     assert_eq!(by_uid("5:3"), [4, 5]);
     assert_eq!(by_uid("4000:*"), [9]);

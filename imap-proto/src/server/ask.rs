@@ -13,36 +13,19 @@
 //! Before each response the application looks whether there is room ([`Server::room`](super::Server::room)); if
 //! not, it lets the driver write first.
 //!
+//! Whether somebody is who he says is the question of every protocol, [`proto_core::sasl::Authenticate`].
+//!
 //! `Ok` is said to the client at once, so it must be true: what was changed would survive a power cut.
 
 use super::refusal::Refusal;
 use crate::types::{DateTime, FetchItem, ListPattern, MailboxName, SearchKey, StatusItem, StoreAction};
 use crate::view::Messages;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mail_message::{FlagSet, Uid, UidSet, UidValidity};
-use proto_core::sasl::{Credentials, Mechanism};
-use proto_core::{Question, TlsInfo};
+use proto_core::Question;
 
 /// An answer: yes, with what the question wants to know, or NO and why.
 pub type Verdict<A = ()> = Result<A, Refusal>;
-
-/// Are these credentials right, and may they be used (LOGIN, AUTHENTICATE: RFC 3501 sections 6.2.2 and 6.2.3)?
-///
-/// Wrong ones are [`Refusal::AuthenticationFailed`]; the same whether the user exists or not.
-#[derive(Debug)]
-pub struct Authenticate {
-    /// The mechanism that brought them; `None` is the LOGIN command.
-    pub mechanism: Option<Mechanism>,
-    /// What the client showed. `Debug` does not show the secret.
-    pub credentials: Credentials,
-    /// The TLS session they came in, if any.
-    pub tls: Option<Arc<TlsInfo>>,
-}
-
-impl Question for Authenticate {
-    type Verdict = Verdict;
-}
 
 /// Which mailboxes are there (LIST), or subscribed to (LSUB)? Each goes to
 /// [`Server::listed`](super::Server::listed), in any order, then the answer.
@@ -124,32 +107,18 @@ impl Question for Rename {
     type Verdict = Verdict;
 }
 
-/// How is this mailbox (RFC 3501 section 6.3.10)? Asking must not make messages lose `\Recent`.
+/// How is this mailbox (RFC 3501 section 6.3.10)? The answer has the value of each item. Asking must not make
+/// messages lose `\Recent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The name.
     pub mailbox: MailboxName,
-    /// What is wanted.
+    /// What is wanted, each once.
     pub items: Vec<StatusItem>,
 }
 
 impl Question for Status {
-    type Verdict = Verdict<MailboxStatus>;
-}
-
-/// The answer to [`Status`]. Each item that was asked for must be there; others are not told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MailboxStatus {
-    /// How many messages.
-    pub messages: Option<u32>,
-    /// How many that no session has seen as `\Recent`.
-    pub recent: Option<u32>,
-    /// The UID that the next message gets at the least.
-    pub uid_next: Option<Uid>,
-    /// The generation of the UIDs.
-    pub uid_validity: Option<UidValidity>,
-    /// How many without `\Seen`.
-    pub unseen: Option<u32>,
+    type Verdict = Verdict<Vec<(StatusItem, u32)>>;
 }
 
 /// Open a mailbox (SELECT, EXAMINE: RFC 3501 sections 6.3.1 and 6.3.2).

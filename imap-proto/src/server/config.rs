@@ -26,7 +26,7 @@ pub enum TlsMode {
 pub enum NonSyncLiterals {
     /// `LITERAL+`: of any size that is accepted at all.
     Plus,
-    /// `LITERAL-`: up to 4,096 octets (RFC 7888 section 5); others end the session with `* BYE [TOOBIG]`.
+    /// `LITERAL-`: up to 4,096 octets (RFC 7888 section 5). Larger ones are let go by, then get `BAD [TOOBIG]`.
     Minus,
 }
 

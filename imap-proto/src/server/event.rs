@@ -1,10 +1,11 @@
 //! What a server session tells and asks its application.
 
 use super::ask::{
-    AppendBegin, AppendEnd, Authenticate, Check, Close, Copy, Create, Delete, Expunge, Fetch, List, Rename, Search,
+    AppendBegin, AppendEnd, Check, Close, Copy, Create, Delete, Expunge, Fetch, List, Rename, Search,
     Select, Status, Store, Subscribe, Unsubscribe,
 };
 use bytes::Bytes;
+use proto_core::sasl::Authenticate;
 use proto_core::{Ask, AskId};
 
 /// For the application. Those with an [`Ask`] stop the session until
@@ -60,4 +61,14 @@ pub enum Event {
     IdleStopped,
     /// The session no longer waits for this answer; it would be stale.
     Cancelled(AskId),
+}
+
+impl Event {
+    /// Whether it waits for an answer.
+    pub(super) fn holds_ask(&self) -> bool {
+        !matches!(
+            self,
+            Self::AppendChunk(_) | Self::AppendAborted | Self::IdleStarted | Self::IdleStopped | Self::Cancelled(_)
+        )
+    }
 }

@@ -10,24 +10,22 @@ pub struct Limits {
     pub line_bytes_pre_auth_max: usize,
     /// The longest command line, CR LF counted, after login. Over it: `BAD [TOOBIG]`. Default 65,536.
     pub line_bytes_max: usize,
-    /// The largest literal before login. Over it: `NO [TOOBIG]` instead of the continuation, or
-    /// `* BYE [TOOBIG]` when the client does not wait for one. Default 4,096.
-    pub literal_bytes_pre_auth_max: u32,
+    /// The largest literal before login. Over it: `NO [TOOBIG]`, in place of the continuation or, when the client does
+    /// not wait for one, after the octets have gone by. Default 4,096.
+    pub literal_bytes_pre_auth_max: u64,
     /// The largest literal after login, messages excepted. Over it as before login. Default 65,536.
-    pub literal_bytes_max: u32,
+    pub literal_bytes_max: u64,
     /// All literals of one command together, messages excepted. Over it as for a literal. Default 131,072.
-    pub command_bytes_max: usize,
-    /// The largest message of an APPEND. Over it: `NO [TOOBIG]` instead of the continuation, or, when the client
-    /// does not wait for one, after the octets have gone by. Default 52,428,800.
+    pub command_bytes_max: u64,
+    /// The largest message of an APPEND. Over it as for a literal. Default 52,428,800.
     pub message_bytes_max: u64,
-    /// Parentheses within parentheses. Over it: `BAD`. Default 32.
-    pub nesting_max: usize,
-    /// Items of one FETCH. Over it: `NO [LIMIT]`. Default 256.
-    pub fetch_items_max: usize,
-    /// Keys of one SEARCH. Over it: `NO [LIMIT]`. Default 1,024.
-    pub search_keys_max: usize,
-    /// Ranges of one set. Over it: `NO [LIMIT]`. Default 10,000.
-    pub set_ranges_max: usize,
+    /// The largest literal before login that is read only to be thrown away, when the client does not wait for the
+    /// answer. Of a larger one: `* BYE [TOOBIG]`. Default 65,536.
+    pub drain_bytes_pre_auth_max: u64,
+    /// The same after login, messages included. Default 104,857,600.
+    pub drain_bytes_max: u64,
+    /// What the grammar leaves open: nesting, items, keys, ranges.
+    pub grammar: crate::parse::Limits,
     /// BAD commands before login; then `* BYE`. Default 3.
     pub bad_commands_pre_auth_max: u32,
     /// BAD commands in a row after login; then `* BYE`. Default 20.
@@ -52,10 +50,9 @@ impl Default for Limits {
             literal_bytes_max: 65_536,
             command_bytes_max: 131_072,
             message_bytes_max: 52_428_800,
-            nesting_max: 32,
-            fetch_items_max: 256,
-            search_keys_max: 1024,
-            set_ranges_max: 10_000,
+            drain_bytes_pre_auth_max: 65_536,
+            drain_bytes_max: 104_857_600,
+            grammar: crate::parse::Limits::default(),
             bad_commands_pre_auth_max: 3,
             bad_commands_max: 20,
             auth_failures_max: 5,

@@ -11,15 +11,6 @@ use proto_core::Backend;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Wrong credentials, whatever is wrong with them.
-    #[error("authentication failed")]
-    AuthenticationFailed,
-    /// The credentials are right, and may not be used (for that identity, from there, now).
-    #[error("not authorized")]
-    AuthorizationFailed,
-    /// The password is right and too old.
-    #[error("credentials expired")]
-    Expired,
     /// There is no such mailbox. Of APPEND and COPY, the client is told that it may create it.
     #[error("no such mailbox")]
     NonExistent,
@@ -56,9 +47,6 @@ impl Refusal {
     /// The reply. `creatable`: a mailbox that is missing could be created, and then the command would work.
     pub(super) fn reply(self, creatable: bool) -> StatusResponse {
         let (code, text): (_, Cow<'static, str>) = match self {
-            Self::AuthenticationFailed => (ResponseCode::AuthenticationFailed, "Authentication failed.".into()),
-            Self::AuthorizationFailed => (ResponseCode::AuthorizationFailed, "Not authorized.".into()),
-            Self::Expired => (ResponseCode::Expired, "Credentials expired.".into()),
             Self::NonExistent if creatable => (ResponseCode::TryCreate, "Mailbox does not exist.".into()),
             Self::NonExistent => (ResponseCode::NonExistent, "Mailbox does not exist.".into()),
             Self::AlreadyExists => (ResponseCode::AlreadyExists, "Mailbox exists.".into()),

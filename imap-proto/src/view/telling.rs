@@ -36,6 +36,13 @@ pub struct Telling {
     pub(super) flags: VecDeque<(SeqNo, Uid, FlagSet)>,
 }
 
+impl Telling {
+    /// Whether nothing is left to tell.
+    pub fn is_empty(&self) -> bool {
+        self.expunged.is_empty() && self.exists.is_none() && self.recent.is_none() && self.flags.is_empty()
+    }
+}
+
 impl Iterator for Telling {
     type Item = Told;
 
