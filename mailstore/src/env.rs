@@ -24,6 +24,8 @@ pub trait Host: Send + Sync + fmt::Debug {
     fn pid(&self) -> u32;
     /// A text that changes when the machine is started again; empty when that is not known.
     fn boot_id(&self) -> &str;
+    /// When the machine was started, on the calendar; zero when that is not known.
+    fn booted(&self) -> Duration;
     /// Whether a process of this machine is alive. True when that is not known.
     fn is_alive(&self, pid: u32) -> bool;
     /// Waits, for a lock that another process holds.
@@ -35,13 +37,20 @@ pub trait Host: Send + Sync + fmt::Debug {
 pub struct RealHost {
     name: String,
     boot_id: String,
+    booted: Duration,
 }
 
 impl RealHost {
     /// This machine, with the host name that file names shall carry.
     pub fn new(name: impl Into<String>) -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { name: name.into(), boot_id: boot_id.trim().to_owned() }
+        let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        let booted = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
+        Self {
+            name: name.into(),
+            boot_id: boot_id.trim().to_owned(),
+            booted: Duration::from_secs(booted.unwrap_or(0)),
+        }
     }
 }
 
@@ -60,6 +69,10 @@ impl Host for RealHost {
 
     fn boot_id(&self) -> &str {
         &self.boot_id
+    }
+
+    fn booted(&self) -> Duration {
+        self.booted
     }
 
     fn is_alive(&self, pid: u32) -> bool {

@@ -3,8 +3,9 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`store`] | the wall for mailboxes: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`] |
+//! | [`maildir`] | [`MaildirStore`]: Maildir++ with UIDs in Dovecot's files |
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`FileSpool`] behind it |
-//! | [`fs`] | the disk as a trait: [`RealFs`](fs::RealFs) |
+//! | [`fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
 //!
@@ -15,12 +16,15 @@
 pub mod env;
 pub mod error;
 pub mod fs;
+mod lock;
+pub mod maildir;
 pub mod name;
 pub mod spool;
 pub mod store;
 
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
+pub use maildir::MaildirStore;
 pub use name::MailboxName;
 pub use spool::{FileSpool, Spool};
 pub use store::{

@@ -1,3 +1,4 @@
+//! The few things a store asks of a disk, as a trait, so that a simulated disk can stand in its place.
 //!
 //! The trait is low: one method is one system call or a fixed short sequence of them, so that a crash between
 //! any two is a crash between two calls. What makes things durable is explicit and never implied:
@@ -5,8 +6,10 @@
 //! Neither does the other's work.
 //!
 //! * [`RealFs`]: the operating system's.
+//! * [`SimFs`]: in memory, with a power cut at any operation, and faults on demand.
 
 mod real;
+pub mod sim;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use real::RealFs;
+pub use sim::SimFs;
 
 /// A disk. All paths are absolute. Errors are those of the operating system, kinds included.
 pub trait Fs: Send + Sync + fmt::Debug {
@@ -201,7 +205,8 @@ impl BufferedFile {
         &*self.file
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// Writes what was gathered.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         let pending = std::mem::take(&mut self.pending);
         if pending.is_empty() { Ok(()) } else { self.file.append(&pending) }
     }

@@ -1,0 +1,311 @@
+//! The simulated disk itself: what every reader sees, what would survive a power cut, and what lies between.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fs::{DirEntry, Metadata};
+
+/// The root directory's inode.
+pub(super) const ROOT: usize = 0;
+
+/// Leftovers of created and removed files that are remembered as perhaps on disk; older ones are gone.
+const BLINKS_MAX: usize = 3;
+
+/// A disk. Cloning shares unchanged inodes, so that a state can be kept for every operation.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    pub(super) inodes: Vec<Arc<Inode>>,
+    /// Entry changes since the last sync of their directory, in order.
+    pub(super) changes: Vec<Change>,
+    pub(super) clock: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Inode {
+    File(FileNode),
+    Dir(DirNode),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct FileNode {
+    pub(super) data: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+    /// Writes since the last sync, in order.
+    pub(super) writes: Vec<Write>,
+    pub(super) mtime: Duration,
+    pub(super) durable_mtime: Duration,
+}
+
+/// A write that is not durable.
+#[derive(Debug, Clone)]
+pub(super) enum Write {
+    At(usize, Vec<u8>),
+    Cut(usize),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct DirNode {
+    pub(super) entries: BTreeMap<String, usize>,
+    pub(super) durable: BTreeMap<String, usize>,
+    pub(super) mtime: Duration,
+}
+
+/// A name in a directory.
+pub(super) type Place = (usize, String);
+
+/// An entry change that is not durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Add(Place, usize),
+    Remove(Place, usize),
+    /// Never lost on both sides: on disk it has not happened, has happened, or the name is in both places.
+    Rename(Place, Place, usize),
+    /// Created and removed since the last sync: on disk it may still be there.
+    Blink(Place, usize),
+}
+
+impl Disk {
+    pub(super) fn new(clock: Duration) -> Self {
+        let root = Inode::Dir(DirNode { mtime: clock, ..DirNode::default() });
+        Self { inodes: vec![Arc::new(root)], changes: Vec::new(), clock }
+    }
+
+    pub(super) fn file(&self, inode: usize) -> io::Result<&FileNode> {
+        match &*self.inodes[inode] {
+            Inode::File(file) => Ok(file),
+            Inode::Dir(_) => Err(ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    pub(super) fn file_mut(&mut self, inode: usize) -> io::Result<&mut FileNode> {
+        match Arc::make_mut(&mut self.inodes[inode]) {
+            Inode::File(file) => Ok(file),
+            Inode::Dir(_) => Err(ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    fn dir(&self, inode: usize) -> io::Result<&DirNode> {
+        match &*self.inodes[inode] {
+            Inode::Dir(dir) => Ok(dir),
+            Inode::File(_) => Err(ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    pub(super) fn dir_mut(&mut self, inode: usize) -> io::Result<&mut DirNode> {
+        let clock = self.clock;
+        match Arc::make_mut(&mut self.inodes[inode]) {
+            Inode::Dir(dir) => {
+                dir.mtime = clock;
+                Ok(dir)
+            }
+            Inode::File(_) => Err(ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// The inode a path names.
+    pub(super) fn find(&self, path: &Path) -> io::Result<usize> {
+        let mut inode = ROOT;
+        for component in path.components() {
+            match component {
+                Component::RootDir => {}
+                Component::Normal(name) => {
+                    inode = *self.dir(inode)?.entries.get(text(name)?).ok_or(ErrorKind::NotFound)?;
+                }
+                _ => return Err(ErrorKind::InvalidInput.into()),
+            }
+        }
+        Ok(inode)
+    }
+
+    /// The directory and name of a path that need not exist.
+    fn place(&self, path: &Path) -> io::Result<Place> {
+        let name = text(path.file_name().ok_or(ErrorKind::InvalidInput)?)?.to_owned();
+        let parent = self.find(path.parent().ok_or(ErrorKind::InvalidInput)?)?;
+        self.dir(parent)?;
+        Ok((parent, name))
+    }
+
+    fn entry(&self, place: &Place) -> io::Result<Option<usize>> {
+        Ok(self.dir(place.0)?.entries.get(&place.1).copied())
+    }
+
+    pub(super) fn create(&mut self, path: &Path, mut node: Inode) -> io::Result<usize> {
+        let place = self.place(path)?;
+        if self.entry(&place)?.is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        match &mut node {
+            Inode::File(file) => (file.mtime, file.durable_mtime) = (self.clock, self.clock),
+            Inode::Dir(dir) => dir.mtime = self.clock,
+        }
+        let inode = self.inodes.len();
+        self.inodes.push(Arc::new(node));
+        self.dir_mut(place.0)?.entries.insert(place.1.clone(), inode);
+        self.changes.push(Change::Add(place, inode));
+        Ok(inode)
+    }
+
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let inode = self.find(from)?;
+        self.file(inode)?;
+        let place = self.place(to)?;
+        if self.entry(&place)?.is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        self.dir_mut(place.0)?.entries.insert(place.1.clone(), inode);
+        self.changes.push(Change::Add(place, inode));
+        Ok(())
+    }
+
+    pub(super) fn unlink(&mut self, path: &Path) -> io::Result<()> {
+        let place = self.place(path)?;
+        let inode = self.entry(&place)?.ok_or(ErrorKind::NotFound)?;
+        self.file(inode)?;
+        self.take_entry(place, inode)
+    }
+
+    pub(super) fn rmdir(&mut self, path: &Path) -> io::Result<()> {
+        let place = self.place(path)?;
+        let inode = self.entry(&place)?.ok_or(ErrorKind::NotFound)?;
+        if !self.dir(inode)?.entries.is_empty() {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.take_entry(place, inode)
+    }
+
+    fn take_entry(&mut self, place: Place, inode: usize) -> io::Result<()> {
+        self.dir_mut(place.0)?.entries.remove(&place.1);
+        self.push_removal(place, inode);
+        Ok(())
+    }
+
+    /// Notes a removal; of a name that is not durable, that it may be on disk for a while.
+    fn push_removal(&mut self, place: Place, inode: usize) {
+        let added = Change::Add(place.clone(), inode);
+        let Some(at) = self.changes.iter().position(|change| *change == added) else {
+            self.changes.push(Change::Remove(place, inode));
+            return;
+        };
+        self.changes.remove(at);
+        self.changes.retain(|change| !matches!(change, Change::Blink(old, _) if *old == place));
+        self.changes.push(Change::Blink(place, inode));
+        let blinks = self.changes.iter().filter(|change| matches!(change, Change::Blink(..))).count();
+        if blinks > BLINKS_MAX
+            && let Some(oldest) = self.changes.iter().position(|change| matches!(change, Change::Blink(..)))
+        {
+            self.changes.remove(oldest);
+        }
+    }
+
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (self.place(from)?, self.place(to)?);
+        let inode = self.entry(&from)?.ok_or(ErrorKind::NotFound)?;
+        if let Some(target) = self.entry(&to)? {
+            if target == inode {
+                return Ok(());
+            }
+            match (&*self.inodes[inode], &*self.inodes[target]) {
+                (Inode::File(_), Inode::Dir(_)) => return Err(ErrorKind::IsADirectory.into()),
+                (Inode::Dir(_), Inode::File(_)) => return Err(ErrorKind::NotADirectory.into()),
+                (Inode::Dir(_), Inode::Dir(dir)) if !dir.entries.is_empty() => {
+                    return Err(ErrorKind::DirectoryNotEmpty.into());
+                }
+                _ => {}
+            }
+        }
+        self.dir_mut(from.0)?.entries.remove(&from.1);
+        self.dir_mut(to.0)?.entries.insert(to.1.clone(), inode);
+        self.changes.push(Change::Rename(from, to, inode));
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, inode: usize, data: &[u8]) -> io::Result<()> {
+        let clock = self.clock;
+        let file = self.file_mut(inode)?;
+        file.writes.push(Write::At(file.data.len(), data.to_vec()));
+        file.data.extend_from_slice(data);
+        file.mtime = clock;
+        Ok(())
+    }
+
+    pub(super) fn cut(&mut self, inode: usize, len: usize) -> io::Result<()> {
+        let clock = self.clock;
+        let file = self.file_mut(inode)?;
+        file.writes.push(Write::Cut(len));
+        file.data.resize(len, 0);
+        file.mtime = clock;
+        Ok(())
+    }
+
+    pub(super) fn sync_file(&mut self, inode: usize) -> io::Result<()> {
+        let file = self.file_mut(inode)?;
+        file.durable = file.data.clone();
+        file.durable_mtime = file.mtime;
+        file.writes.clear();
+        Ok(())
+    }
+
+    /// Forgets what was written since the last sync: readers still see it, no later sync makes it durable. This is
+    /// what Linux does when a sync fails.
+    pub(super) fn fail_sync_file(&mut self, inode: usize) -> io::Result<()> {
+        self.file_mut(inode)?.writes.clear();
+        Ok(())
+    }
+
+    pub(super) fn sync_dir(&mut self, inode: usize) -> io::Result<()> {
+        let mut kept = Vec::new();
+        let mut halves = Vec::new();
+        for change in std::mem::take(&mut self.changes) {
+            match change {
+                Change::Add((dir, _), _) | Change::Remove((dir, _), _) | Change::Blink((dir, _), _)
+                    if dir == inode => {}
+                Change::Rename(from, to, node) if to.0 == inode => {
+                    if from.0 != inode {
+                        halves.push((from, node));
+                    }
+                }
+                Change::Rename(from, to, node) if from.0 == inode => {
+                    // The removal never gets to disk before the new name does.
+                    if let Inode::Dir(dir) = Arc::make_mut(&mut self.inodes[to.0]) {
+                        dir.durable.insert(to.1, node);
+                    }
+                }
+                other => kept.push(other),
+            }
+        }
+        self.changes = kept;
+        for (from, node) in halves {
+            self.push_removal(from, node);
+        }
+        let Inode::Dir(dir) = Arc::make_mut(&mut self.inodes[inode]) else {
+            return Err(ErrorKind::NotADirectory.into());
+        };
+        dir.durable = dir.entries.clone();
+        Ok(())
+    }
+
+    pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let dir = self.dir(self.find(path)?)?;
+        let entry = |(name, &inode): (&String, &usize)| DirEntry {
+            name: name.into(),
+            is_dir: matches!(&*self.inodes[inode], Inode::Dir(_)),
+        };
+        Ok(dir.entries.iter().map(entry).collect())
+    }
+
+    pub(super) fn metadata(&self, inode: usize) -> Metadata {
+        let (size, mtime, is_dir) = match &*self.inodes[inode] {
+            Inode::File(file) => (file.data.len(), file.mtime, false),
+            Inode::Dir(dir) => (dir.entries.len(), dir.mtime, true),
+        };
+        Metadata { size: size as u64, mtime, inode: inode as u64, is_dir }
+    }
+}
+
+fn text(name: &OsStr) -> io::Result<&str> {
+    name.to_str().ok_or_else(|| ErrorKind::InvalidInput.into())
+}

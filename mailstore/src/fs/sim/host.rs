@@ -1,0 +1,64 @@
+//! [`SimHost`]: a process on the machine that a [`SimFs`] belongs to.
+
+use std::time::Duration;
+
+use super::SimFs;
+use crate::env::Host;
+
+/// A process whose clock is the disk's; waiting lets that clock run and takes no time.
+#[derive(Debug)]
+pub struct SimHost {
+    fs: SimFs,
+    name: String,
+    pid: u32,
+    boot_id: String,
+}
+
+impl SimHost {
+    /// A process named by `pid` on the machine of `fs`. It counts as alive until the next power cut, or until it is
+    /// dropped.
+    pub fn new(fs: &SimFs, pid: u32) -> Self {
+        let boot_id = fs.with(|sim| {
+            sim.alive.insert(pid);
+            format!("boot-{}", sim.boot)
+        });
+        Self { fs: fs.clone(), name: "sim.example".to_owned(), pid, boot_id }
+    }
+}
+
+impl Drop for SimHost {
+    fn drop(&mut self) {
+        self.fs.with(|sim| sim.alive.remove(&self.pid));
+    }
+}
+
+impl Host for SimHost {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn now(&self) -> Duration {
+        self.fs.now()
+    }
+
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    fn booted(&self) -> Duration {
+        self.fs.with(|sim| sim.booted)
+    }
+
+    fn is_alive(&self, pid: u32) -> bool {
+        self.fs.with(|sim| sim.alive.contains(&pid))
+    }
+
+    fn pause(&self, duration: Duration) {
+        self.fs.advance(duration);
+        std::thread::yield_now();
+    }
+}

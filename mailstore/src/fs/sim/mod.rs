@@ -1,0 +1,353 @@
+//! [`SimFs`]: a disk in memory that forgets, at a power cut, what was not synced.
+//!
+//! Every write and every entry change (a file created, renamed, linked, removed) is *pending* until
+//! [`File::sync`] of that file or [`Fs::sync_dir`] of that directory. At a power cut each pending thing is dropped,
+//! kept or torn, independently of all others and of their order:
+//!
+//! * a write: not there; there; its first part, followed by nothing or by zeros;
+//! * a creation or removal: not there; there;
+//! * a rename: not there; there; the file has both names. It never has neither: no file system we know loses a
+//!   renamed file, and no order of operations could guard against one that did.
+//!
+//! Syncing a file does not make its name durable, syncing a directory not the files in it. A failed sync leaves what
+//! it should have made durable visible and not durable for ever, as on Linux.
+//!
+//! Every call is an *operation* with a number. [`SimFs::fail_at`] makes one fail; [`SimFs::power_off_at`] ends the
+//! machine at one; [`SimFs::record_crash_points`] keeps the state before each, so that one run gives all power cuts.
+//!
+//! ```
+//! use mailstore::fs::{Fs, OpenMode, SimFs};
+//! use std::path::Path;
+//!
+//! let fs = SimFs::new();
+//! fs.record_crash_points();
+//! let mut file = fs.open(Path::new("/a"), OpenMode::CreateNew)?;
+//! file.append(b"octets")?;
+//! file.sync()?;
+//! fs.sync_dir(Path::new("/"))?;
+//! // Operation 3 was the sync of the directory. Before it the file may be there or not; if it is, it is whole.
+//! let point = fs.crash_points().into_iter().find(|point| point.op == 3).unwrap();
+//! let found: Vec<bool> = point.outcomes(0, 0).map(|disk| disk.metadata(Path::new("/a")).is_ok()).collect();
+//! assert_eq!(found, [false, true]);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod crash;
+mod disk;
+mod host;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{DirEntry, File, Fs, Metadata, OpenMode};
+pub use crash::CrashPoint;
+use disk::{DirNode, Disk, FileNode, Inode};
+pub use host::SimHost;
+
+/// A simulated disk. Cloning gives another handle to the same disk; [`SimFs::fork`] a copy.
+#[derive(Debug, Clone)]
+pub struct SimFs(Arc<Mutex<Sim>>);
+
+#[derive(Debug)]
+struct Sim {
+    disk: Disk,
+    ops: u64,
+    log: Vec<Operation>,
+    faults: BTreeMap<u64, Fault>,
+    power_off_at: Option<u64>,
+    points: Option<Vec<CrashPoint>>,
+    alive: BTreeSet<u32>,
+    boot: u64,
+    booted: Duration,
+}
+
+/// A way for one operation to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// EIO: the operation has no effect; a sync also loses what it should have made durable.
+    Io,
+    /// ENOSPC: the operation has no effect, but a write leaves its first half.
+    NoSpace,
+}
+
+/// An operation that was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Its name: `open`, `create`, `append`, `sync`, `sync_dir`, `rename`, …
+    pub name: &'static str,
+    /// What it was called with; of two paths, the second.
+    pub path: PathBuf,
+}
+
+/// Where the clock of a new disk stands: 2026-11-22 00:00 UTC.
+const EPOCH: Duration = Duration::from_secs(1_795_305_600);
+
+/// How long every operation takes.
+const TICK: Duration = Duration::from_micros(1);
+
+impl Default for SimFs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimFs {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::booted(Disk::new(EPOCH), 0)
+    }
+
+    fn booted(disk: Disk, boot: u64) -> Self {
+        Self(Arc::new(Mutex::new(Sim {
+            booted: disk.clock,
+            disk,
+            ops: 0,
+            log: Vec::new(),
+            faults: BTreeMap::new(),
+            power_off_at: None,
+            points: None,
+            alive: BTreeSet::new(),
+            boot,
+        })))
+    }
+
+    /// A copy of the disk as it is now, pending things included, on a machine of its own.
+    pub fn fork(&self) -> Self {
+        let (disk, boot) = self.with(|sim| (sim.disk.clone(), sim.boot));
+        Self::booted(disk, boot)
+    }
+
+    /// How many operations have been called.
+    pub fn ops(&self) -> u64 {
+        self.with(|sim| sim.ops)
+    }
+
+    /// The operations that have been called, in order.
+    pub fn log(&self) -> Vec<Operation> {
+        self.with(|sim| sim.log.clone())
+    }
+
+    /// Makes operation number `op` fail.
+    pub fn fail_at(&self, op: u64, fault: Fault) {
+        self.with(|sim| sim.faults.insert(op, fault));
+    }
+
+    /// Makes operation number `op` and all after it fail without effect: the machine is off. What is found at the
+    /// next boot are the outcomes of [`SimFs::crash_point`].
+    pub fn power_off_at(&self, op: u64) {
+        self.with(|sim| sim.power_off_at = Some(op));
+    }
+
+    /// The power cut that comes now.
+    pub fn crash_point(&self) -> CrashPoint {
+        self.with(|sim| CrashPoint { op: sim.ops, disk: sim.disk.clone() })
+    }
+
+    /// From now on, keeps the state before every operation that changes something.
+    pub fn record_crash_points(&self) {
+        self.with(|sim| sim.points = Some(Vec::new()));
+    }
+
+    /// The states kept so far, and the present one.
+    pub fn crash_points(&self) -> Vec<CrashPoint> {
+        let mut points = self.with(|sim| sim.points.clone().unwrap_or_default());
+        points.push(self.crash_point());
+        points
+    }
+
+    /// A number that differs for disks of different content; times and inode numbers do not count.
+    pub fn fingerprint(&self) -> u64 {
+        self.with(|sim| crash::fingerprint(&sim.disk))
+    }
+
+    /// The machine's calendar.
+    pub fn now(&self) -> Duration {
+        self.with(|sim| sim.disk.clock)
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, duration: Duration) {
+        self.with(|sim| sim.disk.clock += duration);
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&mut Sim) -> T) -> T {
+        call(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts an operation and lets it fail if it is to.
+    fn op<T>(
+        &self,
+        name: &'static str,
+        path: &Path,
+        changes: bool,
+        call: impl FnOnce(&mut Disk, Option<Fault>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.with(|sim| {
+            let op = sim.ops;
+            if sim.power_off_at.is_some_and(|off| op >= off) {
+                return Err(io::Error::other("the power is off"));
+            }
+            if changes && let Some(points) = &mut sim.points {
+                points.push(CrashPoint { op, disk: sim.disk.clone() });
+            }
+            sim.ops += 1;
+            sim.log.push(Operation { name, path: path.to_path_buf() });
+            sim.disk.clock += TICK;
+            let fault = sim.faults.remove(&op);
+            let result = call(&mut sim.disk, fault);
+            match fault {
+                None => result,
+                Some(Fault::Io) => Err(io::Error::other("input/output error (simulated)")),
+                Some(Fault::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
+            }
+        })
+    }
+
+    /// An operation that has no effect at all when it fails.
+    fn simple<T: Default>(
+        &self,
+        name: &'static str,
+        path: &Path,
+        changes: bool,
+        call: impl FnOnce(&mut Disk) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.op(
+            name,
+            path,
+            changes,
+            |disk, fault| if fault.is_some() { Ok(T::default()) } else { call(disk) },
+        )
+    }
+}
+
+impl Fs for SimFs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
+        let inode = match mode {
+            OpenMode::CreateNew => {
+                self.simple("create", path, true, |disk| disk.create(path, Inode::File(FileNode::default())))
+            }
+            OpenMode::Read | OpenMode::Append => self.simple("open", path, false, |disk| {
+                let inode = disk.find(path)?;
+                disk.file(inode).map(|_| inode)
+            }),
+        }?;
+        Ok(Box::new(SimFile {
+            fs: self.clone(),
+            inode,
+            path: path.to_path_buf(),
+            writable: mode != OpenMode::Read,
+        }))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.simple("sync_dir", path, true, |disk| disk.find(path).and_then(|inode| disk.sync_dir(inode)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.simple("rename", to, true, |disk| disk.rename(from, to))
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.simple("link", to, true, |disk| disk.link(from, to))
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.simple("unlink", path, true, |disk| disk.unlink(path))
+    }
+
+    fn mkdir(&self, path: &Path) -> io::Result<()> {
+        self.simple("mkdir", path, true, |disk| disk.create(path, Inode::Dir(DirNode::default())).map(drop))
+    }
+
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        self.simple("rmdir", path, true, |disk| disk.rmdir(path))
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.simple("read_dir", path, false, |disk| disk.read_dir(path))
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        self.op("metadata", path, false, |disk, _| disk.find(path).map(|inode| disk.metadata(inode)))
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    fs: SimFs,
+    inode: usize,
+    path: PathBuf,
+    writable: bool,
+}
+
+impl SimFile {
+    fn check_writable(&self) -> io::Result<()> {
+        if self.writable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+}
+
+impl File for SimFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.fs.simple("read", &self.path, false, |disk| {
+            let data = &disk.file(self.inode)?.data;
+            let rest = &data[data.len().min(usize::try_from(offset).unwrap_or(usize::MAX))..];
+            let n = rest.len().min(buf.len());
+            buf[..n].copy_from_slice(&rest[..n]);
+            Ok(n)
+        })
+    }
+
+    fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        self.check_writable()?;
+        self.fs.op("append", &self.path, true, |disk, fault| match fault {
+            None => disk.append(self.inode, data),
+            Some(Fault::NoSpace) => disk.append(self.inode, &data[..data.len() / 2]),
+            Some(Fault::Io) => Ok(()),
+        })
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        self.fs.simple("set_len", &self.path, true, |disk| disk.cut(self.inode, len))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.fs.op("sync", &self.path, true, |disk, fault| match fault {
+            None => disk.sync_file(self.inode),
+            Some(_) => disk.fail_sync_file(self.inode),
+        })
+    }
+
+    fn set_mtime(&self, since_epoch: Duration) -> io::Result<()> {
+        self.fs.simple("set_mtime", &self.path, true, |disk| {
+            disk.file_mut(self.inode)?.mtime = since_epoch;
+            Ok(())
+        })
+    }
+
+    fn metadata(&self) -> io::Result<Metadata> {
+        self.fs.op("metadata", &self.path, false, |disk, _| Ok(disk.metadata(self.inode)))
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same from the same seed everywhere.
+#[derive(Debug)]
+struct Split64(u64);
+
+impl Split64 {
+    fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,97 @@
+//! [`MaildirAppend`]: APPEND, one or several messages.
+
+use std::sync::Arc;
+
+use mail_message::FlagSet;
+use proto_core::UnixTime;
+
+use super::keywords::Keywords;
+use super::paths::{MailboxPaths, Sub};
+use super::staged::{self, Staged};
+use super::uids::{UidLock, Uids};
+use crate::error::Result;
+use crate::store::{Append, Appended};
+
+/// Messages in `tmp/` on their way to `new/`, or to `cur/` when they have flags.
+#[derive(Debug)]
+pub(super) struct MaildirAppend {
+    paths: MailboxPaths,
+    keywords: Keywords,
+    messages: Vec<Message>,
+}
+
+#[derive(Debug)]
+struct Message {
+    staged: Staged,
+    letters: String,
+    date: UnixTime,
+}
+
+impl MaildirAppend {
+    pub(super) fn open(paths: MailboxPaths) -> Result<Self> {
+        paths.check_exists()?;
+        let keywords = Keywords::load(&paths)?;
+        Ok(Self { paths, keywords, messages: Vec::new() })
+    }
+
+    fn finish_last(&mut self) -> Result<()> {
+        match self.messages.last_mut() {
+            Some(message) => message.staged.finish(message.date),
+            None => Ok(()),
+        }
+    }
+
+    /// Places all messages and gives them UIDs; what was placed is in `placed`.
+    fn place(&mut self, placed: &mut Vec<std::path::PathBuf>) -> Result<Appended> {
+        let lock = UidLock::take(&self.paths)?;
+        let mut uids = Uids::load_or_create(&self.paths, &lock, None)?;
+        let mut bases: Vec<Arc<str>> = Vec::new();
+        for message in &mut self.messages {
+            let unique = self.paths.env.unique_name();
+            let sub = if message.letters.is_empty() { Sub::New } else { Sub::Cur };
+            let (base, path) = message.staged.place(&unique, sub, &message.letters)?;
+            placed.push(path);
+            bases.push(base.into());
+        }
+        for (sub, flagged) in [(Sub::New, false), (Sub::Cur, true)] {
+            if self.messages.iter().any(|message| message.letters.is_empty() != flagged) {
+                self.paths.sync(&self.paths.sub(sub))?;
+            }
+        }
+        let given = uids.assign(&self.paths, &lock, &bases, None)?;
+        Ok(Appended { uid_validity: uids.list.uid_validity, uids: given })
+    }
+}
+
+impl Append for MaildirAppend {
+    fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()> {
+        self.finish_last()?;
+        self.keywords.ensure(&self.paths, flags)?;
+        let letters = self.keywords.letters(flags, "");
+        let date = date.unwrap_or_else(|| self.paths.env.utc());
+        self.messages.push(Message { staged: Staged::create(&self.paths)?, letters, date });
+        Ok(())
+    }
+
+    fn write(&mut self, octets: &[u8]) -> Result<()> {
+        if self.messages.is_empty() {
+            self.begin(&FlagSet::new(), None)?;
+        }
+        match self.messages.last_mut() {
+            Some(message) => message.staged.write(octets),
+            None => Ok(()),
+        }
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Appended> {
+        self.finish_last()?;
+        let mut placed = Vec::new();
+        let result = self.place(&mut placed);
+        if result.is_err() {
+            placed.iter().for_each(|path| staged::remove(&self.paths, path));
+        }
+        result
+    }
+
+    fn abort(self: Box<Self>) {}
+}

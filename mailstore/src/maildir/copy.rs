@@ -1,0 +1,88 @@
+//! COPY within one user's Maildirs.
+//!
+//! A message file never changes, so a copy is a second name for it (a hard link): it has the same octets and the same
+//! date, and costs no room. The order is that of an append: under the target's UID lock link all, sync the
+//! directories, append the UIDs; on an error all links are taken back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mail_message::{FlagSet, UidSet};
+
+use super::filename;
+use super::keywords::Keywords;
+use super::mailbox::MaildirMailbox;
+use super::paths::{MailboxPaths, Sub};
+use super::staged;
+use super::uids::{UidLock, Uids};
+use crate::error::Result;
+use crate::name::MailboxName;
+use crate::store::Copied;
+
+pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+    let target = source.store.paths(target);
+    target.check_exists()?;
+    let wanted = source.select(uids);
+    // Letters mean other keywords in another mailbox.
+    let mut keywords = Keywords::load(&target)?;
+    let mut all = FlagSet::new();
+    for uid in &wanted {
+        let flags = source
+            .with_file(*uid, "reading", |mailbox, place, _| Ok(mailbox.keywords.flags(place.letters())))?;
+        all.insert_all(&flags.unwrap_or_default());
+    }
+    keywords.ensure(&target, &all)?;
+
+    let lock = UidLock::take(&target)?;
+    let mut list = Uids::load_or_create(&target, &lock, None)?;
+    let mut linked = Vec::new();
+    let result = (|| {
+        let mut bases: Vec<Arc<str>> = Vec::new();
+        for uid in &wanted {
+            let link = source.with_file(*uid, "copying", |mailbox, place, path| {
+                let flags = mailbox.keywords.flags(place.letters());
+                let (base, sub, to) = target_name(&target, &keywords, &place.name, &flags);
+                mailbox.paths.env.fs().link(&path, &to)?;
+                Ok((base, sub, to))
+            })?;
+            let (base, sub, to) = link.ok_or_else(|| source.gone())?;
+            linked.push((sub, to));
+            bases.push(base.into());
+        }
+        for sub in [Sub::New, Sub::Cur] {
+            if linked.iter().any(|(used, _)| *used == sub) {
+                target.sync(&target.sub(sub))?;
+            }
+        }
+        list.assign(&target, &lock, &bases, None)
+    })();
+    match result {
+        Ok(copies) => {
+            let pairs = wanted.into_iter().zip(copies).collect();
+            Ok(Copied { uid_validity: list.list.uid_validity, pairs })
+        }
+        Err(error) => {
+            linked.iter().for_each(|(_, path)| staged::remove(&target, path));
+            Err(error)
+        }
+    }
+}
+
+/// A new name for a copy: sizes as in the old name, whether true or not.
+fn target_name(
+    target: &MailboxPaths,
+    keywords: &Keywords,
+    name: &str,
+    flags: &FlagSet,
+) -> (String, Sub, PathBuf) {
+    let unique = target.env.unique_name();
+    let sizes = filename::parse(name).and_then(|name| filename::sizes(name.base));
+    let base = sizes.map_or_else(|| unique.clone(), |sizes| filename::with_sizes(&unique, sizes));
+    if flags.is_empty() {
+        let path = target.sub(Sub::New).join(&base);
+        (base, Sub::New, path)
+    } else {
+        let path = target.sub(Sub::Cur).join(filename::with_letters(&base, &keywords.letters(flags, "")));
+        (base, Sub::Cur, path)
+    }
+}

@@ -1,0 +1,103 @@
+//! The names of message files: `unique[,S=size][,W=size][:2,FLAGS]`.
+//!
+//! What stands before `:` is the *base*: it names the message for as long as it lives. What follows changes with its
+//! flags. `S` is the length of the file, `W` its length with CRLF line ends.
+
+use crate::store::DeliveryId;
+
+/// A file name split at its info part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileName<'a> {
+    /// What names the message.
+    pub(super) base: &'a str,
+    /// The flag letters; empty when there is no info part, or one we do not know.
+    pub(super) letters: &'a str,
+}
+
+/// Splits a file name. `None` for names that are no messages: those that begin with a dot.
+pub(super) fn parse(name: &str) -> Option<FileName<'_>> {
+    if name.starts_with('.') || name.is_empty() {
+        return None;
+    }
+    let (base, info) = name.split_once(':').unwrap_or((name, ""));
+    let letters = info.strip_prefix("2,").unwrap_or("");
+    // Anything after a further comma is another program's; we have never seen it used.
+    Some(FileName { base, letters: letters.split(',').next().unwrap_or("") })
+}
+
+/// The name of the file in `cur/`.
+pub(super) fn with_letters(base: &str, letters: &str) -> String {
+    format!("{base}:2,{letters}")
+}
+
+/// A base with both sizes.
+pub(super) fn with_sizes(unique: &str, sizes: Sizes) -> String {
+    format!("{unique},S={},W={}", sizes.stored_bytes, sizes.crlf_bytes)
+}
+
+/// The two lengths of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sizes {
+    /// Of the file.
+    pub(super) stored_bytes: u64,
+    /// With CRLF line ends.
+    pub(super) crlf_bytes: u64,
+}
+
+/// What a base says of the sizes; they may be wrong.
+pub(super) fn sizes(base: &str) -> Option<Sizes> {
+    let field = |key: &str| {
+        let value = base.split(',').skip(1).find_map(|part| part.strip_prefix(key))?;
+        value.parse::<u64>().ok()
+    };
+    Some(Sizes { stored_bytes: field("S=")?, crlf_bytes: field("W=")? })
+}
+
+/// The unique part of a delivery's file name, up to and including the dot before the host: the same for every attempt
+/// at that delivery.
+pub(super) fn delivery_prefix(received: i64, id: &DeliveryId) -> String {
+    format!("{}.D{}R{}.", received.max(0), id.queue_id, id.recipient)
+}
+
+/// The delivery that made a file, when one of ours did.
+pub(super) fn delivery(base: &str) -> Option<DeliveryId> {
+    let (queue_id, recipient) = base.split('.').nth(1)?.strip_prefix('D')?.rsplit_once('R')?;
+    Some(DeliveryId { queue_id: queue_id.parse().ok()?, recipient: recipient.parse().ok()? })
+}
+
+/// What orders messages by arrival as far as their names tell: the seconds they begin with.
+pub(super) fn arrival(base: &str) -> u64 {
+    let digits = base.split('.').next().unwrap_or("");
+    digits.parse().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_dovecots_is_understood() {
+        let name = parse("1795325990.M735132P14291.vm,S=281,W=305:2,Sa").unwrap();
+        assert_eq!(name.letters, "Sa");
+        assert_eq!(sizes(name.base), Some(Sizes { stored_bytes: 281, crlf_bytes: 305 }));
+        assert_eq!(with_letters(name.base, "Sa"), "1795325990.M735132P14291.vm,S=281,W=305:2,Sa");
+        assert_eq!(arrival(name.base), 1_795_325_990);
+        assert_eq!(delivery(name.base), None);
+    }
+
+    #[test]
+    fn names_without_info_or_sizes_are_messages_and_dot_files_are_not() {
+        assert_eq!(parse("1.x.y"), Some(FileName { base: "1.x.y", letters: "" }));
+        assert_eq!(parse("1.x.y:1,old").unwrap().letters, "");
+        assert_eq!(sizes("1.x.y,S=1"), None);
+        assert_eq!(sizes("1.x.y,S=1,W=-2"), None);
+        assert_eq!(parse(".nfs0001"), None);
+    }
+
+    #[test]
+    fn a_delivery_reads_back_from_its_name() {
+        let id = DeliveryId { queue_id: "0ADRZ1R2".parse().unwrap(), recipient: 12 };
+        let base = format!("{}vm,S=1,W=1", delivery_prefix(1_795_325_990, &id));
+        assert_eq!(delivery(&base), Some(id));
+    }
+}

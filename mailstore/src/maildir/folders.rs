@@ -1,0 +1,227 @@
+//! Mailboxes as Maildir++ directories: list, create, delete, rename.
+//!
+//! # Order of operations
+//! * **Create** `.A`: make `.A`, then `tmp/`, `new/`, `cur/` and the mark `maildirfolder` in it, sync `.A`, sync the root;
+//!   write its UID list; answer. A crash before the answer leaves nothing or a mailbox in parts; opening or creating it
+//!   again completes it.
+//! * **Delete** `.A`: the spool is told of deliveries that go; rename `.A` to `..deleted.X`, sync the root; answer; then
+//!   empty `..deleted.X` as far as that succeeds. A crash before the answer leaves `.A` or `..deleted.X`, whole; the sweep
+//!   removes the latter.
+//! * **Rename** `.A` to `.B`: rename `.A` and each `.A.x`, the outermost first, sync the root; answer. A crash before the
+//!   answer leaves each of them under one of its names (a directory cannot have two), whole, UIDs and all.
+//! * **Rename INBOX** to `.B`: create `.B`; rename each message file into `.B/cur` or `.B/new`, sync both, sync INBOX's; a
+//!   crash before the answer leaves each message in one of the two, or in both as one file with two UIDs.
+//!
+//! No two mailboxes of a user ever have the same UIDVALIDITY, whatever names they go by: so a name that stands for another
+//! mailbox today than yesterday cannot be mistaken for the same.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use super::filename;
+use super::paths::{MailboxPaths, Sub};
+use super::store::Inner;
+use super::uids::{UidLock, Uids};
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::fs::{Fs, OpenMode};
+use crate::name::MailboxName;
+use crate::store::MailboxInfo;
+
+/// What the directories of deleted mailboxes begin with. Maildir++ has no mailbox of such a name.
+const DELETED: &str = "..deleted.";
+
+/// The directory of a mailbox in the root; `None` for INBOX, which is the root.
+pub(super) fn dir_name(name: &MailboxName) -> Option<String> {
+    (!name.is_inbox()).then(|| name.components().flat_map(|component| [".", component]).collect())
+}
+
+fn mailbox_name(dir_name: &str) -> Option<MailboxName> {
+    let name = MailboxName::new(&dir_name.strip_prefix('.')?.replace('.', "/")).ok()?;
+    // `.inbox`, which would be INBOX again, is none.
+    (!name.is_inbox()).then_some(name)
+}
+
+pub(super) fn list(store: &Inner) -> Result<Vec<MailboxInfo>> {
+    let entries = store.env.fs().read_dir(&store.root);
+    let entries = entries.map_err(|error| StoreError::io("reading", &store.root, &error))?;
+    let dirs = entries.iter().filter(|entry| entry.is_dir);
+    let mut names: BTreeSet<MailboxName> =
+        dirs.filter_map(|entry| mailbox_name(entry.name.to_str()?)).collect();
+    names.insert(MailboxName::inbox());
+    let mut missing = BTreeSet::new();
+    for name in &names {
+        let mut above = name.parent();
+        while let Some(name) = above {
+            above = name.parent();
+            missing.insert(name);
+        }
+    }
+    let missing = missing.difference(&names).map(|name| MailboxInfo::new(name.clone(), false));
+    let mut list: Vec<_> =
+        names.iter().map(|name| MailboxInfo::new(name.clone(), true)).chain(missing).collect();
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(list)
+}
+
+pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
+    let paths = store.paths(name);
+    // A mailbox without its list of UIDs was never acknowledged.
+    if store.env.fs().metadata(&paths.uidlist()).is_ok() {
+        return Err(exists(&paths));
+    }
+    let failed = |error: io::Error| StoreError::io("creating the mailbox", &paths.dir, &error);
+    let disk = store.env.fs();
+    let existed = make(&disk.mkdir(&paths.dir)).map_err(failed)?;
+    let complete = existed && disk.metadata(&paths.sub(Sub::Cur)).is_ok();
+    for dir in [paths.tmp(), paths.sub(Sub::New), paths.sub(Sub::Cur)] {
+        make(&disk.mkdir(&dir)).map_err(failed)?;
+    }
+    make(&disk.open(&paths.dir.join("maildirfolder"), OpenMode::CreateNew)).map_err(failed)?;
+    paths.sync(&paths.dir)?;
+    paths.sync(&paths.root)?;
+    Uids::load_or_create(&paths, &UidLock::take(&paths)?, None)?;
+    // Another program's mailbox that we had not opened yet.
+    if complete { Err(exists(&paths)) } else { Ok(()) }
+}
+
+/// Whether it was there already.
+fn make<T>(result: &io::Result<T>) -> io::Result<bool> {
+    match result {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
+        Err(error) => Err(copy_error(error)),
+    }
+}
+
+fn copy_error(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error)
+}
+
+pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
+    if name.is_inbox() {
+        return Err(StoreError::new(ErrorKind::BadName, "deleting a mailbox", "INBOX cannot be deleted"));
+    }
+    let paths = store.paths(name);
+    paths.check_exists()?;
+    settle_all(store, &paths)?;
+    let aside = store.root.join(format!("{DELETED}{}", store.env.unique_name()));
+    store
+        .env
+        .fs()
+        .rename(&paths.dir, &aside)
+        .map_err(|error| StoreError::io("deleting", &paths.dir, &error))?;
+    paths.sync(&store.root)?;
+    // Nobody sees it any more; what stays is taken by the sweep.
+    let _ = remove_tree(store.env.fs(), &aside);
+    Ok(())
+}
+
+/// Removes what a deletion that was cut off has left.
+pub(super) fn sweep_deleted(store: &Inner) -> Result<()> {
+    let disk = store.env.fs();
+    let entries =
+        disk.read_dir(&store.root).map_err(|error| StoreError::io("reading", &store.root, &error))?;
+    for entry in entries {
+        if entry.is_dir && entry.name.to_str().is_some_and(|name| name.starts_with(DELETED)) {
+            let _ = remove_tree(disk, &store.root.join(&entry.name));
+        }
+    }
+    Ok(())
+}
+
+fn remove_tree(disk: &dyn Fs, dir: &Path) -> io::Result<()> {
+    for entry in disk.read_dir(dir)? {
+        let path = dir.join(&entry.name);
+        if entry.is_dir { remove_tree(disk, &path)? } else { disk.unlink(&path)? }
+    }
+    disk.rmdir(dir)
+}
+
+pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Result<()> {
+    let (source, target) = (store.paths(from), store.paths(to));
+    source.check_exists()?;
+    if to.below(from).is_some() && !from.is_inbox() {
+        return Err(StoreError::new(
+            ErrorKind::BadName,
+            "renaming a mailbox",
+            "the new name lies below the old",
+        ));
+    }
+    if to.is_inbox() || store.env.fs().metadata(&target.dir).is_ok() {
+        return Err(exists(&target));
+    }
+    settle_all(store, &source)?;
+    if from.is_inbox() {
+        create(store, to)?;
+        return move_messages(&source, &target);
+    }
+    let mut moves = vec![(source, target)];
+    for info in list(store)?.into_iter().filter(|info| info.exists) {
+        if let Some(rest) = info.name.below(from) {
+            let new = MailboxName::new(&format!("{to}/{rest}"))?;
+            let moved = (store.paths(&info.name), store.paths(&new));
+            if store.env.fs().metadata(&moved.1.dir).is_ok() {
+                return Err(exists(&moved.1));
+            }
+            settle_all(store, &moved.0)?;
+            moves.push(moved);
+        }
+    }
+    for (source, target) in &moves {
+        store
+            .env
+            .fs()
+            .rename(&source.dir, &target.dir)
+            .map_err(|error| StoreError::io("renaming to", &target.dir, &error))?;
+    }
+    moves[0].1.sync(&store.root)
+}
+
+fn move_messages(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
+    let disk = source.env.fs();
+    // Letters stand for the same keywords on the other side.
+    match crate::fs::read(disk, &source.keywords()) {
+        Ok(data) => {
+            let scratch = target.tmp().join(target.env.unique_name());
+            crate::fs::replace_durably(disk, &target.keywords(), &scratch, &data)
+                .map_err(|error| StoreError::io("writing", &target.keywords(), &error))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(StoreError::io("reading", &source.keywords(), &error)),
+    }
+    for sub in [Sub::New, Sub::Cur] {
+        let (from, to) = (source.sub(sub), target.sub(sub));
+        let entries = disk.read_dir(&from).map_err(|error| StoreError::io("reading", &from, &error))?;
+        for entry in entries.iter().filter(|entry| !entry.is_dir) {
+            match disk.rename(&from.join(&entry.name), &to.join(&entry.name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("moving messages to", &to, &error));
+                }
+                _ => {}
+            }
+        }
+    }
+    for dir in [target.sub(Sub::New), target.sub(Sub::Cur), source.sub(Sub::New), source.sub(Sub::Cur)] {
+        source.sync(&dir)?;
+    }
+    Ok(())
+}
+
+/// Tells the spool of every delivery whose file goes from where the spool would look for it.
+fn settle_all(store: &Inner, paths: &MailboxPaths) -> Result<()> {
+    let Some(settle) = &store.settle else { return Ok(()) };
+    for sub in [Sub::New, Sub::Cur] {
+        let dir = paths.sub(sub);
+        let entries =
+            store.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
+        for delivery in entries.iter().filter_map(|entry| filename::delivery(entry.name.to_str()?)) {
+            settle.settle(&delivery)?;
+        }
+    }
+    Ok(())
+}
+
+fn exists(paths: &MailboxPaths) -> StoreError {
+    StoreError::new(ErrorKind::MailboxExists, "making a mailbox", "there is one of that name").at(&paths.dir)
+}

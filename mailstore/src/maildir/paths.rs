@@ -1,0 +1,63 @@
+//! [`MailboxPaths`]: where the parts of one Maildir lie.
+
+use std::path::{Path, PathBuf};
+
+use crate::env::Env;
+use crate::error::{ErrorKind, Result, StoreError};
+
+/// A directory of message files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Sub {
+    /// Delivered, and not yet seen by a reader.
+    New,
+    /// Seen by a reader; names carry flags.
+    Cur,
+}
+
+/// The directory of one mailbox, and the disk it is on.
+#[derive(Debug, Clone)]
+pub(super) struct MailboxPaths {
+    pub(super) env: Env,
+    /// The directory of INBOX, in which all others lie.
+    pub(super) root: PathBuf,
+    /// The directory of this mailbox.
+    pub(super) dir: PathBuf,
+}
+
+impl MailboxPaths {
+    pub(super) fn sub(&self, sub: Sub) -> PathBuf {
+        self.dir.join(match sub {
+            Sub::New => "new",
+            Sub::Cur => "cur",
+        })
+    }
+
+    pub(super) fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    pub(super) fn uidlist(&self) -> PathBuf {
+        self.dir.join("dovecot-uidlist")
+    }
+
+    pub(super) fn keywords(&self) -> PathBuf {
+        self.dir.join("dovecot-keywords")
+    }
+
+    pub(super) fn sync(&self, dir: &Path) -> Result<()> {
+        self.env.fs().sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, &error))
+    }
+
+    /// # Errors
+    /// `NoSuchMailbox` when the directory is missing.
+    pub(super) fn check_exists(&self) -> Result<()> {
+        match self.env.fs().metadata(&self.dir) {
+            Ok(metadata) if metadata.is_dir => Ok(()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("opening the mailbox", &self.dir, &error))
+            }
+            _ => Err(StoreError::new(ErrorKind::NoSuchMailbox, "opening the mailbox", "there is none")
+                .at(&self.dir)),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! [`Staged`]: a message being written in `tmp/`, until it is placed in `new/` or `cur/`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proto_core::UnixTime;
+
+use super::filename::{self, Sizes};
+use super::paths::{MailboxPaths, Sub};
+use crate::error::{Result, StoreError};
+use crate::fs::{BufferedFile, OpenMode};
+
+/// A file in `tmp/`; removed on drop unless it was placed.
+#[derive(Debug)]
+pub(super) struct Staged {
+    paths: MailboxPaths,
+    tmp: PathBuf,
+    file: Option<BufferedFile>,
+    sizes: Sizes,
+    last: u8,
+    placed: bool,
+}
+
+impl Staged {
+    /// Creates the file.
+    pub(super) fn create(paths: &MailboxPaths) -> Result<Self> {
+        let tmp = paths.tmp().join(paths.env.unique_name());
+        let file = paths.env.fs().open(&tmp, OpenMode::CreateNew);
+        let file = BufferedFile::new(file.map_err(|error| StoreError::io("creating", &tmp, &error))?);
+        let sizes = Sizes::default();
+        Ok(Self { paths: paths.clone(), tmp, file: Some(file), sizes, last: 0, placed: false })
+    }
+
+    /// Writes the next octets.
+    pub(super) fn write(&mut self, octets: &[u8]) -> Result<()> {
+        let failed = |error: std::io::Error| StoreError::io("writing", &self.tmp, &error);
+        if let Some(file) = &mut self.file {
+            file.append(octets).map_err(failed)?;
+        }
+        self.sizes.stored_bytes += octets.len() as u64;
+        self.sizes.crlf_bytes += octets.len() as u64 + bare_line_feeds(self.last, octets);
+        self.last = octets.last().copied().unwrap_or(self.last);
+        Ok(())
+    }
+
+    /// Sets its date, makes content and date durable, and closes it.
+    pub(super) fn finish(&mut self, date: UnixTime) -> Result<()> {
+        let failed = |error: std::io::Error| StoreError::io("writing", &self.tmp, &error);
+        if let Some(mut file) = self.file.take() {
+            let since_epoch = Duration::from_secs(u64::try_from(date.0).unwrap_or(0));
+            file.flush().map_err(failed)?;
+            file.file().set_mtime(since_epoch).map_err(failed)?;
+            file.sync().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Renames the finished file to its place. The directory is not synced. Returns base and path.
+    pub(super) fn place(&mut self, unique: &str, sub: Sub, letters: &str) -> Result<(String, PathBuf)> {
+        let base = filename::with_sizes(unique, self.sizes);
+        let name = match sub {
+            Sub::New => base.clone(),
+            Sub::Cur => filename::with_letters(&base, letters),
+        };
+        let path = self.paths.sub(sub).join(name);
+        let disk = self.paths.env.fs();
+        disk.rename(&self.tmp, &path)
+            .map_err(|error| StoreError::io("placing a message at", &path, &error))?;
+        self.placed = true;
+        Ok((base, path))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.placed {
+            remove(&self.paths, &self.tmp);
+        }
+    }
+}
+
+/// Removes a file on the way out of an error; one that stays in `tmp/` goes with the next sweep.
+pub(super) fn remove(paths: &MailboxPaths, path: &Path) {
+    let _ = paths.env.fs().unlink(path);
+}
+
+/// How many LF in `octets` have no CR before them; `last` is the octet before `octets`.
+pub(super) fn bare_line_feeds(last: u8, octets: &[u8]) -> u64 {
+    let before = std::iter::once(&last).chain(octets);
+    before.zip(octets).filter(|&(&before, &octet)| octet == b'\n' && before != b'\r').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_line_feeds_are_counted_across_any_cut() {
+        let text = b"a\r\nb\nc\n\n\r\r\n\n";
+        for cut in 1..text.len() {
+            let (head, tail) = text.split_at(cut);
+            assert_eq!(bare_line_feeds(0, head) + bare_line_feeds(head[cut - 1], tail), 4, "{cut}");
+        }
+        assert_eq!(bare_line_feeds(0, b"\n"), 1);
+    }
+}

@@ -1,0 +1,133 @@
+//! [`MaildirStore`] itself: the [`Store`] wall in front of the Maildir modules.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::append::MaildirAppend;
+use super::mailbox::MaildirMailbox;
+use super::paths::MailboxPaths;
+use super::uids::{UidLock, Uids};
+use super::{deliver, folders, subscriptions};
+use crate::env::Env;
+use crate::error::{Result, StoreError};
+use crate::fs;
+use crate::name::MailboxName;
+use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
+
+/// Files in `tmp/` older than this are nobody's (the Maildir convention).
+const SWEEP_AFTER: Duration = Duration::from_secs(36 * 3600);
+
+/// One user's mail in a Maildir++. Cloning shares.
+#[derive(Debug, Clone)]
+pub struct MaildirStore(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) env: Env,
+    pub(super) root: PathBuf,
+    pub(super) settle: Option<Arc<dyn Settle>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MaildirStore").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(super) fn paths(&self, name: &MailboxName) -> MailboxPaths {
+        let dir = folders::dir_name(name).map_or_else(|| self.root.clone(), |dir| self.root.join(dir));
+        MailboxPaths { env: self.env.clone(), root: self.root.clone(), dir }
+    }
+}
+
+impl MaildirStore {
+    /// Opens the Maildir at `root`, an absolute path; makes it, and every directory above it, where it is missing.
+    /// `settle` is the spool that delivers into it, if any: it hears of deliveries that readers remove.
+    ///
+    /// # Errors
+    /// When it cannot be made or read.
+    pub fn open(env: Env, root: &Path, settle: Option<Arc<dyn Settle>>) -> Result<Self> {
+        let store = Inner { env, root: root.to_path_buf(), settle };
+        let inbox = store.paths(&MailboxName::inbox());
+        // The list of UIDs is written after the directories are durable: where it is, they are.
+        if Uids::load(&inbox, None)?.is_none() {
+            for sub in ["tmp", "new", "cur"] {
+                let dir = root.join(sub);
+                fs::create_dir_durably(store.env.fs(), &dir)
+                    .map_err(|error| StoreError::io("creating", &dir, &error))?;
+            }
+            Uids::load_or_create(&inbox, &UidLock::take(&inbox)?, None)?;
+        }
+        Ok(Self(Arc::new(store)))
+    }
+
+    /// Removes what crashes and failed writers left in the `tmp/` directories more than 36 hours ago, and mailboxes whose
+    /// deletion was cut off. To be called now and then; it may run beside anything.
+    ///
+    /// # Errors
+    /// When a directory cannot be read. A file that cannot be removed is left.
+    pub fn sweep(&self) -> Result<()> {
+        let disk = self.0.env.fs();
+        folders::sweep_deleted(&self.0)?;
+        for info in self.list()?.into_iter().filter(|info| info.exists) {
+            let tmp = self.0.paths(&info.name).tmp();
+            for entry in disk.read_dir(&tmp).map_err(|error| StoreError::io("reading", &tmp, &error))? {
+                let path = tmp.join(&entry.name);
+                let Ok(metadata) = disk.metadata(&path) else { continue };
+                let age = self.0.env.host().now().saturating_sub(metadata.mtime);
+                if !metadata.is_dir && age > SWEEP_AFTER {
+                    let _ = disk.unlink(&path);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for MaildirStore {
+    fn list(&self) -> Result<Vec<MailboxInfo>> {
+        folders::list(&self.0)
+    }
+
+    fn create(&self, name: &MailboxName) -> Result<()> {
+        folders::create(&self.0, name)
+    }
+
+    fn delete(&self, name: &MailboxName) -> Result<()> {
+        folders::delete(&self.0, name)
+    }
+
+    fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
+        folders::rename(&self.0, from, to)
+    }
+
+    fn subscribe(&self, name: &MailboxName) -> Result<()> {
+        subscriptions::change(&self.0, name, true)
+    }
+
+    fn unsubscribe(&self, name: &MailboxName) -> Result<()> {
+        subscriptions::change(&self.0, name, false)
+    }
+
+    fn subscriptions(&self) -> Result<Vec<MailboxName>> {
+        subscriptions::load(&self.0).map(|subscriptions| subscriptions.names())
+    }
+
+    fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {
+        Ok(Box::new(MaildirMailbox::open(self.0.clone(), self.0.paths(name), access)?))
+    }
+
+    fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>> {
+        Ok(Box::new(MaildirAppend::open(self.0.paths(name))?))
+    }
+
+    fn deliver(
+        &self,
+        name: &MailboxName,
+        delivery: &Delivery<'_>,
+        body: &mut dyn MessageReader,
+    ) -> Result<Delivered> {
+        deliver::deliver(&self.0.paths(name), delivery, body)
+    }
+}

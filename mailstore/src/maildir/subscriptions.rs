@@ -1,0 +1,113 @@
+//! The file `subscriptions`: a name on each line.
+//!
+//! Both of Dovecot's forms are read, and each is written back as it was found: plain lines with `.` between components
+//! (as in the directory names), and version 2, which opens with `V<TAB>2` and an empty line and has tabs between components. Lines that
+//! are no names of ours are kept.
+
+use crate::error::{Result, StoreError};
+use crate::fs;
+use crate::lock::DotLock;
+use crate::maildir::store::Inner;
+use crate::name::MailboxName;
+
+const VERSION_2: &str = "V\t2";
+
+/// The subscriptions as they stand in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Subscriptions {
+    version_2: bool,
+    lines: Vec<String>,
+}
+
+impl Subscriptions {
+    fn parse(text: &str) -> Self {
+        let version_2 = text.lines().next() == Some(VERSION_2);
+        let lines = text.lines().skip(usize::from(version_2)).filter(|line| !line.is_empty());
+        Self { version_2, lines: lines.map(str::to_owned).collect() }
+    }
+
+    fn text(&self) -> String {
+        let header = if self.version_2 { format!("{VERSION_2}\n\n") } else { String::new() };
+        self.lines.iter().fold(header, |text, line| text + line + "\n")
+    }
+
+    fn separator(&self) -> char {
+        if self.version_2 { '\t' } else { '.' }
+    }
+
+    fn name(&self, line: &str) -> Option<MailboxName> {
+        MailboxName::new(&line.replace(self.separator(), "/")).ok()
+    }
+
+    /// The names, sorted.
+    pub(super) fn names(&self) -> Vec<MailboxName> {
+        let mut names: Vec<_> = self.lines.iter().filter_map(|line| self.name(line)).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn set(&mut self, name: &MailboxName, subscribed: bool) {
+        let separator = self.separator();
+        let kept = |this: &Self, line: &String| this.name(line).as_ref() != Some(name);
+        let lines = std::mem::take(&mut self.lines);
+        self.lines = lines.into_iter().filter(|line| kept(self, line)).collect();
+        if subscribed {
+            self.lines.push(name.as_str().replace('/', &separator.to_string()));
+        }
+    }
+}
+
+pub(super) fn load(store: &Inner) -> Result<Subscriptions> {
+    let path = store.root.join("subscriptions");
+    match fs::read(store.env.fs(), &path) {
+        Ok(data) => Ok(Subscriptions::parse(&String::from_utf8_lossy(&data))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Subscriptions::parse("")),
+        Err(error) => Err(StoreError::io("reading", &path, &error)),
+    }
+}
+
+pub(super) fn change(store: &Inner, name: &MailboxName, subscribed: bool) -> Result<()> {
+    let path = store.root.join("subscriptions");
+    let tmp = store.root.join("tmp");
+    let _lock = DotLock::take(&store.env, &path, &tmp)?;
+    let mut subscriptions = load(store)?;
+    if subscriptions.names().contains(name) == subscribed {
+        return Ok(());
+    }
+    subscriptions.set(name, subscribed);
+    let scratch = tmp.join(store.env.unique_name());
+    fs::replace_durably(store.env.fs(), &path, &scratch, subscriptions.text().as_bytes())
+        .map_err(|error| StoreError::io("writing", &path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> MailboxName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn both_forms_read_and_stay_what_they_are() {
+        for (text, after) in
+            [("A.B\nINBOX\n", "A.B\nINBOX\nC.D\n"), ("V\t2\n\nA\tB\nINBOX\n", "V\t2\n\nA\tB\nINBOX\nC\tD\n")]
+        {
+            let mut subscriptions = Subscriptions::parse(text);
+            assert_eq!(subscriptions.names(), [name("A/B"), name("INBOX")]);
+            subscriptions.set(&name("C/D"), true);
+            assert_eq!(subscriptions.text(), after);
+            subscriptions.set(&name("C/D"), false);
+            assert_eq!(subscriptions.text(), text);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_no_names_are_kept() {
+        let mut subscriptions = Subscriptions::parse("..odd\nA\n");
+        assert_eq!(subscriptions.names(), [name("A")]);
+        subscriptions.set(&name("A"), false);
+        assert_eq!(subscriptions.text(), "..odd\n");
+    }
+}

@@ -1,0 +1,288 @@
+//! The text of `dovecot-uidlist`: version 3 read and written, version 1 read.
+//!
+//! ```text
+//! 3 V1795325990 N57 G0123…              UIDVALIDITY, next UID, and what we do not know, kept
+//! 55 :1795325990.M735132P14291.vm,S=281,W=305
+//! 56 W305 :1795325991.M11P2.vm:2,S      extensions before the colon are kept; flags in the name are not
+//! ```
+//!
+//! UIDs ascend. A last line without its line end is a torn append: its UID was never told to anybody, and it is
+//! passed over. Anything else that does not read makes the whole list worthless: a UID that was told might be lost in
+//! it, and the mailbox gets a new UIDVALIDITY.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use mail_message::{Uid, UidValidity};
+
+/// The UIDs of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UidList {
+    pub(super) uid_validity: UidValidity,
+    next: Uid,
+    /// Header fields other than V and N.
+    header: String,
+    records: BTreeMap<Uid, Record>,
+    by_base: HashMap<Arc<str>, Uid>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    /// Extensions, with a space after each.
+    extensions: String,
+    base: Arc<str>,
+}
+
+/// A list as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parsed {
+    pub(super) list: UidList,
+    /// Whether nothing may be appended to the file: it ends in a torn line, or is of an older version.
+    pub(super) needs_rewrite: bool,
+}
+
+impl UidList {
+    /// A list without messages.
+    pub(super) fn new(uid_validity: UidValidity) -> Self {
+        Self {
+            uid_validity,
+            next: Uid::MIN,
+            header: String::new(),
+            records: BTreeMap::new(),
+            by_base: HashMap::new(),
+        }
+    }
+
+    /// Reads a list; `None` when it is worthless.
+    pub(super) fn parse(data: &[u8]) -> Option<Parsed> {
+        let whole = data.iter().rposition(|&octet| octet == b'\n').map_or(0, |at| at + 1);
+        let text = std::str::from_utf8(&data[..whole]).ok()?;
+        let mut lines = text.lines();
+        let header = lines.next()?;
+        let (version, rest) = header.split_once(' ')?;
+        let mut list = match version {
+            "3" => Self::parse_header(rest)?,
+            "1" => {
+                let (uid_validity, next) = rest.split_once(' ')?;
+                let mut list = Self::new(UidValidity::new(uid_validity.parse().ok()?)?);
+                list.next = Uid::new(next.trim_end().parse().ok()?)?;
+                list
+            }
+            _ => return None,
+        };
+        for line in lines {
+            let (uid, rest) = line.split_once(' ')?;
+            let uid = Uid::new(uid.parse().ok()?)?;
+            let (extensions, name) = match version {
+                "3" => {
+                    let colon = if rest.starts_with(':') { 0 } else { rest.find(" :")? + 1 };
+                    (&rest[..colon], &rest[colon + 1..])
+                }
+                _ => ("", rest),
+            };
+            let base = name.split(':').next().unwrap_or(name);
+            if base.is_empty() || base.contains(['/', '\0']) || extensions.contains('\0') {
+                return None;
+            }
+            if !list.insert(uid, extensions.to_owned(), base.into()) {
+                return None;
+            }
+        }
+        Some(Parsed { list, needs_rewrite: whole != data.len() || version != "3" })
+    }
+
+    fn parse_header(fields: &str) -> Option<Self> {
+        let (mut uid_validity, mut next, mut header) = (None, None, String::new());
+        for field in fields.split_ascii_whitespace() {
+            match field.split_at_checked(1)? {
+                ("V", value) => uid_validity = Some(UidValidity::new(value.parse().ok()?)?),
+                ("N", value) => next = Some(Uid::new(value.parse().ok()?)?),
+                _ => {
+                    header.push(' ');
+                    header.push_str(field);
+                }
+            }
+        }
+        let mut list = Self::new(uid_validity?);
+        list.next = next?;
+        list.header = header;
+        Some(list)
+    }
+
+    /// Adds a record that was read; false when UIDs do not ascend, or a base comes twice.
+    fn insert(&mut self, uid: Uid, extensions: String, base: Arc<str>) -> bool {
+        if self.records.last_key_value().is_some_and(|(&last, _)| uid <= last) {
+            return false;
+        }
+        // 2³²−1 is never given, so that a next one always exists.
+        let Some(next) = uid.next() else { return false };
+        self.next = self.next.max(next);
+        self.records.insert(uid, Record { extensions, base: base.clone() });
+        self.by_base.insert(base, uid).is_none()
+    }
+
+    /// The text of the whole list.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("3 V{} N{}{}\n", self.uid_validity, self.next, self.header);
+        for (uid, record) in &self.records {
+            text += &line(*uid, record);
+        }
+        text
+    }
+
+    /// Gives the next UID to each of `bases`, in order, and returns the lines to append. `None` when UIDs are used
+    /// up; the list is then unchanged.
+    pub(super) fn assign(&mut self, bases: &[Arc<str>]) -> Option<String> {
+        let count = u32::try_from(bases.len()).ok()?;
+        Uid::new(self.next.get().checked_add(count)?)?;
+        let mut text = String::new();
+        for base in bases {
+            let uid = self.next;
+            self.insert(uid, String::new(), base.clone());
+            text += &line(uid, &self.records[&uid]);
+        }
+        Some(text)
+    }
+
+    /// Raises the next UID to at least `floor`.
+    pub(super) fn raise_next(&mut self, floor: Uid) {
+        self.next = self.next.max(floor);
+    }
+
+    /// Drops the records whose base `keep` refuses.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.records.retain(|_, record| keep(&record.base));
+        self.by_base.retain(|base, _| keep(base));
+    }
+
+    /// A UID above all that were given.
+    pub(super) fn next(&self) -> Uid {
+        self.next
+    }
+
+    /// The UID of a message.
+    pub(super) fn uid(&self, base: &str) -> Option<Uid> {
+        self.by_base.get(base).copied()
+    }
+
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+}
+
+fn line(uid: Uid, record: &Record) -> String {
+    format!("{uid} {}:{}\n", record.extensions, record.base)
+}
+
+/// Reads any octets as a list; what is read must read the same when it is written again. For fuzzing.
+#[doc(hidden)]
+pub fn fuzz_uidlist(data: &[u8]) {
+    if let Some(Parsed { list, .. }) = UidList::parse(data) {
+        let again = UidList::parse(list.text().as_bytes());
+        assert_eq!(again, Some(Parsed { list, needs_rewrite: false }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn uid(raw: u32) -> Uid {
+        Uid::new(raw).unwrap()
+    }
+
+    const V3: &str = "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n\
+        25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394:2,\n\
+        25017 W2481 :1276533073.M242911P3632.kurkku:2,F\n";
+
+    #[test]
+    fn version_3_reads_and_writes_with_what_it_does_not_know() {
+        let Parsed { mut list, needs_rewrite } = UidList::parse(V3.as_bytes()).unwrap();
+        assert!(!needs_rewrite);
+        assert_eq!(list.uid_validity.get(), 1_275_660_208);
+        assert_eq!(list.next(), uid(25022));
+        assert_eq!(list.uid("1276533073.M242911P3632.kurkku"), Some(uid(25017)));
+        let appended = list.assign(&["1.a.b".into(), "2.c.d".into()]).unwrap();
+        assert_eq!(appended, "25022 :1.a.b\n25023 :2.c.d\n");
+        assert_eq!(
+            list.text(),
+            "3 V1275660208 N25024 G3085f01b7f11094c501100008c4a11c1\n\
+             25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394\n\
+             25017 W2481 :1276533073.M242911P3632.kurkku\n25022 :1.a.b\n25023 :2.c.d\n"
+        );
+    }
+
+    #[test]
+    fn version_1_is_read_and_must_be_rewritten() {
+        let Parsed { list, needs_rewrite } = UidList::parse(b"1 77 5\n3 1.a.b\n4 2.c.d:2,S\n").unwrap();
+        assert!(needs_rewrite);
+        assert_eq!((list.uid_validity.get(), list.next(), list.len()), (77, uid(5), 2));
+        assert_eq!(list.uid("2.c.d"), Some(uid(4)));
+    }
+
+    #[test]
+    fn the_next_uid_never_goes_back_when_records_go() {
+        let mut list = UidList::parse(V3.as_bytes()).unwrap().list;
+        list.retain(|_| false);
+        assert_eq!(list.text(), "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n");
+        list.raise_next(uid(30000));
+        list.raise_next(uid(5));
+        assert_eq!(list.next(), uid(30000));
+        let records_above = UidList::parse(b"3 V1 N2\n9 :a\n").unwrap().list;
+        assert_eq!(records_above.next(), uid(10));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_passed_over_and_anything_else_is_worthless() {
+        for end in V3.rfind("25017").unwrap() + 1..V3.len() {
+            let torn = UidList::parse(&V3.as_bytes()[..end]).unwrap();
+            assert_eq!((torn.list.len(), torn.needs_rewrite), (1, true));
+        }
+        for bad in [
+            "",
+            "3",
+            "3 V1 N1",
+            "3 V1\n",
+            "3 N1\n",
+            "3 V0 N1\n",
+            "2 V1 N1\n",
+            "1 1\n",
+            "3 V1 N1\n5 :a\n5 :b\n",
+            "3 V1 N1\n6 :a\n5 :b\n",
+            "3 V1 N1\nx :a\n",
+            "3 V1 N1\n5 a\n",
+            "3 V1 N1\n5 :\n",
+            "3 V1 N1\n5 :a\n6 :a\n",
+            "3 V1 N1\n4294967295 :a\n",
+            "3 V1 N1\n5 :a/b\n",
+            "3 V1 N1\n\u{0}\u{0}\n",
+        ] {
+            assert_eq!(UidList::parse(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_uid_is_never_given() {
+        let mut list = UidList::parse(b"3 V1 N4294967293\n").unwrap().list;
+        assert!(list.assign(&["a".into(), "b".into(), "c".into()]).is_none());
+        assert_eq!(list.len(), 0);
+        assert!(list.assign(&["a".into(), "b".into()]).is_some());
+        assert_eq!(list.next(), Uid::MAX);
+        assert!(list.assign(&["c".into()]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
+            fuzz_uidlist(&data);
+            fuzz_uidlist(&[b"3 V1 N2 Gx\n", &data[..]].concat());
+        }
+
+        #[test]
+        fn likely_texts_read_the_same_when_written(data in "3 V[0-9]{1,3} N[0-9]{1,3}\n([0-9]{1,2} (W[0-9] ){0,2}:[a-c:,]{0,4}\n){0,5}") {
+            fuzz_uidlist(data.as_bytes());
+        }
+    }
+}

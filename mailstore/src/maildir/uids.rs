@@ -1,0 +1,198 @@
+//! [`Uids`]: `dovecot-uidlist` on disk, and the only place where UIDs are given.
+//!
+//! # Order of operations
+//! Under `dovecot-uidlist.lock`, with every file that is to get a UID durable already:
+//!
+//! * Append: write the new lines at the end, sync the file; only then is a UID told to anybody. If that fails the file
+//!   is cut back to its former length.
+//! * Rewrite (the list is missing, torn, of version 1, or a quarter of it is garbage): write a new file in `tmp/`, sync
+//!   it, rename it over the old one, sync the directory.
+//! * A list that is missing or worthless is replaced by one with a new UIDVALIDITY, greater than every one this user's
+//!   mailboxes ever had: `dovecot-uidvalidity` in the root holds the last, and is durable before the list is.
+//!
+//! Readers take no lock: a rename replaces the list in one step, and the last line of an append that is under way is
+//! not taken for a line before its line end is there. A reader syncs a list that it has not read before, because the
+//! process that appended to it may have died between write and sync.
+//!
+//! # What a crash can leave
+//!
+//! | `dovecot-uidlist` | in `tmp/` | when | next reader |
+//! | --- | --- | --- | --- |
+//! | old | – or a part of the new one | before the rename is on disk | the old list; new files get UIDs again, the first ones were told to nobody |
+//! | new | – or the new one too | after the rename | the new list; the file in `tmp/` goes with the next sweep |
+//! | old and a part of a line, or zeros without a line end | – | in an append | passes the tail over; the next one to give UIDs rewrites the list |
+//! | old and some of several whole lines | – | in an append | takes them: the files they name are durable |
+//! | missing | any | the mailbox was just being created | a new UIDVALIDITY |
+//!
+//! `dovecot-uidlist.lock` may be left as well; see `lock.rs` for when it is stale.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mail_message::{Uid, UidValidity};
+
+use super::paths::MailboxPaths;
+use super::uidlist::{Parsed, UidList};
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::fs::{self, Metadata, OpenMode};
+use crate::lock::DotLock;
+
+/// A list is rewritten without its garbage when that is a quarter of it, and at least this many records.
+const GARBAGE_RECORDS_MIN: usize = 8;
+
+/// A list as one mailbox knows it, and the file it was read from.
+#[derive(Debug, Clone)]
+pub(super) struct Uids {
+    pub(super) list: Arc<UidList>,
+    stamp: Metadata,
+    needs_rewrite: bool,
+}
+
+/// The lock under which UIDs are given.
+#[derive(Debug)]
+pub(super) struct UidLock {
+    _lock: DotLock,
+}
+
+impl UidLock {
+    pub(super) fn take(paths: &MailboxPaths) -> Result<Self> {
+        DotLock::take(&paths.env, &paths.uidlist(), &paths.tmp()).map(|lock| Self { _lock: lock })
+    }
+}
+
+impl Uids {
+    /// Reads the list; `None` when there is none, or it is worthless. `known` is returned as it is when the file has not
+    /// changed since.
+    pub(super) fn load(paths: &MailboxPaths, known: Option<&Self>) -> Result<Option<Self>> {
+        let path = paths.uidlist();
+        let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
+        let file = match paths.env.fs().open(&path, OpenMode::Read) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(failed)?,
+        };
+        let stamp = file.metadata().map_err(failed)?;
+        if let Some(known) = known
+            && known.stamp == stamp
+        {
+            return Ok(Some(known.clone()));
+        }
+        let data = fs::read_open(&*file).map_err(failed)?;
+        file.sync().map_err(failed)?;
+        let Some(Parsed { list, needs_rewrite }) = UidList::parse(&data) else { return Ok(None) };
+        // The list may have grown while it was read; then the stamp is old, and it is read again next time.
+        Ok(Some(Self { list: Arc::new(list), stamp, needs_rewrite }))
+    }
+
+    /// Reads the list under the lock, and makes a new one when there is none. `floor` is the last list known of this
+    /// mailbox: its next UID is kept.
+    pub(super) fn load_or_create(paths: &MailboxPaths, lock: &UidLock, floor: Option<&Self>) -> Result<Self> {
+        if let Some(mut uids) = Self::load(paths, None)? {
+            if let Some(floor) = floor
+                && floor.list.uid_validity == uids.list.uid_validity
+                && floor.list.next() > uids.list.next()
+            {
+                Arc::make_mut(&mut uids.list).raise_next(floor.list.next());
+                uids.needs_rewrite = true;
+            }
+            return Ok(uids);
+        }
+        let list = UidList::new(next_uid_validity(paths)?);
+        write(paths, lock, list)
+    }
+
+    /// Gives UIDs to `bases`, in order, durably. `alive` tells which bases still have files; when much of the list has
+    /// none, it is rewritten without them.
+    ///
+    /// # Errors
+    /// `UidsExhausted`; else what the disk says, and no UID was given.
+    pub(super) fn assign(
+        &mut self,
+        paths: &MailboxPaths,
+        lock: &UidLock,
+        bases: &[Arc<str>],
+        alive: Option<&dyn Fn(&str) -> bool>,
+    ) -> Result<Vec<Uid>> {
+        let mut list = UidList::clone(&self.list);
+        let before = list.len();
+        if let Some(alive) = alive {
+            list.retain(alive);
+        }
+        let rewrite = self.needs_rewrite || is_garbage(before - list.len(), before);
+        if !rewrite {
+            list = UidList::clone(&self.list);
+        }
+        let Some(lines) = list.assign(bases) else {
+            let error = StoreError::new(ErrorKind::UidsExhausted, "giving a UID", "none is left");
+            return Err(error.at(&paths.uidlist()));
+        };
+        if rewrite {
+            *self = write(paths, lock, list)?;
+        } else if !bases.is_empty() {
+            self.stamp = append(paths, lock, &lines)?;
+            self.list = Arc::new(list);
+        }
+        Ok(bases.iter().filter_map(|base| self.list.uid(base)).collect())
+    }
+
+    /// Whether the file is the one that was read.
+    pub(super) fn is_current(&self, paths: &MailboxPaths) -> Result<bool> {
+        match paths.env.fs().metadata(&paths.uidlist()) {
+            Ok(stamp) => Ok(stamp == self.stamp),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io("reading", &paths.uidlist(), &error)),
+        }
+    }
+
+    /// Whether so much of the list names files that `alive` does not know that it should be rewritten.
+    pub(super) fn has_garbage(&self, alive: usize) -> bool {
+        is_garbage(self.list.len().saturating_sub(alive), self.list.len())
+    }
+}
+
+fn is_garbage(garbage: usize, records: usize) -> bool {
+    garbage >= GARBAGE_RECORDS_MIN && garbage * 4 >= records
+}
+
+fn append(paths: &MailboxPaths, _lock: &UidLock, lines: &str) -> Result<Metadata> {
+    let path = paths.uidlist();
+    let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
+    let mut file = paths.env.fs().open(&path, OpenMode::Append).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.size;
+    if let Err(error) = file.append(lines.as_bytes()).and_then(|()| file.sync()) {
+        // Whether a later sync would make these lines durable is unknown, so they must not be read.
+        let _ = file.set_len(length);
+        return Err(failed(error));
+    }
+    file.metadata().map_err(failed)
+}
+
+fn write(paths: &MailboxPaths, _lock: &UidLock, list: UidList) -> Result<Uids> {
+    let path = paths.uidlist();
+    let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
+    let scratch = paths.tmp().join(paths.env.unique_name());
+    fs::replace_durably(paths.env.fs(), &path, &scratch, list.text().as_bytes()).map_err(failed)?;
+    let stamp = paths.env.fs().metadata(&path).map_err(failed)?;
+    Ok(Uids { list: Arc::new(list), stamp, needs_rewrite: false })
+}
+
+/// A UIDVALIDITY greater than all this user's mailboxes ever had: the time, or one more than the last.
+fn next_uid_validity(paths: &MailboxPaths) -> Result<UidValidity> {
+    let path = paths.root.join("dovecot-uidvalidity");
+    let tmp = paths.root.join("tmp");
+    let _lock = DotLock::take(&paths.env, &path, &tmp)?;
+    let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
+    let last = match fs::read(paths.env.fs(), &path) {
+        Ok(data) => {
+            std::str::from_utf8(&data).ok().and_then(|text| u32::from_str_radix(text.trim(), 16).ok())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(StoreError::io("reading", &path, &error)),
+    };
+    let now = u32::try_from(paths.env.host().now().as_secs()).unwrap_or(u32::MAX);
+    let next = last.map_or(now, |last| now.max(last.saturating_add(1)));
+    let next = UidValidity::new(next).unwrap_or(UidValidity::MIN);
+    let scratch: PathBuf = tmp.join(paths.env.unique_name());
+    fs::replace_durably(paths.env.fs(), &path, &scratch, format!("{:08x}", next.get()).as_bytes())
+        .map_err(failed)?;
+    Ok(next)
+}
