@@ -11,7 +11,6 @@ use super::answer::Answer;
 use super::ask::{AppendBegin, AppendEnd, Appended, Verdict};
 use super::output::completed;
 use super::phase::{Doing, Phase, Progress};
-use super::refusal::Refusal;
 use super::{Event, Server, Timer};
 use crate::framing::{Announced, Frame};
 use crate::parse::{self, Refused};
@@ -32,15 +31,15 @@ impl Server {
     pub(super) fn append_announced(&mut self, now: Now, tag: Tag, append: Append, announced: Announced) {
         if !self.session.authenticated {
             let answer = StatusResponse::bad("Log in first.");
-            return self.reject_literal(now, Some(tag), announced, answer);
+            return self.reject_literal(now, announced, answer);
         }
         if announced.octets == 0 {
             let answer = StatusResponse::no("A message cannot be empty.");
-            return self.reject_literal(now, Some(tag), announced, answer);
+            return self.reject_literal(now, announced, answer);
         }
         let limits = &self.config.limits;
         let verdict = self.framer.message_verdict(limits.message_bytes_max, limits.drain_bytes_max);
-        if !self.admit(now, Some(tag.clone()), announced, verdict) {
+        if !self.admit(now, verdict) {
             return;
         }
         let progress = Progress::AppendBegin { synchronising: announced.synchronising };
@@ -71,15 +70,10 @@ impl Server {
     }
 
     /// Something stands after the message that cannot stand there, with a literal of its own.
-    pub(super) fn append_broken(&mut self, now: Now, synchronising: bool, answer: StatusResponse) {
-        let Phase::Append(incoming) = core::mem::replace(&mut self.phase, Phase::Command) else { return };
-        if synchronising {
-            self.framer.refuse();
-            return self.append_given_up(now, incoming, answer);
-        }
+    pub(super) fn append_broken(&mut self, now: Now, answer: StatusResponse) {
         self.timers.stop(Timer::AppendBlock);
         self.queue.push_back(Step::App(Event::AppendAborted));
-        self.drain(now, answer);
+        self.give_up(now, answer);
     }
 
     /// The octets were for nothing; the command is over.
@@ -102,13 +96,7 @@ impl Answer for AppendBegin {
                 server.phase = Phase::Append(Incoming { tag: doing.tag, octets: 0 });
                 server.timers.set(Timer::AppendBlock, now.instant + server.config.timeouts.append_block);
             }
-            Err(refusal) if synchronising => {
-                server.framer.refuse();
-                server.append_refused(now, doing, refusal);
-            }
-            Err(refusal) => {
-                server.drain(now, refusal.reply(true));
-            }
+            Err(refusal) => server.give_up(now, refusal.reply(true)),
         }
     }
 }
@@ -122,13 +110,7 @@ impl Answer for AppendEnd {
                     .map(|Appended { uid_validity, uid }| ResponseCode::AppendUid { uid_validity, uid });
                 server.finish(now, doing.tag, reply, doing.moment);
             }
-            Err(refusal) => server.append_refused(now, doing, refusal),
+            Err(refusal) => server.finish(now, doing.tag, refusal.reply(true), doing.moment),
         }
-    }
-}
-
-impl Server {
-    fn append_refused(&mut self, now: Now, doing: Doing, refusal: Refusal) {
-        self.finish(now, doing.tag, refusal.reply(true), doing.moment);
     }
 }

@@ -208,6 +208,8 @@ pub struct Store {
     pub flags: FlagSet,
     /// `.SILENT`: the client does not want to hear what the flags are now.
     pub silent: bool,
+    /// UID STORE.
+    pub by_uid: bool,
 }
 
 impl Question for Store {

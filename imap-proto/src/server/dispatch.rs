@@ -80,8 +80,6 @@ impl Server {
                 self.start_store(now, doing, uid, &set, FlagChange { action, flags, silent });
             }
             CommandBody::Copy { uid, set, to } => self.start_copy(now, doing, uid, &set, to),
-            // The parser hands out an APPEND only by the literal of its message.
-            CommandBody::Append(_) => self.bad(now, &doing.tag, "Missing message."),
         }
     }
 }

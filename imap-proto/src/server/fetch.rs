@@ -36,6 +36,8 @@ struct OpenMessage {
     sections: usize,
     /// Sections given.
     given: usize,
+    /// Nothing stands in the response yet.
+    bare: bool,
     /// Octets that the section given last still lacks.
     left: u64,
 }
@@ -103,7 +105,7 @@ impl Server {
         };
         let data = self.data_of(fetch, uid, data)?;
         self.sign_of_life(now);
-        let sections = fetch.sections().count();
+        let (sections, bare) = (fetch.sections().count(), data.is_empty());
         if sections == 0 {
             self.untagged(&UntaggedResponse::Fetch(seq, data));
         } else {
@@ -111,7 +113,7 @@ impl Server {
         }
         let progress = self.fetch_progress(ask)?;
         progress.last = Some(uid);
-        progress.open = (sections > 0).then_some(OpenMessage { sections, given: 0, left: 0 });
+        progress.open = (sections > 0).then_some(OpenMessage { sections, given: 0, bare, left: 0 });
         Ok(())
     }
 
@@ -128,7 +130,7 @@ impl Server {
         let Some(item) = ask.detail.sections().nth(open.given) else {
             return Err(CallerFault::Misuse("no section is due"));
         };
-        let first = ask.detail.items.first() == Some(item);
+        let first = core::mem::take(&mut open.bare);
         open.given += 1;
         open.left = octets.unwrap_or(0);
         self.sign_of_life(now);

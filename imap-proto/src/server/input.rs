@@ -64,14 +64,12 @@ impl Server {
     fn literal(&mut self, now: Now, announced: Announced) {
         if let Phase::Append(_) = self.phase {
             // After the message, where only the end of the command may stand.
-            let answer = StatusResponse::bad("Unexpected literal after the message.");
-            return self.append_broken(now, announced.synchronising, answer);
+            return self.append_broken(now, StatusResponse::bad("Unexpected literal after the message."));
         }
-        let found = parse::literal(self.framer.fragments(), &self.config.limits.grammar);
-        match found {
+        match parse::literal(self.framer.fragments(), &self.config.limits.grammar) {
             Ok(LiteralUse::Argument) => {
                 let verdict = self.framer.argument_verdict();
-                if self.admit(now, None, announced, verdict) {
+                if self.admit(now, verdict) {
                     if announced.synchronising {
                         self.continuation("Ready for literal data");
                     }
@@ -79,59 +77,37 @@ impl Server {
                 }
             }
             Ok(LiteralUse::Message { tag, append }) => self.append_announced(now, tag, append, announced),
-            Err(refused) => {
-                let tag = refused.tag.or_else(|| self.framer.tag());
-                self.reject_literal(now, tag, announced, refused.answer);
-            }
+            Err(refused) => self.reject_literal(now, announced, refused.answer),
         }
     }
 
     /// Acts on the limits' verdict; true when the literal may be taken.
-    pub(super) fn admit(
-        &mut self,
-        now: Now,
-        tag: Option<Tag>,
-        announced: Announced,
-        verdict: LiteralVerdict,
-    ) -> bool {
-        let over_literal_minus = !announced.synchronising
-            && self.config.non_sync_literals == NonSyncLiterals::Minus
-            && announced.octets > LITERAL_MINUS_BYTES_MAX;
-        let status = if over_literal_minus { Status::Bad } else { Status::No };
-        let answer = StatusResponse::new(status, "Literal too large.").with_code(ResponseCode::TooBig);
-        match verdict {
+    pub(super) fn admit(&mut self, now: Now, verdict: LiteralVerdict) -> bool {
+        let answer = match verdict {
             LiteralVerdict::Take => return true,
-            LiteralVerdict::Refuse | LiteralVerdict::Drain => {
-                let tag = tag.or_else(|| self.framer.tag());
-                self.reject_literal(now, tag, announced, answer);
+            LiteralVerdict::TooBig => StatusResponse::no("Literal too large."),
+            LiteralVerdict::NotWithoutWaiting => StatusResponse::bad("Literal too large to come unasked."),
+            LiteralVerdict::Close => {
+                self.close_too_big();
+                return false;
             }
-            LiteralVerdict::Close => self.close_too_big(),
-        }
+        };
+        self.give_up(now, answer.with_code(ResponseCode::TooBig));
         false
     }
 
-    /// Refuses the command that a literal was announced for: at once when the client waits, else when the literal has
-    /// gone by.
-    pub(super) fn reject_literal(
-        &mut self,
-        now: Now,
-        tag: Option<Tag>,
-        announced: Announced,
-        answer: StatusResponse,
-    ) {
-        if announced.synchronising {
-            self.framer.refuse();
-            return self.reply_refused(now, Refused { tag, answer });
-        }
-        if announced.octets > framing_limits(&self.config, self.session.authenticated).drain_bytes_max {
+    /// Refuses the command that a literal was announced for, whatever the limits say of the literal.
+    pub(super) fn reject_literal(&mut self, now: Now, announced: Announced, answer: StatusResponse) {
+        let drain_bytes_max = framing_limits(&self.config, self.session.authenticated).drain_bytes_max;
+        if !announced.synchronising && announced.octets > drain_bytes_max {
             return self.close_too_big();
         }
-        self.drain(now, answer);
+        self.give_up(now, answer);
     }
 
-    /// Lets the command go by, then gives the answer.
-    pub(super) fn drain(&mut self, now: Now, answer: StatusResponse) {
-        self.framer.drain();
+    /// Answers so as soon as the command is over: now, when the client waits, else when it has gone by.
+    pub(super) fn give_up(&mut self, now: Now, answer: StatusResponse) {
+        self.framer.give_up();
         self.next_command(now);
         self.phase = Phase::Refusing(answer);
     }
@@ -140,7 +116,7 @@ impl Server {
         let phase = core::mem::replace(&mut self.phase, Phase::Command);
         let too_long = StatusResponse::bad("Command line too long.").with_code(ResponseCode::TooBig);
         match (why, phase) {
-            (Swallowed::Drained, Phase::Refusing(answer)) => self.reply_refused(now, Refused { tag, answer }),
+            (Swallowed::GivenUp, Phase::Refusing(answer)) => self.reply_refused(now, Refused { tag, answer }),
             (_, Phase::Append(incoming)) => self.append_given_up(now, incoming, too_long),
             _ => self.reply_refused(now, Refused { tag, answer: too_long }),
         }
