@@ -5,6 +5,7 @@
 //! | [`types`] | the vocabulary: commands, responses and what they are made of |
 //! | [`framing`] | octets to frames: where a command ends |
 //! | [`parse`] | frames to commands |
+//! | [`encode`] | responses to octets |
 //! | [`name`] | mailbox names between the wire and the store |
 //! | [`view`] | sequence numbers and UIDs of one session, and the changes it has not been told |
 #![no_std]
@@ -12,6 +13,7 @@
 
 extern crate alloc;
 
+pub mod encode;
 pub mod framing;
 pub mod name;
 pub mod parse;

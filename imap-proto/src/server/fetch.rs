@@ -195,7 +195,7 @@ impl Server {
         progress.last = Some(uid);
         progress.gone = true;
         self.sign_of_life(now);
-        let nil: Vec<FetchData> = fetch.sections().map(|item| FetchData::Octets(item.clone(), None)).collect();
+        let nil: Vec<FetchData> = fetch.sections().map(|item| FetchData::Nil(item.clone())).collect();
         if !fetch.by_uid && !nil.is_empty() {
             self.untagged(&UntaggedResponse::Fetch(seq, nil));
         }

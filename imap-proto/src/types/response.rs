@@ -24,8 +24,6 @@ pub enum UntaggedResponse {
     Delimiter,
     /// `STATUS` (§7.2.4).
     MailboxStatus(StatusData),
-    /// `SEARCH` (§7.2.5): sequence numbers or UIDs.
-    Search(Vec<u32>),
     /// `FLAGS` (§7.2.6): all that are in use in the mailbox.
     Flags(FlagSet),
     /// `EXISTS` (§7.3.1).
@@ -62,7 +60,7 @@ pub struct StatusData {
 
 /// One `msg-att` of a FETCH response.
 ///
-/// Octets of a message that are too many to be held are streamed instead, see [`crate::encode`].
+/// The octets of a message are none of these: they are streamed, see [`crate::encode::fetch_section`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchData {
@@ -85,6 +83,6 @@ pub enum FetchData {
     Body(Box<BodyStructure>),
     /// `BODYSTRUCTURE`.
     BodyStructure(Box<BodyStructure>),
-    /// The octets that an item asked for; `None` is `NIL`: there is no such part, or the message is gone.
-    Octets(FetchItem, Option<Bytes>),
+    /// `NIL` for the octets that an item asked for: there is no such part, or the message is gone.
+    Nil(FetchItem),
 }
