@@ -151,7 +151,7 @@ impl Parser<'_> {
             address.name = (!words.is_empty()).then(|| join(words));
             self.angle(&mut address);
         } else {
-            let split = local_part_start(words);
+            let split = if self.rest.first() == Some(&b'@') { local_part_start(words) } else { 0 };
             self.local_and_domain(&words[split..], &mut address);
             address.name = (split > 0).then(|| join(&words[..split]));
         }
