@@ -50,6 +50,8 @@ pub struct Driver<M, F> {
     now: Now,
     /// Arrived and not yet taken by the machine.
     received: Vec<u8>,
+    /// The peer has closed its side and the machine has not been told: octets that came before are still here.
+    eof_due: bool,
     sent: Vec<u8>,
     writes: usize,
     awaits_tls: bool,
@@ -67,8 +69,9 @@ impl<M: Machine, F: Fixture<M>> Driver<M, F> {
         Self {
             machine,
             fixture,
-            now: moment(Instant::from_origin(START)),
+            now: START,
             received: Vec::new(),
+            eof_due: false,
             sent: Vec::new(),
             writes: 0,
             awaits_tls: false,
@@ -88,9 +91,9 @@ impl<M: Machine, F: Fixture<M>> Driver<M, F> {
         self.pump();
     }
 
-    /// The peer closes its side.
+    /// The peer closes its side. The machine is told once it has taken everything that came before.
     pub fn eof(&mut self) {
-        self.machine.handle_eof(self.now);
+        self.eof_due = true;
         self.pump();
     }
 
@@ -186,7 +189,14 @@ impl<M: Machine, F: Fixture<M>> Driver<M, F> {
             // The rest of a plaintext segment is thrown away; a closed connection is read no more.
             self.received.clear();
         }
-        if self.received.is_empty() || !self.machine.wants_input() {
+        if self.received.is_empty() {
+            let tell = std::mem::take(&mut self.eof_due);
+            if tell {
+                self.machine.handle_eof(self.now);
+            }
+            return tell;
+        }
+        if !self.machine.wants_input() {
             return false;
         }
         let taken = self.machine.handle_input(self.now, &self.received);
@@ -244,14 +254,12 @@ impl<M: Machine, F: Fixture<M>> Driver<M, F> {
     }
 }
 
-/// Neither clock starts at zero, where a forgotten addition would not show.
-const START: Duration = Duration::from_secs(1_000);
-
-/// The calendar at virtual time zero: 2026-01-01 00:00:00 UTC.
-const CALENDAR_START: i64 = 1_767_225_600;
+/// When a driver's time begins, for machines that are made with the present: 2026-01-01 00:00:00 UTC. Neither clock
+/// starts at zero, where a forgotten addition would not show.
+pub const START: Now = Now::new(Instant::from_origin(Duration::from_secs(1_000)), UnixTime(1_767_225_600));
 
 /// Both clocks at one moment of virtual time.
 fn moment(instant: Instant) -> Now {
-    let seconds = instant.since_origin().as_secs() - START.as_secs();
-    Now::new(instant, UnixTime(CALENDAR_START.saturating_add_unsigned(seconds)))
+    let seconds = instant.saturating_since(START.instant).as_secs();
+    Now::new(instant, UnixTime(START.utc.0.saturating_add_unsigned(seconds)))
 }

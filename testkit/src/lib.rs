@@ -22,7 +22,7 @@ pub mod vars;
 mod cuts;
 mod expect;
 
-pub use driver::{Driver, Fixture};
+pub use driver::{Driver, Fixture, START};
 pub use log::Log;
 pub use pair::Pair;
 pub use rng::{Rng, for_each_seed};

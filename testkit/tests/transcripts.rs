@@ -4,6 +4,7 @@ mod toy;
 
 use std::panic::catch_unwind;
 use testkit::{Runner, Setup};
+use toy::client::{Lines, Replies};
 use toy::{App, Fault, Toy};
 
 fn make(fault: Fault) -> impl Fn(&Setup) -> (Toy, App) {
@@ -13,6 +14,33 @@ fn make(fault: Fault) -> impl Fn(&Setup) -> (Toy, App) {
 #[test]
 fn the_toy_passes_at_every_cut() {
     Runner::server().check("tests/toy.txt", make(Fault::None));
+}
+
+#[test]
+fn a_client_is_given_the_servers_lines() {
+    let source = "\
+@var user name alice
+=== a handshake between two lines
+S: +OK hel¦lo
+C: ASK {user}
+S: +OK known
+C: STARTTLS
+S: +OK begin‿
+S: +OK evil
+@tls
+C: QUIT
+S: +OK bye
+@eof
+E: +OK known
+E: starttls
+E: +OK bye
+@closed peer closed
+";
+    let make = |setup: &Setup| {
+        let ask = format!("ASK {}", setup.var("user"));
+        (Lines::new(&[&ask, "STARTTLS", "QUIT"]), Replies::default())
+    };
+    Runner::client().check_text("client.txt", source, make);
 }
 
 /// The report of a run of one case that must fail.

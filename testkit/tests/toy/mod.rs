@@ -2,6 +2,8 @@
 //!
 //! `ECHO text`, `ASK name` (the application decides), `PUT n` and n octets, `STARTTLS`, `QUIT`.
 
+pub(crate) mod client;
+
 use proto_core::*;
 use std::time::Duration;
 use testkit::{Fixture, Log};
