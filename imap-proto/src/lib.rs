@@ -7,6 +7,7 @@
 //! | [`parse`] | frames to commands |
 //! | [`encode`] | responses to octets |
 //! | [`name`] | mailbox names between the wire and the store |
+//! | [`server`] | the server's end of a session as a machine: states, questions, order, limits |
 //! | [`view`] | sequence numbers and UIDs of one session, and the changes it has not been told |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,5 +18,6 @@ pub mod encode;
 pub mod framing;
 pub mod name;
 pub mod parse;
+pub mod server;
 pub mod types;
 pub mod view;

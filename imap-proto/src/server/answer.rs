@@ -33,7 +33,12 @@ impl Server {
     /// [`CallerFault::StaleAsk`] when it was cancelled meanwhile, or is another session's.
     /// [`CallerFault::Misuse`] when a FETCH is answered in the middle of a message's response: the connection
     /// ends, since nothing fake can stand in its place.
-    pub fn answer<Q: Answerable>(&mut self, now: Now, ask: Ask<Q>, verdict: Q::Verdict) -> Result<(), CallerFault> {
+    pub fn answer<Q: Answerable>(
+        &mut self,
+        now: Now,
+        ask: Ask<Q>,
+        verdict: Q::Verdict,
+    ) -> Result<(), CallerFault> {
         if !self.asks.holds(&ask) {
             return Err(CallerFault::StaleAsk);
         }

@@ -58,7 +58,8 @@ impl Server {
 
     /// The whole command is there.
     pub(super) fn append_complete(&mut self, now: Now, frame: &Frame) {
-        let Phase::Append(Incoming { tag, octets }) = core::mem::replace(&mut self.phase, Phase::Command) else {
+        let Phase::Append(Incoming { tag, octets }) = core::mem::replace(&mut self.phase, Phase::Command)
+        else {
             return;
         };
         self.timers.stop(Timer::AppendBlock);

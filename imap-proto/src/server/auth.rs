@@ -14,9 +14,7 @@ use crate::types::{AString, ResponseCode, StatusResponse, Tag};
 use crate::view::Moment;
 use alloc::string::String;
 use proto_core::sasl::line::{OCTETS_MAX, Response, encode};
-use proto_core::sasl::{
-    AuthVerdict, Authenticate, Credentials, Mechanism, ServerExchange, ServerStep,
-};
+use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, Mechanism, ServerExchange, ServerStep};
 use proto_core::{LineEnding, Now, Secret, Step};
 
 /// An AUTHENTICATE under way.
@@ -47,11 +45,7 @@ impl Server {
         // A name that no directory can have is answered as one that it does not have.
         let name = user.to_str().filter(|name| !name.is_empty() && !name.chars().any(char::is_control));
         let Some(name) = name else { return self.auth_failed(now, tag) };
-        let credentials = Credentials::Password {
-            authzid: None,
-            authcid: String::from(name),
-            password,
-        };
+        let credentials = Credentials::Password { authzid: None, authcid: String::from(name), password };
         self.ask_credentials(now, tag, None, credentials);
     }
 
@@ -59,7 +53,8 @@ impl Server {
     pub(super) fn authenticate(&mut self, now: Now, tag: Tag, mechanism: &str, initial: Option<&Secret>) {
         let known = Mechanism::from_name(mechanism.as_bytes()).filter(|m| self.config.mechanisms.contains(m));
         let Some(mechanism) = known else {
-            let reply = StatusResponse::no("Unsupported authentication mechanism.").with_code(ResponseCode::Cannot);
+            let reply =
+                StatusResponse::no("Unsupported authentication mechanism.").with_code(ResponseCode::Cannot);
             return self.finish(now, tag, reply, Moment::Silent);
         };
         if !mechanism_allowed(&self.config, &self.session, mechanism) {
@@ -73,7 +68,9 @@ impl Server {
     /// The client's next line of an AUTHENTICATE; false when it is not there yet.
     pub(super) fn exchange_line(&mut self, now: Now) -> bool {
         let Some(line) = self.input.next_line(OCTETS_MAX, LineEnding::CrlfOrLf) else { return false };
-        let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else { return false };
+        let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else {
+            return false;
+        };
         let response = match line {
             Ok(line) => Response::parse(&line),
             Err(_) => {
@@ -107,7 +104,13 @@ impl Server {
         }
     }
 
-    fn ask_credentials(&mut self, now: Now, tag: Tag, mechanism: Option<Mechanism>, credentials: Credentials) {
+    fn ask_credentials(
+        &mut self,
+        now: Now,
+        tag: Tag,
+        mechanism: Option<Mechanism>,
+        credentials: Credentials,
+    ) {
         let name = if mechanism.is_some() { "AUTHENTICATE" } else { "LOGIN" };
         let doing = Doing { tag, name, moment: Moment::Silent, progress: Progress::None };
         self.ask(now, doing, Authenticate { mechanism, credentials }, Event::Authenticate);

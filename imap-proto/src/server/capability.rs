@@ -29,7 +29,8 @@ pub(super) fn capabilities(config: &Config, session: &Session) -> Vec<Capability
     if !password_allowed(config, session) {
         list.push(Capability::LoginDisabled);
     }
-    let mechanisms = config.mechanisms.iter().filter(|&&mechanism| mechanism_allowed(config, session, mechanism));
+    let mechanisms =
+        config.mechanisms.iter().filter(|&&mechanism| mechanism_allowed(config, session, mechanism));
     list.extend(mechanisms.filter_map(|m| Atom::new(m.name().as_bytes()).ok()).map(Capability::Auth));
     list
 }
@@ -46,6 +47,5 @@ pub(super) fn password_allowed(config: &Config, session: &Session) -> bool {
 
 /// Whether a mechanism may be used on this connection.
 pub(super) fn mechanism_allowed(config: &Config, session: &Session, mechanism: Mechanism) -> bool {
-    config.mechanisms.contains(&mechanism)
-        && (!mechanism.is_plaintext() || password_allowed(config, session))
+    config.mechanisms.contains(&mechanism) && (!mechanism.is_plaintext() || password_allowed(config, session))
 }

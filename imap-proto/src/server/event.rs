@@ -1,8 +1,8 @@
 //! What a server session tells and asks its application.
 
 use super::ask::{
-    AppendBegin, AppendEnd, Check, Close, Copy, Create, Delete, Expunge, Fetch, List, Rename, Search,
-    Select, Status, Store, Subscribe, Unsubscribe,
+    AppendBegin, AppendEnd, Check, Close, Copy, Create, Delete, Expunge, Fetch, List, Rename, Search, Select,
+    Status, Store, Subscribe, Unsubscribe,
 };
 use bytes::Bytes;
 use proto_core::sasl::Authenticate;
@@ -68,7 +68,11 @@ impl Event {
     pub(super) fn holds_ask(&self) -> bool {
         !matches!(
             self,
-            Self::AppendChunk(_) | Self::AppendAborted | Self::IdleStarted | Self::IdleStopped | Self::Cancelled(_)
+            Self::AppendChunk(_)
+                | Self::AppendAborted
+                | Self::IdleStarted
+                | Self::IdleStopped
+                | Self::Cancelled(_)
         )
     }
 }

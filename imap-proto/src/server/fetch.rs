@@ -65,7 +65,14 @@ pub struct MessageData {
 }
 
 impl Server {
-    pub(super) fn start_fetch(&mut self, now: Now, mut doing: Doing, by_uid: bool, set: &SequenceSet, items: Vec<FetchItem>) {
+    pub(super) fn start_fetch(
+        &mut self,
+        now: Now,
+        mut doing: Doing,
+        by_uid: bool,
+        set: &SequenceSet,
+        items: Vec<FetchItem>,
+    ) {
         let Some(selection) = &self.session.selected else { return self.done(now, doing) };
         let Some(messages) = self.named(by_uid, set) else {
             return self.bad(now, &doing.tag, NO_SUCH_MESSAGE);
@@ -91,7 +98,13 @@ impl Server {
     /// # Errors
     /// [`CallerFault::StaleAsk`]; [`CallerFault::Misuse`] when the message was not asked for or does not ascend,
     /// the one before is not complete, or data that was asked for is missing. Nothing has happened then.
-    pub fn fetch(&mut self, now: Now, ask: &Ask<Fetch>, uid: Uid, data: MessageData) -> Result<(), CallerFault> {
+    pub fn fetch(
+        &mut self,
+        now: Now,
+        ask: &Ask<Fetch>,
+        uid: Uid,
+        data: MessageData,
+    ) -> Result<(), CallerFault> {
         let fetch = &ask.detail;
         let progress = self.fetch_progress(ask)?;
         if progress.open.is_some() {
@@ -143,7 +156,9 @@ impl Server {
     /// under the output mark. 0 when none are due.
     pub fn write_body(&mut self, now: Now, octets: &[u8]) -> usize {
         let room = self.out.room();
-        let Phase::Asking(Doing { progress: Progress::Fetch(progress), .. }) = &mut self.phase else { return 0 };
+        let Phase::Asking(Doing { progress: Progress::Fetch(progress), .. }) = &mut self.phase else {
+            return 0;
+        };
         let Some(open) = &mut progress.open else { return 0 };
         let lacking = usize::try_from(open.left).unwrap_or(usize::MAX);
         let taken = octets.len().min(lacking).min(room);
@@ -160,9 +175,10 @@ impl Server {
     /// How many octets [`Server::write_body`] would take now.
     pub fn body_room(&self) -> usize {
         match &self.phase {
-            Phase::Asking(Doing { progress: Progress::Fetch(FetchProgress { open: Some(open), .. }), .. }) => {
-                usize::try_from(open.left).unwrap_or(usize::MAX).min(self.out.room())
-            }
+            Phase::Asking(Doing {
+                progress: Progress::Fetch(FetchProgress { open: Some(open), .. }),
+                ..
+            }) => usize::try_from(open.left).unwrap_or(usize::MAX).min(self.out.room()),
             _ => 0,
         }
     }
@@ -188,7 +204,8 @@ impl Server {
     fn fetch_gone(&mut self, now: Now, ask: &Ask<Fetch>, uid: Uid) -> Result<(), CallerFault> {
         let fetch = &ask.detail;
         let progress = self.fetch_progress(ask)?;
-        let Some(seq) = fetch.messages.seq_of(uid).filter(|_| progress.open.is_none() && progress.last < Some(uid))
+        let Some(seq) =
+            fetch.messages.seq_of(uid).filter(|_| progress.open.is_none() && progress.last < Some(uid))
         else {
             return Err(CallerFault::Misuse("the message was not asked for, or not now"));
         };
@@ -213,7 +230,12 @@ impl Server {
     }
 
     /// The data of a response in its order.
-    fn data_of(&mut self, fetch: &Fetch, uid: Uid, given: MessageData) -> Result<Vec<FetchData>, CallerFault> {
+    fn data_of(
+        &mut self,
+        fetch: &Fetch,
+        uid: Uid,
+        given: MessageData,
+    ) -> Result<Vec<FetchData>, CallerFault> {
         const MISSING: CallerFault = CallerFault::Misuse("data that was asked for is missing");
         let MessageData { flags, internal_date, size, mut envelope, mut structure } = given;
         let mut data = Vec::with_capacity(fetch.items.len() + 1);
@@ -247,7 +269,9 @@ impl Server {
 
     /// Closes the response when its last section is complete.
     fn complete_message(&mut self) {
-        let Phase::Asking(Doing { progress: Progress::Fetch(progress), .. }) = &mut self.phase else { return };
+        let Phase::Asking(Doing { progress: Progress::Fetch(progress), .. }) = &mut self.phase else {
+            return;
+        };
         if progress.open.as_ref().is_some_and(|open| open.sections == open.given && open.left == 0) {
             progress.open = None;
             encode::fetch_end(&mut self.out);

@@ -87,7 +87,8 @@ impl Answer for Status {
         match verdict {
             Ok(mut items) => {
                 items.retain(|(item, _)| self.items.contains(item));
-                server.untagged(&UntaggedResponse::MailboxStatus(StatusData { mailbox: self.mailbox, items }));
+                server
+                    .untagged(&UntaggedResponse::MailboxStatus(StatusData { mailbox: self.mailbox, items }));
                 server.done(now, doing);
             }
             Err(refusal) => server.refuse(now, doing, refusal),

@@ -66,15 +66,18 @@ impl Server {
 
     /// Goes on with the end of a command; false when the output is full first.
     pub(super) fn finish_on(&mut self, now: Now) -> bool {
-        let Phase::Finish(mut finish) = core::mem::replace(&mut self.phase, Phase::Command) else { return false };
+        let Phase::Finish(mut finish) = core::mem::replace(&mut self.phase, Phase::Command) else {
+            return false;
+        };
         let found_all = match &mut finish.found {
             Some(found) => self.tell_found(found),
             None => true,
         };
-        if found_all && finish.found.take().is_some() {
-            if let Some(selection) = &mut self.session.selected {
-                finish.telling = selection.view.tell(finish.moment);
-            }
+        if found_all
+            && finish.found.take().is_some()
+            && let Some(selection) = &mut self.session.selected
+        {
+            finish.telling = selection.view.tell(finish.moment);
         }
         if !found_all || !self.tell_on(&mut finish.telling) {
             self.phase = Phase::Finish(finish);
@@ -106,7 +109,9 @@ impl Server {
 
     /// A message's flags as this session sees them. Keywords that are new to the client are announced first.
     pub(super) fn flags_data(&mut self, uid: Uid, flags: mail_message::FlagSet) -> FetchData {
-        let Some(selection) = &mut self.session.selected else { return FetchData::Flags { flags, recent: false } };
+        let Some(selection) = &mut self.session.selected else {
+            return FetchData::Flags { flags, recent: false };
+        };
         let recent = selection.view.is_recent(uid);
         if let Some(all) = selection.announce(&flags) {
             let all = UntaggedResponse::Flags(all.clone());
@@ -127,7 +132,8 @@ impl Server {
                 return false;
             }
             found.uids.remove(uid);
-            let number = if found.by_uid { Some(uid.get()) } else { selection.view.seq_of(uid).map(|n| n.get()) };
+            let number =
+                if found.by_uid { Some(uid.get()) } else { selection.view.seq_of(uid).map(|n| n.get()) };
             if let Some(number) = number {
                 // Writing into the output cannot fail.
                 let _ = write!(self.out, " {number}");
@@ -152,8 +158,11 @@ impl Server {
         self.next_command(now);
         self.session.bad_commands += 1;
         let limits = &self.config.limits;
-        let max =
-            if self.session.authenticated { limits.bad_commands_max } else { limits.bad_commands_pre_auth_max };
+        let max = if self.session.authenticated {
+            limits.bad_commands_max
+        } else {
+            limits.bad_commands_pre_auth_max
+        };
         if self.session.bad_commands >= max {
             self.close_protocol("too many bad commands", "Too many bad commands.");
         }

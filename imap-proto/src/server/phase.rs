@@ -53,9 +53,13 @@ pub(super) enum Progress {
     Fetch(FetchProgress),
     Store(StoreProgress),
     /// A SEARCH; whether it is answered with UIDs.
-    Search { by_uid: bool },
+    Search {
+        by_uid: bool,
+    },
     /// An APPEND before its message; whether the client waits for the continuation.
-    AppendBegin { synchronising: bool },
+    AppendBegin {
+        synchronising: bool,
+    },
     /// An APPEND after its message.
     AppendEnd,
 }

@@ -29,7 +29,11 @@ impl Answer for Search {
         match verdict {
             Ok(uids) => {
                 let known = server.session.selected.as_ref().map(|s| s.view.messages(&uids).uids());
-                let found = known.map(|uids| Found { uids, by_uid: matches!(doing.progress, Progress::Search { by_uid: true }), begun: false });
+                let found = known.map(|uids| Found {
+                    uids,
+                    by_uid: matches!(doing.progress, Progress::Search { by_uid: true }),
+                    begun: false,
+                });
                 let reply = completed(doing.name);
                 server.finish_with(now, doing.tag, reply, doing.moment, found);
             }

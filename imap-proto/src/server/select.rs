@@ -41,7 +41,8 @@ impl Server {
     }
 
     fn selected(&mut self, mailbox: Selected, read_only: bool) {
-        let Selected { uid_validity, uid_next, uids, recent, first_unseen, flags, permanent_flags, .. } = mailbox;
+        let Selected { uid_validity, uid_next, uids, recent, first_unseen, flags, permanent_flags, .. } =
+            mailbox;
         let mut flags_told: FlagSet = Flag::SYSTEM.into_iter().collect();
         flags_told.insert_all(&flags);
         flags_told.insert_all(&permanent_flags);

@@ -56,7 +56,13 @@ impl Server {
     /// # Errors
     /// [`CallerFault::StaleAsk`]; [`CallerFault::Misuse`] when the message was not asked for or does not ascend.
     /// Nothing has happened then.
-    pub fn stored(&mut self, now: Now, ask: &Ask<Store>, uid: Uid, flags: FlagSet) -> Result<(), CallerFault> {
+    pub fn stored(
+        &mut self,
+        now: Now,
+        ask: &Ask<Store>,
+        uid: Uid,
+        flags: FlagSet,
+    ) -> Result<(), CallerFault> {
         let store = &ask.detail;
         let seq = store.messages.seq_of(uid);
         let progress = self.store_progress(ask)?;
