@@ -6,6 +6,7 @@
 //!
 //! | wall | asked by | ours |
 //! | --- | --- | --- |
+//! | [`Directory`] | every login, every recipient | [`PasswdFile`](crate::accounts::PasswdFile) |
 //! | [`Intake`] | the SMTP service, for each message it accepts | any [`Spool`], or an embedder's own |
 //! | [`Spool`] | the deliverers | [`LocalSpool`](crate::local::LocalSpool) |
 //! | [`Store`], [`Mailbox`] | IMAP, POP3, the deliverers | [`LocalStore`](crate::local::LocalStore) |

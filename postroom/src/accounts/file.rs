@@ -1,0 +1,112 @@
+//! Reading the passwd-file: one account a line, errors by file and line.
+
+use super::scheme::{SchemeError, StoredPassword};
+use crate::wall::AccountId;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a line must look like, for messages.
+pub const WHAT_A_LINE_IS: &str = "user@domain:{SCHEME}hash::::::";
+
+/// Why a passwd-file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswdFileError {
+    /// It cannot be read.
+    #[error("{path}: {error}; check that the file exists and that this user may read it", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A line is wrong.
+    #[error("{path}:{line}: {what}", path = .path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: LineError,
+    },
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// There is no second field.
+    #[error("no ':' found; a line is {WHAT_A_LINE_IS}")]
+    NoPassword,
+    /// The first field is not `user@domain`.
+    #[error("{0:?} is no user@domain; a line is {WHAT_A_LINE_IS}")]
+    Name(String),
+    /// The second field is no password of a known scheme.
+    #[error(transparent)]
+    Password(#[from] SchemeError),
+    /// The account stands in an earlier line.
+    #[error("{account} stands already in line {first}; remove one of the two")]
+    Twice {
+        /// The account.
+        account: AccountId,
+        /// Its first line.
+        first: usize,
+    },
+}
+
+/// The file's content.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: Vec<(AccountId, Arc<StoredPassword>)>,
+    index: HashMap<AccountId, (usize, usize)>,
+}
+
+impl Table {
+    pub(super) fn read(path: &Path) -> Result<Self, PasswdFileError> {
+        let octets =
+            std::fs::read(path).map_err(|error| PasswdFileError::Read { path: path.into(), error })?;
+        Self::parse(&String::from_utf8_lossy(&octets)).map_err(|(line, what)| PasswdFileError::Line {
+            path: path.into(),
+            line,
+            what,
+        })
+    }
+
+    /// Empty lines and lines that begin with `#` are passed over, and so are the fields after the second.
+    fn parse(text: &str) -> Result<Self, (usize, LineError)> {
+        let mut table = Self::default();
+        for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end())) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (name, rest) = line.split_once(':').ok_or((number, LineError::NoPassword))?;
+            let account = AccountId::from_login(name, None)
+                .ok_or_else(|| (number, LineError::Name(name.to_owned())))?;
+            let password = rest.split(':').next().unwrap_or_default();
+            let stored = StoredPassword::parse(password).map_err(|error| (number, error.into()))?;
+            let place = (table.entries.len(), number);
+            if let Some(&(_, first)) = table.index.get(&account) {
+                return Err((number, LineError::Twice { account, first }));
+            }
+            table.index.insert(account.clone(), place);
+            table.entries.push((account, Arc::new(stored)));
+        }
+        Ok(table)
+    }
+
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &AccountId> {
+        self.entries.iter().map(|(account, _)| account)
+    }
+
+    pub(super) fn password(&self, account: &AccountId) -> Option<Arc<StoredPassword>> {
+        let &(place, _) = self.index.get(account)?;
+        Some(Arc::clone(&self.entries[place].1))
+    }
+
+    /// Some account's password, the same for the same number; `None` when there is no account at all.
+    pub(super) fn any_password(&self, number: u64) -> Option<Arc<StoredPassword>> {
+        let place = number.checked_rem(self.entries.len() as u64)?;
+        Some(Arc::clone(&self.entries[usize::try_from(place).ok()?].1))
+    }
+}

@@ -1,0 +1,110 @@
+//! Hashes written by other programs are known answers; ours must be read back.
+
+use super::*;
+use crate::entropy::SeededEntropy;
+use proto_core::secret::Secret;
+
+fn login(name: &str, password: &str) -> Credentials {
+    Credentials::Password { authzid: None, authcid: name.into(), password: Secret::from(password) }
+}
+
+fn open(content: &str) -> (tempfile::NamedTempFile, Result<PasswdFile, PasswdFileError>) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    let opened = PasswdFile::open(file.path(), Some("example.test".into()), Blocking::inline());
+    (file, opened)
+}
+
+/// What `openssl passwd -6` writes, and a vector of the bcrypt that crypt(3) has.
+const FOREIGN: &str = "\
+# comment
+
+Plain@Example.test:{PLAIN}Se cret::::::
+sha@example.test:{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1:1000:1000::/home/sha::
+bcrypt@example.test:{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW:
+";
+
+#[tokio::test]
+async fn passwords_written_elsewhere_are_known() {
+    let (_file, accounts) = open(FOREIGN);
+    let accounts = accounts.unwrap();
+    for (name, password) in
+        [("plain", "Se cret"), ("sha@EXAMPLE.test", "Hello world!"), ("bcrypt@example.test", "U*U")]
+    {
+        let id = accounts.authenticate(login(name, password)).await.unwrap();
+        assert!(id.is_some(), "{name}");
+        assert_eq!(id.unwrap().domain(), "example.test");
+        assert_eq!(accounts.authenticate(login(name, "wrong")).await.unwrap(), None, "{name}");
+        assert_eq!(accounts.authenticate(login(name, "")).await.unwrap(), None, "{name}");
+    }
+    assert_eq!(accounts.authenticate(login("nobody@example.test", "Se cret")).await.unwrap(), None);
+    assert_eq!(accounts.authenticate(login("plain@other.test", "Se cret")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_hash_password_writes_opens_the_account() {
+    let entropy = SeededEntropy::new(1);
+    for scheme in Scheme::ALL {
+        let line = hash_password(scheme, &Secret::from("pässword"), &entropy).unwrap();
+        let (_file, accounts) = open(&format!("u@example.test:{line}::::::\n"));
+        let accounts = accounts.unwrap();
+        assert!(accounts.authenticate(login("u", "pässword")).await.unwrap().is_some(), "{scheme:?}");
+        assert!(accounts.authenticate(login("u", "password")).await.unwrap().is_none(), "{scheme:?}");
+        let again = hash_password(scheme, &Secret::from("pässword"), &entropy).unwrap();
+        assert_eq!(scheme == Scheme::Plain, line == again, "a salt is never used twice");
+    }
+    assert!(hash_password(Scheme::Plain, &Secret::from("a:b"), &entropy).is_err());
+    assert!(hash_password(Scheme::Argon2id, &Secret::from(""), &entropy).is_err());
+    let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+    assert!(hash_password(Scheme::Argon2id, &Secret::from(&*long), &entropy).is_err());
+}
+
+#[tokio::test]
+async fn acting_as_somebody_else_is_refused() {
+    let (_file, accounts) = open("a@example.test:{PLAIN}x\nb@example.test:{PLAIN}y\n");
+    let accounts = accounts.unwrap();
+    let credentials = |authzid: Option<&str>| Credentials::Password {
+        authzid: authzid.map(str::to_owned),
+        authcid: "a@example.test".into(),
+        password: Secret::from("x"),
+    };
+    assert!(accounts.authenticate(credentials(Some("a@example.test"))).await.unwrap().is_some());
+    assert!(accounts.authenticate(credentials(Some("b@example.test"))).await.unwrap().is_none());
+}
+
+#[test]
+fn errors_name_file_and_line() {
+    for (content, line, what) in [
+        ("alice\n", 1, "no ':' found"),
+        ("# x\n\nalice:{PLAIN}x\n", 3, "\"alice\" is no user@domain"),
+        (
+            "a@b:secret\n",
+            1,
+            "no {SCHEME} before it; known are {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {PLAIN}",
+        ),
+        ("a@b:{MD5}secret\n", 1, "scheme {MD5} is not known"),
+        ("a@b:{ARGON2ID}secret\n", 1, "not written as {ARGON2ID} has it"),
+        ("a@b:{BLF-CRYPT}secret\n", 1, "not written as {BLF-CRYPT} has it"),
+        ("a@b:{SHA512-CRYPT}secret\n", 1, "not written as {SHA512-CRYPT} has it"),
+        ("a@b:{PLAIN}x\nA@B:{PLAIN}y\n", 2, "a@b stands already in line 1"),
+    ] {
+        let (file, opened) = open(content);
+        let error = opened.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}:{line}: ", file.path().display())), "{error}");
+        assert!(error.contains(what), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_replaces_all_or_nothing() {
+    let (file, accounts) = open("a@example.test:{PLAIN}x\n");
+    let accounts = accounts.unwrap();
+    let known = async |user| accounts.contains(&AccountId::new(user, "example.test").unwrap()).await.unwrap();
+    std::fs::write(file.path(), "b@example.test:{PLAIN}x\nbroken\n").unwrap();
+    assert!(accounts.reload().is_err());
+    assert!(known("a").await && !known("b").await);
+    std::fs::write(file.path(), "b@example.test:{PLAIN}x\n").unwrap();
+    accounts.reload().unwrap();
+    assert!(!known("a").await && known("b").await);
+}

@@ -1,0 +1,77 @@
+//! One connection from its first octet to its last: the right machine, the right service, the driver.
+
+use crate::clock::Clock;
+use crate::driver::{Driver, Ended, Environment, Service};
+use crate::service::{Backends, SmtpService};
+use crate::session::Session;
+use crate::settings::{Profile, Protocols, TlsMode};
+use proto_core::{Machine, OutBuf, Step};
+use smtp_proto::reply::{EnhancedCode, Refusal};
+use smtp_proto::server as smtp;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Serves one connection to its end.
+pub(crate) async fn serve<S>(
+    stream: S,
+    profile: Arc<Profile>,
+    backends: Backends,
+    environment: Environment,
+    session: Session,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let now = backends.clock.now();
+    match &profile.protocol {
+        Protocols::Smtp(smtp) => {
+            let peer = smtp::Peer::new(session.peer.ip().to_canonical());
+            let machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
+            let service = SmtpService::new(Arc::clone(smtp), backends, session);
+            drive(machine, service, stream, environment, profile.listener.tls).await
+        }
+    }
+}
+
+async fn drive<M, V, S>(machine: M, service: V, stream: S, environment: Environment, tls: TlsMode) -> Ended
+where
+    M: Machine,
+    V: Service<M>,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let driver = Driver::new(machine, service, stream, environment);
+    match tls {
+        TlsMode::Implicit => driver.run_implicit_tls().await,
+        TlsMode::None | TlsMode::StartTls => driver.run().await,
+    }
+}
+
+/// What is said to a client that cannot be served, in its protocol; nothing where TLS would have to come first.
+pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBuf {
+    let mut out = OutBuf::new();
+    if profile.listener.tls == TlsMode::Implicit {
+        return out;
+    }
+    let now = clock.now();
+    match &profile.protocol {
+        Protocols::Smtp(smtp) => {
+            let mut machine =
+                smtp::Server::new(now, Arc::clone(&smtp.config), smtp::Peer::new(client.to_canonical()));
+            while let Some(step) = machine.poll_event(now) {
+                if let Step::App(smtp::Event::Connect(ask)) = step {
+                    // Only a machine that does not wait for it refuses an answer.
+                    let _ = machine.answer(now, ask, too_many().into());
+                }
+            }
+            machine.poll_transmit(&mut out);
+        }
+    }
+    out
+}
+
+fn too_many() -> Refusal {
+    EnhancedCode::new(4, 7, 0)
+        .and_then(|code| Refusal::new(421, code, "Error: too many connections").ok())
+        .unwrap_or(Refusal::TEMPORARY)
+}

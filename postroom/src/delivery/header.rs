@@ -1,0 +1,37 @@
+//! What final delivery writes before a message.
+
+use mailstore::spool::{Envelope, Recipient};
+
+/// `Return-Path:` first (RFC 5321 section 4.4), then whom the message was for: as the client wrote it, and as it was
+/// delivered (RFC 9228). The `Received:` field follows: it was put before the message when it was accepted.
+pub(super) fn header(envelope: &Envelope, recipient: &Recipient) -> String {
+    let original = recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address);
+    format!(
+        "Return-Path: <{}>\r\nX-Original-To: {original}\r\nDelivered-To: {}\r\n",
+        envelope.reverse_path, recipient.address
+    )
+}
+
+/// The fact of a recipient that tells what the client wrote, where policy resolved it to another address.
+pub(crate) const ORIGINAL_RECIPIENT: &str = "original_recipient";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto_core::UnixTime;
+
+    #[test]
+    fn r46_the_fields_stand_in_their_order() {
+        let mut envelope = Envelope::new("", UnixTime(0)).to("postmaster@example.test").to("a@example.test");
+        envelope.recipients[0].facts.push((ORIGINAL_RECIPIENT.into(), "postmaster".into()));
+        assert_eq!(
+            header(&envelope, &envelope.recipients[0]),
+            "Return-Path: <>\r\nX-Original-To: postmaster\r\nDelivered-To: postmaster@example.test\r\n"
+        );
+        envelope.reverse_path = "s@x.test".into();
+        assert_eq!(
+            header(&envelope, &envelope.recipients[1]),
+            "Return-Path: <s@x.test>\r\nX-Original-To: a@example.test\r\nDelivered-To: a@example.test\r\n"
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! From the spool into mailboxes.
+//!
+//! One scheduler takes what is due and hands each message to a deliverer; at most
+//! [`Deliverers::messages_max`] are in hands at a time. What was accepted is never bounced by a mailbox that fails:
+//! it waits and is tried again, until an administrator removes it.
+//!
+//! # Order of operations
+//! For each recipient that is due: the body is opened, the store delivers (durably), the outcome is recorded
+//! (durably); then the message is released. A crash between delivery and record leads to a second attempt under the
+//! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises.
+
+mod deliverer;
+mod header;
+
+use crate::clock::Clock;
+use crate::driver::Shutdown;
+use crate::wall::{Spool, Store};
+use deliverer::Deliverer;
+pub(crate) use header::ORIGINAL_RECIPIENT;
+use proto_core::{Now, UnixTime};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+/// How mail is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deliverers {
+    /// How many messages are delivered at a time, at least one. Default 16.
+    pub messages_max: usize,
+    /// How long a recipient that failed waits at least. It waits as long as the message is old, within these two.
+    /// Default 1 minute.
+    pub retry_min: Duration,
+    /// How long it waits at most. Default 1 hour.
+    pub retry_max: Duration,
+}
+
+impl Default for Deliverers {
+    fn default() -> Self {
+        Self { messages_max: 16, retry_min: Duration::from_secs(60), retry_max: Duration::from_secs(3600) }
+    }
+}
+
+impl Deliverers {
+    /// When a recipient that has just failed is tried again.
+    fn retry_at(&self, now: Now, received_at: UnixTime) -> UnixTime {
+        let age = u64::try_from(now.utc.0.saturating_sub(received_at.0)).unwrap_or(0);
+        let wait =
+            age.clamp(self.retry_min.as_secs(), self.retry_max.as_secs().max(self.retry_min.as_secs()));
+        UnixTime(now.utc.0.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX)))
+    }
+}
+
+/// How long the scheduler rests when the spool cannot be read, and how long it sleeps at most, so that a clock which
+/// is set back does not hold mail for longer.
+const REST: Duration = Duration::from_secs(30);
+
+/// Delivers until the server stops; then waits for the messages in hands.
+pub(crate) async fn run(
+    spool: Arc<dyn Spool>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    how: Deliverers,
+    mut shutdown: Shutdown,
+) {
+    let mut in_hands = JoinSet::new();
+    while !shutdown.has_begun() {
+        let room = in_hands.len() < how.messages_max.max(1);
+        let taken = if room { spool.next_ready(clock.now().utc).await } else { Ok(None) };
+        let rest = match taken {
+            Ok(Some(job)) => {
+                let span = tracing::info_span!("delivery", queue_id = %job.id);
+                let deliverer =
+                    Deliverer::new(Arc::clone(&spool), Arc::clone(&store), clock.clone(), how, job);
+                in_hands.spawn(deliverer.run().instrument(span));
+                continue;
+            }
+            Ok(None) => until_due(&*spool, clock.now(), room),
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be read");
+                REST
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.begun() => {}
+            Some(_) = in_hands.join_next() => {}
+            () = spool.arrival(), if room => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+    while in_hands.join_next().await.is_some() {}
+}
+
+/// How long there is nothing to do, unless something arrives.
+fn until_due(spool: &dyn Spool, now: Now, room: bool) -> Duration {
+    match spool.next_due() {
+        Some(due) if room => {
+            // At least a second: what is due now and was not given out is in somebody's hands.
+            let seconds = due.0.saturating_sub(now.utc.0).max(1);
+            REST.min(Duration::from_secs(u64::try_from(seconds).unwrap_or(1)))
+        }
+        _ => REST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto_core::Instant;
+
+    #[test]
+    fn a_message_waits_as_long_as_it_is_old() {
+        let how = Deliverers::default();
+        let wait = |age: i64| {
+            how.retry_at(Now::new(Instant::ORIGIN, UnixTime(10_000)), UnixTime(10_000 - age)).0 - 10_000
+        };
+        assert_eq!([wait(0), wait(59), wait(600), wait(9_000), wait(-5)], [60, 60, 600, 3600, 60]);
+    }
+}

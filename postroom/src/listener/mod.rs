@@ -1,0 +1,141 @@
+//! Sockets: accept, count, serve, drain.
+//!
+//! A listener never stops because of one client or one error: when the process has no descriptor left, it waits a
+//! little and goes on, and the backlog keeps those who come meanwhile.
+//!
+//! # Limits
+//! The backlog is 1,024 (RFC 9293 leaves it to us; the kernel's `somaxconn` may lower it). Connections are counted
+//! for each listener, in total and by client address; one over the limit gets its protocol's goodbye in one write,
+//! without a task or a buffer of its own, and is closed.
+//!
+//! A PROXY header would be read in `begin`, after the count by the address of the proxy and before TLS.
+
+mod count;
+
+pub(crate) use count::{Connections, Guard};
+
+use crate::connection;
+use crate::server::Shared;
+use crate::session::Session;
+use crate::settings::Profile;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+const BACKLOG: u32 = 1024;
+
+/// How long accepting rests when the system refuses to give a connection (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+const REST: Duration = Duration::from_millis(100);
+
+/// Opens a listening socket.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for connections of the last run; another server on this port is still refused.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// One listening socket at work.
+pub(crate) struct Acceptor {
+    pub(crate) name: Arc<str>,
+    pub(crate) listener: TcpListener,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) connections: Connections,
+}
+
+impl Acceptor {
+    /// Accepts until the server stops; then waits until every session has ended.
+    pub(crate) async fn run(self) {
+        let mut shutdown = self.shared.shutdown.clone();
+        let mut sessions = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.begun() => break,
+                Some(ended) = sessions.join_next() => log_panic(ended),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.begin(stream, peer, &mut sessions),
+                    Err(error) => self.failed(&error).await,
+                },
+            }
+        }
+        let Self { listener, .. } = self;
+        drop(listener);
+        while let Some(ended) = sessions.join_next().await {
+            log_panic(ended);
+        }
+    }
+
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, sessions: &mut JoinSet<()>) {
+        let Some(profile) = self.shared.profile(&self.name) else {
+            // A reload took this listener away; its socket stays until the restart that the reload asked for.
+            return;
+        };
+        let Some(guard) = self.connections.enter(peer.ip(), &profile.limits) else {
+            return self.refuse(stream, peer, &profile);
+        };
+        // Replies are whole when they are written; waiting for more would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, %peer, "TCP_NODELAY not set");
+        }
+        let session = Session::new(&self.name, peer, &*self.shared.entropy);
+        sessions.spawn(serve_counted(stream, profile, Arc::clone(&self.shared), session, Some(guard)));
+    }
+
+    /// One attempt to write, into a socket buffer that is still empty.
+    fn refuse(&self, stream: TcpStream, peer: SocketAddr, profile: &Profile) {
+        tracing::warn!(listener = &*self.name, %peer, "too many connections");
+        let goodbye = connection::refusal(profile, &self.shared.backends.clock, peer.ip());
+        // A client that does not get it is closed all the same.
+        let _ = stream.try_write(goodbye.as_slice());
+    }
+
+    async fn failed(&self, error: &io::Error) {
+        let gone =
+            [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::Interrupted];
+        if gone.contains(&error.kind()) {
+            return;
+        }
+        tracing::error!(listener = &*self.name, %error, "cannot accept; check the limit of open files");
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// Serves one connection and counts it until it ends.
+pub(crate) async fn serve_counted<S>(
+    stream: S,
+    profile: Arc<Profile>,
+    shared: Arc<Shared>,
+    session: Session,
+    guard: Option<Guard>,
+) where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+{
+    let span = session.span();
+    async move {
+        tracing::info!("connected");
+        let environment = shared.environment();
+        let ended = connection::serve(stream, profile, shared.backends.clone(), environment, session).await;
+        tracing::info!(
+            reason = %ended.reason,
+            octets_in = ended.octets_in,
+            octets_out = ended.octets_out,
+            "disconnected"
+        );
+        drop(guard);
+    }
+    .instrument(span)
+    .await;
+}
+
+/// A session that panicked has taken nobody with it; the message is in the log already.
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a session ended by a fault of ours");
+    }
+}

@@ -1,0 +1,222 @@
+//! [`Builder`]: a server from its walls and settings.
+
+use super::{Server, Shared};
+use crate::clock::Clock;
+use crate::delivery::{self, Deliverers};
+use crate::driver::{ShutdownSignal, Timeouts};
+use crate::entropy::{Entropy, SystemEntropy};
+use crate::listener::{self, Acceptor, Connections};
+use crate::service::Backends;
+use crate::settings::{Listener, Settings, SettingsError, Snapshot, TlsMode};
+use crate::tls::Certificate;
+use crate::wall::{Directory, Intake, Spool, Store};
+use arc_swap::ArcSwap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Describes a server; [`Builder::start`] makes it run.
+#[derive(Default)]
+pub struct Builder {
+    settings: Option<Settings>,
+    hostname: Option<String>,
+    domains: Vec<String>,
+    listeners: Vec<Listener>,
+    directory: Option<Arc<dyn Directory>>,
+    intake: Option<Arc<dyn Intake>>,
+    delivery: Option<(Arc<dyn Spool>, Arc<dyn Store>)>,
+    certificate: Option<Certificate>,
+    clock: Option<Clock>,
+    entropy: Option<Arc<dyn Entropy>>,
+    timeouts: Timeouts,
+    deliverers: Deliverers,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Something that a server cannot do without is not given.
+    #[error("no {0} is given")]
+    Missing(&'static str),
+    /// A socket cannot be opened.
+    #[error("listener {name}: {address}: {error}; {advice}", advice = advice(.error))]
+    Bind {
+        /// The listener's name.
+        name: String,
+        /// The address it should have.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another server has this port: stop it, or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: choose another port, or give it"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "check the address",
+    }
+}
+
+impl Builder {
+    /// All settings at once, in place of the other setters' below.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings: Some(settings), ..self }
+    }
+
+    /// This server's name.
+    #[must_use]
+    pub fn hostname(self, hostname: impl Into<String>) -> Self {
+        Self { hostname: Some(hostname.into()), ..self }
+    }
+
+    /// One more domain whose mailboxes are here.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domains.push(domain.into());
+        self
+    }
+
+    /// One more listener.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Who there is.
+    #[must_use]
+    pub fn directory(self, directory: impl Directory + 'static) -> Self {
+        Self { directory: Some(Arc::new(directory)), ..self }
+    }
+
+    /// Who takes accepted messages, where there is no spool.
+    #[must_use]
+    pub fn intake(self, intake: impl Intake + 'static) -> Self {
+        Self { intake: Some(Arc::new(intake)), ..self }
+    }
+
+    /// Where accepted messages wait, and the mailboxes they are delivered to.
+    #[must_use]
+    pub fn mail(self, spool: impl Spool + 'static, store: impl Store + 'static) -> Self {
+        Self { delivery: Some((Arc::new(spool), Arc::new(store))), ..self }
+    }
+
+    /// The certificate of listeners with TLS. A clone of it can be replaced while the server runs.
+    #[must_use]
+    pub fn certificate(self, certificate: Certificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
+    }
+
+    /// Time; the system's, if nothing is said.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// Randomness; the system's, if nothing is said.
+    #[must_use]
+    pub fn entropy(self, entropy: impl Entropy + 'static) -> Self {
+        Self { entropy: Some(Arc::new(entropy)), ..self }
+    }
+
+    /// The driver's deadlines.
+    #[must_use]
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
+    }
+
+    /// How mail is delivered.
+    #[must_use]
+    pub fn deliverers(self, deliverers: Deliverers) -> Self {
+        Self { deliverers, ..self }
+    }
+
+    /// Opens the sockets and begins.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(self) -> Result<Server, StartError> {
+        let settings = match self.settings {
+            Some(settings) => settings,
+            None => {
+                let mut settings = Settings::new(self.hostname.ok_or(StartError::Missing("hostname"))?);
+                settings.domains = self.domains;
+                settings.listeners = self.listeners;
+                settings
+            }
+        };
+        check_certificate(&settings, self.certificate.is_some())?;
+        let snapshot = Snapshot::compile(settings)?;
+        let clock = self.clock.unwrap_or_else(Clock::system);
+        let intake = match (self.intake, &self.delivery) {
+            (Some(intake), _) => intake,
+            (None, Some((spool, _))) => Arc::clone(spool) as Arc<dyn Intake>,
+            (None, None) => return Err(StartError::Missing("spool or intake")),
+        };
+        let directory = self.directory.ok_or(StartError::Missing("directory"))?;
+        let (signal, shutdown) = ShutdownSignal::new();
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            backends: Backends { directory, intake, clock: clock.clone() },
+            entropy: self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy)),
+            certificate: self.certificate,
+            timeouts: self.timeouts,
+            shutdown: shutdown.clone(),
+        });
+
+        let mut tasks = JoinSet::new();
+        let mut addresses = Vec::new();
+        for acceptor in bind_all(&shared)? {
+            let address = acceptor.listener.local_addr().map_err(|error| StartError::Bind {
+                name: acceptor.name.to_string(),
+                address: SocketAddr::from(([0, 0, 0, 0], 0)),
+                error,
+            })?;
+            tracing::info!(listener = &*acceptor.name, %address, "listening");
+            addresses.push((acceptor.name.to_string(), address));
+            tasks.spawn(acceptor.run());
+        }
+        if let Some((spool, store)) = self.delivery {
+            tasks.spawn(delivery::run(spool, store, clock, self.deliverers, shutdown));
+        }
+        Ok(Server { shared, signal, tasks, addresses })
+    }
+}
+
+/// All sockets, or none.
+fn bind_all(shared: &Arc<Shared>) -> Result<Vec<Acceptor>, StartError> {
+    let snapshot = shared.snapshot.load();
+    let mut acceptors = Vec::new();
+    for listener in &snapshot.settings.listeners {
+        let Some(address) = listener.address else { continue };
+        let socket = listener::bind(address).map_err(|error| StartError::Bind {
+            name: listener.name.clone(),
+            address,
+            error,
+        })?;
+        acceptors.push(Acceptor {
+            name: (&*listener.name).into(),
+            listener: socket,
+            shared: Arc::clone(shared),
+            connections: Connections::default(),
+        });
+    }
+    Ok(acceptors)
+}
+
+pub(super) fn check_certificate(settings: &Settings, there: bool) -> Result<(), SettingsError> {
+    match settings.listeners.iter().find(|listener| listener.tls != TlsMode::None) {
+        Some(listener) if !there => Err(SettingsError::NoCertificate(listener.name.clone())),
+        _ => Ok(()),
+    }
+}

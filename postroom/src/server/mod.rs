@@ -1,0 +1,151 @@
+//! The server: listeners, sessions and deliverers as one thing that starts, reloads and stops.
+
+mod builder;
+
+pub use builder::{Builder, StartError};
+
+use crate::driver::{Environment, Shutdown, ShutdownSignal, Timeouts};
+use crate::entropy::Entropy;
+use crate::listener::serve_counted;
+use crate::service::Backends;
+use crate::session::Session;
+use crate::settings::{Profile, Settings, SettingsError, Snapshot};
+use crate::tls::Certificate;
+use arc_swap::ArcSwap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+
+/// A running server. Dropping it stops it at once; [`Server::shutdown`] stops it well.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    signal: ShutdownSignal,
+    /// Acceptors and the deliverers' scheduler.
+    tasks: JoinSet<()>,
+    addresses: Vec<(String, SocketAddr)>,
+}
+
+/// What every session and worker of a server shares.
+pub(crate) struct Shared {
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) backends: Backends,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.snapshot.load().settings).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// What a session of this listener begins with.
+    pub(crate) fn profile(&self, listener: &str) -> Option<Arc<Profile>> {
+        self.snapshot.load().profiles.get(listener).cloned()
+    }
+
+    pub(crate) fn environment(&self) -> Environment {
+        Environment {
+            clock: self.backends.clock.clone(),
+            shutdown: self.shutdown.clone(),
+            tls: self.certificate.as_ref().map(Certificate::server_config),
+            timeouts: self.timeouts,
+        }
+    }
+}
+
+/// What a reload could not do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// What is as before until the server is started again, one sentence each.
+    pub needs_restart: Vec<String>,
+}
+
+impl Server {
+    /// Begins to describe a server.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The listeners that have sockets, by name, with the addresses that they really have.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The address of a listener.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(name, _)| name == listener).map(|(_, address)| *address)
+    }
+
+    /// Serves a stream that did not come through a socket of this server (a test's, a pipe, one that a supervisor
+    /// accepted), as the listener of that name would. Connection limits do not hold for it.
+    ///
+    /// The future ends with the session. `None` when there is no such listener.
+    pub fn serve<S>(
+        &self,
+        listener: &str,
+        stream: S,
+        peer: SocketAddr,
+    ) -> Option<impl Future<Output = ()> + Send + use<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let profile = self.shared.profile(listener)?;
+        let session = Session::new(listener, peer, &*self.shared.entropy);
+        Some(serve_counted(stream, profile, Arc::clone(&self.shared), session, None))
+    }
+
+    /// Puts new settings in place: sessions that begin later have them. Listeners keep their sockets; what that
+    /// means is told.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; the old settings then stay.
+    pub fn reload(&self, settings: Settings) -> Result<Reloaded, SettingsError> {
+        builder::check_certificate(&settings, self.shared.certificate.is_some())?;
+        let snapshot = Snapshot::compile(settings)?;
+        let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
+        self.shared.snapshot.store(Arc::new(snapshot));
+        Ok(Reloaded { needs_restart })
+    }
+
+    /// Stops: no connection is accepted any more, each session ends what it cannot interrupt and says goodbye,
+    /// deliverers finish the message in their hands. What has not ended after `patience` is cut off.
+    ///
+    /// Whether everything ended by itself.
+    pub async fn shutdown(mut self, patience: Duration) -> bool {
+        self.signal.begin();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        let ended = tokio::time::timeout(patience, drained).await.is_ok();
+        tracing::info!(ended, "server stopped");
+        ended
+    }
+}
+
+/// What a listener's socket cannot follow.
+fn restart_reasons(old: &Settings, new: &Settings) -> Vec<String> {
+    let find = |settings: &Settings, name: &str| settings.listeners.iter().find(|l| l.name == name).cloned();
+    let mut reasons = Vec::new();
+    for listener in &old.listeners {
+        match find(new, &listener.name) {
+            None => reasons.push(format!(
+                "listener {}: it is gone; its socket closes when the server is started again",
+                listener.name
+            )),
+            Some(now) if now.address != listener.address => {
+                reasons.push(format!("listener {}: a new address needs a restart", listener.name))
+            }
+            Some(_) => {}
+        }
+    }
+    for listener in new.listeners.iter().filter(|listener| find(old, &listener.name).is_none()) {
+        reasons.push(format!("listener {}: a new listener needs a restart", listener.name));
+    }
+    reasons
+}

@@ -1,0 +1,121 @@
+//! The transaction and the message of an SMTP session.
+
+use crate::delivery::ORIGINAL_RECIPIENT;
+use crate::session::Session;
+use crate::wall::SpoolWriter;
+use bytes::Bytes;
+use mailstore::spool::{Envelope, Recipient};
+use mailstore::{ErrorKind, StoreError};
+use proto_core::Now;
+use proto_core::address::{ForwardPath, ReversePath};
+use relay_policy::{Destination, Request};
+use smtp_proto::reply::Refusal;
+use smtp_proto::server::{QueueId, Verdict};
+
+/// From MAIL to the end of data.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// Without brackets; empty is the null path.
+    reverse_path: String,
+    recipients: Vec<Recipient>,
+}
+
+impl Transaction {
+    pub(super) fn new(reverse_path: &ReversePath) -> Self {
+        let reverse_path = reverse_path.mailbox().map(ToString::to_string).unwrap_or_default();
+        Self { reverse_path, recipients: Vec::new() }
+    }
+
+    /// Adds a recipient where policy sends it, unless it is there.
+    pub(super) fn add(&mut self, written: &ForwardPath, destination: &Destination) {
+        let address = destination.address.to_string();
+        if self.recipients.iter().any(|recipient| recipient.address == address) {
+            return;
+        }
+        let written = match written {
+            ForwardPath::Postmaster => "postmaster".to_owned(),
+            ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
+        };
+        let mut recipient = Recipient::new(address);
+        if written != recipient.address {
+            recipient.facts.push((ORIGINAL_RECIPIENT.into(), written));
+        }
+        self.recipients.push(recipient);
+    }
+
+    /// What the spool is told.
+    pub(super) fn envelope(&self, session: &Session, request: &Request, now: Now) -> Envelope {
+        let mut envelope = Envelope::new(self.reverse_path.clone(), now.utc);
+        envelope.recipients = self.recipients.clone();
+        envelope.facts.push(("session".into(), session.id.to_string()));
+        envelope.facts.push(("client_address".into(), session.peer.ip().to_string()));
+        envelope.facts.extend(request.login.clone().map(|login| ("login".into(), login)));
+        envelope
+    }
+
+    /// Sender and recipients, for the log.
+    pub(super) fn story(&self) -> String {
+        let recipients: Vec<&str> = self.recipients.iter().map(|r| &*r.address).collect();
+        format!("<{}> -> {}", self.reverse_path, recipients.join(", "))
+    }
+}
+
+/// A message on its way into the intake. Dropping it takes it back.
+pub(super) struct Message {
+    id: QueueId,
+    writer: Result<Box<dyn SpoolWriter>, StoreError>,
+}
+
+impl Message {
+    /// A message that the intake has begun.
+    ///
+    /// # Errors
+    /// When its id cannot stand in a reply.
+    pub(super) fn new(writer: Box<dyn SpoolWriter>) -> Result<Self, StoreError> {
+        let id = QueueId::new(writer.id().as_str()).ok_or_else(|| {
+            StoreError::new(ErrorKind::NoSuchQueueId, "beginning a message", "its id cannot stand in a reply")
+        })?;
+        Ok(Self { id, writer: Ok(writer) })
+    }
+
+    pub(super) fn id(&self) -> &QueueId {
+        &self.id
+    }
+
+    /// Writes the next octets. After a failure they are swallowed: the client hears of it at the end.
+    pub(super) async fn write(mut self, octets: Bytes) -> Self {
+        if let Ok(writer) = &mut self.writer
+            && let Err(error) = writer.write(octets).await
+        {
+            self.writer = Err(error);
+        }
+        self
+    }
+
+    /// Makes the message durable, and says what the client is told.
+    pub(super) async fn commit(self, story: String, octets: u64) -> Verdict<QueueId> {
+        let Self { id, writer } = self;
+        let committed = match writer {
+            Ok(writer) => writer.commit().await,
+            Err(error) => Err(error),
+        };
+        match committed {
+            Ok(()) => {
+                tracing::info!(queue_id = %id, octets, story, "accepted");
+                Verdict::Accept(id)
+            }
+            Err(error) => {
+                tracing::error!(queue_id = %id, octets, story, %error, "not accepted");
+                Verdict::Refuse(refusal(&error))
+            }
+        }
+    }
+}
+
+/// 452 when there is no room, 451 or 554 otherwise (RFC 5321 section 4.2.2).
+pub(super) fn refusal(error: &StoreError) -> Refusal {
+    match error.kind() {
+        ErrorKind::Backlog | ErrorKind::DiskFull => Refusal::STORAGE_FULL,
+        _ => error.to_backend().into(),
+    }
+}

@@ -1,0 +1,277 @@
+//! Answers an SMTP or submission session.
+//!
+//! Every question goes to policy through its one entry point; what policy needs to know goes to the directory. An
+//! accepted message goes, chunk by chunk, into the intake, and is answered 250 when the intake says that it is
+//! durable.
+//!
+//! # Limits
+//! One chunk of a message is in memory at a time: events stop until it is down.
+//!
+//! # Departures
+//! The same recipient twice in one transaction is accepted twice and delivered once.
+
+mod message;
+mod policy;
+
+use super::Backends;
+use crate::driver::{Service, Work};
+use crate::session::Session;
+use crate::settings::SmtpProfile;
+use message::{Message, Transaction};
+use policy::Moment;
+use proto_core::sasl::AuthVerdict;
+use proto_core::{Ask, CallerFault, CloseReason, Now, TlsInfo};
+use relay_policy::Request;
+use smtp_proto::reply::Refusal;
+use smtp_proto::server::{BodyAbort, Event, Rcpt, Server, ServerQuestion, Verdict};
+use std::sync::Arc;
+use tracing::Instrument as _;
+
+/// One session's answers.
+pub(crate) struct SmtpService {
+    profile: Arc<SmtpProfile>,
+    backends: Backends,
+    session: Session,
+    /// What policy is told.
+    request: Request,
+    transaction: Option<Transaction>,
+    message: Option<Message>,
+    /// A chunk of the message is on its way down.
+    writing: bool,
+    work: Work<Finish>,
+}
+
+/// What is to be done on the reactor when work has ended.
+type Finish = Box<dyn FnOnce(&mut SmtpService, &mut Server, Now) + Send>;
+
+impl SmtpService {
+    pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
+        let request = Request::new(session.peer.ip().to_canonical());
+        Self {
+            profile,
+            backends,
+            session,
+            request,
+            transaction: None,
+            message: None,
+            writing: false,
+            work: Work::default(),
+        }
+    }
+
+    /// Asks policy, and goes on with what it says.
+    fn decide(
+        &mut self,
+        moment: Moment,
+        then: impl FnOnce(&mut Self, &mut Server, Now, policy::Verdict) + Send + 'static,
+    ) {
+        let (profile, request) = (Arc::clone(&self.profile), self.request.clone());
+        let directory = Arc::clone(&self.backends.directory);
+        self.work.start(async move {
+            let verdict = policy::decide(&profile.policy, &request, &moment, &*directory).await;
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                then(service, server, now, verdict);
+            }) as Finish
+        });
+    }
+
+    /// Asks policy a question whose answer is a plain yes or no.
+    fn decide_plainly<Q>(
+        &mut self,
+        moment: Moment,
+        ask: Ask<Q>,
+        on_yes: impl FnOnce(&mut Self, &Q) + Send + 'static,
+    ) where
+        Q: ServerQuestion<Verdict = Verdict> + Send + 'static,
+    {
+        self.decide(moment, move |service, server, now, verdict| {
+            let verdict = match verdict {
+                Ok(_) => {
+                    on_yes(service, &ask.detail);
+                    Verdict::Accept(())
+                }
+                Err(refusal) => Verdict::Refuse(refusal),
+            };
+            told(server.answer(now, ask, verdict));
+        });
+    }
+
+    fn authenticate(&mut self, ask: Ask<proto_core::sasl::Authenticate>) {
+        let directory = Arc::clone(&self.backends.directory);
+        let credentials = ask.detail.credentials.clone();
+        self.work.start(async move {
+            let found = directory.authenticate(credentials).await;
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                let user = ask.detail.credentials.authcid().to_owned();
+                let verdict = match found {
+                    Ok(Some(account)) => {
+                        tracing::info!(%account, "logged in");
+                        service.request.login = Some(account.to_string());
+                        AuthVerdict::Accept
+                    }
+                    Ok(None) => {
+                        tracing::info!(user, "login refused");
+                        AuthVerdict::Reject
+                    }
+                    Err(error) => {
+                        tracing::error!(user, %error, "login could not be checked");
+                        AuthVerdict::Backend(error)
+                    }
+                };
+                told(server.answer(now, ask, verdict));
+            }) as Finish
+        });
+    }
+
+    fn recipient(&mut self, ask: Ask<Rcpt>) {
+        let moment = Moment::Rcpt(ask.detail.forward_path.clone());
+        self.decide(moment, move |service, server, now, verdict| {
+            let written = ask.detail.forward_path.clone();
+            let verdict = match (verdict, &mut service.transaction) {
+                (Ok(Some(destination)), Some(transaction)) => {
+                    transaction.add(&written, &destination);
+                    Verdict::Accept(())
+                }
+                (Ok(_), _) => Verdict::Refuse(Refusal::TEMPORARY),
+                (Err(refusal), _) => Verdict::Refuse(refusal),
+            };
+            told(server.answer(now, ask, verdict));
+        });
+    }
+
+    /// Policy first, then the intake: a client is told of a full spool before it sends.
+    fn data(&mut self, ask: Ask<smtp_proto::server::Data>) {
+        self.decide(Moment::Data, move |service, server, now, verdict| {
+            let transaction = match (verdict, &service.transaction) {
+                (Ok(_), Some(transaction)) => transaction,
+                (Ok(_), None) => return told(server.answer(now, ask, Refusal::TEMPORARY.into())),
+                (Err(refusal), _) => return told(server.answer(now, ask, refusal.into())),
+            };
+            let envelope = transaction.envelope(&service.session, &service.request, now);
+            let intake = Arc::clone(&service.backends.intake);
+            service.work.start(async move {
+                let begun = intake.begin(envelope).await.and_then(Message::new);
+                Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
+                    Ok(message) => {
+                        let trace = server.trace_header(message.id(), now);
+                        service.write(message, trace.unwrap_or_default().into());
+                        told(server.answer(now, ask, Verdict::Accept(())));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "message not taken");
+                        told(server.answer(now, ask, message::refusal(&error).into()));
+                    }
+                }) as Finish
+            });
+        });
+    }
+
+    /// Writes the next octets of a message.
+    fn write(&mut self, message: Message, octets: bytes::Bytes) {
+        self.writing = true;
+        self.work.start(async move {
+            let message = message.write(octets).await;
+            Box::new(move |service: &mut Self, _: &mut Server, _: Now| {
+                service.message = Some(message);
+                service.writing = false;
+            }) as Finish
+        });
+    }
+
+    fn end_of_data(&mut self, ask: Ask<smtp_proto::server::EndOfData>) {
+        self.decide(Moment::EndOfMessage, move |service, server, now, verdict| {
+            let message = match (verdict, service.message.take()) {
+                (Ok(_), Some(message)) => message,
+                (Ok(_), None) => return told(server.answer(now, ask, Refusal::TEMPORARY.into())),
+                (Err(refusal), _) => return told(server.answer(now, ask, refusal.into())),
+            };
+            let story = service.transaction.take().map(|transaction| transaction.story()).unwrap_or_default();
+            // A task of its own, so that the story is told to its end when the client does not wait for it.
+            let commit = message.commit(story, ask.detail.octets).in_current_span();
+            let committed = tokio::spawn(commit);
+            service.work.start(async move {
+                let verdict = committed.await.unwrap_or(Verdict::Refuse(Refusal::TEMPORARY));
+                Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
+                    told(server.answer(now, ask, verdict));
+                }) as Finish
+            });
+        });
+    }
+
+    fn aborted(&mut self, why: BodyAbort) {
+        if let Some(message) = self.message.take() {
+            tracing::info!(queue_id = %message.id(), ?why, "message aborted");
+        }
+        self.transaction = None;
+    }
+}
+
+impl Service<Server> for SmtpService {
+    fn event(&mut self, _server: &mut Server, _now: Now, event: Event) {
+        match event {
+            Event::Connect(ask) => self.decide_plainly(Moment::Connect, ask, |_, _| ()),
+            Event::Hello(ask) => {
+                self.request.helo = Some(ask.detail.name.to_string());
+                self.decide_plainly(Moment::Helo, ask, |_, _| ());
+            }
+            Event::Authenticate(ask) => self.authenticate(ask),
+            Event::Mail(ask) => {
+                self.request.sender = Some(ask.detail.reverse_path.clone());
+                self.decide_plainly(Moment::Mail, ask, |service, mail| {
+                    service.transaction = Some(Transaction::new(&mail.reverse_path));
+                });
+            }
+            Event::Rcpt(ask) => self.recipient(ask),
+            Event::Data(ask) => self.data(ask),
+            Event::Body(octets) => {
+                // Without a message the intake has failed before; the client hears of it at the end.
+                if let Some(message) = self.message.take() {
+                    self.write(message, octets);
+                }
+            }
+            Event::BodyAborted(why) => self.aborted(why),
+            Event::EndOfData(ask) => self.end_of_data(ask),
+            Event::TransactionReset => {
+                self.transaction = None;
+                self.request.sender = None;
+            }
+            // The session is about to end; a commit that is under way ends by itself.
+            Event::Cancelled(_) => {}
+            Event::Violation(violation) => tracing::info!(?violation, "client breaks the rules"),
+            // VRFY and EXPN are not configured to ask.
+            _ => {}
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        // While a question is out there is nothing but its cancellation, and that may come.
+        !self.writing
+    }
+
+    async fn wait(&mut self) {
+        self.work.wait().await;
+    }
+
+    fn resume(&mut self, server: &mut Server, now: Now) {
+        if let Some(finish) = self.work.take() {
+            finish(self, server, now);
+        }
+    }
+
+    fn tls(&mut self, info: &TlsInfo) {
+        // RFC 3207 section 4.2: what was learned before TLS is forgotten.
+        self.request = Request::new(self.request.client);
+        self.request.tls = Some(info.clone());
+    }
+
+    fn ended(&mut self, reason: &CloseReason) {
+        tracing::info!(%reason, "session ended");
+    }
+}
+
+/// An answer can come too late: the session was cancelled meanwhile, and there is nobody to tell.
+fn told(answered: Result<(), CallerFault>) {
+    if let Err(fault) = answered {
+        tracing::debug!(%fault, "answer not taken");
+    }
+}

@@ -1,0 +1,40 @@
+//! Who is served: the facts of one connection, as services and logs need them.
+
+use crate::entropy::Entropy;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Session {
+    /// Its name in every log line.
+    pub id: SessionId,
+    /// The listener's name.
+    pub listener: Arc<str>,
+    /// Where the client is.
+    pub peer: SocketAddr,
+}
+
+impl Session {
+    /// A connection that begins.
+    pub(crate) fn new(listener: &str, peer: SocketAddr, entropy: &dyn Entropy) -> Self {
+        Self { id: SessionId(entropy.next_u64()), listener: listener.into(), peer }
+    }
+
+    /// The span that all its log lines stand in.
+    pub(crate) fn span(&self) -> tracing::Span {
+        tracing::info_span!("session", id = %self.id, listener = &*self.listener, peer = %self.peer)
+    }
+}
+
+/// The name of one connection in logs: random, so that it is not used twice across restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}

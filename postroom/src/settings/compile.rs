@@ -1,0 +1,105 @@
+//! From [`Settings`] to the snapshot that sessions keep.
+
+use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, smtp_config};
+use proto_core::address::{AddressSyntax, Mailbox};
+use proto_core::sasl::Mechanism;
+use relay_policy::{Policy, PolicyConfig};
+use smtp_proto::server as smtp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Settings, checked and ready for use.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) settings: Settings,
+    /// By the listener's name.
+    pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
+}
+
+/// What the sessions of one listener have.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) listener: Listener,
+    pub(crate) limits: Limits,
+    pub(crate) protocol: Protocols,
+}
+
+/// What is spoken, with its configuration.
+#[derive(Debug)]
+pub(crate) enum Protocols {
+    Smtp(Arc<SmtpProfile>),
+}
+
+/// What SMTP and submission sessions have.
+#[derive(Debug)]
+pub(crate) struct SmtpProfile {
+    pub(crate) config: Arc<smtp::Config>,
+    pub(crate) policy: Policy,
+}
+
+impl Snapshot {
+    pub(crate) fn compile(settings: Settings) -> Result<Self, SettingsError> {
+        let mut profiles = BTreeMap::new();
+        for listener in &settings.listeners {
+            let limits = listener.limits.over(settings.limits);
+            let protocol = protocol(&settings, listener, limits)?;
+            let profile = Profile { listener: listener.clone(), limits, protocol };
+            if profiles.insert(listener.name.clone(), Arc::new(profile)).is_some() {
+                return Err(SettingsError::SameName(listener.name.clone()));
+            }
+        }
+        Ok(Self { settings, profiles })
+    }
+}
+
+fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<Protocols, SettingsError> {
+    Ok(match listener.protocol {
+        Protocol::Smtp | Protocol::Submission => {
+            Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits)?))
+        }
+        Protocol::Imap | Protocol::Pop3 => {
+            let (listener, protocol) = (listener.name.clone(), listener.protocol);
+            return Err(SettingsError::Missing { listener, protocol, what: "a service" });
+        }
+    })
+}
+
+fn smtp_profile(
+    settings: &Settings,
+    listener: &Listener,
+    limits: Limits,
+) -> Result<SmtpProfile, SettingsError> {
+    let submission = listener.protocol == Protocol::Submission;
+    let mut config = smtp_config(&settings.hostname)?;
+    config.protocol = if submission { smtp::Protocol::Submission } else { smtp::Protocol::Smtp };
+    config.tls = match listener.tls {
+        TlsMode::None => smtp::TlsMode::None,
+        TlsMode::StartTls if submission => smtp::TlsMode::Required,
+        TlsMode::StartTls => smtp::TlsMode::Offered,
+        TlsMode::Implicit => smtp::TlsMode::Implicit,
+    };
+    config.mechanisms = Mechanism::ALL.to_vec();
+    config.allow_plaintext_auth = settings.allow_plaintext_auth;
+    config.limits.message_bytes_max = limits.message_bytes_max;
+    config.limits.recipients_max = limits.recipients_max;
+
+    let postmaster = postmaster(settings)?;
+    let common = PolicyConfig {
+        local_domains: settings.domains.clone(),
+        mynetworks: settings.mynetworks.clone(),
+        ..PolicyConfig::new(postmaster)
+    };
+    let kind = if submission { relay_policy::Listener::Submission } else { relay_policy::Listener::Smtp };
+    let policy = Policy::compile(&common, kind, &listener.policy)
+        .map_err(|error| SettingsError::Policy { listener: listener.name.clone(), error })?;
+    Ok(SmtpProfile { config: Arc::new(config), policy })
+}
+
+fn postmaster(settings: &Settings) -> Result<Mailbox, SettingsError> {
+    if let Some(mailbox) = &settings.postmaster {
+        return Ok(mailbox.clone());
+    }
+    let address = format!("postmaster@{}", settings.domains.first().ok_or(SettingsError::NoDomain)?);
+    let syntax = AddressSyntax { utf8: true, ..AddressSyntax::STRICT };
+    Mailbox::parse(address.as_bytes(), syntax).map_err(|_| SettingsError::Postmaster(address))
+}

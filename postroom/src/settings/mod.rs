@@ -1,0 +1,239 @@
+//! What a server is told: names, domains, trust, limits, listeners.
+//!
+//! [`Settings`] is plain data. It is compiled into a snapshot; a session keeps the one it began with, and
+//! [`Server::reload`](crate::Server::reload) puts a new one in its place. What a listener has of its own stands over
+//! what is common.
+
+mod compile;
+
+pub(crate) use compile::{Profile, Protocols, SmtpProfile, Snapshot};
+
+use proto_core::address::Mailbox;
+pub use relay_policy::PolicyOverrides;
+use smtp_proto::server::Config as SmtpConfig;
+use std::net::SocketAddr;
+
+/// All that a reload can replace.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// This server's name, in greetings and trace fields.
+    pub hostname: String,
+    /// The domains whose mailboxes are here.
+    pub domains: Vec<String>,
+    /// The clients that are trusted by their address, see [`relay_policy::PolicyConfig::mynetworks`].
+    pub mynetworks: Vec<String>,
+    /// Whose mailbox takes mail for `<Postmaster>` (RFC 5321 section 4.5.1). Default: `postmaster` of the first of
+    /// `domains`.
+    pub postmaster: Option<Mailbox>,
+    /// Whether passwords are taken without TLS. Default false.
+    pub allow_plaintext_auth: bool,
+    /// What a peer may have at most, on every listener.
+    pub limits: Limits,
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+}
+
+impl Settings {
+    /// The defaults under a host name: no domain, no listener.
+    pub fn new(hostname: impl Into<String>) -> Self {
+        Self {
+            hostname: hostname.into(),
+            domains: Vec::new(),
+            mynetworks: Vec::new(),
+            postmaster: None,
+            allow_plaintext_auth: false,
+            limits: Limits::default(),
+            listeners: Vec::new(),
+        }
+    }
+}
+
+/// What a peer may have at most; for one listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest message, in octets; zero is no limit. Default 52,428,800.
+    pub message_bytes_max: u64,
+    /// Recipients of one message, at least 100 (RFC 5321 section 4.5.3.1.8). Default 1,000.
+    pub recipients_max: usize,
+    /// Connections to one listener at a time. One more is told so and closed. Default 1,000.
+    pub connections_max: usize,
+    /// Connections to one listener from one IPv4 address or one IPv6 /64 network. Default 50.
+    pub connections_per_ip_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 52_428_800,
+            recipients_max: 1000,
+            connections_max: 1000,
+            connections_per_ip_max: 50,
+        }
+    }
+}
+
+/// What a listener has in place of the common [`Limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LimitOverrides {
+    /// In place of [`Limits::message_bytes_max`].
+    pub message_bytes_max: Option<u64>,
+    /// In place of [`Limits::recipients_max`].
+    pub recipients_max: Option<usize>,
+    /// In place of [`Limits::connections_max`].
+    pub connections_max: Option<usize>,
+    /// In place of [`Limits::connections_per_ip_max`].
+    pub connections_per_ip_max: Option<usize>,
+}
+
+impl LimitOverrides {
+    /// What holds on the listener.
+    fn over(self, common: Limits) -> Limits {
+        Limits {
+            message_bytes_max: self.message_bytes_max.unwrap_or(common.message_bytes_max),
+            recipients_max: self.recipients_max.unwrap_or(common.recipients_max),
+            connections_max: self.connections_max.unwrap_or(common.connections_max),
+            connections_per_ip_max: self.connections_per_ip_max.unwrap_or(common.connections_per_ip_max),
+        }
+    }
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Mail from other servers (RFC 5321).
+    Smtp,
+    /// Mail from our own users, who log in (RFC 6409).
+    Submission,
+    /// Reading mail (RFC 3501).
+    Imap,
+    /// Fetching mail (RFC 1939).
+    Pop3,
+}
+
+impl Protocol {
+    /// The name that a listener of it has unless it is given another.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+        }
+    }
+}
+
+/// How a listener uses TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// Not at all.
+    None,
+    /// The client may begin it (STARTTLS, STLS); on a submission listener it must.
+    StartTls,
+    /// From the first octet (RFC 8314 section 3).
+    Implicit,
+}
+
+/// Where clients come in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Listener {
+    /// Its name in logs; each must have another.
+    pub name: String,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Address and port; `None` for a listener that has no socket and only serves streams that
+    /// [`Server::serve`](crate::Server::serve) is given.
+    pub address: Option<SocketAddr>,
+    /// How TLS is used.
+    pub tls: TlsMode,
+    /// What it has in place of the common policy.
+    pub policy: PolicyOverrides,
+    /// What it has in place of the common limits.
+    pub limits: LimitOverrides,
+}
+
+impl Listener {
+    /// A listener without TLS and with the common policy and limits, named after protocol and port.
+    pub fn new(protocol: Protocol, address: SocketAddr) -> Self {
+        let name = format!("{}:{}", protocol.name(), address.port());
+        Self { address: Some(address), name, ..Self::without_socket(protocol) }
+    }
+
+    /// A listener that only serves streams it is given, named after its protocol.
+    pub fn without_socket(protocol: Protocol) -> Self {
+        Self {
+            name: protocol.name().into(),
+            protocol,
+            address: None,
+            tls: TlsMode::None,
+            policy: PolicyOverrides::default(),
+            limits: LimitOverrides::default(),
+        }
+    }
+
+    /// The same with another name.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The same with TLS.
+    #[must_use]
+    pub fn tls(self, tls: TlsMode) -> Self {
+        Self { tls, ..self }
+    }
+}
+
+/// Why settings are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The host name cannot stand in a reply.
+    #[error("hostname {name:?}: {fault}; a domain name such as mail.example.org is needed")]
+    Hostname {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// There is no domain, so nobody could receive mail.
+    #[error("domains: none is given; at least one is needed, for the postmaster")]
+    NoDomain,
+    /// The postmaster's address, or the first domain, is no address.
+    #[error("postmaster: {0} is no mail address")]
+    Postmaster(String),
+    /// A listener's policy.
+    #[error("listener {listener}: {error}")]
+    Policy {
+        /// Its name.
+        listener: String,
+        /// What is wrong with it.
+        error: relay_policy::ConfigError,
+    },
+    /// Two listeners have one name.
+    #[error("listener {0}: another one has the same name")]
+    SameName(String),
+    /// A listener wants TLS and there is no certificate.
+    #[error("listener {0}: TLS needs a certificate, and none is given")]
+    NoCertificate(String),
+    /// A listener's protocol needs something that the server does not have.
+    #[error("listener {listener}: {protocol:?} needs {what}, and none is given")]
+    Missing {
+        /// Its name.
+        listener: String,
+        /// Its protocol.
+        protocol: Protocol,
+        /// What is missing.
+        what: &'static str,
+    },
+}
+
+/// The configuration of an SMTP listener before anything of ours is put into it.
+fn smtp_config(hostname: &str) -> Result<SmtpConfig, SettingsError> {
+    SmtpConfig::new(hostname)
+        .map_err(|fault| SettingsError::Hostname { name: hostname.into(), fault: fault.to_string() })
+}
