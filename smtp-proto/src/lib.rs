@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod client;
 pub mod command;
 pub mod parameter;
 pub mod reply;

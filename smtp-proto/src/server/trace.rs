@@ -44,21 +44,17 @@ impl Server {
         // A name that is no domain and no literal would break the field: what does not belong becomes `?`.
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
         field.extend(self.hello_name().unwrap_or("unknown").chars().map(|c| if plain(c) { c } else { '?' }));
-        let name = self.peer.name.as_deref().map(|name| name.chars().map(|c| if plain(c) { c } else { '?' }));
-        match (name, self.peer.address) {
-            (name, Some(address)) => {
-                field.push_str(" (");
-                if let Some(name) = name {
-                    field.extend(name);
-                    field.push(' ');
-                }
-                match address {
-                    IpAddr::V4(v4) => write!(field, "[{v4}])")?,
-                    IpAddr::V6(v6) => write!(field, "[IPv6:{v6}])")?,
-                }
+        // A name that nobody looked up from an address says nothing.
+        if let Some(address) = self.peer.address {
+            field.push_str(" (");
+            if let Some(name) = &self.peer.name {
+                field.extend(name.chars().map(|c| if plain(c) { c } else { '?' }));
+                field.push(' ');
             }
-            // A name nobody looked up from an address says nothing.
-            (_, None) => {}
+            match address {
+                IpAddr::V4(v4) => write!(field, "[{v4}])")?,
+                IpAddr::V6(v6) => write!(field, "[IPv6:{v6}])")?,
+            }
         }
         write!(field, "\r\n\tby {} with {}", self.config.hostname(), self.protocol_name())?;
         if let Some(tls) = &self.tls {

@@ -1,0 +1,170 @@
+//! What a client session is told when it begins.
+
+use crate::reply::ReplyFault;
+use alloc::string::String;
+use core::time::Duration;
+use proto_core::TimerKind;
+use proto_core::dot::EncodePolicy;
+use proto_core::sasl::ClientCredentials;
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientTls {
+    /// Never.
+    None,
+    /// By STARTTLS if the server offers it, else in clear text (RFC 7435).
+    Opportunistic,
+    /// By STARTTLS; a server without it gets no mail from us.
+    Required,
+    /// At once (RFC 8314 section 3.3).
+    Implicit,
+}
+
+/// The configuration of a client session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// When TLS begins. Default [`ClientTls::Opportunistic`].
+    pub tls: ClientTls,
+    /// With what to log in; `None` does not. Default `None`.
+    pub credentials: Option<ClientCredentials>,
+    /// Whether a password may be shown without TLS. Default false.
+    pub allow_plaintext_auth: bool,
+    /// What is done about a CR or an LF that stands alone in a message. Default [`EncodePolicy::Refuse`].
+    pub bare_line_ends: EncodePolicy,
+    /// What the server may have at most.
+    pub limits: ClientLimits,
+    /// How long the server may take.
+    pub timeouts: ClientTimeouts,
+    hello_name: String,
+}
+
+impl ClientConfig {
+    /// The defaults under the name that HELO and EHLO say: our host's domain name, or an address literal.
+    ///
+    /// # Errors
+    /// [`ReplyFault::Text`] when the name is empty, longer than 255 octets (RFC 5321 section 4.5.3.1.2), or holds
+    /// anything but letters, digits, `.`, `-`, `_`, `[`, `]`, `:`.
+    pub fn new(hello_name: impl Into<String>) -> Result<Self, ReplyFault> {
+        let hello_name = hello_name.into();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b);
+        if !matches!(hello_name.len(), 1..=255) || !hello_name.bytes().all(plain) {
+            return Err(ReplyFault::Text);
+        }
+        Ok(Self {
+            tls: ClientTls::Opportunistic,
+            credentials: None,
+            allow_plaintext_auth: false,
+            bare_line_ends: EncodePolicy::Refuse,
+            limits: ClientLimits::default(),
+            timeouts: ClientTimeouts::default(),
+            hello_name,
+        })
+    }
+
+    /// The name that HELO and EHLO say.
+    pub fn hello_name(&self) -> &str {
+        &self.hello_name
+    }
+}
+
+/// The limits of a client session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientLimits {
+    /// The longest reply line, CR LF counted; RFC 5321 section 4.5.3.1.5 has 512. Default 2,048.
+    pub reply_line_bytes_max: usize,
+    /// Lines of one reply. Default 128.
+    pub reply_lines_max: usize,
+    /// Text of one reply. Default 16 KiB.
+    pub reply_text_bytes_max: usize,
+    /// Commands that may be under way without their replies, where the server offers PIPELINING; so many replies
+    /// fit any socket buffer, and two ends that both only write cannot happen (RFC 2920 section 3.1). Default 100.
+    pub pipelined_commands_max: usize,
+    /// Output that may wait; bounds what [`Client::body_room`](super::Client::body_room) gives. Default 16 KiB.
+    pub output_bytes_max: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            reply_line_bytes_max: 2048,
+            reply_lines_max: 128,
+            reply_text_bytes_max: 16 * 1024,
+            pipelined_commands_max: 100,
+            output_bytes_max: 16 * 1024,
+        }
+    }
+}
+
+/// The timers of a client session. Each names the field of [`ClientTimeouts`] that it is set from; one runs at a
+/// time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientTimer {
+    /// [`ClientTimeouts::greeting`].
+    Greeting,
+    /// [`ClientTimeouts::command`].
+    Command,
+    /// [`ClientTimeouts::data_initiation`].
+    DataInitiation,
+    /// [`ClientTimeouts::data_block`].
+    DataBlock,
+    /// [`ClientTimeouts::data_termination`].
+    DataTermination,
+    /// [`ClientTimeouts::handshake`].
+    Handshake,
+    /// [`ClientTimeouts::quit`].
+    Quit,
+}
+
+impl TimerKind for ClientTimer {
+    const ALL: &'static [Self] = &[
+        Self::Greeting,
+        Self::Command,
+        Self::DataInitiation,
+        Self::DataBlock,
+        Self::DataTermination,
+        Self::Handshake,
+        Self::Quit,
+    ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// How long to wait for the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientTimeouts {
+    /// For the greeting (RFC 5321 section 4.5.3.2.1). Default 5 minutes.
+    pub greeting: Duration,
+    /// For the reply to any command but DATA (sections 4.5.3.2.2 and 4.5.3.2.3). Default 5 minutes.
+    pub command: Duration,
+    /// For the reply to DATA (section 4.5.3.2.4). Default 2 minutes.
+    pub data_initiation: Duration,
+    /// Between two pieces of a message (section 4.5.3.2.5). Default 3 minutes.
+    pub data_block: Duration,
+    /// For the reply to a complete message (section 4.5.3.2.6); shorter means duplicates. Default 10 minutes.
+    pub data_termination: Duration,
+    /// For the TLS handshake. Default 1 minute.
+    pub handshake: Duration,
+    /// For the reply to QUIT, which nobody needs. Default 10 seconds.
+    pub quit: Duration,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self {
+            greeting: minutes(5),
+            command: minutes(5),
+            data_initiation: minutes(2),
+            data_block: minutes(3),
+            data_termination: minutes(10),
+            handshake: minutes(1),
+            quit: Duration::from_secs(10),
+        }
+    }
+}

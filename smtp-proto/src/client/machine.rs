@@ -1,0 +1,138 @@
+//! The session as a [`Machine`]: what happened goes in, steps and octets come out.
+
+use super::event::{ClientEvent, ClientFailure};
+use super::reply_parser::ReplyParseFault;
+use super::session::{Awaited, Client, Phase};
+use proto_core::{CloseReason, Instant, LineEnding, Machine, Now, OutBuf, Step, TlsInfo};
+
+impl Machine for Client {
+    type Event = ClientEvent;
+
+    fn handle_input(&mut self, _now: Now, input: &[u8]) -> usize {
+        if matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) || self.is_over() {
+            return 0;
+        }
+        self.input.push(input)
+    }
+
+    fn handle_eof(&mut self, _now: Now) {
+        self.eof = true;
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        while let Some(_timer) = self.timers.expire(now.instant) {
+            match self.awaited.front() {
+                Some(Awaited::Quit) => self.close(CloseReason::Quit),
+                _ => self.break_off(ClientFailure::Timeout, CloseReason::Timeout("server")),
+            }
+        }
+    }
+
+    fn handle_tls(&mut self, now: Now, _tls: TlsInfo) {
+        match self.phase {
+            Phase::Handshake { greeted: true } => self.say_hello(true),
+            Phase::Handshake { greeted: false } => self.awaited.push_back(Awaited::Greeting),
+            // Nobody asked for a handshake; the driver's mistake changes nothing.
+            _ => return,
+        }
+        self.tls = true;
+        self.phase = Phase::Opening;
+        self.rearm(now);
+    }
+
+    /// A message that is under way is finished; then QUIT.
+    fn handle_shutdown(&mut self, now: Now) {
+        self.stopping = true;
+        match self.phase {
+            Phase::Idle => self.say_quit(now),
+            Phase::StartTls | Phase::Handshake { .. } => self.close(CloseReason::Shutdown),
+            Phase::Opening => {
+                self.output.extend(b"QUIT\r\n");
+                self.close(CloseReason::Shutdown);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_event(&mut self, now: Now) -> Option<Step<ClientEvent>> {
+        loop {
+            match self.events.pop_front() {
+                Some(ClientEvent::Ready) if self.stopping => {
+                    if self.phase == Phase::Idle {
+                        self.say_quit(now);
+                    }
+                    continue;
+                }
+                Some(event) => return Some(Step::App(event)),
+                None => {}
+            }
+            match self.phase {
+                Phase::Closing(_) => {
+                    return match core::mem::replace(&mut self.phase, Phase::Closed) {
+                        Phase::Closing(reason) => Some(Step::Closed(reason)),
+                        _ => None,
+                    };
+                }
+                Phase::Closed => return None,
+                Phase::StartTls => {
+                    self.phase = Phase::Handshake { greeted: true };
+                    self.input.clear();
+                    return Some(Step::StartTls);
+                }
+                _ => {}
+            }
+            if !self.step(now) {
+                return None;
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, out: &mut OutBuf) -> bool {
+        self.output.move_to(out)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn wants_input(&self) -> bool {
+        let deaf = matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) || self.is_over();
+        !deaf && !self.eof && self.events.is_empty() && self.input.room() > 0
+    }
+
+    fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+}
+
+impl Client {
+    /// One reply line from what is in the input; false when more is needed.
+    fn step(&mut self, now: Now) -> bool {
+        let limits = &self.config.limits;
+        // Servers that end their lines in LF alone are understood; nothing hangs on it, since TLS begins only with
+        // an empty input.
+        let line = self.input.next_line(limits.reply_line_bytes_max, LineEnding::CrlfOrLf);
+        let parsed = match line {
+            Some(Ok(line)) => self.parser.line(&line, limits.reply_lines_max, limits.reply_text_bytes_max),
+            Some(Err(_)) => Err(ReplyParseFault::TooLong),
+            None if self.input.is_discarding() => Err(ReplyParseFault::TooLong),
+            None if self.eof => {
+                match self.phase {
+                    Phase::Quitting => self.close(CloseReason::Quit),
+                    _ => self.break_off(ClientFailure::ConnectionLost, CloseReason::PeerClosed),
+                }
+                return true;
+            }
+            None => return false,
+        };
+        match parsed {
+            Ok(Some(reply)) => self.on_reply(now, reply),
+            Ok(None) => {}
+            Err(fault) => {
+                let reason = CloseReason::Protocol("not a reply".into());
+                self.break_off(ClientFailure::Reply(fault), reason);
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,273 @@
+//! A client session: what it knows, what it waits for, and its ends.
+
+use super::capabilities::ServerCapabilities;
+use super::config::{ClientConfig, ClientTimer, ClientTls};
+use super::event::{ClientEvent, ClientFailure};
+use super::login::Login;
+use super::reply_parser::ReplyParser;
+use super::transaction::Transaction;
+use crate::reply::Reply;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::time::Duration;
+use proto_core::{CallerFault, CloseReason, InBuf, Now, OutBuf, TimerKind, TimerTable};
+
+/// The client end of one connection. See the [module](super).
+#[derive(Debug)]
+pub struct Client {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) input: InBuf,
+    pub(super) output: OutBuf,
+    pub(super) parser: ReplyParser,
+    pub(super) timers: TimerTable<ClientTimer, { ClientTimer::ALL.len() }>,
+    pub(super) events: VecDeque<ClientEvent>,
+    pub(super) phase: Phase,
+    /// What was sent and not answered yet, oldest first.
+    pub(super) awaited: VecDeque<Awaited>,
+    pub(super) capabilities: ServerCapabilities,
+    pub(super) tls: bool,
+    pub(super) login: Option<Login>,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) eof: bool,
+    pub(super) stopping: bool,
+}
+
+/// What the session is doing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// STARTTLS was agreed on; the driver is to be told.
+    StartTls,
+    /// The handshake is the driver's. Not greeted yet: the connection is one of implicit TLS.
+    Handshake { greeted: bool },
+    /// Up to [`ClientEvent::Ready`].
+    Opening,
+    /// Nothing is under way.
+    Idle,
+    /// Envelope commands are under way.
+    Envelope,
+    /// The application writes the message.
+    Body,
+    /// The message is complete, or given up without harm; its reply is awaited.
+    Finishing,
+    /// QUIT was said.
+    Quitting,
+    /// Over; the driver is to be told why.
+    Closing(CloseReason),
+    /// Over.
+    Closed,
+}
+
+/// What a reply will be the reply to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Auth,
+    Mail,
+    /// The recipient of this index.
+    Rcpt(usize),
+    Data,
+    EndOfData,
+    Rset,
+    Quit,
+}
+
+impl Client {
+    /// A session with a server that we have just connected to.
+    ///
+    /// With [`ClientTls::Implicit`] nothing happens before
+    /// [`Machine::handle_tls`](proto_core::Machine::handle_tls).
+    pub fn new(now: Now, config: Arc<ClientConfig>) -> Self {
+        let implicit = config.tls == ClientTls::Implicit;
+        let mut client = Self {
+            input: InBuf::with_capacity(config.limits.reply_line_bytes_max),
+            output: OutBuf::with_high_water(config.limits.output_bytes_max),
+            parser: ReplyParser::new(),
+            timers: TimerTable::default(),
+            events: VecDeque::new(),
+            phase: if implicit { Phase::Handshake { greeted: false } } else { Phase::Opening },
+            awaited: VecDeque::new(),
+            capabilities: ServerCapabilities::default(),
+            tls: false,
+            login: None,
+            transaction: None,
+            eof: false,
+            stopping: false,
+            config,
+        };
+        if !implicit {
+            client.awaited.push_back(Awaited::Greeting);
+        }
+        client.rearm(now);
+        client
+    }
+
+    /// What the server can do, as it said last.
+    pub fn capabilities(&self) -> &ServerCapabilities {
+        &self.capabilities
+    }
+
+    /// Whether TLS is on.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Ends the session politely.
+    ///
+    /// # Errors
+    /// [`CallerFault::Misuse`] while anything is under way.
+    pub fn quit(&mut self, now: Now) -> Result<(), CallerFault> {
+        if self.phase != Phase::Idle {
+            return Err(CallerFault::Misuse("quit: the session is not idle"));
+        }
+        self.say_quit(now);
+        Ok(())
+    }
+
+    pub(super) fn say_quit(&mut self, now: Now) {
+        self.phase = Phase::Quitting;
+        self.say(b"QUIT\r\n", Awaited::Quit);
+        self.rearm(now);
+    }
+
+    /// Sends a command that holds nothing from outside.
+    pub(super) fn say(&mut self, line: &[u8], awaited: Awaited) {
+        self.output.extend(line);
+        self.awaited.push_back(awaited);
+    }
+
+    pub(super) fn say_hello(&mut self, extended: bool) {
+        self.output.extend(if extended { b"EHLO " } else { b"HELO " });
+        self.output.extend(self.config.hello_name().as_bytes());
+        self.say(b"\r\n", if extended { Awaited::Ehlo } else { Awaited::Helo });
+    }
+
+    /// Sets the one deadline that what is awaited now has.
+    pub(super) fn rearm(&mut self, now: Now) {
+        let timeouts = &self.config.timeouts;
+        let (timer, after): (ClientTimer, Duration) = match (&self.phase, self.awaited.front()) {
+            (Phase::StartTls | Phase::Handshake { .. }, _) => (ClientTimer::Handshake, timeouts.handshake),
+            (Phase::Body, None) => (ClientTimer::DataBlock, timeouts.data_block),
+            (_, Some(Awaited::Greeting)) => (ClientTimer::Greeting, timeouts.greeting),
+            (_, Some(Awaited::Data)) => (ClientTimer::DataInitiation, timeouts.data_initiation),
+            (_, Some(Awaited::EndOfData)) => (ClientTimer::DataTermination, timeouts.data_termination),
+            (_, Some(Awaited::Quit)) => (ClientTimer::Quit, timeouts.quit),
+            (_, Some(_)) => (ClientTimer::Command, timeouts.command),
+            (_, None) => return self.timers.stop_all(),
+        };
+        self.timers.stop_all();
+        self.timers.set(timer, now.instant + after);
+    }
+
+    /// A reply has come. Nothing of a session that is over is looked at.
+    pub(super) fn on_reply(&mut self, now: Now, reply: Reply) {
+        let Some(awaited) = self.awaited.pop_front() else {
+            return self.unsolicited(reply);
+        };
+        match awaited {
+            Awaited::Quit => return self.close(CloseReason::Quit),
+            // 421 may answer anything; what is under way has failed for now, and nothing more is read.
+            _ if reply.code() == 421 => {
+                self.events.push_back(ClientEvent::ServiceClosing(reply.clone()));
+                self.lose_transaction(Some(&reply));
+                return self.close(CloseReason::PeerClosed);
+            }
+            Awaited::Greeting if reply.code() == 220 => self.say_hello(true),
+            Awaited::Greeting => self.fail(ClientFailure::Greeting(reply)),
+            Awaited::Ehlo | Awaited::Helo => self.on_hello(reply, awaited == Awaited::Ehlo),
+            Awaited::StartTls => self.on_starttls(reply),
+            Awaited::Auth => self.on_auth(reply),
+            Awaited::Mail | Awaited::Rcpt(_) | Awaited::Data | Awaited::EndOfData => {
+                self.on_transaction_reply(awaited, reply);
+            }
+            Awaited::Rset => self.become_idle(),
+        }
+        self.rearm(now);
+    }
+
+    fn on_hello(&mut self, reply: Reply, extended: bool) {
+        if reply.is_positive() {
+            self.capabilities = match extended {
+                true => ServerCapabilities::parse(reply.text()),
+                false => ServerCapabilities::default(),
+            };
+            self.after_hello();
+        } else if extended && reply.is_permanent() {
+            // RFC 5321 section 3.2: a server that does not know EHLO may know HELO.
+            self.say_hello(false);
+        } else {
+            self.fail(ClientFailure::Hello(reply));
+        }
+    }
+
+    /// TLS first, then the login, then ready.
+    fn after_hello(&mut self) {
+        let wanted = matches!(self.config.tls, ClientTls::Opportunistic | ClientTls::Required) && !self.tls;
+        if wanted && self.capabilities.starttls {
+            self.say(b"STARTTLS\r\n", Awaited::StartTls);
+        } else if wanted && self.config.tls == ClientTls::Required {
+            self.fail(ClientFailure::TlsUnavailable(None));
+        } else {
+            self.log_in();
+        }
+    }
+
+    fn on_starttls(&mut self, reply: Reply) {
+        if reply.code() != 220 {
+            return match self.config.tls {
+                ClientTls::Required => self.fail(ClientFailure::TlsUnavailable(Some(reply))),
+                _ => self.log_in(),
+            };
+        }
+        if !self.input.is_empty() {
+            self.events.push_back(ClientEvent::Failed(ClientFailure::PlaintextAfterStartTls));
+            return self.close(CloseReason::Protocol("plaintext after STARTTLS".into()));
+        }
+        self.capabilities = ServerCapabilities::default();
+        self.phase = Phase::StartTls;
+    }
+
+    fn unsolicited(&mut self, reply: Reply) {
+        self.lose_transaction(Some(&reply));
+        if reply.code() == 421 {
+            self.events.push_back(ClientEvent::ServiceClosing(reply));
+            self.close(CloseReason::PeerClosed);
+        } else {
+            self.events.push_back(ClientEvent::Failed(ClientFailure::Unexpected(reply)));
+            self.close(CloseReason::Protocol("unexpected reply".into()));
+        }
+    }
+
+    pub(super) fn become_idle(&mut self) {
+        self.phase = Phase::Idle;
+        self.events.push_back(ClientEvent::Ready);
+    }
+
+    /// The session cannot go on, yet the server understands us: QUIT is said and not waited for.
+    pub(super) fn fail(&mut self, failure: ClientFailure) {
+        self.lose_transaction(None);
+        self.events.push_back(ClientEvent::Failed(failure));
+        self.output.extend(b"QUIT\r\n");
+        self.close(CloseReason::Quit);
+    }
+
+    /// The session cannot go on, and nothing more can be said.
+    pub(super) fn break_off(&mut self, failure: ClientFailure, reason: CloseReason) {
+        self.lose_transaction(None);
+        self.events.push_back(ClientEvent::Failed(failure));
+        self.close(reason);
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        self.awaited.clear();
+        self.timers.stop_all();
+        self.input.clear();
+        self.phase = Phase::Closing(reason);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closing(_) | Phase::Closed)
+    }
+}
