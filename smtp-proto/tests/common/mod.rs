@@ -3,7 +3,9 @@
 //! Its world hangs on the variables of a transcript (`dom`, `ok`, `bad`, `full`, `user`, `password`), so that no
 //! answer fits the published names alone.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
+
+pub(crate) mod sender;
 
 use proto_core::address::{DomainName, ForwardPath, ReversePath};
 use proto_core::dot::DecodePolicy;
