@@ -13,3 +13,5 @@ mod maildrop;
 pub mod server;
 
 pub use maildrop::{BadUidl, Message, RetrOctets, Uidl};
+#[doc(hidden)]
+pub use server::fuzz_session;

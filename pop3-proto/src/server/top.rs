@@ -80,10 +80,10 @@ mod tests {
     fn known_answers_at_every_cut() {
         let message: &[u8] = b"A: b\r\n\rx\r\n\n.one\r\n\r\ntwo\nthree";
         let cases: [(&[u8], u64, usize); 9] = [
-            (message, 0, 12),
-            (message, 1, 18),
-            (message, 2, 20),
-            (message, 3, 24),
+            (message, 0, 11),
+            (message, 1, 17),
+            (message, 2, 19),
+            (message, 3, 23),
             (message, 4, message.len()),
             (message, u64::MAX, message.len()),
             (b"H: 1\r\n", 5, 6),
