@@ -1,23 +1,25 @@
 //! Mailboxes as Maildir++ directories: list, create, delete, rename.
 //!
 //! # Order of operations
-//! * **Create** `.A`: make `.A`, then `tmp/`, `new/`, `cur/` and the mark `maildirfolder` in it, sync `.A`, sync the root;
-//!   write its UID list; answer. A crash before the answer leaves nothing or a mailbox in parts; opening or creating it
-//!   again completes it.
-//! * **Delete** `.A`: the spool is told of deliveries that go; rename `.A` to `..deleted.X`, sync the root; answer; then
-//!   empty `..deleted.X` as far as that succeeds. A crash before the answer leaves `.A` or `..deleted.X`, whole; the sweep
-//!   removes the latter.
+//! * **Create** `.A`: in `..unfinished.X` make `tmp/`, `new/`, `cur/`, the mark `maildirfolder` and the UID list, sync it;
+//!   rename it to `.A`, sync the root; answer. A crash before the answer leaves nothing, `..unfinished.X`, or the whole
+//!   mailbox.
+//! * **Delete** `.A`: the spool is told of deliveries that go; rename `.A` to `..unfinished.X`, sync the root; answer; then
+//!   empty `..unfinished.X` as far as that succeeds. A crash before the answer leaves `.A` or `..unfinished.X`, whole.
 //! * **Rename** `.A` to `.B`: rename `.A` and each `.A.x`, the outermost first, sync the root; answer. A crash before the
 //!   answer leaves each of them under one of its names (a directory cannot have two), whole, UIDs and all.
 //! * **Rename INBOX** to `.B`: create `.B`; rename each message file into `.B/cur` or `.B/new`, sync both, sync INBOX's; a
 //!   crash before the answer leaves each message in one of the two, or in both as one file with two UIDs.
+//!
+//! `..unfinished.X` is shown to nobody; the sweep removes it.
 //!
 //! No two mailboxes of a user ever have the same UIDVALIDITY, whatever names they go by: so a name that stands for another
 //! mailbox today than yesterday cannot be mistaken for the same.
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::filename;
 use super::paths::{MailboxPaths, Sub};
@@ -28,8 +30,8 @@ use crate::fs::{Fs, OpenMode};
 use crate::name::MailboxName;
 use crate::store::MailboxInfo;
 
-/// What the directories of deleted mailboxes begin with. Maildir++ has no mailbox of such a name.
-const DELETED: &str = "..deleted.";
+/// What the directories of mailboxes not yet made or already deleted begin with. Maildir++ has no mailbox of such a name.
+const UNFINISHED: &str = "..unfinished.";
 
 /// The directory of a mailbox in the root; `None` for INBOX, which is the root.
 pub(super) fn dir_name(name: &MailboxName) -> Option<String> {
@@ -66,36 +68,33 @@ pub(super) fn list(store: &Inner) -> Result<Vec<MailboxInfo>> {
 
 pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
     let paths = store.paths(name);
-    // A mailbox without its list of UIDs was never acknowledged.
-    if store.env.fs().metadata(&paths.uidlist()).is_ok() {
+    let disk = store.env.fs();
+    if name.is_inbox() || disk.metadata(&paths.dir).is_ok() {
         return Err(exists(&paths));
     }
     let failed = |error: io::Error| StoreError::io("creating the mailbox", &paths.dir, &error);
-    let disk = store.env.fs();
-    let existed = make(&disk.mkdir(&paths.dir)).map_err(failed)?;
-    let complete = existed && disk.metadata(&paths.sub(Sub::Cur)).is_ok();
-    for dir in [paths.tmp(), paths.sub(Sub::New), paths.sub(Sub::Cur)] {
-        make(&disk.mkdir(&dir)).map_err(failed)?;
+    let unfinished = MailboxPaths { dir: unfinished(store), ..paths.clone() };
+    let made = (|| {
+        for dir in [&unfinished.dir, &unfinished.tmp(), &unfinished.sub(Sub::New), &unfinished.sub(Sub::Cur)]
+        {
+            disk.mkdir(dir).map_err(failed)?;
+        }
+        disk.open(&unfinished.dir.join("maildirfolder"), OpenMode::CreateNew).map_err(failed)?;
+        Uids::load_or_create(&unfinished, &UidLock::take(&unfinished)?, None)?;
+        disk.rename(&unfinished.dir, &paths.dir).map_err(|error| match error.kind() {
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => exists(&paths),
+            _ => failed(error),
+        })
+    })();
+    if made.is_err() {
+        let _ = remove_tree(disk, &unfinished.dir);
     }
-    make(&disk.open(&paths.dir.join("maildirfolder"), OpenMode::CreateNew)).map_err(failed)?;
-    paths.sync(&paths.dir)?;
-    paths.sync(&paths.root)?;
-    Uids::load_or_create(&paths, &UidLock::take(&paths)?, None)?;
-    // Another program's mailbox that we had not opened yet.
-    if complete { Err(exists(&paths)) } else { Ok(()) }
+    made?;
+    paths.sync(&paths.root)
 }
 
-/// Whether it was there already.
-fn make<T>(result: &io::Result<T>) -> io::Result<bool> {
-    match result {
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
-        Err(error) => Err(copy_error(error)),
-    }
-}
-
-fn copy_error(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error)
+fn unfinished(store: &Inner) -> PathBuf {
+    store.root.join(format!("{UNFINISHED}{}", store.env.unique_name()))
 }
 
 pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
@@ -105,7 +104,7 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     let paths = store.paths(name);
     paths.check_exists()?;
     settle_all(store, &paths)?;
-    let aside = store.root.join(format!("{DELETED}{}", store.env.unique_name()));
+    let aside = unfinished(store);
     store
         .env
         .fs()
@@ -117,14 +116,17 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     Ok(())
 }
 
-/// Removes what a deletion that was cut off has left.
-pub(super) fn sweep_deleted(store: &Inner) -> Result<()> {
+/// Removes what creations and deletions have left unfinished for longer than `age`.
+pub(super) fn sweep_unfinished(store: &Inner, age: Duration) -> Result<()> {
     let disk = store.env.fs();
     let entries =
         disk.read_dir(&store.root).map_err(|error| StoreError::io("reading", &store.root, &error))?;
     for entry in entries {
-        if entry.is_dir && entry.name.to_str().is_some_and(|name| name.starts_with(DELETED)) {
-            let _ = remove_tree(disk, &store.root.join(&entry.name));
+        let path = store.root.join(&entry.name);
+        let Ok(metadata) = disk.metadata(&path) else { continue };
+        let is_old = store.env.host().now().saturating_sub(metadata.mtime) > age;
+        if is_old && entry.name.to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            let _ = remove_tree(disk, &path);
         }
     }
     Ok(())

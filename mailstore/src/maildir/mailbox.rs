@@ -400,8 +400,10 @@ impl Mailbox for MaildirMailbox {
 
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>> {
         self.check_writable()?;
-        let mut removed = Vec::new();
-        let mut touched = [false; 2];
+        // Messages may have been moved out of `new/` not durably. They must not be found there again, with the flags they
+        // had then, when they are gone from `cur/`.
+        self.paths.sync(&self.paths.sub(Sub::New))?;
+        let (mut removed, mut from_new) = (Vec::new(), false);
         for uid in self.select(uids) {
             if let (Some(settle), Some(info)) = (&self.store.settle, self.files.get(&uid))
                 && let Some(delivery) = filename::delivery(&info.base)
@@ -417,15 +419,14 @@ impl Mailbox for MaildirMailbox {
                 mailbox.paths.env.fs().unlink(&path).map(|()| Some(place.sub))
             })?;
             if let Some(Some(sub)) = gone {
-                touched[sub as usize] = true;
+                from_new |= sub == Sub::New;
                 removed.push(uid);
             }
         }
-        for sub in [Sub::New, Sub::Cur] {
-            if touched[sub as usize] {
-                self.paths.sync(&self.paths.sub(sub))?;
-            }
+        if from_new {
+            self.paths.sync(&self.paths.sub(Sub::New))?;
         }
+        self.paths.sync(&self.paths.sub(Sub::Cur))?;
         for uid in &removed {
             self.files.remove(uid);
         }

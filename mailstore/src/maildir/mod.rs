@@ -26,9 +26,9 @@
 //!   below.
 //! * **Flag change**: renames in `cur/`, one sync of `cur/`; answer. After a crash before the answer each message has its
 //!   old flags, its new flags, or stands there under both names as one file.
-//! * **Expunge**: the spool is told of deliveries that go ([`Settle`](crate::Settle)); unlink, one sync of each directory
-//!   touched; answer. A crash before the answer leaves each message there or gone. Its UID record is garbage until the
-//!   list is rewritten; `N` in the header keeps its UID from being given again.
+//! * **Expunge**: the spool is told of deliveries that go ([`Settle`](crate::Settle)); sync `new/`, which messages may have
+//!   left not durably; unlink, sync `cur/`; answer. A crash before the answer leaves each message there or gone. Its UID
+//!   record is garbage until the list is rewritten; `N` in the header keeps its UID from being given again.
 //! * **One file under two names**: the next session that may write takes one away: the one in `new/`, or of two in `cur/`
 //!   the one that sorts first. Neither change was acknowledged.
 //! * **Keywords, subscriptions**: a new file in `tmp/`, synced, renamed over the old, directory synced, under a lock.

@@ -62,14 +62,14 @@ impl MaildirStore {
         Ok(Self(Arc::new(store)))
     }
 
-    /// Removes what crashes and failed writers left in the `tmp/` directories more than 36 hours ago, and mailboxes whose
-    /// deletion was cut off. To be called now and then; it may run beside anything.
+    /// Removes what crashes and failed writers left in the `tmp/` directories more than 36 hours ago, and
+    /// what is left of mailboxes whose creation or deletion was cut off then. To be called now and then; it may run beside anything.
     ///
     /// # Errors
     /// When a directory cannot be read. A file that cannot be removed is left.
     pub fn sweep(&self) -> Result<()> {
         let disk = self.0.env.fs();
-        folders::sweep_deleted(&self.0)?;
+        folders::sweep_unfinished(&self.0, SWEEP_AFTER)?;
         for info in self.list()?.into_iter().filter(|info| info.exists) {
             let tmp = self.0.paths(&info.name).tmp();
             for entry in disk.read_dir(&tmp).map_err(|error| StoreError::io("reading", &tmp, &error))? {

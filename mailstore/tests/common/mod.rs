@@ -1,0 +1,133 @@
+//! What the tests of this crate share: processes on a simulated machine, messages, and the loop over every power cut.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "each test file uses a part, and shows its seed"
+)]
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use mail_message::{Flag, FlagSet, Uid, UidSet};
+use mailstore::fs::SimFs;
+use mailstore::fs::sim::SimHost;
+use mailstore::{Env, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
+use proto_core::UnixTime;
+
+pub const ROOT: &str = "/mail/alice/Maildir";
+pub const SPOOL: &str = "/spool";
+
+/// The seed of this run; `MAILSTORE_SEED` repeats another.
+pub fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let given = std::env::var("MAILSTORE_SEED").ok().and_then(|text| text.parse().ok());
+        let seed = given.unwrap_or(20_261_122);
+        println!("MAILSTORE_SEED={seed}");
+        seed
+    })
+}
+
+/// A process on the machine of `fs`.
+pub fn env(fs: &SimFs, pid: u32) -> Env {
+    Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(fs, pid)))
+}
+
+pub fn maildir(fs: &SimFs, pid: u32) -> Result<MaildirStore> {
+    MaildirStore::open(env(fs, pid), Path::new(ROOT), None)
+}
+
+pub fn maildir_with(fs: &SimFs, pid: u32, settle: Arc<dyn Settle>) -> Result<MaildirStore> {
+    MaildirStore::open(env(fs, pid), Path::new(ROOT), Some(settle))
+}
+
+pub fn inbox() -> MailboxName {
+    MailboxName::inbox()
+}
+
+pub fn name(text: &str) -> MailboxName {
+    text.parse().unwrap()
+}
+
+pub fn uid(raw: u32) -> Uid {
+    Uid::new(raw).unwrap()
+}
+
+pub fn uids(raw: &[u32]) -> UidSet {
+    raw.iter().map(|&raw| uid(raw)).collect()
+}
+
+pub fn all() -> UidSet {
+    let mut set = UidSet::new();
+    set.insert_range(Uid::MIN..=Uid::MAX);
+    set
+}
+
+pub fn flags(text: &str) -> FlagSet {
+    text.split_whitespace().map(|flag| flag.parse::<Flag>().unwrap()).collect()
+}
+
+/// A message that can be told from all others, and from any part of itself.
+pub fn message(number: u32) -> Vec<u8> {
+    let filler = "line\r\n".repeat(number as usize % 7);
+    format!("Subject: {number}\r\n\r\n{filler}end of {number}\r\n").into_bytes()
+}
+
+pub fn read_all(reader: &mut dyn MessageReader) -> Result<Vec<u8>> {
+    let mut data = vec![0; reader.size_bytes() as usize + 1];
+    let n = reader.read_at(0, &mut data)?;
+    data.truncate(n);
+    assert_eq!(n as u64, reader.size_bytes(), "the announced size is exact");
+    Ok(data)
+}
+
+pub fn append(store: &dyn Store, mailbox: &MailboxName, content: &[u8], flags: &FlagSet) -> Result<Uid> {
+    let mut append = store.append(mailbox)?;
+    append.begin(flags, Some(UnixTime(1_700_000_000)))?;
+    for chunk in content.chunks(11) {
+        append.write(chunk)?;
+    }
+    Ok(append.commit()?.uids[0])
+}
+
+/// Message octets in memory.
+pub struct Octets(pub Vec<u8>);
+
+impl MessageReader for Octets {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let rest = &self.0[self.0.len().min(offset as usize)..];
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+}
+
+/// Cuts the power before every operation that `fs` has recorded, and calls `check` with every disk that may be found: all
+/// combinations up to eight pending things, else 64 drawn from the seed. Of disks with equal content and equal `key`
+/// only one is checked; `key` tells which operations make the same demands.
+pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64, &SimFs)) {
+    let seed = seed();
+    let (mut points, mut outcomes, mut checked, mut sampled) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let mut seen = HashSet::new();
+    for point in fs.crash_points() {
+        points += 1;
+        sampled += u32::from(point.pending() > mailstore::fs::sim::CrashPoint::EXHAUSTIVE_MAX);
+        for disk in point.outcomes(seed, 64) {
+            outcomes += 1;
+            if seen.insert((key(point.op), disk.fingerprint())) {
+                checked += 1;
+                check(point.op, &disk);
+            }
+        }
+    }
+    println!(
+        "{points} power cuts ({sampled} sampled), {outcomes} disks, {checked} of different content checked"
+    );
+    assert!(points > 1 && checked >= points / 2, "the power was cut somewhere");
+}

@@ -1,0 +1,451 @@
+//! A mailbox on a disk that loses power at every operation, and fails at every operation: append, flag change, copy,
+//! expunge, first sight of mail that others delivered, and the rewriting of the UID list.
+
+mod common;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use common::{all, append, env, every_power_cut, flags, inbox, maildir, message, name, read_all, uid};
+use mail_message::{FlagSet, Uid, UidSet, UidValidity};
+use mailstore::fs::sim::{Fault, SimFs};
+use mailstore::fs::{Fs, OpenMode};
+use mailstore::{Access, Class, Expunge, FlagChange, Mailbox, MailboxName, Result, Store};
+
+/// Something that was asked for: before which operation it began, and by which it had been answered.
+#[derive(Debug, Clone)]
+struct Step {
+    begun: u64,
+    answered: Option<u64>,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Append(u32, FlagSet),
+    /// Another program's delivery, which it synced or did not.
+    Foreign(u32),
+    Replace(u32, FlagSet),
+    Expunge(Vec<u32>),
+    Copy(Vec<u32>, MailboxName),
+}
+
+/// A UID that somebody was told.
+#[derive(Debug, Clone)]
+struct Told {
+    at: u64,
+    mailbox: MailboxName,
+    uid_validity: UidValidity,
+    uid: Uid,
+    number: u32,
+}
+
+#[derive(Debug, Default)]
+struct Journal {
+    steps: Vec<Step>,
+    told: Vec<Told>,
+}
+
+impl Journal {
+    fn step<T>(this: &RefCell<Self>, fs: &SimFs, what: What, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = fs.ops();
+        this.borrow_mut().steps.push(Step { begun, answered: None, what });
+        let at = this.borrow().steps.len() - 1;
+        let result = run();
+        if result.is_ok() {
+            this.borrow_mut().steps[at].answered = Some(fs.ops());
+        }
+        result
+    }
+
+    fn tell(
+        this: &RefCell<Self>,
+        fs: &SimFs,
+        mailbox: &MailboxName,
+        uid_validity: UidValidity,
+        uid: Uid,
+        number: u32,
+    ) {
+        let mailbox = mailbox.clone();
+        this.borrow_mut().told.push(Told { at: fs.ops(), mailbox, uid_validity, uid, number });
+    }
+}
+
+/// Which message this is; 0 when it is only a part of one.
+fn number(content: &[u8]) -> u32 {
+    (1..=100).find(|&number| content == message(number)).unwrap_or(0)
+}
+
+/// Reads every message of an opened mailbox: UID, number, flags.
+fn contents(mailbox: &mut dyn Mailbox) -> Result<Vec<(Uid, u32, FlagSet)>> {
+    let entries = mailbox.entries().to_vec();
+    let mut contents = Vec::new();
+    for entry in entries {
+        let read = read_all(&mut *mailbox.message(entry.uid)?)?;
+        contents.push((entry.uid, number(&read), entry.flags));
+    }
+    Ok(contents)
+}
+
+fn tell_all(
+    journal: &RefCell<Journal>,
+    fs: &SimFs,
+    name: &MailboxName,
+    mailbox: &mut dyn Mailbox,
+) -> Result<()> {
+    for (uid, number, _) in contents(mailbox)? {
+        Journal::tell(journal, fs, name, mailbox.uid_validity(), uid, number);
+    }
+    Ok(())
+}
+
+/// Delivers as a program does that syncs nothing.
+fn foreign(fs: &SimFs, number: u32) -> Result<()> {
+    let put = || -> std::io::Result<()> {
+        let tmp = format!("{}/tmp/{number}.foreign", common::ROOT);
+        fs.open(tmp.as_ref(), OpenMode::CreateNew)?.append(&message(number))?;
+        fs.rename(tmp.as_ref(), format!("{}/new/{number}.foreign", common::ROOT).as_ref())
+    };
+    // A foreign program's failure is its own.
+    let _ = put();
+    Ok(())
+}
+
+fn set(uids: &[Uid]) -> UidSet {
+    uids.iter().copied().collect()
+}
+
+/// The life of a mailbox. Steps that fail are passed over, as a server does; what fails in between ends it.
+fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
+    let store = maildir(fs, 1)?;
+    store.create(&name("Archive"))?;
+    let add = |number: u32, with: &str| -> Result<Uid> {
+        let uid = Journal::step(journal, fs, What::Append(number, flags(with)), || {
+            append(&store, &inbox(), &message(number), &flags(with))
+        })?;
+        let validity = store.open(&inbox(), Access::ReadOnly)?.uid_validity();
+        Journal::tell(journal, fs, &inbox(), validity, uid, number);
+        Ok(uid)
+    };
+    let one = add(1, "");
+    let two = add(2, "\\Seen work");
+    Journal::step(journal, fs, What::Foreign(3), || foreign(fs, 3))?;
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
+    tell_all(journal, fs, &inbox(), &mut *mailbox)?;
+    for (of, uid, to) in [(1, &one, "\\Flagged"), (1, &one, "\\Flagged play"), (2, &two, "")] {
+        if let Ok(uid) = uid {
+            let _ = Journal::step(journal, fs, What::Replace(of, flags(to)), || {
+                mailbox.set_flags(&set(&[*uid]), FlagChange::Replace, &flags(to))
+            });
+        }
+    }
+    if let (Ok(one), Ok(two)) = (&one, &two) {
+        let archive = name("Archive");
+        let copied = Journal::step(journal, fs, What::Copy(vec![1, 2], archive.clone()), || {
+            mailbox.copy(&set(&[*one, *two]), &archive)
+        });
+        if let Ok(copied) = copied {
+            for ((_, copy), number) in copied.pairs.iter().zip([1, 2]) {
+                Journal::tell(journal, fs, &archive, copied.uid_validity, *copy, number);
+            }
+        }
+        let _ = Journal::step(journal, fs, What::Expunge(vec![1]), || {
+            mailbox.expunge(&set(&[*one]), Expunge::Any)
+        });
+    }
+    let _ = add(4, "\\Draft");
+    mailbox.refresh()?;
+    tell_all(journal, fs, &inbox(), &mut *mailbox)
+}
+
+/// Everything that was answered before operation `op` must hold on this disk.
+fn check(op: u64, disk: &SimFs, journal: &Journal) {
+    let answered = |step: &Step| step.answered.is_some_and(|at| at <= op);
+    let store = maildir(disk, 2).unwrap();
+    for mailbox_name in [inbox(), name("Archive")] {
+        let told: Vec<_> =
+            journal.told.iter().filter(|told| told.at <= op && told.mailbox == mailbox_name).collect();
+        let mut mailbox = match store.open(&mailbox_name, Access::ReadWrite) {
+            Ok(mailbox) => mailbox,
+            Err(error) => {
+                let used =
+                    journal.steps.iter().any(|step| answered(step) && matches!(step.what, What::Copy(..)));
+                assert!(!mailbox_name.is_inbox() && told.is_empty() && !used, "op {op}: {error}");
+                continue;
+            }
+        };
+        let found = contents(&mut *mailbox).unwrap();
+        // What another program did not sync may be in part, until we gave it a UID.
+        let torn = found.iter().filter(|(_, number, _)| *number == 0).count();
+        let foreign =
+            journal.steps.iter().any(|step| matches!(step.what, What::Foreign(_)) && step.begun < op);
+        let foreign_told = told.iter().any(|told| told.number == 3);
+        assert!(torn == 0 || torn == 1 && foreign && !foreign_told, "op {op}: half a message");
+        for told in &told {
+            assert_eq!(
+                told.uid_validity,
+                mailbox.uid_validity(),
+                "op {op}: UIDVALIDITY changed without need"
+            );
+            assert!(mailbox.uid_next() > told.uid, "op {op}: UIDNEXT went back");
+            for (uid, number, _) in &found {
+                assert_eq!(
+                    *uid == told.uid,
+                    *number == told.number,
+                    "op {op}: {told:?} became {uid} = {number}"
+                );
+            }
+        }
+        for number in 1..=40 {
+            let here: Vec<_> = found.iter().filter(|(_, found, _)| *found == number).collect();
+            check_message(op, journal, &mailbox_name, number, &here);
+        }
+        // Looking again finds the same, and UIDs go on.
+        let next = mailbox.uid_next();
+        let new = append(&store, &mailbox_name, &message(77), &FlagSet::new()).unwrap();
+        assert!(new >= next);
+        mailbox.refresh().unwrap();
+        let mut again = contents(&mut *mailbox).unwrap();
+        again.retain(|(uid, _, _)| *uid != new);
+        assert_eq!(again, found);
+    }
+}
+
+fn check_message(
+    op: u64,
+    journal: &Journal,
+    mailbox: &MailboxName,
+    number: u32,
+    here: &[&(Uid, u32, FlagSet)],
+) {
+    let (mut must, mut may, mut allowed) = (false, false, Vec::<FlagSet>::new());
+    let mut source = Vec::<FlagSet>::new();
+    for step in &journal.steps {
+        if step.begun >= op {
+            continue;
+        }
+        let done = step.answered.is_some_and(|at| at <= op);
+        match &step.what {
+            What::Append(of, flags) if *of == number && mailbox.is_inbox() => {
+                (must, may) = (done, true);
+                (allowed, source) = (vec![flags.clone()], vec![flags.clone()]);
+            }
+            What::Append(of, flags) if *of == number => source = vec![flags.clone()],
+            What::Foreign(of) if *of == number && mailbox.is_inbox() => {
+                // Safe from the moment we told its UID, not before.
+                must = journal.told.iter().any(|told| told.number == number && told.at <= op);
+                (may, allowed) = (true, vec![FlagSet::new()]);
+            }
+            What::Replace(of, flags) if *of == number => {
+                if done {
+                    source.clear();
+                }
+                source.push(flags.clone());
+                if mailbox.is_inbox() {
+                    if done {
+                        allowed.clear();
+                    }
+                    allowed.push(flags.clone());
+                }
+            }
+            What::Expunge(of) if of.contains(&number) && mailbox.is_inbox() => {
+                (must, may) = (false, !done);
+            }
+            What::Copy(of, target) if of.contains(&number) && target == mailbox => {
+                (must, may) = (done, true);
+                allowed = source.clone();
+            }
+            _ => {}
+        }
+    }
+    assert!(here.len() <= 1, "op {op}: message {number} is doubled in {mailbox}");
+    match here.first() {
+        None => assert!(!must, "op {op}: message {number} is lost from {mailbox}"),
+        Some((_, _, flags)) => {
+            assert!(may, "op {op}: message {number} is back in {mailbox}");
+            assert!(
+                allowed.contains(flags),
+                "op {op}: message {number} in {mailbox} has {flags:?}, not of {allowed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_power_fails_at_every_operation() {
+    let fs = SimFs::new();
+    fs.record_crash_points();
+    let journal = RefCell::default();
+    play(&fs, &journal).unwrap();
+    let journal = journal.into_inner();
+    assert!(journal.steps.iter().all(|step| step.answered.is_some()));
+    every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &journal));
+}
+
+#[test]
+fn every_operation_fails_once() {
+    let count = {
+        let fs = SimFs::new();
+        play(&fs, &RefCell::default()).unwrap();
+        fs.ops()
+    };
+    for fault in [Fault::Io, Fault::NoSpace] {
+        for op in 0..count {
+            let fs = SimFs::new();
+            fs.fail_at(op, fault);
+            let journal = RefCell::default();
+            if let Err(error) = play(&fs, &journal) {
+                assert_eq!(error.class(), Class::Temporary, "op {op}: {error}");
+            }
+            let journal = journal.into_inner();
+            check(u64::MAX, &fs.fork(), &journal);
+            for disk in fs.crash_point().outcomes(common::seed(), 2).take(4) {
+                check(u64::MAX, &disk, &journal);
+            }
+        }
+    }
+}
+
+/// Ten messages, most of them expunged: the next look rewrites the UID list.
+fn play_rewrite(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
+    let store = maildir(fs, 1)?;
+    for number in 1..=10 {
+        Journal::step(journal, fs, What::Append(number, FlagSet::new()), || {
+            append(&store, &inbox(), &message(number), &FlagSet::new())
+        })?;
+    }
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
+    tell_all(journal, fs, &inbox(), &mut *mailbox)?;
+    fs.record_crash_points();
+    // The highest too: only the header remembers it afterwards.
+    let numbers: Vec<u32> = (2..=10).collect();
+    let uids: UidSet = numbers.iter().map(|&raw| uid(raw)).collect();
+    Journal::step(journal, fs, What::Expunge(numbers), || mailbox.expunge(&uids, Expunge::Any))?;
+    mailbox.refresh()?;
+    let rewritten = mailstore::fs::read(fs, format!("{}/dovecot-uidlist", common::ROOT).as_ref()).unwrap();
+    assert_eq!(rewritten.iter().filter(|&&octet| octet == b'\n').count(), 2, "rewritten without garbage");
+    Journal::step(journal, fs, What::Append(11, FlagSet::new()), || {
+        append(&store, &inbox(), &message(11), &FlagSet::new())
+    })?;
+    Ok(())
+}
+
+#[test]
+fn the_power_fails_while_the_uid_list_is_rewritten() {
+    let fs = SimFs::new();
+    let journal = RefCell::default();
+    play_rewrite(&fs, &journal).unwrap();
+    let journal = journal.into_inner();
+    every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &journal));
+}
+
+#[test]
+fn a_lost_or_spoilt_uid_list_gives_a_greater_uidvalidity() {
+    let fs = SimFs::new();
+    let path = format!("{}/dovecot-uidlist", common::ROOT);
+    let store = maildir(&fs, 1).unwrap();
+    append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    let mut last = mailbox.uid_validity();
+    for spoil in ["", "3 V1 N1\nspoilt\n", "nothing of ours\n"] {
+        fs.unlink(path.as_ref()).unwrap();
+        if !spoil.is_empty() {
+            fs.open(path.as_ref(), OpenMode::CreateNew).unwrap().append(spoil.as_bytes()).unwrap();
+        }
+        let changes = mailbox.refresh().unwrap();
+        assert!(changes.invalidated && mailbox.uid_validity() > last);
+        assert_eq!(mailbox.entries().len(), 1);
+        assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().uid_validity(), mailbox.uid_validity());
+        last = mailbox.uid_validity();
+    }
+}
+
+/// What a mailbox was called, and when that was certain.
+fn play_folders(fs: &SimFs, done: &mut Vec<(u64, &'static str)>) -> Result<()> {
+    let store = maildir(fs, 1)?;
+    store.create(&name("A"))?;
+    append(&store, &name("A"), &message(1), &FlagSet::new())?;
+    store.create(&name("A/x"))?;
+    append(&store, &name("A/x"), &message(2), &FlagSet::new())?;
+    append(&store, &inbox(), &message(3), &FlagSet::new())?;
+    store.subscribe(&name("A/x"))?;
+    done.push((fs.ops(), "made"));
+    store.rename(&name("A"), &name("B"))?;
+    done.push((fs.ops(), "renamed"));
+    store.rename(&inbox(), &name("Old"))?;
+    done.push((fs.ops(), "emptied"));
+    store.delete(&name("B"))?;
+    done.push((fs.ops(), "deleted"));
+    Ok(())
+}
+
+#[test]
+fn the_power_fails_while_mailboxes_are_made_renamed_and_deleted() {
+    let fs = SimFs::new();
+    fs.record_crash_points();
+    let mut done = Vec::new();
+    play_folders(&fs, &mut done).unwrap();
+    every_power_cut(
+        &fs,
+        |op| op,
+        |op, disk| {
+            let is = |what| done.iter().any(|&(at, done)| done == what && at <= op);
+            let store = maildir(disk, 2).unwrap();
+            let mut found = BTreeMap::<u32, Vec<String>>::new();
+            for info in store.list().unwrap().into_iter().filter(|info| info.exists) {
+                let Ok(mut mailbox) = store.open(&info.name, Access::ReadWrite) else {
+                    assert!(
+                        !is("made") || info.name == name("Old") && !is("emptied"),
+                        "op {op}: {info:?} does not open"
+                    );
+                    continue;
+                };
+                for (_, number, _) in contents(&mut *mailbox).unwrap() {
+                    found.entry(number).or_default().push(info.name.to_string());
+                }
+            }
+            if !is("made") {
+                return;
+            }
+            assert_eq!(store.subscriptions().unwrap(), [name("A/x")]);
+            let at = |number: u32| found.get(&number).map(|names| names.join(" ")).unwrap_or_default();
+            let deletion_begun = is("emptied");
+            match at(1).as_str() {
+                "" => assert!(deletion_begun, "op {op}: message 1 is lost"),
+                "A" => assert!(!is("renamed")),
+                "B" => assert!(!is("deleted")),
+                other => panic!("op {op}: message 1 is in {other}"),
+            }
+            assert!(
+                matches!(at(2).as_str(), "A/x" if !is("renamed")) || at(2) == "B/x",
+                "op {op}: {}",
+                at(2)
+            );
+            match at(3).as_str() {
+                "INBOX" | "INBOX Old" => assert!(!is("emptied"), "op {op}"),
+                other => assert_eq!(other, "Old", "op {op}"),
+            }
+            store.sweep().unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_second_process_finds_a_lock_of_a_dead_one_and_goes_on() {
+    let fs = SimFs::new();
+    drop(maildir(&fs, 1).unwrap());
+    let lock = format!("{}/dovecot-uidlist.lock", common::ROOT);
+    fs.open(lock.as_ref(), OpenMode::CreateNew).unwrap().append(b"1:sim.example:boot-0\n").unwrap();
+    let store = maildir(&fs, 2).unwrap();
+    let before = env(&fs, 2).host().now();
+    append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
+    assert!(env(&fs, 2).host().now() - before < std::time::Duration::from_secs(1), "it did not wait");
+    // One that says nothing is waited for.
+    fs.open(lock.as_ref(), OpenMode::CreateNew).unwrap();
+    append(&store, &inbox(), &message(2), &FlagSet::new()).unwrap();
+    assert!(env(&fs, 2).host().now() - before > std::time::Duration::from_secs(120));
+    assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().entries().len(), 2);
+    assert_eq!(contents(&mut *store.open(&inbox(), Access::ReadOnly).unwrap()).unwrap().len(), 2);
+    assert_eq!(store.status(&inbox()).unwrap().messages, 2);
+    assert!(all().contains(uid(1)));
+}
