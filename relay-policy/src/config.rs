@@ -19,7 +19,8 @@ pub struct PolicyConfig {
     /// excludes it, and the first entry that matches decides.
     pub mynetworks: Vec<String>,
     /// Whose mailbox takes what is for `<Postmaster>`, and for `postmaster` of a local domain that has no such mailbox.
-    /// It is in a local domain and must exist: mail for it is accepted without asking.
+    /// It is in a local domain. Where it does not exist, the postmaster cannot be reached, which RFC 5321 section 4.5.1
+    /// forbids: the application should see to it.
     pub postmaster: Mailbox,
 }
 

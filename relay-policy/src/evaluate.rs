@@ -5,8 +5,9 @@
 //! from another. When a rule needs to know something, the evaluation stops in front of it and goes on from there.
 //!
 //! # Departures
-//! From Postfix: an unqualified `postmaster` is accepted before all lists on SMTP and LMTP only, since on a submission
-//! listener nothing is taken from those who have not logged in; and `MAILER-DAEMON` is a recipient like any other.
+//! From Postfix: an unqualified `postmaster` passes all lists on SMTP and LMTP only, since on a submission listener
+//! nothing is taken from those who have not logged in; and `postmaster` and `MAILER-DAEMON` must exist as other
+//! recipients must, since what is accepted must be delivered.
 
 use crate::config::Policy;
 use crate::decision::{Class, Decision, Destination, Reply};
@@ -27,7 +28,8 @@ pub struct Evaluation<'a> {
     /// The rules in their order; the first `passed` of them are over.
     rules: Vec<Rule<'a>>,
     passed: usize,
-    recipient: Recipient,
+    /// What the recipient was found to be; none before it was looked at, or when the stage has none.
+    recipient: Option<Resolved>,
     unlisted_checked: bool,
     answers: Vec<(Question, Option<Answer>)>,
     trail: Trail,
@@ -52,16 +54,6 @@ enum Rule<'a> {
     Unlisted,
     /// After everything: there must be a way to deliver.
     Route,
-}
-
-/// What the recipient was found to be.
-#[derive(Debug)]
-enum Recipient {
-    /// There is none at this stage, or it has not been looked at.
-    None,
-    Resolved(Resolved),
-    /// Accepted whatever the lists say.
-    Postmaster,
 }
 
 /// What a rule says.
@@ -99,7 +91,7 @@ impl<'a> Evaluation<'a> {
             stage,
             rules,
             passed: 0,
-            recipient: Recipient::None,
+            recipient: None,
             unlisted_checked: false,
             answers: Vec::new(),
             trail: Trail::default(),
@@ -123,13 +115,13 @@ impl<'a> Evaluation<'a> {
                 }
                 Verdict::Permit(why) => {
                     self.trail.push(list, name, Outcome::Permit, why);
-                    let ended =
-                        |rule: &Rule<'_>| matches!(rule, Rule::InList(other, _) if Some(*other) == list);
+                    // A permit ends the list it stands in; one before the lists ends them all.
+                    let is_over = |next: &&Rule<'_>| match next {
+                        Rule::InList(other, _) => list.is_none_or(|list| list == *other),
+                        _ => false,
+                    };
                     self.passed += 1;
-                    self.passed += self.rules[self.passed..].iter().take_while(|rule| ended(rule)).count();
-                    if matches!(rule, Rule::Address) {
-                        self.passed = self.rules.len();
-                    }
+                    self.passed += self.rules[self.passed..].iter().take_while(is_over).count();
                 }
                 Verdict::Refuse(decision, why) => {
                     let outcome =
@@ -139,11 +131,7 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
-        let destination = match &self.recipient {
-            Recipient::None => None,
-            Recipient::Resolved(resolved) => Some(resolved.destination.clone()),
-            Recipient::Postmaster => Some(self.policy.postmaster.clone()),
-        };
+        let destination = self.recipient.as_ref().map(|resolved| resolved.destination.clone());
         Step::Done(Decision::Accept { destination }, self.trail.clone())
     }
 
@@ -198,15 +186,12 @@ impl<'a> Evaluation<'a> {
         let mailbox = match self.stage.recipient() {
             None => return Verdict::No("no recipient".into()),
             Some(ForwardPath::Mailbox(mailbox)) => mailbox,
-            Some(ForwardPath::Postmaster) if self.policy.listener == Listener::Submission => {
+            Some(ForwardPath::Postmaster) => {
                 let destination = self.policy.postmaster.clone();
                 let why = format!("the postmaster is {}", destination.address);
-                self.recipient = Recipient::Resolved(Resolved { destination, routed: false });
-                return Verdict::No(why);
-            }
-            Some(ForwardPath::Postmaster) => {
-                self.recipient = Recipient::Postmaster;
-                return Verdict::Permit(format!("the postmaster is {}", self.policy.postmaster.address));
+                self.recipient = Some(Resolved { destination, routed: false });
+                let lists_count = self.policy.listener == Listener::Submission;
+                return if lists_count { Verdict::No(why) } else { Verdict::Permit(why) };
             }
         };
         match resolve(mailbox, &self.policy.local_domains) {
@@ -214,7 +199,7 @@ impl<'a> Evaluation<'a> {
                 let Destination { class, address } = &resolved.destination;
                 let routed = if resolved.routed { ", routed" } else { "" };
                 let why = format!("<{mailbox}> is {address}, class {class}{routed}");
-                self.recipient = Recipient::Resolved(resolved);
+                self.recipient = Some(resolved);
                 Verdict::No(why)
             }
             Err(BadAddress(why)) => {
@@ -225,7 +210,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn unauth_destination(&self) -> Verdict {
-        let Recipient::Resolved(resolved) = &self.recipient else {
+        let Some(resolved) = &self.recipient else {
             return Verdict::No("no recipient".into());
         };
         let Destination { class, address } = &resolved.destination;
@@ -238,18 +223,13 @@ impl<'a> Evaluation<'a> {
     }
 
     fn unlisted_recipient(&mut self) -> Verdict {
-        let Recipient::Resolved(resolved) = &self.recipient else {
+        let Some(resolved) = &self.recipient else {
             return Verdict::No("no recipient".into());
         };
         if resolved.destination.class != Class::Local {
             return Verdict::No("not ours to know".into());
         }
         let address = resolved.destination.address.clone();
-        if address == self.policy.postmaster.address {
-            self.unlisted_checked = true;
-            return Verdict::No(format!("{address} is the postmaster"));
-        }
-        let is_postmaster = address.local_part().as_str().eq_ignore_ascii_case("postmaster");
         match self.exists(address.clone()) {
             Err(question) => Verdict::Needs(question),
             Ok(Answer::Failed(why)) => {
@@ -260,12 +240,10 @@ impl<'a> Evaluation<'a> {
                 self.unlisted_checked = true;
                 Verdict::No(format!("{address} exists"))
             }
-            Ok(Answer::Exists(false)) if is_postmaster => {
-                self.unlisted_checked = true;
+            Ok(Answer::Exists(false)) if self.stands_in(&address) => {
                 let destination = self.policy.postmaster.clone();
-                let why = format!("{address} has no mailbox of its own: {}", destination.address);
-                self.recipient = Recipient::Resolved(Resolved { destination, routed: false });
-                Verdict::No(why)
+                self.recipient = Some(Resolved { destination, routed: false });
+                self.unlisted_recipient()
             }
             Ok(Answer::Exists(false)) => {
                 let what = self.rejected(ListName::Recipient);
@@ -275,9 +253,15 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Whether the configured postmaster takes the place of a mailbox that does not exist (RFC 5321 section 4.5.1).
+    fn stands_in(&self, address: &Mailbox) -> bool {
+        address.local_part().as_str().eq_ignore_ascii_case("postmaster")
+            && *address != self.policy.postmaster.address
+    }
+
     fn route(&self) -> Verdict {
         match &self.recipient {
-            Recipient::Resolved(Resolved { destination, .. }) if destination.class == Class::Default => {
+            Some(Resolved { destination, .. }) if destination.class == Class::Default => {
                 let what = self.rejected(ListName::Recipient);
                 let text = format!("{what}: No route to remote domains is configured");
                 Verdict::Refuse(reject(550, (5, 4, 4), text), format!("{} is remote", destination.address))

@@ -100,6 +100,19 @@ fn the_postmaster_is_always_reached() {
 }
 
 #[test]
+fn a_postmaster_that_does_not_exist_is_not_promised() {
+    let request = Request::new("203.0.113.9".parse().unwrap());
+    for recipient in ["<Postmaster>", "<postmaster@localhost>", "<hostmaster@example.com>"] {
+        let (decision, trail) =
+            decide(&policy(Listener::Smtp), &request, &path(recipient), |_| Answer::Exists(false));
+        let expected = format!(
+            "550 5.1.1 {recipient}: Recipient address rejected: User unknown in local recipient table"
+        );
+        assert_eq!(decision.to_string(), expected, "{trail}");
+    }
+}
+
+#[test]
 fn a_submission_listener_takes_mail_from_those_who_have_logged_in() {
     check(
         Listener::Submission,

@@ -154,6 +154,28 @@ fn every_module_says_what_it_is() {
 }
 
 #[test]
+fn every_file_is_part_of_something() {
+    let sources = sources();
+    let declares = |file: String, module: &str| {
+        let declared = |line: &str| {
+            line.trim_end() == format!("mod {module};") || line.ends_with(&format!(" mod {module};"))
+        };
+        sources.iter().any(|source| source.path == file && source.text.lines().any(declared))
+    };
+    let orphan = |source: &&Source| {
+        let stem = source.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let Some((folder, module)) = stem.rsplit_once('/') else { return true };
+        let root = ["lib", "main"].contains(&module) || folder.ends_with("/bin");
+        // Tests, benches and fuzz targets are roots by themselves.
+        let inside = source.path.contains("/src/");
+        let parents = ["/lib.rs", "/main.rs", "/mod.rs", ".rs"].map(|end| format!("{folder}{end}"));
+        inside && !root && !parents.into_iter().any(|parent| declares(parent, module))
+    };
+    let orphans = sources.iter().filter(orphan).map(|source| source.path.clone());
+    assert_none("no `mod` declares it, so it is never compiled", orphans.collect());
+}
+
+#[test]
 fn files_are_small() {
     let sources = sources();
     let lines = |source: &Source| source.text.lines().count();
@@ -237,12 +259,10 @@ fn what_cannot_fail_says_why() {
         let code: Vec<(usize, &str)> = source.code().collect();
         for (at, (line, text)) in code.iter().enumerate() {
             let next = code.get(at + 1).map_or("", |(_, text)| text.trim_start());
-            let stated = match text.split_once(".expect(") {
-                None => true,
-                // `expect` with something other than a string is a method of another type.
-                Some((_, "")) => !next.starts_with('"') || next.starts_with("\"invariant: "),
-                Some((_, rest)) => !rest.starts_with('"') || rest.starts_with("\"invariant: "),
-            };
+            // `expect` with something other than a string is a method of another type.
+            let stated = |message: &str| !message.starts_with('"') || message.starts_with("\"invariant: ");
+            let stated =
+                text.split(".expect(").skip(1).all(|rest| stated(if rest.is_empty() { next } else { rest }));
             if text.contains(".unwrap()") || !stated {
                 found.push(format!("{}:{line}: {}", source.path, text.trim()));
             }
