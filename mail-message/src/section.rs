@@ -1,4 +1,4 @@
-//! BODY[section]: which octets of a message a section names.
+//! BODY\[section]: which octets of a message a section names.
 //!
 //! RFC 3501 §6.4.5 (body sections and part numbers), §9 (`section-spec`).
 //!

@@ -1,5 +1,7 @@
 //! Envelopes and address lists of odd headers: I34, and what protocols.md §2.2.10 asks.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside test functions")]
+
 mod common;
 
 use mail_message::header::parse_addresses;

@@ -319,6 +319,22 @@ fn an_enclosed_message_may_be_all_header() {
     assert!(common::body(&structure, false).contains(r#""MESSAGE" "rfc822" NIL NIL NIL "7bit" 10 (NIL "y""#));
 }
 
+/// The line end of the inner boundary line belongs to the outer boundary behind it, so the inner part begins and ends
+/// before it.
+#[test]
+fn an_outer_boundary_may_follow_an_inner_one_at_once() {
+    let lines = [
+        "Content-Type: multipart/mixed; boundary=x",
+        "",
+        "--x",
+        "Content-Type: multipart/mixed; boundary=y",
+        "",
+        "--y",
+        "--x--",
+    ];
+    assert_eq!(texts(&lines), [""]);
+}
+
 #[test]
 fn a_boundary_may_follow_a_header_without_an_empty_line() {
     let lines = ["Content-Type: multipart/mixed; boundary=x", "--x", "", "one", "--x--"];

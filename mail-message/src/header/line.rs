@@ -4,6 +4,9 @@
 /// line.
 pub const NAME_BYTES_MAX: usize = 997;
 
+/// What must be kept of a line to know what it is: as much as [`classify`] looks at.
+pub(crate) const LINE_HEAD_BYTES: usize = 2 * NAME_BYTES_MAX + 2;
+
 /// The role a line plays when it is met in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineKind {

@@ -14,7 +14,7 @@
 //! An mbox `From ` line is skipped where it is the very first line, and belongs to the header.
 //!
 //! # Limits
-//! Functions over slices hold nothing and cost what the slice costs. A field name longer than
+//! Functions over slices hold nothing and cost what the slice costs; [`FieldSelector`] holds 2 KiB. A field name longer than
 //! [`NAME_BYTES_MAX`] is no field name, so its line ends the header.
 //!
 //! # Departures
@@ -30,7 +30,7 @@ mod unfold;
 pub use address::parse_addresses;
 pub use fields::{Field, Fields, header_len};
 pub use line::NAME_BYTES_MAX;
-pub use select::{FieldChoice, select_fields};
+pub use select::{FieldChoice, FieldSelector, select_fields};
 pub use unfold::unfold;
 
-pub(crate) use line::{LineKind, classify};
+pub(crate) use line::{LINE_HEAD_BYTES, LineKind, classify};

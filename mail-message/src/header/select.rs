@@ -3,13 +3,17 @@
 //! RFC 3501 §6.4.5: whole names, in any case; order and folding stay; the empty line follows, whether or not a
 //! field matched.
 //!
+//! # Limits
+//! A selector holds its names and at most 2 KiB of a line; the names' number and length are the caller's to bound.
+//!
 //! # Departures
 //! The empty line is also sent for a header that has none, because the RFC makes an exception only for a
 //! message without body and without empty line in HEADER itself, and clients read up to that line.
 
 use alloc::vec::Vec;
+use core::mem;
 
-use super::Fields;
+use super::{LINE_HEAD_BYTES, LineKind, classify};
 
 /// Which fields to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,18 +36,106 @@ pub enum FieldChoice {
 /// ```
 pub fn select_fields<S: AsRef<[u8]>>(header: &[u8], choice: FieldChoice, names: &[S]) -> Vec<u8> {
     let mut selected = Vec::new();
-    for field in Fields::new(header) {
-        let named = names.iter().any(|name| field.is_named(name.as_ref()));
-        if named == (choice == FieldChoice::Named) {
-            selected.extend_from_slice(field.raw());
-            // A field that the end of the message cut off must not swallow the empty line.
-            if !selected.ends_with(b"\n") {
-                selected.extend_from_slice(b"\r\n");
+    let mut selector = FieldSelector::new(choice, names);
+    selector.feed(header, &mut selected);
+    selector.finish(&mut selected);
+    selected
+}
+
+/// Chooses fields of a header that arrives in pieces. However it is cut, the result is the same.
+#[derive(Debug, Clone)]
+pub struct FieldSelector {
+    choice: FieldChoice,
+    names: Vec<Vec<u8>>,
+    /// The beginning of a line of which it is not known yet what it is.
+    head: Vec<u8>,
+    line: Line,
+    is_first_line: bool,
+    /// Whether the current field is chosen; `None` before the first one.
+    chosen: Option<bool>,
+    /// Whether the last chosen octet was no line end.
+    is_open: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Not known yet.
+    Head,
+    /// Known; to its end it goes the way of its field.
+    Rest,
+    /// The header has ended.
+    Behind,
+}
+
+impl FieldSelector {
+    /// A selector at the start of a header.
+    pub fn new<S: AsRef<[u8]>>(choice: FieldChoice, names: &[S]) -> FieldSelector {
+        FieldSelector {
+            choice,
+            names: names.iter().map(|name| name.as_ref().to_vec()).collect(),
+            head: Vec::new(),
+            line: Line::Head,
+            is_first_line: true,
+            chosen: None,
+            is_open: false,
+        }
+    }
+
+    /// Takes the next octets of the header and appends those of chosen fields to `selected`. What follows the
+    /// header is passed over.
+    pub fn feed(&mut self, octets: &[u8], selected: &mut Vec<u8>) {
+        let mut rest = octets;
+        while !rest.is_empty() && self.line != Line::Behind {
+            let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
+            let (piece, more) = rest.split_at(end.unwrap_or(rest.len()));
+            rest = more;
+            if self.line == Line::Rest {
+                self.append(piece, selected);
+            } else {
+                self.head.extend_from_slice(piece);
+                if end.is_some() || self.head.len() >= LINE_HEAD_BYTES {
+                    self.decide(selected);
+                }
+            }
+            if end.is_some() && self.line == Line::Rest {
+                self.line = Line::Head;
             }
         }
     }
-    selected.extend_from_slice(b"\r\n");
-    selected
+
+    /// The header has ended: appends the empty line.
+    pub fn finish(mut self, selected: &mut Vec<u8>) {
+        if !self.head.is_empty() {
+            self.decide(selected);
+        }
+        // A field that the end of the message cut off must not swallow the empty line.
+        selected.extend_from_slice(if self.is_open { b"\r\n\r\n" } else { b"\r\n" });
+    }
+
+    fn decide(&mut self, selected: &mut Vec<u8>) {
+        let head = mem::take(&mut self.head);
+        let is_first_line = mem::take(&mut self.is_first_line);
+        self.line = Line::Rest;
+        match classify(&head) {
+            LineKind::Field { name_bytes, .. } => {
+                let named = self.names.iter().any(|name| head[..name_bytes].eq_ignore_ascii_case(name));
+                self.chosen = Some(named == (self.choice == FieldChoice::Named));
+            }
+            LineKind::Continuation if self.chosen.is_some() => {}
+            LineKind::MboxFrom if is_first_line => {}
+            _ => self.line = Line::Behind,
+        }
+        if self.line == Line::Rest {
+            self.append(&head, selected);
+        }
+    }
+
+    fn append(&mut self, octets: &[u8], selected: &mut Vec<u8>) {
+        if self.chosen == Some(true) {
+            selected.extend_from_slice(octets);
+            self.is_open = !octets.ends_with(b"\n");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +146,26 @@ mod tests {
     fn i31_no_match_is_the_empty_line_alone() {
         assert_eq!(select_fields(b"A: 1\r\n\r\n", FieldChoice::Named, &["nosuch"]), b"\r\n");
         assert_eq!(select_fields(b"", FieldChoice::NotNamed, &["nosuch"]), b"\r\n");
+    }
+
+    #[test]
+    fn a_cut_changes_nothing_and_what_follows_the_header_is_passed_over() {
+        let long = "x".repeat(5000);
+        let octets = alloc::format!("From a b\r\nA: 1\r\n {long}\r\nB: {long}\nA:2\r\n\r\nA: no field\r\n");
+        let octets = octets.as_bytes();
+        for choice in [FieldChoice::Named, FieldChoice::NotNamed] {
+            let whole = select_fields(octets, choice, &["a"]);
+            for at in 0..octets.len() {
+                let mut selected = Vec::new();
+                let mut selector = FieldSelector::new(choice, &["a"]);
+                selector.feed(&octets[..at], &mut selected);
+                selector.feed(&octets[at..], &mut selected);
+                selector.finish(&mut selected);
+                assert!(selected == whole, "cut at {at}");
+            }
+        }
+        let named = select_fields(octets, FieldChoice::Named, &["a"]);
+        assert_eq!(named, alloc::format!("A: 1\r\n {long}\r\nA:2\r\n\r\n").as_bytes());
     }
 
     #[test]

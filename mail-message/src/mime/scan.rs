@@ -14,7 +14,7 @@ use super::limits::{Budget, Limits};
 use super::part::{Content, Message, Part, PartHeader};
 use crate::decode::decode_parameter;
 use crate::envelope::Envelope;
-use crate::header::{LineKind, NAME_BYTES_MAX, classify};
+use crate::header::{LINE_HEAD_BYTES, LineKind, classify};
 
 /// Finds the structure of a message that is fed in pieces.
 ///
@@ -144,7 +144,7 @@ impl Scanner {
         }
         let mut beginning = self.line.iter().chain(piece);
         let wanted = if self.in_header() {
-            self.limits.field_bytes_max.max(HEADER_LINE_BYTES_MIN)
+            self.limits.field_bytes_max.max(LINE_HEAD_BYTES)
         } else if beginning.next() == Some(&b'-') && beginning.next().is_none_or(|&octet| octet == b'-') {
             BOUNDARY_LINE_BYTES_MAX
         } else {
@@ -291,8 +291,8 @@ impl Scanner {
             self.end_header(end, line_ends);
         }
         let Open { mut part, envelope, line_ends_before, kind, .. } = self.open.pop()?;
-        // An enclosed message ends where the part around it does, even in the middle of its header.
-        part.header.end = part.header.end.min(end);
+        // What is enclosed ends where the part around it does, in the middle of its header or before it began.
+        part.header = part.header.start.min(end)..part.header.end.min(end);
         part.body = part.body.start.min(end)..end;
         part.body_lines = line_ends.saturating_sub(line_ends_before);
         part.content = match kind {
@@ -366,5 +366,3 @@ fn multipart(content_type: &ContentType) -> Kind {
 const BOUNDARY_BYTES_MAX: usize = 994;
 /// What must be kept of a line to know it for a boundary: the dashes on both sides as well.
 const BOUNDARY_LINE_BYTES_MAX: usize = BOUNDARY_BYTES_MAX + 4;
-/// What must be kept of a line of a header to know what it is: as much as `classify` looks at.
-const HEADER_LINE_BYTES_MIN: usize = 2 * NAME_BYTES_MAX + 2;
