@@ -7,6 +7,7 @@
 //! | [`parse`] | frames to commands |
 //! | [`encode`] | responses to octets |
 //! | [`name`] | mailbox names between the wire and the store |
+//! | [`fuzz`] | bodies of the fuzz targets |
 //! | [`server`] | the server's end of a session as a machine: states, questions, order, limits |
 //! | [`view`] | sequence numbers and UIDs of one session, and the changes it has not been told |
 #![no_std]
@@ -16,6 +17,7 @@ extern crate alloc;
 
 pub mod encode;
 pub mod framing;
+pub mod fuzz;
 pub mod name;
 pub mod parse;
 pub mod server;

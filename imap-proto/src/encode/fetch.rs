@@ -7,7 +7,7 @@ use super::string::{astring, literal_header, put};
 use super::structure;
 use crate::types::{FetchData, FetchItem};
 use mail_message::header::FieldChoice;
-use mail_message::{SectionText, SeqNo};
+use mail_message::{Section, SectionText, SeqNo};
 use proto_core::OutBuf;
 
 /// A FETCH response up to the end of `data`. [`fetch_section`] and [`fetch_end`] follow.
@@ -90,20 +90,26 @@ fn label(item: &FetchItem, out: &mut OutBuf) {
         FetchItem::BodyStructure => out.extend(b"BODYSTRUCTURE"),
         FetchItem::Uid => out.extend(b"UID"),
         FetchItem::Section { section, partial, peek: _ } => {
-            out.extend(b"BODY[");
-            for (index, number) in section.part.iter().enumerate() {
-                put(out, format_args!("{}{number}", if index == 0 { "" } else { "." }));
-            }
-            if let Some(text) = &section.text {
-                out.extend(if section.part.is_empty() { b"" } else { b"." });
-                section_text(text, out);
-            }
-            out.extend(b"]");
+            out.extend(b"BODY");
+            self::section(section, out);
             if let Some(partial) = partial {
                 put(out, format_args!("<{}>", partial.offset));
             }
         }
     }
+}
+
+/// `section`, brackets included.
+pub(crate) fn section(section: &Section, out: &mut OutBuf) {
+    out.extend(b"[");
+    for (index, number) in section.part.iter().enumerate() {
+        put(out, format_args!("{}{number}", if index == 0 { "" } else { "." }));
+    }
+    if let Some(text) = &section.text {
+        out.extend(if section.part.is_empty() { b"" } else { b"." });
+        section_text(text, out);
+    }
+    out.extend(b"]");
 }
 
 fn section_text(text: &SectionText, out: &mut OutBuf) {

@@ -11,6 +11,7 @@ mod structure;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fetch::section;
 pub use fetch::{fetch_begin, fetch_end, fetch_section};
 
 use crate::types::{DELIMITER, ListData, StatusData, StatusResponse, Tag, UntaggedResponse};

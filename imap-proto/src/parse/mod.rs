@@ -16,7 +16,6 @@ mod auth;
 mod cursor;
 mod date;
 mod fetch;
-pub mod fuzz;
 mod mailbox;
 mod search;
 mod store;

@@ -1,1 +1,0 @@
-//! Bodies of fuzz targets: properties that hold for any octets.
