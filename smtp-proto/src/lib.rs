@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod client;
 pub mod command;
+pub mod fuzz;
 pub mod parameter;
 pub mod reply;
 pub mod server;

@@ -1,0 +1,236 @@
+//! The bodies of the fuzz targets: each takes any octets and panics when a promise is broken.
+//!
+//! They are library functions so that the ordinary tests run them too, with seeded input and on stable.
+
+use crate::client::{BodyFault, Client, ClientConfig, ClientEvent, ClientTls, Envelope, ReplyParser};
+use crate::command::{self, Grammar};
+use crate::parameter::{BodyKind, Extensions};
+use crate::server::{
+    Config, Event, Impatience, Peer, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
+};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use proto_core::dot::DecodePolicy;
+use proto_core::sasl::{AuthVerdict, ClientCredentials, Mechanism};
+use proto_core::{Instant, Machine, Now, OutBuf, Step, TlsInfo, UnixTime};
+
+const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(1_767_225_600));
+
+/// Reads any octets as a command line: what is accepted has a written form that means the same, and holds no octet
+/// that could end a line.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_command(data: &[u8]) {
+    let extensions = Extensions { size_max: Some(1000), eight_bit_mime: true, auth: true };
+    let (_, arguments) = command::split(data);
+    for lenient in [false, true] {
+        let grammar = Grammar { lenient, origin: "origin.test", extensions };
+        if let Ok((path, _)) = command::mail(arguments, &grammar) {
+            let again = [b"FROM:", path.to_string().as_bytes()].concat();
+            assert!(!again.iter().any(u8::is_ascii_control), "a control character in {path}");
+            assert_eq!(command::mail(&again, &grammar).map(|(path, _)| path), Ok(path));
+        }
+        if let Ok((path, _)) = command::rcpt(arguments, &grammar) {
+            let again = [b"TO:", path.to_string().as_bytes()].concat();
+            assert!(!again.iter().any(u8::is_ascii_control), "a control character in {path}");
+            assert_eq!(command::rcpt(&again, &grammar).map(|(path, _)| path), Ok(path));
+        }
+    }
+}
+
+/// A whole server session. The first octet chooses the configuration, the second how the rest is cut; cut that way
+/// and octet by octet, events and output are the same, all output is replies, and a message ends once.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_server(data: &[u8]) {
+    let [choice, cut, input @ ..] = data else { return };
+    let one = run_server(*choice, input, 1);
+    let other = run_server(*choice, input, usize::from(*cut).max(1));
+    assert!(one == other, "cut {cut}: not the same as octet by octet");
+    let mut parser = ReplyParser::new();
+    for line in one.output.split_inclusive(|b| *b == b'\n') {
+        let text = line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("a reply line without CR LF"));
+        assert!(parser.line(text, 1000, 100_000).is_ok(), "not a reply: {}", text.escape_ascii());
+    }
+}
+
+/// What a session did, to be compared.
+#[derive(Default, PartialEq)]
+struct Trace {
+    output: Vec<u8>,
+    /// Events by a letter each; body octets as they are, with a `B` before the first.
+    events: Vec<u8>,
+    in_body: bool,
+}
+
+fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
+    let on = |bit: u8| choice & (1 << bit) != 0;
+    let Ok(mut config) = Config::new("fuzz.test") else { return Trace::default() };
+    config.tls = if on(0) { TlsMode::Offered } else { TlsMode::None };
+    config.mechanisms = Mechanism::ALL.to_vec();
+    config.allow_plaintext_auth = true;
+    config.syntax = if on(1) { Syntax::Strict } else { Syntax::Lenient };
+    config.bare_line_ends = match (on(2), on(3)) {
+        (false, false) => DecodePolicy::Reject,
+        (true, false) => DecodePolicy::Normalize,
+        _ => DecodePolicy::Raw,
+    };
+    config.verify = if on(4) { VerifyMode::Ask } else { VerifyMode::Noncommittal };
+    config.expand = on(4);
+    config.limits.message_bytes_max = if on(5) { 64 } else { 0 };
+    config.limits.text_line_bytes_max = on(6).then_some(32);
+    config.limits.errors_max = 1_000;
+    config.timeouts.error_pause = Duration::ZERO;
+    // These look at how octets arrive together, which is what differs.
+    config.pipelining_after_data = Impatience::Permit;
+    config.pipelining_before_capability = Impatience::Permit;
+    let mut server = Server::new(NOW, Arc::new(config), Peer::default());
+    let mut trace = Trace::default();
+    serve(&mut server, &mut trace);
+    for chunk in input.chunks(cut) {
+        let mut rest = chunk;
+        while !rest.is_empty() && server.wants_input() {
+            let taken = server.handle_input(NOW, rest);
+            assert!(taken > 0, "it wants input and takes none");
+            rest = &rest[taken..];
+            if serve(&mut server, &mut trace) {
+                // The driver's duty at STARTTLS; which octets are lost depends on the cut, so the run ends here.
+                return trace;
+            }
+        }
+    }
+    server.handle_eof(NOW);
+    serve(&mut server, &mut trace);
+    assert!(server.is_closed() && server.poll_timeout().is_none(), "the end of input ends a session");
+    trace
+}
+
+/// Answers everything with yes; true when TLS is to begin.
+fn serve(server: &mut Server, trace: &mut Trace) -> bool {
+    let mut out = OutBuf::new();
+    let mut tls = false;
+    while let Some(step) = server.poll_event(NOW) {
+        let event = match step {
+            Step::App(event) => event,
+            Step::StartTls => {
+                tls = true;
+                continue;
+            }
+            Step::Compress => panic!("SMTP has no compression"),
+            Step::Closed(_) => continue,
+        };
+        let yes = Verdict::Accept(());
+        let (letter, answered) = match event {
+            Event::Body(chunk) => {
+                assert!(!chunk.is_empty(), "an empty body event");
+                if !core::mem::replace(&mut trace.in_body, true) {
+                    trace.events.push(b'B');
+                }
+                trace.events.extend_from_slice(&chunk);
+                continue;
+            }
+            Event::Violation(_) => continue,
+            Event::Connect(ask) => (b'c', server.answer(NOW, ask, yes)),
+            Event::Hello(ask) => (b'h', server.answer(NOW, ask, yes)),
+            Event::Authenticate(ask) => (b'a', server.answer(NOW, ask, AuthVerdict::Accept)),
+            Event::Mail(ask) => (b'm', server.answer(NOW, ask, yes)),
+            Event::Rcpt(ask) => (b'r', server.answer(NOW, ask, yes)),
+            Event::Data(ask) => (b'd', server.answer(NOW, ask, yes)),
+            Event::EndOfData(ask) => {
+                let verdict = QueueId::new("Q").map_or_else(|| unreachable!(), Verdict::Accept);
+                (b'e', server.answer(NOW, ask, verdict))
+            }
+            Event::Verify(ask) => (b'v', server.answer(NOW, ask, Verdict::Accept(Verified::CannotTell))),
+            Event::Expand(ask) => (b'x', server.answer(NOW, ask, Verdict::Accept(Vec::new()))),
+            Event::BodyAborted(_) => (b'!', Ok(())),
+            Event::TransactionReset => (b't', Ok(())),
+            Event::Cancelled(_) => panic!("nothing was left unanswered"),
+        };
+        assert!(answered.is_ok(), "an answer at once is stale");
+        trace.in_body = false;
+        trace.events.push(letter);
+        while server.poll_transmit(&mut out) {}
+    }
+    while server.poll_transmit(&mut out) {}
+    trace.output.extend_from_slice(out.as_slice());
+    tls
+}
+
+/// Any octets as reply lines, and as all that a server says in a client session: no panic, no unbounded memory, one
+/// report for each message, and never a terminator for a message that was given up.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_reply(data: &[u8]) {
+    let mut parser = ReplyParser::new();
+    for line in data.split(|b| *b == b'\n') {
+        match parser.line(line, 10, 1000) {
+            Ok(Some(reply)) => assert!(reply.text().len() <= 1000 && (200..600).contains(&reply.code())),
+            Ok(None) => {}
+            Err(_) => break,
+        }
+    }
+    let one = run_client(data, 1);
+    assert!(one == run_client(data, 7), "not the same in pieces of 7 as octet by octet");
+}
+
+fn run_client(input: &[u8], cut: usize) -> Trace {
+    let Ok(mut config) = ClientConfig::new("fuzz.test") else { return Trace::default() };
+    config.tls = ClientTls::None;
+    config.allow_plaintext_auth = true;
+    config.credentials = Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
+    let mut client = Client::new(NOW, Arc::new(config));
+    let mut trace = Trace::default();
+    let mut open = 0;
+    for chunk in input.chunks(cut) {
+        let mut rest = chunk;
+        while !rest.is_empty() && client.wants_input() {
+            rest = &rest[client.handle_input(NOW, rest)..];
+            send(&mut client, &mut trace, &mut open);
+        }
+    }
+    client.handle_eof(NOW);
+    client.handle_tls(NOW, TlsInfo::default());
+    send(&mut client, &mut trace, &mut open);
+    assert!(client.is_closed() && open == 0, "a message without a report");
+    trace
+}
+
+fn send(client: &mut Client, trace: &mut Trace, open: &mut usize) {
+    let mut out = OutBuf::new();
+    while let Some(step) = client.poll_event(NOW) {
+        let letter = match step {
+            Step::App(ClientEvent::Ready) => {
+                if let Ok(mailbox) = "a@b".parse::<Mailbox>() {
+                    let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)].into();
+                    let body = BodyKind::SevenBit;
+                    let envelope = Envelope { reverse_path: ReversePath::Null, recipients, size: None, body };
+                    *open += usize::from(client.send(NOW, envelope).is_ok());
+                }
+                b'r'
+            }
+            Step::App(ClientEvent::SendBody) => {
+                let written = client.write_body(NOW, b".\r\nx").and_then(|_| client.finish(NOW));
+                assert_ne!(written, Err(BodyFault::NotDue));
+                b'b'
+            }
+            Step::App(ClientEvent::Done(report)) => {
+                assert_eq!(report.outcomes.len(), 2);
+                *open -= 1;
+                b'd'
+            }
+            Step::App(_) => b'f',
+            Step::Closed(_) => b'c',
+            Step::StartTls | Step::Compress => panic!("not asked for"),
+        };
+        trace.events.push(letter);
+        while client.poll_transmit(&mut out) {}
+    }
+    while client.poll_transmit(&mut out) {}
+    trace.output.extend_from_slice(out.as_slice());
+}

@@ -1,0 +1,128 @@
+//! The fuzz bodies on seeded input, and split invariance over random command streams.
+
+use proptest::prelude::*;
+use smtp_proto::fuzz::{fuzz_command, fuzz_reply, fuzz_server};
+use testkit::{Rng, for_each_seed};
+
+/// Words that lead somewhere, between octets that do not.
+const WORDS: &[&str] = &[
+    "EHLO c\r\n",
+    "HELO c\r\n",
+    "MAIL FROM:<a@b>\r\n",
+    "MAIL FROM:<> SIZE=60 BODY=8BITMIME AUTH=<>\r\n",
+    "MAIL FROM:<@x,@y:\"a b\"@[IPv6:::1]>\r\n",
+    "RCPT TO:<c@d>\r\n",
+    "RCPT TO:<Postmaster>\r\n",
+    "rcpt to: <c@d> NOTIFY=NEVER\r\n",
+    "DATA\r\n",
+    "DATA\r\n.\r\n",
+    "DATA\r\n..x\r\n.y\r\n.\r\n",
+    ".\r\n",
+    ".",
+    "\r",
+    "\n",
+    "\r\n",
+    "\r\n.\r\n",
+    "\n.\n",
+    "RSET\r\n",
+    "NOOP\r\n",
+    "NOOP xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n",
+    "VRFY a\r\n",
+    "EXPN a\r\n",
+    "HELP\r\n",
+    "QUIT\r\n",
+    "STARTTLS\r\n",
+    "AUTH PLAIN AHUAcA==\r\n",
+    "AUTH PLAIN\r\n",
+    "AHUAcA==\r\n",
+    "AUTH LOGIN\r\n",
+    "dTE=\r\n",
+    "*\r\n",
+    "GET / HTTP/1.1\r\n",
+    "XYZZY\r\n",
+    "220 x\r\n",
+    "250 x\r\n",
+    "250-x\r\n",
+    "250-PIPELINING\r\n250 AUTH PLAIN LOGIN\r\n",
+    "235 2.7.0 yes\r\n",
+    "334 \r\n",
+    "354 go\r\n",
+    "421 4.3.2 bye\r\n",
+    "550 5.1.1 no\r\n",
+    "\0",
+    "\u{e9}",
+];
+
+fn stream(rng: &mut Rng, words_max: usize) -> Vec<u8> {
+    let mut stream = vec![rng.next_u64() as u8, rng.next_u64() as u8];
+    for _ in 0..rng.below(words_max) + 1 {
+        if rng.chance(1, 12) {
+            let mut noise = [0; 5];
+            rng.fill(&mut noise);
+            stream.extend(noise);
+        } else {
+            stream.extend(rng.pick(WORDS).as_bytes());
+        }
+    }
+    stream
+}
+
+#[test]
+fn commands() {
+    for_each_seed(64, |rng| {
+        for _ in 0..64 {
+            let line = stream(rng, 3);
+            fuzz_command(&line[2..]);
+        }
+    });
+}
+
+#[test]
+fn server_sessions() {
+    for_each_seed(128, |rng| {
+        for _ in 0..8 {
+            fuzz_server(&stream(rng, 40));
+        }
+    });
+}
+
+#[test]
+fn replies() {
+    for_each_seed(128, |rng| {
+        for _ in 0..8 {
+            fuzz_reply(&stream(rng, 20)[2..]);
+        }
+    });
+}
+
+/// A stream that gets to the end of a message more often than chance would have it.
+fn transaction() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop::sample::select(vec!["", ".", "..", ".x", "x", "\r", "\n", "\0", "\u{e9}"]);
+    let body = prop::collection::vec((line, prop::bool::weighted(0.9)), 0..12);
+    let more = prop::sample::subsequence(WORDS.to_vec(), 0..8);
+    (any::<u8>(), any::<u8>(), body, more).prop_map(|(choice, cut, body, more)| {
+        let mut stream = vec![choice, cut];
+        stream.extend(b"EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
+        for (line, ended) in body {
+            stream.extend(line.as_bytes());
+            stream.extend(if ended { &b"\r\n"[..] } else { b"" });
+        }
+        stream.extend(b"\r\n.\r\n");
+        stream.extend(more.concat().as_bytes());
+        stream
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_a_transaction_is_the_same(stream in transaction()) {
+        fuzz_server(&stream);
+    }
+
+    #[test]
+    fn any_octets_are_answered(stream in prop::collection::vec(any::<u8>(), 0..400)) {
+        fuzz_server(&stream);
+        fuzz_reply(&stream);
+        fuzz_command(&stream);
+    }
+}
