@@ -4,6 +4,10 @@
 //! encoded words, transfer encodings and charsets are undone first. The matcher streams: a body is never held,
 //! and a match across two pieces is found.
 //!
+//! A key that looks into a header reads its [`Fields`](crate::header::Fields) and asks
+//! [`Needle::is_in_header`]; one that looks into the body runs a [`BodySearch`] over each of
+//! [`Message::leaves`](crate::mime::Message::leaves) that is text.
+//!
 //! # Limits
 //! A search holds the needle twice and one decoded piece. Each character costs constant time on average, whatever
 //! the needle (Knuth, Morris and Pratt).

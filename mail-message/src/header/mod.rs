@@ -22,12 +22,14 @@
 //! behind it into fields of the message, so everything from there on is body.
 
 mod address;
+mod date;
 mod fields;
 mod line;
 mod select;
 mod unfold;
 
 pub use address::parse_addresses;
+pub use date::{DateTime, parse_date};
 pub use fields::{Field, Fields, header_len};
 pub use line::NAME_BYTES_MAX;
 pub use select::{FieldChoice, FieldSelector, select_fields};
