@@ -43,6 +43,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod fuzz;
+
 mod config;
 mod decision;
 mod domain;

@@ -237,6 +237,19 @@ fn unsafe_code_is_in_the_counting_allocator_only() {
 }
 
 #[test]
+fn no_path_of_one_machine_is_published() {
+    let (here, home) = (concat!("/wo", "rk/"), concat!("/ro", "ot/"));
+    let mut files: Vec<(String, String)> = sources().into_iter().map(|s| (s.path, s.text)).collect();
+    let documents =
+        ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY"].map(|name| format!("{name}.md"));
+    for path in documents.into_iter().chain([".ci/run".into(), "Cargo.toml".into(), "deny.toml".into()]) {
+        files.extend(fs::read_to_string(root().join(&path)).map(|text| (path, text)));
+    }
+    let found = files.into_iter().filter(|(_, text)| text.contains(here) || text.contains(home));
+    assert_none("a path that only its writer has", found.map(|(path, _)| path).collect());
+}
+
+#[test]
 fn nothing_is_left_to_do_without_a_name() {
     let (fix, later) = (concat!("FIX", "ME"), concat!("TO", "DO"));
     let (macro_later, macro_never) = (concat!("to", "do!("), concat!("unimpl", "emented!("));
