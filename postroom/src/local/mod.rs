@@ -4,9 +4,11 @@
 //! reactor (a message half written) is dropped on a thread, because dropping it touches the disk.
 
 mod mailbox;
+mod maildirs;
 mod spool;
 mod store;
 
+pub use maildirs::Maildirs;
 pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
 

@@ -1,0 +1,172 @@
+//! A whole server over a simulated disk, in one thread and virtual time, and a client that speaks by script.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+
+use mailstore::fs::sim::{SimFs, SimHost};
+use mailstore::spool::{FileSpool, SpoolLimits};
+use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Store as _};
+use postroom::clock::Clock;
+use postroom::entropy::SeededEntropy;
+use postroom::local::{LocalSpool, LocalStore, Maildirs};
+use postroom::settings::{Listener, Protocol, Settings};
+use postroom::wall::{AccountId, Directory, Later};
+use postroom::{Blocking, Server};
+use proto_core::sasl::Credentials;
+use proto_core::{Backend, UnixTime};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+/// The accounts: the password is the user's name, turned round.
+#[derive(Debug)]
+pub struct Users(pub &'static [&'static str]);
+
+impl Directory for Users {
+    fn authenticate(&self, credentials: Credentials) -> Later<'_, Result<Option<AccountId>, Backend>> {
+        let Credentials::Password { authcid, password, .. } = credentials else { unreachable!() };
+        let right = self.0.contains(&&*authcid)
+            && password.expose().iter().rev().eq(authcid.split('@').next().unwrap().as_bytes());
+        let account = AccountId::from_login(&authcid, None).filter(|_| right);
+        Box::pin(std::future::ready(Ok(account)))
+    }
+
+    fn contains<'a>(&'a self, account: &'a AccountId) -> Later<'a, Result<bool, Backend>> {
+        Box::pin(std::future::ready(Ok(self.0.contains(&&*account.to_string()))))
+    }
+}
+
+pub const USERS: Users = Users(&["alice@example.test", "bob@example.test"]);
+
+pub fn env(fs: &SimFs, pid: u32) -> Env {
+    Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(fs, pid)))
+}
+
+pub fn settings() -> Settings {
+    let mut settings = Settings::new("mail.example.test");
+    settings.domains = vec!["example.test".into()];
+    settings.allow_plaintext_auth = true;
+    settings.listeners = [Protocol::Smtp, Protocol::Submission].map(Listener::without_socket).to_vec();
+    settings
+}
+
+/// The start of the virtual calendar: that of the simulated disk.
+pub const START: UnixTime = UnixTime(1_795_305_600);
+
+/// Starts a server as process `pid` on the disk; an error is a disk that fails already at the start.
+pub async fn start(fs: &SimFs, pid: u32) -> mailstore::Result<Server> {
+    let env = env(fs, pid);
+    let (spool, _) = FileSpool::open(env.clone(), Path::new("/spool"), SpoolLimits::default())?;
+    let spool = Arc::new(spool);
+    let maildirs = Maildirs::new(
+        env,
+        "/",
+        "mail/{domain}/{user}",
+        Some(Arc::clone(&spool) as Arc<dyn mailstore::Settle>),
+    );
+    let blocking = Blocking::inline();
+    Ok(Server::builder()
+        .settings(settings())
+        .directory(USERS)
+        .mail(
+            LocalSpool::new(spool, blocking.clone()),
+            LocalStore::new(move |account: &AccountId| maildirs.open(account), blocking),
+        )
+        .clock(Clock::starting_at(START))
+        .entropy(SeededEntropy::new(u64::from(pid)))
+        .start()
+        .await
+        .unwrap())
+}
+
+/// A client with a script.
+pub struct Client(DuplexStream);
+
+impl Client {
+    /// Connects to a listener of the server.
+    pub fn connect(server: &Server, listener: &str) -> Self {
+        let (client, stream) = tokio::io::duplex(64 * 1024);
+        let peer = SocketAddr::from(([203, 0, 113, 9], 40_000));
+        tokio::spawn(server.serve(listener, stream, peer).unwrap());
+        Self(client)
+    }
+
+    /// Sends octets as they are.
+    pub async fn send(&mut self, octets: &[u8]) {
+        self.0.write_all(octets).await.unwrap();
+    }
+
+    /// The next line, without its end; empty when there is no more.
+    pub async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while let Ok(octet) = self.0.read_u8().await {
+            line.push(octet);
+            if octet == b'\n' {
+                break;
+            }
+        }
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    }
+
+    /// The next reply of SMTP: its last line.
+    pub async fn reply(&mut self) -> String {
+        loop {
+            let line = self.line().await;
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a command and takes its reply.
+    pub async fn command(&mut self, command: &str) -> String {
+        self.send(format!("{command}\r\n").as_bytes()).await;
+        self.reply().await
+    }
+
+    /// A whole transaction; the last reply.
+    pub async fn mail(&mut self, from: &str, to: &[&str], body: &str) -> String {
+        let mut reply = self.command(&format!("MAIL FROM:<{from}>")).await;
+        for to in to {
+            if reply.starts_with("250") {
+                reply = self.command(&format!("RCPT TO:<{to}>")).await;
+            }
+        }
+        if reply.starts_with("250") {
+            reply = self.command("DATA").await;
+        }
+        if reply.starts_with("354") {
+            reply = self.command(&format!("{body}\r\n.")).await;
+        }
+        reply
+    }
+}
+
+/// What is in an account's INBOX, read by another process.
+pub fn inbox(fs: &SimFs, user: &str) -> Vec<String> {
+    let root = format!("/mail/example.test/{user}");
+    if mailstore::fs::Fs::metadata(fs, Path::new(&root)).is_err() {
+        return Vec::new();
+    }
+    let store = MaildirStore::open(env(fs, 77), Path::new(&root), None).unwrap();
+    let mut mailbox = store.open(&MailboxName::inbox(), Access::ReadOnly).unwrap();
+    let uids: Vec<_> = mailbox.entries().iter().map(|entry| entry.uid).collect();
+    uids.into_iter().map(|uid| read(&mut *mailbox.message(uid).unwrap())).collect()
+}
+
+fn read(reader: &mut dyn MessageReader) -> String {
+    let mut octets = vec![0; usize::try_from(reader.size_bytes()).unwrap()];
+    assert_eq!(reader.read_at(0, &mut octets).unwrap(), octets.len());
+    String::from_utf8(octets).unwrap()
+}
+
+/// Lets virtual time pass until the condition holds; it must within an hour.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..3600 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    panic!("{what}: not within an hour");
+}
