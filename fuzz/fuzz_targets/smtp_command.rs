@@ -1,0 +1,4 @@
+//! Fuzzes SMTP commands.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| smtp_proto::fuzz::fuzz_command(octets));
