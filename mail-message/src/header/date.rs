@@ -3,8 +3,8 @@
 //! RFC 5322 §3.3 and §4.3 (obsolete zones and years).
 //!
 //! # Departures
-//! Read besides: `17-Jul-1996`, a missing time (midnight), a missing or unknown zone (as `-0000`, UTC), and the
-//! order of C's `asctime`, all of which stand in old mail. The name of the day is not checked.
+//! Read besides: `17-Jul-1996`, a missing time (midnight), a fraction of a second, a missing or unknown zone (as
+//! `-0000`, UTC), a zone of three digits, and the order of C's `asctime`, all of which stand in real mail. The name of the day is not checked.
 
 use alloc::vec::Vec;
 
@@ -89,6 +89,10 @@ fn words(value: &[u8]) -> Vec<Vec<u8>> {
             b')' if comment_depth > 0 => comment_depth -= 1,
             _ if comment_depth > 0 => {}
             b' ' | b'\t' | b',' => words.push(Vec::new()),
+            // The zone may follow the time at once.
+            b'+' | b'-' if words.last().is_some_and(|word| word.contains(&b':')) => {
+                words.push(alloc::vec![octet])
+            }
             b'-' if words.last().is_some_and(|word| !word.is_empty()) => words.push(Vec::new()),
             _ => words.last_mut().into_iter().for_each(|word| word.push(octet)),
         }
@@ -137,6 +141,8 @@ fn days_of(month: u8, year: u16) -> u8 {
 }
 
 fn clock(word: &[u8]) -> Option<(u8, u8, u8)> {
+    // A fraction of a second (RFC 3339's way) is passed over.
+    let word = word.split(|&octet| octet == b'.').next().unwrap_or(word);
     let mut fields = word.splitn(3, |&octet| octet == b':').map(|field| number(field, 2));
     let (hour, minute) = (fields.next()??, fields.next()??);
     let second = fields.next().unwrap_or(Some(0))?;
@@ -149,7 +155,7 @@ fn clock(word: &[u8]) -> Option<(u8, u8, u8)> {
 /// Minutes east of UTC. Zones without a meaning of their own (RFC 5322 §4.3: the military ones) are UTC.
 fn zone(word: &[u8]) -> i16 {
     if let Some((sign @ (b'+' | b'-'), digits)) = word.split_first() {
-        let Some(offset) = number(digits, 4).filter(|offset| digits.len() == 4 && offset % 100 < 60) else {
+        let Some(offset) = number(digits, 4).filter(|offset| digits.len() >= 3 && offset % 100 < 60) else {
             return 0;
         };
         let minutes = (offset / 100 * 60 + offset % 100) as i16;
@@ -194,6 +200,10 @@ mod tests {
             ("17-Jul-1996 02:23:25 -0700", "1996-07-17 02:23:25 -420"),
             ("Wed,17 Jul 1996", "1996-07-17 00:00:00 +0"),
             ("29 February 2000 1:2:3 +1400", "2000-02-29 01:02:03 +840"),
+            ("1 Jan 2001 00:01+0000", "2001-01-01 00:01:00 +0"),
+            ("1 Jan 2001 00:01:02-0130", "2001-01-01 00:01:02 -90"),
+            ("17 Jul 2012 22:23:35.882 0000", "2012-07-17 22:23:35 +0"),
+            ("21 Aug 95 13:30:57 -600", "1995-08-21 13:30:57 -360"),
             ("(c(d)) 1 (x) May 2020 (y) 10:00 what", "2020-05-01 10:00:00 +0"),
         ] {
             assert_eq!(show(value).as_deref(), Some(expected), "{value}");

@@ -23,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// 64 deep, 4096 parts, 64 parameters a field and 4096 in all, 4096 addresses, 64 KiB a field, 1 MiB in all:
-    /// about 5 MiB for the most hostile message.
+    /// about 6 MiB for the most hostile message.
     fn default() -> Limits {
         Limits {
             depth_max: 64,
