@@ -167,6 +167,17 @@ impl App {
         }
     }
 
+    /// From now on no verdict is given on a message.
+    pub(crate) fn hold_end(&mut self) {
+        self.hold = "end".into();
+    }
+
+    /// The verdict that was held back.
+    pub(crate) fn release(&mut self, server: &mut Server, now: Now) {
+        let verdict = self.end_of_data();
+        server.answer(now, self.held.take().unwrap(), verdict).unwrap();
+    }
+
     fn end_of_data(&mut self) -> Verdict<QueueId> {
         if let Verdict::Refuse(refusal) = self.verdict("end") {
             return Verdict::Refuse(refusal);
