@@ -59,14 +59,15 @@ impl Flag {
         }
     }
 
-    fn bit(&self) -> Option<u8> {
+    /// The bit of a system flag in a set; 0 for a keyword.
+    fn bit(&self) -> u8 {
         match self {
-            Flag::Seen => Some(1),
-            Flag::Answered => Some(2),
-            Flag::Flagged => Some(4),
-            Flag::Deleted => Some(8),
-            Flag::Draft => Some(16),
-            Flag::Keyword(_) => None,
+            Flag::Seen => 1,
+            Flag::Answered => 2,
+            Flag::Flagged => 4,
+            Flag::Deleted => 8,
+            Flag::Draft => 16,
+            Flag::Keyword(_) => 0,
         }
     }
 }
@@ -205,48 +206,45 @@ impl FlagSet {
 
     /// Adds `flag`; false when it was there.
     pub fn insert(&mut self, flag: Flag) -> bool {
-        match (flag.bit(), flag) {
-            (Some(bit), _) => {
-                let new = self.system & bit == 0;
-                self.system |= bit;
-                new
-            }
-            (None, Flag::Keyword(keyword)) => match self.keywords.binary_search(&keyword) {
+        match flag {
+            Flag::Keyword(keyword) => match self.keywords.binary_search(&keyword) {
                 Ok(_) => false,
                 Err(at) => {
                     self.keywords.insert(at, keyword);
                     true
                 }
             },
-            (None, _) => false,
+            system => {
+                let is_new = !self.contains(&system);
+                self.system |= system.bit();
+                is_new
+            }
         }
     }
 
     /// Takes `flag` out; false when it was not there.
     pub fn remove(&mut self, flag: &Flag) -> bool {
-        match (flag.bit(), flag) {
-            (Some(bit), _) => {
-                let there = self.system & bit != 0;
-                self.system &= !bit;
-                there
-            }
-            (None, Flag::Keyword(keyword)) => match self.keywords.binary_search(keyword) {
+        match flag {
+            Flag::Keyword(keyword) => match self.keywords.binary_search(keyword) {
                 Ok(at) => {
                     self.keywords.remove(at);
                     true
                 }
                 Err(_) => false,
             },
-            (None, _) => false,
+            system => {
+                let was_there = self.contains(system);
+                self.system &= !system.bit();
+                was_there
+            }
         }
     }
 
     /// Whether `flag` is in the set.
     pub fn contains(&self, flag: &Flag) -> bool {
-        match (flag.bit(), flag) {
-            (Some(bit), _) => self.system & bit != 0,
-            (None, Flag::Keyword(keyword)) => self.keywords.binary_search(keyword).is_ok(),
-            (None, _) => false,
+        match flag {
+            Flag::Keyword(keyword) => self.keywords.binary_search(keyword).is_ok(),
+            system => self.system & system.bit() != 0,
         }
     }
 
@@ -262,8 +260,7 @@ impl FlagSet {
 
     /// The flags, in order.
     pub fn iter(&self) -> impl Iterator<Item = Flag> + '_ {
-        let system =
-            Flag::SYSTEM.into_iter().filter(|flag| flag.bit().is_some_and(|bit| self.system & bit != 0));
+        let system = Flag::SYSTEM.into_iter().filter(|flag| self.contains(flag));
         system.chain(self.keywords.iter().cloned().map(Flag::Keyword))
     }
 
