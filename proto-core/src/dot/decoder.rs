@@ -8,7 +8,7 @@
 //! The text's size, [`DotDecoder::new`]: what is beyond is swallowed, in constant memory, and reported at the end.
 //! A long line (RFC 5321 section 4.5.3.1.6: 1000 octets with its CR LF) is reported and never rewritten.
 
-use super::{BareEol, DecodePolicy};
+use super::{BareEol, DecodePolicy, has_bare_eol};
 use crate::input::InBuf;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -68,6 +68,13 @@ impl DotDecoder {
             ended: false,
             seen,
         }
+    }
+
+    /// Does not measure lines of up to so many octets, which costs less: [`DotEnd::line_octets_max`] is then never
+    /// less than that. For a caller that does not mind such lines.
+    pub fn ignoring_lines_up_to(mut self, octets: u64) -> Self {
+        self.seen.line_octets_max = octets;
+        self
     }
 
     /// What the text has been like so far.
@@ -134,7 +141,8 @@ impl DotDecoder {
     /// Counts a run and does what the policy says about it; returns what is to be handed out.
     fn admit(&mut self, mut run: Bytes) -> Bytes {
         self.at_line_start = run.ends_with(b"\r\n");
-        if let Some((bare, at)) = self.measure(&run) {
+        self.measure_lines(&run);
+        if let Some((bare, at)) = first_bare_eol(&run) {
             self.seen.bare_eol.get_or_insert(bare);
             match self.policy {
                 DecodePolicy::Raw => {}
@@ -166,33 +174,40 @@ impl DotDecoder {
         run
     }
 
-    /// Measures the lines of a run; returns the first CR or LF that stands alone in it.
-    fn measure(&mut self, run: &[u8]) -> Option<(BareEol, usize)> {
-        let (mut line_start, mut ends, mut bare_lf) = (0, 0, None);
-        for at in memchr::memchr_iter(b'\n', run) {
-            let line = self.line_octets + (at + 1 - line_start) as u64;
-            self.seen.line_octets_max = self.seen.line_octets_max.max(line);
-            self.line_octets = 0;
-            line_start = at + 1;
-            if at > 0 && run[at - 1] == b'\r' {
-                ends += 1;
+    /// Measures the lines of a run.
+    ///
+    /// A line is looked at only if it may be the longest: where a line break lies within reach of the longest so far,
+    /// nothing before it can be longer.
+    fn measure_lines(&mut self, run: &[u8]) {
+        let mut at = 0;
+        while at < run.len() {
+            let reach = self.seen.line_octets_max.saturating_sub(self.line_octets);
+            let reached = at + usize::try_from(reach).unwrap_or(usize::MAX).min(run.len() - at);
+            if let Some(end) = memchr::memrchr(b'\n', &run[at..reached]) {
+                at += end + 1;
+            } else if let Some(end) = memchr::memchr(b'\n', &run[reached..]) {
+                self.line_octets += (reached + end + 1 - at) as u64;
+                self.seen.line_octets_max = self.seen.line_octets_max.max(self.line_octets);
+                at = reached + end + 1;
             } else {
-                bare_lf.get_or_insert(at);
+                self.line_octets += (run.len() - at) as u64;
+                return;
             }
-        }
-        self.line_octets += (run.len() - line_start) as u64;
-        // Counting is many times faster than looking beside each CR.
-        let bare_cr = if memchr::memchr_iter(b'\r', run).count() == ends {
-            None
-        } else {
-            memchr::memchr_iter(b'\r', run).find(|at| run.get(at + 1) != Some(&b'\n'))
-        };
-        match (bare_cr, bare_lf) {
-            (Some(cr), Some(lf)) if cr > lf => Some((BareEol::Lf, lf)),
-            (Some(cr), _) => Some((BareEol::Cr, cr)),
-            (None, lf) => lf.map(|lf| (BareEol::Lf, lf)),
+            self.line_octets = 0;
         }
     }
+}
+
+/// The first CR or LF that stands alone in a run, and where.
+fn first_bare_eol(run: &[u8]) -> Option<(BareEol, usize)> {
+    if !has_bare_eol(run) {
+        return None;
+    }
+    memchr::memchr2_iter(b'\r', b'\n', run).find_map(|at| match run[at] {
+        b'\r' if run.get(at + 1) != Some(&b'\n') => Some((BareEol::Cr, at)),
+        b'\n' if at == 0 || run[at - 1] != b'\r' => Some((BareEol::Lf, at)),
+        _ => None,
+    })
 }
 
 /// A run with bare LF as CR LF and bare CR as a space.

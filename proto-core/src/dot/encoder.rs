@@ -7,7 +7,7 @@
 //! # Limits
 //! What comes out is at most twice what went in, plus six octets.
 
-use super::{BareEol, EncodePolicy};
+use super::{BareEol, EncodePolicy, has_bare_eol};
 use crate::output::OutBuf;
 
 /// Encodes one text. For the next text, make a new one.
@@ -39,6 +39,14 @@ impl DotEncoder {
             } else {
                 self.bare_cr(out)?;
             }
+        }
+        // Most text needs nothing done to it.
+        let dotted =
+            self.at_line_start && rest.starts_with(b".") || memchr::memmem::find(rest, b"\n.").is_some();
+        if !rest.is_empty() && !dotted && !has_bare_eol(rest) {
+            self.at_line_start = rest.ends_with(b"\n");
+            out.extend(rest);
+            return Ok(());
         }
         while !rest.is_empty() {
             let at = match memchr::memchr2(b'\r', b'\n', rest) {

@@ -83,29 +83,47 @@ fn decode(
     (text, end, rest)
 }
 
-fn check(input: &[u8], pieces: &[&[u8]]) {
-    let expected = reference(input);
+/// What decoding must give, by policy: the text, its measures, and where it ends in the input.
+fn expectation(input: &[u8], policy: DecodePolicy) -> Option<(Vec<u8>, DotEnd, usize)> {
+    let Reference { raw, end } = reference(input)?;
+    let bare = first_bare(&raw);
+    let line_octets_max = raw.split_inclusive(|&o| o == b'\n').map(<[u8]>::len).max().unwrap_or(0) as u64;
+    let (text, octets) = match (policy, bare) {
+        (DecodePolicy::Reject, Some((at, _))) => (raw[..at].to_vec(), raw.len()),
+        (DecodePolicy::Normalize, _) => {
+            let text = repaired(&raw);
+            let octets = text.len();
+            (text, octets)
+        }
+        _ => (raw.clone(), raw.len()),
+    };
+    let bare_eol = bare.map(|(_, kind)| kind);
+    Some((text, DotEnd { octets: octets as u64, line_octets_max, bare_eol, over_size: false }, end))
+}
+
+/// Decodes an input in each of these cuts.
+fn check<'a>(input: &'a [u8], cuts: &[Vec<&'a [u8]>]) {
     for policy in [DecodePolicy::Reject, DecodePolicy::Normalize, DecodePolicy::Raw] {
-        let (text, end, rest) = decode(policy, u64::MAX, pieces, 64);
-        let Some(expected) = &expected else {
-            assert_eq!(end, None, "{policy:?} {input:?}");
-            continue;
-        };
-        let bare = first_bare(&expected.raw);
-        let wanted = match (policy, bare) {
-            (DecodePolicy::Reject, Some((at, _))) => expected.raw[..at].to_vec(),
-            (DecodePolicy::Normalize, _) => repaired(&expected.raw),
-            _ => expected.raw.clone(),
-        };
-        let end = end.unwrap_or_else(|| panic!("no end: {policy:?} {pieces:?}"));
-        assert_eq!(text, wanted, "{policy:?} {pieces:?}");
-        assert_eq!(end.bare_eol, bare.map(|(_, kind)| kind), "{policy:?} {pieces:?}");
-        let size = if policy == DecodePolicy::Normalize { wanted.len() } else { expected.raw.len() };
-        assert_eq!((end.octets, end.over_size), (size as u64, false), "{policy:?} {pieces:?}");
-        let longest = expected.raw.split_inclusive(|&o| o == b'\n').map(<[u8]>::len).max().unwrap_or(0);
-        assert_eq!(end.line_octets_max, longest as u64, "{pieces:?}");
-        assert_eq!(rest, &input[expected.end..], "{policy:?} {pieces:?}");
+        let expected = expectation(input, policy);
+        for pieces in cuts {
+            let (text, end, rest) = decode(policy, u64::MAX, pieces, 64);
+            match &expected {
+                None => assert_eq!(end, None, "{policy:?} {pieces:?}"),
+                Some((wanted, measures, at)) => {
+                    assert_eq!((&text, end.as_ref()), (wanted, Some(measures)), "{policy:?} {pieces:?}");
+                    assert_eq!(rest, &input[*at..], "{policy:?} {pieces:?}");
+                }
+            }
+        }
     }
+}
+
+/// An input whole, in two at every place, and octet by octet.
+fn every_cut(input: &[u8]) -> Vec<Vec<&[u8]>> {
+    let mut cuts: Vec<Vec<&[u8]>> = (1..input.len()).map(|cut| vec![&input[..cut], &input[cut..]]).collect();
+    cuts.push(vec![input]);
+    cuts.push(input.chunks(1).collect());
+    cuts
 }
 
 const ALPHABET: [u8; 5] = *b"\r\n.\0a";
@@ -128,15 +146,10 @@ fn every_string(max: usize, mut visit: impl FnMut(&[u8])) {
 #[test]
 fn every_short_text_decodes_as_the_reference_says_at_every_cut() {
     every_string(7, |text| {
-        check(text, &[text]);
+        check(text, &[vec![text]]);
         // With a true end behind, so that all of them end.
         let input = [text, b"\r\n.\r\nQ"].concat();
-        check(&input, &[&input]);
-        for cut in 1..input.len() {
-            check(&input, &[&input[..cut], &input[cut..]]);
-        }
-        let octets: Vec<&[u8]> = input.chunks(1).collect();
-        check(&input, &octets);
+        check(&input, &every_cut(&input));
     });
 }
 
@@ -177,7 +190,7 @@ fn nothing_but_the_true_end_ends_a_text() {
         assert!(text.ends_with(b"QUIT\r\n"), "{false_end:?}");
         assert!(end.is_some());
         assert_eq!(rest, b"NOOP\r\n");
-        check(&input, &input.chunks(1).collect::<Vec<_>>());
+        check(&input, &every_cut(&input));
     }
     let (text, _, rest) = decode(DecodePolicy::Raw, u64::MAX, &[b"a\r\r\n.\r\nNOOP\r\n"], 64);
     assert_eq!((text.as_slice(), rest.as_slice()), (&b"a\r\r\n"[..], &b"NOOP\r\n"[..]));
@@ -198,6 +211,32 @@ fn beyond_the_limit_is_swallowed_at_every_cut() {
                 assert_eq!((end.octets, end.over_size), (size, size > max), "{policy:?} {max} {cut}");
                 assert_eq!(rest, b"QUIT\r\n");
             }
+        }
+    }
+}
+
+#[test]
+fn the_longest_line_is_measured_at_every_cut() {
+    let lines = [3, 40, 2, 41, 41, 7, 100, 99, 5];
+    let mut input: Vec<u8> =
+        lines.iter().flat_map(|n| [".".repeat(n - 2), "\r\n".into()].concat().into_bytes()).collect();
+    let stuffed: Vec<u8> = input
+        .split_inclusive(|o| *o == b'\n')
+        .flat_map(|line| if line.starts_with(b".") { [b".", line].concat() } else { line.to_vec() })
+        .collect();
+    input = [&stuffed[..], b".\r\n"].concat();
+    for cut in 1..input.len() {
+        for floor in [0, 40, 100, 101] {
+            let mut decoder = DotDecoder::new(DecodePolicy::Reject, u64::MAX).ignoring_lines_up_to(floor);
+            let mut buf = InBuf::with_capacity(64);
+            for piece in input.chunks(cut.min(64)) {
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    rest = &rest[buf.push(rest)..];
+                    while decoder.decode(&mut buf).is_some() {}
+                }
+            }
+            assert_eq!(decoder.seen().line_octets_max, floor.max(100), "cut {cut}, floor {floor}");
         }
     }
 }
