@@ -193,7 +193,7 @@ impl Server {
         if phase.has_message_begun(unseen) {
             self.queue.push_back(Step::App(Event::AppendAborted));
         }
-        if let Some(bye) = bye.filter(|_| !phase.is_inside_response()) {
+        if let Some(bye) = bye.filter(|_| !phase.forbids_goodbye()) {
             self.untagged_status(bye);
         }
         self.queue.push_back(Step::Closed(reason));

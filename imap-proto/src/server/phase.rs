@@ -95,9 +95,10 @@ pub(super) struct Idling {
 }
 
 impl Phase {
-    /// Whether a response was begun that nothing may stand in the middle of.
-    pub(super) fn is_inside_response(&self) -> bool {
+    /// Whether no goodbye can stand here: in the middle of a response, or of a TLS handshake.
+    pub(super) fn forbids_goodbye(&self) -> bool {
         match self {
+            Self::AwaitTls => true,
             Self::Asking(Doing { progress: Progress::Fetch(fetch), .. }) => fetch.is_open(),
             Self::Finish(Finish { found: Some(found), .. }) => found.begun,
             _ => false,
