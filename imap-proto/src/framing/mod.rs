@@ -53,8 +53,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// How many literals one command may have.
-    pub const LITERALS_MAX: usize = 256;
+    /// How many literals one command may have. What stands before each is looked at again when it is announced.
+    pub const LITERALS_MAX: usize = 64;
 }
 
 /// What the framer came to.

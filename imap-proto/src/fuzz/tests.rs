@@ -156,3 +156,34 @@ fn most_generated_commands_are_understood() {
     }
     assert!(understood > 100, "{understood} of 200");
 }
+
+/// Every command, every search key, every fetch item: understood, and the same when spelled anew.
+#[test]
+fn every_word_of_the_grammar() {
+    let commands = "CAPABILITY|NOOP|LOGOUT|STARTTLS|AUTHENTICATE PLAIN|AUTHENTICATE X AAAA|LOGIN u p|SELECT x|EXAMINE x|\
+        CREATE x|DELETE x|RENAME x y|SUBSCRIBE x|UNSUBSCRIBE x|LIST x %|LSUB x %|LIST x \"\"|CHECK|CLOSE|UNSELECT|EXPUNGE|\
+        UID EXPUNGE 1|IDLE|NAMESPACE|ID NIL|ID (\"a\" NIL)|COPY 1 x|UID COPY 1 x|UID SEARCH 1|UID STORE 1 FLAGS ()|\
+        STATUS x (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)|STORE 1 +FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft)";
+    let keys = "ALL|ANSWERED|BCC x|BEFORE 1-Jan-2000|BODY x|CC x|DELETED|FLAGGED|FROM x|KEYWORD x|NEW|OLD|ON 2-Feb-2000|\
+        RECENT|SEEN|SINCE 3-Mar-2000|SUBJECT x|TEXT x|TO x|UNANSWERED|UNDELETED|UNFLAGGED|UNKEYWORD x|UNSEEN|DRAFT|\
+        HEADER x y|LARGER 1|NOT ALL|OR ALL NEW|SENTBEFORE 4-Apr-2000|SENTON 5-May-2000|SENTSINCE 6-Jun-2000|SMALLER 2|\
+        UID 1|UNDRAFT|1:*|(ALL NEW)";
+    let items = "ENVELOPE|FLAGS|INTERNALDATE|RFC822|RFC822.HEADER|RFC822.SIZE|RFC822.TEXT|BODY|BODYSTRUCTURE|UID|BODY[]|\
+        BODY.PEEK[]<1.2>|BODY[1.2]|BODY[HEADER]|BODY[1.HEADER]|BODY[TEXT]|BODY[1.TEXT]|BODY[1.MIME]|\
+        BODY[HEADER.FIELDS (x)]|BODY[1.HEADER.FIELDS.NOT (x \"y z\")]|ALL|FAST|FULL";
+    let mut lines: vec::Vec<String> =
+        commands.split('|').map(|command| alloc::format!("a {command}\r\n")).collect();
+    lines.extend(keys.split('|').map(|key| alloc::format!("a SEARCH {key}\r\n")));
+    lines.extend(
+        keys.split('|').map(|key| alloc::format!("a SEARCH {key} (NOT ({key} {key}) OR {key} {key})\r\n")),
+    );
+    lines.extend(items.split('|').map(|item| alloc::format!("a FETCH 1 {item}\r\n")));
+    for line in lines {
+        let steps = frames(line.as_bytes(), line.len(), WIDE);
+        let [FrameStep::Command(frame)] = &steps[..] else { panic!("{line:?}: {steps:?}") };
+        parse::command(frame, &parse::Limits::default())
+            .unwrap_or_else(|refused| panic!("{line:?}: {refused:?}"));
+        fuzz_command(line.as_bytes());
+        fuzz_framer(line.as_bytes());
+    }
+}

@@ -8,8 +8,10 @@
 //! reference.
 //!
 //! # Departures
-//! RFC 3501 allows any characters; we refuse what no store can hold safely: controls, empty components, `.` and
-//! `..` as a component (RFC 9051 §5.1 lets a server refuse names it cannot support).
+//! * RFC 3501 allows any characters; we refuse what no store can hold safely: controls (RFC 9051 §5.1 allows that),
+//!   empty components (the example of CANNOT in RFC 5530 §3), `.` and `..` as a component.
+//! * `inbox/x` is `INBOX/x`, though the RFC speaks of the name INBOX alone: two trees whose roots differ in case only
+//!   would be one on some disks.
 
 use crate::name::matcher;
 use alloc::boxed::Box;
@@ -35,7 +37,7 @@ pub enum NameFault {
     /// `.` or `..` as a component.
     #[error("mailbox name has a relative component")]
     RelativeComponent,
-    /// A control character, or a line or paragraph separator (RFC 9051 §5.1).
+    /// A control character, or a line or paragraph separator.
     #[error("mailbox name has a control character")]
     Control,
     /// Longer than [`MailboxName::BYTES_MAX`], or a pattern than [`ListPattern::BYTES_MAX`].

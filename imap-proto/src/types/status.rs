@@ -191,7 +191,7 @@ pub enum ResponseCode {
     ReadWrite,
     /// `SERVERBUG` (RFC 5530).
     ServerBug,
-    /// `TOOBIG` (RFC 7889, RFC 9051): literal or line.
+    /// `TOOBIG` (RFC 4469 §4.2, RFC 7888 §5): message, literal or line.
     TooBig,
     /// `TRYCREATE`: after a CREATE it would work.
     TryCreate,
