@@ -28,7 +28,9 @@ impl Body {
             0 => u64::MAX,
             max => max,
         };
-        let decoder = DotDecoder::new(config.bare_line_ends, octets_max);
+        let line_max = config.limits.text_line_bytes_max.unwrap_or(u64::MAX);
+        let decoder = DotDecoder::new(config.bare_line_ends, octets_max)
+            .ignoring_lines_up_to(line_max.min(TEXT_LINE_BYTES_MAX));
         Self { decoder, started: now.instant, eight_bit: false }
     }
 }
