@@ -125,8 +125,13 @@ fn the_part_numbers() {
         Some("Content-Type: multipart/alternative; boundary=E\r\n\r\n")
     );
 
+    let richtext = Section::part([4, 2, 2, 2]).unwrap();
+    assert!(richtext.find(&message).unwrap().fields.content_type.is("text", "richtext"));
+    assert_eq!(Section::default().find(&message), Some(&message.root));
+
     for nothing in [&[5][..], &[1, 1], &[3, 3], &[4, 2, 2, 3], &[3, 1, 1], &[u32::MAX]] {
         assert_eq!(fetch(nothing, None), None, "{nothing:?}");
+        assert_eq!(Section::part(nothing.iter().copied()).unwrap().find(&message), None);
     }
     for (part, text) in [(&[1][..], header), (&[4], text), (&[], mime)] {
         assert_eq!(fetch(part, text), None);

@@ -175,7 +175,9 @@ impl Parser<'_> {
     fn angle(&mut self, address: &mut Address) {
         self.skip_blanks();
         if self.rest.first() == Some(&b'@') {
-            let end = self.rest.iter().position(|octet| matches!(octet, b':' | b'>'));
+            // No route reaches beyond the next `<`: looking further would make a list of `<@,` quadratic.
+            let ends = |octet: &u8| matches!(octet, b':' | b'>' | b'<' | b';');
+            let end = self.rest.iter().position(ends);
             if let Some(end) = end.filter(|&end| self.rest[end] == b':') {
                 let route: Vec<u8> =
                     self.rest[..end].iter().copied().filter(|o| !o.is_ascii_whitespace()).collect();
