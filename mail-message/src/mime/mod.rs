@@ -12,16 +12,21 @@
 //!
 //! | found | given |
 //! | --- | --- |
-//! | no or unreadable `Content-Type` (`text`, `text/`, `/plain`) | `text/plain; charset=us-ascii` (RFC 2045 §5.2), in a digest `message/rfc822` (RFC 2046 §5.1.5) |
+//! | unreadable `Content-Type` (`text`, `text/`, `/plain`) | `text/plain; charset=us-ascii` (RFC 2045 §5.2) |
+//! | no `Content-Type` | the same; in a digest `message/rfc822` (RFC 2046 §5.1.5) |
 //! | multipart without a boundary, or without a boundary line | one empty `text/plain` part; the text stays in BODY\[TEXT] |
 //! | no closing boundary | the part ends where what holds it ends |
 //! | a boundary line of an outer multipart | ends all inner parts |
 //! | a line that begins with two boundaries | one that fills the line, else the longest |
 //! | parameter given twice | the first |
-//! | `message/rfc822` in base64 or quoted-printable, which RFC 2046 §5.2.1 forbids | an `application/octet-stream` leaf |
+//! | `message/rfc822` in any encoding but 7bit, 8bit, binary, which RFC 2046 §5.2.1 forbids | an `application/octet-stream` leaf |
 //! | a multipart or message deeper than [`Limits::depth_max`] | an `application/octet-stream` leaf |
 //! | more parts than [`Limits::parts_max`] | parts beyond are not named; their text belongs to the epilogue |
 //! | NUL, 8-bit octets, bare CR, lines without end | kept and counted |
+//!
+//! # Departures
+//! Leaves that are described as `application/octet-stream` say something else in their own header. BODYSTRUCTURE
+//! has no way to name a `message/rfc822` without the structure of what is in it (RFC 3501 §9 `body-type-msg`).
 //!
 //! # Limits
 //! [`Limits`] bounds everything that is kept. One pass, constant work per octet plus one comparison per open
