@@ -2,9 +2,12 @@
 //!
 //! They are part of the library so that the ordinary test run calls them too, with seeded inputs.
 
+mod session;
 mod spell;
 #[cfg(test)]
 mod tests;
+
+pub use session::fuzz_session;
 
 use crate::framing::{Fragment, FrameStep, Framer, Limits, LiteralVerdict};
 use crate::name::mutf7;
