@@ -3,6 +3,17 @@
 //! RFC 3501 §7 and §9. Each function writes whole lines, except those of a FETCH response whose octets stream, see
 //! [`fetch_begin`]. Every string is quoted or a literal by what it holds, so nothing in it can end a response; names
 //! of mailboxes are always quoted.
+//!
+//! ```
+//! use imap_proto::encode;
+//! use imap_proto::types::{ListData, MailboxName, UntaggedResponse};
+//! use proto_core::OutBuf;
+//!
+//! let mailbox = MailboxName::new("R&D \"Entwürfe\"").unwrap();
+//! let mut out = OutBuf::new();
+//! encode::untagged(&UntaggedResponse::List(ListData { attributes: vec![], mailbox }), &mut out);
+//! assert_eq!(out.as_slice(), b"* LIST () \"/\" \"R&-D \\\"Entw&APw-rfe\\\"\"\r\n");
+//! ```
 
 mod fetch;
 mod status;

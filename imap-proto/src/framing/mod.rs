@@ -17,6 +17,29 @@
 //! Lines that are no commands, DONE and the responses of an AUTHENTICATE, are taken from the buffer with
 //! [`InBuf::next_line`] while the framer is [at rest](Framer::is_at_rest).
 //!
+//! ```
+//! use imap_proto::framing::{FrameStep, Framer, Limits};
+//! use imap_proto::parse;
+//! use imap_proto::types::CommandBody;
+//! use proto_core::InBuf;
+//!
+//! let mut input = InBuf::with_capacity(8192);
+//! let mut framer = Framer::new(Limits {
+//!     line_bytes_max: 8192,
+//!     literal_bytes_max: 4096,
+//!     command_bytes_max: 8192,
+//!     non_sync_bytes_max: u64::MAX,
+//!     drain_bytes_max: 65_536,
+//! });
+//! input.push(b"a1 SELECT {5+}\r\ninbox\r\n");
+//! assert!(matches!(framer.poll(&mut input), Some(FrameStep::Literal(_))));
+//! framer.collect();
+//! let Some(FrameStep::Command(frame)) = framer.poll(&mut input) else { panic!() };
+//! let command = parse::command(&frame, &parse::Limits::default()).unwrap();
+//! assert_eq!(command.tag.as_str(), "a1");
+//! assert!(matches!(command.body, CommandBody::Select(name) if name.is_inbox()));
+//! ```
+//!
 //! # Limits
 //! [`Limits`]. Whatever is over them goes by in constant memory, to its true end. The buffer's capacity must be at
 //! least [`Limits::line_bytes_max`].
@@ -149,10 +172,9 @@ impl Framer {
         *self = Self::new(self.limits);
     }
 
-    /// Whether the framer is between two commands and has looked at nothing of the next one, or only at the
-    /// beginning of its first line.
+    /// Whether the framer is between two commands and has looked at nothing of the next one.
     pub fn is_at_rest(&self) -> bool {
-        matches!(self.state, State::Line) && self.fragments.is_empty()
+        matches!(self.state, State::Line) && self.fragments.is_empty() && self.scanned == 0
     }
 
     /// What is known of a command that is not complete: up to the literal that waits for a decision.
@@ -284,7 +306,8 @@ impl Framer {
     /// One line of a command, if its end is here. The inner `None`: go on.
     fn line(&mut self, input: &mut InBuf) -> Option<Option<FrameStep>> {
         let room = self.limits.line_bytes_max.saturating_sub(self.line_bytes);
-        let Some((taken, end)) = self.scanner.feed(&input.as_slice()[self.scanned..]) else {
+        let Some((taken, end)) = self.scanner.feed(input.as_slice().get(self.scanned..).unwrap_or_default())
+        else {
             self.scanned = input.len();
             if self.scanned < room {
                 return None;

@@ -2,6 +2,9 @@
 //!
 //! RFC 3501 §6.4.5 and §9 `fetch-att`, `section`.
 //!
+//! # Limits
+//! 256 names in a list of header fields. Over it: `NO [LIMIT]`.
+//!
 //! # Departures
 //! An item asked for twice is answered once. Names of header fields must be printable ASCII.
 
@@ -101,6 +104,9 @@ fn header_list(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
     c.expect(b'(', "Expected a list of header fields")?;
     let mut names = Vec::new();
     loop {
+        if names.len() == HEADER_NAMES_MAX {
+            return Err(over_limit("Too many header fields"));
+        }
         let name = c.astring()?;
         match name.to_str().filter(|name| name.bytes().all(|octet| (0x20..=0x7e).contains(&octet))) {
             Some(name) => names.push(name.into()),
@@ -134,5 +140,6 @@ fn part_number(c: &mut Cursor<'_>) -> Result<NonZeroU32, Fault> {
 
 /// Deeper than any structure that is reported.
 const PART_DEPTH_MAX: usize = 64;
+const HEADER_NAMES_MAX: usize = 256;
 const BAD_SECTION: &str = "Not a section";
 const BAD_PARTIAL: &str = "Expected <offset.octets>";

@@ -347,6 +347,10 @@ fn fetch_items_have_a_limit() {
     };
     assert_eq!(refusal(&many(256)), "accepted");
     assert_eq!(refusal(&many(257)), "a NO Limit");
+    let names =
+        |names: usize| alloc::format!("a FETCH 1 BODY[HEADER.FIELDS ({})]", vec!["x"; names].join(" "));
+    assert_eq!(refusal(&names(256)), "accepted");
+    assert_eq!(refusal(&names(257)), "a NO Limit");
 }
 
 #[test]
