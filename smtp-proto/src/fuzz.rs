@@ -70,7 +70,7 @@ struct Trace {
 
 fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
     let on = |bit: u8| choice & (1 << bit) != 0;
-    let Ok(mut config) = Config::new("fuzz.test") else { return Trace::default() };
+    let mut config = Config::new("fuzz.test").expect("invariant: a host name");
     config.tls = if on(0) { TlsMode::Offered } else { TlsMode::None };
     config.mechanisms = Mechanism::ALL.to_vec();
     config.allow_plaintext_auth = true;
@@ -142,8 +142,8 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
             Event::Rcpt(ask) => (b'r', server.answer(NOW, ask, yes)),
             Event::Data(ask) => (b'd', server.answer(NOW, ask, yes)),
             Event::EndOfData(ask) => {
-                let verdict = QueueId::new("Q").map_or_else(|| unreachable!(), Verdict::Accept);
-                (b'e', server.answer(NOW, ask, verdict))
+                let id = QueueId::new("Q").expect("invariant: a letter is an id");
+                (b'e', server.answer(NOW, ask, Verdict::Accept(id)))
             }
             Event::Verify(ask) => (b'v', server.answer(NOW, ask, Verdict::Accept(Verified::CannotTell))),
             Event::Expand(ask) => (b'x', server.answer(NOW, ask, Verdict::Accept(Vec::new()))),
@@ -180,7 +180,7 @@ pub fn fuzz_reply(data: &[u8]) {
 }
 
 fn run_client(input: &[u8], cut: usize) -> Trace {
-    let Ok(mut config) = ClientConfig::new("fuzz.test") else { return Trace::default() };
+    let mut config = ClientConfig::new("fuzz.test").expect("invariant: a host name");
     config.tls = ClientTls::None;
     config.allow_plaintext_auth = true;
     config.credentials = Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
@@ -206,12 +206,11 @@ fn send(client: &mut Client, trace: &mut Trace, open: &mut usize) {
     while let Some(step) = client.poll_event(NOW) {
         let letter = match step {
             Step::App(ClientEvent::Ready) => {
-                if let Ok(mailbox) = "a@b".parse::<Mailbox>() {
-                    let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)].into();
-                    let body = BodyKind::SevenBit;
-                    let envelope = Envelope { reverse_path: ReversePath::Null, recipients, size: None, body };
-                    *open += usize::from(client.send(NOW, envelope).is_ok());
-                }
+                let mailbox: Mailbox = "a@b".parse().expect("invariant: a mailbox");
+                let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)].into();
+                let body = BodyKind::SevenBit;
+                let envelope = Envelope { reverse_path: ReversePath::Null, recipients, size: None, body };
+                *open += usize::from(client.send(NOW, envelope).is_ok());
                 b'r'
             }
             Step::App(ClientEvent::SendBody) => {

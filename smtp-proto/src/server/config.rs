@@ -6,6 +6,7 @@
 use super::{Limits, Timeouts};
 use crate::reply::{ReplyFault, ReplyText};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use proto_core::dot::DecodePolicy;
 use proto_core::sasl::Mechanism;
@@ -27,7 +28,8 @@ pub enum TlsMode {
     None,
     /// By STARTTLS, if the client likes (RFC 3207).
     Offered,
-    /// By STARTTLS, before anything but EHLO, HELO, NOOP, RSET, HELP and QUIT; others get `530 5.7.0`.
+    /// By STARTTLS, which must come before MAIL, RCPT, DATA, AUTH, VRFY and EXPN; else these get `530 5.7.0`
+    /// (RFC 3207 section 4).
     Required,
     /// At once (RFC 8314 section 3.3): nothing happens before
     /// [`Machine::handle_tls`](proto_core::Machine::handle_tls).
@@ -39,13 +41,14 @@ pub enum TlsMode {
 pub enum Syntax {
     /// RFC 5321 to the letter.
     Strict,
-    /// Also, as widely used senders and people at a keyboard have it:
+    /// Also these forms, which widely used senders and people at a keyboard have:
     ///
     /// * spaces after the colon: `MAIL FROM: <a@b>`;
     /// * a path without angle brackets: `MAIL FROM:a@b`;
     /// * a mailbox without a domain, which gets [`Config::origin`]: `MAIL FROM:root`;
-    /// * a command line ended by LF alone (never so in a message);
-    /// * arguments after RSET, QUIT and DATA are still refused, as RFC 5321 section 4.3.2 has it.
+    /// * dots and underscores where [`AddressSyntax::lenient`](proto_core::address::AddressSyntax::lenient) takes
+    ///   them;
+    /// * a command line ended by LF alone (in a message never: there [`Config::bare_line_ends`] rules).
     Lenient,
 }
 
@@ -94,7 +97,7 @@ pub struct Config {
     /// When TLS begins. Default [`TlsMode::None`].
     pub tls: TlsMode,
     /// The SASL mechanisms of AUTH, in the order in which they are shown; empty switches AUTH off. Default empty.
-    pub mechanisms: alloc::vec::Vec<Mechanism>,
+    pub mechanisms: Vec<Mechanism>,
     /// Whether AUTH is offered, and mechanisms that show the password are taken, without TLS. Default false.
     pub allow_plaintext_auth: bool,
     /// Whether MAIL needs an AUTH before it (`530 5.7.0`). Default false; [`Protocol::Submission`] always does.
@@ -107,7 +110,8 @@ pub struct Config {
     pub verify: VerifyMode,
     /// Whether EXPN asks the application ([`Expand`](super::Expand)) instead of `502 5.5.1`. Default false.
     pub expand: bool,
-    /// Octets before the greeting: `554 5.5.0` and the end. Default [`Impatience::Refuse`].
+    /// Octets before the greeting, seen if [`Timeouts::greet_delay`] holds it back: `554` in its place and the end.
+    /// Default [`Impatience::Refuse`].
     pub early_talker: Impatience,
     /// Commands behind the first EHLO or HELO in the same segment: the next command gets `503 5.5.0`.
     /// Default [`Impatience::Refuse`].
@@ -142,7 +146,7 @@ impl Config {
         Ok(Self {
             protocol: Protocol::Smtp,
             tls: TlsMode::None,
-            mechanisms: alloc::vec::Vec::new(),
+            mechanisms: Vec::new(),
             allow_plaintext_auth: false,
             auth_required: false,
             bare_line_ends: DecodePolicy::Reject,

@@ -1,4 +1,29 @@
 //! The server end of an SMTP connection.
+//!
+//! RFC 5321. A [`Server`] greets, reads commands, and asks its application at every stage that policy may care about:
+//!
+//! | when | event with question | yes is answered | no, unless the verdict says otherwise |
+//! | --- | --- | --- | --- |
+//! | connected | [`Event::Connect`] | `220 host ESMTP …` | closes |
+//! | HELO, EHLO | [`Event::Hello`] | `250 …` | state as before |
+//! | AUTH brought credentials | [`Event::Authenticate`] | `235 2.7.0 …` | `535 5.7.8` |
+//! | MAIL | [`Event::Mail`] | `250 2.1.0 Ok` | no transaction |
+//! | RCPT | [`Event::Rcpt`] | `250 2.1.5 Ok` | one recipient less |
+//! | DATA | [`Event::Data`] | `354 …`, then [`Event::Body`] chunks | transaction stays |
+//! | end of data | [`Event::EndOfData`] | `250 2.0.0 Ok: queued as ID` | transaction is over |
+//! | VRFY, EXPN | [`Event::Verify`], [`Event::Expand`] | `250 …` or `252 …` | |
+//!
+//! While a question is open nothing is parsed and nothing sent; pipelined commands wait, and the replies to a
+//! pipelined group go out together. Order of commands is the business of one table, in `state.rs`; each command
+//! group has a file of its own.
+//!
+//! # Limits
+//! [`Limits`] and [`Timeouts`]. A message is never held: what the decoder hands out goes into events at once. Memory
+//! of a session is bounded by [`Limits::input_bytes_max`], [`Limits::output_bytes_max`] with the replies of one
+//! input, and the addresses of the command under way.
+//!
+//! # Departures
+//! Each is told in the file of its command; the lenient forms in [`Syntax::Lenient`].
 
 mod answer;
 mod auth;

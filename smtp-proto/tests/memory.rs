@@ -1,0 +1,113 @@
+//! What a session costs in memory, counted.
+
+#![allow(clippy::unwrap_used)]
+
+use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
+use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
+use std::sync::Arc;
+use testkit::alloc::{Counting, measure};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(0));
+
+/// Takes everything that is offered and says yes to everything; keeps nothing.
+fn serve(server: &mut Server, out: &mut OutBuf, input: &[u8]) {
+    let mut rest = input;
+    loop {
+        while let Some(step) = server.poll_event(NOW) {
+            let Step::App(event) = step else { continue };
+            let yes = Verdict::Accept(());
+            match event {
+                Event::Connect(ask) => server.answer(NOW, ask, yes).unwrap(),
+                Event::Hello(ask) => server.answer(NOW, ask, yes).unwrap(),
+                Event::Mail(ask) => server.answer(NOW, ask, yes).unwrap(),
+                Event::Rcpt(ask) => server.answer(NOW, ask, yes).unwrap(),
+                Event::Data(ask) => server.answer(NOW, ask, yes).unwrap(),
+                Event::EndOfData(ask) => {
+                    server.answer(NOW, ask, Verdict::Accept(QueueId::new("Q").unwrap())).unwrap();
+                }
+                _ => {}
+            }
+        }
+        while server.poll_transmit(out) {}
+        out.consume(out.len());
+        if rest.is_empty() || !server.wants_input() {
+            return;
+        }
+        rest = &rest[server.handle_input(NOW, rest)..];
+    }
+}
+
+fn session() -> Server {
+    let mut config = Config::new("mx.t").unwrap();
+    config.limits.message_bytes_max = 0;
+    let mut server = Server::new(NOW, Arc::new(config), Peer::default());
+    serve(&mut server, &mut OutBuf::new(), b"");
+    serve(&mut server, &mut OutBuf::new(), b"EHLO c\r\n");
+    server
+}
+
+/// The bound: input and output buffers of 16 KiB each, once more while a buffer grows, and change.
+const SESSION_BYTES_MAX: usize = 80 * 1024;
+
+#[test]
+fn a_session_is_bounded_whatever_comes() {
+    let mut server = session();
+    let ((), usage) = measure(|| {
+        let mut out = OutBuf::new();
+        let chunk = [b'x'; 32 * 1024];
+        for _ in 0..256 {
+            serve(&mut server, &mut out, &chunk);
+        }
+        serve(&mut server, &mut out, b"\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+        serve(&mut server, &mut out, b"DATA\r\n");
+        for _ in 0..256 {
+            serve(&mut server, &mut out, &chunk);
+        }
+        serve(&mut server, &mut out, b"\r\n.\r\n");
+    });
+    assert!(usage.peak_bytes < SESSION_BYTES_MAX, "{usage:?}");
+    assert!(usage.held_bytes < 8 * 1024, "an idle session gives its buffers back: {usage:?}");
+}
+
+#[test]
+fn a_client_that_never_reads_is_not_served_for_ever() {
+    let mut server = session();
+    let ((), usage) = measure(|| {
+        // The driver cannot write: no output is taken.
+        let noops = b"NOOP\r\n".repeat(4000);
+        let mut rest = &noops[..];
+        while !rest.is_empty() && server.wants_input() {
+            rest = &rest[server.handle_input(NOW, rest)..];
+            while server.poll_event(NOW).is_some() {}
+        }
+        assert!(!server.wants_input() || server.is_closed());
+    });
+    assert!(usage.peak_bytes < SESSION_BYTES_MAX, "{usage:?}");
+}
+
+#[test]
+fn hundreds_of_recipients_cost_nothing_that_stays() {
+    let mut server = session();
+    let mut out = OutBuf::new();
+    serve(&mut server, &mut out, b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nRCPT TO:<a@b>\r\n");
+    let group = b"RCPT TO:<somebody@example.test>\r\n".repeat(100);
+    let ((), usage) = measure(|| serve(&mut server, &mut out, &group));
+    assert!(usage.held_bytes < 512, "{usage:?}");
+}
+
+#[test]
+fn commands_allocate_only_what_their_events_own() {
+    let mut server = session();
+    let mut out = OutBuf::new();
+    let noops = b"NOOP\r\n".repeat(90);
+    let ((), usage) = measure(|| serve(&mut server, &mut out, &noops));
+    assert!(usage.allocations < 20, "a group of NOOPs: {usage:?}");
+    serve(&mut server, &mut out, b"MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\n");
+    let group = b"RCPT TO:<somebody@example.test>\r\n".repeat(100);
+    let ((), usage) = measure(|| serve(&mut server, &mut out, &group));
+    // A mailbox owns its two parts, and the longer one grew once.
+    assert!(usage.allocations < 3 * 100 + 20, "a group of RCPTs: {usage:?}");
+}
