@@ -61,7 +61,7 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
             while let Some(step) = machine.poll_event(now) {
                 if let Step::App(smtp::Event::Connect(ask)) = step {
                     // Only a machine that does not wait for it refuses an answer.
-                    let _ = machine.answer(now, ask, too_many().into());
+                    let _ = machine.answer(now, ask, too_many(smtp.config.hostname()).into());
                 }
             }
             machine.poll_transmit(&mut out);
@@ -70,8 +70,9 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
     out
 }
 
-fn too_many() -> Refusal {
+/// RFC 5321 section 4.2: what comes in place of the greeting begins with our name, too.
+fn too_many(hostname: &str) -> Refusal {
     EnhancedCode::new(4, 7, 0)
-        .and_then(|code| Refusal::new(421, code, "Error: too many connections").ok())
+        .and_then(|code| Refusal::new(421, code, format!("{hostname} Error: too many connections")).ok())
         .unwrap_or(Refusal::TEMPORARY)
 }

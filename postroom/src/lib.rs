@@ -1,4 +1,22 @@
 //! The engine: mail protocols, policy and storage joined on tokio, to embed in any program.
+//!
+//! [`Server::builder`] takes settings and walls and gives a running server. It has no command line and reads no
+//! configuration file. What a protocol says and means is in the protocol crates; who may send where is in
+//! `relay-policy`; how mail is kept is in `mailstore`. Here they are joined with sockets, TLS, accounts and threads.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`server`] | [`Server`] and its builder: start, reload, stop |
+//! | [`settings`] | what a server is told: names, domains, trust, limits, listeners |
+//! | [`wall`] | the traits behind which an embedder puts anything: directory, spool, store |
+//! | [`local`] | the stores of `mailstore` behind those walls, on threads of their own |
+//! | [`accounts`] | accounts from a passwd-file |
+//! | [`delivery`] | from the spool into mailboxes |
+//! | [`driver`] | one driver for every protocol machine, over any stream |
+//! | [`tls`] | certificates |
+//! | [`blocking`], [`clock`], [`entropy`] | threads, time and randomness, handed in |
+//!
+//! An embedder that takes each accepted message as a stream implements [`wall::Intake`] and needs no mailbox.
 
 pub mod accounts;
 pub mod blocking;
@@ -18,3 +36,5 @@ pub mod wall;
 
 pub use blocking::Blocking;
 pub use server::Server;
+// What the walls and settings are made of, so that an embedder needs no second dependency.
+pub use {bytes, mailstore, proto_core, relay_policy};

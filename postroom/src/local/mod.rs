@@ -12,10 +12,44 @@ pub use maildirs::Maildirs;
 pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
 
+use mailstore::spool::{Recovered, SpoolLimits};
+use mailstore::{Env, FileSpool, Settle};
+use std::path::Path;
+
 use crate::blocking::Blocking;
 use crate::wall::StoreResult;
 use mailstore::StoreError;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// A spool and Maildirs under one directory, knowing of each other.
+pub struct LocalMail {
+    /// The spool, in `spool` below the directory.
+    pub spool: LocalSpool,
+    /// The Maildirs.
+    pub store: LocalStore,
+    /// What an earlier run left in the spool.
+    pub recovered: Recovered,
+}
+
+impl LocalMail {
+    /// Opens both, and makes what is missing. `data_dir` is an absolute path; `template` is the place of a Maildir
+    /// below it, with `{domain}` and `{user}` in it. It blocks.
+    ///
+    /// # Errors
+    /// When the spool cannot be made or read.
+    pub fn open(env: Env, data_dir: &Path, template: &str, blocking: &Blocking) -> Result<Self, StoreError> {
+        let (spool, recovered) =
+            FileSpool::open(env.clone(), &data_dir.join("spool"), SpoolLimits::default())?;
+        let spool = Arc::new(spool);
+        let settle = Arc::clone(&spool) as Arc<dyn Settle>;
+        let maildirs = Maildirs::new(env, data_dir, template, Some(settle));
+        Ok(Self {
+            spool: LocalSpool::new(spool, blocking.clone()),
+            store: LocalStore::new(move |account| maildirs.open(account), blocking.clone()),
+            recovered,
+        })
+    }
+}
 
 /// Runs one operation on a store thread.
 fn on_thread<T: Send + 'static>(

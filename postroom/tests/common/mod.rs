@@ -1,12 +1,16 @@
 //! A whole server over a simulated disk, in one thread and virtual time, and a client that speaks by script.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses a part; a test may unwrap"
+)]
 
 use mailstore::fs::sim::{SimFs, SimHost};
-use mailstore::spool::{FileSpool, SpoolLimits};
 use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Store as _};
 use postroom::clock::Clock;
 use postroom::entropy::SeededEntropy;
-use postroom::local::{LocalSpool, LocalStore, Maildirs};
+use postroom::local::LocalMail;
 use postroom::settings::{Listener, Protocol, Settings};
 use postroom::wall::{AccountId, Directory, Later};
 use postroom::{Blocking, Server};
@@ -55,23 +59,11 @@ pub const START: UnixTime = UnixTime(1_795_305_600);
 
 /// Starts a server as process `pid` on the disk; an error is a disk that fails already at the start.
 pub async fn start(fs: &SimFs, pid: u32) -> mailstore::Result<Server> {
-    let env = env(fs, pid);
-    let (spool, _) = FileSpool::open(env.clone(), Path::new("/spool"), SpoolLimits::default())?;
-    let spool = Arc::new(spool);
-    let maildirs = Maildirs::new(
-        env,
-        "/",
-        "mail/{domain}/{user}",
-        Some(Arc::clone(&spool) as Arc<dyn mailstore::Settle>),
-    );
-    let blocking = Blocking::inline();
+    let disk = LocalMail::open(env(fs, pid), Path::new("/"), "mail/{domain}/{user}", &Blocking::inline())?;
     Ok(Server::builder()
         .settings(settings())
         .directory(USERS)
-        .mail(
-            LocalSpool::new(spool, blocking.clone()),
-            LocalStore::new(move |account: &AccountId| maildirs.open(account), blocking),
-        )
+        .mail(disk.spool, disk.store)
         .clock(Clock::starting_at(START))
         .entropy(SeededEntropy::new(u64::from(pid)))
         .start()
