@@ -152,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn octets_are_counted_alike_however_they_come() {
+        let message = b"a\r\nb\n\rc\r\r\n\n\r";
+        for len in 0..=message.len() {
+            for cut in 0..=len {
+                let mut octets = RetrOctets::default();
+                octets.push(&message[..cut]);
+                octets.push(&message[cut..len]);
+                let bare =
+                    (0..len).filter(|at| message[*at] == b'\n' && (*at == 0 || message[at - 1] != b'\r'));
+                let open = len > 0 && message[len - 1] != b'\n';
+                assert_eq!(
+                    octets.finish(),
+                    (len + bare.count() + if open { 2 } else { 0 }) as u64,
+                    "{len} {cut}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn marks_leave_holes_and_can_be_taken_away() {
         let message = |octets| Message { octets, uidl: Uidl::new("u").unwrap() };
         let mut maildrop = Maildrop::new(alloc::vec![message(1), message(20), message(300)]);

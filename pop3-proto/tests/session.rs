@@ -149,3 +149,39 @@ fn output_over_its_mark_stops_everything_else() {
     // A first line, one a message, the dot, and two NOOPs.
     assert_eq!(lines, 1 + 20_004 + 1 + 2);
 }
+
+/// A message is asked for no faster than the client takes it, and commands likewise.
+#[test]
+fn a_client_that_reads_nothing_is_given_no_more_than_the_mark() {
+    let drop = published_drop("b");
+    let mut config = config();
+    config.limits.output_bytes_max = 1000;
+    let mut server = Server::new(now(), Arc::new(config));
+    let mut app = App::new("u", "p", drop);
+    let mut out = OutBuf::new();
+    assert!(server.poll_event(now()).is_none());
+    server.handle_input(now(), b"USER u\r\nPASS p\r\nRETR 1\r\n");
+    for _ in 0..2 {
+        let Some(Step::App(event)) = server.poll_event(now()) else { panic!() };
+        testkit::Fixture::on_event(&mut app, &mut server, now(), event);
+    }
+    let Some(Step::App(Event::Retrieve(ask))) = server.poll_event(now()) else { panic!() };
+    server.answer(now(), ask, Ok(())).unwrap();
+    let line_ends = [b'\n'; 4096];
+    while server.body_room() > 0 {
+        assert!(server.write_body(now(), &line_ends).unwrap() > 0);
+    }
+    assert!(!server.wants_input());
+    assert_eq!(server.write_body(now(), b"x"), Ok(0));
+    server.poll_transmit(&mut out);
+    assert!((900..=1000).contains(&out.len()), "{} octets", out.len());
+    assert!(server.finish_body(now()).is_ok());
+
+    server.handle_input(now(), &b"NOOP\r\n".repeat(300));
+    assert!(server.poll_event(now()).is_none());
+    assert!(!server.wants_input());
+    out.consume(out.len());
+    server.poll_transmit(&mut out);
+    assert!((1000..1100).contains(&out.len()), "{} octets", out.len());
+    assert!(server.poll_event(now()).is_none());
+}

@@ -7,6 +7,7 @@ use super::event::Event;
 use super::question::{Commit, CommitRefusal};
 use super::reply;
 use super::session::Server;
+use alloc::format;
 use proto_core::{CloseReason, Now};
 
 impl Server {
@@ -23,7 +24,8 @@ impl Server {
         match verdict {
             Ok(()) => self.say_goodbye(),
             Err(refusal) => {
-                self.refuse_backend(&refusal.backend, "Some deleted messages not removed");
+                let count = refusal.not_removed.len();
+                self.refuse_backend(&refusal.backend, &format!("{count} deleted messages not removed"));
                 self.close(CloseReason::Quit);
             }
         }
