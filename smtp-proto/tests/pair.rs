@@ -158,3 +158,18 @@ fn a_cut_connection_is_one_report_and_no_message() {
         }
     });
 }
+
+#[test]
+fn more_recipients_than_may_be_under_way_at_once() {
+    for_each_seed(4, |rng| {
+        let to = vec!["ok@t"; 250];
+        let mails = vec![(envelope("from@x", &to), b"x\r\n".to_vec())];
+        let client = ClientConfig::new("client.test").unwrap();
+        let mut pair = join(client, Config::new("mx.t").unwrap(), mails, rng);
+        pair.settle();
+        let outcomes = &pair.client.fixture.reports[0].outcomes;
+        assert_eq!(outcomes.len(), 250);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Accepted(_))));
+        assert_eq!(pair.server.fixture.messages.len(), 1);
+    });
+}

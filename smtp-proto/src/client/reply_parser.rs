@@ -6,7 +6,7 @@
 //! Lines of a reply and the octets of its text are bounded; a peer that goes on is a fault.
 //!
 //! # Departures
-//! An enhanced code whose class is not the reply's is taken for text (RFC 2034 section 3 says that they must agree).
+//! An enhanced code whose class is not the reply's is taken for text (RFC 2034 section 4 says that they must agree).
 //! Octets that a reply may not hold become `?`, so that a text can be logged and passed on.
 
 use crate::reply::{EnhancedCode, Reply};

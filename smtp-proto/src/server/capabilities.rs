@@ -46,7 +46,7 @@ impl<'a> Capabilities<'a> {
 
     /// The longest command line: what is configured, and never less than what is offered needs. RFC 5321
     /// section 4.5.3.1.4 has 512 octets; SIZE adds 26 (RFC 1870 section 3), 8BITMIME 17 (RFC 6152) and AUTH 500
-    /// (RFC 4954 section 5).
+    /// (RFC 4954).
     pub fn command_line_bytes_max(&self) -> usize {
         let auth = if self.extensions().auth { 500 } else { 0 };
         self.config.limits.command_line_bytes_max.max(512 + 26 + 17 + auth)
@@ -86,5 +86,35 @@ impl<'a> Capabilities<'a> {
         }
         line(out, "ENHANCEDSTATUSCODES");
         write_line(out, 250, None, true, "8BITMIME");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn no_limit_is_below_what_is_offered() {
+        let mut config = Config::new("mx.test").unwrap();
+        config.limits.command_line_bytes_max = 0;
+        config.limits.auth_line_bytes_max = 0;
+        let without_auth = Capabilities::new(&config, false).command_line_bytes_max();
+        assert_eq!(without_auth, 555);
+        config.mechanisms = Mechanism::ALL.to_vec();
+        assert_eq!(Capabilities::new(&config, false).command_line_bytes_max(), 555);
+        assert_eq!(Capabilities::new(&config, true).command_line_bytes_max(), 1055);
+        assert_eq!(Capabilities::new(&config, true).auth_line_bytes_max(), 12_290);
+    }
+
+    #[test]
+    fn no_password_is_asked_for_in_clear_text_unless_that_is_configured() {
+        let mut config = Config::new("mx.test").unwrap();
+        config.mechanisms = Mechanism::ALL.to_vec();
+        let offered = |config: &Config, tls| Capabilities::new(config, tls).mechanisms().collect::<Vec<_>>();
+        assert_eq!(offered(&config, false), []);
+        assert_eq!(offered(&config, true), Mechanism::ALL);
+        config.allow_plaintext_auth = true;
+        assert_eq!(offered(&config, false), Mechanism::ALL);
     }
 }

@@ -1,6 +1,6 @@
 //! The greeting, HELO and EHLO.
 //!
-//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4. No enhanced codes here (RFC 2034 section 3).
+//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4. No enhanced codes here (RFC 2034 section 4).
 //!
 //! # Departures
 //! The argument need not be a domain or an address literal: any word of printable ASCII will do, since many

@@ -88,8 +88,7 @@ impl Machine for Server {
         }
     }
 
-    /// While a verdict is awaited nothing is handed out, so that the replies to a pipelined group go out together
-    /// (RFC 2920 section 3.2).
+    /// While a verdict is awaited nothing is handed out, so that the replies to a pipelined group go out together.
     fn poll_transmit(&mut self, out: &mut OutBuf) -> bool {
         !self.asks.is_open() && self.output.move_to(out)
     }

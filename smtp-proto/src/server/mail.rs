@@ -89,6 +89,7 @@ static SYNTAX_MAIL: Reply = Reply::fixed(501, (5, 4), "Syntax: MAIL FROM:<addres
 static SYNTAX_RCPT: Reply = Reply::fixed(501, (5, 4), "Syntax: RCPT TO:<address>");
 static BAD_SENDER: Reply = Reply::fixed(501, (1, 7), "Bad sender address syntax");
 static BAD_RECIPIENT: Reply = Reply::fixed(501, (1, 3), "Bad recipient address syntax");
-/// RFC 6531 section 3.5 gives code and enhanced code.
+/// RFC 5321 section 4.3.2 allows 553 for both commands. (RFC 6531 section 3.5 has 550 for MAIL, from a server that
+/// offers SMTPUTF8.)
 static NON_ASCII: Reply = Reply::fixed(553, (6, 7), "Non-ASCII addresses not permitted");
 static TOO_MANY_RECIPIENTS: Reply = Reply::fixed(452, (5, 3), "Error: too many recipients");

@@ -23,7 +23,11 @@
 //! input, and the addresses of the command under way.
 //!
 //! # Departures
-//! Each is told in the file of its command; the lenient forms in [`Syntax::Lenient`].
+//! * The lenient forms, in [`Syntax::Lenient`].
+//! * RFC 2920 section 3.2 would have replies sent as soon as no input is left. Those before a command whose verdict is
+//!   awaited wait for its reply: the client waits for that one as well, and gets one segment instead of two.
+//! * Those of single commands are told in their files: after a refused connection we do not wait for QUIT; EHLO takes
+//!   any word for a name; AUTH may be a longer line.
 
 mod answer;
 mod auth;
