@@ -220,18 +220,18 @@ impl Question for Store {
 ///
 /// A mailbox that does not exist is [`Refusal::NonExistent`]; the client is told `[TRYCREATE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
+pub struct CopyMessages {
     /// Which messages; may be empty.
     pub messages: Messages,
     /// Where to.
     pub mailbox: MailboxName,
 }
 
-impl Question for Copy {
+impl Question for CopyMessages {
     type Verdict = Verdict<Option<Copied>>;
 }
 
-/// What COPYUID tells (RFC 4315 section 3). The answer to [`Copy`] is `None` when nothing was copied, or the
+/// What COPYUID tells (RFC 4315 section 3). The answer to [`CopyMessages`] is `None` when nothing was copied, or the
 /// copies have no lasting UIDs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {

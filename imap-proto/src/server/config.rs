@@ -1,7 +1,7 @@
 //! What a server session is told when it begins: switches, limits, timeouts.
 //!
-//! One `Config` serves all sessions of a listener behind an `Arc`. Capabilities are derived from it, see
-//! [`capabilities`](super::capability); nothing is advertised that it does not switch on.
+//! One `Config` serves all sessions of a listener behind an `Arc`. Capabilities are derived from it and from the state
+//! of the session; nothing is advertised that it does not switch on.
 
 use super::{Limits, Timeouts};
 use alloc::borrow::Cow;

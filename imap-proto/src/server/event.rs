@@ -1,8 +1,8 @@
 //! What a server session tells and asks its application.
 
 use super::ask::{
-    AppendBegin, AppendEnd, Check, Close, Copy, Create, Delete, Expunge, Fetch, List, Rename, Search, Select,
-    Status, Store, Subscribe, Unsubscribe,
+    AppendBegin, AppendEnd, Check, Close, CopyMessages, Create, Delete, Expunge, Fetch, List, Rename, Search,
+    Select, Status, Store, Subscribe, Unsubscribe,
 };
 use bytes::Bytes;
 use proto_core::sasl::Authenticate;
@@ -36,7 +36,7 @@ pub enum Event {
     /// STORE or UID STORE.
     Store(Ask<Store>),
     /// COPY or UID COPY.
-    Copy(Ask<Copy>),
+    Copy(Ask<CopyMessages>),
     /// SEARCH or UID SEARCH.
     Search(Ask<Search>),
     /// APPEND, before the message.

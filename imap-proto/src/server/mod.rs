@@ -53,8 +53,8 @@ pub mod timers;
 
 pub use answer::Answerable;
 pub use ask::{
-    AppendBegin, AppendEnd, Appended, Check, Close, Copied, Copy, Create, Delete, Expunge, Fetch, List,
-    Rename, Search, Select, Selected, Status, Store, Subscribe, Unsubscribe, Verdict,
+    AppendBegin, AppendEnd, Appended, Check, Close, Copied, CopyMessages, Create, Delete, Expunge, Fetch,
+    List, Rename, Search, Select, Selected, Status, Store, Subscribe, Unsubscribe, Verdict,
 };
 pub use config::{Config, GreetingFault, NonSyncLiterals, TlsMode};
 pub use event::Event;

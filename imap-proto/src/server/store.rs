@@ -3,7 +3,7 @@
 //! RFC 3501 sections 6.4.6–6.4.8, RFC 4315 section 3 (COPYUID), RFC 2180 section 4.2 (messages that are gone).
 
 use super::answer::Answer;
-use super::ask::{Copied, Copy, Store, Verdict};
+use super::ask::{Copied, CopyMessages, Store, Verdict};
 use super::fetch::{Gone, NO_SUCH_MESSAGE};
 use super::output::{completed, expunge_issued};
 use super::phase::{Doing, Phase, Progress};
@@ -107,7 +107,7 @@ impl Server {
         if messages.is_empty() {
             return self.done(now, doing);
         }
-        self.ask(now, doing, Copy { messages, mailbox }, Event::Copy);
+        self.ask(now, doing, CopyMessages { messages, mailbox }, Event::Copy);
     }
 }
 
@@ -145,7 +145,7 @@ impl Answer for Store {
     }
 }
 
-impl Answer for Copy {
+impl Answer for CopyMessages {
     fn answer(self, server: &mut Server, now: Now, doing: Doing, verdict: Verdict<Option<Copied>>) {
         let mut reply = completed(doing.name);
         match verdict {

@@ -1,6 +1,7 @@
 //! An application under the machine: a store in memory that several sessions share, and the fixture that answers
 //! for one of them.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 pub(crate) mod session;
 pub(crate) mod store;
