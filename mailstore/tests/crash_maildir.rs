@@ -6,7 +6,9 @@ mod common;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use common::{all, append, env, every_power_cut, flags, inbox, maildir, message, name, read_all, uid};
+use common::{
+    all, append, append_told, env, every_power_cut, flags, inbox, maildir, message, name, read_all, uid,
+};
 use mail_message::{FlagSet, Uid, UidSet, UidValidity};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
@@ -120,17 +122,18 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
     let store = maildir(fs, 1)?;
     store.create(&name("Archive"))?;
     let add = |number: u32, with: &str| -> Result<Uid> {
-        let uid = Journal::step(journal, fs, What::Append(number, flags(with)), || {
-            append(&store, &inbox(), &message(number), &flags(with))
+        let appended = Journal::step(journal, fs, What::Append(number, flags(with)), || {
+            append_told(&store, &inbox(), &message(number), &flags(with))
         })?;
-        let validity = store.open(&inbox(), Access::ReadOnly)?.uid_validity();
-        Journal::tell(journal, fs, &inbox(), validity, uid, number);
-        Ok(uid)
+        Journal::tell(journal, fs, &inbox(), appended.uid_validity, appended.uids[0], number);
+        Ok(appended.uids[0])
     };
     let one = add(1, "");
     let two = add(2, "\\Seen work");
     Journal::step(journal, fs, What::Foreign(3), || foreign(fs, 3))?;
-    let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
+    // A client whose SELECT fails tries again.
+    let open = || store.open(&inbox(), Access::ReadWrite);
+    let mut mailbox = open().or_else(|_| open())?;
     tell_all(journal, fs, &inbox(), &mut *mailbox)?;
     for (of, uid, to) in [(1, &one, "\\Flagged"), (1, &one, "\\Flagged play"), (2, &two, "")] {
         if let Ok(uid) = uid {
@@ -200,6 +203,7 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
             let here: Vec<_> = found.iter().filter(|(_, found, _)| *found == number).collect();
             check_message(op, journal, &mailbox_name, number, &here);
         }
+        check_names(op, disk, &mailbox_name);
         // Looking again finds the same, and UIDs go on.
         let next = mailbox.uid_next();
         let new = append(&store, &mailbox_name, &message(77), &FlagSet::new()).unwrap();
@@ -209,6 +213,20 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
         again.retain(|(uid, _, _)| *uid != new);
         assert_eq!(again, found);
     }
+}
+
+/// No message has two names once a mailbox was opened for writing.
+fn check_names(op: u64, disk: &SimFs, mailbox: &MailboxName) {
+    let dir = if mailbox.is_inbox() { common::ROOT.into() } else { format!("{}/.{mailbox}", common::ROOT) };
+    let mut bases = Vec::new();
+    for sub in ["new", "cur"] {
+        for entry in disk.read_dir(format!("{dir}/{sub}").as_ref()).unwrap() {
+            let name = entry.name.into_string().unwrap();
+            bases.push(name.split(':').next().unwrap().to_owned());
+        }
+    }
+    bases.sort();
+    assert!(bases.windows(2).all(|pair| pair[0] != pair[1]), "op {op}: two names in {bases:?}");
 }
 
 fn check_message(

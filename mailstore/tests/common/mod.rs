@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use mail_message::{Flag, FlagSet, Uid, UidSet};
 use mailstore::fs::SimFs;
 use mailstore::fs::sim::SimHost;
-use mailstore::{Env, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
+use mailstore::{Appended, Env, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
 use proto_core::UnixTime;
 
 pub const ROOT: &str = "/mail/alice/Maildir";
@@ -84,12 +84,21 @@ pub fn read_all(reader: &mut dyn MessageReader) -> Result<Vec<u8>> {
 }
 
 pub fn append(store: &dyn Store, mailbox: &MailboxName, content: &[u8], flags: &FlagSet) -> Result<Uid> {
+    append_told(store, mailbox, content, flags).map(|appended| appended.uids[0])
+}
+
+pub fn append_told(
+    store: &dyn Store,
+    mailbox: &MailboxName,
+    content: &[u8],
+    flags: &FlagSet,
+) -> Result<Appended> {
     let mut append = store.append(mailbox)?;
     append.begin(flags, Some(UnixTime(1_700_000_000)))?;
     for chunk in content.chunks(11) {
         append.write(chunk)?;
     }
-    Ok(append.commit()?.uids[0])
+    append.commit()
 }
 
 /// Message octets in memory.
@@ -109,7 +118,7 @@ impl MessageReader for Octets {
 }
 
 /// Cuts the power before every operation that `fs` has recorded, and calls `check` with every disk that may be found: all
-/// combinations up to eight pending things, else 64 drawn from the seed. Of disks with equal content and equal `key`
+/// combinations up to eight pending things, else 32 drawn from the seed. Of disks with equal content and equal `key`
 /// only one is checked; `key` tells which operations make the same demands.
 pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64, &SimFs)) {
     let seed = seed();
@@ -118,7 +127,7 @@ pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64,
     for point in fs.crash_points() {
         points += 1;
         sampled += u32::from(point.pending() > mailstore::fs::sim::CrashPoint::EXHAUSTIVE_MAX);
-        for disk in point.outcomes(seed, 64) {
+        for disk in point.outcomes(seed, 32) {
             outcomes += 1;
             if seen.insert((key(point.op), disk.fingerprint())) {
                 checked += 1;
