@@ -2,10 +2,10 @@
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Environment, Service};
-use crate::service::{Backends, SmtpService};
+use crate::service::{Backends, Pop3Service, SmtpService};
 use crate::session::Session;
 use crate::settings::{Profile, Protocols, TlsMode};
-use proto_core::{Machine, OutBuf, Step};
+use proto_core::{Machine, Now, OutBuf, Step};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server as smtp;
 use std::net::IpAddr;
@@ -29,6 +29,11 @@ where
             let peer = smtp::Peer::new(session.peer.ip().to_canonical());
             let machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             let service = SmtpService::new(Arc::clone(smtp), backends, session);
+            drive(machine, service, stream, environment, profile.listener.tls).await
+        }
+        Protocols::Pop3(config) => {
+            let machine = pop3_proto::server::Server::new(now, Arc::clone(config));
+            let service = Pop3Service::new(backends);
             drive(machine, service, stream, environment, profile.listener.tls).await
         }
     }
@@ -66,8 +71,18 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
             }
             machine.poll_transmit(&mut out);
         }
+        Protocols::Pop3(config) => {
+            goodbye(pop3_proto::server::Server::new(now, Arc::clone(config)), now, &mut out);
+        }
     }
     out
+}
+
+/// What a machine says when it is told to stop before it has begun.
+fn goodbye(mut machine: impl Machine, now: Now, out: &mut OutBuf) {
+    machine.handle_shutdown(now);
+    while machine.poll_event(now).is_some() {}
+    machine.poll_transmit(out);
 }
 
 /// RFC 5321 section 4.2: what comes in place of the greeting begins with our name, too.

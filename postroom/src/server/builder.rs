@@ -7,7 +7,7 @@ use crate::driver::{ShutdownSignal, Timeouts};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::listener::{self, Acceptor, Connections};
 use crate::service::Backends;
-use crate::settings::{Listener, Settings, SettingsError, Snapshot, TlsMode};
+use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, TlsMode};
 use crate::tls::Certificate;
 use crate::wall::{Directory, Intake, Spool, Store};
 use arc_swap::ArcSwap;
@@ -155,7 +155,7 @@ impl Builder {
                 settings
             }
         };
-        check_certificate(&settings, self.certificate.is_some())?;
+        check(&settings, self.certificate.is_some(), self.delivery.is_some())?;
         let snapshot = Snapshot::compile(settings)?;
         let clock = self.clock.unwrap_or_else(Clock::system);
         let intake = match (self.intake, &self.delivery) {
@@ -167,7 +167,12 @@ impl Builder {
         let (signal, shutdown) = ShutdownSignal::new();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
-            backends: Backends { directory, intake, clock: clock.clone() },
+            backends: Backends {
+                directory,
+                intake,
+                store: self.delivery.as_ref().map(|(_, store)| Arc::clone(store)),
+                clock: clock.clone(),
+            },
             entropy: self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy)),
             certificate: self.certificate,
             timeouts: self.timeouts,
@@ -214,9 +219,17 @@ fn bind_all(shared: &Arc<Shared>) -> Result<Vec<Acceptor>, StartError> {
     Ok(acceptors)
 }
 
-pub(super) fn check_certificate(settings: &Settings, there: bool) -> Result<(), SettingsError> {
-    match settings.listeners.iter().find(|listener| listener.tls != TlsMode::None) {
-        Some(listener) if !there => Err(SettingsError::NoCertificate(listener.name.clone())),
-        _ => Ok(()),
+/// Whether every listener has what it needs beside the settings.
+pub(super) fn check(settings: &Settings, certificate: bool, store: bool) -> Result<(), SettingsError> {
+    for listener in &settings.listeners {
+        let protocol = listener.protocol;
+        if listener.tls != TlsMode::None && !certificate {
+            return Err(SettingsError::NoCertificate(listener.name.clone()));
+        }
+        if matches!(protocol, Protocol::Imap | Protocol::Pop3) && !store {
+            let listener = listener.name.clone();
+            return Err(SettingsError::Missing { listener, protocol, what: "a store" });
+        }
     }
+    Ok(())
 }

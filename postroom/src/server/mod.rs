@@ -108,7 +108,8 @@ impl Server {
     /// # Errors
     /// [`SettingsError`]; the old settings then stay.
     pub fn reload(&self, settings: Settings) -> Result<Reloaded, SettingsError> {
-        builder::check_certificate(&settings, self.shared.certificate.is_some())?;
+        let store = self.shared.backends.store.is_some();
+        builder::check(&settings, self.shared.certificate.is_some(), store)?;
         let snapshot = Snapshot::compile(settings)?;
         let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));

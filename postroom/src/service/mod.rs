@@ -1,11 +1,15 @@
 //! What answers the machines: one service for each protocol.
 
+mod login;
+mod pop3;
 mod smtp;
 
+pub(crate) use pop3::Pop3Service;
 pub(crate) use smtp::SmtpService;
 
 use crate::clock::Clock;
-use crate::wall::{Directory, Intake};
+use crate::wall::{Directory, Intake, Store};
+use proto_core::{CallerFault, Now};
 use std::sync::Arc;
 
 /// The walls and senses that services share.
@@ -13,5 +17,17 @@ use std::sync::Arc;
 pub(crate) struct Backends {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) intake: Arc<dyn Intake>,
+    /// There whenever a listener speaks a protocol that reads mail.
+    pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) clock: Clock,
+}
+
+/// What is to be done on the reactor when work of service `S` for machine `M` has ended.
+type Finish<S, M> = Box<dyn FnOnce(&mut S, &mut M, Now) + Send>;
+
+/// An answer can come too late: the session was cancelled meanwhile, and there is nobody to tell.
+fn told(answered: Result<(), CallerFault>) {
+    if let Err(fault) = answered {
+        tracing::debug!(%fault, "answer not taken");
+    }
 }

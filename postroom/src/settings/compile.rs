@@ -28,6 +28,7 @@ pub(crate) struct Profile {
 #[derive(Debug)]
 pub(crate) enum Protocols {
     Smtp(Arc<SmtpProfile>),
+    Pop3(Arc<pop3_proto::server::Config>),
 }
 
 /// What SMTP and submission sessions have.
@@ -57,7 +58,17 @@ fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<
         Protocol::Smtp | Protocol::Submission => {
             Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits)?))
         }
-        Protocol::Imap | Protocol::Pop3 => {
+        Protocol::Pop3 => {
+            let mut config = pop3_proto::server::Config::default();
+            config.tls = match listener.tls {
+                TlsMode::None => pop3_proto::server::TlsMode::None,
+                TlsMode::StartTls => pop3_proto::server::TlsMode::Offered,
+                TlsMode::Implicit => pop3_proto::server::TlsMode::Implicit,
+            };
+            config.allow_plaintext_auth = settings.allow_plaintext_auth;
+            Protocols::Pop3(Arc::new(config))
+        }
+        Protocol::Imap => {
             let (listener, protocol) = (listener.name.clone(), listener.protocol);
             return Err(SettingsError::Missing { listener, protocol, what: "a service" });
         }

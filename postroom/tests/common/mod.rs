@@ -50,7 +50,8 @@ pub fn settings() -> Settings {
     let mut settings = Settings::new("mail.example.test");
     settings.domains = vec!["example.test".into()];
     settings.allow_plaintext_auth = true;
-    settings.listeners = [Protocol::Smtp, Protocol::Submission].map(Listener::without_socket).to_vec();
+    settings.listeners =
+        [Protocol::Smtp, Protocol::Submission, Protocol::Pop3].map(Listener::without_socket).to_vec();
     settings
 }
 

@@ -13,14 +13,14 @@
 mod message;
 mod policy;
 
-use super::Backends;
+use super::login::login;
+use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
 use message::{Message, Transaction};
 use policy::Moment;
-use proto_core::sasl::AuthVerdict;
-use proto_core::{Ask, CallerFault, CloseReason, Now, TlsInfo};
+use proto_core::{Ask, CloseReason, Now, TlsInfo};
 use relay_policy::Request;
 use smtp_proto::reply::Refusal;
 use smtp_proto::server::{BodyAbort, Event, Rcpt, Server, ServerQuestion, Verdict};
@@ -41,8 +41,7 @@ pub(crate) struct SmtpService {
     work: Work<Finish>,
 }
 
-/// What is to be done on the reactor when work has ended.
-type Finish = Box<dyn FnOnce(&mut SmtpService, &mut Server, Now) + Send>;
+type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
     pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
@@ -100,24 +99,9 @@ impl SmtpService {
         let directory = Arc::clone(&self.backends.directory);
         let credentials = ask.detail.credentials.clone();
         self.work.start(async move {
-            let found = directory.authenticate(credentials).await;
+            let (verdict, account) = login(&*directory, credentials).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                let user = ask.detail.credentials.authcid().to_owned();
-                let verdict = match found {
-                    Ok(Some(account)) => {
-                        tracing::info!(%account, "logged in");
-                        service.request.login = Some(account.to_string());
-                        AuthVerdict::Accept
-                    }
-                    Ok(None) => {
-                        tracing::info!(user, "login refused");
-                        AuthVerdict::Reject
-                    }
-                    Err(error) => {
-                        tracing::error!(user, %error, "login could not be checked");
-                        AuthVerdict::Backend(error)
-                    }
-                };
+                service.request.login = account.map(|account| account.to_string());
                 told(server.answer(now, ask, verdict));
             }) as Finish
         });
@@ -266,12 +250,5 @@ impl Service<Server> for SmtpService {
 
     fn ended(&mut self, reason: &CloseReason) {
         tracing::info!(%reason, "session ended");
-    }
-}
-
-/// An answer can come too late: the session was cancelled meanwhile, and there is nobody to tell.
-fn told(answered: Result<(), CallerFault>) {
-    if let Err(fault) = answered {
-        tracing::debug!(%fault, "answer not taken");
     }
 }
