@@ -17,6 +17,7 @@
 //! | [`sasl`] | SASL exchanges, server and client, and how their messages travel in lines |
 //! | [`secret`] | [`Secret`]: octets that are overwritten when dropped and never shown |
 //! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
+//! | [`fuzz`] | the bodies of the fuzz targets |
 //! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod address;
 pub mod ask;
 pub mod dot;
 pub mod fault;
+pub mod fuzz;
 pub mod input;
 pub mod machine;
 pub mod output;

@@ -85,7 +85,7 @@ enum Scanned {
 fn scan(input: &[u8], syntax: AddressSyntax) -> Result<(Scanned, &[u8]), AddressError> {
     let mut scanner = Scanner::new(input, syntax);
     let in_brackets = scanner.eat(b'<');
-    if !in_brackets && (!syntax.lenient || input.is_empty()) {
+    if !in_brackets && !syntax.lenient {
         return Err(AddressError::Brackets);
     }
     if in_brackets && scanner.eat(b'>') {

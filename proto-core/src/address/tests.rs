@@ -6,6 +6,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use proptest::prelude::*;
 
+extern crate std;
+use std::collections::HashSet;
+
 const UTF8: AddressSyntax = AddressSyntax { utf8: true, lenient: false };
 const LENIENT: AddressSyntax = AddressSyntax { utf8: false, lenient: true };
 
@@ -95,6 +98,7 @@ fn utf8_when_it_was_said() {
     assert_eq!(forward("<\"п р\"@x>", UTF8), Ok("<\"п р\"@x>".to_string()));
     assert_eq!(forward("<\"\\п\"@x>", UTF8), Err(AddressError::LocalPart));
     assert_eq!(forward("<a\u{85}@x>", UTF8), Err(AddressError::LocalPart));
+    assert_eq!(forward("<a@x\u{85}>", UTF8), Err(AddressError::Domain));
     let bad: &[u8] = b"<\xff@x>";
     assert_eq!(ForwardPath::parse_prefix(bad, UTF8), Err(AddressError::Utf8));
     assert_eq!(ForwardPath::parse_prefix(bad, AddressSyntax::STRICT), Err(AddressError::NonAscii));
@@ -195,6 +199,12 @@ fn each_limit_has_its_own_error() {
         forward(&format!("<@{}:a@t>", labels(251)), AddressSyntax::STRICT),
         Err(AddressError::PathTooLong)
     );
+    // The source route counts too, though it is dropped.
+    assert!(forward(&format!("<@{}:a@t>", labels(249)), AddressSyntax::STRICT).is_ok());
+    assert_eq!(
+        forward(&format!("<@{}:a@tt>", labels(249)), AddressSyntax::STRICT),
+        Err(AddressError::PathTooLong)
+    );
     assert_eq!(forward(&format!("<a@{}.t>", local(64)), AddressSyntax::STRICT), Err(AddressError::Domain));
     let quotes = LocalPart::new("\"".repeat(64)).unwrap();
     let domain = Domain::parse(labels(135).as_bytes(), AddressSyntax::STRICT).unwrap();
@@ -206,6 +216,9 @@ fn domains_compare_without_case_and_local_parts_with() {
     let parse = |s: &str| s.parse::<Mailbox>().unwrap();
     assert_eq!(parse("a@EXAMPLE.test"), parse("\"a\"@example.TEST"));
     assert_ne!(parse("a@x"), parse("A@x"));
+    let set = HashSet::from([parse("a@EXAMPLE.test")]);
+    assert!(set.contains(&parse("a@example.TEST")));
+    assert!(!set.contains(&parse("a@example.tes")));
     assert!(LocalPart::new("a\u{7f}").is_err());
 }
 

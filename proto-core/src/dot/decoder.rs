@@ -43,6 +43,7 @@ pub struct DotDecoder {
     octets_max: u64,
     at_line_start: bool,
     line_octets: u64,
+    /// A fault has been seen under [`DecodePolicy::Reject`].
     swallowing: bool,
     ended: bool,
     seen: DotEnd,
@@ -80,16 +81,6 @@ impl DotDecoder {
     /// What the text has been like so far.
     pub fn seen(&self) -> &DotEnd {
         &self.seen
-    }
-
-    /// Hands out nothing more, up to the end.
-    pub fn swallow(&mut self) {
-        self.swallowing = true;
-    }
-
-    /// Whether nothing is handed out any more.
-    pub fn is_swallowing(&self) -> bool {
-        self.swallowing
     }
 
     /// Takes octets of the text from `input`; `None` when more are needed, and after the end.
@@ -159,7 +150,7 @@ impl DotDecoder {
         self.limit(run)
     }
 
-    /// Counts a run's octets and cuts off what is beyond the limit, or all when swallowing.
+    /// Counts a run's octets and cuts off what is beyond the limit, or all after a fault.
     fn limit(&mut self, mut run: Bytes) -> Bytes {
         let room = self.octets_max.saturating_sub(self.seen.octets);
         self.seen.octets += run.len() as u64;
@@ -168,7 +159,6 @@ impl DotDecoder {
             run.clear();
         } else if over_size {
             run.truncate(room as usize);
-            self.swallowing = true;
         }
         self.seen.over_size |= over_size;
         run
