@@ -9,7 +9,7 @@ fn dot_codec() {
     for_each_seed(2000, |rng| {
         let mut octets = vec![rng.below(40) as u8];
         for _ in 0..rng.below(30) {
-            octets.extend_from_slice(rng.pick(&PARTS));
+            octets.extend(rng.pick(&PARTS).iter());
         }
         if rng.chance(1, 20) {
             octets.extend(b"a line that is long enough\r\n".repeat(rng.below(200)));
