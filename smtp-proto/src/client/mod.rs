@@ -4,6 +4,53 @@
 //! [`ClientEvent::Ready`]. Each [`Client::send`] is answered by one [`ClientEvent::Done`], between them
 //! [`ClientEvent::SendBody`] if a message is wanted. [`Client::quit`] ends it.
 //!
+//! ```
+//! use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
+//! use smtp_proto::BodyKind;
+//! use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope, Outcome};
+//! use std::sync::Arc;
+//!
+//! let now = Now::new(Instant::ORIGIN, UnixTime(0));
+//! let mut config = ClientConfig::new("client.example.test")?;
+//! config.tls = ClientTls::None;
+//! let mut client = Client::new(now, Arc::new(config));
+//! let (mut sent, mut reports) = (Vec::new(), Vec::new());
+//!
+//! // What a server would say.
+//! for input in [
+//!     "220 mx.example.test ESMTP\r\n",
+//!     "250-mx.example.test\r\n250 PIPELINING\r\n",
+//!     "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n",
+//!     "250 2.0.0 Ok: queued as 4XyzAB\r\n",
+//! ] {
+//!     client.handle_input(now, input.as_bytes());
+//!     while let Some(step) = client.poll_event(now) {
+//!         match step {
+//!             Step::App(ClientEvent::Ready) if reports.is_empty() => client.send(now, Envelope {
+//!                 reverse_path: "alice@example.test".parse().map(proto_core::ReversePath::Mailbox)?,
+//!                 recipients: vec!["bob@example.test".parse().map(proto_core::ForwardPath::Mailbox)?],
+//!                 size: None,
+//!                 body: BodyKind::SevenBit,
+//!             })?,
+//!             Step::App(ClientEvent::SendBody) => {
+//!                 // A long message is written as `body_room` allows.
+//!                 client.write_body(now, b"Subject: hello\r\n\r\n.\r\n")?;
+//!                 client.finish(now)?;
+//!             }
+//!             Step::App(ClientEvent::Done(report)) => reports.push(report),
+//!             other => println!("{other:?}"),
+//!         }
+//!     }
+//!     let mut out = OutBuf::new();
+//!     while client.poll_transmit(&mut out) {}
+//!     sent.extend_from_slice(out.as_slice());
+//! }
+//!
+//! assert!(sent.ends_with(b"\r\nDATA\r\nSubject: hello\r\n\r\n..\r\n.\r\n"));
+//! assert!(matches!(reports[0].outcomes[..], [Outcome::Accepted(_)]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Limits
 //! [`ClientLimits`]. A message streams: [`Client::body_room`] is the back-pressure.
 //!

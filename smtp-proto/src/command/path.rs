@@ -70,6 +70,9 @@ fn path<'a, T>(
     while let (true, [b' ', after @ ..]) = (grammar.lenient, rest) {
         rest = after;
     }
+    if rest.is_empty() {
+        return Err(PathFault::Form);
+    }
     let syntax = AddressSyntax { lenient: grammar.lenient, ..AddressSyntax::STRICT };
     let (path, rest) = match parse(rest, syntax) {
         Err(AddressError::NoDomain) if grammar.lenient => complete(rest, grammar, syntax, parse),

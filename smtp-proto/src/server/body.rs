@@ -36,6 +36,20 @@ impl Body {
 }
 
 impl Server {
+    /// Whether octets of the message wait to be taken: then it is the application that is slow, not the client. Two
+    /// octets wait for their successors in the decoder (`CR` or `.CR`), and mean nothing.
+    pub(super) fn has_body_backlog(&self) -> bool {
+        !self.events.is_empty() || self.input.len() > 2
+    }
+
+    /// The application was slow: what the client owes begins anew.
+    pub(super) fn restart_body_deadlines(&mut self, now: Now) {
+        if let Phase::Body(body) = &mut self.phase {
+            body.started = now.instant;
+        }
+        self.extend_body_deadlines(now);
+    }
+
     /// More octets came: the deadlines of the message move on.
     pub(super) fn extend_body_deadlines(&mut self, now: Now) {
         let Phase::Body(body) = &self.phase else { return };

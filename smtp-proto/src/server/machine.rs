@@ -37,6 +37,9 @@ impl Machine for Server {
                 Timer::ErrorPause => {}
                 Timer::GreetDelay => self.greet(now),
                 Timer::Command => self.time_out("command"),
+                Timer::BodyBlock | Timer::BodyRate if self.has_body_backlog() => {
+                    self.restart_body_deadlines(now);
+                }
                 Timer::BodyBlock => self.time_out("message data"),
                 Timer::BodyRate => self.time_out("message data rate"),
                 Timer::Handshake => self.close(CloseReason::Timeout("TLS handshake")),

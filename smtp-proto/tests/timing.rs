@@ -1,0 +1,69 @@
+//! Time as the server takes it, where a transcript cannot show it.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use proto_core::{Instant, Machine, Now, Step, UnixTime};
+use smtp_proto::server::{Config, Event, Server, Verdict};
+use std::time::Duration;
+
+fn at(seconds: u64) -> Now {
+    Now::new(Instant::ORIGIN + Duration::from_secs(1000 + seconds), UnixTime(0))
+}
+
+/// Takes steps until there is none or a body chunk; answers yes.
+fn steps(server: &mut Server, now: Now) -> Option<bytes::Bytes> {
+    while let Some(step) = server.poll_event(now) {
+        let yes = Verdict::Accept(());
+        match step {
+            Step::App(Event::Connect(ask)) => server.answer(now, ask, yes).unwrap(),
+            Step::App(Event::Hello(ask)) => server.answer(now, ask, yes).unwrap(),
+            Step::App(Event::Mail(ask)) => server.answer(now, ask, yes).unwrap(),
+            Step::App(Event::Rcpt(ask)) => server.answer(now, ask, yes).unwrap(),
+            Step::App(Event::Data(ask)) => server.answer(now, ask, yes).unwrap(),
+            Step::App(Event::Body(chunk)) => return Some(chunk),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn in_a_message() -> Server {
+    let mut server = common::server(Config::new("mx.t").unwrap());
+    for line in ["", "EHLO c\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n"] {
+        server.handle_input(at(0), line.as_bytes());
+        assert_eq!(steps(&mut server, at(0)), None);
+    }
+    server
+}
+
+#[test]
+fn an_application_that_is_slow_does_not_cost_the_client_its_session() {
+    let mut server = in_a_message();
+    server.handle_input(at(0), b"a line\r\n");
+    // The octets are here, and nobody asks for them for an hour.
+    for minute in 1..60 {
+        server.handle_timeout(at(60 * minute));
+    }
+    assert_eq!(steps(&mut server, at(3600)).as_deref(), Some(&b"a line\r\n"[..]));
+    assert!(!server.is_closed());
+    // From here on it is the client that is slow.
+    assert_eq!(steps(&mut server, at(3600)), None);
+    server.handle_timeout(at(3600 + 240));
+    assert_eq!(steps(&mut server, at(3600 + 240)), None);
+    assert!(server.is_closed());
+}
+
+#[test]
+fn an_octet_now_and_then_is_too_slow_for_a_message() {
+    let mut server = in_a_message();
+    let mut seconds = 0;
+    while !server.is_closed() {
+        seconds += 60;
+        server.handle_timeout(at(seconds));
+        server.handle_input(at(seconds), b"x");
+        while steps(&mut server, at(seconds)).is_some() {}
+    }
+    assert_eq!(seconds, 180, "the mean speed is looked at once the first wait is over");
+}
