@@ -139,7 +139,7 @@ fn part_number(c: &mut Cursor<'_>) -> Result<NonZeroU32, Fault> {
 }
 
 /// Deeper than any structure that is reported.
-const PART_DEPTH_MAX: usize = 64;
+const PART_DEPTH_MAX: usize = 128;
 const HEADER_NAMES_MAX: usize = 256;
 const BAD_SECTION: &str = "Not a section";
 const BAD_PARTIAL: &str = "Expected <offset.octets>";
