@@ -57,7 +57,8 @@ impl UidList {
     pub(super) fn parse(data: &[u8]) -> Option<Parsed> {
         let whole = data.iter().rposition(|&octet| octet == b'\n').map_or(0, |at| at + 1);
         let text = std::str::from_utf8(&data[..whole]).ok()?;
-        let mut lines = text.lines();
+        // Not `lines`, which takes a CR for part of the line end: here it is part of a file's name.
+        let mut lines = text.split_terminator('\n');
         let header = lines.next()?;
         let (version, rest) = header.split_once(' ')?;
         let mut list = match version {
@@ -191,6 +192,13 @@ mod tests {
 
     fn uid(raw: u32) -> Uid {
         Uid::new(raw).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_ends_in_cr_keeps_it() {
+        let data = b"3 V1 N2\n1 :a\r\n";
+        assert_eq!(UidList::parse(data).unwrap().list.uid("a\r"), Some(uid(1)));
+        fuzz_uidlist(data);
     }
 
     const V3: &str = "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n\
