@@ -5,7 +5,7 @@
 
 use super::QueueId;
 use super::session::Server;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt::Write;
 use core::net::IpAddr;
 use proto_core::address::{ForwardPath, ReversePath};
@@ -29,11 +29,17 @@ impl Server {
                 ForwardPath::Mailbox(mailbox) => write!(field, "\r\n\tfor <{mailbox}>"),
             };
         }
-        let _ = match &transaction.reverse_path {
-            ReversePath::Null => write!(field, "\r\n\t(envelope-from <>)"),
-            ReversePath::Mailbox(mailbox) => write!(field, "\r\n\t(envelope-from <{mailbox}>)"),
-        };
-        field.push_str(";\r\n\t");
+        field.push_str("\r\n\t(envelope-from <");
+        if let ReversePath::Mailbox(mailbox) = &transaction.reverse_path {
+            // A quoted local part may hold what would end the comment (RFC 5322 section 3.2.2).
+            for c in mailbox.to_string().chars() {
+                if matches!(c, '(' | ')' | '\\') {
+                    field.push('\\');
+                }
+                field.push(c);
+            }
+        }
+        field.push_str(">);\r\n\t");
         let _ = write_date(&mut field, now.utc);
         field.push_str("\r\n");
         Some(field)
@@ -97,6 +103,36 @@ const MONTHS: [&str; 12] =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::session::{HelloSaid, Transaction};
+    use crate::server::{Config, Peer};
+    use alloc::sync::Arc;
+    use proto_core::{Instant, TlsInfo};
+
+    #[test]
+    fn nothing_that_a_peer_says_breaks_the_field() {
+        let now = Now::new(Instant::ORIGIN, UnixTime(0));
+        let name = Some("evil\r\nX: y (".into());
+        let peer = Peer { address: Some("2001:db8::1".parse().unwrap()), name };
+        let mut server = Server::new(now, Arc::new(Config::new("mx.test").unwrap()), peer);
+        let id = QueueId::new("X1").unwrap();
+        assert_eq!(server.trace_header(&id, now), None);
+        server.hello = Some(HelloSaid { name: "(c);<x>".into(), extended: true });
+        let mut tls = TlsInfo::default();
+        tls.version = "TLSv1.3)\r\n".into();
+        tls.cipher = "TLS_X".into();
+        server.tls = Some(Arc::new(tls));
+        server.transaction = Some(Transaction {
+            reverse_path: ReversePath::Mailbox(r#""a)b"@x"#.parse().unwrap()),
+            eight_bit_declared: false,
+            recipients: 1,
+            only_recipient: Some(ForwardPath::Postmaster),
+        });
+        assert_eq!(
+            server.trace_header(&id, now).unwrap(),
+            "Received: from ?c???x? (evil??X:?y?? [IPv6:2001:db8::1])\r\n\tby mx.test with ESMTPS (TLSv1.3 TLS_X)\r\n\
+             \tid X1\r\n\tfor <postmaster>\r\n\t(envelope-from <\"a\\)b\"@x>);\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n"
+        );
+    }
 
     #[test]
     fn dates() {
