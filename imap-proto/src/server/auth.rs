@@ -3,7 +3,7 @@
 //! RFC 3501 sections 6.2.1–6.2.3, RFC 4959 (initial response), RFC 5530 (PRIVACYREQUIRED, AUTHENTICATIONFAILED).
 //!
 //! A password is not looked at on a connection where it may not be shown: `NO [PRIVACYREQUIRED]`. STARTTLS drops
-//! every octet that came before the handshake, read or not (RFC 9051 section 11.1).
+//! every octet that came before the handshake, read or not (RFC 9051 section 6.2.1 tells of servers that did not).
 
 use super::answer::Answer;
 use super::capability::{capabilities, mechanism_allowed, password_allowed, starttls_offered};

@@ -16,7 +16,7 @@ pub enum TlsMode {
     None,
     /// By STARTTLS (RFC 3501 section 6.2.1).
     StartTls,
-    /// At once (RFC 8314 section 3.2): nothing happens before
+    /// At once (RFC 9051 section 11.1, RFC 8314): nothing happens before
     /// [`Machine::handle_tls`](proto_core::Machine::handle_tls).
     Implicit,
 }

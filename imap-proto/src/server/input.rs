@@ -54,7 +54,7 @@ impl Server {
                 },
             },
             FrameStep::Literal(announced) => self.literal(now, announced),
-            FrameStep::Octets(octets) => self.append_octets(octets),
+            FrameStep::Octets(octets) => self.append_octets(now, octets),
             FrameStep::LiteralEnd => {}
             FrameStep::Swallowed { tag, why } => self.swallowed(now, tag, why),
         }

@@ -10,15 +10,8 @@ use proto_core::{CloseReason, Instant, Machine, Now, OutBuf, Step, TlsInfo};
 impl Machine for Server {
     type Event = Event;
 
-    fn handle_input(&mut self, now: Now, input: &[u8]) -> usize {
-        match self.phase {
-            Phase::AwaitTls | Phase::Closed => 0,
-            Phase::Append(_) => {
-                self.timers.set(Timer::AppendBlock, now.instant + self.config.timeouts.append_block);
-                self.input.push(input)
-            }
-            _ => self.input.push(input),
-        }
+    fn handle_input(&mut self, _now: Now, input: &[u8]) -> usize {
+        if matches!(self.phase, Phase::AwaitTls | Phase::Closed) { 0 } else { self.input.push(input) }
     }
 
     fn handle_eof(&mut self, _now: Now) {
@@ -36,7 +29,7 @@ impl Machine for Server {
                 Timer::PreAuth => ("login", "Login took too long."),
                 Timer::Autologout => ("autologout", "Autologout; idle for too long."),
                 Timer::Idle => ("IDLE", "IDLE lasted too long."),
-                Timer::AppendBlock => ("APPEND", "Message came too slowly."),
+                Timer::Append => ("APPEND", "Message came too slowly."),
                 Timer::Verdict => ("verdict", "Internal timeout."),
             };
             self.close(CloseReason::Timeout(reason), Some(StatusResponse::bye(text)));

@@ -169,7 +169,7 @@ impl Server {
         self.queue.push_back(Step::App(event(ask)));
         self.phase = Phase::Asking(doing);
         self.timers.stop(Timer::Autologout);
-        self.timers.stop(Timer::AppendBlock);
+        self.timers.stop(Timer::Append);
         self.timers.set(Timer::Verdict, now.instant + self.config.timeouts.verdict);
     }
 

@@ -10,7 +10,7 @@ use proto_core::TimerKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timer {
-    /// The TLS handshake: [`Timeouts::handshake`].
+    /// The TLS handshake after STARTTLS: [`Timeouts::handshake`].
     Handshake,
     /// Until login: [`Timeouts::pre_auth`].
     PreAuth,
@@ -18,15 +18,15 @@ pub enum Timer {
     Autologout,
     /// DONE: [`Timeouts::idle`].
     Idle,
-    /// More octets of a message: [`Timeouts::append_block`].
-    AppendBlock,
+    /// More octets of a message: [`Timeouts::append_block`] and [`Timeouts::append_bytes_per_second_min`].
+    Append,
     /// The answer of the application: [`Timeouts::verdict`].
     Verdict,
 }
 
 impl TimerKind for Timer {
     const ALL: &'static [Self] =
-        &[Self::Handshake, Self::PreAuth, Self::Autologout, Self::Idle, Self::AppendBlock, Self::Verdict];
+        &[Self::Handshake, Self::PreAuth, Self::Autologout, Self::Idle, Self::Append, Self::Verdict];
 
     fn index(self) -> usize {
         self as usize
@@ -53,6 +53,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The wait for more octets of an APPEND. Default 5 minutes.
     pub append_block: Duration,
+    /// The least mean speed of an APPEND once [`Timeouts::append_block`] has gone by; 0 asks for none. Default
+    /// 500 octets a second.
+    pub append_bytes_per_second_min: u32,
     /// The wait for the application's next response or answer. Default 10 minutes.
     pub verdict: Duration,
 }
@@ -65,6 +68,7 @@ impl Default for Timeouts {
             autologout: Duration::from_secs(30 * 60),
             idle: Duration::from_secs(30 * 60),
             append_block: Duration::from_secs(5 * 60),
+            append_bytes_per_second_min: 500,
             verdict: Duration::from_secs(10 * 60),
         }
     }
