@@ -21,9 +21,8 @@
 //! The table here says only whether a command may be looked at in a stage; whether it is well-formed, and what the
 //! application thinks, comes after. Where several rules are broken the reply is that of the first one.
 //!
-//! # Departures
-//! RFC 5321 section 4.1.4 lets a server answer `503` to a DATA without recipients; like Postfix we say
-//! `554 5.5.1` when there was a MAIL, since that is what RFC 2920 section 3.2 has a pipelining client expect.
+//! A DATA without recipients is `554 5.5.1` when there was a MAIL, else `503 5.5.1`: RFC 5321 section 3.3 leaves the
+//! choice.
 
 use crate::command::Verb;
 use crate::reply::Reply;
