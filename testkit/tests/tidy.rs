@@ -349,6 +349,37 @@ fn every_package_keeps_the_workspace_lints() {
 }
 
 #[test]
+fn every_fuzz_body_has_a_target_that_only_calls_it() {
+    let sources = sources();
+    let targets: Vec<&Source> =
+        sources.iter().filter(|source| source.is_in(&["fuzz/fuzz_targets"])).collect();
+    let manifest = read("fuzz/Cargo.toml");
+    for target in &targets {
+        let path = target.path.trim_start_matches("fuzz/");
+        assert!(manifest.contains(&format!("path = \"{path}\"")), "fuzz/Cargo.toml lacks {path}");
+        assert!(target.text.lines().count() <= 10, "{path}: what it does belongs into the library");
+    }
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| !source.is_test) {
+        for (line, code) in source.code() {
+            let Some((name, _)) = code.strip_prefix("pub fn fuzz_").and_then(|rest| rest.split_once('('))
+            else {
+                continue;
+            };
+            let package = source.path.split('/').next().unwrap_or_default().replace('-', "_");
+            let calls = |target: &&Source| {
+                target.text.contains(&format!(" {package}::"))
+                    && target.text.contains(&format!("::fuzz_{name}("))
+            };
+            if !targets.iter().any(calls) {
+                found.push(format!("{}:{line}: {}", source.path, code.trim()));
+            }
+        }
+    }
+    assert_none("no target in fuzz/ calls it", found);
+}
+
+#[test]
 fn getters_have_the_name_of_what_they_give() {
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| !source.is_test) {
