@@ -1,7 +1,7 @@
 //! What a store is handed from outside: a disk, a clock, a name, and what is known of other processes.
 //!
-//! Nothing in this crate reads a clock or the process table by itself, so that a whole engine over a simulated
-//! disk runs in virtual time and repeats from a seed.
+//! Nothing in this crate reads a clock or the process table by itself, so that a whole engine over a
+//! simulated disk runs in virtual time and repeats from a seed.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -89,8 +89,8 @@ impl Host for RealHost {
 
 /// A disk and a host, shared by all stores of one process. Cloning shares.
 ///
-/// Make one for each process: it holds the locks among the process's own threads, and a lock file that carries
-/// this process's id but was made before its `Env` counts as left over.
+/// Make one for each process: it holds the locks among the process's own threads, and a lock file that
+/// carries this process's id but was made before its `Env` counts as left over.
 #[derive(Debug, Clone)]
 pub struct Env(Arc<Inner>);
 
@@ -157,8 +157,8 @@ impl Env {
         self.0.counter.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A file name that no other call gets, here or in another process: `seconds.MxPyQz.host`, after the Maildir
-    /// convention.
+    /// A file name that no other call gets, here or in another process: `seconds.MxPyQz.host`, after the
+    /// Maildir convention.
     pub(crate) fn unique_name(&self) -> String {
         let now = self.host().now();
         format!(

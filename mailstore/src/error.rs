@@ -1,7 +1,7 @@
 //! What can go wrong in a store, and whether trying again may help.
 //!
-//! Every error says what was being done, where, and what the administrator can do about it. That text is for a
-//! log: it names paths. [`StoreError::to_backend`] gives the form that may be shown to a peer.
+//! Every error says what was being done, where, and what the administrator can do about it. That text is for
+//! a log: it names paths. [`StoreError::to_backend`] gives the form that may be shown to a peer.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -5,12 +5,12 @@
 //! | [`store`] | the wall for mailboxes: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`] |
 //! | [`maildir`] | [`MaildirStore`]: Maildir++ with UIDs in Dovecot's files |
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`FileSpool`] behind it |
-//! | [`fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
-//! | [`env`] | [`Env`]: disk, clock and host, handed in |
+//! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
+//! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
 //!
-//! What is acknowledged is durable: each operation's order of steps and the states a crash can leave are told at
-//! the top of its module, and tested by cutting the power at every step on the simulated disk.
+//! What is acknowledged is durable: each operation's order of steps and the states a crash can leave are told
+//! at the top of its module, and tested by cutting the power at every step on the simulated disk.
 #![forbid(unsafe_code)]
 
 pub mod env;

@@ -4,12 +4,13 @@
 //! `pid:host:boot-id`.
 //!
 //! # When a lock is stale
-//! * It names this host and a process that does not run, another boot, or this process before it opened its store.
-//! * Its content does not say (Dovecot writes none; a power cut may have taken ours): when the file is older than
-//!   120 seconds, or than the machine's last start.
+//! * It names this host and a process that does not run, another boot, or this process before it opened its
+//!   store.
+//! * Its content does not say (Dovecot writes none; a power cut may have taken ours): when the file is older
+//!   than 120 seconds, or than the machine's last start.
 //!
-//! A stale lock is taken away by renaming it first, so that of two processes that find it stale only one removes it
-//! and neither removes the other's new lock.
+//! A stale lock is taken away by renaming it first, so that of two processes that find it stale only one
+//! removes it and neither removes the other's new lock.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,8 +38,8 @@ pub(crate) struct DotLock {
 }
 
 impl DotLock {
-    /// Takes the lock of the file at `path`; `scratch` is a directory on the same file system for a stale lock on its
-    /// way out.
+    /// Takes the lock of the file at `path`; `scratch` is a directory on the same file system for a stale
+    /// lock on its way out.
     ///
     /// # Errors
     /// `Locked` when another process holds it all the time; else what the disk says.

@@ -2,8 +2,8 @@
 //!
 //! A name is a path of components under one user; `/` parts them in this API, whatever stands on disk. Each
 //! component is what stands on disk: a store keeps names in the encoding in which it is given them. IMAP's
-//! modified UTF-7 is a matter of the wire (RFC 3501 §5.1.3), so its codec lives with the IMAP machines, and the
-//! engine hands over names already encoded; Dovecot and older Courier keep the same form on disk.
+//! modified UTF-7 is a matter of the wire (RFC 3501 §5.1.3), so its codec lives with the IMAP machines, and
+//! the engine hands over names already encoded; Dovecot and older Courier keep the same form on disk.
 //!
 //! # Limits
 //! Components: 1–200 octets of printable ASCII; a name: [`MailboxName::BYTES_MAX`] octets in all, because

@@ -7,8 +7,8 @@
 //! # Promises
 //! * What returns `Ok` has happened durably: it is there after a power cut.
 //! * A UID is never given twice while UIDVALIDITY stands, and never seen before its message is durable.
-//! * What returns `Err` has left everything acknowledged before as it was; it may have happened or not, but not
-//!   half: no message is ever seen in part.
+//! * What returns `Err` has left everything acknowledged before as it was; it may have happened or not, but
+//!   not half: no message is ever seen in part.
 //! * A mailbox may be changed by other sessions and other programs at any time. A message that is gone is
 //!   [`ErrorKind::NoSuchMessage`](crate::ErrorKind::NoSuchMessage), never another message.
 
@@ -84,8 +84,9 @@ pub trait Store: Send + Sync {
     /// `NoSuchMailbox`.
     fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>>;
 
-    /// Delivers one message: [`Delivery::header`], then `body`, into `name`. Durable on return; the message gets
-    /// its UID when the mailbox is next opened or refreshed. The same [`DeliveryId`] twice is one message.
+    /// Delivers one message: [`Delivery::header`], then `body`, into `name`. Durable on return; the message
+    /// gets its UID when the mailbox is next opened or refreshed. The same [`DeliveryId`] twice is one
+    /// message.
     ///
     /// # Errors
     /// `NoSuchMailbox`, and whatever reading `body` returns.
@@ -127,8 +128,8 @@ pub trait Mailbox: Send {
     /// `NoSuchMessage`.
     fn message(&mut self, uid: Uid) -> Result<Box<dyn MessageReader>>;
 
-    /// Changes flags of those of `uids` that are there, and returns what each has now: also what other sessions
-    /// have set. A message that is gone is left out.
+    /// Changes flags of those of `uids` that are there, and returns what each has now: also what other
+    /// sessions have set. A message that is gone is left out.
     ///
     /// # Errors
     /// `ReadOnly`; `KeywordLimit`, in which case nothing was changed.
@@ -147,8 +148,8 @@ pub trait Mailbox: Send {
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>>;
 
     /// Copies those of `uids` that are there, with flags and date, to another mailbox of the same user, and
-    /// returns which became which, ascending. All or none are copied, unless the power fails meanwhile: then a part
-    /// may be seen in the target.
+    /// returns which became which, ascending. All or none are copied, unless the power fails meanwhile: then
+    /// a part may be seen in the target.
     ///
     /// # Errors
     /// `NoSuchMailbox` for the target; `NoSuchMessage` when one of them is gone.
@@ -163,7 +164,8 @@ pub trait Append: Send {
     /// Starts the next message. `date` is its INTERNALDATE, now when there is none.
     fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()>;
 
-    /// Writes the next octets of the message. A write without `begin` starts a message without flags, dated now.
+    /// Writes the next octets of the message. A write without `begin` starts a message without flags, dated
+    /// now.
     fn write(&mut self, octets: &[u8]) -> Result<()>;
 
     /// Makes all of them part of the mailbox, durably, and returns their UIDs.
@@ -249,8 +251,8 @@ pub struct Meta {
 /// What others have changed since the last refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// The UIDs have a new UIDVALIDITY: nothing known of this mailbox holds any more, sessions on it must end.
-    /// The other lists are then empty, and the snapshot is the new state.
+    /// The UIDs have a new UIDVALIDITY: nothing known of this mailbox holds any more, sessions on it must
+    /// end. The other lists are then empty, and the snapshot is the new state.
     pub invalidated: bool,
     /// New messages, ascending by UID.
     pub new: Vec<Entry>,
@@ -362,7 +364,8 @@ pub enum Delivered {
 /// Told by a store, before it removes the last trace of a delivery (a reader expunges the message or moves it
 /// away), that the delivery has been made. The spool implements it.
 pub trait Settle: Send + Sync {
-    /// Records durably that `delivery` has been made. Cheap when the spool does not hold the message any more.
+    /// Records durably that `delivery` has been made. Cheap when the spool does not hold the message any
+    /// more.
     ///
     /// # Errors
     /// When this cannot be recorded; the store then does not remove the message.

@@ -1,5 +1,6 @@
-//! From the spool into a mailbox, on a disk that loses power at every operation, and fails at every operation: what was
-//! accepted is delivered once, whoever reads, expunges or moves it meanwhile.
+//! From the spool into a mailbox, on a disk that loses power at every operation, and fails at every
+//! operation: what was accepted is delivered once, whoever reads, expunges or moves it meanwhile.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
 
@@ -165,8 +166,8 @@ fn a_message_moved_away_before_its_delivery_is_recorded_is_not_doubled() {
         &fs,
         |op| op,
         |op, disk| {
-            // While INBOX is emptied, a message may stand in both as one file; that is `folders.rs`'s to tell. It is
-            // never delivered again.
+            // While INBOX is emptied, a message may stand in both as one file; that is `folders.rs`'s to
+            // tell. It is never delivered again.
             if op <= begun {
                 check(op, disk, &story);
             } else {

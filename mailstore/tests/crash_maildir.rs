@@ -1,5 +1,6 @@
-//! A mailbox on a disk that loses power at every operation, and fails at every operation: append, flag change, copy,
-//! expunge, first sight of mail that others delivered, and the rewriting of the UID list.
+//! A mailbox on a disk that loses power at every operation, and fails at every operation: append, flag
+//! change, copy, expunge, first sight of mail that others delivered, and the rewriting of the UID list.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
 

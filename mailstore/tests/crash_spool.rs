@@ -1,4 +1,5 @@
 //! The spool on a disk that loses power at every operation, and fails at every operation.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
 

@@ -50,8 +50,8 @@ pub trait File: Send + fmt::Debug {
     fn append(&mut self, data: &[u8]) -> io::Result<()>;
     /// Cuts the file to `len` octets.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
-    /// Makes data, length and times durable. After an error nothing is known of what was written since the last
-    /// success, and a second call proves nothing.
+    /// Makes data, length and times durable. After an error nothing is known of what was written since the
+    /// last success, and a second call proves nothing.
     fn sync(&self) -> io::Result<()>;
     /// Sets the modification time.
     fn set_mtime(&self, since_epoch: Duration) -> io::Result<()>;
@@ -113,8 +113,8 @@ pub fn read_open(file: &dyn File) -> io::Result<Vec<u8>> {
 
 /// Creates `path` and every directory above it that is missing, each one durable in its parent.
 ///
-/// A directory that exists already is trusted to be durable, except `path` itself, whose parent is synced in any
-/// case: an earlier call may have been cut off between the two steps.
+/// A directory that exists already is trusted to be durable, except `path` itself, whose parent is synced in
+/// any case: an earlier call may have been cut off between the two steps.
 pub fn create_dir_durably(fs: &dyn Fs, path: &Path) -> io::Result<()> {
     let parent = path.parent();
     let created = match fs.mkdir(path) {

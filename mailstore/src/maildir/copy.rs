@@ -1,8 +1,8 @@
 //! COPY within one user's Maildirs.
 //!
-//! A message file never changes, so a copy is a second name for it (a hard link): it has the same octets and the same
-//! date, and costs no room. The order is that of an append: under the target's UID lock link all, sync the
-//! directories, append the UIDs; on an error all links are taken back.
+//! A message file never changes, so a copy is a second name for it (a hard link): it has the same octets and
+//! the same date, and costs no room. The order is that of an append: under the target's UID lock link all,
+//! sync the directories, append the UIDs; on an error all links are taken back.
 
 use std::path::PathBuf;
 use std::sync::Arc;

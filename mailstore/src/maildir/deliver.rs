@@ -2,7 +2,8 @@
 //!
 //! # Order of operations
 //! 1. Create a file in `tmp/` (O_EXCL), write header and body, set its date, sync it.
-//! 2. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this delivery.
+//! 2. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this
+//!    delivery.
 //! 3. Sync `new/`. Only then is the delivery reported, and the spool records it.
 //!
 //! # What a crash can leave

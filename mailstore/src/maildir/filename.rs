@@ -1,7 +1,7 @@
 //! The names of message files: `unique[,S=size][,W=size][:2,FLAGS]`.
 //!
-//! What stands before `:` is the *base*: it names the message for as long as it lives. What follows changes with its
-//! flags. `S` is the length of the file, `W` its length with CRLF line ends.
+//! What stands before `:` is the *base*: it names the message for as long as it lives. What follows changes
+//! with its flags. `S` is the length of the file, `W` its length with CRLF line ends.
 
 use crate::store::DeliveryId;
 
@@ -53,8 +53,8 @@ pub(super) fn sizes(base: &str) -> Option<Sizes> {
     Some(Sizes { stored_bytes: field("S=")?, crlf_bytes: field("W=")? })
 }
 
-/// The unique part of a delivery's file name, up to and including the dot before the host: the same for every attempt
-/// at that delivery.
+/// The unique part of a delivery's file name, up to and including the dot before the host: the same for every
+/// attempt at that delivery.
 pub(super) fn delivery_prefix(received: i64, id: &DeliveryId) -> String {
     format!("{}.D{}R{}.", received.max(0), id.queue_id, id.recipient)
 }

@@ -1,20 +1,23 @@
 //! Mailboxes as Maildir++ directories: list, create, delete, rename.
 //!
 //! # Order of operations
-//! * **Create** `.A`: in `..unfinished.X` make `tmp/`, `new/`, `cur/`, the mark `maildirfolder` and the UID list, sync it;
-//!   rename it to `.A`, sync the root; answer. A crash before the answer leaves nothing, `..unfinished.X`, or the whole
-//!   mailbox.
-//! * **Delete** `.A`: the spool is told of deliveries that go; rename `.A` to `..unfinished.X`, sync the root; answer; then
-//!   empty `..unfinished.X` as far as that succeeds. A crash before the answer leaves `.A` or `..unfinished.X`, whole.
-//! * **Rename** `.A` to `.B`: rename `.A` and each `.A.x`, the outermost first, sync the root; answer. A crash before the
-//!   answer leaves each of them under one of its names (a directory cannot have two), whole, UIDs and all.
-//! * **Rename INBOX** to `.B`: create `.B`; rename each message file into `.B/cur` or `.B/new`, sync both, sync INBOX's; a
-//!   crash before the answer leaves each message in one of the two, or in both as one file with two UIDs.
+//! * **Create** `.A`: in `..unfinished.X` make `tmp/`, `new/`, `cur/`, the mark `maildirfolder` and the UID
+//!   list, sync it; rename it to `.A`, sync the root; answer. A crash before the answer leaves nothing,
+//!   `..unfinished.X`, or the whole mailbox.
+//! * **Delete** `.A`: the spool is told of deliveries that go; rename `.A` to `..unfinished.X`, sync the
+//!   root; answer; then empty `..unfinished.X` as far as that succeeds. A crash before the answer leaves `.A`
+//!   or `..unfinished.X`, whole.
+//! * **Rename** `.A` to `.B`: rename `.A` and each `.A.x`, the outermost first, sync the root; answer. A
+//!   crash before the answer leaves each of them under one of its names (a directory cannot have two), whole,
+//!   UIDs and all.
+//! * **Rename INBOX** to `.B`: create `.B`; rename each message file into `.B/cur` or `.B/new`, sync both,
+//!   sync INBOX's; a crash before the answer leaves each message in one of the two, or in both as one file
+//!   with two UIDs.
 //!
 //! `..unfinished.X` is shown to nobody; the sweep removes it.
 //!
-//! No two mailboxes of a user ever have the same UIDVALIDITY, whatever names they go by: so a name that stands for another
-//! mailbox today than yesterday cannot be mistaken for the same.
+//! No two mailboxes of a user ever have the same UIDVALIDITY, whatever names they go by: so a name that
+//! stands for another mailbox today than yesterday cannot be mistaken for the same.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -30,7 +33,8 @@ use crate::fs::{Fs, OpenMode};
 use crate::name::MailboxName;
 use crate::store::MailboxInfo;
 
-/// What the directories of mailboxes not yet made or already deleted begin with. Maildir++ has no mailbox of such a name.
+/// What the directories of mailboxes not yet made or already deleted begin with. Maildir++ has no mailbox of
+/// such a name.
 const UNFINISHED: &str = "..unfinished.";
 
 /// The directory of a mailbox in the root; `None` for INBOX, which is the root.

@@ -1,15 +1,15 @@
 //! Flag letters, and the keywords behind `a`–`z` in `dovecot-keywords`.
 //!
 //! The file holds a line `NUMBER NAME` for each keyword; number 0 is the letter `a`. It is changed under
-//! `dovecot-keywords.lock` and replaced whole, and a letter is used in a file name only after it is durable there.
-//! A keyword is never taken out: a file name anywhere may carry its letter.
+//! `dovecot-keywords.lock` and replaced whole, and a letter is used in a file name only after it is durable
+//! there. A keyword is never taken out: a file name anywhere may carry its letter.
 //!
 //! # Limits
 //! 26 keywords a mailbox.
 //!
 //! # Departures
-//! The letter `P` (passed on) shows as `$Forwarded`, which has no letter of its own in the Maildir convention; set by
-//! us it is a keyword like others, as Dovecot has it.
+//! The letter `P` (passed on) shows as `$Forwarded`, which has no letter of its own in the Maildir
+//! convention; set by us it is a keyword like others, as Dovecot has it.
 
 use mail_message::{Flag, FlagSet, Keyword};
 

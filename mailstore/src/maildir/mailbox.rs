@@ -1,8 +1,8 @@
 //! [`MaildirMailbox`]: one opened Maildir.
 //!
-//! The snapshot (`entries`) is what the user of this object has been told; `files` is where the messages were last
-//! seen on disk. They differ when another session changed a flag: the file is found again under its new name, and the
-//! next refresh tells the flag.
+//! The snapshot (`entries`) is what the user of this object has been told; `files` is where the messages were
+//! last seen on disk. They differ when another session changed a flag: the file is found again under its new
+//! name, and the next refresh tells the flag.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -27,8 +27,8 @@ use crate::store::{
     Access, Changes, Copied, Entry, Expunge, FlagChange, Mailbox, MessageReader, Meta, PermanentFlags,
 };
 
-/// How often a message is looked for under a new name before it is given up: each time, somebody else renamed it
-/// between our look and our step.
+/// How often a message is looked for under a new name before it is given up: each time, somebody else renamed
+/// it between our look and our step.
 const ATTEMPTS_MAX: u32 = 16;
 
 /// A directory changed again within this time of a change may carry the same modification time.
@@ -119,8 +119,8 @@ impl MaildirMailbox {
         Ok(())
     }
 
-    /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished meanwhile
-    /// is taken out of `new`.
+    /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
+    /// meanwhile is taken out of `new`.
     fn make_durable(&self, scan: &Scan, new: &mut Vec<Arc<str>>) -> Result<()> {
         let mut failed = None;
         let mut synced = [false; 2];
@@ -400,8 +400,8 @@ impl Mailbox for MaildirMailbox {
 
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>> {
         self.check_writable()?;
-        // Messages may have been moved out of `new/` not durably. They must not be found there again, with the flags they
-        // had then, when they are gone from `cur/`.
+        // Messages may have been moved out of `new/` not durably. They must not be found there again, with
+        // the flags they had then, when they are gone from `cur/`.
         self.paths.sync(&self.paths.sub(Sub::New))?;
         let (mut removed, mut from_new) = (Vec::new(), false);
         for uid in self.select(uids) {

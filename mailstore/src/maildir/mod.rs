@@ -1,8 +1,10 @@
-//! [`MaildirStore`]: a user's mail as Maildir++ directories, shared with whatever else reads and writes Maildirs.
+//! [`MaildirStore`]: a user's mail as Maildir++ directories, shared with whatever else reads and writes
+//! Maildirs.
 //!
-//! INBOX is the directory itself; the mailbox `A/B` is the directory `.A.B` in it. Each has `tmp/`, `new/` and `cur/`.
-//! UIDs are in `dovecot-uidlist`, keywords in `dovecot-keywords`, the last UIDVALIDITY in `dovecot-uidvalidity`,
-//! subscriptions in `subscriptions`: the files and formats of Dovecot, so that either can take over from the other.
+//! INBOX is the directory itself; the mailbox `A/B` is the directory `.A.B` in it. Each has `tmp/`, `new/`
+//! and `cur/`. UIDs are in `dovecot-uidlist`, keywords in `dovecot-keywords`, the last UIDVALIDITY in
+//! `dovecot-uidvalidity`, subscriptions in `subscriptions`: the files and formats of Dovecot, so that either
+//! can take over from the other.
 //!
 //! # INTERNALS
 //! Where the order of operations and the states that a crash can leave are told:
@@ -16,33 +18,37 @@
 //!
 //! The rest are short:
 //!
-//! * **Append**: write `tmp/X`, set its date, sync it; under the UID lock rename it to `new/` (with flags: `cur/`), sync
-//!   that directory, append the UID, sync the list; answer. A crash before the answer leaves nothing, a file in `tmp/`,
-//!   or the whole message with or without a UID; in the last case it gets one when it is first seen.
+//! * **Append**: write `tmp/X`, set its date, sync it; under the UID lock rename it to `new/` (with flags:
+//!   `cur/`), sync that directory, append the UID, sync the list; answer. A crash before the answer leaves
+//!   nothing, a file in `tmp/`, or the whole message with or without a UID; in the last case it gets one when
+//!   it is first seen.
 //! * **Copy**: the same with a link in place of the rename. A crash may leave some of several copies.
-//! * **First sight**: what has no UID yet is synced, and the directory it is in, before it gets one: another program may
-//!   have delivered it without.
-//! * **`new/` to `cur/`**: a rename that is not synced. After a crash the message is in one, or in both as one file; see
-//!   below.
-//! * **Flag change**: renames in `cur/`, one sync of `cur/`; answer. After a crash before the answer each message has its
-//!   old flags, its new flags, or stands there under both names as one file.
-//! * **Expunge**: the spool is told of deliveries that go ([`Settle`](crate::Settle)); sync `new/`, which messages may have
-//!   left not durably; unlink, sync `cur/`; answer. A crash before the answer leaves each message there or gone. Its UID
-//!   record is garbage until the list is rewritten; `N` in the header keeps its UID from being given again.
-//! * **One file under two names**: the next session that may write takes one away: the one in `new/`, or of two in `cur/`
-//!   the one that sorts first. Neither change was acknowledged.
-//! * **Keywords, subscriptions**: a new file in `tmp/`, synced, renamed over the old, directory synced, under a lock.
+//! * **First sight**: what has no UID yet is synced, and the directory it is in, before it gets one: another
+//!   program may have delivered it without.
+//! * **`new/` to `cur/`**: a rename that is not synced. After a crash the message is in one, or in both as
+//!   one file; see below.
+//! * **Flag change**: renames in `cur/`, one sync of `cur/`; answer. After a crash before the answer each
+//!   message has its old flags, its new flags, or stands there under both names as one file.
+//! * **Expunge**: the spool is told of deliveries that go ([`Settle`](crate::Settle)); sync `new/`, which
+//!   messages may have left not durably; unlink, sync `cur/`; answer. A crash before the answer leaves each
+//!   message there or gone. Its UID record is garbage until the list is rewritten; `N` in the header keeps
+//!   its UID from being given again.
+//! * **One file under two names**: the next session that may write takes one away: the one in `new/`, or of
+//!   two in `cur/` the one that sorts first. Neither change was acknowledged.
+//! * **Keywords, subscriptions**: a new file in `tmp/`, synced, renamed over the old, directory synced, under
+//!   a lock.
 //!
-//! A session finds a file that was renamed under it by its base: listing the directory again, and trying again.
+//! A session finds a file that was renamed under it by its base: listing the directory again, and trying
+//! again.
 //!
 //! # Limits
 //! 26 keywords a mailbox. Names of message files are UTF-8. A snapshot holds about 300 octets a message.
 //!
 //! # Departures
-//! * `W=` in a file name is believed for sizes when `S=` is the true length; a wrong `W=` shows when the message is first
-//!   opened, is right from then on, and is not mended in the name.
-//! * MULTIAPPEND and COPY of several messages are atomic for readers that ask for UIDs, and when they fail; a power cut in
-//!   the middle may leave some of the messages, complete (RFC 3502 asks for all or none).
+//! * `W=` in a file name is believed for sizes when `S=` is the true length; a wrong `W=` shows when the
+//!   message is first opened, is right from then on, and is not mended in the name.
+//! * MULTIAPPEND and COPY of several messages are atomic for readers that ask for UIDs, and when they fail; a
+//!   power cut in the middle may leave some of the messages, complete (RFC 3502 asks for all or none).
 
 mod append;
 mod copy;

@@ -35,8 +35,8 @@ impl Place {
 
 /// Lists both directories, `new/` first: a message that is moved to `cur/` meanwhile is seen at least once.
 ///
-/// A file that is renamed in `cur/` meanwhile may be missed. When `must_see` misses a message, and the directories
-/// changed, they are listed again.
+/// A file that is renamed in `cur/` meanwhile may be missed. When `must_see` misses a message, and the
+/// directories changed, they are listed again.
 pub(super) fn scan(paths: &MailboxPaths, must_see: impl Fn(&Scan) -> bool) -> Result<Scan> {
     let mut rescans = 0;
     loop {
@@ -83,12 +83,12 @@ fn list(paths: &MailboxPaths, sub: Sub, scan: &mut Scan) -> Result<()> {
     Ok(())
 }
 
-/// Takes away the second name of a message that a crash left with two (see INTERNALS in `mod.rs`), or gives a message
-/// of its own a name of its own.
+/// Takes away the second name of a message that a crash left with two (see INTERNALS in `mod.rs`), or gives a
+/// message of its own a name of its own.
 ///
-/// A message that another program renamed while it was listed also looks like two, and one of the names is stale: then
-/// nothing is done. It may be renamed at this very moment, too, so the second name is moved to `tmp/` first, and removed
-/// only when the first is there.
+/// A message that another program renamed while it was listed also looks like two, and one of the names is
+/// stale: then nothing is done. It may be renamed at this very moment, too, so the second name is moved to
+/// `tmp/` first, and removed only when the first is there.
 pub(super) fn mend_double(paths: &MailboxPaths, first: &Place, second: &Place) -> Result<()> {
     let disk = paths.env.fs();
     let first = paths.sub(first.sub).join(&first.name);

@@ -42,8 +42,9 @@ impl Inner {
 }
 
 impl MaildirStore {
-    /// Opens the Maildir at `root`, an absolute path; makes it, and every directory above it, where it is missing.
-    /// `settle` is the spool that delivers into it, if any: it hears of deliveries that readers remove.
+    /// Opens the Maildir at `root`, an absolute path; makes it, and every directory above it, where it is
+    /// missing. `settle` is the spool that delivers into it, if any: it hears of deliveries that readers
+    /// remove.
     ///
     /// # Errors
     /// When it cannot be made or read.
@@ -63,7 +64,8 @@ impl MaildirStore {
     }
 
     /// Removes what crashes and failed writers left in the `tmp/` directories more than 36 hours ago, and
-    /// what is left of mailboxes whose creation or deletion was cut off then. To be called now and then; it may run beside anything.
+    /// what is left of mailboxes whose creation or deletion was cut off then. To be called now and then; it
+    /// may run beside anything.
     ///
     /// # Errors
     /// When a directory cannot be read. A file that cannot be removed is left.

@@ -1,8 +1,8 @@
 //! The file `subscriptions`: a name on each line.
 //!
-//! Both of Dovecot's forms are read, and each is written back as it was found: plain lines with `.` between components
-//! (as in the directory names), and version 2, which opens with `V<TAB>2` and an empty line and has tabs between components. Lines that
-//! are no names of ours are kept.
+//! Both of Dovecot's forms are read, and each is written back as it was found: plain lines with `.` between
+//! components (as in the directory names), and version 2, which opens with `V<TAB>2` and an empty line and
+//! has tabs between components. Lines that are no names of ours are kept.
 
 use crate::error::{Result, StoreError};
 use crate::fs;

@@ -6,9 +6,9 @@
 //! 56 W305 :1795325991.M11P2.vm:2,S      extensions before the colon are kept; flags in the name are not
 //! ```
 //!
-//! UIDs ascend. A last line without its line end is a torn append: its UID was never told to anybody, and it is
-//! passed over. Anything else that does not read makes the whole list worthless: a UID that was told might be lost in
-//! it, and the mailbox gets a new UIDVALIDITY.
+//! UIDs ascend. A last line without its line end is a torn append: its UID was never told to anybody, and it
+//! is passed over. Anything else that does not read makes the whole list worthless: a UID that was told might
+//! be lost in it, and the mailbox gets a new UIDVALIDITY.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -131,8 +131,8 @@ impl UidList {
         text
     }
 
-    /// Gives the next UID to each of `bases`, in order, and returns the lines to append. `None` when UIDs are used
-    /// up; the list is then unchanged.
+    /// Gives the next UID to each of `bases`, in order, and returns the lines to append. `None` when UIDs are
+    /// used up; the list is then unchanged.
     pub(super) fn assign(&mut self, bases: &[Arc<str>]) -> Option<String> {
         let count = u32::try_from(bases.len()).ok()?;
         Uid::new(self.next.get().checked_add(count)?)?;

@@ -3,16 +3,17 @@
 //! # Order of operations
 //! Under `dovecot-uidlist.lock`, with every file that is to get a UID durable already:
 //!
-//! * Append: write the new lines at the end, sync the file; only then is a UID told to anybody. If that fails the file
-//!   is cut back to its former length.
-//! * Rewrite (the list is missing, torn, of version 1, or a quarter of it is garbage): write a new file in `tmp/`, sync
-//!   it, rename it over the old one, sync the directory.
-//! * A list that is missing or worthless is replaced by one with a new UIDVALIDITY, greater than every one this user's
-//!   mailboxes ever had: `dovecot-uidvalidity` in the root holds the last, and is durable before the list is.
+//! * Append: write the new lines at the end, sync the file; only then is a UID told to anybody. If that fails
+//!   the file is cut back to its former length.
+//! * Rewrite (the list is missing, torn, of version 1, or a quarter of it is garbage): write a new file in
+//!   `tmp/`, sync it, rename it over the old one, sync the directory.
+//! * A list that is missing or worthless is replaced by one with a new UIDVALIDITY, greater than every one
+//!   this user's mailboxes ever had: `dovecot-uidvalidity` in the root holds the last, and is durable before
+//!   the list is.
 //!
-//! Readers take no lock: a rename replaces the list in one step, and the last line of an append that is under way is
-//! not taken for a line before its line end is there. A reader syncs a list that it has not read before, because the
-//! process that appended to it may have died between write and sync.
+//! Readers take no lock: a rename replaces the list in one step, and the last line of an append that is under
+//! way is not taken for a line before its line end is there. A reader syncs a list that it has not read
+//! before, because the process that appended to it may have died between write and sync.
 //!
 //! # What a crash can leave
 //!
@@ -61,8 +62,8 @@ impl UidLock {
 }
 
 impl Uids {
-    /// Reads the list; `None` when there is none, or it is worthless. `known` is returned as it is when the file has not
-    /// changed since.
+    /// Reads the list; `None` when there is none, or it is worthless. `known` is returned as it is when the
+    /// file has not changed since.
     pub(super) fn load(paths: &MailboxPaths, known: Option<&Self>) -> Result<Option<Self>> {
         let path = paths.uidlist();
         let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
@@ -83,8 +84,8 @@ impl Uids {
         Ok(Some(Self { list: Arc::new(list), stamp, needs_rewrite }))
     }
 
-    /// Reads the list under the lock, and makes a new one when there is none. `floor` is the last list known of this
-    /// mailbox: its next UID is kept.
+    /// Reads the list under the lock, and makes a new one when there is none. `floor` is the last list known
+    /// of this mailbox: its next UID is kept.
     pub(super) fn load_or_create(paths: &MailboxPaths, lock: &UidLock, floor: Option<&Self>) -> Result<Self> {
         if let Some(mut uids) = Self::load(paths, None)? {
             if let Some(floor) = floor
@@ -100,8 +101,8 @@ impl Uids {
         write(paths, lock, list)
     }
 
-    /// Gives UIDs to `bases`, in order, durably. `alive` tells which bases still have files; when much of the list has
-    /// none, it is rewritten without them.
+    /// Gives UIDs to `bases`, in order, durably. `alive` tells which bases still have files; when much of the
+    /// list has none, it is rewritten without them.
     ///
     /// # Errors
     /// `UidsExhausted`; else what the disk says, and no UID was given.

@@ -26,8 +26,8 @@ pub struct Envelope {
 pub struct Recipient {
     /// The forward-path without angle brackets and source route.
     pub address: String,
-    /// Facts about this recipient, by name: RCPT parameters, the route that policy chose. Names hold neither space
-    /// nor control.
+    /// Facts about this recipient, by name: RCPT parameters, the route that policy chose. Names hold neither
+    /// space nor control.
     pub facts: Vec<(String, String)>,
 }
 

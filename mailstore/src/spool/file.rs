@@ -1,12 +1,12 @@
 //! [`FileSpool`]: one synced file for each message.
 //!
 //! # Files
-//! `tmp/ID` is being written. `queue/ID,LENGTH` is committed: its name says how long the body is, its content is
-//! described in `format.rs`. `corrupt/` holds what recovery could not read; it is never looked at again.
+//! `tmp/ID` is being written. `queue/ID,LENGTH` is committed: its name says how long the body is, its content
+//! is described in `format.rs`. `corrupt/` holds what recovery could not read; it is never looked at again.
 //!
 //! # Order of operations
-//! * Accept: create `tmp/ID` (O_EXCL), write envelope and body, sync the file, rename it to `queue/ID,LENGTH`, sync
-//!   `queue/`; only then is `commit` answered.
+//! * Accept: create `tmp/ID` (O_EXCL), write envelope and body, sync the file, rename it to
+//!   `queue/ID,LENGTH`, sync `queue/`; only then is `commit` answered.
 //! * State of a recipient: append one record to the file, sync the file; only then is `record` answered.
 //! * Removal: unlink `queue/ID,LENGTH`. It is not synced: each recipient's last state is.
 //!
@@ -21,8 +21,8 @@
 //! | absent | every recipient done | the removal did not reach the disk | the file is removed |
 //! | any | shorter than its name says, or with a wrong envelope sum | not by a crash: the file was synced before it got this name | moved to `corrupt/` and reported |
 //!
-//! A message whose sender got no answer may be in the queue (the crash came between rename and answer): the sender
-//! sends it again, and the recipient has it twice. SMTP allows no better (RFC 1047).
+//! A message whose sender got no answer may be in the queue (the crash came between rename and answer): the
+//! sender sends it again, and the recipient has it twice. SMTP allows no better (RFC 1047).
 //!
 //! # Limits
 //! [`SpoolLimits`]. Envelopes and states of all messages are held in memory.

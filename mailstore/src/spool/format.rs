@@ -14,18 +14,18 @@
 //! ```
 //!
 //! The envelope stands before the body because it is complete before the first octet of the body arrives, and
-//! recovery needs it without reading the body. The body's length is in the name, which appears in one step with
-//! the message. Records follow the body because a file can only be appended to without touching what is durable;
-//! each begins with a line end and carries its own sum, so that a torn record spoils neither those before nor
-//! those after it.
+//! recovery needs it without reading the body. The body's length is in the name, which appears in one step
+//! with the message. Records follow the body because a file can only be appended to without touching what is
+//! durable; each begins with a line end and carries its own sum, so that a torn record spoils neither those
+//! before nor those after it.
 
 use proto_core::UnixTime;
 
 use super::envelope::{Envelope, Recipient};
 use super::{QueueId, RecipientState};
 
-/// The longest envelope that is read back, in octets. RFC 5321 §4.5.3.1.8 asks for 100 recipients of 256 octets; this
-/// is room for thousands.
+/// The longest envelope that is read back, in octets. RFC 5321 §4.5.3.1.8 asks for 100 recipients of 256
+/// octets; this is room for thousands.
 pub(super) const ENVELOPE_BYTES_MAX: usize = 4 << 20;
 
 const FORMAT: &str = "postroom-queue 1";
@@ -119,7 +119,8 @@ pub(super) fn write_record(recipient: u32, state: RecipientState) -> Vec<u8> {
     format!("\n{text} {:08x}\n", crc32(text.as_bytes())).into_bytes()
 }
 
-/// Applies the records in `data` to `states`. What is torn or damaged is passed over; what is done stays done.
+/// Applies the records in `data` to `states`. What is torn or damaged is passed over; what is done stays
+/// done.
 pub(super) fn read_records(data: &[u8], states: &mut [RecipientState]) {
     for line in data.split(|&octet| octet == b'\n') {
         let Some((recipient, state)) = std::str::from_utf8(line).ok().and_then(read_record) else { continue };

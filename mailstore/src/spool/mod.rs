@@ -1,16 +1,16 @@
-//! The wall between accepting mail and delivering it: what is committed to the [`Spool`] is durable, and stays
-//! until every recipient is done.
+//! The wall between accepting mail and delivering it: what is committed to the [`Spool`] is durable, and
+//! stays until every recipient is done.
 //!
 //! A receiver calls [`Spool::begin`], writes the body while it arrives, and answers 250 after
-//! [`commit`](SpoolWriter::commit). Deliverers take messages with [`Spool::next_ready`], record what became of each
-//! recipient with [`Spool::record`], and [`Spool::release`] the message; when nobody is left to be served it is
-//! removed. After a restart everything committed and not done is there again.
+//! [`commit`](SpoolWriter::commit). Deliverers take messages with [`Spool::next_ready`], record what became
+//! of each recipient with [`Spool::record`], and [`Spool::release`] the message; when nobody is left to be
+//! served it is removed. After a restart everything committed and not done is there again.
 //!
 //! # Promises
 //! * A committed message is there after a power cut, whole; one that was not committed is not there at all.
 //! * A recorded state is there after a power cut. A crash between a delivery and its record leads to a second
 //!   attempt, with [`Job::maybe_delivered`] set; a [`Store`](crate::Store) recognises it by its
-//!   [`DeliveryId`].
+//!   [`DeliveryId`](crate::DeliveryId).
 //! * One message is in the hands of one deliverer at a time.
 
 mod envelope;
@@ -64,8 +64,8 @@ pub trait Spool: Settle {
     /// When it cannot be removed; it is then removed at the next start, and not delivered again.
     fn release(&self, id: &QueueId) -> Result<()>;
 
-    /// Removes a message whatever its state (an administrator's command). One that is held leaves the spool too;
-    /// its deliverer sees `NoSuchQueueId`.
+    /// Removes a message whatever its state (an administrator's command). One that is held leaves the spool
+    /// too; its deliverer sees `NoSuchQueueId`.
     ///
     /// # Errors
     /// `NoSuchQueueId`.
@@ -86,8 +86,8 @@ pub trait SpoolWriter: Send {
     /// Writes the next octets of the body. After an error only `abort` is left.
     fn write(&mut self, octets: &[u8]) -> Result<()>;
 
-    /// Makes the message durable and due at once. After an error it may or may not be there after the next start;
-    /// its sender must be told that it was not taken (451), and will send it again.
+    /// Makes the message durable and due at once. After an error it may or may not be there after the next
+    /// start; its sender must be told that it was not taken (451), and will send it again.
     fn commit(self: Box<Self>) -> Result<QueueId>;
 
     /// Drops the message.
@@ -106,8 +106,8 @@ pub struct Job {
     pub states: Vec<RecipientState>,
     /// The length of the body in octets.
     pub body_bytes: u64,
-    /// Whether a delivery that is not recorded may have been made: the message has been in a deliverer's hands
-    /// before, in this life or an earlier one.
+    /// Whether a delivery that is not recorded may have been made: the message has been in a deliverer's
+    /// hands before, in this life or an earlier one.
     pub maybe_delivered: bool,
 }
 

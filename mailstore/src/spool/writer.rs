@@ -88,8 +88,8 @@ impl Drop for FileWriter {
     }
 }
 
-/// Microseconds, process and a counter, in base 36: longer than the clock's steps back, and never the same for two
-/// processes or two calls.
+/// Microseconds, process and a counter, in base 36: longer than the clock's steps back, and never the same
+/// for two processes or two calls.
 fn new_id(env: &Env) -> QueueId {
     let micros = u64::try_from(env.host().now().as_micros()).unwrap_or(u64::MAX);
     let text = base36(micros, 11) + &base36(u64::from(env.host().pid()), 4) + &base36(env.count(), 3);

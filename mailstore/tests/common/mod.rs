@@ -1,4 +1,5 @@
-//! What the tests of this crate share: processes on a simulated machine, messages, and the loop over every power cut.
+//! What the tests of this crate share: processes on a simulated machine, messages, and the loop over every
+//! power cut.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -117,9 +118,9 @@ impl MessageReader for Octets {
     }
 }
 
-/// Cuts the power before every operation that `fs` has recorded, and calls `check` with every disk that may be found: all
-/// combinations up to eight pending things, else 32 drawn from the seed. Of disks with equal content and equal `key`
-/// only one is checked; `key` tells which operations make the same demands.
+/// Cuts the power before every operation that `fs` has recorded, and calls `check` with every disk that may
+/// be found: all combinations up to eight pending things, else 32 drawn from the seed. Of disks with equal
+/// content and equal `key` only one is checked; `key` tells which operations make the same demands.
 pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64, &SimFs)) {
     let seed = seed();
     let (mut points, mut outcomes, mut checked, mut sampled) = (0_u32, 0_u32, 0_u32, 0_u32);
@@ -139,4 +140,10 @@ pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64,
         "{points} power cuts ({sampled} sampled), {outcomes} disks, {checked} of different content checked"
     );
     assert!(points > 1 && checked >= points / 2, "the power was cut somewhere");
+}
+
+/// The names in a directory, sorted.
+pub fn read_names(fs: &SimFs, dir: &str) -> Vec<String> {
+    let entries = mailstore::fs::Fs::read_dir(fs, Path::new(dir)).unwrap();
+    entries.into_iter().map(|entry| entry.name.into_string().unwrap()).collect()
 }

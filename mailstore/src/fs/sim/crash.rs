@@ -50,8 +50,8 @@ impl CrashPoint {
     }
 
     /// The disks that may be found after the power cut: every combination of fates when at most
-    /// [`CrashPoint::EXHAUSTIVE_MAX`] things are pending; else all kept, all dropped, and `samples` combinations
-    /// drawn from `seed`. Each is a disk of its own, at the next boot.
+    /// [`CrashPoint::EXHAUSTIVE_MAX`] things are pending; else all kept, all dropped, and `samples`
+    /// combinations drawn from `seed`. Each is a disk of its own, at the next boot.
     pub fn outcomes(&self, seed: u64, samples: u32) -> impl Iterator<Item = SimFs> + '_ {
         let pending = self.pending_items();
         let product = pending.iter().fold(1_u64, |product, item| product.saturating_mul(item.fates().into()));
@@ -183,7 +183,7 @@ fn apply_write(data: &mut Vec<u8>, write: &Write, fate: Fate, random: &mut Split
             let kept =
                 if fate == Fate::Kept { whole } else { (random.next() % whole.max(1) as u64) as usize };
             // The length may reach the disk before the octets do: then zeros stand in their place.
-            let length = if fate == Fate::Kept || random.next() % 2 == 0 { whole } else { kept };
+            let length = if fate == Fate::Kept || random.next().is_multiple_of(2) { whole } else { kept };
             if data.len() < offset + length {
                 data.resize(offset + length, 0);
             }
@@ -192,8 +192,8 @@ fn apply_write(data: &mut Vec<u8>, write: &Write, fate: Fate, random: &mut Split
     }
 }
 
-/// A number that tells trees of different names or contents apart; times and inode numbers do not count, except that
-/// two names of one file do.
+/// A number that tells trees of different names or contents apart; times and inode numbers do not count,
+/// except that two names of one file do.
 pub(super) fn fingerprint(disk: &Disk) -> u64 {
     fn walk(disk: &Disk, inode: usize, seen: &mut Vec<usize>, hasher: &mut DefaultHasher) {
         match &*disk.inodes[inode] {

@@ -249,8 +249,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Forgets what was written since the last sync: readers still see it, no later sync makes it durable. This is
-    /// what Linux does when a sync fails.
+    /// Forgets what was written since the last sync: readers still see it, no later sync makes it durable.
+    /// This is what Linux does when a sync fails.
     pub(super) fn fail_sync_file(&mut self, inode: usize) -> io::Result<()> {
         self.file_mut(inode)?.writes.clear();
         Ok(())

@@ -15,8 +15,8 @@ pub struct SimHost {
 }
 
 impl SimHost {
-    /// A process named by `pid` on the machine of `fs`. It counts as alive until the next power cut, or until it is
-    /// dropped.
+    /// A process named by `pid` on the machine of `fs`. It counts as alive until the next power cut, or until
+    /// it is dropped.
     pub fn new(fs: &SimFs, pid: u32) -> Self {
         let boot_id = fs.with(|sim| {
             sim.alive.insert(pid);

@@ -1,19 +1,20 @@
 //! [`SimFs`]: a disk in memory that forgets, at a power cut, what was not synced.
 //!
 //! Every write and every entry change (a file created, renamed, linked, removed) is *pending* until
-//! [`File::sync`] of that file or [`Fs::sync_dir`] of that directory. At a power cut each pending thing is dropped,
-//! kept or torn, independently of all others and of their order:
+//! [`File::sync`] of that file or [`Fs::sync_dir`] of that directory. At a power cut each pending thing is
+//! dropped, kept or torn, independently of all others and of their order:
 //!
 //! * a write: not there; there; its first part, followed by nothing or by zeros;
 //! * a creation or removal: not there; there;
-//! * a rename: not there; there; the file has both names. It never has neither: no file system we know loses a
-//!   renamed file, and no order of operations could guard against one that did.
+//! * a rename: not there; there; the file has both names. It never has neither: no file system we know loses
+//!   a renamed file, and no order of operations could guard against one that did.
 //!
-//! Syncing a file does not make its name durable, syncing a directory not the files in it. A failed sync leaves what
-//! it should have made durable visible and not durable for ever, as on Linux.
+//! Syncing a file does not make its name durable, syncing a directory not the files in it. A failed sync
+//! leaves what it should have made durable visible and not durable for ever, as on Linux.
 //!
-//! Every call is an *operation* with a number. [`SimFs::fail_at`] makes one fail; [`SimFs::power_off_at`] ends the
-//! machine at one; [`SimFs::record_crash_points`] keeps the state before each, so that one run gives all power cuts.
+//! Every call is an *operation* with a number. [`SimFs::fail_at`] makes one fail; [`SimFs::power_off_at`]
+//! ends the machine at one; [`SimFs::record_crash_points`] keeps the state before each, so that one run gives
+//! all power cuts.
 //!
 //! ```
 //! use mailstore::fs::{Fs, OpenMode, SimFs};
@@ -135,8 +136,8 @@ impl SimFs {
         self.with(|sim| sim.faults.insert(op, fault));
     }
 
-    /// Makes operation number `op` and all after it fail without effect: the machine is off. What is found at the
-    /// next boot are the outcomes of [`SimFs::crash_point`].
+    /// Makes operation number `op` and all after it fail without effect: the machine is off. What is found at
+    /// the next boot are the outcomes of [`SimFs::crash_point`].
     pub fn power_off_at(&self, op: u64) {
         self.with(|sim| sim.power_off_at = Some(op));
     }

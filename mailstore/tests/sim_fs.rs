@@ -1,0 +1,164 @@
+//! The simulated disk: what it must forget, and what it must not.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::read_names;
+use mailstore::fs::sim::{CrashPoint, Fault};
+use mailstore::fs::{self, Fs, OpenMode, SimFs};
+
+fn create(disk: &SimFs, path: &str, data: &[u8]) -> Box<dyn fs::File> {
+    let mut file = disk.open(Path::new(path), OpenMode::CreateNew).unwrap();
+    file.append(data).unwrap();
+    file
+}
+
+/// Everything that may be found after a power cut now: the names in `/d` and their contents.
+fn found(disk: &SimFs) -> BTreeSet<Vec<(String, Vec<u8>)>> {
+    let point = disk.crash_point();
+    assert!(point.pending() <= CrashPoint::EXHAUSTIVE_MAX);
+    let read = |disk: SimFs| {
+        let names = read_names(&disk, "/d");
+        names
+            .into_iter()
+            .map(|name| {
+                let data = fs::read(&disk, Path::new(&format!("/d/{name}"))).unwrap();
+                (name, data)
+            })
+            .collect()
+    };
+    (0..20).flat_map(|seed| point.outcomes(seed, 0).map(read).collect::<Vec<_>>()).collect()
+}
+
+fn with_dir() -> SimFs {
+    let disk = SimFs::new();
+    disk.mkdir(Path::new("/d")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    disk
+}
+
+fn names(found: &BTreeSet<Vec<(String, Vec<u8>)>>) -> BTreeSet<String> {
+    found
+        .iter()
+        .map(|files| files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn a_file_and_its_name_are_made_durable_each_by_its_own_sync() {
+    let disk = with_dir();
+    let file = create(&disk, "/d/f", b"abc");
+    let loose = found(&disk);
+    assert!(loose.contains(&vec![]) && loose.contains(&vec![("f".into(), b"abc".to_vec())]));
+    assert!(loose.contains(&vec![("f".into(), b"".to_vec())]), "the name without the octets");
+    assert!(loose.contains(&vec![("f".into(), b"\0\0\0".to_vec())]), "the length without the octets");
+    file.sync().unwrap();
+    assert_eq!(names(&found(&disk)), set(&["", "f"]), "a synced file may still have no name");
+    assert!(found(&disk).iter().flatten().all(|(_, data)| data == b"abc"));
+    disk.sync_dir(Path::new("/d")).unwrap();
+    assert_eq!(found(&disk).len(), 1);
+    assert_eq!(disk.crash_point().pending(), 0);
+}
+
+#[test]
+fn writes_are_lost_independently_and_may_leave_holes() {
+    let disk = with_dir();
+    let mut file = create(&disk, "/d/f", b"ab");
+    disk.sync_dir(Path::new("/d")).unwrap();
+    file.append(b"cd").unwrap();
+    let contents: BTreeSet<Vec<u8>> = found(&disk).into_iter().map(|mut files| files.remove(0).1).collect();
+    for expected in [&b""[..], b"ab", b"abcd", b"\0\0cd", b"a", b"abc"] {
+        assert!(contents.contains(expected), "{expected:?} of {contents:?}");
+    }
+}
+
+#[test]
+fn a_rename_is_there_or_not_or_both_and_never_neither() {
+    let disk = with_dir();
+    create(&disk, "/d/old", b"x").sync().unwrap();
+    disk.sync_dir(Path::new("/d")).unwrap();
+    disk.rename(Path::new("/d/old"), Path::new("/d/new")).unwrap();
+    assert_eq!(names(&found(&disk)), set(&["old", "new", "new old"]));
+    disk.sync_dir(Path::new("/d")).unwrap();
+    assert_eq!(names(&found(&disk)), set(&["new"]));
+}
+
+#[test]
+fn a_rename_between_directories_needs_the_target_synced() {
+    let disk = with_dir();
+    create(&disk, "/f", b"x").sync().unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    disk.rename(Path::new("/f"), Path::new("/d/f")).unwrap();
+    disk.sync_dir(Path::new("/d")).unwrap();
+    let roots: BTreeSet<Vec<String>> =
+        disk.crash_point().outcomes(0, 0).map(|disk| read_names(&disk, "/")).collect();
+    assert_eq!(roots, BTreeSet::from([vec!["d".to_owned()], vec!["d".to_owned(), "f".to_owned()]]));
+    assert_eq!(names(&found(&disk)), set(&["f"]));
+}
+
+#[test]
+fn removals_and_replacements_come_back_until_synced() {
+    let disk = with_dir();
+    create(&disk, "/d/f", b"one").sync().unwrap();
+    disk.sync_dir(Path::new("/d")).unwrap();
+    create(&disk, "/d/g", b"two").sync().unwrap();
+    disk.rename(Path::new("/d/g"), Path::new("/d/f")).unwrap();
+    let f = |files: &Vec<(String, Vec<u8>)>| {
+        files.iter().find(|(name, _)| name == "f").map(|(_, data)| data.clone())
+    };
+    assert_eq!(
+        found(&disk).iter().filter_map(f).collect::<BTreeSet<_>>(),
+        BTreeSet::from([b"one".to_vec(), b"two".to_vec()])
+    );
+    assert!(found(&disk).iter().all(|files| f(files).is_some()), "one or the other, never neither");
+    disk.sync_dir(Path::new("/d")).unwrap();
+    disk.unlink(Path::new("/d/f")).unwrap();
+    assert_eq!(names(&found(&disk)), set(&["", "f"]));
+}
+
+#[test]
+fn what_a_failed_sync_lost_no_later_sync_saves() {
+    let disk = with_dir();
+    let file = create(&disk, "/d/f", b"abc");
+    disk.sync_dir(Path::new("/d")).unwrap();
+    disk.fail_at(disk.ops(), Fault::Io);
+    assert!(file.sync().is_err());
+    assert_eq!(fs::read(&disk, Path::new("/d/f")).unwrap(), b"abc", "readers still see it");
+    assert_eq!(found(&disk), BTreeSet::from([vec![("f".to_owned(), Vec::new())]]));
+}
+
+#[test]
+fn a_full_disk_takes_half_a_write_and_a_dead_machine_nothing() {
+    let disk = with_dir();
+    let mut file = create(&disk, "/d/f", b"");
+    disk.fail_at(disk.ops(), Fault::NoSpace);
+    assert_eq!(file.append(b"abcd").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(file.metadata().unwrap().size, 2);
+    disk.power_off_at(disk.ops());
+    let ops = disk.ops();
+    assert!(file.append(b"x").is_err() && disk.read_dir(Path::new("/")).is_err());
+    assert_eq!(disk.ops(), ops);
+}
+
+#[test]
+fn a_fork_goes_its_own_way_and_the_same_seed_gives_the_same_disks() {
+    let disk = with_dir();
+    for n in 0..6 {
+        create(&disk, &format!("/d/{n}"), b"octets");
+    }
+    let fork = disk.fork();
+    fork.unlink(Path::new("/d/0")).unwrap();
+    assert!(disk.metadata(Path::new("/d/0")).is_ok());
+    let point = disk.crash_point();
+    assert!(point.pending() > CrashPoint::EXHAUSTIVE_MAX);
+    let prints = |seed| point.outcomes(seed, 20).map(|disk| disk.fingerprint()).collect::<Vec<_>>();
+    assert_eq!(prints(1), prints(1));
+    assert_ne!(prints(1), prints(2));
+}
