@@ -196,7 +196,7 @@ impl Fetch {
 /// Change flags (STORE: RFC 3501 section 6.4.6).
 ///
 /// For each message, ascending: [`Server::stored`](super::Server::stored) with the flags it now has, or
-/// [`Server::gone`](super::Server::gone). With [`Store::silent`] they may be left out, and are not told.
+/// [`Server::gone`](super::Server::gone); also with [`Store::silent`], though little is told then.
 /// The change must not come back to this session as a [`Change`](crate::view::Change); to others it must.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {

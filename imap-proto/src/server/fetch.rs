@@ -52,7 +52,8 @@ impl FetchProgress {
 /// are not told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageData {
-    /// The flags, without `\Recent`; also when the message got `\Seen` by this fetch, asked for or not.
+    /// The flags, without `\Recent`; also when the message got `\Seen` by this fetch, asked for or not. No older than
+    /// any change of them that was handed in before.
     pub flags: Option<FlagSet>,
     /// The internal date.
     pub internal_date: Option<DateTime>,
@@ -261,6 +262,9 @@ impl Server {
         }
         if let Some(flags) = flags {
             // Last, because it may have to announce keywords: nothing may be written of what turns out a misuse.
+            if let Some(selection) = &mut self.session.selected {
+                selection.view.flags_told(uid);
+            }
             let flags = self.flags_data(uid, flags);
             data.insert(0, flags);
         }

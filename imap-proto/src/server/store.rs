@@ -51,7 +51,9 @@ impl Server {
         self.ask(now, doing, Store { messages, action, flags, silent, by_uid }, Event::Store);
     }
 
-    /// Tells of one message in answer to STORE which flags it now has.
+    /// Tells of one message in answer to STORE which flags it now has; no older than any change of them that was
+    /// handed in before. The client hears of it at once, or, with [`Store::silent`], only if others have changed them
+    /// too (RFC 3501 section 6.4.6).
     ///
     /// # Errors
     /// [`CallerFault::StaleAsk`]; [`CallerFault::Misuse`] when the message was not asked for or does not ascend.
@@ -71,6 +73,13 @@ impl Server {
         };
         progress.last = Some(uid);
         self.sign_of_life(now);
+        if let Some(selection) = &mut self.session.selected {
+            if store.silent {
+                selection.view.flags_overtaken(uid, &flags);
+            } else {
+                selection.view.flags_told(uid);
+            }
+        }
         if !store.silent {
             let flags = self.flags_data(uid, flags);
             let mut data = alloc::vec::Vec::from([flags]);

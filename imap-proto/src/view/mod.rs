@@ -44,7 +44,7 @@ pub use moment::Moment;
 pub use pending::{Change, ChangeFault};
 pub use telling::{Telling, Told};
 
-use mail_message::{SeqNo, SeqSet, SequenceSet, SetBound, Uid, UidSet};
+use mail_message::{FlagSet, SeqNo, SeqSet, SequenceSet, SetBound, Uid, UidSet};
 use pending::Pending;
 
 /// The mailbox as one client has been told it. See the [module](self).
@@ -178,6 +178,19 @@ impl View {
                 self.vanished(&uids);
                 Ok(())
             }
+        }
+    }
+
+    /// The client is told a message's flags by other means, and they are as new as any: what waited is overtaken.
+    pub fn flags_told(&mut self, uid: Uid) {
+        self.pending.flags.remove(&uid);
+    }
+
+    /// A message's flags changed, by the client's own doing and as it knows. When a change by others waits to be
+    /// told, what will be told of it are these flags.
+    pub fn flags_overtaken(&mut self, uid: Uid, flags: &FlagSet) {
+        if let Some(waiting) = self.pending.flags.get_mut(&uid) {
+            waiting.clone_from(flags);
         }
     }
 

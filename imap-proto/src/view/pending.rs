@@ -22,11 +22,12 @@ pub enum Change {
         /// Whether this session is the one that sees them as `\Recent` (RFC 3501 section 2.3.2).
         recent: bool,
     },
-    /// A message's flags are now these.
+    /// A message's flags changed.
     Flags {
         /// Which message.
         uid: Uid,
-        /// All its flags.
+        /// All its flags, as they are when this is handed in: news that has been overtaken meanwhile, by this
+        /// session's own STORE for one, must not be told.
         flags: FlagSet,
     },
     /// Messages are gone for good. UIDs that the view does not hold are passed over.

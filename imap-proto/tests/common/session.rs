@@ -7,6 +7,7 @@ use imap_proto::server::{
     Selected, Server, Store as StoreFlags,
 };
 use imap_proto::types::{DateTime, FetchItem, ListData, MailboxName, StoreAction};
+use imap_proto::view::Change;
 use mail_message::header::select_fields;
 use mail_message::{Flag, FlagSet, SectionText, Uid, UidSet};
 use proto_core::sasl::{AuthVerdict, Credentials};
@@ -335,13 +336,19 @@ impl Session {
         moved
     }
 
+    /// Hands in what the session has to hear, flags as they are now.
     fn pass_news(&mut self, machine: &mut Server, now: Now) -> bool {
-        let news = match self.store.borrow_mut().listeners.get_mut(&self.id) {
-            Some(listener) => std::mem::take(&mut listener.news),
-            None => return false,
-        };
+        let mut store = self.store.borrow_mut();
+        let Some(listener) = store.listeners.get_mut(&self.id) else { return false };
+        let (name, news) = (listener.mailbox.clone(), std::mem::take(&mut listener.news));
         let any = !news.is_empty();
-        for change in news {
+        for mut change in news {
+            if let Change::Flags { uid, flags } = &mut change {
+                match store.mailboxes[&name].find(*uid) {
+                    Some(message) => flags.clone_from(&message.flags),
+                    None => continue,
+                }
+            }
             machine.notify(now, change).unwrap();
         }
         any
