@@ -5,6 +5,7 @@ use crate::driver::{Driver, Ended, Environment, Service};
 use crate::service::{Backends, Pop3Service, SmtpService};
 use crate::session::Session;
 use crate::settings::{Profile, Protocols, TlsMode};
+use futures_util::future::BoxFuture;
 use proto_core::{Machine, Now, OutBuf, Step};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server as smtp;
@@ -13,15 +14,17 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Serves one connection to its end.
-pub(crate) async fn serve<S>(
+///
+/// Machine and service are moved once, into the one allocation that a session is.
+pub(crate) fn serve<S>(
     stream: S,
     profile: Arc<Profile>,
     backends: Backends,
     environment: Environment,
     session: Session,
-) -> Ended
+) -> BoxFuture<'static, Ended>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let now = backends.clock.now();
     match &profile.protocol {
@@ -29,26 +32,32 @@ where
             let peer = smtp::Peer::new(session.peer.ip().to_canonical());
             let machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             let service = SmtpService::new(Arc::clone(smtp), backends, session);
-            drive(machine, service, stream, environment, profile.listener.tls).await
+            drive(machine, service, stream, environment, profile.listener.tls)
         }
         Protocols::Pop3(config) => {
             let machine = pop3_proto::server::Server::new(now, Arc::clone(config));
             let service = Pop3Service::new(backends);
-            drive(machine, service, stream, environment, profile.listener.tls).await
+            drive(machine, service, stream, environment, profile.listener.tls)
         }
     }
 }
 
-async fn drive<M, V, S>(machine: M, service: V, stream: S, environment: Environment, tls: TlsMode) -> Ended
+fn drive<M, V, S>(
+    machine: M,
+    service: V,
+    stream: S,
+    environment: Environment,
+    tls: TlsMode,
+) -> BoxFuture<'static, Ended>
 where
-    M: Machine,
-    V: Service<M>,
-    S: AsyncRead + AsyncWrite + Unpin,
+    M: Machine + Send + 'static,
+    V: Service<M> + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let driver = Driver::new(machine, service, stream, environment);
     match tls {
-        TlsMode::Implicit => driver.run_implicit_tls().await,
-        TlsMode::None | TlsMode::StartTls => driver.run().await,
+        TlsMode::Implicit => Box::pin(driver.run_implicit_tls()),
+        TlsMode::None | TlsMode::StartTls => Box::pin(driver.run()),
     }
 }
 

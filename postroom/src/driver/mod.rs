@@ -133,25 +133,31 @@ where
 
     /// Does the TLS handshake first (RFC 8314 section 3), then runs the session.
     pub async fn run_implicit_tls(mut self) -> Ended {
-        match self.handshake().await {
-            Ok(()) => self.run().await,
-            Err(reason) => self.end(reason).await,
-        }
+        let reason = match self.handshake().await {
+            Ok(()) => self.session().await,
+            Err(reason) => reason,
+        };
+        self.end(reason).await
     }
 
     /// Runs the session until the machine closes it or the stream fails.
     pub async fn run(mut self) -> Ended {
+        let reason = self.session().await;
+        self.end(reason).await
+    }
+
+    async fn session(&mut self) -> CloseReason {
         loop {
             let round = self.round();
             let wrote = match self.transmit().await {
                 Ok(wrote) => wrote,
-                Err(reason) => return self.end(reason).await,
+                Err(reason) => return reason,
             };
             match round {
-                Round::Closed(reason) => return self.end(reason).await,
+                Round::Closed(reason) => return reason,
                 Round::StartTls => {
                     if let Err(reason) = self.handshake().await {
-                        return self.end(reason).await;
+                        return reason;
                     }
                 }
                 // A write makes room, so that a service which streams a body out can go on before we wait.
@@ -255,9 +261,9 @@ where
         let Some(config) = self.environment.tls.clone() else {
             return Err(CloseReason::Aborted("TLS is not configured on this listener".into()));
         };
-        let info =
-            within(self.environment.timeouts.handshake, "TLS handshake", self.stream.accept_tls(config))
-                .await?;
+        // Boxed, because a handshake is large and most of a session is without one.
+        let handshake = Box::pin(self.stream.accept_tls(config));
+        let info = within(self.environment.timeouts.handshake, "TLS handshake", handshake).await?;
         self.told_tls(info);
         Ok(())
     }
@@ -269,7 +275,7 @@ where
     }
 
     /// Says the goodbye of the transport. A peer that does not listen to it costs a few seconds at most.
-    async fn end(mut self, reason: CloseReason) -> Ended {
+    async fn end(&mut self, reason: CloseReason) -> Ended {
         self.service.ended(&reason);
         let _ = tokio::time::timeout(self.environment.timeouts.close, self.stream.shutdown()).await;
         Ended { reason, octets_in: self.octets_in, octets_out: self.octets_out }

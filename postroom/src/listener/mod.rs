@@ -114,7 +114,7 @@ pub(crate) async fn serve_counted<S>(
     session: Session,
     guard: Option<Guard>,
 ) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let span = session.span();
     async move {

@@ -95,7 +95,7 @@ impl Server {
         peer: SocketAddr,
     ) -> Option<impl Future<Output = ()> + Send + use<S>>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let profile = self.shared.profile(listener)?;
         let session = Session::new(listener, peer, &*self.shared.entropy);

@@ -11,6 +11,7 @@ use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Store as 
 use postroom::clock::Clock;
 use postroom::entropy::SeededEntropy;
 use postroom::local::LocalMail;
+use postroom::server::Builder;
 use postroom::settings::{Listener, Protocol, Settings};
 use postroom::wall::{AccountId, Directory, Later};
 use postroom::{Blocking, Server};
@@ -60,16 +61,23 @@ pub const START: UnixTime = UnixTime(1_795_305_600);
 
 /// Starts a server as process `pid` on the disk; an error is a disk that fails already at the start.
 pub async fn start(fs: &SimFs, pid: u32) -> mailstore::Result<Server> {
+    start_with(fs, pid, |builder| builder).await
+}
+
+/// Starts a server that is a little different.
+pub async fn start_with(
+    fs: &SimFs,
+    pid: u32,
+    change: impl FnOnce(Builder) -> Builder,
+) -> mailstore::Result<Server> {
     let disk = LocalMail::open(env(fs, pid), Path::new("/"), "mail/{domain}/{user}", &Blocking::inline())?;
-    Ok(Server::builder()
+    let builder = Server::builder()
         .settings(settings())
         .directory(USERS)
         .mail(disk.spool, disk.store)
         .clock(Clock::starting_at(START))
-        .entropy(SeededEntropy::new(u64::from(pid)))
-        .start()
-        .await
-        .unwrap())
+        .entropy(SeededEntropy::new(u64::from(pid)));
+    Ok(change(builder).start().await.unwrap())
 }
 
 /// A client with a script.
@@ -87,6 +95,20 @@ impl Client {
     /// Sends octets as they are.
     pub async fn send(&mut self, octets: &[u8]) {
         self.0.write_all(octets).await.unwrap();
+    }
+
+    /// Sends octets; whether the server still takes them.
+    pub async fn try_send(&mut self, octets: &[u8]) -> bool {
+        self.0.write_all(octets).await.is_ok()
+    }
+
+    /// Throws away what has come.
+    pub async fn drain(&mut self) {
+        let mut octets = [0; 4096];
+        while tokio::time::timeout(Duration::from_millis(1), self.0.read(&mut octets))
+            .await
+            .is_ok_and(|n| n.unwrap() > 0)
+        {}
     }
 
     /// The next line, without its end; empty when there is no more.

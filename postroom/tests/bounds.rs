@@ -1,0 +1,160 @@
+//! What one session may cost, counted by the allocator: engine, service and machine together.
+//!
+//! The bounds, for one connection of any protocol: 6 KiB while it is idle, 48 KiB whatever it sends. The pipe of the
+//! test, which stands for the kernel's socket buffers, is not counted in the second.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+mod common;
+
+use common::{Client, start_with};
+use mailstore::StoreError;
+use mailstore::fs::sim::SimFs;
+use mailstore::spool::{Envelope, QueueId};
+use postroom::Server;
+use postroom::bytes::Bytes;
+use postroom::wall::{Intake, Later, SpoolWriter, StoreResult};
+use std::time::Duration;
+use testkit::alloc::{Counting, Usage, measure};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const IDLE_BYTES_MAX: isize = 6 * 1024;
+const BUSY_BYTES_MAX: usize = 48 * 1024;
+const PIPE_BYTES: usize = 2 * 64 * 1024;
+
+const PROTOCOLS: [&str; 3] = ["smtp", "submission", "pop3"];
+
+/// Takes messages and forgets them.
+struct Nowhere;
+
+struct Forgotten(QueueId);
+
+impl Intake for Nowhere {
+    fn begin(&self, _: Envelope) -> Later<'_, Result<Box<dyn SpoolWriter>, StoreError>> {
+        Box::pin(std::future::ready("N0".parse().map(|id| Box::new(Forgotten(id)) as _)))
+    }
+}
+
+impl SpoolWriter for Forgotten {
+    fn id(&self) -> &QueueId {
+        &self.0
+    }
+
+    fn write(&mut self, _: Bytes) -> Later<'_, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn commit(self: Box<Self>) -> StoreResult<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Runs `test` against a server in one thread and virtual time, and counts its memory. One session of each protocol
+/// has gone before, so that what is made once is not counted.
+fn counted(test: impl AsyncFnOnce(&Server)) -> Usage {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let server = runtime.block_on(async {
+        let server = start_with(&SimFs::new(), 1, |builder| builder.intake(Nowhere)).await.unwrap();
+        for protocol in PROTOCOLS {
+            let mut client = Client::connect(&server, protocol);
+            client.line().await;
+        }
+        server
+    });
+    measure(|| runtime.block_on(test(&server))).1
+}
+
+fn assert_bounded(what: &str, usage: Usage) {
+    assert!(usage.peak_bytes < BUSY_BYTES_MAX + PIPE_BYTES, "{what}: {usage:?}");
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    const SESSIONS: isize = 100;
+    for protocol in PROTOCOLS {
+        let mut held = Vec::with_capacity(usize::try_from(SESSIONS).unwrap());
+        let usage = counted(async |server| {
+            for _ in 0..SESSIONS {
+                let mut client = Client::connect(server, protocol);
+                client.line().await;
+                held.push(client);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        });
+        let each = usage.held_bytes / SESSIONS;
+        assert!(each < IDLE_BYTES_MAX, "{protocol}: {each} octets");
+    }
+}
+
+#[test]
+fn a_line_of_a_gibibyte_costs_nothing() {
+    for protocol in PROTOCOLS {
+        let usage = counted(async |server| {
+            let mut client = Client::connect(server, protocol);
+            client.line().await;
+            let chunk = [b'x'; 32 * 1024];
+            for _ in 0..(1 << 30) / chunk.len() {
+                if !client.try_send(&chunk).await {
+                    return;
+                }
+            }
+        });
+        assert_bounded(protocol, usage);
+    }
+}
+
+#[test]
+fn garbage_is_refused_and_costs_nothing() {
+    testkit::rng::for_each_seed(4, |rng| {
+        for protocol in PROTOCOLS {
+            let mut garbage = vec![0; 256 * 1024];
+            rng.fill(&mut garbage);
+            let usage = counted(async |server| {
+                let mut client = Client::connect(server, protocol);
+                for chunk in garbage.chunks(1000) {
+                    if !client.try_send(chunk).await {
+                        return;
+                    }
+                    client.drain().await;
+                }
+            });
+            assert_bounded(protocol, usage);
+        }
+    });
+}
+
+#[test]
+fn a_message_over_the_limit_is_swallowed_and_refused() {
+    let usage = counted(async |server| {
+        let mut client = Client::connect(server, "smtp");
+        client.reply().await;
+        client.command("EHLO c.test").await;
+        client.command("MAIL FROM:<s@x.test>").await;
+        client.command("RCPT TO:<bob@example.test>").await;
+        client.command("DATA").await;
+        let chunk = b"0123456789abcdef\r\n".repeat(1000);
+        for _ in 0..6000 {
+            assert!(client.try_send(&chunk).await);
+        }
+        let reply = client.command(".").await;
+        assert!(reply.starts_with("552 5.3.4"), "{reply}");
+        assert!(client.command("NOOP").await.starts_with("250 "));
+    });
+    assert_bounded("DATA", usage);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_octet_a_minute_does_not_keep_a_session() {
+    let server = start_with(&SimFs::new(), 1, |builder| builder).await.unwrap();
+    for protocol in PROTOCOLS {
+        let mut client = Client::connect(&server, protocol);
+        client.line().await;
+        let begun = tokio::time::Instant::now();
+        while client.try_send(b"x").await {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert!(begun.elapsed() < Duration::from_secs(3600), "{protocol}");
+        }
+    }
+}
