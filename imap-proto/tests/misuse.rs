@@ -1,7 +1,7 @@
 //! What the application may not do, and what becomes of a session whose application gives up.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
-use imap_proto::server::{Config, Event, Fetch, MessageData, Selected, Server};
+use imap_proto::server::{Config, Event, Fetch, MailboxLost, MessageData, Selected, Server};
 use imap_proto::view::Change;
 use mail_message::{Flag, FlagSet, Uid, UidSet, UidValidity};
 use proto_core::sasl::AuthVerdict;
@@ -167,4 +167,18 @@ fn a_client_that_never_asks_loses_its_session_and_not_its_news() {
     assert!(matches!(closed(&mut server), CloseReason::Protocol(_)));
     assert_eq!(sent(&mut server), "* BYE [LIMIT] Too many changes wait to be told.\r\n");
     server.notify(NOW, Change::Vanished { uids: uids(&[2]) }).unwrap();
+}
+
+#[test]
+fn a_mailbox_can_be_taken_back_only_with_the_session() {
+    let (mut server, ask) = fetching("3 FETCH 1 UID");
+    server.mailbox_lost(MailboxLost::Gone);
+    assert!(matches!(server.poll_event(NOW), Some(Step::App(Event::Cancelled(id))) if id == ask.id()));
+    assert_eq!(closed(&mut server), CloseReason::Aborted("the selected mailbox was lost".into()));
+    assert_eq!(sent(&mut server), "* BYE The selected mailbox has been deleted or renamed.\r\n");
+
+    let mut server = session("3 SELECT other");
+    assert!(matches!(server.poll_event(NOW), Some(Step::App(Event::Select(_)))));
+    server.mailbox_lost(MailboxLost::Invalidated);
+    assert!(server.poll_event(NOW).is_none() && !server.is_closed(), "it was left already");
 }

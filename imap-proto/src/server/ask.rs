@@ -323,7 +323,9 @@ impl Question for Close {
     type Verdict = Verdict;
 }
 
-/// Do whatever housekeeping the selected mailbox needs (CHECK: RFC 3501 section 6.4.1).
+/// Do whatever housekeeping the selected mailbox needs (CHECK: RFC 3501 section 6.4.1), and look whether others have
+/// changed it (also NOOP with a mailbox selected: section 6.1.2). What is told by
+/// [`Server::notify`](super::Server::notify) before the answer reaches the client before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check;
 

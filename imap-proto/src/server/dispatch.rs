@@ -50,7 +50,7 @@ impl Server {
         let doing = Doing { tag, name: body.name(), moment: moment(&body), progress: Progress::None };
         match body {
             CommandBody::Capability => self.capability(now, doing),
-            CommandBody::Noop => self.done(now, doing),
+            CommandBody::Noop => self.noop(now, doing),
             CommandBody::Logout => self.logout(&doing.tag),
             CommandBody::Id(_) => self.id(now, doing),
             CommandBody::StartTls => self.starttls(now, doing.tag),

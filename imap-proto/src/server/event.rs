@@ -52,7 +52,7 @@ pub enum Event {
     Expunge(Ask<Expunge>),
     /// CLOSE or UNSELECT.
     Close(Ask<Close>),
-    /// CHECK.
+    /// CHECK, and NOOP with a mailbox selected.
     Check(Ask<Check>),
     /// The client waits for news (RFC 2177): what goes to [`Server::notify`](super::Server::notify) is told at
     /// once until [`Event::IdleStopped`].

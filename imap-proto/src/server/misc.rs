@@ -36,6 +36,11 @@ impl Server {
         self.done(now, doing);
     }
 
+    /// RFC 3501 section 6.1.2: a way to poll for news, so with a mailbox selected somebody has to look for them.
+    pub(super) fn noop(&mut self, now: Now, doing: Doing) {
+        if self.session.selected.is_some() { self.check(now, doing) } else { self.done(now, doing) }
+    }
+
     pub(super) fn check(&mut self, now: Now, doing: Doing) {
         self.ask(now, doing, Check, Event::Check);
     }

@@ -10,7 +10,7 @@
 //! # Order of calls
 //! The loop of [`proto_core::machine`]. Commands besides: [`Server::answer`] for every [`Ask`] an [`Event`] holds;
 //! [`Server::listed`], [`Server::fetch`], [`Server::section`], [`Server::write_body`], [`Server::gone`],
-//! [`Server::stored`] while the ask they belong to is out; [`Server::notify`] at any time.
+//! [`Server::stored`] while the ask they belong to is out; [`Server::notify`] and [`Server::mailbox_lost`] at any time.
 //!
 //! # One command at a time
 //! RFC 3501 section 5.5 would let a server work on several. This one finishes each before it looks at the next;
@@ -61,6 +61,7 @@ pub use event::Event;
 pub use fetch::MessageData;
 pub use limits::Limits;
 pub use refusal::Refusal;
+pub use select::MailboxLost;
 pub use timers::{Timeouts, Timer};
 
 use crate::framing::Framer;

@@ -29,6 +29,9 @@ pub enum Refusal {
     /// Somebody else has it locked.
     #[error("in use")]
     InUse,
+    /// Messages that it names are gone for good (RFC 2180 section 4.4).
+    #[error("messages are gone")]
+    Expunged,
     /// It would go over the user's quota.
     #[error("over quota")]
     OverQuota,
@@ -54,6 +57,7 @@ impl Refusal {
             Self::NoPermission => (ResponseCode::NoPerm, "Permission denied.".into()),
             Self::Cannot(why) => (ResponseCode::Cannot, or(why, "Not possible here.")),
             Self::InUse => (ResponseCode::InUse, "In use, try again.".into()),
+            Self::Expunged => (ResponseCode::ExpungeIssued, "Some of the messages no longer exist.".into()),
             Self::OverQuota => (ResponseCode::OverQuota, "Over quota.".into()),
             Self::Limit(which) => (ResponseCode::Limit, or(which, "Over a limit.")),
             Self::TooBig => (ResponseCode::TooBig, "Too big.".into()),

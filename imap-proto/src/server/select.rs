@@ -10,9 +10,33 @@ use super::{Event, Server};
 use crate::types::{MailboxName, ResponseCode, StatusResponse, UntaggedResponse};
 use crate::view::{Change, Moment, View};
 use mail_message::{Flag, FlagSet, SequenceSet, UidSet};
-use proto_core::Now;
+use proto_core::{CloseReason, Now};
+
+/// Why a session loses the mailbox it has selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MailboxLost {
+    /// It was deleted or renamed.
+    Gone,
+    /// Its UIDs mean other messages than before: it has a new UIDVALIDITY.
+    Invalidated,
+}
 
 impl Server {
+    /// The selected mailbox is no longer what the client was told: says BYE and closes, since there is no other way to
+    /// take a mailbox back from a client (RFC 2180 section 3.3). Nothing happens when none is selected.
+    pub fn mailbox_lost(&mut self, lost: MailboxLost) {
+        if self.session.selected.is_none() {
+            return;
+        }
+        let text = match lost {
+            MailboxLost::Gone => "The selected mailbox has been deleted or renamed.",
+            MailboxLost::Invalidated => "The selected mailbox has new UIDs.",
+        };
+        let reason = CloseReason::Aborted("the selected mailbox was lost".into());
+        self.close(reason, Some(StatusResponse::bye(text)));
+    }
+
     pub(super) fn select(&mut self, now: Now, doing: Doing, mailbox: MailboxName, read_only: bool) {
         // RFC 3501 section 6.3.1: the old mailbox is left first; when this fails, none is selected.
         self.session.selected = None;
