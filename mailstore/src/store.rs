@@ -60,22 +60,7 @@ pub trait Store: Send + Sync {
 
     /// Counts a mailbox without taking `\Recent` away from anybody (RFC 3501 §6.3.10).
     fn status(&self, name: &MailboxName) -> Result<MailboxStatus> {
-        let mailbox = self.open(name, Access::ReadOnly)?;
-        let mut status = MailboxStatus {
-            uid_validity: mailbox.uid_validity(),
-            uid_next: mailbox.uid_next(),
-            messages: 0,
-            recent: 0,
-            unseen: 0,
-            deleted: 0,
-        };
-        for entry in mailbox.entries() {
-            status.messages += 1;
-            status.recent += u32::from(entry.recent);
-            status.unseen += u32::from(!entry.flags.contains(&Flag::Seen));
-            status.deleted += u32::from(entry.flags.contains(&Flag::Deleted));
-        }
-        Ok(status)
+        Ok(MailboxStatus::of(&*self.open(name, Access::ReadOnly)?))
     }
 
     /// Begins to append one or several messages to a mailbox (APPEND, MULTIAPPEND).
@@ -213,6 +198,7 @@ impl MailboxInfo {
 
 /// The numbers of a STATUS response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MailboxStatus {
     /// UIDVALIDITY.
     pub uid_validity: UidValidity,
@@ -228,8 +214,26 @@ pub struct MailboxStatus {
     pub deleted: u32,
 }
 
+impl MailboxStatus {
+    /// Counts the snapshot of an opened mailbox.
+    pub fn of(mailbox: &dyn Mailbox) -> Self {
+        let count = |wanted: &dyn Fn(&Entry) -> bool| {
+            u32::try_from(mailbox.entries().iter().filter(|entry| wanted(entry)).count()).unwrap_or(u32::MAX)
+        };
+        Self {
+            uid_validity: mailbox.uid_validity(),
+            uid_next: mailbox.uid_next(),
+            messages: count(&|_| true),
+            recent: count(&|entry| entry.recent),
+            unseen: count(&|entry| !entry.flags.contains(&Flag::Seen)),
+            deleted: count(&|entry| entry.flags.contains(&Flag::Deleted)),
+        }
+    }
+}
+
 /// A message of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its UID.
     pub uid: Uid,
@@ -239,8 +243,16 @@ pub struct Entry {
     pub recent: bool,
 }
 
+impl Entry {
+    /// A message of a snapshot.
+    pub fn new(uid: Uid, flags: FlagSet, recent: bool) -> Self {
+        Self { uid, flags, recent }
+    }
+}
+
 /// Facts of a message that never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Meta {
     /// Its length with CRLF line ends, in octets (RFC822.SIZE, POP3's LIST).
     pub size_bytes: u64,
@@ -248,8 +260,16 @@ pub struct Meta {
     pub internal_date: UnixTime,
 }
 
+impl Meta {
+    /// Facts of a message.
+    pub fn new(size_bytes: u64, internal_date: UnixTime) -> Self {
+        Self { size_bytes, internal_date }
+    }
+}
+
 /// What others have changed since the last refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Changes {
     /// The UIDs have a new UIDVALIDITY: nothing known of this mailbox holds any more, sessions on it must
     /// end. The other lists are then empty, and the snapshot is the new state.
@@ -271,11 +291,19 @@ impl Changes {
 
 /// Which flags a mailbox can store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PermanentFlags {
     /// The flags that can be set: the system flags, and keywords known to the mailbox.
     pub flags: FlagSet,
     /// Whether further keywords can be made by using them (`\*`).
     pub new_keywords: bool,
+}
+
+impl PermanentFlags {
+    /// The flags that can be stored, and whether new keywords can.
+    pub fn new(flags: FlagSet, new_keywords: bool) -> Self {
+        Self { flags, new_keywords }
+    }
 }
 
 /// What STORE does with its flags.

@@ -6,6 +6,7 @@ mod common;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::{
     all, append, append_told, env, every_power_cut, flags, inbox, maildir, message, name, read_all, uid,
@@ -165,6 +166,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
 /// Everything that was answered before operation `op` must hold on this disk.
 fn check(op: u64, disk: &SimFs, journal: &Journal) {
     let answered = |step: &Step| step.answered.is_some_and(|at| at <= op);
+    let booted = disk.now();
     let store = maildir(disk, 2).unwrap();
     for mailbox_name in [inbox(), name("Archive")] {
         let told: Vec<_> =
@@ -214,6 +216,8 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
         again.retain(|(uid, _, _)| *uid != new);
         assert_eq!(again, found);
     }
+    let waited = disk.now() - booted;
+    assert!(waited < Duration::from_secs(1), "op {op}: waited for a lock that nobody holds");
 }
 
 /// No message has two names once a mailbox was opened for writing.
@@ -458,11 +462,11 @@ fn a_second_process_finds_a_lock_of_a_dead_one_and_goes_on() {
     let store = maildir(&fs, 2).unwrap();
     let before = env(&fs, 2).host().now();
     append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
-    assert!(env(&fs, 2).host().now() - before < std::time::Duration::from_secs(1), "it did not wait");
+    assert!(env(&fs, 2).host().now() - before < Duration::from_secs(1), "it did not wait");
     // One that says nothing is waited for.
     fs.open(lock.as_ref(), OpenMode::CreateNew).unwrap();
     append(&store, &inbox(), &message(2), &FlagSet::new()).unwrap();
-    assert!(env(&fs, 2).host().now() - before > std::time::Duration::from_secs(120));
+    assert!(env(&fs, 2).host().now() - before > Duration::from_secs(120));
     assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().entries().len(), 2);
     assert_eq!(contents(&mut *store.open(&inbox(), Access::ReadOnly).unwrap()).unwrap().len(), 2);
     assert_eq!(store.status(&inbox()).unwrap().messages, 2);
