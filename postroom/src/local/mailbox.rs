@@ -2,11 +2,12 @@
 
 use super::Shared;
 use crate::blocking::Blocking;
-use crate::wall::{Append, Mailbox, MessageReader, Opened, Refreshed, StoreResult};
+use crate::wall::{Append, Mailbox, MessageReader, Opened, Refreshed, StoreResult, Visitor};
 use bytes::Bytes;
 use mail_message::{FlagSet, Uid, UidSet};
 use mailstore::{Appended, Copied, ErrorKind, Expunge, FlagChange, MailboxName, Meta};
 use proto_core::UnixTime;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) struct LocalMailbox(Shared<dyn mailstore::Mailbox>);
@@ -98,7 +99,26 @@ impl MessageReader for LocalReader {
             Ok(octets.into())
         })
     }
+
+    fn visit(&self, range: Range<u64>, mut visitor: Visitor) -> StoreResult<()> {
+        self.reader.run(move |reader| {
+            let mut piece = vec![0; VISIT_BYTES];
+            let mut at = range.start;
+            while at < range.end {
+                let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+                let filled = reader.read_at(at, &mut piece[..left.min(VISIT_BYTES)])?;
+                if filled == 0 || visitor(&piece[..filled]).is_break() {
+                    break;
+                }
+                at += filled as u64;
+            }
+            Ok(())
+        })
+    }
 }
+
+/// How much a visitor is shown at a time.
+const VISIT_BYTES: usize = 64 * 1024;
 
 pub(super) struct LocalAppend(Shared<dyn mailstore::Append>);
 

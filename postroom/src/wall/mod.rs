@@ -21,7 +21,7 @@ mod store;
 pub use account::AccountId;
 pub use directory::Directory;
 pub use spool::{Intake, Spool, SpoolWriter};
-pub use store::{Append, Delivery, Mailbox, MessageReader, Opened, Refreshed, Store, StoreResult};
+pub use store::{Append, Delivery, Mailbox, MessageReader, Opened, Refreshed, Store, StoreResult, Visitor};
 
 /// What a wall returns: later.
 pub type Later<'a, T> = futures_util::future::BoxFuture<'a, T>;

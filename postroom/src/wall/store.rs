@@ -12,6 +12,7 @@ use mailstore::{
     MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError,
 };
 use proto_core::UnixTime;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// What an operation of a store returns, later. The future borrows nothing.
@@ -112,7 +113,14 @@ pub trait MessageReader: Send + Sync {
     /// The octets from `offset` on: `octets_max` of them, fewer only at the end of the message. Reading forward is
     /// cheap.
     fn read_at(&self, offset: u64, octets_max: usize) -> StoreResult<Bytes>;
+
+    /// Shows a range of the message to `visitor`, piece by piece and in order, where blocking is allowed: for what
+    /// has to see many octets and keeps few. It ends where the message ends, or when the visitor breaks off.
+    fn visit(&self, range: Range<u64>, visitor: Visitor) -> StoreResult<()>;
 }
+
+/// Looks at pieces of a message until it has seen enough. It may take its time.
+pub type Visitor = Box<dyn FnMut(&[u8]) -> ControlFlow<()> + Send>;
 
 /// Messages on their way into a mailbox. Dropping it drops them.
 pub trait Append: Send {
