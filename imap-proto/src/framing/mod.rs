@@ -71,7 +71,7 @@ pub struct Limits {
     pub command_bytes_max: u64,
     /// A literal that the client does not wait with: [`u64::MAX`] is LITERAL+, 4,096 is LITERAL- (RFC 7888 §5).
     pub non_sync_bytes_max: u64,
-    /// The largest literal that is read only to be thrown away. Of a larger one the session says BYE.
+    /// The largest literal and the longest line that are read only to be thrown away. Of more the session says BYE.
     pub drain_bytes_max: u64,
 }
 
@@ -98,6 +98,8 @@ pub enum FrameStep {
         /// Why it could not.
         why: Swallowed,
     },
+    /// More of a command had to be thrown away than [`Limits::drain_bytes_max`]: the session says BYE. Nothing follows.
+    Endless,
 }
 
 /// Why a command was swallowed.
@@ -135,6 +137,8 @@ pub struct Framer {
     line_bytes: usize,
     /// Octets in its collected literals so far.
     literal_bytes: u64,
+    /// Octets of its lines that were thrown away so far.
+    swallowed_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -146,6 +150,7 @@ enum State {
     SwallowLine { tag: Option<Tag>, why: Swallowed },
     SwallowLiteral { left: u64, tag: Option<Tag>, why: Swallowed },
     Swallowed { tag: Option<Tag>, why: Swallowed },
+    Endless,
 }
 
 impl Framer {
@@ -159,6 +164,7 @@ impl Framer {
             fragments: Vec::new(),
             line_bytes: 0,
             literal_bytes: 0,
+            swallowed_bytes: 0,
         }
     }
 
@@ -196,7 +202,7 @@ impl Framer {
     pub fn poll(&mut self, input: &mut InBuf) -> Option<FrameStep> {
         loop {
             match &mut self.state {
-                State::Decide(_) => return None,
+                State::Decide(_) | State::Endless => return None,
                 State::Line => {
                     if let Some(step) = self.line(input)? {
                         return Some(step);
@@ -214,12 +220,14 @@ impl Framer {
                     return if octets.is_empty() { None } else { Some(FrameStep::Octets(octets)) };
                 }
                 State::SwallowLine { .. } => {
-                    let Some((taken, end)) = self.scanner.feed(input.as_slice()) else {
-                        input.skip(input.len());
-                        return None;
-                    };
+                    let found = self.scanner.feed(input.as_slice());
+                    let taken = found.map_or(input.len(), |(taken, _)| taken);
                     input.skip(taken);
-                    if let Some(step) = self.swallowed_line(end) {
+                    self.swallowed_bytes += taken as u64;
+                    if self.swallowed_bytes > self.limits.drain_bytes_max {
+                        return Some(self.endless());
+                    }
+                    if let Some(step) = self.swallowed_line(found?.1) {
                         return Some(step);
                     }
                 }
@@ -314,13 +322,17 @@ impl Framer {
             }
             self.swallow(input.as_slice(), room);
             input.skip(self.scanned);
-            self.scanned = 0;
-            return None;
+            self.swallowed_bytes = core::mem::take(&mut self.scanned) as u64;
+            return Some(None);
         };
         let octets = core::mem::take(&mut self.scanned) + taken;
         if octets > room {
             self.swallow(input.as_slice(), room);
             input.skip(octets);
+            self.swallowed_bytes = octets as u64;
+            if self.swallowed_bytes > self.limits.drain_bytes_max {
+                return Some(Some(self.endless()));
+            }
             return Some(self.swallowed_line(end));
         }
         let mut line = input.take(octets);
@@ -356,6 +368,9 @@ impl Framer {
         let State::SwallowLine { tag, why } = &mut self.state else { return None };
         let (tag, why) = (tag.take(), *why);
         match end.announced {
+            Some(Announced { octets, synchronising: false }) if octets > self.limits.drain_bytes_max => {
+                Some(self.endless())
+            }
             Some(Announced { octets, synchronising: false }) => {
                 self.state = State::SwallowLiteral { left: octets, tag, why };
                 None
@@ -365,6 +380,12 @@ impl Framer {
                 Some(FrameStep::Swallowed { tag, why })
             }
         }
+    }
+
+    /// Too much has gone by, or would have to.
+    fn endless(&mut self) -> FrameStep {
+        self.state = State::Endless;
+        FrameStep::Endless
     }
 
     /// More of a literal that is collected; `None` while some is missing.

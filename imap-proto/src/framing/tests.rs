@@ -9,7 +9,7 @@ const LIMITS: Limits = Limits {
     literal_bytes_max: 16,
     command_bytes_max: 24,
     non_sync_bytes_max: 12,
-    drain_bytes_max: 100,
+    drain_bytes_max: 300,
 };
 
 /// What a session would see, adjacent chunks merged: literals are taken, given up or end the session as the limits
@@ -57,6 +57,10 @@ fn run(input: &[u8], mut cut: impl FnMut() -> usize) -> Vec<String> {
                 FrameStep::LiteralEnd => seen.push("end".into()),
                 FrameStep::Swallowed { tag, why } => {
                     seen.push(alloc::format!("{why:?} {:?}", tag.map(|t| t.to_string())));
+                }
+                FrameStep::Endless => {
+                    seen.push("endless".into());
+                    return seen;
                 }
             }
         }
@@ -157,6 +161,18 @@ fn i12_a_line_too_long_goes_by_to_its_end() {
 }
 
 #[test]
+fn what_goes_by_has_an_end() {
+    let exact = alloc::format!("a {}\r\nb NOOP\r\n", "x".repeat(300 - 4));
+    check(&exact, &["TooLong Some(\"a\")", "b NOOP"]);
+    let over = alloc::format!("a {}\r\nb NOOP\r\n", "x".repeat(300 - 3));
+    check(&over, &["endless"]);
+    check(&"x".repeat(301), &["endless"]);
+    // A literal in it that nobody can wait for.
+    let literal = alloc::format!("a {} {{301+}}\r\nb NOOP\r\n", "x".repeat(200));
+    check(&literal, &["endless"]);
+}
+
+#[test]
 fn literals_of_a_line_too_long_are_no_commands_either() {
     let long = alloc::format!("a {} {{14+}}\r\nb DELETE INBOX\r\nc NOOP\r\n", "x".repeat(200));
     check(&long, &["TooLong Some(\"a\")", "c NOOP"]);
@@ -215,7 +231,7 @@ fn literals_have_a_limit_together_and_in_number() {
 
 #[test]
 fn a_line_of_a_gigabyte_needs_no_memory() {
-    let mut framer = Framer::new(LIMITS);
+    let mut framer = Framer::new(Limits { drain_bytes_max: u64::MAX, ..LIMITS });
     let mut buffer = InBuf::with_capacity(LIMITS.line_bytes_max);
     for _ in 0..10_000 {
         assert_eq!(buffer.push(&[b'x'; 64]), 64);

@@ -63,7 +63,7 @@ pub fn fuzz_name(octets: &[u8]) {
 }
 
 /// All steps, adjacent octets merged. Of literals, the message of an APPEND is streamed, others are collected or given
-/// up, as a session does; a verdict to close ends it.
+/// up, as a session does; a verdict to close ends it, and a command without end.
 fn frames(octets: &[u8], piece_bytes: usize, limits: Limits) -> Vec<FrameStep> {
     let mut framer = Framer::new(limits);
     let mut buffer = InBuf::with_capacity(limits.line_bytes_max);
@@ -79,7 +79,7 @@ fn frames(octets: &[u8], piece_bytes: usize, limits: Limits) -> Vec<FrameStep> {
                     }
                     (step, _) => steps.push(step),
                 }
-                if verdict == Some(LiteralVerdict::Close) {
+                if verdict == Some(LiteralVerdict::Close) || steps.last() == Some(&FrameStep::Endless) {
                     return steps;
                 }
             }

@@ -57,6 +57,7 @@ impl Server {
             FrameStep::Octets(octets) => self.append_octets(now, octets),
             FrameStep::LiteralEnd => {}
             FrameStep::Swallowed { tag, why } => self.swallowed(now, tag, why),
+            FrameStep::Endless => self.close_too_big("Command too long."),
         }
         true
     }
@@ -88,7 +89,7 @@ impl Server {
             LiteralVerdict::TooBig => StatusResponse::no("Literal too large."),
             LiteralVerdict::NotWithoutWaiting => StatusResponse::bad("Literal too large to come unasked."),
             LiteralVerdict::Close => {
-                self.close_too_big();
+                self.close_too_big("Literal too large.");
                 return false;
             }
         };
@@ -100,7 +101,7 @@ impl Server {
     pub(super) fn reject_literal(&mut self, now: Now, announced: Announced, answer: StatusResponse) {
         let drain_bytes_max = framing_limits(&self.config, self.session.authenticated).drain_bytes_max;
         if !announced.synchronising && announced.octets > drain_bytes_max {
-            return self.close_too_big();
+            return self.close_too_big("Literal too large.");
         }
         self.give_up(now, answer);
     }
@@ -135,9 +136,9 @@ impl Server {
         self.next_command(now);
     }
 
-    fn close_too_big(&mut self) {
-        let bye = StatusResponse::bye("Literal too large.").with_code(ResponseCode::TooBig);
-        self.close(CloseReason::Protocol("literal too large".into()), Some(bye));
+    fn close_too_big(&mut self, text: &'static str) {
+        let bye = StatusResponse::bye(text).with_code(ResponseCode::TooBig);
+        self.close(CloseReason::Protocol("command too large".into()), Some(bye));
     }
 }
 

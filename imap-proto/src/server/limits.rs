@@ -19,8 +19,8 @@ pub struct Limits {
     pub command_bytes_max: u64,
     /// The largest message of an APPEND. Over it as for a literal. Default 52,428,800.
     pub message_bytes_max: u64,
-    /// The largest literal before login that is read only to be thrown away, when the client does not wait for the
-    /// answer. Of a larger one: `* BYE [TOOBIG]`. Default 65,536.
+    /// Before login, the longest line that is read only to be thrown away, and the largest literal of a client that does
+    /// not wait for the answer. Over it: `* BYE [TOOBIG]`. Default 65,536.
     pub drain_bytes_pre_auth_max: u64,
     /// The same after login, messages included. Default 104,857,600.
     pub drain_bytes_max: u64,
