@@ -75,3 +75,38 @@ impl Refusal {
 fn or(text: Cow<'static, str>, standard: &'static str) -> Cow<'static, str> {
     if text.is_empty() { standard.into() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Status;
+
+    #[test]
+    fn every_refusal_is_a_no_with_its_code() {
+        let table = [
+            (Refusal::NonExistent, ResponseCode::NonExistent),
+            (Refusal::AlreadyExists, ResponseCode::AlreadyExists),
+            (Refusal::HasChildren, ResponseCode::HasChildren),
+            (Refusal::NoPermission, ResponseCode::NoPerm),
+            (Refusal::Cannot("".into()), ResponseCode::Cannot),
+            (Refusal::InUse, ResponseCode::InUse),
+            (Refusal::OverQuota, ResponseCode::OverQuota),
+            (Refusal::Limit("".into()), ResponseCode::Limit),
+            (Refusal::TooBig, ResponseCode::TooBig),
+            (Refusal::Backend(Backend::TEMPORARY), ResponseCode::Unavailable),
+            (Refusal::Backend(Backend::PERMANENT), ResponseCode::ContactAdmin),
+        ];
+        for (refusal, code) in table {
+            let reply = refusal.clone().reply(false);
+            assert_eq!((reply.status, reply.code), (Status::No, Some(code)), "{refusal:?}");
+            assert_ne!(reply.text.as_str(), "-", "{refusal:?} says nothing");
+        }
+        assert_eq!(Refusal::NonExistent.reply(true).code, Some(ResponseCode::TryCreate));
+    }
+
+    #[test]
+    fn a_text_of_its_own_is_told() {
+        let refusal = Refusal::from(Backend::Temporary("The disk is full.".into()));
+        assert_eq!(refusal.reply(false).text.as_str(), "The disk is full.");
+    }
+}
