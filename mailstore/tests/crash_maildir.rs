@@ -103,11 +103,15 @@ fn tell_all(
     Ok(())
 }
 
-/// Delivers as a program does that syncs nothing.
-fn foreign(fs: &SimFs, number: u32) -> Result<()> {
+/// Delivers as a program does that syncs nothing, or only the file.
+fn foreign(fs: &SimFs, number: u32, syncs: bool) -> Result<()> {
     let put = || -> std::io::Result<()> {
         let tmp = format!("{}/tmp/{number}.foreign", common::ROOT);
-        fs.open(tmp.as_ref(), OpenMode::CreateNew)?.append(&message(number))?;
+        let mut file = fs.open(tmp.as_ref(), OpenMode::CreateNew)?;
+        file.append(&message(number))?;
+        if syncs {
+            file.sync()?;
+        }
         fs.rename(tmp.as_ref(), format!("{}/new/{number}.foreign", common::ROOT).as_ref())
     };
     // A foreign program's failure is its own.
@@ -120,7 +124,7 @@ fn set(uids: &[Uid]) -> UidSet {
 }
 
 /// The life of a mailbox. Steps that fail are passed over, as a server does; what fails in between ends it.
-fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
+fn play(fs: &SimFs, journal: &RefCell<Journal>, foreign_syncs: bool) -> Result<()> {
     let store = maildir(fs, 1)?;
     store.create(&name("Archive"))?;
     let add = |number: u32, with: &str| -> Result<Uid> {
@@ -132,7 +136,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
     };
     let one = add(1, "");
     let two = add(2, "\\Seen work");
-    Journal::step(journal, fs, What::Foreign(3), || foreign(fs, 3))?;
+    Journal::step(journal, fs, What::Foreign(3), || foreign(fs, 3, foreign_syncs))?;
     // A client whose SELECT fails tries again.
     let open = || store.open(&inbox(), Access::ReadWrite);
     let mut mailbox = open().or_else(|_| open())?;
@@ -299,7 +303,7 @@ fn the_power_fails_at_every_operation() {
     let fs = SimFs::new();
     fs.record_crash_points();
     let journal = RefCell::default();
-    play(&fs, &journal).unwrap();
+    play(&fs, &journal, false).unwrap();
     let journal = journal.into_inner();
     assert!(journal.steps.iter().all(|step| step.answered.is_some()));
     every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &journal));
@@ -309,7 +313,7 @@ fn the_power_fails_at_every_operation() {
 fn every_operation_fails_once() {
     let count = {
         let fs = SimFs::new();
-        play(&fs, &RefCell::default()).unwrap();
+        play(&fs, &RefCell::default(), true).unwrap();
         fs.ops()
     };
     for fault in [Fault::Io, Fault::NoSpace] {
@@ -317,7 +321,7 @@ fn every_operation_fails_once() {
             let fs = SimFs::new();
             fs.fail_at(op, fault);
             let journal = RefCell::default();
-            if let Err(error) = play(&fs, &journal) {
+            if let Err(error) = play(&fs, &journal, true) {
                 assert_eq!(error.class(), Class::Temporary, "op {op}: {error}");
             }
             let journal = journal.into_inner();

@@ -126,12 +126,15 @@ fn removals_and_replacements_come_back_until_synced() {
 #[test]
 fn what_a_failed_sync_lost_no_later_sync_saves() {
     let disk = with_dir();
-    let file = create(&disk, "/d/f", b"abc");
+    let mut file = create(&disk, "/d/f", b"abc");
     disk.sync_dir(Path::new("/d")).unwrap();
     disk.fail_at(disk.ops(), Fault::Io);
     assert!(file.sync().is_err());
     assert_eq!(fs::read(&disk, Path::new("/d/f")).unwrap(), b"abc", "readers still see it");
     assert_eq!(found(&disk), BTreeSet::from([vec![("f".to_owned(), Vec::new())]]));
+    file.append(b"de").unwrap();
+    file.sync().unwrap();
+    assert_eq!(found(&disk), BTreeSet::from([vec![("f".to_owned(), b"\0\0\0de".to_vec())]]));
 }
 
 #[test]

@@ -47,6 +47,8 @@
 //! # Departures
 //! * `W=` in a file name is believed for sizes when `S=` is the true length; a wrong `W=` shows when the
 //!   message is first opened, is right from then on, and is not mended in the name.
+//! * A message that another program delivered without syncing it, and whose sync by us fails, gets its UID at
+//!   the next attempt. The kernel may have lost octets of it by then, and says so only once.
 //! * MULTIAPPEND and COPY of several messages are atomic for readers that ask for UIDs, and when they fail; a
 //!   power cut in the middle may leave some of the messages, complete (RFC 3502 asks for all or none).
 

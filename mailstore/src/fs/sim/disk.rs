@@ -243,9 +243,17 @@ impl Disk {
 
     pub(super) fn sync_file(&mut self, inode: usize) -> io::Result<()> {
         let file = self.file_mut(inode)?;
-        file.durable = file.data.clone();
+        for write in std::mem::take(&mut file.writes) {
+            match write {
+                Write::At(offset, octets) => {
+                    let end = offset + octets.len();
+                    file.durable.resize(file.durable.len().max(end), 0);
+                    file.durable[offset..end].copy_from_slice(&octets);
+                }
+                Write::Cut(len) => file.durable.resize(len, 0),
+            }
+        }
         file.durable_mtime = file.mtime;
-        file.writes.clear();
         Ok(())
     }
 
