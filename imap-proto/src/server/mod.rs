@@ -24,8 +24,11 @@
 //! # Departures
 //! * A command line may end in a bare LF.
 //! * With no command in progress nothing is told but in IDLE, see [`crate::view::moment`].
-//! * RENAME to and from INBOX, CREATE INBOX and DELETE INBOX are answered here, since the law on them is the same
-//!   for every store.
+//! * `FETCH 1:*` and every other `*` among sequence numbers is BAD in an empty mailbox; RFC 3501 section 9 leaves `*`
+//!   without a meaning there. `4000:*` in a small one is its last message, see [`mail_message::set`].
+//! * A number of a message that another session has removed keeps being answered for, with NIL where NIL can stand and
+//!   EXPUNGEISSUED, until its EXPUNGE may be told (RFC 2180 section 4.1.3, RFC 5530).
+//! * CREATE, DELETE and RENAME to INBOX are answered here: the law on them is the same for every store.
 
 mod answer;
 mod append;
