@@ -31,23 +31,25 @@ impl Deliverer {
     /// Serves every recipient that is due, then gives the message back.
     pub(super) async fn run(self) {
         let now = self.clock.now().utc;
+        let mut all_done = true;
         for (place, state) in self.job.states.iter().enumerate() {
             let due = match state {
                 RecipientState::Pending => true,
                 RecipientState::Deferred(until) => *until <= now,
                 _ => false,
             };
-            if due {
-                self.serve(place).await;
-            }
+            let state = if due { self.serve(place).await } else { *state };
+            all_done &= state.is_done();
         }
         match self.spool.release(&self.job.id).await {
-            Ok(()) => tracing::debug!("released"),
+            Ok(()) if all_done => tracing::info!("removed"),
+            Ok(()) => tracing::debug!("kept"),
             Err(error) => tracing::error!(%error, "not released"),
         }
     }
 
-    async fn serve(&self, place: usize) {
+    /// Delivers to one recipient, and records and returns what became of it.
+    async fn serve(&self, place: usize) -> RecipientState {
         let recipient = &self.job.envelope.recipients[place];
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
@@ -70,6 +72,7 @@ impl Deliverer {
         if let Err(error) = self.spool.record(&self.job.id, number, state).await {
             tracing::error!(to = recipient.address, %error, "outcome not recorded");
         }
+        state
     }
 
     async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {

@@ -27,7 +27,8 @@ use tracing::Instrument as _;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deliverers {
-    /// How many messages are delivered at a time, at least one. Default 16.
+    /// How many messages are delivered at a time, at least one; fewer than the store has threads, so that accepting goes on
+    /// meanwhile. Default 8.
     pub messages_max: usize,
     /// How long a recipient that failed waits at least. It waits as long as the message is old, within these two.
     /// Default 1 minute.
@@ -38,7 +39,7 @@ pub struct Deliverers {
 
 impl Default for Deliverers {
     fn default() -> Self {
-        Self { messages_max: 16, retry_min: Duration::from_secs(60), retry_max: Duration::from_secs(3600) }
+        Self { messages_max: 8, retry_min: Duration::from_secs(60), retry_max: Duration::from_secs(3600) }
     }
 }
 

@@ -19,7 +19,8 @@ use std::path::Path;
 use crate::blocking::Blocking;
 use crate::wall::StoreResult;
 use mailstore::StoreError;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// A spool and Maildirs under one directory, knowing of each other.
 pub struct LocalMail {
@@ -61,6 +62,8 @@ fn on_thread<T: Send + 'static>(
 }
 
 /// A blocking object that one operation at a time uses, on a store thread, and that is dropped there.
+///
+/// Operations wait for their turn on the reactor, not on the threads: one busy mailbox holds up nobody else's.
 struct Shared<T: ?Sized + Send + 'static> {
     object: Option<Arc<Mutex<Box<T>>>>,
     blocking: Blocking,
@@ -76,12 +79,11 @@ impl<T: ?Sized + Send + 'static> Shared<T> {
         &self,
         job: impl FnOnce(&mut T) -> Result<R, StoreError> + Send + 'static,
     ) -> StoreResult<R> {
-        let object = self.object.clone().expect("invariant: taken only by into_inner and drop");
-        on_thread(&self.blocking, move || {
-            // A panic in an earlier operation was reported then; the object itself keeps no half state in memory
-            // that its files do not have.
-            let mut object = object.lock().unwrap_or_else(PoisonError::into_inner);
-            job(&mut **object)
+        let object = self.object.clone().expect(NOT_TAKEN);
+        let blocking = self.blocking.clone();
+        Box::pin(async move {
+            let mut object = object.lock_owned().await;
+            blocking.run(move || job(&mut **object)).await?
         })
     }
 
@@ -90,9 +92,9 @@ impl<T: ?Sized + Send + 'static> Shared<T> {
         mut self,
         job: impl FnOnce(Box<T>) -> Result<R, StoreError> + Send + 'static,
     ) -> StoreResult<R> {
-        let object = self.object.take().expect("invariant: taken only by into_inner and drop");
+        let object = self.object.take().expect(NOT_TAKEN);
         on_thread(&self.blocking, move || match Arc::into_inner(object) {
-            Some(object) => job(object.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Some(object) => job(object.into_inner()),
             None => Err(crate::blocking::JobLost.into()),
         })
     }
@@ -105,3 +107,5 @@ impl<T: ?Sized + Send + 'static> Drop for Shared<T> {
         }
     }
 }
+
+const NOT_TAKEN: &str = "invariant: taken only by what consumes it";
