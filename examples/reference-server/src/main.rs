@@ -1,3 +1,44 @@
-//! The reference mail server: SMTP, submission, IMAP and POP3 from one configuration file.
+//! The reference server: Postroom's crates as one mail server, from one configuration file.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`cli`] | the command line |
+//! | [`config`] | the configuration file |
+//! | [`first_start`] | what the first start makes: directory, certificate, accounts |
+//! | [`wiring`] | from a configuration to a running engine |
+//! | [`serve`], [`check`], [`hash_password`] | the three commands |
+#![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
-fn main() {}
+mod check;
+mod cli;
+mod config;
+mod first_start;
+mod hash_password;
+mod serve;
+mod wiring;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::error::Error;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or(Command::Serve { config: None });
+    let done = match command {
+        Command::Serve { config } => serve::run(config.as_deref()),
+        Command::Check { config } => check::run(config.as_deref()),
+        Command::HashPassword { scheme } => hash_password::run(scheme),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "an error of a command line program belongs there")]
+fn complain(error: &dyn Error) {
+    eprintln!("postroom: {error}");
+}

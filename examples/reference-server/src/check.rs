@@ -1,0 +1,32 @@
+//! `postroom check`: everything a start would read is read, and nothing is started or made.
+
+use crate::config::Config;
+use crate::wiring;
+use postroom::Blocking;
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Checks a configuration, its certificate and its accounts.
+///
+/// # Errors
+/// The first thing that a start would fail on.
+pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    let config = Config::load_or_embedded(path)?;
+    let certificate = match &config.tls {
+        Some(tls) => {
+            postroom::tls::load(&tls.certificate, &tls.key)?;
+            tls.certificate.display().to_string()
+        }
+        None => "self-signed, made at the first start".to_owned(),
+    };
+    let accounts = if path.is_none() && !config.accounts.passwd_file.exists() {
+        "made at the first start".to_owned()
+    } else {
+        wiring::accounts(&config, Blocking::inline())?.accounts().len().to_string()
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} listeners, certificate: {certificate}, accounts: {accounts}", config.listeners.len())?;
+    writeln!(out, "ok")?;
+    Ok(())
+}

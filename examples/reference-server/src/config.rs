@@ -1,0 +1,127 @@
+//! The configuration file: what may stand in it, read and checked before anything is started.
+//!
+//! The file is TOML; [`schema`] holds its shape, so an unknown key or a value of the wrong kind is refused by the
+//! parser with the line, the key and what is allowed. [`check`] holds what a parser cannot know: that a listener
+//! address is given once, that a path template names the user, that a limit is above what the RFCs demand.
+//!
+//! Relative paths: `data_dir`, `certificate`, `key` and `passwd_file` count from the configuration file's own
+//! directory (the working directory when there is no file); `storage.path` counts from `data_dir`.
+
+mod check;
+mod schema;
+
+pub use schema::{Config, LimitsSection, ListenerSection, PolicySection, Protocol, TlsMode, TlsSection};
+
+use crate::wiring;
+use postroom::settings::SettingsError;
+use std::path::{Path, PathBuf};
+
+/// The configuration that is used when no file is named.
+pub const EMBEDDED: &str = include_str!("default.toml");
+
+/// Why a configuration cannot be used; its text names the file, the key and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot read the configuration file: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not TOML, or a key is unknown, or a value is of the wrong kind.
+    #[error("{}: {source}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where, and what is allowed.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is of the right kind but cannot be meant.
+    #[error("{}: {key}: {problem}", path.display())]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// Which key, as `listener[2].address`.
+        key: String,
+        /// What is wrong and what is allowed.
+        problem: String,
+    },
+    /// The engine would not start with it.
+    #[error("{}: {source}", path.display())]
+    Settings {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong and what is allowed.
+        source: Box<SettingsError>,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], worded for the person who wrote the file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// The embedded default.
+    ///
+    /// # Errors
+    /// None in a build whose tests pass.
+    pub fn embedded() -> Result<Self, ConfigError> {
+        Self::parse(Path::new("embedded default"), EMBEDDED)
+    }
+
+    /// The file, or the embedded default where none is named.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load_or_embedded(path: Option<&Path>) -> Result<Self, ConfigError> {
+        path.map_or_else(Self::embedded, Self::load)
+    }
+
+    /// What differs in `new` and cannot be followed by a running server, one sentence each. Listeners are the
+    /// engine's to compare.
+    pub fn restart_reasons(&self, new: &Config) -> Vec<String> {
+        let changed = [
+            ("data_dir", self.data_dir != new.data_dir),
+            ("accounts.passwd_file", self.accounts.passwd_file != new.accounts.passwd_file),
+            ("storage.path", self.storage.path != new.storage.path),
+        ];
+        changed.iter().filter(|(_, is)| *is).map(|(key, _)| format!("{key} has changed")).collect()
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let mut config: Config = toml::from_str(text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        config.make_paths_absolute_from(base);
+        check::check(&config).map_err(|(key, problem)| ConfigError::Value {
+            path: path.to_owned(),
+            key,
+            problem,
+        })?;
+        wiring::settings(&config)
+            .check()
+            .map_err(|source| ConfigError::Settings { path: path.to_owned(), source: Box::new(source) })?;
+        Ok(config)
+    }
+
+    fn make_paths_absolute_from(&mut self, base: &Path) {
+        let resolve = |path: &mut PathBuf| *path = base.join(&*path);
+        resolve(&mut self.data_dir);
+        resolve(&mut self.accounts.passwd_file);
+        if let Some(tls) = &mut self.tls {
+            resolve(&mut tls.certificate);
+            resolve(&mut tls.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

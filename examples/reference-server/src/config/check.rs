@@ -1,0 +1,92 @@
+//! What a parser cannot know: values that are of the right kind but cannot be meant.
+//!
+//! Names, networks and what a protocol needs are judged by the engine
+//! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
+
+use super::schema::{Config, LimitsSection};
+use std::collections::BTreeSet;
+
+/// The key and what is wrong with it.
+type Problem = (String, String);
+
+fn problem<T>(key: impl Into<String>, what: impl Into<String>) -> Result<T, Problem> {
+    Err((key.into(), what.into()))
+}
+
+pub(super) fn check(config: &Config) -> Result<(), Problem> {
+    host_name("hostname", &config.hostname)?;
+    if config.listeners.is_empty() {
+        return problem("listener", "at least one [[listener]] is needed");
+    }
+    let mut addresses = BTreeSet::new();
+    for (index, listener) in config.listeners.iter().enumerate() {
+        if listener.address.port() != 0 && !addresses.insert(listener.address) {
+            return problem(
+                format!("listener[{index}].address"),
+                format!("{} is already the address of another listener", listener.address),
+            );
+        }
+        limits(&format!("listener[{index}].limits"), &listener.limits)?;
+    }
+    for (index, domain) in config.domains.local.iter().enumerate() {
+        host_name(&format!("domains.local[{index}]"), domain)?;
+    }
+    limits("limits", &config.limits)?;
+    storage_path(&config.storage.path)
+}
+
+/// A domain name as RFC 5321 4.1.2 writes it, or an internationalised one (RFC 6531 3.3).
+fn host_name(key: &str, name: &str) -> Result<(), Problem> {
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || !c.is_ascii())
+    };
+    if name.len() > 255 || !name.split('.').all(label) {
+        return problem(
+            key,
+            format!("\"{name}\" is no domain name; a value like \"mail.example.org\" is expected"),
+        );
+    }
+    Ok(())
+}
+
+fn limits(section: &str, limits: &LimitsSection) -> Result<(), Problem> {
+    // RFC 5321 4.5.3.1.7: a server must be able to take at least 64K octets of message.
+    if limits.message_bytes_max.is_some_and(|n| n < 65_536) {
+        return problem(
+            format!("{section}.message_bytes_max"),
+            "at least 65536 is expected (RFC 5321 4.5.3.1.7)",
+        );
+    }
+    // RFC 5321 4.5.3.1.8: at least 100 recipients.
+    if limits.recipients_max.is_some_and(|n| n < 100) {
+        return problem(format!("{section}.recipients_max"), "at least 100 is expected (RFC 5321 4.5.3.1.8)");
+    }
+    for (key, value) in [
+        ("connections_max", limits.connections_max),
+        ("connections_per_ip_max", limits.connections_per_ip_max),
+    ] {
+        if value == Some(0) {
+            return problem(format!("{section}.{key}"), "at least 1 is expected");
+        }
+    }
+    Ok(())
+}
+
+fn storage_path(template: &str) -> Result<(), Problem> {
+    const KEY: &str = "storage.path";
+    if !template.contains("{user}") {
+        return problem(KEY, "it must contain {user}, else all mailboxes would be one");
+    }
+    let known = template.replace("{user}", "").replace("{domain}", "");
+    if known.contains(['{', '}']) {
+        return problem(KEY, "only {user} and {domain} can be filled in");
+    }
+    if template.starts_with('/') || template.split('/').any(|part| part == "..") {
+        return problem(KEY, "a path inside data_dir is expected: no leading \"/\" and no \"..\"");
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! The shape of the configuration file, section by section.
+//!
+//! Every section refuses keys it does not know. Sizes are octets, times are seconds, and the unit is the last
+//! word of a key.
+
+use postroom::proto_core::address::{AddressSyntax, Mailbox};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The name this server says it has, in greetings and trace fields.
+    pub hostname: String,
+    /// Where everything the server makes is kept.
+    pub data_dir: PathBuf,
+    /// The sockets, in the order of the file.
+    #[serde(rename = "listener", default)]
+    pub listeners: Vec<ListenerSection>,
+    /// The certificate; absent, a self-signed one is made in `data_dir`.
+    pub tls: Option<TlsSection>,
+    /// Who may log in.
+    pub accounts: AccountsSection,
+    /// Whose mail is kept here.
+    pub domains: DomainsSection,
+    /// Who may send where, unless a listener says otherwise.
+    #[serde(default)]
+    pub policy: PolicySection,
+    /// How mail is kept.
+    #[serde(default)]
+    pub storage: StorageSection,
+    /// Limits, unless a listener says otherwise.
+    #[serde(default)]
+    pub limits: LimitsSection,
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Mail from other servers (RFC 5321).
+    Smtp,
+    /// Mail from our own users (RFC 6409): login required.
+    Submission,
+    /// Reading mail (RFC 3501).
+    Imap,
+    /// Fetching mail (RFC 1939).
+    Pop3,
+}
+
+/// How a listener uses TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsMode {
+    /// Not at all.
+    None,
+    /// The client may begin it; on a submission listener it must.
+    Starttls,
+    /// From the first octet (RFC 8314).
+    Implicit,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Imap => "imap",
+            Self::Pop3 => "pop3",
+        })
+    }
+}
+
+impl fmt::Display for TlsMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Starttls => "starttls",
+            Self::Implicit => "implicit",
+        })
+    }
+}
+
+/// One socket.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerSection {
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Address and port, as `127.0.0.1:2525` or `[::1]:2525`.
+    pub address: SocketAddr,
+    /// How TLS is used.
+    pub tls: TlsMode,
+    /// In place of the common `[policy]`, key by key.
+    #[serde(default)]
+    pub policy: PolicySection,
+    /// In place of the common `[limits]`, key by key.
+    #[serde(default)]
+    pub limits: LimitsSection,
+}
+
+/// The certificate and its key, both PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// The certificate chain, ours first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Who may log in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountsSection {
+    /// A passwd-file as Dovecot reads it: `user@domain:{SCHEME}hash::::::`.
+    pub passwd_file: PathBuf,
+    /// Whether a password may be sent without TLS; for tests and loopback only.
+    #[serde(default)]
+    pub allow_plaintext_auth: bool,
+}
+
+/// Whose mail is kept here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainsSection {
+    /// Domains whose accounts have mailboxes here.
+    pub local: Vec<String>,
+    /// Whose mailbox takes mail for the postmaster (RFC 5321 4.5.1), as `alice@example.test`; absent,
+    /// `postmaster` of the first local domain.
+    #[serde(default, deserialize_with = "mail_address")]
+    pub postmaster: Option<Mailbox>,
+}
+
+fn mail_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mailbox>, D::Error> {
+    let text = String::deserialize(from)?;
+    let address = Mailbox::parse(text.as_bytes(), AddressSyntax::default());
+    address.map(Some).map_err(|fault| D::Error::custom(format!("\"{text}\" is no mail address: {fault}")))
+}
+
+/// Who may send where.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySection {
+    /// Networks whose clients may send anywhere, as `127.0.0.0/8` or `::1`.
+    pub mynetworks: Option<Vec<String>>,
+}
+
+/// How mail is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSection {
+    /// One format for all mailboxes.
+    pub format: StorageFormat,
+    /// A mailbox's place under `data_dir`; `{user}` and `{domain}` are filled in.
+    pub path: String,
+}
+
+/// A mailbox format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageFormat {
+    /// One file a message.
+    Maildir,
+}
+
+impl Default for StorageSection {
+    fn default() -> Self {
+        Self { format: StorageFormat::Maildir, path: "mail/{domain}/{user}/Maildir".to_owned() }
+    }
+}
+
+/// Limits; absent means the default that stands with each.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSection {
+    /// The largest message, in octets (default 52,428,800).
+    pub message_bytes_max: Option<u64>,
+    /// The most recipients of one message (default 1,000; RFC 5321 4.5.3.1.8 asks for at least 100).
+    pub recipients_max: Option<usize>,
+    /// The most connections to one listener at a time (default 1,000).
+    pub connections_max: Option<usize>,
+    /// The most connections from one address to one listener at a time (default 50).
+    pub connections_per_ip_max: Option<usize>,
+}
+
+impl LimitsSection {
+    /// These limits, with `common` where they are silent.
+    #[must_use]
+    pub fn over(&self, common: &LimitsSection) -> LimitsSection {
+        LimitsSection {
+            message_bytes_max: self.message_bytes_max.or(common.message_bytes_max),
+            recipients_max: self.recipients_max.or(common.recipients_max),
+            connections_max: self.connections_max.or(common.connections_max),
+            connections_per_ip_max: self.connections_per_ip_max.or(common.connections_per_ip_max),
+        }
+    }
+}

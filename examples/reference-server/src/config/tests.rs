@@ -1,0 +1,71 @@
+//! What a configuration file may say, and how it is refused.
+
+use super::*;
+
+/// The embedded default with one text in place of another.
+fn with(from: &str, to: &str) -> Result<Config, ConfigError> {
+    assert!(EMBEDDED.contains(from), "the default has no {from:?}");
+    Config::parse(Path::new("/etc/postroom/postroom.toml"), &EMBEDDED.replacen(from, to, 1))
+}
+
+fn refused(from: &str, to: &str, words: &[&str]) {
+    let text = with(from, to).expect_err("must be refused").to_string();
+    for word in ["/etc/postroom/postroom.toml"].iter().chain(words) {
+        assert!(text.contains(word), "{text:?} lacks {word:?}");
+    }
+}
+
+#[test]
+fn the_embedded_default_is_loopback_only() {
+    let config = Config::embedded().unwrap();
+    assert_eq!(config.listeners.len(), 7);
+    assert!(config.listeners.iter().all(|l| l.address.ip().is_loopback()));
+    assert!(!config.accounts.allow_plaintext_auth);
+}
+
+#[test]
+fn relative_paths_count_from_the_file() {
+    let config = with("hostname", "hostname").unwrap();
+    assert_eq!(config.data_dir, Path::new("/etc/postroom/./postroom-data"));
+    assert_eq!(config.accounts.passwd_file, Path::new("/etc/postroom/./postroom-data/users.passwd"));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_those_allowed() {
+    refused("hostname =", "hostnam =", &["hostnam", "line 4", "expected one of", "`hostname`"]);
+    refused("tls = \"starttls\"", "tsl = \"starttls\"", &["tsl", "`tls`"]);
+    refused("message_bytes_max", "message_size_limit", &["message_size_limit", "`message_bytes_max`"]);
+}
+
+#[test]
+fn a_bad_value_is_refused_with_what_is_allowed() {
+    refused("\"starttls\"", "\"always\"", &["always", "`none`", "`starttls`", "`implicit`"]);
+    refused("protocol = \"smtp\"", "protocol = \"lmtp\"", &["lmtp", "`submission`"]);
+    refused("\"maildir\"", "\"mbox\"", &["mbox", "`maildir`"]);
+    refused("127.0.0.1:2525", "127.0.0.1", &["address"]);
+    refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["mynetworks", "127.0.0.0/33"]);
+    refused("127.0.0.1:2587", "127.0.0.1:2525", &["listener[1].address", "another listener"]);
+    refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
+    refused("{user}", "{name}", &["storage.path", "{user}"]);
+    refused("mail/{domain}", "../{domain}", &["storage.path", ".."]);
+    refused("mail.example.test", "mail example", &["hostname", "mail example"]);
+}
+
+#[test]
+fn a_listener_overrides_the_common_limits_key_by_key() {
+    let config = with(
+        "address = \"127.0.0.1:2525\"\ntls = \"starttls\"",
+        "address = \"127.0.0.1:2525\"\ntls = \"starttls\"\n[listener.limits]\nrecipients_max = 200\n\
+         [listener.policy]\nmynetworks = []",
+    )
+    .unwrap();
+    let limits = config.listeners[0].limits.over(&config.limits);
+    assert_eq!((limits.recipients_max, limits.message_bytes_max), (Some(200), Some(52_428_800)));
+    assert_eq!(config.listeners[0].policy.mynetworks.as_deref(), Some(&[][..]));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let text = Config::load(Path::new("/nowhere/postroom.toml")).unwrap_err().to_string();
+    assert!(text.starts_with("/nowhere/postroom.toml: cannot read"), "{text}");
+}

@@ -1,0 +1,132 @@
+//! `postroom serve`: start, tell where, reload on SIGHUP, stop well on SIGTERM or SIGINT.
+
+use crate::config::Config;
+use crate::wiring::{self, Running};
+use crate::{config, first_start};
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// How long sessions may take to end when the server is told to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// Whatever keeps the server from starting, named; and sessions that had to be cut off.
+pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    log_to_stderr();
+    let config = Config::load_or_embedded(path)?;
+    raise_open_files();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(path, config))
+}
+
+async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>> {
+    // Listened for before anything is announced, so that nobody signals in vain.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    first_start::data_dir(&config)?;
+    let tls = first_start::certificate(&config)?;
+    let shown = if path.is_none() { first_start::accounts(&config)? } else { Vec::new() };
+    let running = wiring::start(&config, &tls).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        configuration = %path.unwrap_or(Path::new("embedded default")).display(),
+        "started"
+    );
+    announce(&config, &running, &shown)?;
+
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(path, &config, &running),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    tracing::info!("stopping: sessions may end what they are at");
+    if running.server.shutdown(PATIENCE).await {
+        Ok(())
+    } else {
+        Err(format!("some sessions did not end within {} s and were cut off", PATIENCE.as_secs()).into())
+    }
+}
+
+/// Reads configuration, accounts and certificate anew. What cannot be read leaves the old in place.
+fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
+    let reloaded = || -> Result<Vec<String>, Box<dyn Error>> {
+        let config = Config::load_or_embedded(path)?;
+        let tls = first_start::certificate(&config)?;
+        let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
+        let mut needs_restart = started_with.restart_reasons(&config);
+        running.accounts.reload()?;
+        running.certificate.replace_with(&certificate);
+        needs_restart.extend(running.server.reload(wiring::settings(&config))?.needs_restart);
+        Ok(needs_restart)
+    };
+    match reloaded() {
+        Ok(needs_restart) => {
+            tracing::info!("configuration, accounts and certificate read anew");
+            for what in needs_restart {
+                tracing::warn!("needs a restart: {what}");
+            }
+        }
+        Err(error) => tracing::error!("not reloaded, everything stays as it was: {error}"),
+    }
+}
+
+/// Says where the server listens, who may log in and what to try. Scripts wait for the line `ready`.
+fn announce(config: &Config, running: &Running, accounts: &[(String, String)]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for ((_, address), section) in running.server.addresses().iter().zip(&config.listeners) {
+        writeln!(out, "listening {} {address} ({})", section.protocol, section.tls)?;
+    }
+    for (name, password) in accounts {
+        writeln!(out, "account   {name}  password {password}")?;
+    }
+    if let [(name, password), (other, _), ..] = accounts {
+        let at = |protocol, tls| {
+            let found = config.listeners.iter().zip(running.server.addresses());
+            let mut found = found.filter(|(l, _)| l.protocol == protocol && l.tls == tls);
+            found.next().map(|(_, (_, address))| address.to_string()).unwrap_or_default()
+        };
+        use config::{Protocol, TlsMode};
+        let smtp = at(Protocol::Smtp, TlsMode::Starttls);
+        let imap = at(Protocol::Imap, TlsMode::Implicit);
+        let pop3 = at(Protocol::Pop3, TlsMode::Implicit);
+        writeln!(out, "\nTo try it (the certificate is self-signed, hence -k):\n")?;
+        writeln!(
+            out,
+            "  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | \
+             curl smtp://{smtp} --mail-from {other} --mail-rcpt {name} -T -"
+        )?;
+        writeln!(out, "  curl -k 'imaps://{imap}/INBOX;MAILINDEX=1' -u {name}:{password}")?;
+        writeln!(out, "  curl -k 'pop3s://{pop3}/1' -u {name}:{password}\n")?;
+    }
+    writeln!(out, "ready")?;
+    out.flush()
+}
+
+/// Logs go to standard error; `RUST_LOG` says what (`info` when it says nothing).
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// Each connection is an open file; the soft limit of many systems (1,024) is below ours.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        tracing::warn!(?limit, "cannot raise the limit of open files: {error}");
+    }
+}

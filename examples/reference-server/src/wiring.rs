@@ -1,0 +1,112 @@
+//! From a configuration to a running engine.
+
+use crate::config::{Config, LimitsSection, ListenerSection, PolicySection, Protocol, TlsMode, TlsSection};
+use postroom::accounts::{PasswdFile, PasswdFileError};
+use postroom::local::LocalMail;
+use postroom::mailstore::Env;
+use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
+use postroom::tls::Certificate;
+use postroom::{Blocking, Server};
+use std::error::Error;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+/// Jobs that may wait for a store thread; more make their session wait before they are queued.
+const STORE_QUEUE: usize = 1024;
+
+/// Store threads: they wait for the disk most of the time, and one shared sync serves many.
+const STORE_THREADS: usize = 16;
+
+/// A running server, and what a reload replaces.
+pub struct Running {
+    /// The engine.
+    pub server: Server,
+    /// The accounts.
+    pub accounts: Arc<PasswdFile>,
+    /// The certificate.
+    pub certificate: Certificate,
+}
+
+/// The engine's settings.
+pub fn settings(config: &Config) -> Settings {
+    let mut settings = Settings::new(&config.hostname);
+    settings.domains.clone_from(&config.domains.local);
+    settings.mynetworks = config.policy.mynetworks.clone().unwrap_or_default();
+    settings.postmaster.clone_from(&config.domains.postmaster);
+    settings.allow_plaintext_auth = config.accounts.allow_plaintext_auth;
+    settings.limits = limits(&config.limits);
+    settings.listeners = config.listeners.iter().enumerate().map(listener).collect();
+    settings
+}
+
+/// A listener is named after its protocol and place in the file, so that a reload finds it again.
+fn listener((index, section): (usize, &ListenerSection)) -> Listener {
+    let protocol = match section.protocol {
+        Protocol::Smtp => settings::Protocol::Smtp,
+        Protocol::Submission => settings::Protocol::Submission,
+        Protocol::Imap => settings::Protocol::Imap,
+        Protocol::Pop3 => settings::Protocol::Pop3,
+    };
+    let tls = match section.tls {
+        TlsMode::None => settings::TlsMode::None,
+        TlsMode::Starttls => settings::TlsMode::StartTls,
+        TlsMode::Implicit => settings::TlsMode::Implicit,
+    };
+    let mut listener =
+        Listener::new(protocol, section.address).named(format!("{}#{index}", protocol.name())).tls(tls);
+    listener.policy = policy_overrides(&section.policy);
+    listener.limits = limit_overrides(&section.limits);
+    listener
+}
+
+fn policy_overrides(section: &PolicySection) -> PolicyOverrides {
+    PolicyOverrides { mynetworks: section.mynetworks.clone(), ..PolicyOverrides::default() }
+}
+
+fn limit_overrides(section: &LimitsSection) -> LimitOverrides {
+    let mut limits = LimitOverrides::default();
+    limits.message_bytes_max = section.message_bytes_max;
+    limits.recipients_max = section.recipients_max;
+    limits.connections_max = section.connections_max;
+    limits.connections_per_ip_max = section.connections_per_ip_max;
+    limits
+}
+
+fn limits(section: &LimitsSection) -> Limits {
+    let mut limits = Limits::default();
+    limits.message_bytes_max = section.message_bytes_max.unwrap_or(limits.message_bytes_max);
+    limits.recipients_max = section.recipients_max.unwrap_or(limits.recipients_max);
+    limits.connections_max = section.connections_max.unwrap_or(limits.connections_max);
+    limits.connections_per_ip_max = section.connections_per_ip_max.unwrap_or(limits.connections_per_ip_max);
+    limits
+}
+
+/// The accounts of the passwd-file. A login name without a domain belongs to the first local domain.
+///
+/// # Errors
+/// [`PasswdFileError`], naming file and line.
+pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, PasswdFileError> {
+    PasswdFile::open(&config.accounts.passwd_file, config.domains.local.first().cloned(), blocking)
+}
+
+/// Opens everything and starts the engine.
+///
+/// # Errors
+/// Whatever is missing or taken, named.
+pub async fn start(config: &Config, tls: &TlsSection) -> Result<Running, Box<dyn Error>> {
+    let cores = available_parallelism().map_or(2, usize::from);
+    let store_threads = Blocking::threads("store", STORE_THREADS, STORE_QUEUE)?;
+    let accounts = Arc::new(accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?);
+    let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
+    let data_dir = std::path::absolute(&config.data_dir)?;
+    let mail = LocalMail::open(Env::real(&config.hostname), &data_dir, &config.storage.path, &store_threads)?;
+    tracing::info!(recovered = ?mail.recovered, "spool opened");
+    let server = Server::builder()
+        .settings(settings(config))
+        .directory(Arc::clone(&accounts))
+        .certificate(certificate.clone())
+        .mail(mail.spool, mail.store)
+        .start()
+        .await?;
+    Ok(Running { server, accounts, certificate })
+}
