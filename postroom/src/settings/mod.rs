@@ -47,6 +47,14 @@ impl Settings {
             listeners: Vec::new(),
         }
     }
+
+    /// Whether a server could be started with these settings, as far as they alone tell: sockets are not opened.
+    ///
+    /// # Errors
+    /// What is wrong, named.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        Snapshot::compile(self.clone()).map(drop)
+    }
 }
 
 /// What a peer may have at most; for one listener.

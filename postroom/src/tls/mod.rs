@@ -46,6 +46,11 @@ impl Certificate {
         Ok(())
     }
 
+    /// Puts the chain and key of `other` in place, for all clones of this one.
+    pub fn replace_with(&self, other: &Certificate) {
+        self.0.store(other.server_config());
+    }
+
     /// What a handshake that begins now uses.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         self.0.load_full()

@@ -21,3 +21,14 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// When it cannot be found out now.
     fn contains<'a>(&'a self, account: &'a AccountId) -> Later<'a, Result<bool, Backend>>;
 }
+
+/// One directory for several holders: who keeps a clone can reload it.
+impl<D: Directory + ?Sized> Directory for std::sync::Arc<D> {
+    fn authenticate(&self, credentials: Credentials) -> Later<'_, Result<Option<AccountId>, Backend>> {
+        (**self).authenticate(credentials)
+    }
+
+    fn contains<'a>(&'a self, account: &'a AccountId) -> Later<'a, Result<bool, Backend>> {
+        (**self).contains(account)
+    }
+}
