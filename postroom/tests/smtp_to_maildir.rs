@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Client, inbox, start, until};
+use common::{Client, inbox, start, start_with, until};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs as _, OpenMode};
 use std::path::Path;
@@ -51,6 +51,33 @@ async fn r33_r34_policy_says_no_at_rcpt() {
         assert!(reply.starts_with(expected), "{reply}");
     }
     assert!(client.command("DATA").await.starts_with("554 5.5.1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r51_a_listener_has_its_own_policy_and_limits() {
+    let mut settings = common::settings();
+    let mut trusting = settings.listeners[0].clone().named("trusting");
+    trusting.policy.mynetworks = Some(vec!["203.0.113.0/24".into()]);
+    trusting.limits.message_bytes_max = Some(100_000);
+    settings.listeners.push(trusting);
+    let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
+    for (listener, size, refusal) in [("smtp", 52_428_800, "554 5.7.1"), ("trusting", 100_000, "550 5.4.4")] {
+        let mut client = Client::connect(&server, listener);
+        client.reply().await;
+        client.send(b"EHLO client.test\r\n").await;
+        let mut sizes = Vec::new();
+        loop {
+            let line = client.line().await;
+            sizes.extend(line.split_once("SIZE ").map(|(_, size)| size.to_owned()));
+            if line.starts_with("250 ") {
+                break;
+            }
+        }
+        assert_eq!(sizes, [size.to_string()], "{listener}");
+        client.command("MAIL FROM:<s@x.test>").await;
+        let reply = client.command("RCPT TO:<far@away.test>").await;
+        assert!(reply.starts_with(refusal), "{listener}: {reply}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

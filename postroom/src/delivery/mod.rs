@@ -86,12 +86,21 @@ pub(crate) async fn run(
         tokio::select! {
             biased;
             () = shutdown.begun() => {}
-            Some(_) = in_hands.join_next() => {}
+            Some(ended) = in_hands.join_next() => log_panic(ended),
             () = spool.arrival(), if room => {}
             () = tokio::time::sleep(rest) => {}
         }
     }
-    while in_hands.join_next().await.is_some() {}
+    while let Some(ended) = in_hands.join_next().await {
+        log_panic(ended);
+    }
+}
+
+/// The message stays held and is delivered after the next start.
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a delivery ended by a fault of ours");
+    }
 }
 
 /// How long there is nothing to do, unless something arrives.
