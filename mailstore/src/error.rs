@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Backlog,
     /// No such message in the spool.
     NoSuchQueueId,
+    /// Who takes messages does not want this one, now or later (554).
+    Refused,
     /// A lock was not free in time.
     Locked,
     /// A file of ours does not read as we wrote it.
@@ -110,7 +112,8 @@ impl StoreError {
             | ErrorKind::NoSuchMessage
             | ErrorKind::KeywordLimit
             | ErrorKind::ReadOnly
-            | ErrorKind::NoSuchQueueId => Class::Permanent,
+            | ErrorKind::NoSuchQueueId
+            | ErrorKind::Refused => Class::Permanent,
             ErrorKind::UidsExhausted
             | ErrorKind::Backlog
             | ErrorKind::Locked
@@ -135,6 +138,7 @@ impl StoreError {
             ErrorKind::UidsExhausted => "remove dovecot-uidlist so that the mailbox gets a new UIDVALIDITY",
             ErrorKind::Backlog => "see why deliveries are slow, or raise the backlog limit",
             ErrorKind::NoSuchQueueId => "nothing: the message has left the queue",
+            ErrorKind::Refused => "nothing: the sender is told",
             ErrorKind::Locked => "see which process holds the lock; remove the lock file if none does",
             ErrorKind::Corrupt => "look at the file; it is set aside or rebuilt where that loses nothing",
             ErrorKind::DiskFull => "free space on this file system, or raise the disk quota",
@@ -156,6 +160,7 @@ impl StoreError {
             ErrorKind::ReadOnly => "mailbox is read-only",
             ErrorKind::Backlog | ErrorKind::DiskFull => "insufficient system storage",
             ErrorKind::Locked => "mailbox is busy",
+            ErrorKind::Refused => "message is not wanted",
             _ => "",
         };
         match self.class() {

@@ -308,3 +308,22 @@ fn the_spool_survives_a_restart() {
     assert_eq!(open().1.messages, 0);
     let _: Arc<dyn Spool> = Arc::new(spool);
 }
+
+#[test]
+fn a_session_that_has_not_looked_acts_on_what_others_have_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
+    store.create(&name("to")).unwrap();
+    let mut stale = store.open(&inbox(), Access::ReadWrite).unwrap();
+    let mut other = store.open(&inbox(), Access::ReadWrite).unwrap();
+    other.set_flags(&all(), FlagChange::Add, &flags("new-keyword")).unwrap();
+    stale.copy(&all(), &name("to")).unwrap();
+    let copy = store.open(&name("to"), Access::ReadOnly).unwrap();
+    assert_eq!(copy.entries()[0].flags, flags("new-keyword"));
+    other.set_flags(&all(), FlagChange::Add, &flags("newer")).unwrap();
+    let now = stale.set_flags(&all(), FlagChange::Remove, &flags("\\Seen")).unwrap();
+    assert_eq!(now, [(uid(1), flags("new-keyword newer"))]);
+    other.set_flags(&all(), FlagChange::Replace, &flags("\\Deleted")).unwrap();
+    assert_eq!(stale.expunge(&all(), Expunge::Deleted).unwrap(), [uid(1)]);
+}

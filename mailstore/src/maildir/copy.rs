@@ -27,8 +27,11 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     let mut keywords = Keywords::load(&target)?;
     let mut all = FlagSet::new();
     for uid in &wanted {
-        let flags = source
-            .with_file(*uid, "reading", |mailbox, place, _| Ok(mailbox.keywords.flags(place.letters())))?;
+        let flags = source.with_file(*uid, "reading", |mailbox, place, path| {
+            // Look, so that flags set by others meanwhile are found.
+            mailbox.paths.env.fs().metadata(&path)?;
+            Ok(mailbox.keywords.flags(place.letters()))
+        })?;
         all.insert_all(&flags.unwrap_or_default());
     }
     keywords.ensure(&target, &all)?;

@@ -181,6 +181,8 @@ impl MaildirMailbox {
     /// Finds the messages of the snapshot again, after one was not where it was last seen.
     fn find_again(&mut self) -> Result<()> {
         let mut scan = self.scan()?;
+        // The new names may carry letters that were given since; each is in the file before it is in a name.
+        self.keywords = Keywords::load(&self.paths)?;
         self.files.retain(|_, info| match scan.files.remove(&info.base) {
             Some(place) => {
                 info.place = place;
@@ -414,6 +416,8 @@ impl Mailbox for MaildirMailbox {
             let gone = self.with_file(uid, "removing", |mailbox, place, path| {
                 // The name holds the flags, so removing it by name checks them in the same step.
                 if which == Expunge::Deleted && !place.letters().contains('T') {
+                    // Unless somebody has set it meanwhile, and with it the name.
+                    mailbox.paths.env.fs().metadata(&path)?;
                     return Ok(None);
                 }
                 mailbox.paths.env.fs().unlink(&path).map(|()| Some(place.sub))
