@@ -66,15 +66,16 @@ impl Table {
     pub(super) fn read(path: &Path) -> Result<Self, PasswdFileError> {
         let octets =
             std::fs::read(path).map_err(|error| PasswdFileError::Read { path: path.into(), error })?;
-        Self::parse(&String::from_utf8_lossy(&octets)).map_err(|(line, what)| PasswdFileError::Line {
-            path: path.into(),
-            line,
-            what,
-        })
+        Self::parse(&String::from_utf8_lossy(&octets), path)
+    }
+
+    /// Reads what stands in the file `path`.
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, PasswdFileError> {
+        Self::lines(text).map_err(|(line, what)| PasswdFileError::Line { path: path.into(), line, what })
     }
 
     /// Empty lines and lines that begin with `#` are passed over, and so are the fields after the second.
-    fn parse(text: &str) -> Result<Self, (usize, LineError)> {
+    fn lines(text: &str) -> Result<Self, (usize, LineError)> {
         let mut table = Self::default();
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end())) {
             if line.is_empty() || line.starts_with('#') {

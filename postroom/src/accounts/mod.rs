@@ -33,7 +33,8 @@ use std::sync::Arc;
 /// The accounts of a passwd-file.
 #[derive(Debug)]
 pub struct PasswdFile {
-    path: PathBuf,
+    /// None for accounts that are in no file.
+    path: Option<PathBuf>,
     table: ArcSwap<Table>,
     default_domain: Option<String>,
     blocking: Blocking,
@@ -56,7 +57,20 @@ impl PasswdFile {
     ) -> Result<Self, PasswdFileError> {
         let path = path.into();
         let table = ArcSwap::from_pointee(Table::read(&path)?);
-        Ok(Self { path, table, default_domain, blocking, picker: RandomState::new() })
+        Ok(Self { path: Some(path), table, default_domain, blocking, picker: RandomState::new() })
+    }
+
+    /// Accounts that are in no file: `text` is what would stand in one. There is nothing to reload.
+    ///
+    /// # Errors
+    /// As [`PasswdFile::open`]; the file is called `accounts`.
+    pub fn from_text(
+        text: &str,
+        default_domain: Option<String>,
+        blocking: Blocking,
+    ) -> Result<Self, PasswdFileError> {
+        let table = ArcSwap::from_pointee(Table::parse(text, Path::new("accounts"))?);
+        Ok(Self { path: None, table, default_domain, blocking, picker: RandomState::new() })
     }
 
     /// Reads the file again. On an error the accounts stay as they were.
@@ -64,13 +78,15 @@ impl PasswdFile {
     /// # Errors
     /// As [`PasswdFile::open`].
     pub fn reload(&self) -> Result<(), PasswdFileError> {
-        self.table.store(Arc::new(Table::read(&self.path)?));
+        if let Some(path) = &self.path {
+            self.table.store(Arc::new(Table::read(path)?));
+        }
         Ok(())
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The file, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The accounts, in the order of the file.

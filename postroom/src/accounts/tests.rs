@@ -108,3 +108,13 @@ async fn a_reload_replaces_all_or_nothing() {
     accounts.reload().unwrap();
     assert!(!known("a").await && known("b").await);
 }
+
+#[tokio::test]
+async fn accounts_need_no_file() {
+    let text = "a@example.test:{PLAIN}x";
+    let accounts = PasswdFile::from_text(text, None, Blocking::inline()).unwrap();
+    accounts.reload().unwrap();
+    assert!(accounts.authenticate(login("a@example.test", "x")).await.unwrap().is_some());
+    let error = PasswdFile::from_text("broken", None, Blocking::inline()).unwrap_err().to_string();
+    assert!(error.starts_with("accounts:1: "), "{error}");
+}

@@ -19,6 +19,36 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 /// A running server. Dropping it stops it at once; [`Server::shutdown`] stops it well.
+///
+/// ```
+/// use postroom::accounts::PasswdFile;
+/// use postroom::local::LocalMail;
+/// use postroom::mailstore::Env;
+/// use postroom::settings::{Listener, Protocol};
+/// use postroom::{Blocking, Server};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let data_dir = dir.path();
+/// let threads = Blocking::threads("store", 4, 64)?;
+/// let accounts = PasswdFile::from_text("alice@example.test:{PLAIN}secret", None, threads.clone())?;
+/// let mail = LocalMail::open(Env::real("mail"), data_dir, "mail/{domain}/{user}", &threads)?;
+/// let server = Server::builder()
+///     .hostname("mail.example.test")
+///     .domain("example.test")
+///     .listener(Listener::new(Protocol::Smtp, "127.0.0.1:0".parse()?).named("in"))
+///     .listener(Listener::new(Protocol::Pop3, "127.0.0.1:0".parse()?).named("out"))
+///     .directory(accounts)
+///     .mail(mail.spool, mail.store)
+///     .start()
+///     .await?;
+/// println!("mail comes in at {:?}", server.address("in"));
+/// assert!(server.shutdown(Duration::from_secs(5)).await);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
