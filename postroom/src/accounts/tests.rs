@@ -118,3 +118,17 @@ async fn accounts_need_no_file() {
     let error = PasswdFile::from_text("broken", None, Blocking::inline()).unwrap_err().to_string();
     assert!(error.starts_with("accounts:1: "), "{error}");
 }
+
+#[test]
+fn an_unknown_user_costs_a_check_as_well() {
+    let (_file, accounts) = open(FOREIGN);
+    let accounts = accounts.unwrap();
+    for name in ["nobody@example.test", "sha@other.test", "", "@", "no domain at all"] {
+        let (stored, account) = accounts.candidate(name);
+        assert!(stored.is_some() && account.is_none(), "{name}");
+        let (again, _) = accounts.candidate(name);
+        assert!(Arc::ptr_eq(&stored.unwrap(), &again.unwrap()), "{name}: the same check every time");
+    }
+    let picked = |n: u32| accounts.candidate(&format!("n{n}@x.test")).0.unwrap();
+    assert!((1..100).any(|n| !Arc::ptr_eq(&picked(0), &picked(n))), "all schemes of the file are drawn upon");
+}
