@@ -1,0 +1,57 @@
+//! Every workload runs once and does what its bench says: a bench that rots shows here, not when somebody measures.
+
+use postroom_benches::imap::{self, Stored};
+use postroom_benches::mail::{Kind, message};
+use postroom_benches::{dot, pop3, smtp};
+use proto_core::OutBuf;
+
+const OCTETS: usize = 20_000;
+
+#[test]
+fn texts_come_out_as_they_went_in() {
+    for (name, kind) in Kind::ALL {
+        let text = message(kind, OCTETS);
+        assert!((OCTETS..OCTETS + 80).contains(&text.len()) && text.ends_with(b"\r\n"), "{name}");
+        let wire = dot::to_wire(&text);
+        assert_eq!(dot::encode(&text), wire.len() as u64, "{name}");
+        assert_eq!(dot::buffer(&wire), wire.len() as u64, "{name}");
+        for measure_lines in [false, true] {
+            assert_eq!(dot::decode(&wire, measure_lines), text.len() as u64, "{name}");
+        }
+    }
+}
+
+#[test]
+fn smtp_sessions_bring_their_mail() {
+    let grammar = smtp::grammar();
+    smtp::COMMANDS.iter().for_each(|line| smtp::parse(line.as_bytes(), &grammar));
+    let text = message(Kind::Text, OCTETS);
+    let outcome = smtp::session(&smtp::config(), &smtp::segments(10, &text));
+    assert_eq!((outcome.messages, outcome.body_octets), (10, 10 * text.len() as u64));
+    // The greeting, EHLO, ten times a group up to DATA, and the last message with QUIT.
+    assert_eq!(outcome.writes, 1 + 1 + 10 + 1);
+}
+
+#[test]
+fn imap_commands_and_responses_and_a_session() {
+    for line in imap::FETCHES {
+        let command = imap::parse(format!("{line}\r\n").as_bytes());
+        assert!(line.starts_with(&command.tag.to_string()), "{line}");
+    }
+    let text = message(Kind::Text, OCTETS);
+    let stored = Stored::new(text.clone());
+    let mut out = OutBuf::new();
+    assert!(imap::encode(&imap::response(&stored, true), &mut out) < 100);
+    assert!(imap::encode(&imap::response(&stored, false), &mut out) > 300);
+    let outcome = imap::session(&imap::config(), &stored);
+    assert_eq!(outcome.responses, imap::MESSAGES as usize + 50 + 1 + 1);
+    assert!(outcome.output_octets > 50_000 + text.len() as u64, "{outcome:?}");
+}
+
+#[test]
+fn a_pop3_session_fetches_and_removes() {
+    let text = message(Kind::Text, OCTETS);
+    let outcome = pop3::session(&pop3::config(), &pop3::commands(7), 7, &text);
+    assert_eq!((outcome.messages, outcome.removed), (7, 7));
+    assert!(outcome.reply_octets > 7 * text.len() as u64);
+}
