@@ -18,6 +18,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use crate::decode::{CharsetDecoder, TransferDecoder, decode_header, decode_parameter};
 use crate::mime::Part;
@@ -68,24 +69,24 @@ impl Needle {
     }
 }
 
-/// A search through text that arrives in pieces.
+/// A search through text that arrives in pieces. The needle is borrowed or, behind an `Arc`, shared.
 #[derive(Debug, Clone)]
-pub struct TextSearch<'n> {
-    needle: &'n Needle,
+pub struct TextSearch<N> {
+    needle: N,
     matched: usize,
 }
 
-impl<'n> TextSearch<'n> {
+impl<N: Borrow<Needle>> TextSearch<N> {
     /// A search that has seen nothing yet.
-    pub fn new(needle: &'n Needle) -> TextSearch<'n> {
+    pub fn new(needle: N) -> TextSearch<N> {
         TextSearch { needle, matched: 0 }
     }
 
     /// Looks at the next piece.
     pub fn feed(&mut self, text: &str) {
-        let Needle { folded, fallback } = self.needle;
+        let Needle { folded, fallback } = self.needle.borrow();
         for character in fold(text) {
-            if self.is_found() {
+            if self.matched == folded.len() {
                 return;
             }
             while self.matched > 0 && folded[self.matched] != character {
@@ -95,13 +96,17 @@ impl<'n> TextSearch<'n> {
         }
     }
 
+    fn needle(&self) -> &Needle {
+        self.needle.borrow()
+    }
+
     /// Whether the needle was in what was fed. Once true, nothing more need be fed.
     pub fn is_found(&self) -> bool {
-        self.matched == self.needle.folded.len()
+        self.matched == self.needle().folded.len()
     }
 }
 
-/// A search through the body of one part, in its transfer form.
+/// A search through the body of one part, in its transfer form. The needle is borrowed or, behind an `Arc`, shared.
 ///
 /// ```
 /// use mail_message::mime::{Limits, Scanner};
@@ -117,17 +122,17 @@ impl<'n> TextSearch<'n> {
 /// search.feed(&text[message.root.body.start as usize..]);
 /// assert!(search.finish());
 /// ```
-pub struct BodySearch<'n> {
+pub struct BodySearch<N> {
     transfer: TransferDecoder,
     charset: CharsetDecoder,
-    search: TextSearch<'n>,
+    search: TextSearch<N>,
     octets: Vec<u8>,
     text: String,
 }
 
-impl<'n> BodySearch<'n> {
+impl<N: Borrow<Needle>> BodySearch<N> {
     /// A search that decodes as the header of `part` says.
-    pub fn new(part: &Part, needle: &'n Needle) -> BodySearch<'n> {
+    pub fn new(part: &Part, needle: N) -> BodySearch<N> {
         let charset = decode_parameter(&part.fields.content_type.parameters, "charset");
         BodySearch {
             transfer: TransferDecoder::new(part.fields.transfer_encoding()),

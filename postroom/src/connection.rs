@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Environment, Service};
-use crate::service::{Backends, Pop3Service, SmtpService};
+use crate::service::{Backends, ImapService, Pop3Service, SmtpService};
 use crate::session::Session;
 use crate::settings::{Profile, Protocols, TlsMode};
 use futures_util::future::BoxFuture;
@@ -32,6 +32,11 @@ where
             let peer = smtp::Peer::new(session.peer.ip().to_canonical());
             let machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             let service = SmtpService::new(Arc::clone(smtp), backends, session);
+            drive(machine, service, stream, environment, profile.listener.tls)
+        }
+        Protocols::Imap(imap) => {
+            let machine = imap_proto::server::Server::new(Arc::clone(&imap.config));
+            let service = ImapService::new(Arc::clone(imap), backends);
             drive(machine, service, stream, environment, profile.listener.tls)
         }
         Protocols::Pop3(config) => {
@@ -79,6 +84,9 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
                 }
             }
             machine.poll_transmit(&mut out);
+        }
+        Protocols::Imap(imap) => {
+            goodbye(imap_proto::server::Server::new(Arc::clone(&imap.config)), now, &mut out);
         }
         Protocols::Pop3(config) => {
             goodbye(pop3_proto::server::Server::new(now, Arc::clone(config)), now, &mut out);

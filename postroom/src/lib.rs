@@ -25,6 +25,7 @@ mod connection;
 pub mod delivery;
 pub mod driver;
 pub mod entropy;
+mod hub;
 mod listener;
 pub mod local;
 pub mod server;

@@ -5,6 +5,8 @@ use crate::clock::Clock;
 use crate::delivery::{self, Deliverers};
 use crate::driver::{ShutdownSignal, Timeouts};
 use crate::entropy::{Entropy, SystemEntropy};
+use crate::hub::Hub;
+use crate::inbound::{Calls, Inbound, Recipients};
 use crate::listener::{self, Acceptor, Connections};
 use crate::service::Backends;
 use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, TlsMode};
@@ -105,6 +107,13 @@ impl Builder {
         Self { intake: Some(Arc::new(intake)), ..self }
     }
 
+    /// A program that takes the mail: it is directory and intake at once.
+    #[must_use]
+    pub fn inbound(self, program: impl Inbound) -> Self {
+        let program = Arc::new(program);
+        self.directory(Recipients(Arc::clone(&program))).intake(Calls::new(program))
+    }
+
     /// Where accepted messages wait, and the mailboxes they are delivered to.
     #[must_use]
     pub fn mail(self, spool: impl Spool + 'static, store: impl Store + 'static) -> Self {
@@ -164,13 +173,15 @@ impl Builder {
             (None, None) => return Err(StartError::Missing("spool or intake")),
         };
         let directory = self.directory.ok_or(StartError::Missing("directory"))?;
+        // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.
+        let mail = self.delivery.map(|(spool, store)| (spool, Hub::new(store)));
         let (signal, shutdown) = ShutdownSignal::new();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: Backends {
                 directory,
                 intake,
-                store: self.delivery.as_ref().map(|(_, store)| Arc::clone(store)),
+                store: mail.as_ref().map(|(_, hub)| hub.clone()),
                 clock: clock.clone(),
             },
             entropy: self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy)),
@@ -191,8 +202,8 @@ impl Builder {
             addresses.push((acceptor.name.to_string(), address));
             tasks.spawn(acceptor.run());
         }
-        if let Some((spool, store)) = self.delivery {
-            tasks.spawn(delivery::run(spool, store, clock, self.deliverers, shutdown));
+        if let Some((spool, hub)) = mail {
+            tasks.spawn(delivery::run(spool, Arc::new(hub), clock, self.deliverers, shutdown));
         }
         Ok(Server { shared, signal, tasks, addresses })
     }

@@ -1,14 +1,17 @@
 //! What answers the machines: one service for each protocol.
 
+mod imap;
 mod login;
 mod pop3;
 mod smtp;
 
+pub(crate) use imap::ImapService;
 pub(crate) use pop3::Pop3Service;
 pub(crate) use smtp::SmtpService;
 
 use crate::clock::Clock;
-use crate::wall::{Directory, Intake, Store};
+use crate::hub::Hub;
+use crate::wall::{Directory, Intake};
 use proto_core::{CallerFault, Now};
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ pub(crate) struct Backends {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) intake: Arc<dyn Intake>,
     /// There whenever a listener speaks a protocol that reads mail.
-    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) store: Option<Hub>,
     pub(crate) clock: Clock,
 }
 

@@ -14,6 +14,7 @@
 use super::login::login;
 use super::{Backends, told};
 use crate::driver::{Service, Work};
+use crate::hub::Hub;
 use crate::wall::{AccountId, Mailbox, MessageReader, Store};
 use bytes::Bytes;
 use mail_message::{Uid, UidSet, UidValidity};
@@ -77,7 +78,7 @@ impl Pop3Service {
             return told(server.answer(now, ask, Err(OpenRefusal::Backend(Backend::TEMPORARY))));
         };
         self.work.start(async move {
-            let opened = open(&*store, &account).await;
+            let opened = open(&store, &account).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 let verdict = match opened {
                     Ok(mut maildrop) => {
@@ -184,7 +185,7 @@ impl Pop3Service {
     }
 }
 
-async fn open(store: &dyn Store, account: &AccountId) -> Result<Maildrop, StoreError> {
+async fn open(store: &Hub, account: &AccountId) -> Result<Maildrop, StoreError> {
     let opened = store.open(account, &MailboxName::inbox(), Access::ReadWrite).await?;
     let uids = opened.entries.iter().map(|entry| entry.uid).collect();
     let found = opened.mailbox.meta(uids).await?;

@@ -1,12 +1,14 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
 use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, smtp_config};
+use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, Mailbox};
 use proto_core::sasl::Mechanism;
 use relay_policy::{Policy, PolicyConfig};
 use smtp_proto::server as smtp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Settings, checked and ready for use.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct Profile {
 #[derive(Debug)]
 pub(crate) enum Protocols {
     Smtp(Arc<SmtpProfile>),
+    Imap(Arc<ImapProfile>),
     Pop3(Arc<pop3_proto::server::Config>),
 }
 
@@ -36,6 +39,14 @@ pub(crate) enum Protocols {
 pub(crate) struct SmtpProfile {
     pub(crate) config: Arc<smtp::Config>,
     pub(crate) policy: Policy,
+}
+
+/// What IMAP sessions have.
+#[derive(Debug)]
+pub(crate) struct ImapProfile {
+    pub(crate) config: Arc<imap_proto::server::Config>,
+    /// How often to look for what other programs do in a mailbox while a client idles.
+    pub(crate) poll: Duration,
 }
 
 impl Snapshot {
@@ -68,10 +79,7 @@ fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<
             config.allow_plaintext_auth = settings.allow_plaintext_auth;
             Protocols::Pop3(Arc::new(config))
         }
-        Protocol::Imap => {
-            let (listener, protocol) = (listener.name.clone(), listener.protocol);
-            return Err(SettingsError::Missing { listener, protocol, what: "a service" });
-        }
+        Protocol::Imap => Protocols::Imap(Arc::new(imap_profile(settings, listener, limits))),
     })
 }
 
@@ -104,6 +112,22 @@ fn smtp_profile(
     let policy = Policy::compile(&common, kind, &listener.policy)
         .map_err(|error| SettingsError::Policy { listener: listener.name.clone(), error })?;
     Ok(SmtpProfile { config: Arc::new(config), policy })
+}
+
+fn imap_profile(settings: &Settings, listener: &Listener, limits: Limits) -> ImapProfile {
+    let mut config = imap::Config::new();
+    config.tls = match listener.tls {
+        TlsMode::None => imap::TlsMode::None,
+        TlsMode::StartTls => imap::TlsMode::StartTls,
+        TlsMode::Implicit => imap::TlsMode::Implicit,
+    };
+    config.mechanisms = Mechanism::ALL.to_vec();
+    config.allow_plaintext_auth = settings.allow_plaintext_auth;
+    // LIST is answered with them.
+    config.children = true;
+    let no_limit = limits.message_bytes_max == 0;
+    config.limits.message_bytes_max = if no_limit { u64::MAX } else { limits.message_bytes_max };
+    ImapProfile { config: Arc::new(config), poll: settings.mailbox_poll }
 }
 
 fn postmaster(settings: &Settings) -> Result<Mailbox, SettingsError> {

@@ -6,12 +6,13 @@
 
 mod compile;
 
-pub(crate) use compile::{Profile, Protocols, SmtpProfile, Snapshot};
+pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
 
 use proto_core::address::Mailbox;
 pub use relay_policy::PolicyOverrides;
 use smtp_proto::server::Config as SmtpConfig;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// All that a reload can replace.
 #[derive(Debug, Clone)]
@@ -28,6 +29,9 @@ pub struct Settings {
     pub postmaster: Option<Mailbox>,
     /// Whether passwords are taken without TLS. Default false.
     pub allow_plaintext_auth: bool,
+    /// How often a mailbox is looked at for what other programs do in it, while an IMAP client idles there. What this
+    /// server itself delivers or changes is told at once. Default 5 seconds.
+    pub mailbox_poll: Duration,
     /// What a peer may have at most, on every listener.
     pub limits: Limits,
     /// Where clients come in.
@@ -43,6 +47,7 @@ impl Settings {
             mynetworks: Vec::new(),
             postmaster: None,
             allow_plaintext_auth: false,
+            mailbox_poll: Duration::from_secs(5),
             limits: Limits::default(),
             listeners: Vec::new(),
         }

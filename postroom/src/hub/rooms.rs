@@ -1,0 +1,114 @@
+//! Which mailboxes are open, so that a session finds those who are there already.
+
+use super::room::Room;
+use crate::wall::{AccountId, Opened, StoreResult};
+use mailstore::{Access, MailboxName, StoreError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tracing::Instrument as _;
+
+/// The open mailboxes. One that nobody is at any more is forgotten.
+#[derive(Default)]
+pub(super) struct Rooms(Mutex<HashMap<Key, Arc<Slot>>>);
+
+/// What a room is found by. A mailbox opened in two ways is two rooms: what EXAMINE does must leave `\Recent` and the
+/// files alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) account: AccountId,
+    pub(super) name: MailboxName,
+    pub(super) access: Access,
+}
+
+/// The place of a room, there before it is open; the lock is held while it is opened, so that this happens once.
+type Slot = tokio::sync::Mutex<Weak<Room>>;
+
+impl Rooms {
+    /// The room of that name, opened by `open` if nobody is there, refreshed if somebody is.
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        key: Key,
+        open: impl FnOnce() -> StoreResult<Opened>,
+    ) -> Result<Arc<Room>, StoreError> {
+        let slot = Arc::clone(self.lock().entry(key.clone()).or_default());
+        let mut place = slot.lock().await;
+        if let Some(room) = place.upgrade().filter(|room| !room.is_over()) {
+            room.refresh().await?;
+            if !room.is_over() {
+                return Ok(room);
+            }
+        }
+        let opened = open().await.inspect_err(|_| self.forget_slot(&key, &slot))?;
+        let room = Room::new(Arc::clone(self), key, opened);
+        *place = Arc::downgrade(&room);
+        Ok(room)
+    }
+
+    /// Refreshes every room of a mailbox, after it was changed through the store.
+    pub(super) async fn changed(&self, account: &AccountId, name: &MailboxName) {
+        for access in [Access::ReadWrite, Access::ReadOnly] {
+            self.refresh(&Key { account: account.clone(), name: name.clone(), access }).await;
+        }
+    }
+
+    /// The names of open mailboxes that are, or lie below, this one.
+    pub(super) fn at_or_below(&self, account: &AccountId, name: &MailboxName) -> BTreeSet<MailboxName> {
+        let slots = self.lock();
+        let there = slots.keys().filter(|key| key.account == *account);
+        let there = there.filter(|key| key.name == *name || key.name.below(name).is_some());
+        there.map(|key| key.name.clone()).collect()
+    }
+
+    /// Refreshes the other room of a mailbox, some time, after a change in this one.
+    pub(super) fn changed_beside(self: &Arc<Self>, key: &Key) {
+        let access = match key.access {
+            Access::ReadWrite => Access::ReadOnly,
+            Access::ReadOnly => Access::ReadWrite,
+        };
+        let other = Key { access, ..key.clone() };
+        if self.lock().contains_key(&other) {
+            let rooms = Arc::clone(self);
+            tokio::spawn(async move { rooms.refresh(&other).await }.in_current_span());
+        }
+    }
+
+    async fn refresh(&self, key: &Key) {
+        let Some(slot) = self.lock().get(key).cloned() else { return };
+        let room = slot.lock().await.upgrade();
+        if let Some(room) = room
+            && let Err(error) = room.refresh().await
+        {
+            tracing::warn!(account = %key.account, mailbox = %key.name, %error, "mailbox not refreshed");
+        }
+    }
+
+    /// Forgets a room that nobody is in any more.
+    pub(super) fn forget(&self, key: &Key) {
+        let mut slots = self.lock();
+        let unused = slots.get(key).is_some_and(|slot| {
+            // Somebody else who holds the slot is about to open the mailbox again.
+            Arc::strong_count(slot) == 1 && slot.try_lock().is_ok_and(|place| place.strong_count() == 0)
+        });
+        if unused {
+            slots.remove(key);
+        }
+    }
+
+    /// Forgets a slot whose room could not be opened, unless others wait at it: the last of them sees to it.
+    fn forget_slot(&self, key: &Key, slot: &Arc<Slot>) {
+        let mut slots = self.lock();
+        if Arc::strong_count(slot) == 2 {
+            slots.remove(key);
+        }
+    }
+
+    /// How many rooms there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
