@@ -12,11 +12,12 @@
 //! | [`local`] | the stores of `mailstore` behind those walls, on threads of their own |
 //! | [`accounts`] | accounts from a passwd-file |
 //! | [`delivery`] | from the spool into mailboxes |
+//! | [`inbound`] | mail into a program, without spool and mailboxes |
 //! | [`driver`] | one driver for every protocol machine, over any stream |
 //! | [`tls`] | certificates |
 //! | [`blocking`], [`clock`], [`entropy`] | threads, time and randomness, handed in |
 //!
-//! An embedder that takes each accepted message as a stream implements [`wall::Intake`] and needs no mailbox.
+//! An embedder that takes each accepted message as a stream implements [`inbound::Inbound`] and needs no mailbox.
 
 pub mod accounts;
 pub mod blocking;
@@ -26,6 +27,7 @@ pub mod delivery;
 pub mod driver;
 pub mod entropy;
 mod hub;
+pub mod inbound;
 mod listener;
 pub mod local;
 pub mod server;
@@ -38,4 +40,4 @@ pub mod wall;
 pub use blocking::Blocking;
 pub use server::Server;
 // What the walls and settings are made of, so that an embedder needs no second dependency.
-pub use {bytes, mailstore, proto_core, relay_policy};
+pub use {bytes, mail_message, mailstore, proto_core, relay_policy};

@@ -6,8 +6,8 @@ use mailstore::spool::{Envelope, Job, QueueEntry, QueueId, RecipientState};
 use mailstore::{MessageReader, StoreError};
 use proto_core::UnixTime;
 
-/// Takes messages that SMTP accepts. A program that wants each message as a stream, and keeps no mailbox,
-/// implements this alone.
+/// Takes messages that SMTP accepts. A program that wants each message as a stream, and keeps no mailbox, has an
+/// easier way in: [`Inbound`](crate::inbound::Inbound).
 pub trait Intake: Send + Sync {
     /// A message begins; its recipients are known.
     ///
@@ -31,7 +31,7 @@ pub trait SpoolWriter: Send {
     /// The message is complete. `Ok` is a 250 to the client: it says that the message would survive a power cut.
     ///
     /// # Errors
-    /// As for `write`; the client will send the message again.
+    /// 452 or 451, as for `write`: the client will send the message again. 554 for the kind `Refused`: it will not.
     fn commit(self: Box<Self>) -> Later<'static, Result<(), StoreError>>;
 }
 
