@@ -1,3 +1,0 @@
-//! An in-memory mail server for tests.
-
-fn main() {}
