@@ -82,12 +82,9 @@ impl DomainName {
 
     pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
         let lenient = scanner.syntax.lenient;
-        let mut name = String::new();
-        while let Some(next) = scanner.next_if(|octet| {
+        let name = scanner.run(|octet| {
             octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.') || (lenient && octet == b'_')
-        })? {
-            name.push(next);
-        }
+        })?;
         if name.len() > Domain::OCTETS_MAX {
             return Err(AddressError::DomainTooLong);
         }
@@ -96,7 +93,7 @@ impl DomainName {
             let too_long = label.is_ascii() && label.len() > LABEL_OCTETS_MAX;
             !(label.is_empty() || hyphen_outside || too_long)
         };
-        if name.split('.').all(is_label) { Ok(Self(name)) } else { Err(AddressError::Domain) }
+        if name.split('.').all(is_label) { Ok(Self(name.into())) } else { Err(AddressError::Domain) }
     }
 }
 

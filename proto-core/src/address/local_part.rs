@@ -47,8 +47,7 @@ impl LocalPart {
     }
 
     pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
-        let value = if scanner.eat(b'"') { quoted_string(scanner)? } else { dot_string(scanner)? };
-        Self::new(value)
+        if scanner.eat(b'"') { Self::new(quoted_string(scanner)?) } else { Self::new(dot_string(scanner)?) }
     }
 }
 
@@ -65,12 +64,9 @@ fn quoted_string(scanner: &mut Scanner<'_>) -> Result<String, AddressError> {
     Ok(value)
 }
 
-fn dot_string(scanner: &mut Scanner<'_>) -> Result<String, AddressError> {
-    let mut value = String::new();
-    while let Some(next) = scanner.next_if(|octet| is_atext(octet) || octet == b'.')? {
-        value.push(next);
-    }
-    let good = if scanner.syntax.lenient { !value.is_empty() } else { is_dot_string(&value) };
+fn dot_string<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, AddressError> {
+    let value = scanner.run(|octet| is_atext(octet) || octet == b'.')?;
+    let good = if scanner.syntax.lenient { !value.is_empty() } else { is_dot_string(value) };
     if good { Ok(value) } else { Err(AddressError::LocalPart) }
 }
 
@@ -81,7 +77,9 @@ fn is_dot_string(value: &str) -> bool {
 
 /// RFC 5322 section 3.2.3.
 fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+    octet.is_ascii_alphanumeric()
+        || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?')
+        || matches!(octet, b'^'..=b'`' | b'{'..=b'~')
 }
 
 impl Display for LocalPart {

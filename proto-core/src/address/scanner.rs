@@ -38,4 +38,18 @@ impl<'a> Scanner<'a> {
         self.rest = &self.rest[next.map_or(0, char::len_utf8)..];
         Ok(next)
     }
+
+    /// The longest run of characters that [`Scanner::next_if`] takes; may be empty.
+    pub(super) fn run(&mut self, accept: impl Fn(u8) -> bool) -> Result<&'a str, AddressError> {
+        let start = self.rest;
+        while let [octet, after @ ..] = self.rest {
+            if octet.is_ascii() && accept(*octet) {
+                self.rest = after;
+            } else if octet.is_ascii() || self.next_if(&accept)?.is_none() {
+                break;
+            }
+        }
+        let run = &start[..start.len() - self.rest.len()];
+        core::str::from_utf8(run).map_err(|_| AddressError::Utf8)
+    }
 }
