@@ -283,7 +283,7 @@ mod tests {
             assert_eq!(Plan::new(&key).meets(&with_header("someday")), Some(false), "{key:?}");
         }
         let mut facts = facts(1, &[]);
-        facts.meta = Some(Meta { size_bytes: 10, internal_date: UnixTime(1_795_305_600) });
+        facts.meta = Some(Meta::new(10, UnixTime(1_795_305_600)));
         for (key, meets) in [
             (SearchKey::On(date), true),
             (SearchKey::Before(date), false),
