@@ -32,7 +32,7 @@ mod listener;
 pub mod local;
 pub mod server;
 mod service;
-pub mod session;
+mod session;
 pub mod settings;
 pub mod tls;
 pub mod wall;

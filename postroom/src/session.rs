@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 /// One connection.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Session {
+pub(crate) struct Session {
     /// Its name in every log line.
-    pub id: SessionId,
+    pub(crate) id: SessionId,
     /// The listener's name.
-    pub listener: Arc<str>,
+    pub(crate) listener: Arc<str>,
     /// Where the client is.
-    pub peer: SocketAddr,
+    pub(crate) peer: SocketAddr,
 }
 
 impl Session {
@@ -31,7 +30,7 @@ impl Session {
 
 /// The name of one connection in logs: random, so that it is not used twice across restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId(u64);
+pub(crate) struct SessionId(u64);
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

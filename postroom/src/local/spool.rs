@@ -4,7 +4,7 @@ use super::{Shared, on_thread};
 use crate::blocking::Blocking;
 use crate::wall::{Intake, Later, Spool, SpoolWriter, StoreResult};
 use bytes::Bytes;
-use mailstore::spool::{Envelope, Job, QueueEntry, QueueId, RecipientState};
+use mailstore::spool::{Envelope, Job, QueueId, RecipientState};
 use mailstore::{MessageReader, StoreError};
 use proto_core::UnixTime;
 use std::sync::Arc;
@@ -62,11 +62,6 @@ impl Spool for LocalSpool {
     fn release(&self, id: &QueueId) -> StoreResult<()> {
         let (spool, id) = (Arc::clone(&self.spool), id.clone());
         on_thread(&self.blocking, move || spool.release(&id))
-    }
-
-    fn list(&self) -> Later<'static, Vec<QueueEntry>> {
-        let spool = Arc::clone(&self.spool);
-        Box::pin(async move { spool.list() })
     }
 
     fn arrival(&self) -> Later<'_, ()> {

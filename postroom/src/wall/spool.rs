@@ -2,7 +2,7 @@
 
 use super::Later;
 use bytes::Bytes;
-use mailstore::spool::{Envelope, Job, QueueEntry, QueueId, RecipientState};
+use mailstore::spool::{Envelope, Job, QueueId, RecipientState};
 use mailstore::{MessageReader, StoreError};
 use proto_core::UnixTime;
 
@@ -70,9 +70,6 @@ pub trait Spool: Intake {
     /// # Errors
     /// When it cannot be removed.
     fn release(&self, id: &QueueId) -> Later<'static, Result<(), StoreError>>;
-
-    /// All messages, oldest first.
-    fn list(&self) -> Later<'static, Vec<QueueEntry>>;
 
     /// Resolves when a message has been committed since the last call.
     fn arrival(&self) -> Later<'_, ()>;
