@@ -38,6 +38,11 @@ impl OutBuf {
         self.octets.extend_from_slice(octets);
     }
 
+    /// Makes room in memory for `octets` more, so that a series of small [`OutBuf::extend`]s grows the buffer once.
+    pub fn reserve(&mut self, octets: usize) {
+        self.octets.reserve(octets);
+    }
+
     /// What is waiting.
     pub fn as_slice(&self) -> &[u8] {
         &self.octets[self.sent..]
@@ -71,11 +76,11 @@ impl OutBuf {
         assert!(n <= self.len(), "consumed more than was waiting");
         self.sent += n;
         if self.is_empty() {
+            self.clear();
+        } else if self.sent >= self.len() {
+            // Fewer octets are moved than were sent since the last time, so this costs linear time.
+            self.octets.drain(..self.sent);
             self.sent = 0;
-            self.octets.clear();
-            if self.octets.capacity() > KEEP_BYTES {
-                self.octets = Vec::new();
-            }
         }
     }
 
@@ -90,10 +95,17 @@ impl OutBuf {
             to.sent = 0;
         } else {
             to.extend(self.as_slice());
+            self.clear();
         }
+        true
+    }
+
+    fn clear(&mut self) {
         self.sent = 0;
         self.octets.clear();
-        true
+        if self.octets.capacity() > KEEP_BYTES {
+            self.octets = Vec::new();
+        }
     }
 }
 
@@ -132,5 +144,27 @@ mod tests {
         to.consume(to.len());
         assert!(to.is_empty());
         assert_eq!(to.octets.capacity(), 0);
+    }
+
+    #[test]
+    fn copied_out_of_it_gives_its_memory_back_too() {
+        let (mut from, mut to) = (OutBuf::new(), OutBuf::new());
+        to.extend(b"x");
+        from.extend(&[0; 2 * KEEP_BYTES]);
+        assert!(from.move_to(&mut to));
+        assert_eq!(from.octets.capacity(), 0);
+    }
+
+    /// A peer that always leaves an octet behind costs no more than one that takes all.
+    #[test]
+    fn what_was_sent_is_not_kept_though_something_always_waits() {
+        let mut out = OutBuf::new();
+        out.extend(b"x");
+        for n in 0..1000u32 {
+            out.extend(&[n as u8; 1024]);
+            out.consume(1024);
+        }
+        assert_eq!(out.as_slice(), [999u32 as u8]);
+        assert!(out.octets.capacity() <= 8 * 1024, "{}", out.octets.capacity());
     }
 }
