@@ -1,7 +1,7 @@
 //! The part of an address before the `@`.
 
 use super::scanner::Scanner;
-use super::{AddressError, AddressSyntax};
+use super::{AddressError, AddressSyntax, path};
 use alloc::string::String;
 use core::fmt::{self, Display, Write};
 
@@ -13,16 +13,17 @@ use core::fmt::{self, Display, Write};
 pub struct LocalPart(String);
 
 impl LocalPart {
-    /// The most octets, RFC 5321 section 4.5.3.1.1.
+    /// The most octets of a strict one, RFC 5321 section 4.5.3.1.1.
     pub const OCTETS_MAX: usize = 64;
 
-    /// A local part of this value, in which nothing is quoted.
+    /// A local part of this value, in which nothing is quoted. It may be as long as a lenient one.
     ///
     /// # Errors
-    /// [`AddressError::LocalPart`] with a control character in it, [`AddressError::LocalPartTooLong`].
+    /// [`AddressError::LocalPart`] with a control character in it, [`AddressError::LocalPartTooLong`] when it is longer
+    /// than any path.
     pub fn new(value: impl Into<String>) -> Result<Self, AddressError> {
         let value = value.into();
-        if value.len() > Self::OCTETS_MAX {
+        if value.len() > path::OCTETS_MAX {
             return Err(AddressError::LocalPartTooLong);
         }
         if value.chars().any(char::is_control) {
@@ -47,7 +48,17 @@ impl LocalPart {
     }
 
     pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
-        if scanner.eat(b'"') { Self::new(quoted_string(scanner)?) } else { Self::new(dot_string(scanner)?) }
+        let part = if scanner.eat(b'"') {
+            Self::new(quoted_string(scanner)?)
+        } else {
+            Self::new(dot_string(scanner)?)
+        };
+        match part {
+            Ok(part) if part.0.len() > Self::OCTETS_MAX && !scanner.syntax.lenient => {
+                Err(AddressError::LocalPartTooLong)
+            }
+            part => part,
+        }
     }
 }
 

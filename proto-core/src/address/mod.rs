@@ -16,8 +16,8 @@
 //!
 //! # Limits
 //! A local part has at most 64 octets, a domain 255, a path 256 with its brackets (RFC 5321 section 4.5.3.1.1 to
-//! 4.5.3.1.3). The local part is counted without quotes and backslashes. A label of a domain has at most 63 (RFC
-//! 1035 section 2.3.4).
+//! 4.5.3.1.3). The local part is counted without quotes and backslashes; a lenient one is bounded by its path alone. A
+//! label of a domain has at most 63 (RFC 1035 section 2.3.4).
 //!
 //! # Departures
 //! Source routes are read and dropped, as section 4.1.2 advises. What [`AddressSyntax::lenient`] accepts beyond the
@@ -45,7 +45,8 @@ pub struct AddressSyntax {
     /// Non-ASCII UTF-8 in local parts and domains: the client said SMTPUTF8 (RFC 6531 section 3.3).
     pub utf8: bool,
     /// Accept what is wrong, seen in the wild, and unambiguous: a path without angle brackets; dots at either end of
-    /// a local part or side by side; the underscore in domains.
+    /// a local part or side by side; the underscore in domains; local parts of more than 64 octets, as senders make
+    /// them that write the recipient into the bounce address.
     pub lenient: bool,
 }
 
@@ -85,7 +86,7 @@ pub enum AddressError {
     /// Octets above 127 that are not UTF-8.
     #[error("malformed UTF-8")]
     Utf8,
-    /// More than 64 octets of local part.
+    /// More octets of local part than there may be.
     #[error("local part too long")]
     LocalPartTooLong,
     /// More than 255 octets of domain.

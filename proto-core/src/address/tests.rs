@@ -185,6 +185,11 @@ fn each_limit_has_its_own_error() {
         forward(&format!("<{}@t>", local(65)), AddressSyntax::STRICT),
         Err(AddressError::LocalPartTooLong)
     );
+    let lenient = AddressSyntax { lenient: true, ..AddressSyntax::STRICT };
+    assert!(forward(&format!("<{}@t>", local(252)), lenient).is_ok());
+    assert_eq!(forward(&format!("<{}@t>", local(253)), lenient), Err(AddressError::PathTooLong));
+    assert!(LocalPart::new(local(256)).is_ok());
+    assert_eq!(LocalPart::new(local(257)), Err(AddressError::LocalPartTooLong));
     assert!(DomainName::parse(labels(255).as_bytes(), AddressSyntax::STRICT).is_ok());
     assert_eq!(
         forward(&format!("<a@{}>", labels(257)), AddressSyntax::STRICT),
