@@ -6,6 +6,10 @@
 //! answer, so it cannot be given twice. It holds no reference: it may cross threads and be answered much later.
 //!
 //! Only one ask is out at a time, and so replies are in order by construction.
+//!
+//! An ask goes back to the machine that put it; the driver that has both in hand sees to that. Ids are counted by each
+//! machine for itself (there is no randomness and nothing global here to make them unique), so an ask of another machine
+//! is refused when its number or the moment is wrong, and else taken for one's own.
 
 use crate::fault::CallerFault;
 
@@ -77,7 +81,7 @@ impl AskSlot {
     /// Takes an ask back; afterwards none is out.
     ///
     /// # Errors
-    /// [`CallerFault::StaleAsk`] when it is not the one that is out: it was cancelled, or is another machine's.
+    /// [`CallerFault::StaleAsk`] when its id is not that of the one that is out: it was cancelled.
     pub fn close<Q>(&mut self, ask: Ask<Q>) -> Result<Q, CallerFault> {
         if self.open != Some(ask.id) {
             return Err(CallerFault::StaleAsk);

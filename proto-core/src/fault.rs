@@ -12,8 +12,8 @@ use alloc::borrow::Cow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallerFault {
-    /// The ask was cancelled meanwhile, or belongs to another machine.
-    #[error("this ask is no longer open: it was cancelled, or belongs to another machine")]
+    /// The machine does not wait for this ask: it was cancelled meanwhile.
+    #[error("this ask is no longer open: it was cancelled")]
     StaleAsk,
     /// The call is not legal in this state; the text says which call and why.
     #[error("misuse: {0}")]

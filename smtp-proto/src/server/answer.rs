@@ -26,7 +26,7 @@ impl Server {
     ///
     /// # Errors
     /// [`CallerFault::StaleAsk`] when the session does not wait for it any more
-    /// ([`Event::Cancelled`](super::Event::Cancelled) told so), or it is another session's.
+    /// ([`Event::Cancelled`](super::Event::Cancelled) told so).
     pub fn answer<Q: ServerQuestion>(
         &mut self,
         now: Now,
