@@ -1,13 +1,14 @@
 //! An in-memory mail server for tests: what the application under test sends is there to look at.
 //!
 //! It is a whole Postroom over the simulated disk of `mailstore`, on ports of its own choice: any number of tests
-//! may run at a time, and nothing stays behind. Mail goes in by SMTP and out by POP3, or is read directly.
+//! may run at a time, and nothing stays behind. Mail goes in by SMTP and out by IMAP or POP3, or is
+//! looked at directly.
 //!
 //! ```
 //! use postroom_example_test_server::TestServer;
 //!
 //! let server = TestServer::start(&["alice@example.test"])?;
-//! println!("the application sends to {} and fetches from {}", server.smtp, server.pop3);
+//! println!("the application sends to {} and reads from {}", server.smtp, server.imap);
 //! assert!(server.inbox("alice@example.test")?.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -19,7 +20,7 @@ use postroom::mailstore::fs::sim::{SimFs, SimHost};
 use postroom::mailstore::{Access, Env, MailboxName};
 use postroom::proto_core::UnixTime;
 use postroom::settings::{Listener, Protocol, Settings};
-use postroom::wall::{AccountId, MessageReader as _, Store as _};
+use postroom::wall::{AccountId, Store as _};
 use postroom::{Blocking, Server};
 use std::error::Error;
 use std::net::SocketAddr;
@@ -42,7 +43,9 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub struct TestServer {
     /// Where mail is sent to by SMTP, without TLS and without a login.
     pub smtp: SocketAddr,
-    /// Where mail is fetched by POP3, without TLS, with [`PASSWORD`].
+    /// Where mail is read by IMAP, without TLS, with [`PASSWORD`].
+    pub imap: SocketAddr,
+    /// Where mail is fetched by POP3, as by IMAP.
     pub pop3: SocketAddr,
     store: LocalStore,
     // Dropped in this order: the server, then what it runs on.
@@ -59,7 +62,8 @@ impl TestServer {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (server, store) = runtime.block_on(start(users))?;
         let address = |name| server.address(name).ok_or("it has no port");
-        Ok(Self { smtp: address("smtp")?, pop3: address("pop3")?, store, _server: server, runtime })
+        let (smtp, imap, pop3) = (address("smtp")?, address("imap")?, address("pop3")?);
+        Ok(Self { smtp, imap, pop3, store, _server: server, runtime })
     }
 
     /// The messages that `user` has now, oldest first, with the header that delivery wrote.
@@ -110,7 +114,7 @@ async fn start(users: &[&str]) -> Result<(Server, LocalStore)> {
     let mut settings = Settings::new("mail.example.test");
     settings.domains = users.iter().filter_map(|user| Some(user.rsplit_once('@')?.1.to_owned())).collect();
     settings.allow_plaintext_auth = true;
-    settings.listeners = [Protocol::Smtp, Protocol::Pop3]
+    settings.listeners = [Protocol::Smtp, Protocol::Imap, Protocol::Pop3]
         .map(|protocol| Listener::new(protocol, ([127, 0, 0, 1], 0).into()).named(protocol.name()))
         .to_vec();
     let server = Server::builder()

@@ -11,7 +11,7 @@ mod application {
     use std::net::{SocketAddr, TcpStream};
 
     /// Sends a greeting; the error is the server's reply.
-    pub fn welcome(smtp: SocketAddr, address: &str) -> io::Result<()> {
+    pub(super) fn welcome(smtp: SocketAddr, address: &str) -> io::Result<()> {
         let mut server = Lines::connect(smtp)?;
         server.expect("220 ", None)?;
         for (command, reply) in [
@@ -27,7 +27,7 @@ mod application {
     }
 
     /// The first message in a maildrop.
-    pub fn first_mail(pop3: SocketAddr, user: &str, password: &str) -> io::Result<String> {
+    pub(super) fn first_mail(pop3: SocketAddr, user: &str, password: &str) -> io::Result<String> {
         let mut server = Lines::connect(pop3)?;
         server.expect("+OK", None)?;
         server.expect("+OK", Some(&format!("USER {user}")))?;
@@ -38,6 +38,25 @@ mod application {
             message.push_str(&server.line()?);
         }
         Ok(message)
+    }
+
+    /// The subject of the first message in INBOX.
+    pub(super) fn first_subject(imap: SocketAddr, user: &str, password: &str) -> io::Result<String> {
+        let mut server = Lines::connect(imap)?;
+        server.expect("* OK ", None)?;
+        server.expect("a OK ", Some(&format!("a LOGIN {user} {password}")))?;
+        server
+            .0
+            .get_mut()
+            .write_all(b"b SELECT INBOX\r\nc FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]\r\n")?;
+        loop {
+            let line = server.line()?;
+            match line.strip_prefix("Subject: ") {
+                Some(subject) => return Ok(subject.trim_end().to_owned()),
+                None if line.starts_with("c ") => return Err(io::Error::other(line)),
+                None => {}
+            }
+        }
     }
 
     struct Lines(BufReader<TcpStream>);
@@ -89,13 +108,15 @@ fn the_application_hears_of_addresses_that_are_not_there() {
 }
 
 #[test]
-fn an_application_that_fetches_mail_is_tested_alike() {
+fn an_application_that_reads_mail_is_tested_alike() {
     let server = TestServer::start(&["alice@example.test"]).unwrap();
     application::welcome(server.smtp, "alice@example.test").unwrap();
     let stored = server.wait_for(1, "alice@example.test").unwrap().remove(0);
     let fetched = application::first_mail(server.pop3, "alice@example.test", PASSWORD).unwrap();
     assert_eq!(fetched, format!("{stored}.\r\n"));
     application::first_mail(server.pop3, "alice@example.test", "wrong").unwrap_err();
+    let subject = application::first_subject(server.imap, "alice@example.test", PASSWORD).unwrap();
+    assert_eq!(subject, "Welcome");
 }
 
 #[test]
