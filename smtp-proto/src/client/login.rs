@@ -76,7 +76,11 @@ impl Client {
                     .and_then(|challenge| exchange.respond(challenge.expose()).ok());
                 match response {
                     Some(message) => self.output.extend(line::encode(message.expose()).as_bytes()),
-                    None => self.output.extend(b"*"),
+                    None => {
+                        // Nothing but a refusal can follow.
+                        self.login = self.login.take().map(|login| Login { exchange: None, ..login });
+                        self.output.extend(b"*");
+                    }
                 }
                 self.say(b"\r\n", Awaited::Auth);
             }

@@ -94,6 +94,10 @@ fn complete<'a, T>(
     let end = rest.iter().position(|b| *b == end).unwrap_or(rest.len());
     let completed: Vec<u8> = [&rest[..end], b"@", grammar.origin.as_bytes(), &rest[end..]].concat();
     let (path, after) = parse(&completed, syntax).map_err(PathFault::Address)?;
+    // An origin that is no domain may have ended the path early.
+    if after.len() > rest.len() - end {
+        return Err(PathFault::Form);
+    }
     Ok((path, &rest[rest.len() - after.len()..]))
 }
 

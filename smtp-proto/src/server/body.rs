@@ -36,10 +36,11 @@ impl Body {
 }
 
 impl Server {
-    /// Whether octets of the message wait to be taken: then it is the application that is slow, not the client. Two
-    /// octets wait for their successors in the decoder (`CR` or `.CR`), and mean nothing.
+    /// Whether octets of the message wait to be taken: then it is the application that is slow, not the client, unless
+    /// they wait because the client does not read. Two octets wait for their successors in the decoder (`CR` or `.CR`),
+    /// and mean nothing.
     pub(super) fn has_body_backlog(&self) -> bool {
-        !self.events.is_empty() || self.input.len() > 2
+        !self.output.is_full() && (!self.events.is_empty() || self.input.len() > 2)
     }
 
     /// The application was slow: what the client owes begins anew.

@@ -8,6 +8,7 @@ use crate::reply::{ReplyFault, ReplyText};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use proto_core::address::{AddressError, AddressSyntax, Domain};
 use proto_core::dot::DecodePolicy;
 use proto_core::sasl::Mechanism;
 
@@ -194,8 +195,14 @@ impl Config {
     }
 
     /// Sets the domain that completes a mailbox without one.
-    pub fn set_origin(&mut self, domain: impl Into<String>) {
-        self.origin = domain.into();
+    ///
+    /// # Errors
+    /// What [`AddressError`] says of domains and literals.
+    pub fn set_origin(&mut self, domain: impl Into<String>) -> Result<(), AddressError> {
+        let domain = domain.into();
+        Domain::parse(domain.as_bytes(), AddressSyntax { lenient: true, ..AddressSyntax::STRICT })?;
+        self.origin = domain;
+        Ok(())
     }
 
     /// Whether MAIL needs an AUTH before it.

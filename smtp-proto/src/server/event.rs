@@ -34,8 +34,8 @@ pub enum Event {
     Verify(Ask<Verify>),
     /// EXPN.
     Expand(Ask<Expand>),
-    /// The transaction that an accepted [`Event::Mail`] began is over without a message: RSET, HELO, EHLO,
-    /// or STARTTLS came. Not told when the session ends.
+    /// The transaction that an accepted [`Event::Mail`] began is over without a message: RSET, HELO or EHLO came. Not
+    /// told when the session ends.
     TransactionReset,
     /// The session no longer waits for this answer; it would be stale.
     Cancelled(AskId),

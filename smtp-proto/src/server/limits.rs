@@ -20,8 +20,8 @@ pub struct Limits {
     /// The longest text line of a message, CR LF counted; `None` takes any, as RFC 5321 section 4.5.3.1 wishes
     /// (lines stream, so they cost no memory). Over it the message is refused with `554 5.6.0`. Default `None`.
     pub text_line_bytes_max: Option<u64>,
-    /// Recipients of one transaction, at least the 100 of RFC 5321 section 4.5.3.1.8. Over it: `452 4.5.3`.
-    /// Default 1,000.
+    /// Recipients of one transaction, at least the 100 of RFC 5321 section 4.5.3.1.8. Over it: `452 4.5.3`, which counts
+    /// as an error only once as many again were refused. Default 1,000.
     pub recipients_max: usize,
     /// Transactions (accepted MAIL commands) of one session. Over it: `421 4.7.0` and the end. Default 1,000.
     pub transactions_max: u32,

@@ -43,6 +43,7 @@ impl Server {
             eight_bit_declared: mail.parameters.body == BodyKind::EightBitMime,
             reverse_path: mail.reverse_path,
             recipients: 0,
+            recipients_over: 0,
             only_recipient: None,
         });
         self.reply(&SENDER_OK);
@@ -52,9 +53,7 @@ impl Server {
         let accepted_before = self.transaction.as_ref().map_or(0, |t| t.recipients);
         match command::rcpt(arguments, &self.grammar()) {
             // RFC 5321 section 4.5.3.1.10: 452, so that the client sends the rest in another transaction.
-            Ok(_) if accepted_before >= self.config.limits.recipients_max => {
-                self.refuse(now, &TOO_MANY_RECIPIENTS);
-            }
+            Ok(_) if accepted_before >= self.config.limits.recipients_max => self.refuse_excess(now),
             Ok((forward_path, parameters)) => {
                 self.ask(now, Rcpt { forward_path, parameters, accepted_before }, Event::Rcpt);
             }
@@ -71,6 +70,17 @@ impl Server {
             transaction.recipients += 1;
         }
         self.reply(&RECIPIENT_OK);
+    }
+
+    /// A client with more recipients than we take is no offender, and pipelines them all before it can know. As many again
+    /// are refused without being counted as errors.
+    fn refuse_excess(&mut self, now: Now) {
+        let Some(transaction) = &mut self.transaction else { return };
+        transaction.recipients_over += 1;
+        if transaction.recipients_over > self.config.limits.recipients_max {
+            return self.refuse(now, &TOO_MANY_RECIPIENTS);
+        }
+        self.reply(&TOO_MANY_RECIPIENTS);
     }
 
     fn refuse_path(&mut self, now: Now, fault: PathFault, form: &Reply, address: &Reply) {

@@ -79,6 +79,8 @@ pub(super) struct Transaction {
     pub(super) reverse_path: ReversePath,
     pub(super) eight_bit_declared: bool,
     pub(super) recipients: usize,
+    /// Recipients that were refused only because there were enough.
+    pub(super) recipients_over: usize,
     /// The recipient, while there is only one: the trace field may name no more (RFC 5321 section 7.2).
     pub(super) only_recipient: Option<ForwardPath>,
 }
@@ -207,7 +209,7 @@ impl Server {
 
     /// Counts an error: first they are free, then they cost time, then they cost the session.
     pub(super) fn count_error(&mut self, now: Now) {
-        self.counts.errors += 1;
+        self.counts.errors = self.counts.errors.saturating_add(1);
         let limits = &self.config.limits;
         if self.counts.errors >= limits.errors_max {
             self.close_with(
@@ -227,7 +229,7 @@ impl Server {
 
     /// Counts a command that brings no mail.
     pub(super) fn count_idle_command(&mut self, now: Now) {
-        self.counts.idle_commands += 1;
+        self.counts.idle_commands = self.counts.idle_commands.saturating_add(1);
         if self.counts.idle_commands > self.config.limits.idle_commands_max {
             self.count_error(now);
         }

@@ -125,6 +125,7 @@ mod tests {
             reverse_path: ReversePath::Mailbox(r#""a)b"@x"#.parse().unwrap()),
             eight_bit_declared: false,
             recipients: 1,
+            recipients_over: 0,
             only_recipient: Some(ForwardPath::Postmaster),
         });
         assert_eq!(
