@@ -6,6 +6,8 @@
     reason = "each test uses a part; a test may unwrap"
 )]
 
+pub mod imap;
+
 use mailstore::fs::sim::{SimFs, SimHost};
 use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Store as _};
 use postroom::clock::Clock;
@@ -51,8 +53,9 @@ pub fn settings() -> Settings {
     let mut settings = Settings::new("mail.example.test");
     settings.domains = vec!["example.test".into()];
     settings.allow_plaintext_auth = true;
-    settings.listeners =
-        [Protocol::Smtp, Protocol::Submission, Protocol::Pop3].map(Listener::without_socket).to_vec();
+    settings.listeners = [Protocol::Smtp, Protocol::Submission, Protocol::Imap, Protocol::Pop3]
+        .map(Listener::without_socket)
+        .to_vec();
     settings
 }
 
