@@ -202,13 +202,27 @@ pub(crate) fn write_line(
     last: bool,
     line: &str,
 ) {
-    use core::fmt::Write;
-    let separator = if last { ' ' } else { '-' };
-    // Formatting into an OutBuf never fails.
-    let _ = match enhanced {
-        Some(enhanced) => write!(out, "{code}{separator}{enhanced} {line}\r\n"),
-        None => write!(out, "{code}{separator}{line}\r\n"),
-    };
+    out.reserve(REPLY_FRAME_BYTES + line.len());
+    digits(out, code);
+    out.extend(if last { b" " } else { b"-" });
+    if let Some(EnhancedCode { class, subject, detail }) = enhanced {
+        digits(out, class.into());
+        out.extend(b".");
+        digits(out, subject);
+        out.extend(b".");
+        digits(out, detail);
+        out.extend(b" ");
+    }
+    out.extend(line.as_bytes());
+    out.extend(b"\r\n");
+}
+
+/// A number of at most three digits, as all are in a reply. By hand: there is a reply to every command, and the
+/// formatter is not cheap.
+fn digits(out: &mut OutBuf, number: u16) {
+    let digits = [100, 10, 1].map(|unit| b'0' + (number / unit % 10) as u8);
+    let zeros = usize::from(number < 100) + usize::from(number < 10);
+    out.extend(&digits[zeros..]);
 }
 
 /// A text that may stand in a reply: printable ASCII, space and tab, on one line.
