@@ -40,12 +40,10 @@ impl DotEncoder {
                 self.bare_cr(out)?;
             }
         }
-        // Most text needs nothing done to it.
-        let dotted =
-            self.at_line_start && rest.starts_with(b".") || memchr::memmem::find(rest, b"\n.").is_some();
-        if !rest.is_empty() && !dotted && !has_bare_eol(rest) {
-            self.at_line_start = rest.ends_with(b"\n");
-            out.extend(rest);
+        out.reserve(rest.len());
+        // Most text needs nothing done to its line ends.
+        if !has_bare_eol(rest) {
+            self.lines(rest, out);
             return Ok(());
         }
         while !rest.is_empty() {
@@ -95,7 +93,19 @@ impl DotEncoder {
         Ok(())
     }
 
-    /// Octets without CR and LF.
+    /// Octets in which no CR and no LF stands alone.
+    fn lines(&mut self, lines: &[u8], out: &mut OutBuf) {
+        let mut done = 0;
+        for at in memchr::memmem::find_iter(lines, b"\n.") {
+            self.octets(&lines[done..=at], out);
+            self.at_line_start = true;
+            done = at + 1;
+        }
+        self.octets(&lines[done..], out);
+        self.at_line_start |= lines.ends_with(b"\n");
+    }
+
+    /// Octets of which none but the first may be a dot at the start of a line.
     fn octets(&mut self, octets: &[u8], out: &mut OutBuf) {
         if octets.is_empty() {
             return;
