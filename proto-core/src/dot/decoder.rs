@@ -90,6 +90,7 @@ impl DotDecoder {
             match self.frame(input.as_slice()) {
                 Frame::More => break,
                 Frame::End { .. } if !gathered.is_empty() => break,
+                Frame::Run { len, .. } if len >= GATHER_BYTES && !gathered.is_empty() => break,
                 Frame::End { len } => {
                     input.skip(len);
                     self.ended = true;
@@ -103,6 +104,9 @@ impl DotDecoder {
                             return Some(Decoded::Body(text));
                         }
                     } else {
+                        if gathered.is_empty() {
+                            gathered.reserve((text.len() + input.len()).min(2 * GATHER_BYTES));
+                        }
                         gathered.extend_from_slice(&text);
                     }
                 }
