@@ -185,3 +185,15 @@ fn a_client_that_reads_nothing_is_given_no_more_than_the_mark() {
     assert!((1000..1100).contains(&out.len()), "{} octets", out.len());
     assert!(server.poll_event(now()).is_none());
 }
+
+/// What it does not have room for it does not want, whether it has been polled since or not.
+#[test]
+fn a_full_buffer_wants_no_input() {
+    let mut server = Server::new(now(), Arc::new(config()));
+    assert!(server.poll_event(now()).is_none());
+    while server.wants_input() {
+        assert!(server.handle_input(now(), &[b'x'; 1000]) > 0);
+    }
+    assert!(server.poll_event(now()).is_none());
+    assert!(server.wants_input(), "an over-long line takes no room");
+}

@@ -38,3 +38,8 @@ fn update() {
 fn lines_and_limits() {
     Runner::server().check("tests/transcripts/lines.txt", common::make);
 }
+
+#[test]
+fn hostile() {
+    Runner::server().check("tests/transcripts/hostile.txt", common::make);
+}

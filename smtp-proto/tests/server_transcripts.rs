@@ -47,3 +47,8 @@ fn limits() {
 fn verdicts() {
     check("verdicts");
 }
+
+#[test]
+fn hostile() {
+    check("hostile");
+}

@@ -67,7 +67,7 @@ impl Server {
     }
 
     pub(super) fn reject_credentials(&mut self) {
-        self.auth_failures += 1;
+        self.auth_failures = self.auth_failures.saturating_add(1);
         reply::AUTH_FAILED.write(&mut self.output);
         if self.auth_failures >= self.config.limits.auth_failures_max {
             self.close(CloseReason::Protocol("too many failed logins".into()));

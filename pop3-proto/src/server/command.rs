@@ -140,7 +140,7 @@ impl Server {
 
     /// Refuses what no well-made client sends. Each counts; the last ends the session.
     pub(super) fn bad_command(&mut self, refusal: &Refusal) {
-        self.bad_commands += 1;
+        self.bad_commands = self.bad_commands.saturating_add(1);
         if self.bad_commands < self.config.limits.bad_commands_max {
             refusal.write(&mut self.output);
         } else {

@@ -103,7 +103,8 @@ impl Machine for Server {
 
     fn wants_input(&self) -> bool {
         let reads = matches!(self.phase, Phase::Command | Phase::Exchange(_));
-        reads && !self.eof && !self.asks.is_open() && self.event.is_none() && !self.output.is_full()
+        let blocked = self.asks.is_open() || self.event.is_some() || self.output.is_full();
+        reads && !self.eof && !blocked && self.input.room() > 0
     }
 
     fn is_closed(&self) -> bool {

@@ -113,7 +113,7 @@ impl Server {
     }
 
     fn reject(&mut self, now: Now) {
-        self.counts.auth_failures += 1;
+        self.counts.auth_failures = self.counts.auth_failures.saturating_add(1);
         self.refuse(now, &FAILED);
         if self.counts.auth_failures >= self.config.limits.auth_failures_max && !self.is_over() {
             let reason = CloseReason::Protocol("too many failed logins".into());

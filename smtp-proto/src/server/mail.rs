@@ -38,7 +38,7 @@ impl Server {
         if let Verdict::Refuse(refusal) = verdict {
             return self.refuse_by_verdict(now, &refusal);
         }
-        self.counts.transactions += 1;
+        self.counts.transactions = self.counts.transactions.saturating_add(1);
         self.transaction = Some(Transaction {
             eight_bit_declared: mail.parameters.body == BodyKind::EightBitMime,
             reverse_path: mail.reverse_path,
