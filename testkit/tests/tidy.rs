@@ -420,10 +420,10 @@ fn what_the_readme_tells_to_run_is_what_is_run() {
     let ci = read(".ci/run");
     let runs = ci.lines().filter(|line| line.trim() == format!("run {test_command}")).count();
     assert_eq!(runs, 1, ".ci/run runs `{test_command}` once, exactly so");
-    // The lead of the workspace writes it last; until then there is nothing to compare.
-    let Ok(readme) = fs::read_to_string(root().join("README.md")) else { return };
+    let readme = read("README.md");
     for command in ["cargo run --release", test_command] {
-        assert!(readme.contains(command), "README.md does not tell `{command}`");
+        let told = readme.lines().filter(|line| *line == command).count();
+        assert_eq!(told, 1, "README.md tells `{command}` once, on a line of its own");
     }
     let other_tests: Vec<&str> = readme
         .lines()
