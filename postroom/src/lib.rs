@@ -41,3 +41,8 @@ pub use blocking::Blocking;
 pub use server::Server;
 // What the walls and settings are made of, so that an embedder needs no second dependency.
 pub use {bytes, mail_message, mailstore, proto_core, relay_policy};
+
+/// What the README shows compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
