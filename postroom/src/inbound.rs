@@ -4,7 +4,8 @@
 //! [`Directory`] and [`Intake`]; nobody logs in. A program that needs more implements those.
 //!
 //! # Limits
-//! A mail is never in memory as a whole: [`PARTS_MAX`] parts wait for the program, then the client does.
+//! A mail is never in memory as a whole: [`PARTS_MAX`] parts wait for the program, then the client does. Queue ids are
+//! the second and a count since the start, so they are told apart after a restart that takes a second.
 
 use crate::wall::{AccountId, Directory, Intake, Later, SpoolWriter, StoreResult};
 use bytes::Bytes;
