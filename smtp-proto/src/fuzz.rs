@@ -4,7 +4,7 @@
 
 use crate::client::{BodyFault, Client, ClientConfig, ClientEvent, ClientTls, Envelope, ReplyParser};
 use crate::command::{self, Grammar};
-use crate::parameter::{BodyKind, Extensions};
+use crate::parameter::Extensions;
 use crate::server::{
     Config, Event, Impatience, Peer, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
 };
@@ -208,8 +208,7 @@ fn send(client: &mut Client, trace: &mut Trace, open: &mut usize) {
             Step::App(ClientEvent::Ready) => {
                 let mailbox: Mailbox = "a@b".parse().expect("invariant: a mailbox");
                 let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)].into();
-                let body = BodyKind::SevenBit;
-                let envelope = Envelope { reverse_path: ReversePath::Null, recipients, size: None, body };
+                let envelope = Envelope::new(ReversePath::Null, recipients);
                 *open += usize::from(client.send(NOW, envelope).is_ok());
                 b'r'
             }

@@ -62,6 +62,7 @@ pub struct Extensions {
 
 /// Why parameters are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParameterFault {
     /// Its keyword belongs to no extension of the session (`555 5.5.4`).
     #[error("unknown parameter")]

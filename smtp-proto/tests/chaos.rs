@@ -249,7 +249,7 @@ fn a_server_keeps_its_promises_whatever_happens() {
         let implicit = config.tls == TlsMode::Implicit;
         let mut chaos = Chaos {
             server: common::server(config),
-            now: common::start(),
+            now: testkit::START,
             rng,
             held: VecDeque::new(),
             in_message: false,
@@ -321,7 +321,7 @@ fn a_client_keeps_its_promises_whatever_happens() {
             config.credentials =
                 Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
         }
-        let mut now = common::start();
+        let mut now = testkit::START;
         let mut handshake = config.tls == ClientTls::Implicit;
         let mut client = Client::new(now, Arc::new(config));
         let (mut open, mut closed, mut idle) = (0, false, false);

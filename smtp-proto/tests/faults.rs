@@ -98,7 +98,7 @@ fn fault_5_octets_after_starttls_are_gone_in_the_server() {
 fn fault_5_octets_after_starttls_end_the_client() {
     let mut config = ClientConfig::new("c.t").unwrap();
     config.tls = ClientTls::Opportunistic;
-    let client = Client::new(common::start(), Arc::new(config));
+    let client = Client::new(testkit::START, Arc::new(config));
     let mut driver = Driver::new(client, common::sender::Sender::default());
     driver.receive(b"220 x\r\n");
     driver.receive(b"250-x\r\n250 STARTTLS\r\n");
@@ -150,7 +150,7 @@ fn fault_10_no_250_before_the_verdict() {
     assert_eq!(data(&mut session, "x\r\n.\r\nNOOP\r\n"), "", "said before the message was safe");
     session.advance(std::time::Duration::from_secs(60));
     assert_eq!(session.take_sent(), b"");
-    session.fixture.release(&mut session.machine, common::start());
+    session.fixture.release(&mut session.machine, testkit::START);
     session.pump();
     assert_eq!(session.take_sent(), b"250 2.0.0 Ok: queued as Q1\r\n250 2.0.0 Ok\r\n");
 }

@@ -7,16 +7,15 @@ mod common;
 use common::App;
 use proto_core::dot::EncodePolicy;
 use proto_core::sasl::ClientCredentials;
-use proto_core::{Machine, Now, OutBuf, Step, UnixTime};
-use smtp_proto::BodyKind;
+use proto_core::{Machine, Now, OutBuf, Step};
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientFailure, ClientTls};
 use smtp_proto::server::{Config, Event, Server, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::Driver;
+use testkit::{Driver, START};
 
 fn at(seconds: u64) -> Now {
-    Now::new(common::start().instant + Duration::from_secs(seconds), UnixTime(0))
+    Now { instant: START.instant + Duration::from_secs(seconds), ..START }
 }
 
 fn session(configure: impl FnOnce(&mut Config)) -> Driver<Server, App> {
@@ -103,9 +102,7 @@ fn client_in_a_message(configure: impl FnOnce(&mut ClientConfig)) -> Client {
         client.handle_input(at(0), input.as_bytes());
         while let Some(step) = client.poll_event(at(0)) {
             if let Step::App(ClientEvent::Ready) = step {
-                let mut envelope = common::sender::envelope("a@x", &["ok@t"]);
-                envelope.body = BodyKind::SevenBit;
-                client.send(at(0), envelope).unwrap();
+                client.send(at(0), common::sender::envelope("a@x", &["ok@t"])).unwrap();
             }
         }
         while client.poll_transmit(&mut OutBuf::new()) {}
@@ -151,7 +148,7 @@ fn a_server_cannot_go_on_asking_after_a_cancel() {
         config.allow_plaintext_auth = true;
         config.credentials =
             Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
-        let client = Client::new(common::start(), Arc::new(config));
+        let client = Client::new(START, Arc::new(config));
         let mut driver = Driver::new(client, common::sender::Sender::default());
         driver.receive(b"220 x\r\n");
         driver.receive(b"250-x\r\n250 AUTH LOGIN\r\n");

@@ -26,7 +26,7 @@ fn join(
     let mut sender = Sender::default();
     sender.mails = mails.into();
     sender.piece = rng.between(1, 700);
-    let client = Driver::new(Client::new(common::start(), Arc::new(client)), sender);
+    let client = Driver::new(Client::new(testkit::START, Arc::new(client)), sender);
     let server = Driver::new(common::server(server), App::plain());
     let pair = Pair::new(client, server, Rng::new(rng.next_u64()));
     pair.delay(Duration::from_millis(1), Duration::from_millis(300))

@@ -4,12 +4,13 @@
 
 mod common;
 
-use proto_core::{Instant, Machine, Now, Step, UnixTime};
+use proto_core::{Machine, Now, Step};
 use smtp_proto::server::{Config, Event, Server, Verdict};
 use std::time::Duration;
+use testkit::START;
 
 fn at(seconds: u64) -> Now {
-    Now::new(Instant::ORIGIN + Duration::from_secs(1000 + seconds), UnixTime(0))
+    Now { instant: START.instant + Duration::from_secs(seconds), ..START }
 }
 
 /// Takes steps until there is none or a body chunk; answers yes.

@@ -9,8 +9,9 @@ use alloc::vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The longest line of an exchange in octets, its CR LF counted (RFC 4954); more than any mechanism needs.
-pub const OCTETS_MAX: usize = 12288;
+/// The longest line of an exchange in octets, its CR LF counted: RFC 4954 section 4 holds 12,288 octets sufficient for
+/// every deployed mechanism.
+pub const OCTETS_MAX: usize = 12_288 + 2;
 
 /// The base64 is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,6 @@
 //!
 //! ```
 //! use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
-//! use smtp_proto::BodyKind;
 //! use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope, Outcome};
 //! use std::sync::Arc;
 //!
@@ -26,12 +25,10 @@
 //!     client.handle_input(now, input.as_bytes());
 //!     while let Some(step) = client.poll_event(now) {
 //!         match step {
-//!             Step::App(ClientEvent::Ready) if reports.is_empty() => client.send(now, Envelope {
-//!                 reverse_path: "alice@example.test".parse().map(proto_core::ReversePath::Mailbox)?,
-//!                 recipients: vec!["bob@example.test".parse().map(proto_core::ForwardPath::Mailbox)?],
-//!                 size: None,
-//!                 body: BodyKind::SevenBit,
-//!             })?,
+//!             Step::App(ClientEvent::Ready) if reports.is_empty() => client.send(now, Envelope::new(
+//!                 "alice@example.test".parse().map(proto_core::ReversePath::Mailbox)?,
+//!                 vec!["bob@example.test".parse().map(proto_core::ForwardPath::Mailbox)?],
+//!             ))?,
 //!             Step::App(ClientEvent::SendBody) => {
 //!                 // A long message is written as `body_room` allows.
 //!                 client.write_body(now, b"Subject: hello\r\n\r\n.\r\n")?;

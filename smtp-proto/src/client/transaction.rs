@@ -15,6 +15,7 @@ use proto_core::{CloseReason, Now};
 
 /// An envelope. Its addresses are typed: no CR, LF or NUL can stand in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Envelope {
     /// The sender.
     pub reverse_path: ReversePath,
@@ -24,6 +25,13 @@ pub struct Envelope {
     pub size: Option<u64>,
     /// What kind of octets the message holds.
     pub body: BodyKind,
+}
+
+impl Envelope {
+    /// An envelope for a message of unknown size and 7-bit octets.
+    pub fn new(reverse_path: ReversePath, recipients: Vec<ForwardPath>) -> Self {
+        Self { reverse_path, recipients, size: None, body: BodyKind::SevenBit }
+    }
 }
 
 /// Why a message is not sent; nothing has been said to the server.

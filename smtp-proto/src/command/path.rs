@@ -23,6 +23,7 @@ pub struct Grammar<'a> {
 
 /// Why the arguments of MAIL or RCPT are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PathFault {
     /// Not of the form `FROM:<path>` or `TO:<path>`, or something else than a space stands after the path.
     #[error("not the form of the command")]

@@ -3,13 +3,12 @@
 //! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes.
 
 use super::config::{Config, TlsMode, VerifyMode};
-use super::limits::AUTH_LINE_BYTES_MIN;
 use crate::parameter::Extensions;
 use crate::reply::write_line;
 use alloc::string::String;
 use core::fmt::Write;
 use proto_core::OutBuf;
-use proto_core::sasl::Mechanism;
+use proto_core::sasl::{Mechanism, line};
 
 /// What a session offers at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +53,7 @@ impl<'a> Capabilities<'a> {
 
     /// The longest line of an AUTH exchange, and of the AUTH command itself.
     pub fn auth_line_bytes_max(&self) -> usize {
-        self.config.limits.auth_line_bytes_max.max(AUTH_LINE_BYTES_MIN)
+        self.config.limits.auth_line_bytes_max.max(line::OCTETS_MAX)
     }
 
     /// Writes the reply to EHLO.

@@ -75,6 +75,7 @@ pub enum Impatience {
 
 /// Who is at the other end, as the driver knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Peer {
     /// The address the connection comes from; `None` where there is none (a pipe, a test).
     pub address: Option<IpAddr>,

@@ -11,8 +11,8 @@ pub struct Limits {
     /// The longest command line, CR LF counted. It is raised to what the advertised extensions need, never
     /// below the 512 octets of RFC 5321 section 4.5.3.1.4. Over it: `500 5.5.6`. Default 2,048.
     pub command_line_bytes_max: usize,
-    /// The longest line of an AUTH exchange, CR LF counted, never below the 12,288 octets of RFC 4954
-    /// section 4. Over it: `500 5.5.6`. Default 12,290.
+    /// The longest line of an AUTH exchange, CR LF counted; never below
+    /// [`OCTETS_MAX`](proto_core::sasl::line::OCTETS_MAX), which is the default. Over it: `500 5.5.6`.
     pub auth_line_bytes_max: usize,
     /// The largest message, counted as RFC 1870 section 5 counts: CR LF included, dots of transparency and
     /// terminator not. Advertised as SIZE. Over it: `552 5.3.4`. Zero: no limit. Default 52,428,800.
@@ -45,7 +45,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             command_line_bytes_max: 2048,
-            auth_line_bytes_max: AUTH_LINE_BYTES_MIN,
+            auth_line_bytes_max: proto_core::sasl::line::OCTETS_MAX,
             message_bytes_max: 52_428_800,
             text_line_bytes_max: None,
             recipients_max: 1000,
@@ -59,6 +59,3 @@ impl Default for Limits {
         }
     }
 }
-
-/// RFC 4954 section 4: 12,288 octets without the line's end.
-pub(super) const AUTH_LINE_BYTES_MIN: usize = 12_288 + 2;

@@ -16,6 +16,7 @@ use proto_core::{Question, TlsInfo};
 
 /// An answer: yes, with what the question wants to know, or no, with the reply that says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict<A = ()> {
     /// Yes; the machine words the reply.
     Accept(A),
@@ -124,6 +125,7 @@ pub struct Expand {
 
 /// What VRFY may say yes with.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verified {
     /// `250 2.1.5` with this text, as `Full Name <mailbox@domain>`.
     Exists(ReplyText),

@@ -15,7 +15,7 @@ use smtp_proto::server::*;
 use smtp_proto::{EnhancedCode, Refusal, ReplyText};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{Fixture, Log, Setup};
+use testkit::{Fixture, Log, START, Setup};
 
 pub(crate) fn refusal(code: u16, enhanced: (u16, u16), text: impl Into<String>) -> Refusal {
     let enhanced = EnhancedCode::new((code / 100) as u8, enhanced.0, enhanced.1).unwrap();
@@ -48,11 +48,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
 /// A session of a client at a documentation address, at the moment at which the test driver's clock begins.
 pub(crate) fn server(config: Config) -> Server {
     let address = std::net::Ipv4Addr::new(192, 0, 2, 7);
-    Server::new(start(), Arc::new(config), Peer::new(address.into()))
-}
-
-pub(crate) fn start() -> Now {
-    Now::new(proto_core::Instant::ORIGIN + Duration::from_secs(1000), proto_core::UnixTime(0))
+    Server::new(START, Arc::new(config), Peer::new(address.into()))
 }
 
 const OPTIONS: &[&str] = &[

@@ -15,15 +15,9 @@ use testkit::{Fixture, Log, Setup};
 pub(crate) fn envelope(from: &str, to: &[&str]) -> Envelope {
     let syntax = AddressSyntax::STRICT;
     let reverse = format!("<{from}>");
-    Envelope {
-        reverse_path: ReversePath::parse_prefix(reverse.as_bytes(), syntax).unwrap().0,
-        recipients: to
-            .iter()
-            .map(|to| ForwardPath::parse_prefix(format!("<{to}>").as_bytes(), syntax).unwrap().0)
-            .collect(),
-        size: None,
-        body: BodyKind::SevenBit,
-    }
+    let recipients =
+        to.iter().map(|to| ForwardPath::parse_prefix(format!("<{to}>").as_bytes(), syntax).unwrap().0);
+    Envelope::new(ReversePath::parse_prefix(reverse.as_bytes(), syntax).unwrap().0, recipients.collect())
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +79,7 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         keep_open: setup.option("keep_open").is_some(),
         ..Sender::default()
     };
-    (Client::new(super::start(), Arc::new(config)), sender)
+    (Client::new(testkit::START, Arc::new(config)), sender)
 }
 
 impl Fixture<Client> for Sender {
