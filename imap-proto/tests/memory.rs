@@ -46,11 +46,13 @@ fn answer(server: &mut Server, out: &mut OutBuf, event: Event) {
     match event {
         Event::Authenticate(ask) => server.answer(NOW, ask, AuthVerdict::Accept).unwrap(),
         Event::Select(ask) => {
+            let holes = ask.detail.mailbox.as_str() == "holes";
+            let uids = if holes { every_other(100_000) } else { everything(100_000) };
             let mailbox = Selected {
                 uid_validity: UidValidity::MIN,
                 uid_next: Uid::MAX,
-                uids: everything(100_000),
-                recent: UidSet::new(),
+                recent: if holes { uids.clone() } else { UidSet::new() },
+                uids,
                 first_unseen: None,
                 flags: FlagSet::new(),
                 permanent_flags: FlagSet::new(),
@@ -91,6 +93,10 @@ fn everything(messages: u32) -> UidSet {
     [Uid::MIN..=Uid::new(messages).unwrap()].into_iter().collect()
 }
 
+fn every_other(messages: u32) -> UidSet {
+    (1..=messages).map(|n| Uid::new(2 * n).unwrap()).collect()
+}
+
 fn session(login: &[u8]) -> Server {
     let mut config = Config::new();
     config.allow_plaintext_auth = true;
@@ -115,6 +121,7 @@ fn cost(login: &[u8], begin: &[u8], repeated: &[u8], times: usize, end: &[u8]) -
 }
 
 const LOGIN: &[u8] = b"a LOGIN u p\r\nb SELECT INBOX\r\n";
+const LOGIN_HOLES: &[u8] = b"a LOGIN u p\r\nb SELECT holes\r\n";
 
 #[test]
 fn a_session_is_bounded_whatever_comes() {
@@ -140,6 +147,25 @@ fn as_much_as_a_command_may_hold_is_bounded() {
     let begin = [b"a SEARCH", &literal[..], &literal[..]].concat();
     let usage = cost(LOGIN, &begin, b"", 0, b"\r\n");
     assert!(usage.peak_bytes < SESSION_BYTES_MAX, "{usage:?}");
+}
+
+/// A few octets of a command must not stand for as many ranges as the mailbox has holes, each time they are written.
+#[test]
+fn a_search_costs_what_was_written_whatever_the_holes() {
+    for (keys, is_asked) in [(" 2:* UID 2:*", true), (" NOT 3:99999", true), (" OLD RECENT NEW", false)] {
+        let mut server = session(LOGIN_HOLES);
+        let command = format!("a SEARCH{}\r\n", keys.repeat(340));
+        let ((), usage) = measure(|| {
+            assert_eq!(server.handle_input(NOW, command.as_bytes()), command.len());
+            let event = server.poll_event(NOW);
+            assert_eq!(matches!(event, Some(Step::App(Event::Search(_)))), is_asked, "{keys}");
+        });
+        let max = if is_asked { SESSION_BYTES_MAX } else { 32 << 20 };
+        assert!(usage.peak_bytes < max, "{keys}: {usage:?}");
+        let mut out = OutBuf::new();
+        server.poll_transmit(&mut out);
+        assert_eq!(out.as_slice().starts_with(b"a NO [LIMIT]"), !is_asked, "{keys}");
+    }
 }
 
 #[test]
@@ -177,7 +203,7 @@ fn a_view_costs_what_its_holes_cost() {
     let (view, whole) = measure(|| View::new(&everything(100_000), UidSet::new(), 10));
     assert!(whole.held_bytes < 256, "{whole:?}");
     drop(view);
-    let even: UidSet = (1..=100_000).map(|n| Uid::new(2 * n).unwrap()).collect();
+    let even = every_other(100_000);
     let (view, holes) = measure(|| View::new(&even, UidSet::new(), 10));
     assert_eq!(view.exists(), 100_000);
     assert!(holes.held_bytes < 800_256, "eight octets a message: {holes:?}");

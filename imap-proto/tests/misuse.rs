@@ -132,10 +132,54 @@ fn nothing_fake_stands_in_a_response() {
     assert_eq!(server.answer(NOW, ask, Ok(())), Err(CallerFault::StaleAsk));
 
     let (mut server, _ask) = begun();
-    server.handle_shutdown(NOW);
-    assert_eq!(closed(&mut server), CloseReason::Shutdown);
+    server.handle_eof(NOW);
+    assert_eq!(closed(&mut server), CloseReason::PeerClosed);
     assert_eq!(sent(&mut server), half);
     assert_eq!((server.is_closed(), server.wants_input(), server.poll_timeout()), (true, false, None));
+}
+
+#[test]
+fn a_response_that_has_begun_outlasts_a_shutdown_and_the_command_does_not() {
+    let (mut server, ask) = fetching("3 FETCH 1:2 BODY.PEEK[]");
+    server.fetch(NOW, &ask, uid(2), MessageData::default()).unwrap();
+    server.section(NOW, &ask, Some(8)).unwrap();
+    assert_eq!(server.write_body(NOW, b"half"), 4);
+    server.handle_shutdown(NOW);
+    assert!(server.poll_event(NOW).is_none());
+    assert_eq!(server.write_body(NOW, b"half"), 4);
+    assert!(matches!(server.poll_event(NOW), Some(Step::App(Event::Cancelled(id))) if id == ask.id()));
+    assert_eq!(closed(&mut server), CloseReason::Shutdown);
+    let bye = "* BYE [UNAVAILABLE] Server shutting down.\r\n";
+    assert_eq!(sent(&mut server), format!("* 1 FETCH (BODY[] {{8}}\r\nhalfhalf)\r\n{bye}"));
+
+    let (mut server, ask) = fetching("3 FETCH 1:2 BODY.PEEK[]");
+    server.fetch(NOW, &ask, uid(2), MessageData::default()).unwrap();
+    server.handle_shutdown(NOW);
+    let verdict = server.poll_timeout().unwrap();
+    server.handle_timeout(Now::new(verdict, NOW.utc));
+    assert!(
+        matches!(closed(&mut server), CloseReason::Timeout(_)),
+        "a store that does not answer ends it too"
+    );
+}
+
+/// An answer that waits for room has a deadline, as everything that a peer can hold up.
+#[test]
+fn a_client_that_does_not_read_its_answer_is_idle() {
+    let mut server = session(&format!("3 NOOP\r\n4 SEARCH {}", "ALL ".repeat(3).trim_end()));
+    let Some(Step::App(Event::Check(ask))) = server.poll_event(NOW) else { panic!("no NOOP") };
+    let many: UidSet = [uid(10)..=uid(20_000)].into_iter().collect();
+    server.notify(NOW, Change::New { uids: many, recent: false }).unwrap();
+    server.answer(NOW, ask, Ok(())).unwrap();
+    let Some(Step::App(Event::Search(ask))) = server.poll_event(NOW) else { panic!("no SEARCH") };
+    server.answer(NOW, ask, Ok([uid(1)..=Uid::MAX].into_iter().collect())).unwrap();
+    assert!(server.poll_event(NOW).is_none(), "the output is full");
+    let deadline = server.poll_timeout().expect("a deadline");
+    server.handle_timeout(Now::new(deadline, NOW.utc));
+    assert_eq!(closed(&mut server), CloseReason::Timeout("autologout"));
+    let sent = sent(&mut server);
+    assert!(sent.starts_with("* 19994 EXISTS\r\n3 OK NOOP completed.\r\n* SEARCH 1 2 3 4 "));
+    assert!(!sent.contains("BYE"), "no goodbye in the middle of a line");
 }
 
 #[test]

@@ -14,4 +14,4 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts!(auth fetch view mailbox);
+transcripts!(auth fetch view mailbox hostile);

@@ -25,6 +25,11 @@ impl Frame {
         &self.0
     }
 
+    /// Whether it is this line and nothing else, in any case: DONE is no command but comes as one.
+    pub(crate) fn is_line(&self, text: &[u8]) -> bool {
+        matches!(&self.0[..], [Fragment::Line(line)] if line.eq_ignore_ascii_case(text))
+    }
+
     /// The tag, if the first line begins with one.
     pub fn tag(&self) -> Option<Tag> {
         match &self.0[..] {

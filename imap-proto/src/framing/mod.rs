@@ -14,7 +14,7 @@
 //!
 //! Otherwise the session says BYE and closes: what follows must not be read as commands.
 //!
-//! Lines that are no commands, DONE and the responses of an AUTHENTICATE, are taken from the buffer with
+//! The responses of an AUTHENTICATE, which are lines and no commands, are taken from the buffer with
 //! [`InBuf::next_line`] while the framer is [at rest](Framer::is_at_rest).
 //!
 //! ```
@@ -37,7 +37,7 @@
 //! let Some(FrameStep::Command(frame)) = framer.poll(&mut input) else { panic!() };
 //! let command = parse::command(&frame, &parse::Limits::default()).unwrap();
 //! assert_eq!(command.tag.as_str(), "a1");
-//! assert!(matches!(command.body, CommandBody::Select(name) if name.is_inbox()));
+//! assert!(matches!(command.body, CommandBody::Select(Ok(name)) if name.is_inbox()));
 //! ```
 //!
 //! # Limits

@@ -5,7 +5,7 @@
 use crate::encode::section;
 use crate::name::mutf7;
 use crate::types::{
-    Append, Command, CommandBody, FetchItem, ListPattern, MailboxName, SearchKey, StoreAction, Tag,
+    Append, Command, CommandBody, FetchItem, ListPattern, MailboxName, NameFault, SearchKey, StoreAction, Tag,
 };
 use alloc::string::{String, ToString};
 use core::fmt::Write as _;
@@ -30,6 +30,17 @@ pub(super) fn append(tag: &Tag, append: &Append, out: &mut OutBuf) {
     }
 }
 
+/// A name that has this fault and no other.
+fn impossible(fault: NameFault) -> String {
+    match fault {
+        NameFault::Encoding => "&".into(),
+        NameFault::EmptyComponent => "a//b".into(),
+        NameFault::RelativeComponent => "..".into(),
+        NameFault::Control => mutf7::encode("\u{1}"),
+        NameFault::TooLong => "x".repeat(MailboxName::BYTES_MAX + 1),
+    }
+}
+
 fn arguments(body: &CommandBody, out: &mut OutBuf) {
     match body {
         CommandBody::Authenticate { mechanism, initial_response } => {
@@ -42,12 +53,15 @@ fn arguments(body: &CommandBody, out: &mut OutBuf) {
             string(user.as_bytes(), out);
             string(password.expose(), out);
         }
-        CommandBody::Select(name)
-        | CommandBody::Examine(name)
+        CommandBody::Select(Ok(name))
+        | CommandBody::Examine(Ok(name))
         | CommandBody::Create(name)
         | CommandBody::Delete(name)
         | CommandBody::Subscribe(name)
         | CommandBody::Unsubscribe(name) => mailbox(name, out),
+        CommandBody::Select(Err(fault)) | CommandBody::Examine(Err(fault)) => {
+            string(impossible(*fault).as_bytes(), out);
+        }
         CommandBody::Rename { from, to } => {
             mailbox(from, out);
             mailbox(to, out);

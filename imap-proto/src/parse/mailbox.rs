@@ -15,8 +15,14 @@ use alloc::vec::Vec;
 
 /// `SP mailbox`.
 pub(super) fn argument(c: &mut Cursor<'_>) -> Result<MailboxName, Fault> {
-    let text = name_text(c)?;
-    MailboxName::new(&text).map_err(cannot)
+    name(c)?.map_err(cannot)
+}
+
+/// `SP mailbox`, the name to be judged by the command.
+pub(super) fn name(c: &mut Cursor<'_>) -> Result<Result<MailboxName, NameFault>, Fault> {
+    c.space()?;
+    let name = c.astring()?;
+    Ok(mutf7::decode(name.as_bytes()).and_then(|text| MailboxName::new(&text)))
 }
 
 /// `CREATE`: one separator at the end promises children and is no part of the name (§6.3.3).

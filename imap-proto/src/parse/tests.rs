@@ -357,10 +357,12 @@ fn fetch_items_have_a_limit() {
 fn i35_mailbox_names() {
     for text in ["\"a&b\"", "\"&AGE-\"", "\"&AOQ\"", "\"\u{e4}\"", "\"../x\"", "\"a//b\"", "\"\"", "/", "x//"]
     {
-        for command in ["CREATE", "SELECT", "RENAME x", "APPEND"] {
+        for command in ["CREATE", "RENAME x", "APPEND"] {
             let line = alloc::format!("a {command} {text}");
             assert_eq!(refusal(&line), "a NO Cannot", "{line:?}");
         }
+        let body = body_of(&alloc::format!("a SELECT {text}"));
+        assert!(matches!(body, CommandBody::Select(Err(_))), "{text:?}: it leaves a mailbox");
     }
     assert_eq!(body_of("a CREATE \"x/\""), CommandBody::Create(name("x")));
     assert_eq!(body_of("a CREATE inbox"), CommandBody::Create(MailboxName::inbox()));

@@ -83,10 +83,12 @@ impl Server {
     }
 
     /// Something stands after the message that cannot stand there, with a literal of its own.
-    pub(super) fn append_broken(&mut self, now: Now, answer: StatusResponse) {
+    pub(super) fn append_broken(&mut self, now: Now, announced: Announced) {
         self.timers.stop(Timer::Append);
         self.queue.push_back(Step::App(Event::AppendAborted));
-        self.give_up(now, answer);
+        self.next_command(now);
+        let answer = StatusResponse::bad("Unexpected literal after the message.");
+        self.reject_literal(now, announced, answer);
     }
 
     /// The octets were for nothing; the command is over.

@@ -248,7 +248,8 @@ pub struct Copied {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     /// The condition. What only the session knows is resolved: no `Sequence`, `Recent`, `Old` or `New` occurs,
-    /// and every `Uid` names plain numbers, without `*`, of messages that the session knows of.
+    /// and every `Uid` names plain numbers, without `*`. Numbers between those of messages that the session knows of
+    /// may be among them, where no message is or one that is left out of the answer anyhow.
     pub key: SearchKey,
 }
 
@@ -312,10 +313,11 @@ impl Question for Expunge {
     type Verdict = Verdict<UidSet>;
 }
 
-/// The mailbox is no longer selected (CLOSE: RFC 3501 section 6.4.2; UNSELECT: RFC 3691).
+/// The mailbox is no longer selected (CLOSE: RFC 3501 section 6.4.2; UNSELECT: RFC 3691; a SELECT of a name that can
+/// be no mailbox's: section 6.3.1). It is so whatever the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
-    /// Remove the messages that have `\Deleted` first; false after EXAMINE and for UNSELECT.
+    /// Remove the messages that have `\Deleted` first; false after EXAMINE, and true for CLOSE alone.
     pub expunge: bool,
 }
 

@@ -50,7 +50,7 @@ pub enum Event {
     AppendAborted,
     /// EXPUNGE or UID EXPUNGE.
     Expunge(Ask<Expunge>),
-    /// CLOSE or UNSELECT.
+    /// CLOSE or UNSELECT; or a SELECT that fails before its mailbox could be asked for.
     Close(Ask<Close>),
     /// CHECK, and NOOP with a mailbox selected.
     Check(Ask<Check>),

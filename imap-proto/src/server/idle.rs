@@ -1,12 +1,14 @@
 //! IDLE.
 //!
 //! RFC 2177. Between IDLE and DONE changes are told as they come, EXPUNGE included: no command with sequence numbers
-//! can be under way. Any line but DONE ends it with BAD, and is no command.
+//! can be under way. Anything but DONE ends it with BAD, and is no command; nor are the literals in it.
 
 use super::phase::{Doing, Idling, Phase};
 use super::{Event, Server, Timer};
+use crate::framing::FrameStep;
+use crate::types::StatusResponse;
 use crate::view::Moment;
-use proto_core::{LineEnding, Now, Step};
+use proto_core::{Now, Step};
 
 impl Server {
     pub(super) fn idle(&mut self, now: Now, doing: Doing) {
@@ -46,18 +48,26 @@ impl Server {
         if self.out.is_full() {
             return false;
         }
-        let max = self.config.limits.line_bytes_max;
-        let Some(line) = self.input.next_line(max, LineEnding::CrlfOrLf) else { return false };
+        let Some(step) = self.framer.poll(&mut self.input) else { return false };
         let Phase::Idle(idling) = core::mem::replace(&mut self.phase, Phase::Command) else { return false };
         self.timers.stop(Timer::Idle);
         self.queue.push_back(Step::App(Event::IdleStopped));
-        match line {
-            Ok(line) if line.eq_ignore_ascii_case(b"DONE") => {
+        match step {
+            FrameStep::Command(frame) if frame.is_line(b"DONE") => {
                 let reply = super::output::completed("IDLE");
                 self.finish(now, idling.tag, reply, Moment::Free);
             }
-            _ => self.bad(now, &idling.tag, "Expected DONE."),
+            FrameStep::Endless => self.close_too_big("Line too long."),
+            step => {
+                self.bad(now, &idling.tag, EXPECTED_DONE);
+                // What was sent in its place is a command with a tag of its own, unless that was too much.
+                if let (FrameStep::Literal(announced), Phase::Command) = (step, &self.phase) {
+                    self.reject_literal(now, announced, StatusResponse::bad(EXPECTED_DONE));
+                }
+            }
         }
         true
     }
 }
+
+const EXPECTED_DONE: &str = "Expected DONE.";

@@ -65,7 +65,7 @@ impl Server {
     fn literal(&mut self, now: Now, announced: Announced) {
         if let Phase::Append(_) = self.phase {
             // After the message, where only the end of the command may stand.
-            return self.append_broken(now, StatusResponse::bad("Unexpected literal after the message."));
+            return self.append_broken(now, announced);
         }
         match parse::literal(self.framer.fragments(), &self.config.limits.grammar) {
             Ok(LiteralUse::Argument) => {
@@ -133,10 +133,11 @@ impl Server {
             Some(tag) => self.tagged(tag, &answer),
             None => self.untagged_status(answer),
         }
+        self.was_understood();
         self.next_command(now);
     }
 
-    fn close_too_big(&mut self, text: &'static str) {
+    pub(super) fn close_too_big(&mut self, text: &'static str) {
         let bye = StatusResponse::bye(text).with_code(ResponseCode::TooBig);
         self.close(CloseReason::Protocol("command too large".into()), Some(bye));
     }

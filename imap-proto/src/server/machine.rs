@@ -49,9 +49,11 @@ impl Machine for Server {
         }
     }
 
+    /// At once, but in the middle of a message's response, and when an APPEND or COPY waits for its verdict: after
+    /// that.
     fn handle_shutdown(&mut self, _now: Now) {
-        let bye = StatusResponse::bye("Server shutting down.").with_code(ResponseCode::Unavailable);
-        self.close(CloseReason::Shutdown, Some(bye));
+        self.stopping = true;
+        self.stop();
     }
 
     fn poll_event(&mut self, now: Now) -> Option<Step<Event>> {
@@ -59,6 +61,9 @@ impl Machine for Server {
             if let Some(step) = self.queue.pop_front() {
                 self.closed |= matches!(step, Step::Closed(_));
                 return Some(step);
+            }
+            if self.stop() {
+                continue;
             }
             let went_on = match self.phase {
                 Phase::AwaitTls | Phase::Asking(_) | Phase::Closed => return None,
@@ -101,6 +106,16 @@ impl Machine for Server {
 }
 
 impl Server {
+    /// Says goodbye when the driver wants to stop and nothing is under way that must not be cut off; whether it did.
+    fn stop(&mut self) -> bool {
+        let stops = self.stopping && !self.phase.outlasts_shutdown() && !matches!(self.phase, Phase::Closed);
+        if stops {
+            let bye = StatusResponse::bye("Server shutting down.").with_code(ResponseCode::Unavailable);
+            self.close(CloseReason::Shutdown, Some(bye));
+        }
+        stops
+    }
+
     /// Whether only input can bring the machine on.
     fn is_starved(&self) -> bool {
         match self.phase {

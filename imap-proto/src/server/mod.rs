@@ -91,6 +91,8 @@ pub struct Server {
     phase: Phase,
     /// Steps that are due before anything else is looked at.
     queue: VecDeque<Step<Event>>,
+    /// The driver wants to stop.
+    stopping: bool,
     /// No more input will come.
     eof: bool,
     /// [`Step::Closed`] was taken.
@@ -114,6 +116,7 @@ impl Server {
             session: Session::default(),
             phase,
             queue: VecDeque::new(),
+            stopping: false,
             eof: false,
             closed: false,
             config,

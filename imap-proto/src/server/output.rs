@@ -1,8 +1,8 @@
 //! What goes out: tagged and untagged responses, and the end of a command with what has to be told before it.
 
-use super::Server;
 use super::phase::{Doing, Finish, Found, Phase};
 use super::refusal::Refusal;
+use super::{Server, Timer};
 use crate::encode;
 use crate::types::{FetchData, ResponseCode, StatusResponse, Tag, UntaggedResponse};
 use crate::view::{Moment, Telling, Told};
@@ -60,6 +60,10 @@ impl Server {
             _ => Telling::default(),
         };
         let moment = if found.is_some() { moment } else { Moment::Silent };
+        // A client that does not read what it asked for is as idle as one that asks for nothing.
+        if self.session.authenticated {
+            self.timers.set(Timer::Autologout, now.instant + self.config.timeouts.autologout);
+        }
         self.phase = Phase::Finish(Finish { tag, reply, found, moment, telling });
         self.finish_on(now);
     }
@@ -123,18 +127,15 @@ impl Server {
     /// More of a SEARCH response; true when it is complete. It is one line and may be long, so it is written number
     /// by number (RFC 3501 section 7.2.5).
     fn tell_found(&mut self, found: &mut Found) -> bool {
-        let Some(selection) = &self.session.selected else { return true };
         if !core::mem::replace(&mut found.begun, true) {
             self.out.extend(b"* SEARCH");
         }
-        while let Some(uid) = found.uids.first() {
+        while !found.messages.is_empty() {
             if self.out.is_full() {
                 return false;
             }
-            found.uids.remove(uid);
-            let number =
-                if found.by_uid { Some(uid.get()) } else { selection.view.seq_of(uid).map(|n| n.get()) };
-            if let Some(number) = number {
+            if let Some((seq, uid)) = found.messages.pop_first() {
+                let number = if found.by_uid { uid.get() } else { seq.get() };
                 // Writing into the output cannot fail.
                 let _ = write!(self.out, " {number}");
             }
@@ -169,7 +170,7 @@ impl Server {
     }
 
     /// A command made sense.
-    fn was_understood(&mut self) {
+    pub(super) fn was_understood(&mut self) {
         if self.session.authenticated {
             self.session.bad_commands = 0;
         }

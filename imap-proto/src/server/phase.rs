@@ -5,9 +5,8 @@ use super::append::Incoming;
 use super::auth::Exchange;
 use super::fetch::FetchProgress;
 use super::store::StoreProgress;
-use crate::types::{StatusResponse, Tag};
-use crate::view::{Moment, Telling};
-use mail_message::UidSet;
+use crate::types::{NameFault, StatusResponse, Tag};
+use crate::view::{Messages, Moment, Telling};
 
 /// What the machine does next.
 #[derive(Debug)]
@@ -62,6 +61,10 @@ pub(super) enum Progress {
     },
     /// An APPEND after its message.
     AppendEnd,
+    /// A COPY.
+    Copy,
+    /// A SELECT that fails by its name, once the mailbox selected before is left.
+    Unselectable(NameFault),
 }
 
 /// The end of a command.
@@ -80,7 +83,7 @@ pub(super) struct Finish {
 #[derive(Debug)]
 pub(super) struct Found {
     /// Not told yet.
-    pub(super) uids: UidSet,
+    pub(super) messages: Messages,
     /// As UIDs; as sequence numbers otherwise.
     pub(super) by_uid: bool,
     /// The response has been begun.
@@ -101,6 +104,20 @@ impl Phase {
             Self::AwaitTls => true,
             Self::Asking(Doing { progress: Progress::Fetch(fetch), .. }) => fetch.is_open(),
             Self::Finish(Finish { found: Some(found), .. }) => found.begun,
+            _ => false,
+        }
+    }
+
+    /// Whether a shutdown waits for it: a response that has begun is not cut off, and the answer to a command that a
+    /// client would give again, and have its message twice, is told.
+    pub(super) fn outlasts_shutdown(&self) -> bool {
+        match self {
+            Self::Asking(doing) => match &doing.progress {
+                Progress::Fetch(fetch) => fetch.is_open(),
+                Progress::AppendEnd | Progress::Copy => true,
+                _ => false,
+            },
+            Self::Finish(_) => true,
             _ => false,
         }
     }

@@ -4,11 +4,13 @@
 
 use super::answer::Answer;
 use super::ask::{Close, Expunge, Select, Selected, Verdict};
-use super::phase::Doing;
+use super::phase::{Doing, Progress};
+use super::refusal::Refusal;
 use super::session::Selection;
 use super::{Event, Server};
-use crate::types::{MailboxName, ResponseCode, StatusResponse, UntaggedResponse};
+use crate::types::{MailboxName, NameFault, ResponseCode, StatusResponse, UntaggedResponse};
 use crate::view::{Change, Moment, View};
+use alloc::string::ToString;
 use mail_message::{Flag, FlagSet, SequenceSet, UidSet};
 use proto_core::{CloseReason, Now};
 
@@ -37,10 +39,24 @@ impl Server {
         self.close(reason, Some(StatusResponse::bye(text)));
     }
 
-    pub(super) fn select(&mut self, now: Now, doing: Doing, mailbox: MailboxName, read_only: bool) {
-        // RFC 3501 section 6.3.1: the old mailbox is left first; when this fails, none is selected.
-        self.session.selected = None;
-        self.ask(now, doing, Select { mailbox, read_only }, Event::Select);
+    /// RFC 3501 section 6.3.1: the old mailbox is left first; when this fails, none is selected.
+    pub(super) fn select(
+        &mut self,
+        now: Now,
+        mut doing: Doing,
+        mailbox: Result<MailboxName, NameFault>,
+        read_only: bool,
+    ) {
+        let left = self.session.selected.take().is_some();
+        match mailbox {
+            Ok(mailbox) => self.ask(now, doing, Select { mailbox, read_only }, Event::Select),
+            Err(fault) if left => {
+                // There is no mailbox to ask for, yet the application has to know that the old one is left.
+                doing.progress = Progress::Unselectable(fault);
+                self.ask(now, doing, Close { expunge: false }, Event::Close);
+            }
+            Err(fault) => self.refuse(now, doing, unselectable(fault)),
+        }
     }
 
     /// CLOSE (`expunge`) and UNSELECT. Nothing is told of what CLOSE removes.
@@ -112,11 +128,17 @@ impl Answer for Close {
     fn answer(self, server: &mut Server, now: Now, doing: Doing, verdict: Verdict) {
         // Whatever became of it, the client asked to leave.
         server.session.selected = None;
-        match verdict {
-            Ok(()) => server.done(now, doing),
-            Err(refusal) => server.refuse(now, doing, refusal),
+        match (&doing.progress, verdict) {
+            (&Progress::Unselectable(fault), _) => server.refuse(now, doing, unselectable(fault)),
+            (_, Ok(())) => server.done(now, doing),
+            (_, Err(refusal)) => server.refuse(now, doing, refusal),
         }
     }
+}
+
+/// The answer to a SELECT of a name that can be no mailbox's.
+fn unselectable(fault: NameFault) -> Refusal {
+    Refusal::Cannot(fault.to_string().into())
 }
 
 impl Answer for Expunge {

@@ -105,7 +105,7 @@ impl Server {
     pub(super) fn start_copy(
         &mut self,
         now: Now,
-        doing: Doing,
+        mut doing: Doing,
         by_uid: bool,
         set: &SequenceSet,
         mailbox: MailboxName,
@@ -116,6 +116,7 @@ impl Server {
         if messages.is_empty() {
             return self.done(now, doing);
         }
+        doing.progress = Progress::Copy;
         self.ask(now, doing, CopyMessages { messages, mailbox }, Event::Copy);
     }
 }

@@ -5,7 +5,8 @@
 //! it is never whole; what stands before the message is an [`Append`], see [`crate::parse::literal`].
 
 use super::{
-    AString, Atom, DateTime, FetchItem, ListPattern, MailboxName, SearchKey, StatusItem, StoreAction, Tag,
+    AString, Atom, DateTime, FetchItem, ListPattern, MailboxName, NameFault, SearchKey, StatusItem,
+    StoreAction, Tag,
 };
 use alloc::vec::Vec;
 use mail_message::{FlagSet, SequenceSet};
@@ -46,10 +47,11 @@ pub enum CommandBody {
         /// The password.
         password: Secret,
     },
-    /// `SELECT` (§6.3.1).
-    Select(MailboxName),
-    /// `EXAMINE` (§6.3.2).
-    Examine(MailboxName),
+    /// `SELECT` (§6.3.1). Of a name that can be no mailbox's, too, since this fails as one does whose mailbox is
+    /// missing: the mailbox selected before is left.
+    Select(Result<MailboxName, NameFault>),
+    /// `EXAMINE` (§6.3.2). As SELECT.
+    Examine(Result<MailboxName, NameFault>),
     /// `CREATE` (§6.3.3). One separator at the end of the name, which promises children, is taken off.
     Create(MailboxName),
     /// `DELETE` (§6.3.4).

@@ -144,9 +144,22 @@ impl View {
 
     /// What a set of sequence numbers means as a SEARCH key: a condition, which a number without a message simply
     /// does not meet.
+    ///
+    /// Of the messages that the client was told of it has those that are meant and no others; between them it may
+    /// have UIDs without a message. So it is never larger than what was written, however the UIDs lie.
     pub fn matching_seq(&self, set: &SequenceSet) -> UidSet {
-        let seqs: SeqSet = set.resolve(SeqNo::new(self.exists()));
-        Messages::new(self.map.runs_by_seq(&seqs).collect()).uids()
+        let highest = SeqNo::new(self.exists());
+        let seqs: SeqSet = set.resolve(highest);
+        let ends = seqs.ranges().filter_map(|range| {
+            let last = highest?.min(*range.end());
+            Some(self.uid_of(*range.start())?..=self.uid_of(last)?)
+        });
+        ends.collect()
+    }
+
+    /// The same of a set of UIDs.
+    pub fn matching_uid(&self, set: &SequenceSet) -> UidSet {
+        set.resolve(self.map.last_uid())
     }
 
     /// Whether something waits to be told.
