@@ -113,6 +113,20 @@ pub trait Mailbox: Send {
     /// `NoSuchMessage`.
     fn message(&mut self, uid: Uid) -> Result<Box<dyn MessageReader>>;
 
+    /// Whether a message ends in a line end, as far as possible without reading the rest of it. An empty one counts as
+    /// ended. POP3 has to know: it delivers a line end more where there is none.
+    ///
+    /// # Errors
+    /// `NoSuchMessage`.
+    fn is_terminated(&mut self, uid: Uid) -> Result<bool> {
+        let mut reader = self.message(uid)?;
+        let mut last = [b'\n'];
+        if let Some(at) = reader.size_bytes().checked_sub(1) {
+            reader.read_at(at, &mut last)?;
+        }
+        Ok(last == [b'\n'])
+    }
+
     /// Changes flags of those of `uids` that are there, and returns what each has now: also what other
     /// sessions have set. A message that is gone is left out.
     ///

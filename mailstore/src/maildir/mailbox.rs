@@ -21,7 +21,7 @@ use super::scan::{self, Place, Scan};
 use super::store::Inner;
 use super::uids::{UidLock, Uids};
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs::{File, Metadata, OpenMode};
+use crate::fs::{self, File, Metadata, OpenMode};
 use crate::name::MailboxName;
 use crate::store::{
     Access, Changes, Copied, Entry, Expunge, FlagChange, Mailbox, MessageReader, Meta, PermanentFlags,
@@ -357,6 +357,18 @@ impl Mailbox for MaildirMailbox {
     fn message(&mut self, uid: Uid) -> Result<Box<dyn MessageReader>> {
         let (file, path, sizes) = self.open_counted(uid)?;
         Ok(Box::new(MessageFile::new(file, path, sizes)))
+    }
+
+    fn is_terminated(&mut self, uid: Uid) -> Result<bool> {
+        let last = self.with_file(uid, "reading", |mailbox, _, path| {
+            let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
+            let mut last = [b'\n'];
+            if let Some(at) = file.metadata()?.size.checked_sub(1) {
+                fs::read_full(&*file, &mut last, at)?;
+            }
+            Ok(last)
+        })?;
+        Ok(last.ok_or_else(|| self.gone())? == [b'\n'])
     }
 
     fn set_flags(
