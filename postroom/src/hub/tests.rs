@@ -1,1 +1,76 @@
-//! Two and more at one mailbox.
+//! Rooms come and go.
+
+use super::Hub;
+use crate::blocking::Blocking;
+use crate::local::LocalMail;
+use crate::wall::AccountId;
+use mail_message::{Flag, UidSet};
+use mailstore::fs::sim::{SimFs, SimHost};
+use mailstore::{Access, Env, ErrorKind, FlagChange, MailboxName};
+use std::path::Path;
+use std::sync::Arc;
+
+fn hub() -> (Hub, AccountId) {
+    let fs = SimFs::new();
+    let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+    let mail = LocalMail::open(env, Path::new("/"), "mail/{domain}/{user}", &Blocking::inline()).unwrap();
+    (Hub::new(Arc::new(mail.store)), AccountId::new("alice", "example.test").unwrap())
+}
+
+async fn append(hub: &Hub, account: &AccountId) {
+    use crate::wall::Store as _;
+    let mut append = hub.append(account, &MailboxName::inbox()).await.unwrap();
+    append.begin(Default::default(), None).await.unwrap();
+    append.write("Subject: x\r\n\r\n".into()).await.unwrap();
+    append.commit().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_enter_at_once_share_a_room_and_the_last_closes_it() {
+    let (hub, account) = hub();
+    let inbox = MailboxName::inbox();
+    append(&hub, &account).await;
+    let enter = || hub.enter(&account, &inbox, Access::ReadWrite, true);
+    let (a, b, c) = tokio::join!(enter(), enter(), enter());
+    let (a, b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
+    assert_eq!(hub.rooms.len(), 1);
+    assert!(Arc::ptr_eq(&a.seat.room(), &b.seat.room()) && Arc::ptr_eq(&b.seat.room(), &c.seat.room()));
+    let recent: u32 = [&a, &b, &c].map(|entered| entered.recent.len()).iter().sum();
+    assert_eq!(recent, 1, "recent to one of them");
+    let examined = hub.enter(&account, &inbox, Access::ReadOnly, true).await.unwrap();
+    assert_eq!(hub.rooms.len(), 2);
+    drop((a, b));
+    assert_eq!(hub.rooms.len(), 2);
+    drop((c, examined));
+    assert_eq!(hub.rooms.len(), 0);
+    let missing = MailboxName::new("missing").unwrap();
+    let refused = hub.enter(&account, &missing, Access::ReadWrite, true).await.err().unwrap();
+    assert_eq!((refused.kind(), hub.rooms.len()), (ErrorKind::NoSuchMailbox, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_news_to_all_but_its_maker_even_when_the_maker_leaves() {
+    let (hub, account) = hub();
+    let inbox = MailboxName::inbox();
+    for _ in 0..3 {
+        append(&hub, &account).await;
+    }
+    let a = hub.enter(&account, &inbox, Access::ReadWrite, true).await.unwrap().seat;
+    let b = hub.enter(&account, &inbox, Access::ReadWrite, true).await.unwrap().seat;
+    let seen = || [Flag::Seen].into_iter().collect();
+    let two: UidSet = a.snapshot().uids().iter().take(2).collect();
+    // Nobody waits for the result.
+    drop(a.room().set_flags(a.id(), two.clone(), FlagChange::Add, seen()));
+    b.arrival().await;
+    assert!(a.take_news().is_none());
+    let news = b.take_news().unwrap();
+    assert_eq!(news.flags.iter().map(|(uid, _)| *uid).collect::<UidSet>(), two);
+    // What changes nothing is no news.
+    b.room().set_flags(b.id(), two.clone(), FlagChange::Add, seen()).await.unwrap();
+    assert!(a.take_news().is_none());
+    drop(b.room().expunge(b.id(), two.clone(), mailstore::Expunge::Any));
+    drop(b);
+    a.arrival().await;
+    assert_eq!(a.take_news().unwrap().vanished, two);
+    assert_eq!(a.snapshot().entries().len(), 1);
+}

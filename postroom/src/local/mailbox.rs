@@ -51,6 +51,21 @@ impl Mailbox for LocalMailbox {
         })
     }
 
+    fn unterminated(&self, uids: Vec<Uid>) -> StoreResult<UidSet> {
+        self.0.run(move |mailbox| {
+            let mut found = UidSet::new();
+            for uid in uids {
+                match mailbox.is_terminated(uid) {
+                    Ok(true) => {}
+                    Ok(false) => found.extend([uid]),
+                    Err(error) if error.kind() == ErrorKind::NoSuchMessage => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(found)
+        })
+    }
+
     fn message(&self, uid: Uid) -> StoreResult<Arc<dyn MessageReader>> {
         let blocking = self.0.blocking.clone();
         self.0.run(move |mailbox| {

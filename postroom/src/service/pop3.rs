@@ -1,24 +1,28 @@
 //! Answers a POP3 session from the account's INBOX.
 //!
 //! The maildrop is the INBOX as it was when it was opened; it is not locked: what others remove meanwhile is told as
-//! gone. A unique id is the message's UID and UIDVALIDITY, eight hexadecimal digits each, as Dovecot makes them by
-//! default, so that an adopted Maildir keeps its unique ids.
+//! gone, and what comes meanwhile is there after the next login. What is removed here, IMAP sessions hear of at once.
+//!
+//! A unique id is the message's UID and UIDVALIDITY, eight hexadecimal digits each and so with no need for a separator,
+//! as Dovecot makes them by default: an adopted Maildir keeps its unique ids.
+//!
+//! Messages that RETR has given get `\Seen` when the session ends, however it ends, as Dovecot does it unless it is told
+//! not to (`pop3_no_flag_updates`). `\Recent` is left to IMAP sessions.
 //!
 //! # Limits
 //! One chunk of a message is in memory at a time.
 //!
 //! # Departures
-//! RFC 1939 section 4 wants the maildrop locked. A lock would keep IMAP sessions out, or be worth nothing. RETR leaves
-//! `\Seen` alone.
+//! RFC 1939 section 4 wants the maildrop locked. A lock would keep IMAP sessions out, or be worth nothing.
 
 use super::login::login;
 use super::{Backends, told};
 use crate::driver::{Service, Work};
-use crate::hub::Hub;
-use crate::wall::{AccountId, Mailbox, MessageReader, Store};
+use crate::hub::{Entered, Hub, Seat};
+use crate::wall::{AccountId, MessageReader};
 use bytes::Bytes;
-use mail_message::{Uid, UidSet, UidValidity};
-use mailstore::{Access, ErrorKind, Expunge, MailboxName, StoreError};
+use mail_message::{Flag, Uid, UidSet, UidValidity};
+use mailstore::{Access, ErrorKind, Expunge, FlagChange, MailboxName, StoreError};
 use pop3_proto::server::{
     Commit, CommitRefusal, Event, OpenMaildrop, OpenRefusal, Retrieve, RetrieveRefusal, Server,
 };
@@ -40,13 +44,17 @@ type Finish = super::Finish<Pop3Service, Server>;
 
 /// The INBOX, opened; message `index` has UID `uids[index]`.
 struct Maildrop {
-    mailbox: Arc<dyn Mailbox>,
+    seat: Seat,
     uids: Vec<Uid>,
     messages: Vec<Message>,
+    /// Those that RETR has given.
+    given: UidSet,
 }
 
 /// A message on its way out.
 struct Body {
+    /// For RETR, which message this is.
+    given: Option<Uid>,
     reader: Arc<dyn MessageReader>,
     /// Where the next chunk begins.
     offset: u64,
@@ -94,9 +102,10 @@ impl Pop3Service {
     }
 
     fn retrieve(&mut self, server: &mut Server, now: Now, ask: Ask<Retrieve>) {
-        let found = self.maildrop.as_ref().and_then(|maildrop| {
-            Some((Arc::clone(&maildrop.mailbox), *maildrop.uids.get(ask.detail.index)?))
-        });
+        let found = self
+            .maildrop
+            .as_ref()
+            .and_then(|maildrop| Some((maildrop.seat.mailbox(), *maildrop.uids.get(ask.detail.index)?)));
         let Some((mailbox, uid)) = found else {
             return told(server.answer(now, ask, Err(RetrieveRefusal::Gone)));
         };
@@ -105,7 +114,8 @@ impl Pop3Service {
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 let verdict = match opened {
                     Ok(reader) => {
-                        service.body = Some(Body { reader, offset: 0, chunk: Bytes::new() });
+                        let given = ask.detail.top_lines.is_none().then_some(uid);
+                        service.body = Some(Body { given, reader, offset: 0, chunk: Bytes::new() });
                         Ok(())
                     }
                     Err(error) if error.kind() == ErrorKind::NoSuchMessage => Err(RetrieveRefusal::Gone),
@@ -117,26 +127,33 @@ impl Pop3Service {
     }
 
     fn commit(&mut self, server: &mut Server, now: Now, ask: Ask<Commit>) {
-        let refused = |ask: &Ask<Commit>, backend| {
-            Err(CommitRefusal { not_removed: ask.detail.deleted.clone(), backend })
-        };
         let Some(maildrop) = &self.maildrop else {
-            let verdict = refused(&ask, Backend::TEMPORARY);
-            return told(server.answer(now, ask, verdict));
+            let not_removed = ask.detail.deleted.clone();
+            let refusal = CommitRefusal { not_removed, backend: Backend::TEMPORARY };
+            return told(server.answer(now, ask, Err(refusal)));
         };
         let uids: UidSet =
             ask.detail.deleted.iter().filter_map(|&index| maildrop.uids.get(index).copied()).collect();
-        let mailbox = Arc::clone(&maildrop.mailbox);
+        let (room, by) = (maildrop.seat.room(), maildrop.seat.id());
+        let removed = async move {
+            let Err(error) = room.expunge(by, uids, Expunge::Any).await else { return Ok(()) };
+            // Some of them may be gone: what the store then says is what the client is told.
+            let _ = room.refresh().await;
+            Err(error)
+        };
         self.work.start(async move {
-            let removed = mailbox.expunge(uids, Expunge::Any).await;
-            Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
-                let verdict = match removed {
-                    Ok(removed) => {
-                        tracing::info!(removed = removed.len(), "messages removed");
-                        Ok(())
-                    }
-                    Err(error) => refused(&ask, failed("removing messages", &error)),
-                };
+            let removed = removed.await;
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                let verdict = removed.map_err(|error| {
+                    let left = |index: &usize| service.maildrop.as_ref().is_some_and(|m| m.is_there(*index));
+                    let not_removed = ask.detail.deleted.iter().copied().filter(left).collect();
+                    CommitRefusal { not_removed, backend: failed("removing messages", &error) }
+                });
+                tracing::info!(
+                    messages = ask.detail.deleted.len(),
+                    done = verdict.is_ok(),
+                    "messages removed"
+                );
                 told(server.answer(now, ask, verdict));
             }) as Finish
         });
@@ -153,6 +170,9 @@ impl Pop3Service {
             }
         }
         if server.is_body_satisfied() || (body.chunk.is_empty() && body.offset >= body.reader.size_bytes()) {
+            if let (Some(given), Some(maildrop)) = (body.given, &mut self.maildrop) {
+                maildrop.given.extend([given]);
+            }
             self.body = None;
             return told(server.finish_body(now).map(drop));
         }
@@ -185,16 +205,27 @@ impl Pop3Service {
     }
 }
 
-async fn open(store: &Hub, account: &AccountId) -> Result<Maildrop, StoreError> {
-    let opened = store.open(account, &MailboxName::inbox(), Access::ReadWrite).await?;
-    let uids = opened.entries.iter().map(|entry| entry.uid).collect();
-    let found = opened.mailbox.meta(uids).await?;
-    let uids = found.iter().map(|(uid, _)| *uid).collect();
-    let messages = found
-        .into_iter()
-        .map(|(uid, meta)| Message { octets: meta.size_bytes, uidl: uidl(uid, opened.uid_validity) })
-        .collect();
-    Ok(Maildrop { mailbox: opened.mailbox, uids, messages })
+async fn open(hub: &Hub, account: &AccountId) -> Result<Maildrop, StoreError> {
+    let entered = hub.enter(account, &MailboxName::inbox(), Access::ReadWrite, false).await?;
+    let Entered { seat, snapshot, .. } = entered;
+    let mailbox = seat.mailbox();
+    let found = mailbox.meta(snapshot.entries().iter().map(|entry| entry.uid).collect()).await?;
+    let uids: Vec<Uid> = found.iter().map(|(uid, _)| *uid).collect();
+    let unterminated = mailbox.unterminated(uids.clone()).await?;
+    let messages = found.into_iter().map(|(uid, meta)| {
+        // RFC 1939 section 11: the size is that of what is sent, and that ends in a line end.
+        let line_end = if unterminated.contains(uid) { 2 } else { 0 };
+        Message { octets: meta.size_bytes + line_end, uidl: uidl(uid, snapshot.uid_validity) }
+    });
+    let messages = messages.collect();
+    Ok(Maildrop { seat, uids, messages, given: UidSet::new() })
+}
+
+impl Maildrop {
+    /// Whether a message of the maildrop is still in the mailbox.
+    fn is_there(&self, index: usize) -> bool {
+        self.uids.get(index).is_some_and(|uid| self.seat.snapshot().flags(*uid).is_some())
+    }
 }
 
 fn uidl(uid: Uid, validity: UidValidity) -> Uidl {
@@ -231,6 +262,14 @@ impl Service<Server> for Pop3Service {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
-        tracing::debug!(%reason, "session ended");
+        let Some(Maildrop { seat, given, .. }) = &mut self.maildrop else { return };
+        if !given.is_empty() {
+            let seen = [Flag::Seen].into_iter().collect();
+            // A task of its own; nobody waits for it.
+            drop(seat.room().set_flags(seat.id(), std::mem::take(given), FlagChange::Add, seen));
+        }
+        if let Some(account) = &self.account {
+            tracing::info!(%account, %reason, "logged out");
+        }
     }
 }

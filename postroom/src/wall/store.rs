@@ -91,6 +91,9 @@ pub trait Mailbox: Send + Sync {
     /// Sizes and dates of those of the messages that are still there.
     fn meta(&self, uids: Vec<Uid>) -> StoreResult<Vec<(Uid, Meta)>>;
 
+    /// Those of the messages that do not end in a line end. They are not read through for it.
+    fn unterminated(&self, uids: Vec<Uid>) -> StoreResult<UidSet>;
+
     /// Opens a message. It stays readable when it is expunged meanwhile.
     fn message(&self, uid: Uid) -> StoreResult<Arc<dyn MessageReader>>;
 
