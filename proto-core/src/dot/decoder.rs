@@ -12,6 +12,7 @@ use super::{BareEol, DecodePolicy, has_bare_eol};
 use crate::input::InBuf;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use memchr::memmem::Finder;
 
 /// A step of decoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct DotEnd {
 pub struct DotDecoder {
     policy: DecodePolicy,
     octets_max: u64,
+    /// Finds a line that begins with a dot; made once, since it is asked for each such line.
+    dotted: Finder<'static>,
     at_line_start: bool,
     line_octets: u64,
     /// A fault has been seen under [`DecodePolicy::Reject`].
@@ -63,6 +66,7 @@ impl DotDecoder {
         Self {
             policy,
             octets_max,
+            dotted: Finder::new(b"\r\n."),
             at_line_start: true,
             line_octets: 0,
             swallowing: false,
@@ -128,7 +132,9 @@ impl DotDecoder {
             }
         }
         let text = &input[skip..];
-        let len = memchr::memmem::find(text, b"\r\n.")
+        let len = self
+            .dotted
+            .find(text)
             .map_or_else(|| text.len() - usize::from(text.last() == Some(&b'\r')), |at| at + b"\r\n".len());
         if skip + len == 0 { Frame::More } else { Frame::Run { skip, len } }
     }
