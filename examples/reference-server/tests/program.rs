@@ -1,0 +1,253 @@
+//! The program as its administrator meets it: the embedded default, `check`, `hash-password`, signals, and what is
+//! said to who comes without TLS.
+
+mod common;
+
+use common::wire::{Imap, Pop3, Smtp, Wire};
+use common::{ALICE, BOB, LISTENERS, PASSWORD, Server, configuration, eventually, prepare};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn postroom(arguments: &[&str], directory: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap()
+}
+
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+#[test]
+fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    prepare(directory, &configuration(false, ""));
+    let good = postroom(&["check", "--config", "postroom.toml"], directory);
+    assert!(good.status.success(), "{}", text(&good.stderr));
+    assert!(text(&good.stdout).contains("7 listeners") && text(&good.stdout).ends_with("ok\n"));
+
+    let refused = |configuration: &str, words: &[&str]| {
+        fs::write(directory.join("postroom.toml"), configuration).unwrap();
+        let bad = postroom(&["check", "--config", "postroom.toml"], directory);
+        assert!(!bad.status.success());
+        let said = text(&bad.stderr);
+        for word in words {
+            assert!(said.contains(word), "{said:?} lacks {word:?}");
+        }
+    };
+    refused(
+        &configuration(false, "[limits]\nmessage_size = 1\n"),
+        &["postroom.toml", "message_size", "message_bytes_max"],
+    );
+    refused(&configuration(false, "[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n"), &["no.pem"]);
+    refused(&configuration(false, "").replace("users.passwd", "nobody.passwd"), &["nobody.passwd"]);
+    fs::write(
+        directory.join("users.passwd"),
+        "alice@example.test:{PLAIN}x::::::\nbob@example.test:{ROT13}x\n",
+    )
+    .unwrap();
+    refused(&configuration(false, ""), &["users.passwd", "2", "ROT13"]);
+    assert!(!directory.join("data").exists(), "check made something");
+}
+
+#[test]
+fn a_hashed_password_opens_a_mailbox() {
+    let directory = tempfile::tempdir().unwrap();
+    prepare(directory.path(), &configuration(true, ""));
+    let mut accounts = String::new();
+    let schemes = ["argon2id", "sha512-crypt", "blf-crypt"];
+    for scheme in schemes {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+            .args(["hash-password", "--scheme", scheme])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.take().unwrap(), "{PASSWORD} {scheme}").unwrap();
+        let hash = text(&child.wait_with_output().unwrap().stdout);
+        assert!(!hash.contains(PASSWORD), "{hash}");
+        accounts.push_str(&format!("{scheme}@example.test:{}::::::\n", hash.trim_end()));
+    }
+    fs::write(directory.path().join("users.passwd"), accounts).unwrap();
+    let server = Server::start_in(directory.path());
+    for scheme in schemes {
+        let user = format!("{scheme}@example.test");
+        Pop3::login(server.address("pop3", "starttls"), &user, &format!("{PASSWORD} {scheme}"))
+            .command("STAT");
+        let mut wire = Wire::connect(server.address("pop3", "starttls"));
+        wire.line();
+        wire.send(format!("USER {user}\r\nPASS {PASSWORD}\r\n"));
+        wire.line();
+        assert!(wire.line().starts_with("-ERR [AUTH]"));
+    }
+}
+
+#[test]
+fn sighup_reads_anew_and_keeps_the_old_when_the_new_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    prepare(directory, &configuration(true, ""));
+    let server = Server::start_in(directory);
+    let mut old_session = Smtp::connect(server.address("smtp", "starttls"));
+
+    let accounts = fs::read_to_string(directory.join("users.passwd")).unwrap();
+    fs::write(
+        directory.join("users.passwd"),
+        format!("{accounts}carol@example.test:{{PLAIN}}{PASSWORD}::::::\n"),
+    )
+    .unwrap();
+    let other_port = configuration(true, "[limits]\nmessage_bytes_max = 70000\n")
+        .replacen("127.0.0.1:0", "127.0.0.1:1", 1)
+        .replace("local = [\"example.test\"]", "local = [\"example.test\", \"other.test\"]");
+    fs::write(directory.join("postroom.toml"), other_port).unwrap();
+    server.signal("HUP");
+    eventually(|| server.log().contains("read anew"));
+    eventually(|| server.log().contains("needs a restart: listener smtp#0: a new address"));
+    Imap::login(server.address("imap", "starttls"), "carol@example.test", PASSWORD).ok("NOOP");
+    let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
+    assert!(smtp.command("EHLO again").contains("SIZE 70000"), "new sessions have the new limits");
+    assert!(
+        old_session.command("EHLO again").contains("SIZE 52428800"),
+        "a session keeps what it began with"
+    );
+
+    fs::write(directory.join("postroom.toml"), "hostname = 1").unwrap();
+    server.signal("HUP");
+    eventually(|| server.log().contains("not reloaded, everything stays as it was"));
+    assert!(smtp.command("MAIL FROM:<x@y.test>").starts_with("250 "));
+    assert!(server.stop());
+}
+
+#[test]
+fn sigterm_ends_sessions_by_their_own_goodbye() {
+    let server = Server::start(true);
+    let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
+    let mut imap = Imap::login(server.address("imap", "starttls"), ALICE, PASSWORD);
+    let mut pop3 = Pop3::login(server.address("pop3", "starttls"), BOB, PASSWORD);
+    server.signal("TERM");
+    assert!(smtp.reply().starts_with("421 "));
+    assert!(imap.wire.line().starts_with("* BYE"));
+    assert!(text(&pop3.0.to_end()).lines().all(|line| line.starts_with("-ERR")));
+    assert!(server.stop(), "a clean exit");
+}
+
+#[test]
+fn no_password_is_taken_in_the_clear_unless_configured() {
+    let server = Server::start(false);
+    let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
+    let hello = smtp.command("EHLO x.test");
+    assert!(hello.contains("STARTTLS") && !hello.contains("AUTH"), "{hello}");
+    assert!(smtp.command("AUTH PLAIN AGEAYg==").starts_with("5"));
+
+    let mut submission = Smtp::connect(server.address("submission", "starttls"));
+    assert!(
+        submission
+            .command("MAIL FROM:<a@example.test>")
+            .starts_with("530 5.7.0 Must issue a STARTTLS command first")
+    );
+
+    let mut imap = Wire::connect(server.address("imap", "starttls"));
+    imap.line();
+    imap.send(format!("a CAPABILITY\r\nb LOGIN {ALICE} \"{PASSWORD}\"\r\n"));
+    let capability = imap.line();
+    assert!(capability.contains("LOGINDISABLED") && capability.contains("STARTTLS"), "{capability}");
+    assert!(imap.line().starts_with("a OK"));
+    assert!(imap.line().starts_with("b NO [PRIVACYREQUIRED]"));
+
+    let mut pop3 = Wire::connect(server.address("pop3", "starttls"));
+    pop3.line();
+    pop3.send(format!("USER {ALICE}\r\nCAPA\r\nQUIT\r\n"));
+    let said = text(&pop3.to_end());
+    assert!(
+        said.starts_with("-ERR") && said.contains("\r\nSTLS\r\n") && !said.contains("\r\nUSER"),
+        "{said}"
+    );
+}
+
+#[test]
+fn relaying_and_unknown_users_are_refused_in_the_standard_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let outside = configuration(true, "").replace("127.0.0.0/8", "192.0.2.0/24");
+    prepare(directory.path(), &outside);
+    let server = Server::start_in(directory.path());
+    let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
+    smtp.command("MAIL FROM:<a@elsewhere.test>");
+    assert_eq!(
+        smtp.command("RCPT TO:<nobody@example.test>"),
+        "550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown in local recipient table"
+    );
+    assert_eq!(
+        smtp.command("RCPT TO:<bobby@unlisted.org>"),
+        "554 5.7.1 <bobby@unlisted.org>: Relay access denied"
+    );
+    assert!(smtp.command("RCPT TO:<Alice@EXAMPLE.test>").starts_with("250 2.1.5"));
+
+    // Who has logged in may relay, but there is nowhere to relay to yet.
+    let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
+    assert!(smtp.command("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABjb3JyZWN0IGhvcnNl").starts_with("235 "));
+    smtp.command(&format!("MAIL FROM:<{ALICE}>"));
+    let reply = smtp.command("RCPT TO:<bobby@unlisted.org>");
+    assert!(reply.starts_with("550 5.4.4") && reply.contains("route"), "{reply}");
+}
+
+#[test]
+fn a_second_server_names_the_port_that_is_taken() {
+    let first = Server::start(true);
+    let taken = first.address("smtp", "starttls");
+    let directory = tempfile::tempdir().unwrap();
+    prepare(directory.path(), &configuration(true, "").replacen("127.0.0.1:0", &taken.to_string(), 1));
+    let second = postroom(&["serve", "--config", "postroom.toml"], directory.path());
+    assert!(!second.status.success());
+    assert!(text(&second.stderr).contains(&taken.to_string()), "{}", text(&second.stderr));
+}
+
+/// The fixed ports of the embedded default must be free for this.
+#[test]
+fn the_embedded_default_tells_what_to_try_and_keeps_its_passwords() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut accounts = Vec::new();
+    for _ in 0..2 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            let ready = line == "ready";
+            lines.push(line);
+            if ready {
+                break;
+            }
+        }
+        if lines.last().is_none_or(|line| line != "ready") {
+            panic!("not started: {}", text(&common::rest(child.stderr.take().unwrap())));
+        }
+        assert_eq!(
+            lines.iter().filter(|line| line.starts_with("listening ")).count(),
+            LISTENERS.matches("[[listener]]").count()
+        );
+        let curl: Vec<_> = lines.iter().filter(|line| line.contains("curl ")).cloned().collect();
+        assert_eq!(curl.len(), 3, "{lines:?}");
+        let account = lines.iter().find(|line| line.contains(ALICE)).unwrap().clone();
+        accounts.push(account.split_whitespace().last().unwrap().to_owned());
+
+        if common::has("curl") {
+            let password = &accounts[0];
+            common::run(Command::new("sh").args(["-c", curl[0].trim()]));
+            eventually(|| {
+                let read = Command::new("sh").args(["-c", curl[1].trim()]).output().unwrap();
+                text(&read.stdout).contains("It works.")
+            });
+            assert!(
+                text(&common::run(Command::new("sh").args(["-c", curl[2].trim()]))).contains("It works.")
+            );
+            assert!(curl[1].contains(password.as_str()));
+        }
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(accounts[0], accounts[1], "the passwords of the first start are kept");
+}
