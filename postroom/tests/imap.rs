@@ -1,4 +1,5 @@
 //! IMAP end to end: every command over a simulated disk, in virtual time.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
 

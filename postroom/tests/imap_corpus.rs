@@ -1,4 +1,5 @@
 //! Real and hostile messages through APPEND and back, whole and by the part numbers that BODYSTRUCTURE names.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
 

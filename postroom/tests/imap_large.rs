@@ -1,4 +1,5 @@
 //! A mailbox of 10,000 messages, and a message that is larger than all buffers.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
 

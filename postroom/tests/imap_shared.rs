@@ -1,4 +1,5 @@
 //! Several sessions on one mailbox, and other programs in it.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A maildrop beside other POP3 and IMAP sessions, and on a disk that fails.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
 

@@ -1,21 +1,26 @@
 //! The login of every protocol: the directory's answer, logged, as the machines take it.
 
 use crate::wall::{AccountId, Directory};
-use proto_core::sasl::{AuthVerdict, Credentials};
+use proto_core::TlsInfo;
+use proto_core::sasl::{AuthVerdict, Authenticate, Mechanism};
 
-/// Asks the directory; with `Accept` comes the account.
+/// Asks the directory; with `Accept` comes the account. `tls` is what the connection is protected by.
 pub(super) async fn login(
     directory: &dyn Directory,
-    credentials: Credentials,
+    asked: Authenticate,
+    tls: Option<TlsInfo>,
 ) -> (AuthVerdict, Option<AccountId>) {
-    let user = credentials.authcid().to_owned();
-    match directory.authenticate(credentials).await {
+    let user = asked.credentials.authcid().to_owned();
+    // The protocol's own command, where there is no mechanism.
+    let method = asked.mechanism.map_or("password", Mechanism::name);
+    let tls = tls.map_or_else(|| "none".to_owned(), |tls| tls.version);
+    match directory.authenticate(asked.credentials).await {
         Ok(Some(account)) => {
-            tracing::info!(%account, "logged in");
+            tracing::info!(%account, method, tls, "logged in");
             (AuthVerdict::Accept, Some(account))
         }
         Ok(None) => {
-            tracing::info!(user, "login refused");
+            tracing::info!(user, method, tls, "login refused");
             (AuthVerdict::Reject, None)
         }
         Err(error) => {

@@ -28,12 +28,13 @@ use pop3_proto::server::{
 };
 use pop3_proto::{Message, Uidl};
 use proto_core::sasl::Authenticate;
-use proto_core::{Ask, Backend, CloseReason, Now};
+use proto_core::{Ask, Backend, CloseReason, Now, TlsInfo};
 use std::sync::Arc;
 
 /// One session's answers.
 pub(crate) struct Pop3Service {
     backends: Backends,
+    tls: Option<TlsInfo>,
     account: Option<AccountId>,
     maildrop: Option<Maildrop>,
     body: Option<Body>,
@@ -66,14 +67,14 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Pop3Service {
     pub(crate) fn new(backends: Backends) -> Self {
-        Self { backends, account: None, maildrop: None, body: None, work: Work::default() }
+        Self { backends, tls: None, account: None, maildrop: None, body: None, work: Work::default() }
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
         let directory = Arc::clone(&self.backends.directory);
-        let credentials = ask.detail.credentials.clone();
+        let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         self.work.start(async move {
-            let (verdict, account) = login(&*directory, credentials).await;
+            let (verdict, account) = login(&*directory, asked, tls).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 service.account = account;
                 told(server.answer(now, ask, verdict));
@@ -259,6 +260,10 @@ impl Service<Server> for Pop3Service {
             finish(self, server, now);
         }
         self.stream(server, now);
+    }
+
+    fn tls(&mut self, info: &TlsInfo) {
+        self.tls = Some(info.clone());
     }
 
     fn ended(&mut self, reason: &CloseReason) {

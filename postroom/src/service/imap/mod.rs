@@ -40,7 +40,7 @@ use fetch::{Fetching, Layout};
 use imap_proto::server::{Answerable, Event, Refusal, Server, Verdict};
 use list::Listing;
 use proto_core::sasl::Authenticate;
-use proto_core::{Ask, Backend, CloseReason, Now, Question};
+use proto_core::{Ask, Backend, CloseReason, Now, Question, TlsInfo};
 use select::Selection;
 use std::sync::Arc;
 use store::Storing;
@@ -50,6 +50,7 @@ use tokio::time::Instant;
 pub(crate) struct ImapService {
     profile: Arc<ImapProfile>,
     backends: Backends,
+    tls: Option<TlsInfo>,
     user: Option<User>,
     selection: Option<Selection>,
     incoming: Option<Incoming>,
@@ -83,6 +84,7 @@ impl ImapService {
         Self {
             profile,
             backends,
+            tls: None,
             user: None,
             selection: None,
             incoming: None,
@@ -139,8 +141,8 @@ impl ImapService {
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
         let directory = Arc::clone(&self.backends.directory);
-        let credentials = ask.detail.credentials.clone();
-        let found = async move { login(&*directory, credentials).await };
+        let (asked, tls) = (ask.detail.clone(), self.tls.clone());
+        let found = async move { login(&*directory, asked, tls).await };
         self.begin(found, move |service, server, now, (verdict, account)| {
             let hub = service.backends.store.clone();
             service.user = account.zip(hub).map(|(account, hub)| User { hub, account });
@@ -205,8 +207,10 @@ impl Service<Server> for ImapService {
                 None => std::future::pending().await,
             }
         };
+        // A look that takes longer than the time to the next one is not overtaken by it.
+        let next_poll = poll_at.filter(|_| !work.is_busy());
         let poll = async {
-            match *poll_at {
+            match next_poll {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
@@ -227,6 +231,10 @@ impl Service<Server> for ImapService {
         }
         self.respond(server, now);
         self.poll();
+    }
+
+    fn tls(&mut self, info: &TlsInfo) {
+        self.tls = Some(info.clone());
     }
 
     fn ended(&mut self, reason: &CloseReason) {

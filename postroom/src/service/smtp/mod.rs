@@ -97,9 +97,9 @@ impl SmtpService {
 
     fn authenticate(&mut self, ask: Ask<proto_core::sasl::Authenticate>) {
         let directory = Arc::clone(&self.backends.directory);
-        let credentials = ask.detail.credentials.clone();
+        let (asked, tls) = (ask.detail.clone(), self.request.tls.clone());
         self.work.start(async move {
-            let (verdict, account) = login(&*directory, credentials).await;
+            let (verdict, account) = login(&*directory, asked, tls).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 service.request.login = account.map(|account| account.to_string());
                 told(server.answer(now, ask, verdict));
