@@ -12,7 +12,6 @@ use super::{BareEol, DecodePolicy, has_bare_eol};
 use crate::input::InBuf;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use memchr::memmem::Finder;
 
 /// A step of decoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +41,6 @@ pub struct DotEnd {
 pub struct DotDecoder {
     policy: DecodePolicy,
     octets_max: u64,
-    /// Finds a line that begins with a dot; made once, since it is asked for each such line.
-    dotted: Finder<'static>,
     at_line_start: bool,
     line_octets: u64,
     /// A fault has been seen under [`DecodePolicy::Reject`].
@@ -66,7 +63,6 @@ impl DotDecoder {
         Self {
             policy,
             octets_max,
-            dotted: Finder::new(b"\r\n."),
             at_line_start: true,
             line_octets: 0,
             swallowing: false,
@@ -132,9 +128,7 @@ impl DotDecoder {
             }
         }
         let text = &input[skip..];
-        let len = self
-            .dotted
-            .find(text)
+        let len = memchr::memmem::find(text, b"\r\n.")
             .map_or_else(|| text.len() - usize::from(text.last() == Some(&b'\r')), |at| at + b"\r\n".len());
         if skip + len == 0 { Frame::More } else { Frame::Run { skip, len } }
     }
