@@ -9,7 +9,7 @@
 //! The capacity bounds what is stored; a line limit larger than the capacity can not be met, so the capacity
 //! must be at least the largest line limit that is ever passed to [`InBuf::next_line`].
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +91,7 @@ impl InBuf {
 
     /// Drops the first `n` octets, or all, if there are fewer.
     pub fn skip(&mut self, n: usize) {
-        let n = n.min(self.octets.len());
-        self.searched = self.searched.saturating_sub(n);
-        self.octets.advance(n);
-        if self.octets.is_empty() {
-            self.octets = BytesMut::new();
-        }
+        drop(self.take(n));
     }
 
     /// Whether the end of an over-long line is still awaited. At the end of input, such a line never ended.
