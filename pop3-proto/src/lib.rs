@@ -4,14 +4,18 @@
 //! response codes), RFC 5034 (AUTH). A [`server::Server`] is one end of one connection and keeps the contract of
 //! [`proto_core::machine`]: octets and time go in, events and octets come out, and what only a directory or a store can
 //! know is asked for.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`server`] | [`server::Server`] and all that belongs to it |
+//! | [`fuzz`] | the bodies of the fuzz targets |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod fuzz;
 mod maildrop;
 pub mod server;
 
 pub use maildrop::{BadUidl, Message, RetrOctets, Uidl};
-#[doc(hidden)]
-pub use server::fuzz_session;

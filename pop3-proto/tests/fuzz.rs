@@ -1,6 +1,6 @@
 //! The fuzz function on stable: seeded octets, half of them made of commands.
 
-use pop3_proto::fuzz_session;
+use pop3_proto::fuzz::fuzz_session;
 use testkit::{Rng, for_each_seed};
 
 const WORDS: [&str; 38] = [

@@ -30,7 +30,6 @@ mod capabilities;
 mod command;
 mod config;
 mod event;
-mod fuzz;
 mod limits;
 mod machine;
 mod question;
@@ -46,8 +45,6 @@ mod update;
 pub use capabilities::Capabilities;
 pub use config::{BadGreeting, Config, Syntax, TlsMode};
 pub use event::Event;
-#[doc(hidden)]
-pub use fuzz::fuzz_session;
 pub use limits::Limits;
 pub use question::{Commit, CommitRefusal, OpenMaildrop, OpenRefusal, Retrieve, RetrieveRefusal};
 pub use session::{Server, ServerQuestion};

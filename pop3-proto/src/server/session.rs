@@ -106,7 +106,7 @@ impl Server {
     ) -> Result<(), CallerFault> {
         let detail = self.asks.close(ask)?;
         self.timers.stop(Timer::Verdict);
-        detail.apply(self, now, verdict);
+        detail.settle(self, now, verdict);
         if matches!(self.phase, Phase::Command | Phase::Exchange(_)) && !self.asks.is_open() {
             self.timers.set(Timer::Idle, now.instant + self.config.timeouts.idle);
         }
@@ -163,14 +163,22 @@ fn line_bytes_max(config: &Config, in_exchange: bool) -> usize {
     }
 }
 
-/// A question that a [`Server`] puts and takes the answer to. Not to be implemented elsewhere.
-pub trait ServerQuestion: Question + Sized {
-    #[doc(hidden)]
-    fn apply(self, server: &mut Server, now: Now, verdict: Self::Verdict);
+/// A question that a [`Server`] puts. Not to be implemented elsewhere.
+pub trait ServerQuestion: Question + settle::Settle {}
+
+impl<Q: Question + settle::Settle> ServerQuestion for Q {}
+
+mod settle {
+    use super::Server;
+    use proto_core::{Now, Question};
+
+    pub trait Settle: Question + Sized {
+        fn settle(self, server: &mut Server, now: Now, verdict: Self::Verdict);
+    }
 }
 
-impl ServerQuestion for Authenticate {
-    fn apply(self, server: &mut Server, now: Now, verdict: Self::Verdict) {
+impl settle::Settle for Authenticate {
+    fn settle(self, server: &mut Server, now: Now, verdict: Self::Verdict) {
         match self.mechanism {
             None => server.pass_verdict(now, verdict),
             Some(_) => server.exchange_verdict(now, verdict),
@@ -178,20 +186,20 @@ impl ServerQuestion for Authenticate {
     }
 }
 
-impl ServerQuestion for OpenMaildrop {
-    fn apply(self, server: &mut Server, _now: Now, verdict: Self::Verdict) {
+impl settle::Settle for OpenMaildrop {
+    fn settle(self, server: &mut Server, _now: Now, verdict: Self::Verdict) {
         server.open_verdict(verdict);
     }
 }
 
-impl ServerQuestion for Retrieve {
-    fn apply(self, server: &mut Server, now: Now, verdict: Self::Verdict) {
+impl settle::Settle for Retrieve {
+    fn settle(self, server: &mut Server, now: Now, verdict: Self::Verdict) {
         server.retrieve_verdict(now, &self, verdict);
     }
 }
 
-impl ServerQuestion for Commit {
-    fn apply(self, server: &mut Server, _now: Now, verdict: Self::Verdict) {
+impl settle::Settle for Commit {
+    fn settle(self, server: &mut Server, _now: Now, verdict: Self::Verdict) {
         server.commit_verdict(verdict);
     }
 }

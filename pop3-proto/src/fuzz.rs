@@ -4,8 +4,8 @@
 //! the octet after it stand for something that is no octet: the handshake is done, time passes, the client hangs up,
 //! the driver wants to stop.
 
-use super::{Config, Event, RetrieveRefusal, Server, Syntax, TlsMode};
 use crate::maildrop::{Message, RetrOctets, Uidl};
+use crate::server::{Config, Event, RetrieveRefusal, Server, Syntax, TlsMode};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
