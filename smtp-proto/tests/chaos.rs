@@ -273,7 +273,7 @@ fn a_server_keeps_its_promises_whatever_happens() {
         assert!(chaos.closed, "open for ever");
         seen = chaos.seen;
     });
-    assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
+    assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
 }
 
 const REPLIES: &[&str] = &[
@@ -388,5 +388,5 @@ fn a_client_keeps_its_promises_whatever_happens() {
             }
         }
     });
-    assert!(reports > 100, "{reports}");
+    assert!(reports > 20, "{reports}");
 }
