@@ -275,9 +275,18 @@ where
     }
 
     /// Says the goodbye of the transport. A peer that does not listen to it costs a few seconds at most.
+    ///
+    /// Octets that nobody reads would make the system reset the connection, and the peer could lose the last reply
+    /// to that: they are thrown away until the peer has seen our end and closes its own.
     async fn end(&mut self, reason: CloseReason) -> Ended {
         self.service.ended(&reason);
-        let _ = tokio::time::timeout(self.environment.timeouts.close, self.stream.shutdown()).await;
+        let linger = !self.eof && !self.told_shutdown;
+        let goodbye = async {
+            self.stream.shutdown().await?;
+            while linger && discard(&mut self.stream).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(self.environment.timeouts.close, goodbye).await;
         Ended { reason, octets_in: self.octets_in, octets_out: self.octets_out }
     }
 }
@@ -297,6 +306,17 @@ async fn read_into<M: Machine, S: AsyncRead + AsyncWrite + Unpin>(
         let taken = machine.handle_input(clock.now(), octets);
         rest.extend_from_slice(&octets[taken..]);
         std::task::Poll::Ready(Ok(octets.len()))
+    })
+    .await
+}
+
+/// Reads once and forgets it. Returns the octets read.
+async fn discard<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<S>) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut space = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
+        let mut buf = ReadBuf::uninit(&mut space);
+        std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut buf))?;
+        std::task::Poll::Ready(Ok(buf.filled().len()))
     })
     .await
 }
