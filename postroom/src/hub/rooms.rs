@@ -2,7 +2,7 @@
 
 use super::room::Room;
 use crate::wall::{AccountId, Opened, StoreResult};
-use mailstore::{Access, MailboxName, StoreError};
+use mailstore::{Access, ErrorKind, MailboxName, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tracing::Instrument as _;
@@ -23,6 +23,19 @@ pub(super) struct Key {
 /// The place of a room, there before it is open; the lock is held while it is opened, so that this happens once.
 type Slot = tokio::sync::Mutex<Weak<Room>>;
 
+/// Somebody at a slot. When no room comes of it, be it that the visit is given up, the slot is forgotten.
+struct Visit<'a> {
+    rooms: &'a Rooms,
+    key: &'a Key,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.rooms.forget_unless(self.key, 2);
+    }
+}
+
 impl Rooms {
     /// The room of that name, opened by `open` if nobody is there, refreshed if somebody is.
     pub(super) async fn enter(
@@ -31,15 +44,15 @@ impl Rooms {
         open: impl FnOnce() -> StoreResult<Opened>,
     ) -> Result<Arc<Room>, StoreError> {
         let slot = Arc::clone(self.lock().entry(key.clone()).or_default());
-        let mut place = slot.lock().await;
+        let visit = Visit { rooms: self, key: &key, slot };
+        let mut place = visit.slot.lock().await;
         if let Some(room) = place.upgrade().filter(|room| !room.is_over()) {
             room.refresh().await?;
             if !room.is_over() {
                 return Ok(room);
             }
         }
-        let opened = open().await.inspect_err(|_| self.forget_slot(&key, &slot))?;
-        let room = Room::new(Arc::clone(self), key, opened);
+        let room = Room::new(Arc::clone(self), key.clone(), open().await?);
         *place = Arc::downgrade(&room);
         Ok(room)
     }
@@ -77,6 +90,8 @@ impl Rooms {
         let room = slot.lock().await.upgrade();
         if let Some(room) = room
             && let Err(error) = room.refresh().await
+            // Those who are there hear of that one by the end of their sessions.
+            && error.kind() != ErrorKind::NoSuchMailbox
         {
             tracing::warn!(account = %key.account, mailbox = %key.name, %error, "mailbox not refreshed");
         }
@@ -84,20 +99,17 @@ impl Rooms {
 
     /// Forgets a room that nobody is in any more.
     pub(super) fn forget(&self, key: &Key) {
-        let mut slots = self.lock();
-        let unused = slots.get(key).is_some_and(|slot| {
-            // Somebody else who holds the slot is about to open the mailbox again.
-            Arc::strong_count(slot) == 1 && slot.try_lock().is_ok_and(|place| place.strong_count() == 0)
-        });
-        if unused {
-            slots.remove(key);
-        }
+        self.forget_unless(key, 1);
     }
 
-    /// Forgets a slot whose room could not be opened, unless others wait at it: the last of them sees to it.
-    fn forget_slot(&self, key: &Key, slot: &Arc<Slot>) {
+    /// Forgets a slot without a room, unless there are more than `holders` of it, the table included: whoever else has
+    /// it is about to open the mailbox.
+    fn forget_unless(&self, key: &Key, holders: usize) {
         let mut slots = self.lock();
-        if Arc::strong_count(slot) == 2 {
+        let unused = slots.get(key).is_some_and(|slot| {
+            Arc::strong_count(slot) <= holders && slot.try_lock().is_ok_and(|place| place.strong_count() == 0)
+        });
+        if unused {
             slots.remove(key);
         }
     }

@@ -49,6 +49,18 @@ async fn all_who_enter_at_once_share_a_room_and_the_last_closes_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_gives_up_at_the_door_leaves_nothing() {
+    let (hub, account) = hub();
+    let key = super::Key { account, name: MailboxName::inbox(), access: Access::ReadWrite };
+    let never = || Box::pin(std::future::pending()) as crate::wall::StoreResult<crate::wall::Opened>;
+    let waiting = tokio::time::timeout(std::time::Duration::from_secs(1), async {
+        tokio::join!(hub.rooms.enter(key.clone(), never), hub.rooms.enter(key.clone(), never))
+    });
+    assert!(waiting.await.is_err());
+    assert_eq!(hub.rooms.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_is_news_to_all_but_its_maker_even_when_the_maker_leaves() {
     let (hub, account) = hub();
     let inbox = MailboxName::inbox();
