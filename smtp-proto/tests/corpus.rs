@@ -2,6 +2,7 @@
 //! refused, what is stored, and that over-long lines and NUL pass as they are.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "the corpus is read from its files")]
 
 mod common;
 
