@@ -8,7 +8,7 @@ use imap_proto::parse;
 use imap_proto::server::{Config, Event, Fetch, MessageData, Selected, Server};
 use imap_proto::types::{Command, DateTime, FetchData, FetchItem, UntaggedResponse};
 use mail_message::mime::{Limits, Scanner};
-use mail_message::{Flag, FlagSet, Section, SeqNo, Uid, UidSet, UidValidity};
+use mail_message::{Flag, FlagSet, Section, SeqNo, Uid, UidValidity};
 use proto_core::sasl::AuthVerdict;
 use proto_core::{Ask, InBuf, Machine, OutBuf, Step, UnixTime};
 use std::sync::Arc;
@@ -58,13 +58,11 @@ impl Stored {
         scanner.feed(&octets);
         let scanned = scanner.finish();
         let flags = [Flag::Seen, Flag::Answered, "$Forwarded".parse().unwrap()];
-        let data = MessageData {
-            internal_date: DateTime::from_unix(UnixTime(1_767_225_600)),
-            size: Some(octets.len() as u64),
-            envelope: Some(Box::new(scanned.envelope.clone())),
-            structure: Some(Box::new(scanned.body_structure())),
-            ..MessageData::default()
-        };
+        let mut data = MessageData::default();
+        data.internal_date = DateTime::from_unix(UnixTime(1_767_225_600));
+        data.size = Some(octets.len() as u64);
+        data.envelope = Some(Box::new(scanned.envelope.clone()));
+        data.structure = Some(Box::new(scanned.body_structure()));
         Self { octets, data, flags: flags.into_iter().collect() }
     }
 }
@@ -162,30 +160,23 @@ pub fn exchange(
 
 fn selected() -> Selected {
     let last = Uid::new(MESSAGES).unwrap();
-    Selected {
-        uid_validity: UidValidity::MIN,
-        uid_next: last.next().unwrap(),
-        uids: [Uid::MIN..=last].into_iter().collect(),
-        recent: UidSet::new(),
-        first_unseen: None,
-        flags: ["$Forwarded".parse::<Flag>().unwrap()].into_iter().collect(),
-        permanent_flags: FlagSet::new(),
-        new_keywords: true,
-        read_only: false,
-    }
+    let uids = [Uid::MIN..=last].into_iter().collect();
+    let mut selected = Selected::new(UidValidity::MIN, last.next().unwrap(), uids);
+    selected.flags = ["$Forwarded".parse::<Flag>().unwrap()].into_iter().collect();
+    selected.new_keywords = true;
+    selected
 }
 
 fn fetch(server: &mut Server, ask: Ask<Fetch>, message: &Stored, out: &mut OutBuf, outcome: &mut Outcome) {
     let wants = |item| ask.detail.wants(&item);
     for (_, uid) in ask.detail.messages.iter() {
         // A store hands over what was asked for, no more.
-        let data = MessageData {
-            flags: wants(FetchItem::Flags).then(|| message.flags.clone()),
-            internal_date: message.data.internal_date,
-            size: message.data.size,
-            envelope: message.data.envelope.as_ref().filter(|_| wants(FetchItem::Envelope)).cloned(),
-            structure: message.data.structure.as_ref().filter(|_| wants(FetchItem::BodyStructure)).cloned(),
-        };
+        let mut data = MessageData::default();
+        data.flags = wants(FetchItem::Flags).then(|| message.flags.clone());
+        data.internal_date = message.data.internal_date;
+        data.size = message.data.size;
+        data.envelope = message.data.envelope.as_ref().filter(|_| wants(FetchItem::Envelope)).cloned();
+        data.structure = message.data.structure.as_ref().filter(|_| wants(FetchItem::BodyStructure)).cloned();
         server.fetch(NOW, &ask, uid, data).unwrap();
         outcome.responses += 1;
         for item in ask.detail.sections() {

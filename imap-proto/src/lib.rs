@@ -18,7 +18,7 @@
 //!
 //! ```
 //! use imap_proto::server::{Config, Event, MessageData, Selected, Server};
-//! use mail_message::{FlagSet, Uid, UidSet, UidValidity};
+//! use mail_message::{Uid, UidValidity};
 //! use proto_core::sasl::AuthVerdict;
 //! use proto_core::{CallerFault, Instant, Machine, Now, OutBuf, Step, UnixTime};
 //! use std::sync::Arc;
@@ -37,17 +37,9 @@
 //!         match step {
 //!             Step::App(Event::Authenticate(ask)) => server.answer(now, ask, AuthVerdict::Accept)?,
 //!             Step::App(Event::Select(ask)) => {
-//!                 let mailbox = Selected {
-//!                     uid_validity: UidValidity::MIN,
-//!                     uid_next: Uid::MAX,
-//!                     uids: [Uid::MIN].into_iter().collect(),
-//!                     recent: UidSet::new(),
-//!                     first_unseen: None,
-//!                     flags: FlagSet::new(),
-//!                     permanent_flags: FlagSet::new(),
-//!                     new_keywords: false,
-//!                     read_only: true,
-//!                 };
+//!                 let uids = [Uid::MIN].into_iter().collect();
+//!                 let mut mailbox = Selected::new(UidValidity::MIN, Uid::MAX, uids);
+//!                 mailbox.read_only = true;
 //!                 server.answer(now, ask, Ok(mailbox))?;
 //!             }
 //!             Step::App(Event::Fetch(ask)) => {

@@ -3,7 +3,7 @@
 
 use imap_proto::server::{Config, Event, MessageData, Selected, Server};
 use imap_proto::view::{Change, Moment, View};
-use mail_message::{FlagSet, Uid, UidSet, UidValidity};
+use mail_message::{Uid, UidSet, UidValidity};
 use proto_core::sasl::AuthVerdict;
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use std::sync::Arc;
@@ -48,17 +48,11 @@ fn answer(server: &mut Server, out: &mut OutBuf, event: Event) {
         Event::Select(ask) => {
             let holes = ask.detail.mailbox.as_str() == "holes";
             let uids = if holes { every_other(100_000) } else { everything(100_000) };
-            let mailbox = Selected {
-                uid_validity: UidValidity::MIN,
-                uid_next: Uid::MAX,
-                recent: if holes { uids.clone() } else { UidSet::new() },
-                uids,
-                first_unseen: None,
-                flags: FlagSet::new(),
-                permanent_flags: FlagSet::new(),
-                new_keywords: true,
-                read_only: false,
-            };
+            let mut mailbox = Selected::new(UidValidity::MIN, Uid::MAX, uids);
+            if holes {
+                mailbox.recent = mailbox.uids.clone();
+            }
+            mailbox.new_keywords = true;
             server.answer(NOW, ask, Ok(mailbox)).unwrap();
         }
         Event::Fetch(ask) => {

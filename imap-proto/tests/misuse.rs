@@ -30,17 +30,8 @@ fn session(line: &str) -> Server {
     let Some(Step::App(Event::Authenticate(ask))) = server.poll_event(NOW) else { panic!("no login") };
     server.answer(NOW, ask, AuthVerdict::Accept).unwrap();
     let Some(Step::App(Event::Select(ask))) = server.poll_event(NOW) else { panic!("no SELECT") };
-    let mailbox = Selected {
-        uid_validity: UidValidity::MIN,
-        uid_next: uid(10),
-        uids: uids(&[2, 4, 9]),
-        recent: UidSet::new(),
-        first_unseen: None,
-        flags: FlagSet::new(),
-        permanent_flags: FlagSet::new(),
-        new_keywords: true,
-        read_only: false,
-    };
+    let mut mailbox = Selected::new(UidValidity::MIN, uid(10), uids(&[2, 4, 9]));
+    mailbox.new_keywords = true;
     server.answer(NOW, ask, Ok(mailbox)).unwrap();
     sent(&mut server);
     server
@@ -77,7 +68,11 @@ fn closed(server: &mut Server) -> CloseReason {
 #[test]
 fn responses_that_do_not_fit_the_question_change_nothing() {
     let (mut server, ask) = fetching("3 FETCH 2:3 (FLAGS UID)");
-    let data = || MessageData { flags: Some(FlagSet::new()), ..MessageData::default() };
+    let data = || {
+        let mut data = MessageData::default();
+        data.flags = Some(FlagSet::new());
+        data
+    };
     assert!(is_misuse(server.fetch(NOW, &ask, uid(2), data())), "not asked for");
     assert!(is_misuse(server.fetch(NOW, &ask, uid(4), MessageData::default())), "no flags");
     assert!(is_misuse(server.section(NOW, &ask, None)), "no section");

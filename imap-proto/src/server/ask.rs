@@ -15,6 +15,8 @@
 //!
 //! Whether somebody is who he says is the question of every protocol, [`proto_core::sasl::Authenticate`].
 //!
+//! Later extensions add fields, so none of these can be made or taken apart field by field outside this crate.
+//!
 //! `Ok` is said to the client at once, so it must be true: what was changed would survive a power cut.
 
 use super::refusal::Refusal;
@@ -35,6 +37,7 @@ pub type Verdict<A = ()> = Result<A, Refusal>;
 /// (RFC 3501 section 6.3.9). For LIST, whether a mailbox has children is told only when
 /// [`Config::children`](super::Config::children) advertises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct List {
     /// Reference and pattern together; [`ListPattern::matches`] says which names are meant.
     pub pattern: ListPattern,
@@ -48,6 +51,7 @@ impl Question for List {
 
 /// Shall this name be in LSUB from now on (RFC 3501 section 6.3.6)?
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Subscribe {
     /// The name; the mailbox need not exist.
     pub mailbox: MailboxName,
@@ -59,6 +63,7 @@ impl Question for Subscribe {
 
 /// Shall this name no longer be in LSUB (RFC 3501 section 6.3.7)?
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unsubscribe {
     /// The name; the mailbox need not exist.
     pub mailbox: MailboxName,
@@ -72,6 +77,7 @@ impl Question for Unsubscribe {
 ///
 /// A mailbox made under a name that was in use before must have a higher UIDVALIDITY than that one had.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Create {
     /// The name; never INBOX, which exists.
     pub mailbox: MailboxName,
@@ -83,6 +89,7 @@ impl Question for Create {
 
 /// Remove a mailbox with its messages, not those below it (RFC 3501 section 6.3.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delete {
     /// The name; never INBOX.
     pub mailbox: MailboxName,
@@ -96,6 +103,7 @@ impl Question for Delete {
 ///
 /// From INBOX: its messages move into a new mailbox, those below INBOX stay, and INBOX stays, empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rename {
     /// The name now.
     pub from: MailboxName,
@@ -110,6 +118,7 @@ impl Question for Rename {
 /// How is this mailbox (RFC 3501 section 6.3.10)? The answer has the value of each item. Asking must not make
 /// messages lose `\Recent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// The name.
     pub mailbox: MailboxName,
@@ -118,7 +127,7 @@ pub struct Status {
 }
 
 impl Question for Status {
-    type Verdict = Verdict<Vec<(StatusItem, u32)>>;
+    type Verdict = Verdict<Vec<(StatusItem, u64)>>;
 }
 
 /// Open a mailbox (SELECT, EXAMINE: RFC 3501 sections 6.3.1 and 6.3.2).
@@ -126,6 +135,7 @@ impl Question for Status {
 /// The mailbox selected before is no longer, whatever the answer. From the answer on, every change to the mailbox
 /// goes to [`Server::notify`](super::Server::notify), also those between taking [`Selected`] and answering.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Select {
     /// The name.
     pub mailbox: MailboxName,
@@ -139,6 +149,7 @@ impl Question for Select {
 
 /// A mailbox at the moment it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Selected {
     /// The generation of the UIDs.
     pub uid_validity: UidValidity,
@@ -160,11 +171,30 @@ pub struct Selected {
     pub read_only: bool,
 }
 
+impl Selected {
+    /// A mailbox with these messages, of which nothing more is known and no flag can be changed for good; the fields
+    /// can say otherwise.
+    pub fn new(uid_validity: UidValidity, uid_next: Uid, uids: UidSet) -> Self {
+        Self {
+            uid_validity,
+            uid_next,
+            uids,
+            recent: UidSet::new(),
+            first_unseen: None,
+            flags: FlagSet::new(),
+            permanent_flags: FlagSet::new(),
+            new_keywords: false,
+            read_only: false,
+        }
+    }
+}
+
 /// Tell of these messages (FETCH: RFC 3501 section 6.4.5).
 ///
 /// For each message, ascending: [`Server::fetch`](super::Server::fetch), then every one of
 /// [`Fetch::sections`] in order; or [`Server::gone`](super::Server::gone).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fetch {
     /// Which messages; may be empty.
     pub messages: Messages,
@@ -199,6 +229,7 @@ impl Fetch {
 /// [`Server::gone`](super::Server::gone); also with [`Store::silent`], though little is told then.
 /// The change must not come back to this session as a [`Change`](crate::view::Change); to others it must.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Store {
     /// Which messages; may be empty.
     pub messages: Messages,
@@ -220,6 +251,7 @@ impl Question for Store {
 ///
 /// A mailbox that does not exist is [`Refusal::NonExistent`]; the client is told `[TRYCREATE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CopyMessages {
     /// Which messages; may be empty.
     pub messages: Messages,
@@ -246,6 +278,7 @@ pub struct Copied {
 /// Which messages meet this condition (RFC 3501 section 6.4.4)? The answer may name messages that the session does
 /// not know of yet: they are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Search {
     /// The condition. What only the session knows is resolved: no `Sequence`, `Recent`, `Old` or `New` occurs,
     /// and every `Uid` names plain numbers, without `*`. Numbers between those of messages that the session knows of
@@ -264,6 +297,7 @@ impl Question for Search {
 /// [`Event::AppendChunk`](super::Event::AppendChunk)s, and [`AppendEnd`] or
 /// [`Event::AppendAborted`](super::Event::AppendAborted).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppendBegin {
     /// Where to.
     pub mailbox: MailboxName,
@@ -282,6 +316,7 @@ impl Question for AppendBegin {
 /// The message is complete: store it. The answer may come only when it would survive a power cut, and then says
 /// which UID it has; `None` when it has no lasting one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppendEnd {
     /// The sum of all [`Event::AppendChunk`](super::Event::AppendChunk) octets: as many as were announced.
     pub octets: u64,
@@ -304,6 +339,7 @@ pub struct Appended {
 /// section 2.1). The answer is which ones were removed; they need not come as a
 /// [`Change`](crate::view::Change) as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expunge {
     /// Only these; `None` is all.
     pub uids: Option<UidSet>,
@@ -316,6 +352,7 @@ impl Question for Expunge {
 /// The mailbox is no longer selected (CLOSE: RFC 3501 section 6.4.2; UNSELECT: RFC 3691; a SELECT of a name that can
 /// be no mailbox's: section 6.3.1). It is so whatever the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Close {
     /// Remove the messages that have `\Deleted` first; false after EXAMINE, and true for CLOSE alone.
     pub expunge: bool,

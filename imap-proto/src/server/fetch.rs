@@ -51,6 +51,7 @@ impl FetchProgress {
 /// What a store knows of a message, in answer to [`Fetch`]. Every item that was asked for must be there; others
 /// are not told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MessageData {
     /// The flags, without `\Recent`; also when the message got `\Seen` by this fetch, asked for or not. No older than
     /// any change of them that was handed in before.

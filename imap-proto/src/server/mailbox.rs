@@ -83,7 +83,7 @@ impl Server {
 }
 
 impl Answer for Status {
-    fn answer(self, server: &mut Server, now: Now, doing: Doing, verdict: Verdict<Vec<(StatusItem, u32)>>) {
+    fn answer(self, server: &mut Server, now: Now, doing: Doing, verdict: Verdict<Vec<(StatusItem, u64)>>) {
         match verdict {
             Ok(mut items) => {
                 items.retain(|(item, _)| self.items.contains(item));

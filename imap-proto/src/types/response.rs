@@ -55,7 +55,7 @@ pub struct StatusData {
     /// Its name.
     pub mailbox: MailboxName,
     /// The items and their values.
-    pub items: Vec<(StatusItem, u32)>,
+    pub items: Vec<(StatusItem, u64)>,
 }
 
 /// One `msg-att` of a FETCH response.

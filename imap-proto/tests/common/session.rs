@@ -148,7 +148,7 @@ impl Session {
                 machine.answer(now, ask, Ok(found)).unwrap();
             }
             Event::AppendBegin(ask) => {
-                let AppendBegin { mailbox, flags, date, octets } = ask.detail.clone();
+                let AppendBegin { mailbox, flags, date, octets, .. } = ask.detail.clone();
                 self.log.event(format_args!("append to {mailbox}, {octets} octets, flags ({flags})"));
                 let verdict = {
                     let store = store.borrow();
@@ -182,7 +182,7 @@ impl Session {
                 self.log.event("append aborted");
             }
             Event::Expunge(ask) => {
-                let Expunge { uids } = ask.detail.clone();
+                let Expunge { uids, .. } = ask.detail.clone();
                 let name = self.selected();
                 let deleted = |m: &Message| m.flags.contains(&Flag::Deleted);
                 let gone = store.borrow_mut().remove(&name, Some(self.id), |message| {
@@ -191,7 +191,7 @@ impl Session {
                 machine.answer(now, ask, Ok(gone)).unwrap();
             }
             Event::Close(ask) => {
-                let Close { expunge } = ask.detail;
+                let Close { expunge, .. } = ask.detail;
                 self.log.event(format_args!("close, expunge {expunge}"));
                 let name = self.selected();
                 if expunge {
@@ -233,7 +233,7 @@ impl Session {
     }
 
     fn select(&mut self, machine: &mut Server, now: Now, ask: Ask<Select>) {
-        let Select { mailbox: name, read_only } = ask.detail.clone();
+        let Select { mailbox: name, read_only, .. } = ask.detail.clone();
         self.log.event(format_args!("select {name}, read-only {read_only}"));
         let store = self.store.clone();
         let mut store = store.borrow_mut();
@@ -249,17 +249,13 @@ impl Session {
         let permanent_flags = Flag::SYSTEM.into_iter().collect();
         let keywords =
             mailbox.messages.iter().flat_map(|m| m.flags.keywords().iter().cloned().map(Flag::Keyword));
-        let selected = Selected {
-            uid_validity: mailbox.uid_validity,
-            uid_next: mailbox.uid_next,
-            uids: mailbox.uids(),
-            recent,
-            first_unseen: mailbox.messages.iter().find(|m| !m.flags.contains(&Flag::Seen)).map(|m| m.uid),
-            flags: keywords.collect(),
-            permanent_flags,
-            new_keywords: true,
-            read_only: false,
-        };
+        let mut selected = Selected::new(mailbox.uid_validity, mailbox.uid_next, mailbox.uids());
+        selected.recent = recent;
+        selected.first_unseen =
+            mailbox.messages.iter().find(|m| !m.flags.contains(&Flag::Seen)).map(|m| m.uid);
+        selected.flags = keywords.collect();
+        selected.permanent_flags = permanent_flags;
+        selected.new_keywords = true;
         store.listeners.insert(self.id, Listener { mailbox: name, read_only, news: VecDeque::new() });
         machine.answer(now, ask, Ok(selected)).unwrap();
     }
@@ -317,13 +313,12 @@ impl Session {
                 let message = store.mailboxes[&name].find(uid).unwrap();
                 let scanned = message.scan();
                 let wanted = |item| fetching.ask.detail.wants(&item);
-                let data = MessageData {
-                    flags: (got_seen || wanted(FetchItem::Flags)).then(|| message.flags.clone()),
-                    internal_date: Some(message.date),
-                    size: Some(message.octets.len() as u64),
-                    envelope: Some(Box::new(scanned.envelope.clone())),
-                    structure: Some(Box::new(scanned.body_structure())),
-                };
+                let mut data = MessageData::default();
+                data.flags = (got_seen || wanted(FetchItem::Flags)).then(|| message.flags.clone());
+                data.internal_date = Some(message.date);
+                data.size = Some(message.octets.len() as u64);
+                data.envelope = Some(Box::new(scanned.envelope.clone()));
+                data.structure = Some(Box::new(scanned.body_structure()));
                 machine.fetch(now, &fetching.ask, uid, data).unwrap();
                 fetching.sections =
                     fetching.ask.detail.sections().map(|item| section(item, message, &scanned)).collect();

@@ -72,14 +72,14 @@ impl Mailbox {
         self.messages.iter().filter(|message| message.meets(key)).map(|message| message.uid).collect()
     }
 
-    pub(crate) fn status(&self, item: StatusItem) -> u32 {
+    pub(crate) fn status(&self, item: StatusItem) -> u64 {
         let count =
-            |which: &dyn Fn(&Message) -> bool| self.messages.iter().filter(|m| which(m)).count() as u32;
+            |which: &dyn Fn(&Message) -> bool| self.messages.iter().filter(|m| which(m)).count() as u64;
         match item {
             StatusItem::Messages => count(&|_| true),
             StatusItem::Recent => count(&|m| m.recent),
-            StatusItem::UidNext => self.uid_next.get(),
-            StatusItem::UidValidity => self.uid_validity.get(),
+            StatusItem::UidNext => self.uid_next.get().into(),
+            StatusItem::UidValidity => self.uid_validity.get().into(),
             StatusItem::Unseen => count(&|m| !m.flags.contains(&Flag::Seen)),
             other => panic!("unknown item {other:?}"),
         }

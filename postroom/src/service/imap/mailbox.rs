@@ -51,7 +51,7 @@ impl ImapService {
 
     pub(super) fn rename(&mut self, server: &mut Server, now: Now, ask: Ask<Rename>) {
         self.answer_user(server, now, ask, |user, rename| {
-            let Rename { from, to } = rename.clone();
+            let Rename { from, to, .. } = rename.clone();
             async move {
                 let (stored, target) = (name::to_store(&from)?, name::to_store(&to)?);
                 create_levels_above(&user, &to).await?;
@@ -73,18 +73,20 @@ impl ImapService {
 
     pub(super) fn status(&mut self, server: &mut Server, now: Now, ask: Ask<Status>) {
         self.answer_user(server, now, ask, |user, status| {
-            let Status { mailbox, items } = status.clone();
+            let Status { mailbox, items, .. } = status.clone();
             async move {
                 let stored = name::to_store(&mailbox)?;
                 let status = user.hub.status(&user.account, &stored).await;
                 let status = status.map_err(refused("counting a mailbox"))?;
-                let value = |item| match item {
-                    StatusItem::Messages => Some(status.messages),
-                    StatusItem::Recent => Some(status.recent),
-                    StatusItem::UidNext => Some(status.uid_next.get()),
-                    StatusItem::UidValidity => Some(status.uid_validity.get()),
-                    StatusItem::Unseen => Some(status.unseen),
-                    _ => None,
+                let value = |item| {
+                    Some(u64::from(match item {
+                        StatusItem::Messages => status.messages,
+                        StatusItem::Recent => status.recent,
+                        StatusItem::UidNext => status.uid_next.get(),
+                        StatusItem::UidValidity => status.uid_validity.get(),
+                        StatusItem::Unseen => status.unseen,
+                        _ => return None,
+                    }))
                 };
                 Ok(items.into_iter().filter_map(|item| Some((item, value(item)?))).collect())
             }

@@ -150,16 +150,11 @@ fn selected(entered: Entered) -> (Seat, Selected) {
     let Entered { seat, snapshot, recent } = entered;
     let uids: UidSet = snapshot.uids();
     let flags: FlagSet = snapshot.keywords();
-    let selected = Selected {
-        uid_validity: snapshot.uid_validity,
-        uid_next: snapshot.uid_next,
-        uids,
-        recent,
-        first_unseen: snapshot.first_unseen(),
-        flags,
-        permanent_flags: snapshot.permanent_flags.flags.clone(),
-        new_keywords: snapshot.permanent_flags.new_keywords,
-        read_only: false,
-    };
+    let mut selected = Selected::new(snapshot.uid_validity, snapshot.uid_next, uids);
+    selected.recent = recent;
+    selected.first_unseen = snapshot.first_unseen();
+    selected.flags = flags;
+    selected.permanent_flags = snapshot.permanent_flags.flags.clone();
+    selected.new_keywords = snapshot.permanent_flags.new_keywords;
     (seat, selected)
 }

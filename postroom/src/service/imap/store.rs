@@ -68,7 +68,7 @@ impl ImapService {
             return told(server.answer(now, ask, Err(UNAVAILABLE)));
         };
         let (mailbox, room) = (selection.seat.mailbox(), selection.seat.room());
-        let CopyMessages { messages, mailbox: target } = ask.detail.clone();
+        let CopyMessages { messages, mailbox: target, .. } = ask.detail.clone();
         let copying = async move {
             let stored = name::to_store(&target)?;
             let copied = match mailbox.copy(messages.uids(), &stored).await {

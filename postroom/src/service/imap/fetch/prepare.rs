@@ -59,7 +59,8 @@ impl Needs {
 pub(super) fn from_snapshot(seat: &Seat, uids: &[Uid]) -> VecDeque<Prepared> {
     let snapshot = seat.snapshot();
     let found = |uid| {
-        let data = MessageData { flags: Some(snapshot.flags(uid)?.clone()), ..MessageData::default() };
+        let mut data = MessageData::default();
+        data.flags = Some(snapshot.flags(uid)?.clone());
         Some(Found { data, ..Found::default() })
     };
     uids.iter().map(|&uid| Prepared { uid, found: found(uid) }).collect()
