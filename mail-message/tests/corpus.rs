@@ -30,7 +30,9 @@ fn every_prefix_of_a_message_keeps_every_promise() {
     }
 }
 
-/// What BODYSTRUCTURE tells of each message, in outline. The table was checked by hand against the messages.
+/// What BODYSTRUCTURE tells of each message, in outline. The table was written by this scanner and then held against two
+/// other parsers: `mail_parser.rs` tells where the one differs, `corpus/README.md` where the other does. Each message in
+/// which one of them differs was read by eye.
 #[test]
 fn every_message_has_the_structure_of_the_table() {
     let expected: Vec<&str> = include_str!("corpus/structures.txt").lines().collect();
