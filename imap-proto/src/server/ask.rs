@@ -32,6 +32,9 @@ pub type Verdict<A = ()> = Result<A, Refusal>;
 /// Which mailboxes are there (LIST), or subscribed to (LSUB)? Each goes to
 /// [`Server::listed`](super::Server::listed), in any order, then the answer.
 ///
+/// For LIST, a level that is no mailbox and has mailboxes below it is told as well, with
+/// [`MailboxAttribute::NoSelect`](crate::types::MailboxAttribute::NoSelect) (RFC 3501 section 6.3.8), when the pattern
+/// ends in `%` and matches it.
 /// For LSUB, a name need not exist; and a pattern that ends in `%` must also list the levels above subscribed
 /// names that match it, with [`MailboxAttribute::NoSelect`](crate::types::MailboxAttribute::NoSelect)
 /// (RFC 3501 section 6.3.9). For LIST, whether a mailbox has children is told only when

@@ -1,6 +1,10 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT, EXPUNGE, UID EXPUNGE.
 //!
 //! RFC 3501 sections 6.3.1, 6.3.2, 6.4.2 and 6.4.3, RFC 3691, RFC 4315 section 2.1.
+//!
+//! # Departures
+//! CLOSE, for which the RFC has no NO, is answered so when the store could not remove messages. The mailbox is left then
+//! too.
 
 use super::answer::Answer;
 use super::ask::{Close, Expunge, Select, Selected, Verdict};
