@@ -10,7 +10,9 @@
 mod check;
 mod schema;
 
-pub use schema::{Config, LimitsSection, ListenerSection, PolicySection, Protocol, TlsMode, TlsSection};
+pub use schema::{
+    Config, LimitsSection, ListenerSection, PolicySection, Protocol, StorageFormat, TlsMode, TlsSection,
+};
 
 use crate::wiring;
 use postroom::settings::SettingsError;

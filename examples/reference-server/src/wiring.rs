@@ -1,6 +1,8 @@
 //! From a configuration to a running engine.
 
-use crate::config::{Config, LimitsSection, ListenerSection, PolicySection, Protocol, TlsMode, TlsSection};
+use crate::config::{
+    Config, LimitsSection, ListenerSection, PolicySection, Protocol, StorageFormat, TlsMode, TlsSection,
+};
 use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::local::LocalMail;
 use postroom::mailstore::Env;
@@ -99,6 +101,7 @@ pub async fn start(config: &Config, tls: &TlsSection) -> Result<Running, Box<dyn
     let accounts = Arc::new(accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?);
     let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
+    let StorageFormat::Maildir = config.storage.format;
     let mail = LocalMail::open(Env::real(&config.hostname), &data_dir, &config.storage.path, &store_threads)?;
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     let server = Server::builder()

@@ -4,6 +4,8 @@
 //! Line ends are made CR LF by this client, as a mail program would. What still holds a NUL, or lines over 1,000
 //! octets, goes through as it is; what a server does with bare CR and bare LF is shown by its own test.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
+
 mod common;
 
 use common::wire::{Imap, Pop3, Smtp, Value};

@@ -4,6 +4,8 @@
 //! A kill keeps what the system has in its page cache, so it proves less than a power cut. That is what the
 //! simulated disk is for; this shows that the whole program, threads and all, takes up its work again.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
+
 mod common;
 
 use common::wire::{Imap, Smtp, Value};

@@ -1,6 +1,8 @@
 //! The program as its administrator meets it: the embedded default, `check`, `hash-password`, signals, and what is
 //! said to who comes without TLS.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
+
 mod common;
 
 use common::wire::{Imap, Pop3, Smtp, Wire};
@@ -128,7 +130,7 @@ fn sigterm_ends_sessions_by_their_own_goodbye() {
     server.signal("TERM");
     assert!(smtp.reply().starts_with("421 "));
     assert!(imap.wire.line().starts_with("* BYE"));
-    assert!(text(&pop3.0.to_end()).lines().all(|line| line.starts_with("-ERR")));
+    assert!(text(&pop3.0.until_closed()).lines().all(|line| line.starts_with("-ERR")));
     assert!(server.stop(), "a clean exit");
 }
 
@@ -158,7 +160,7 @@ fn no_password_is_taken_in_the_clear_unless_configured() {
     let mut pop3 = Wire::connect(server.address("pop3", "starttls"));
     pop3.line();
     pop3.send(format!("USER {ALICE}\r\nCAPA\r\nQUIT\r\n"));
-    let said = text(&pop3.to_end());
+    let said = text(&pop3.until_closed());
     assert!(
         said.starts_with("-ERR") && said.contains("\r\nSTLS\r\n") && !said.contains("\r\nUSER"),
         "{said}"

@@ -1,6 +1,8 @@
 //! Mail goes in by swaks and Python's smtplib and comes out by curl, imaplib and poplib, byte for byte apart from
 //! the trace fields, in the clear, over STARTTLS and over implicit TLS.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
+
 mod common;
 
 use common::{ALICE, BOB, PASSWORD, Server, has, run, trace_of};

@@ -187,16 +187,3 @@ pub struct LimitsSection {
     /// The most connections from one address to one listener at a time (default 50).
     pub connections_per_ip_max: Option<usize>,
 }
-
-impl LimitsSection {
-    /// These limits, with `common` where they are silent.
-    #[must_use]
-    pub fn over(&self, common: &LimitsSection) -> LimitsSection {
-        LimitsSection {
-            message_bytes_max: self.message_bytes_max.or(common.message_bytes_max),
-            recipients_max: self.recipients_max.or(common.recipients_max),
-            connections_max: self.connections_max.or(common.connections_max),
-            connections_per_ip_max: self.connections_per_ip_max.or(common.connections_per_ip_max),
-        }
-    }
-}

@@ -59,8 +59,8 @@ fn a_listener_overrides_the_common_limits_key_by_key() {
          [listener.policy]\nmynetworks = []",
     )
     .unwrap();
-    let limits = config.listeners[0].limits.over(&config.limits);
-    assert_eq!((limits.recipients_max, limits.message_bytes_max), (Some(200), Some(52_428_800)));
+    let listener = &wiring::settings(&config).listeners[0];
+    assert_eq!((listener.limits.recipients_max, listener.limits.message_bytes_max), (Some(200), None));
     assert_eq!(config.listeners[0].policy.mynetworks.as_deref(), Some(&[][..]));
 }
 

@@ -44,7 +44,7 @@ impl Wire {
     }
 
     /// Everything until the other side closes.
-    pub fn to_end(&mut self) -> Vec<u8> {
+    pub fn until_closed(&mut self) -> Vec<u8> {
         let mut octets = Vec::new();
         self.0.read_to_end(&mut octets).unwrap();
         octets
