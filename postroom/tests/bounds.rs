@@ -1,18 +1,21 @@
 //! What one session may cost, counted by the allocator: engine, service and machine together.
 //!
-//! The bounds, for one connection of any protocol: 6 KiB while it is idle, 48 KiB whatever it sends. The pipe of the
-//! test, which stands for the kernel's socket buffers, is not counted in the second.
+//! The bounds, for one connection of any protocol: 6 KiB while it is idle, 48 KiB whatever it sends before login. The
+//! pipe of the test, which stands for the kernel's socket buffers, is not counted in the second. After login a message
+//! that an IMAP client appends or fetches, of any length, costs no more than 512 KiB on its way.
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
 
-use common::{Client, start_with};
-use mailstore::StoreError;
+use common::{Client, START, USERS, settings, start_with};
 use mailstore::fs::sim::SimFs;
 use mailstore::spool::{Envelope, QueueId};
-use postroom::Server;
+use mailstore::{Env, StoreError};
 use postroom::bytes::Bytes;
+use postroom::clock::Clock;
+use postroom::local::LocalMail;
 use postroom::wall::{Intake, Later, SpoolWriter, StoreResult};
+use postroom::{Blocking, Server};
 use std::time::Duration;
 use testkit::alloc::{Counting, Usage, measure};
 
@@ -21,9 +24,10 @@ static ALLOCATOR: Counting = Counting;
 
 const IDLE_BYTES_MAX: isize = 6 * 1024;
 const BUSY_BYTES_MAX: usize = 48 * 1024;
+const TRANSFER_BYTES_MAX: usize = 512 * 1024;
 const PIPE_BYTES: usize = 2 * 64 * 1024;
 
-const PROTOCOLS: [&str; 3] = ["smtp", "submission", "pop3"];
+const PROTOCOLS: [&str; 4] = ["smtp", "submission", "imap", "pop3"];
 
 /// Takes messages and forgets them.
 struct Nowhere;
@@ -157,4 +161,88 @@ async fn an_octet_a_minute_does_not_keep_a_session() {
             assert!(begun.elapsed() < Duration::from_secs(3600), "{protocol}");
         }
     }
+}
+
+#[test]
+fn a_literal_of_four_gibibytes_is_refused_when_it_is_announced() {
+    for announced in ["{4294967295}", "{4294967296+}", "{99999999999999999999}"] {
+        let usage = counted(async |server| {
+            let mut client = Client::connect(server, "imap");
+            client.line().await;
+            client.send(format!("a LOGIN {announced}\r\n").as_bytes()).await;
+            let reply = client.line().await;
+            let refused = ["a NO [TOOBIG] ", "a BAD ", "* BYE "].iter().any(|start| reply.starts_with(start));
+            assert!(refused, "{announced}: {reply}");
+            let chunk = [b'x'; 32 * 1024];
+            for _ in 0..1000 {
+                if !client.try_send(&chunk).await {
+                    return;
+                }
+            }
+        });
+        assert_bounded(announced, usage);
+    }
+}
+
+fn assert_transfer(runtime: &tokio::runtime::Runtime, what: &str, transfer: impl Future<Output = ()>) {
+    let usage = measure(|| runtime.block_on(transfer)).1;
+    assert!(usage.peak_bytes < TRANSFER_BYTES_MAX + PIPE_BYTES, "{what}: {usage:?}");
+}
+
+/// The disk is a real one, so that what lies there is not counted; its threads are this one, so that they are.
+#[test]
+fn a_large_message_streams_in_and_out_to_a_slow_reader() {
+    const LINE: &[u8] = b"0123456789 0123456789 0123456789 0123456789 0123456789\r\n";
+    const CHUNK_LINES: usize = 100;
+    const CHUNKS: usize = 4000;
+    const MESSAGE_BYTES: usize = LINE.len() * CHUNK_LINES * CHUNKS;
+    let dir = tempfile::tempdir().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let server = runtime.block_on(async {
+        let disk =
+            LocalMail::open(Env::real("mail"), dir.path(), "{domain}/{user}", &Blocking::inline()).unwrap();
+        let builder = Server::builder().settings(settings()).directory(USERS).mail(disk.spool, disk.store);
+        builder.clock(Clock::starting_at(START)).start().await.unwrap()
+    });
+    let mut imap = runtime.block_on(async {
+        let mut client = Client::connect(&server, "imap");
+        client.line().await;
+        for command in ["a LOGIN alice@example.test ecila", "b SELECT INBOX"] {
+            client.send(format!("{command}\r\n").as_bytes()).await;
+            while !client.line().await.starts_with(&command[..2]) {}
+        }
+        client
+    });
+    assert_transfer(&runtime, "APPEND", async {
+        imap.send(format!("c APPEND INBOX {{{MESSAGE_BYTES}}}\r\n").as_bytes()).await;
+        assert!(imap.line().await.starts_with("+ "));
+        let chunk = LINE.repeat(CHUNK_LINES);
+        for _ in 0..CHUNKS {
+            imap.send(&chunk).await;
+        }
+        imap.send(b"\r\n").await;
+        while !imap.line().await.starts_with("c OK [APPENDUID ") {}
+    });
+    assert_transfer(&runtime, "FETCH", async {
+        imap.send(b"d FETCH 1 BODY.PEEK[]\r\n").await;
+        assert_eq!(imap.line().await, format!("* 1 FETCH (BODY[] {{{MESSAGE_BYTES}}}"));
+        imap.skip_slowly(MESSAGE_BYTES).await;
+        while !imap.line().await.starts_with("d OK ") {}
+    });
+    let mut pop3 = runtime.block_on(async {
+        let mut client = Client::connect(&server, "pop3");
+        for command in ["USER alice@example.test", "PASS ecila"] {
+            client.line().await;
+            client.send(format!("{command}\r\n").as_bytes()).await;
+        }
+        client.line().await;
+        client
+    });
+    assert_transfer(&runtime, "RETR", async {
+        pop3.send(b"RETR 1\r\n").await;
+        assert!(pop3.line().await.starts_with("+OK"));
+        pop3.skip_slowly(MESSAGE_BYTES).await;
+        assert_eq!(pop3.line().await, ".");
+    });
 }

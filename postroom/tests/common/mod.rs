@@ -126,6 +126,18 @@ impl Client {
         String::from_utf8(line).unwrap().trim_end().to_owned()
     }
 
+    /// Reads so many octets, a little at a time, with pauses.
+    pub async fn skip_slowly(&mut self, mut octets: usize) {
+        let mut some = [0; 4096];
+        while octets > 0 {
+            let most = octets.min(some.len());
+            let n = self.0.read(&mut some[..most]).await.unwrap();
+            assert!(n > 0, "the server closed; {octets} octets are missing");
+            octets -= n;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// The next reply of SMTP: its last line.
     pub async fn reply(&mut self) -> String {
         loop {
