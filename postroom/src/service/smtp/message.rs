@@ -1,5 +1,6 @@
 //! The transaction and the message of an SMTP session.
 
+use super::hops::Hops;
 use crate::delivery::ORIGINAL_RECIPIENT;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -9,7 +10,7 @@ use mailstore::{ErrorKind, StoreError};
 use proto_core::Now;
 use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::{Destination, Request};
-use smtp_proto::reply::Refusal;
+use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{QueueId, Verdict};
 
 /// From MAIL to the end of data.
@@ -64,6 +65,7 @@ impl Transaction {
 pub(super) struct Message {
     id: QueueId,
     writer: Result<Box<dyn SpoolWriter>, StoreError>,
+    hops: Hops,
 }
 
 impl Message {
@@ -75,11 +77,16 @@ impl Message {
         let id = QueueId::new(writer.id().as_str()).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchQueueId, "beginning a message", "its id cannot stand in a reply")
         })?;
-        Ok(Self { id, writer: Ok(writer) })
+        Ok(Self { id, writer: Ok(writer), hops: Hops::default() })
     }
 
     pub(super) fn id(&self) -> &QueueId {
         &self.id
+    }
+
+    /// Looks at octets that came from the client.
+    pub(super) fn look(&mut self, octets: &[u8]) {
+        self.hops.look(octets);
     }
 
     /// Writes the next octets. After a failure they are swallowed: the client hears of it at the end.
@@ -94,7 +101,11 @@ impl Message {
 
     /// Makes the message durable, and says what the client is told.
     pub(super) async fn commit(self, story: String, octets: u64) -> Verdict<QueueId> {
-        let Self { id, writer } = self;
+        let Self { id, writer, hops } = self;
+        if hops.is_loop() {
+            tracing::info!(queue_id = %id, octets, story, "refused: too many hops");
+            return Verdict::Refuse(too_many_hops());
+        }
         let committed = match writer {
             Ok(writer) => writer.commit().await,
             Err(error) => Err(error),
@@ -110,6 +121,13 @@ impl Message {
             }
         }
     }
+}
+
+/// RFC 5321 section 6.3; 5.4.6 is a routing loop (RFC 3463 section 3.5).
+fn too_many_hops() -> Refusal {
+    EnhancedCode::new(5, 4, 6)
+        .and_then(|code| Refusal::new(554, code, "Error: too many hops").ok())
+        .unwrap_or(Refusal::PERMANENT)
 }
 
 /// 452 when there is no room, 451 or 554 otherwise (RFC 5321 section 4.2.2).

@@ -10,6 +10,7 @@
 //! # Departures
 //! The same recipient twice in one transaction is accepted twice and delivered once.
 
+mod hops;
 mod message;
 mod policy;
 
@@ -209,7 +210,8 @@ impl Service<Server> for SmtpService {
             Event::Data(ask) => self.data(ask),
             Event::Body(octets) => {
                 // Without a message the intake has failed before; the client hears of it at the end.
-                if let Some(message) = self.message.take() {
+                if let Some(mut message) = self.message.take() {
+                    message.look(&octets);
                     self.write(message, octets);
                 }
             }
