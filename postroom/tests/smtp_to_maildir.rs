@@ -205,3 +205,47 @@ async fn shutdown_lets_a_message_end() {
     assert!(busy.reply().await.starts_with("421 4.3.2"));
     assert!(stopping.await.unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_goes_round_is_refused() {
+    let fs = SimFs::new();
+    let server = start(&fs, 1).await.unwrap();
+    let mut client = Client::connect(&server, "smtp");
+    client.reply().await;
+    client.command("EHLO client.test").await;
+    for (hops, expected) in [(100, "250 2.0.0 "), (101, "554 5.4.6 "), (0, "250 2.0.0 ")] {
+        let body = format!("{}\r\nReceived: in the body", "Received: from a\r\n\tby b\r\n".repeat(hops));
+        let reply = client.mail("s@x.test", &["alice@example.test"], &body).await;
+        assert!(reply.starts_with(expected), "{hops}: {reply}");
+    }
+    until("delivered", || inbox(&fs, "alice").len() == 2).await;
+    assert!(server.shutdown(Duration::from_secs(1)).await);
+    assert!(fs.read_dir(Path::new("/spool/queue")).unwrap().is_empty());
+    assert!(fs.read_dir(Path::new("/spool/tmp")).unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_neither_message_nor_record_is_not_asked_again_and_again() {
+    async fn accept(fs: &SimFs) {
+        let server = start(fs, 1).await.unwrap();
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        assert!(client.mail("s@x.test", &["alice@example.test"], "first").await.starts_with("250 "));
+        // Virtual time does not pass meanwhile: what is done at once is done now.
+        for _ in 0..2000 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let fs = SimFs::new();
+    accept(&fs).await;
+    let accepted = |operation: &mailstore::fs::sim::Operation| {
+        operation.name == "sync_dir" && operation.path == Path::new("/spool/queue")
+    };
+    let accepted = u64::try_from(fs.log().iter().rposition(accepted).unwrap()).unwrap() + 1;
+    let fs = SimFs::new();
+    (accepted..accepted + 10_000).for_each(|op| fs.fail_at(op, Fault::Io));
+    accept(&fs).await;
+    let tried = fs.ops() - accepted;
+    assert!((2..50).contains(&tried), "{tried} operations");
+}

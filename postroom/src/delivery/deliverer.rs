@@ -3,6 +3,7 @@
 use super::Deliverers;
 use super::header::header;
 use crate::clock::Clock;
+use crate::driver::Shutdown;
 use crate::wall::{AccountId, Delivery, Spool, Store};
 use mailstore::spool::{Job, RecipientState};
 use mailstore::{Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
@@ -14,6 +15,7 @@ pub(super) struct Deliverer {
     store: Arc<dyn Store>,
     clock: Clock,
     how: Deliverers,
+    shutdown: Shutdown,
     job: Job,
 }
 
@@ -23,23 +25,32 @@ impl Deliverer {
         store: Arc<dyn Store>,
         clock: Clock,
         how: Deliverers,
+        shutdown: Shutdown,
         job: Job,
     ) -> Self {
-        Self { spool, store, clock, how, job }
+        Self { spool, store, clock, how, shutdown, job }
     }
 
     /// Serves every recipient that is due, then gives the message back.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let now = self.clock.now().utc;
-        let mut all_done = true;
+        let (mut all_done, mut all_recorded) = (true, true);
         for (place, state) in self.job.states.iter().enumerate() {
             let due = match state {
                 RecipientState::Pending => true,
                 RecipientState::Deferred(until) => *until <= now,
                 _ => false,
             };
-            let state = if due { self.serve(place).await } else { *state };
+            let (state, recorded) = if due { self.serve(place).await } else { (*state, true) };
             all_done &= state.is_done();
+            all_recorded &= recorded;
+        }
+        if !all_recorded {
+            // The spool takes the message for due: given back now, it would come again at once.
+            tokio::select! {
+                () = tokio::time::sleep(self.how.retry_min) => {}
+                () = self.shutdown.begun() => {}
+            }
         }
         match self.spool.release(&self.job.id).await {
             Ok(()) if all_done => tracing::info!("removed"),
@@ -48,8 +59,8 @@ impl Deliverer {
         }
     }
 
-    /// Delivers to one recipient, and records and returns what became of it.
-    async fn serve(&self, place: usize) -> RecipientState {
+    /// Delivers to one recipient, and records and returns what became of it; also, whether it is recorded.
+    async fn serve(&self, place: usize) -> (RecipientState, bool) {
         let recipient = &self.job.envelope.recipients[place];
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
@@ -69,10 +80,11 @@ impl Deliverer {
             }
         };
         // What is not recorded is tried again, and recognised by the store.
-        if let Err(error) = self.spool.record(&self.job.id, number, state).await {
+        let recorded = self.spool.record(&self.job.id, number, state).await;
+        if let Err(error) = &recorded {
             tracing::error!(to = recipient.address, %error, "outcome not recorded");
         }
-        state
+        (state, recorded.is_ok())
     }
 
     async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {

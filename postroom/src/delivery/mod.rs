@@ -7,7 +7,8 @@
 //! # Order of operations
 //! For each recipient that is due: the body is opened, the store delivers (durably), the outcome is recorded
 //! (durably); then the message is released. A crash between delivery and record leads to a second attempt under the
-//! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises.
+//! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises. A message whose outcome cannot be recorded
+//! stays in hands for [`Deliverers::retry_min`]: a disk that fails is not asked again and again.
 
 mod deliverer;
 mod header;
@@ -72,8 +73,8 @@ pub(crate) async fn run(
         let rest = match taken {
             Ok(Some(job)) => {
                 let span = tracing::info_span!("delivery", queue_id = %job.id);
-                let deliverer =
-                    Deliverer::new(Arc::clone(&spool), Arc::clone(&store), clock.clone(), how, job);
+                let (spool, store) = (Arc::clone(&spool), Arc::clone(&store));
+                let deliverer = Deliverer::new(spool, store, clock.clone(), how, shutdown.clone(), job);
                 in_hands.spawn(deliverer.run().instrument(span));
                 continue;
             }
