@@ -263,7 +263,12 @@ where
         };
         // Boxed, because a handshake is large and most of a session is without one.
         let handshake = Box::pin(self.stream.accept_tls(config));
-        let info = within(self.environment.timeouts.handshake, "TLS handshake", handshake).await?;
+        let info = tokio::select! {
+            biased;
+            // There is no way to say goodbye in the middle of a handshake, and nothing that would be lost.
+            () = self.environment.shutdown.begun() => return Err(CloseReason::Shutdown),
+            info = within(self.environment.timeouts.handshake, "TLS handshake", handshake) => info?,
+        };
         self.told_tls(info);
         Ok(())
     }

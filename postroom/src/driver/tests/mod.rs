@@ -169,6 +169,16 @@ async fn a_handshake_that_never_comes_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handshake_that_never_comes_does_not_hold_up_shutdown() {
+    let (certificate, _) = certificate();
+    let mut run = start(Duration::ZERO, 4096, Some(&certificate));
+    say(&mut run.client, "TLS\r\n").await;
+    lines(&mut run.client, 2).await;
+    run.signal.begin();
+    assert_eq!(run.ended.await.unwrap().reason, CloseReason::Shutdown);
+}
+
+#[tokio::test(start_paused = true)]
 async fn plaintext_in_place_of_a_handshake_ends_the_session() {
     let (certificate, _) = certificate();
     let mut run = start(Duration::ZERO, 4096, Some(&certificate));
