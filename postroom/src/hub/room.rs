@@ -75,6 +75,10 @@ impl Room {
     pub(super) fn sit(self: &Arc<Self>, claims: bool) -> (Seat, Arc<Snapshot>, UidSet) {
         let desk = Arc::new(Desk::default());
         let mut state = self.lock();
+        if state.over.is_some() {
+            // It ended after the door was passed; those who sat here by then were told.
+            desk.put(|waiting| waiting.over = state.over);
+        }
         state.seats.push(Taken { desk: Arc::clone(&desk), claims });
         let recent = match (claims, self.key.access) {
             (false, _) => UidSet::new(),
@@ -85,6 +89,11 @@ impl Room {
         let snapshot = Arc::clone(&state.snapshot);
         drop(state);
         (Seat::new(Arc::clone(self), desk), snapshot, recent)
+    }
+
+    #[cfg(test)]
+    pub(super) fn end(&self, over: Over) {
+        self.lock().end(over);
     }
 
     pub(super) fn leave(&self, seat: &Seat) {

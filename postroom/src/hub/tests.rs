@@ -1,6 +1,6 @@
 //! Rooms come and go.
 
-use super::Hub;
+use super::{Hub, Over};
 use crate::blocking::Blocking;
 use crate::local::LocalMail;
 use crate::wall::AccountId;
@@ -85,4 +85,17 @@ async fn a_change_is_news_to_all_but_its_maker_even_when_the_maker_leaves() {
     a.arrival().await;
     assert_eq!(a.take_news().unwrap().vanished, two);
     assert_eq!(a.snapshot().entries().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sits_down_as_the_mailbox_goes_is_told() {
+    let (hub, account) = hub();
+    let inbox = MailboxName::inbox();
+    let first = hub.enter(&account, &inbox, Access::ReadWrite, true).await.unwrap().seat;
+    let room = first.room();
+    // Between entering and sitting down another thread may take in that the mailbox is no more.
+    room.end(Over::Gone);
+    let (seat, ..) = room.sit(true);
+    assert_eq!(first.take_news().unwrap().over, Some(Over::Gone));
+    assert_eq!(seat.take_news().map(|news| news.over), Some(Some(Over::Gone)));
 }
