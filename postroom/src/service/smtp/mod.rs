@@ -5,7 +5,8 @@
 //! durable.
 //!
 //! # Limits
-//! One chunk of a message is in memory at a time: events stop until it is down.
+//! One chunk of a message is in memory at a time: events stop until it is down. A message with more than 100
+//! `Received:` fields is refused at its end (RFC 5321 section 6.3).
 //!
 //! # Departures
 //! The same recipient twice in one transaction is accepted twice and delivered once.
