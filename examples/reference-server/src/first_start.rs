@@ -5,6 +5,7 @@
 //! the whole file. Keys and passwords are readable by their owner only.
 
 use crate::config::{Config, TlsSection};
+use rustix::fs::FlockOperation;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -29,6 +30,9 @@ pub enum FirstStartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another server has the data directory.
+    #[error("{}: another postroom serves from this data directory; stop it, or set another data_dir", .0.display())]
+    InUse(PathBuf),
     /// The certificate cannot be made for this host name.
     #[error("cannot make a self-signed certificate for \"{hostname}\": {source}")]
     Certificate {
@@ -56,6 +60,22 @@ pub fn data_dir(config: &Config) -> Result<(), FirstStartError> {
         .mode(0o700)
         .create(&config.data_dir)
         .map_err(disk(&config.data_dir, "make the data directory"))
+}
+
+/// Keeps every other server away from the data directory until the file is dropped or the process ends, however it
+/// ends: two that delivered one spool would deliver twice.
+///
+/// # Errors
+/// [`FirstStartError::InUse`], at once; [`FirstStartError::Disk`].
+pub fn lock(config: &Config) -> Result<File, FirstStartError> {
+    let path = config.data_dir.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(disk(&path, "open"))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(FirstStartError::InUse(config.data_dir.clone())),
+        Err(errno) => Err(disk(&path, "lock")(errno.into())),
+    }
 }
 
 /// The certificate to serve: the configured one, or a self-signed one that is made once.

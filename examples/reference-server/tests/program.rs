@@ -204,6 +204,17 @@ fn a_second_server_names_the_port_that_is_taken() {
     assert!(text(&second.stderr).contains(&taken.to_string()), "{}", text(&second.stderr));
 }
 
+#[test]
+fn a_second_server_leaves_the_first_ones_data_alone() {
+    let first = Server::start(true);
+    let second = postroom(&["serve", "--config", "postroom.toml"], &first.directory);
+    assert!(!second.status.success());
+    let said = text(&second.stderr);
+    assert!(said.contains("data: another postroom serves") && said.contains("data_dir"), "{said}");
+    let mut smtp = Smtp::connect(first.address("smtp", "starttls"));
+    assert!(smtp.send(BOB, ALICE, b"Subject: still mine\r\n\r\n").starts_with("250 "));
+}
+
 /// The fixed ports of the embedded default must be free for this.
 #[test]
 fn the_embedded_default_tells_what_to_try_and_keeps_its_passwords() {
