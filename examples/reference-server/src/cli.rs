@@ -6,7 +6,8 @@ use std::path::PathBuf;
 /// A mail server in one program: SMTP, submission, IMAP and POP3 over Maildir.
 ///
 /// Started without arguments it serves an embedded default on loopback ports, with two accounts made at the first
-/// start, so that it can be tried at once.
+/// start, so that it can be tried at once. Logs go to standard error; the variable RUST_LOG says what is logged
+/// (error, warn, info, debug, trace; info when it says nothing).
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Cli {

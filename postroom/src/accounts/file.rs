@@ -45,6 +45,9 @@ pub enum LineError {
     /// The second field is no password of a known scheme.
     #[error(transparent)]
     Password(#[from] SchemeError),
+    /// There are extra fields behind the seventh `:`.
+    #[error("the extra fields {0:?} are not supported, and may forbid a login; remove them or the line")]
+    Extra(String),
     /// The account stands in an earlier line.
     #[error("{account} stands already in line {first}; remove one of the two")]
     Twice {
@@ -74,7 +77,9 @@ impl Table {
         Self::lines(text).map_err(|(line, what)| PasswdFileError::Line { path: path.into(), line, what })
     }
 
-    /// Empty lines and lines that begin with `#` are passed over, and so are the fields after the second.
+    /// Empty lines and lines that begin with `#` are passed over, and so are the fields of the system account (uid, gid,
+    /// gecos, home, shell). Extra fields behind them are refused: `nologin` or `allow_nets` left unheeded would open
+    /// what was closed.
     fn lines(text: &str) -> Result<Self, (usize, LineError)> {
         let mut table = Self::default();
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end())) {
@@ -84,7 +89,11 @@ impl Table {
             let (name, rest) = line.split_once(':').ok_or((number, LineError::NoPassword))?;
             let account = AccountId::from_login(name, None)
                 .ok_or_else(|| (number, LineError::Name(name.to_owned())))?;
-            let password = rest.split(':').next().unwrap_or_default();
+            let mut fields = rest.splitn(7, ':');
+            let password = fields.next().unwrap_or_default();
+            if let Some(extra) = fields.nth(5).filter(|extra| !extra.is_empty()) {
+                return Err((number, LineError::Extra(extra.to_owned())));
+            }
             let stored = StoredPassword::parse(password).map_err(|error| (number, error.into()))?;
             let place = (table.entries.len(), number);
             if let Some(&(_, first)) = table.index.get(&account) {

@@ -58,6 +58,14 @@ pub enum SchemeError {
     /// What follows is not what the scheme writes.
     #[error("the password is not written as {{{}}} has it", .0.name())]
     Malformed(Scheme),
+    /// A new password is empty, or longer than its scheme heeds.
+    #[error("a password for {{{}}} has 1 to {octets_max} octets", .scheme.name())]
+    Length {
+        /// The scheme.
+        scheme: Scheme,
+        /// The most octets.
+        octets_max: usize,
+    },
 }
 
 /// The known schemes, for messages.
@@ -123,8 +131,9 @@ impl StoredPassword {
 /// Writes a password as a passwd-file has it, `{SCHEME}hash`, with a fresh salt.
 ///
 /// # Errors
-/// [`SchemeError::Malformed`] when the scheme cannot hold it: a plain password with `:` or a line break, one that
-/// is empty, or one longer than [`PASSWORD_BYTES_MAX`](super::PASSWORD_BYTES_MAX).
+/// [`SchemeError::Malformed`] when the scheme cannot hold it: a plain password with `:` or a line break.
+/// [`SchemeError::Length`] for one that is empty or longer than [`PASSWORD_BYTES_MAX`](super::PASSWORD_BYTES_MAX), with
+/// bcrypt than the 72 octets that it heeds.
 pub fn hash_password(
     scheme: Scheme,
     password: &Secret,
@@ -132,8 +141,9 @@ pub fn hash_password(
 ) -> Result<String, SchemeError> {
     let malformed = || SchemeError::Malformed(scheme);
     let octets = password.expose();
-    if octets.is_empty() || octets.len() > super::PASSWORD_BYTES_MAX {
-        return Err(malformed());
+    let octets_max = if scheme == Scheme::BlfCrypt { 72 } else { super::PASSWORD_BYTES_MAX };
+    if octets.is_empty() || octets.len() > octets_max {
+        return Err(SchemeError::Length { scheme, octets_max });
     }
     let mut salt = [0; 16];
     entropy.fill(&mut salt);

@@ -57,6 +57,10 @@ async fn what_hash_password_writes_opens_the_account() {
     assert!(hash_password(Scheme::Argon2id, &Secret::from(""), &entropy).is_err());
     let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
     assert!(hash_password(Scheme::Argon2id, &Secret::from(&*long), &entropy).is_err());
+    // bcrypt heeds 72 octets: what it would cut off is refused instead.
+    let bcrypt = |octets| hash_password(Scheme::BlfCrypt, &Secret::from(&*"x".repeat(octets)), &entropy);
+    assert!(bcrypt(72).is_ok());
+    assert_eq!(bcrypt(73), Err(SchemeError::Length { scheme: Scheme::BlfCrypt, octets_max: 72 }));
 }
 
 #[tokio::test]
@@ -86,6 +90,7 @@ fn errors_name_file_and_line() {
         ("a@b:{ARGON2ID}secret\n", 1, "not written as {ARGON2ID} has it"),
         ("a@b:{BLF-CRYPT}secret\n", 1, "not written as {BLF-CRYPT} has it"),
         ("a@b:{SHA512-CRYPT}secret\n", 1, "not written as {SHA512-CRYPT} has it"),
+        ("a@b:{PLAIN}x:::::/bin/sh:nologin allow_nets=::1\n", 1, "extra fields \"nologin allow_nets=::1\""),
         ("a@b:{PLAIN}x\nA@B:{PLAIN}y\n", 2, "a@b stands already in line 1"),
     ] {
         let (file, opened) = open(content);

@@ -32,7 +32,7 @@ fn relative_paths_count_from_the_file() {
 
 #[test]
 fn an_unknown_key_is_refused_with_those_allowed() {
-    refused("hostname =", "hostnam =", &["hostnam", "line 4", "expected one of", "`hostname`"]);
+    refused("hostname =", "hostnam =", &["hostnam", "line 6", "expected one of", "`hostname`"]);
     refused("tls = \"starttls\"", "tsl = \"starttls\"", &["tsl", "`tls`"]);
     refused("message_bytes_max", "message_size_limit", &["message_size_limit", "`message_bytes_max`"]);
 }
