@@ -186,3 +186,82 @@ async fn a_mailbox_that_is_taken_away_ends_the_sessions_on_it() {
     drop(file);
     assert!(c.command("NOOP").await.starts_with("* BYE The selected mailbox has new UIDs."));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_renames_the_selected_mailbox_is_answered_and_goes_on() {
+    let (_fs, server) = fixture(0).await;
+    let mut a = Imap::login(&server, "alice").await;
+    let mut b = Imap::login(&server, "alice").await;
+    let mut c = Imap::login(&server, "alice").await;
+    // The mailbox itself, then one above it.
+    for (selected, from, to, renamed) in [("Q5", "Q5", "Q6", "Q6"), ("up/Q5", "up", "top", "top/Q5")] {
+        a.command(&format!("CREATE {selected}")).await;
+        a.append(selected, "", b"Subject: 1\r\n\r\n").await;
+        for session in [&mut a, &mut b] {
+            let told = session.command(&format!("SELECT {selected}")).await;
+            assert!(told.contains("* 1 EXISTS\r\n"), "{told}");
+        }
+        c.append(selected, "", b"Subject: 2\r\n\r\n").await;
+        a.command("NOOP").await;
+        assert_eq!(a.section(2, "HEADER").await.unwrap(), b"Subject: 2\r\n\r\n");
+        let told = a.command(&format!("RENAME {from} {to}")).await;
+        assert_eq!(told, "* 2 EXPUNGE\r\n* 1 EXPUNGE\r\n* 0 RECENT\r\nOK RENAME completed.");
+        assert!(b.response().await.starts_with("* BYE The selected mailbox has been deleted or renamed."));
+        assert_eq!(b.octets().await, b"");
+        b = Imap::login(&server, "alice").await;
+
+        // What comes under either name is nothing to the session, until it selects one.
+        a.command(&format!("CREATE {selected}")).await;
+        for mailbox in [selected, renamed] {
+            c.append(mailbox, "", b"Subject: 3\r\n\r\n").await;
+        }
+        assert_eq!(a.command("NOOP").await, "OK NOOP completed.");
+        assert_eq!(a.command("UID SEARCH ALL").await, "* SEARCH\r\nOK UID SEARCH completed.");
+        assert_eq!(a.command("UID FETCH 1:* FLAGS").await, "OK UID FETCH completed.");
+        assert_eq!(a.command("EXPUNGE").await, "OK EXPUNGE completed.");
+        assert_eq!(a.command("CLOSE").await, "OK CLOSE completed.");
+        let told = a.command(&format!("SELECT {selected}")).await;
+        assert!(told.contains("* 1 EXISTS\r\n"), "{told}");
+        let told = a.command(&format!("SELECT {renamed}")).await;
+        assert!(told.contains("* 3 EXISTS\r\n"), "{told}");
+        a.command("UNSELECT").await;
+        let told = a.command(&format!("DELETE {selected}")).await;
+        assert_eq!(told, "OK DELETE completed.");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rename_that_fails_leaves_the_mailbox_selected() {
+    let (_fs, server) = fixture(0).await;
+    let mut a = Imap::login(&server, "alice").await;
+    let mut b = Imap::login(&server, "alice").await;
+    a.command("CREATE x").await;
+    a.command("CREATE y").await;
+    a.command("SELECT x").await;
+    for to in ["y", "x", "x/below"] {
+        let told = a.command(&format!("RENAME x {to}")).await;
+        assert!(told.starts_with("NO "), "{told}");
+    }
+    b.append("x", "", b"Subject: 1\r\n\r\n").await;
+    assert_eq!(a.command("NOOP").await, "* 1 EXISTS\r\n* 1 RECENT\r\nOK NOOP completed.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rename_of_inbox_takes_its_messages_and_inbox_stays_selected() {
+    let (_fs, server) = fixture(2).await;
+    let mut a = Imap::login(&server, "alice").await;
+    a.command("CREATE INBOX/below").await;
+    let mut below = Imap::login(&server, "alice").await;
+    assert!(below.command("SELECT INBOX/below").await.contains("* 0 EXISTS\r\n"));
+    assert!(a.command("SELECT INBOX").await.contains("* 2 EXISTS\r\n"));
+    let mut b = Imap::inbox(&server, "alice").await;
+    assert_eq!(
+        a.command("RENAME INBOX old").await,
+        "* 2 EXPUNGE\r\n* 1 EXPUNGE\r\n* 0 RECENT\r\nOK RENAME completed."
+    );
+    assert_eq!(b.command("NOOP").await, "* 2 EXPUNGE\r\n* 1 EXPUNGE\r\nOK NOOP completed.");
+    assert_eq!(below.command("NOOP").await, "OK NOOP completed.");
+    b.append("INBOX", "", b"Subject: 3\r\n\r\n").await;
+    assert!(a.command("NOOP").await.starts_with("* 1 EXISTS\r\n"));
+    assert!(a.command("EXAMINE old").await.contains("* 2 EXISTS\r\n"));
+}

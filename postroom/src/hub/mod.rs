@@ -18,8 +18,11 @@
 //! command reads the snapshot and somebody changes it, there are two. News cost a session a set of UIDs.
 //!
 //! # Departures
-//! A mailbox that is deleted or renamed, or gets a new UIDVALIDITY, ends the sessions on it (RFC 2180 section 3.2 has
-//! this among its ways).
+//! A mailbox that is deleted or renamed, also by a new name for one above it, or gets a new UIDVALIDITY, ends the
+//! sessions on it (RFC 2180 section 3.3 has this among its ways). The session that deletes or renames the mailbox it
+//! has selected goes on instead: its command is answered, all messages in the mailbox are expunged for it, and nothing
+//! comes there any more; under the new name the mailbox has to be selected anew. RENAME of INBOX ends nobody: its
+//! messages are expunged for all who are there, and INBOX stays selected.
 
 mod room;
 mod rooms;

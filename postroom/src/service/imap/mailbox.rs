@@ -4,14 +4,18 @@
 
 use super::list::ancestors;
 use super::refusal::{refusal, refused};
+use super::select::Selection;
 use super::{ImapService, User, name};
 use crate::service::told;
 use crate::wall::Store as _;
-use imap_proto::server::{Create, Delete, Refusal, Rename, Server, Status, Subscribe, Unsubscribe};
+use imap_proto::server::{
+    Answerable, Create, Delete, Refusal, Rename, Server, Status, Subscribe, Unsubscribe, Verdict,
+};
 use imap_proto::types::{MailboxName, StatusItem};
 use imap_proto::view::Change;
+use mail_message::Uid;
 use mailstore::ErrorKind;
-use proto_core::{Ask, Now};
+use proto_core::{Ask, Now, Question};
 
 impl ImapService {
     pub(super) fn create(&mut self, server: &mut Server, now: Now, ask: Ask<Create>) {
@@ -32,34 +36,44 @@ impl ImapService {
             return told(server.answer(now, ask, Err(super::UNAVAILABLE)));
         };
         let mailbox = ask.detail.mailbox.clone();
-        // A session may delete the mailbox that it has selected itself, and goes on: all messages in it are gone.
-        if self.selection.as_ref().is_some_and(|selection| selection.name == mailbox)
-            && let Some(selection) = self.selection.take()
-        {
-            let uids = selection.seat.snapshot().uids();
-            let deleted = delete(user, mailbox);
-            return self.begin(deleted, move |service, server, now, verdict| {
-                match verdict {
-                    Ok(()) => told(server.notify(now, Change::Vanished { uids })),
-                    Err(_) => service.selection = Some(selection),
-                }
-                told(server.answer(now, ask, verdict));
-            });
-        }
-        self.answer_with(ask, delete(user, mailbox));
+        let own = self.selection.as_ref().is_some_and(|selection| selection.name == mailbox);
+        self.take_away(own, ask, delete(user, mailbox));
     }
 
     pub(super) fn rename(&mut self, server: &mut Server, now: Now, ask: Ask<Rename>) {
-        self.answer_user(server, now, ask, |user, rename| {
-            let Rename { from, to, .. } = rename.clone();
-            async move {
-                let (stored, target) = (name::to_store(&from)?, name::to_store(&to)?);
-                create_levels_above(&user, &to).await?;
-                let renamed = user.hub.rename(&user.account, &stored, &target).await;
-                renamed.map_err(refused("renaming a mailbox"))?;
-                tracing::info!(%from, %to, "mailbox renamed");
-                Ok(())
+        let Some(user) = self.user.clone() else {
+            return told(server.answer(now, ask, Err(super::UNAVAILABLE)));
+        };
+        let Rename { from, to, .. } = ask.detail.clone();
+        // INBOX stays, as do those below it: only its messages move (RFC 3501 section 6.3.5), which is news like any.
+        let own = !from.is_inbox()
+            && self.selection.as_ref().is_some_and(|Selection { name, .. }| {
+                *name == from || ancestors(name).any(|above| above == from)
+            });
+        self.take_away(own, ask, rename(user, from, to));
+    }
+
+    /// Does what takes a mailbox from its name. A session may do that to the one that it has selected itself (`own`),
+    /// and goes on: all messages in it are gone.
+    fn take_away<Q>(&mut self, own: bool, ask: Ask<Q>, work: impl Future<Output = Verdict> + Send + 'static)
+    where
+        Q: Answerable + Question<Verdict = Verdict> + Send + 'static,
+    {
+        // Meanwhile nothing is heard of the mailbox, its end least of all.
+        let Some(selection) = self.selection.take_if(|_| own) else {
+            return self.answer_with(ask, work);
+        };
+        self.begin(work, move |service, server, now, verdict| {
+            match verdict {
+                Ok(()) => {
+                    service.layout = None;
+                    // Also those that are still news to the client, or that others have removed just now.
+                    let uids = [Uid::MIN..=Uid::MAX].into_iter().collect();
+                    told(server.notify(now, Change::Vanished { uids }));
+                }
+                Err(_) => service.selection = Some(selection),
             }
+            told(server.answer(now, ask, verdict));
         });
     }
 
@@ -98,6 +112,15 @@ async fn delete(user: User, mailbox: MailboxName) -> Result<(), Refusal> {
     let stored = name::to_store(&mailbox)?;
     user.hub.delete(&user.account, &stored).await.map_err(refused("deleting a mailbox"))?;
     tracing::info!(%mailbox, "mailbox deleted");
+    Ok(())
+}
+
+async fn rename(user: User, from: MailboxName, to: MailboxName) -> Result<(), Refusal> {
+    let (stored, target) = (name::to_store(&from)?, name::to_store(&to)?);
+    create_levels_above(&user, &to).await?;
+    let renamed = user.hub.rename(&user.account, &stored, &target).await;
+    renamed.map_err(refused("renaming a mailbox"))?;
+    tracing::info!(%from, %to, "mailbox renamed");
     Ok(())
 }
 

@@ -65,7 +65,8 @@ impl ImapService {
 
     pub(super) fn expunge(&mut self, server: &mut Server, now: Now, ask: Ask<Expunge>) {
         let Some(Selection { seat, .. }) = &self.selection else {
-            return told(server.answer(now, ask, Err(UNAVAILABLE)));
+            // Deleted or renamed by this session: there is nothing in it any more.
+            return told(server.answer(now, ask, Ok(UidSet::new())));
         };
         let uids = ask.detail.uids.clone().unwrap_or_else(|| seat.snapshot().uids());
         let removing = seat.room().expunge(seat.id(), uids, mailstore::Expunge::Deleted);

@@ -13,8 +13,8 @@
 mod look;
 mod plan;
 
+use super::ImapService;
 use super::refusal::refused;
-use super::{ImapService, UNAVAILABLE};
 use crate::hub::Snapshot;
 use crate::service::told;
 use crate::wall::Mailbox;
@@ -37,7 +37,8 @@ const OPENED_MAX: usize = 4;
 impl ImapService {
     pub(super) fn search(&mut self, server: &mut Server, now: Now, ask: Ask<Search>) {
         let Some(selection) = &self.selection else {
-            return told(server.answer(now, ask, Err(UNAVAILABLE)));
+            // Deleted or renamed by this session: there is nothing in it any more.
+            return told(server.answer(now, ask, Ok(UidSet::new())));
         };
         let (snapshot, mailbox) = (selection.seat.snapshot(), selection.seat.mailbox());
         let key = ask.detail.key.clone();
