@@ -5,8 +5,11 @@ mod common;
 
 use common::{Client, inbox, start, until};
 use mailstore::fs::sim::SimFs;
+use mailstore::fs::{Fs as _, OpenMode};
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tracing::subscriber::DefaultGuard;
 
 #[derive(Clone, Default)]
@@ -93,4 +96,41 @@ async fn no_password_is_ever_logged() {
     for secret in ["hunter2", "ecila", wrong, right] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_stage_recipient_and_sender_in_plain_words() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
+    let server = start(&SimFs::new(), 1).await.unwrap();
+    let mut client = Client::connect(&server, "smtp");
+    client.reply().await;
+    client.command("EHLO client.test").await;
+    client.command("MAIL FROM:<s@x.test>").await;
+    assert!(client.command("RCPT TO:<nobody@example.test>").await.starts_with("550"));
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("refused")).unwrap();
+    assert!(line.contains("at=RCPT <nobody@example.test> sender=<s@x.test> reply=550 5.1.1"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_file_is_gone_is_told_once() {
+    let (log, _guard) = Log::start(tracing::Level::WARN);
+    let fs = SimFs::new();
+    let server = start(&fs, 1).await.unwrap();
+    let mut client = Client::connect(&server, "smtp");
+    client.reply().await;
+    client.command("EHLO client.test").await;
+    // A file where the mailboxes should be: what is accepted waits.
+    drop(fs.open(Path::new("/mail"), OpenMode::CreateNew).unwrap());
+    let reply = client.mail("s@x.test", &["bob@example.test", "alice@example.test"], "x").await;
+    let id = reply.split_once("queued as ").unwrap().1;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let queue = Path::new("/spool/queue");
+    fs.unlink(&queue.join(&fs.read_dir(queue).unwrap()[0].name)).unwrap();
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    let text = log.text();
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    assert!(told[0].contains(&format!("gone from the queue: forgotten queue_id={id}")), "{}", told[0]);
+    assert_eq!(text.lines().filter(|line| line.contains("deferred")).count(), 2, "{text}");
 }

@@ -249,3 +249,34 @@ async fn a_disk_that_takes_neither_message_nor_record_is_not_asked_again_and_aga
     let tried = fs.ops() - accepted;
     assert!((2..50).contains(&tried), "{tried} operations");
 }
+
+#[tokio::test(start_paused = true)]
+async fn messages_whose_files_are_gone_or_do_not_open_hold_up_nobody() {
+    for unreadable in [false, true] {
+        let fs = SimFs::new();
+        let server = start(&fs, 1).await.unwrap();
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        // A file where the mailboxes should be: what is accepted waits.
+        let mail = Path::new("/mail");
+        drop(fs.open(mail, OpenMode::CreateNew).unwrap());
+        for _ in 0..=postroom::delivery::Deliverers::default().messages_max {
+            assert!(client.mail("s@x.test", &["bob@example.test"], "lost").await.starts_with("250 "));
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        fs.unlink(mail).unwrap();
+        let queue = Path::new("/spool/queue");
+        for entry in fs.read_dir(queue).unwrap() {
+            fs.unlink(&queue.join(&entry.name)).unwrap();
+            if unreadable {
+                fs.mkdir(&queue.join(&entry.name)).unwrap();
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        assert!(client.mail("s@x.test", &["alice@example.test"], "good").await.starts_with("250 "));
+        until("delivered", || inbox(&fs, "alice").len() == 1).await;
+        assert!(inbox(&fs, "bob").is_empty());
+        assert!(server.shutdown(Duration::from_secs(1)).await);
+    }
+}

@@ -257,9 +257,31 @@ impl Inner {
         Ok(Ok(message))
     }
 
-    fn append_record(&self, path: &Path, recipient: u32, state: RecipientState) -> Result<()> {
-        let failed = |error: std::io::Error| StoreError::io("recording a delivery in", path, &error);
-        let mut file = self.env.fs().open(path, OpenMode::Append).map_err(failed)?;
+    /// Opens the file of a message. One that was removed by another hand is forgotten, so that it does not stay
+    /// first in the queue; a queue that is away as a whole (not mounted) is no such case.
+    fn open_message(
+        &self,
+        id: &QueueId,
+        path: &Path,
+        mode: OpenMode,
+        doing: &'static str,
+    ) -> Result<Box<dyn File>> {
+        self.env.fs().open(path, mode).map_err(|error| {
+            let gone =
+                error.kind() == std::io::ErrorKind::NotFound && self.env.fs().metadata(&self.queue).is_ok();
+            if gone {
+                self.lock().take(id);
+                StoreError::new(ErrorKind::NoSuchQueueId, doing, "its file was removed").at(path)
+            } else {
+                StoreError::io(doing, path, &error)
+            }
+        })
+    }
+
+    fn append_record(&self, id: &QueueId, path: &Path, recipient: u32, state: RecipientState) -> Result<()> {
+        const DOING: &str = "recording a delivery in";
+        let failed = |error: std::io::Error| StoreError::io(DOING, path, &error);
+        let mut file = self.open_message(id, path, OpenMode::Append, DOING)?;
         file.append(&format::write_record(recipient, state)).map_err(failed)?;
         file.sync().map_err(failed)
     }
@@ -308,8 +330,7 @@ impl Spool for FileSpool {
             let message = state.get(id)?;
             (message.path.clone(), message.body_offset, message.body_bytes)
         };
-        let file = self.0.env.fs().open(&path, OpenMode::Read);
-        let file = file.map_err(|error| StoreError::io("opening", &path, &error))?;
+        let file = self.0.open_message(id, &path, OpenMode::Read, "opening")?;
         Ok(Box::new(Body { file, path, start, size }))
     }
 
@@ -329,7 +350,7 @@ impl Spool for FileSpool {
                 Some(_) => message.path.clone(),
             }
         };
-        self.0.append_record(&path, recipient, new)?;
+        self.0.append_record(id, &path, recipient, new)?;
         let mut state = self.0.lock();
         let Some(mut message) = state.take(id) else { return Ok(()) };
         if let Some(known) = message.states.get_mut(recipient as usize)

@@ -49,13 +49,13 @@ pub trait Spool: Settle {
     /// Opens the body of a message, held or not.
     ///
     /// # Errors
-    /// `NoSuchQueueId`.
+    /// `NoSuchQueueId`, also when its file was removed by another hand; the message is then forgotten.
     fn body(&self, id: &QueueId) -> Result<Box<dyn MessageReader>>;
 
     /// Records durably what became of one recipient.
     ///
     /// # Errors
-    /// `NoSuchQueueId`, also for a recipient that the envelope does not have.
+    /// `NoSuchQueueId`, as for [`body`](Spool::body), and for a recipient that the envelope does not have.
     fn record(&self, id: &QueueId, recipient: u32, state: RecipientState) -> Result<()>;
 
     /// Gives a message back. When every recipient is [done](RecipientState::is_done) it leaves the spool.

@@ -3,9 +3,8 @@
 use super::Deliverers;
 use super::header::header;
 use crate::clock::Clock;
-use crate::driver::Shutdown;
 use crate::wall::{AccountId, Delivery, Spool, Store};
-use mailstore::spool::{Job, RecipientState};
+use mailstore::spool::{Job, QueueId, RecipientState};
 use mailstore::{Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
 use proto_core::address::{AddressSyntax, Mailbox};
 use std::sync::Arc;
@@ -15,7 +14,6 @@ pub(super) struct Deliverer {
     store: Arc<dyn Store>,
     clock: Clock,
     how: Deliverers,
-    shutdown: Shutdown,
     job: Job,
 }
 
@@ -25,14 +23,14 @@ impl Deliverer {
         store: Arc<dyn Store>,
         clock: Clock,
         how: Deliverers,
-        shutdown: Shutdown,
         job: Job,
     ) -> Self {
-        Self { spool, store, clock, how, shutdown, job }
+        Self { spool, store, clock, how, job }
     }
 
-    /// Serves every recipient that is due, then gives the message back.
-    pub(super) async fn run(mut self) {
+    /// Serves every recipient that is due, then gives the message back; or returns its id, still held, when an
+    /// outcome is not recorded. The spool takes such a message for due: given back now, it would come again at once.
+    pub(super) async fn run(self) -> Option<QueueId> {
         let now = self.clock.now().utc;
         let (mut all_done, mut all_recorded) = (true, true);
         for (place, state) in self.job.states.iter().enumerate() {
@@ -41,26 +39,38 @@ impl Deliverer {
                 RecipientState::Deferred(until) => *until <= now,
                 _ => false,
             };
-            let (state, recorded) = if due { self.serve(place).await } else { (*state, true) };
-            all_done &= state.is_done();
-            all_recorded &= recorded;
+            match if due { self.serve(place).await } else { Ok(*state) } {
+                Ok(state) => all_done &= state.is_done(),
+                Err(error) if error.kind() == ErrorKind::NoSuchQueueId => {
+                    // With its id in the line itself: a filter for warnings leaves out the span.
+                    tracing::warn!(queue_id = %self.job.id, %error, "gone from the queue: forgotten");
+                    all_done = true;
+                    all_recorded = true;
+                    break;
+                }
+                Err(error) => {
+                    let to = &self.job.envelope.recipients[place].address;
+                    tracing::error!(to, %error, "outcome not recorded");
+                    all_recorded = false;
+                }
+            }
         }
         if !all_recorded {
-            // The spool takes the message for due: given back now, it would come again at once.
-            tokio::select! {
-                () = tokio::time::sleep(self.how.retry_min) => {}
-                () = self.shutdown.begun() => {}
-            }
+            return Some(self.job.id);
         }
         match self.spool.release(&self.job.id).await {
             Ok(()) if all_done => tracing::info!("removed"),
             Ok(()) => tracing::debug!("kept"),
             Err(error) => tracing::error!(%error, "not released"),
         }
+        None
     }
 
-    /// Delivers to one recipient, and records and returns what became of it; also, whether it is recorded.
-    async fn serve(&self, place: usize) -> (RecipientState, bool) {
+    /// Delivers to one recipient, and records and returns what became of it.
+    ///
+    /// # Errors
+    /// When it is not recorded; `NoSuchQueueId` when the message is gone.
+    async fn serve(&self, place: usize) -> Result<RecipientState, StoreError> {
         let recipient = &self.job.envelope.recipients[place];
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
@@ -73,6 +83,7 @@ impl Deliverer {
                 tracing::info!(to = recipient.address, "delivered before a crash");
                 RecipientState::Delivered
             }
+            Err(error) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
             Err(error) => {
                 let until = self.how.retry_at(self.clock.now(), self.job.envelope.received_at);
                 tracing::error!(to = recipient.address, %error, until = until.0, "deferred");
@@ -80,11 +91,8 @@ impl Deliverer {
             }
         };
         // What is not recorded is tried again, and recognised by the store.
-        let recorded = self.spool.record(&self.job.id, number, state).await;
-        if let Err(error) = &recorded {
-            tracing::error!(to = recipient.address, %error, "outcome not recorded");
-        }
-        (state, recorded.is_ok())
+        self.spool.record(&self.job.id, number, state).await?;
+        Ok(state)
     }
 
     async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {

@@ -8,7 +8,8 @@
 //! For each recipient that is due: the body is opened, the store delivers (durably), the outcome is recorded
 //! (durably); then the message is released. A crash between delivery and record leads to a second attempt under the
 //! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises. A message whose outcome cannot be recorded
-//! stays in hands for [`Deliverers::retry_min`]: a disk that fails is not asked again and again.
+//! rests for [`Deliverers::retry_min`], and others go on meanwhile: a disk that fails is not asked again and again. A
+//! message that is gone from the spool is forgotten.
 
 mod deliverer;
 mod header;
@@ -18,10 +19,13 @@ use crate::driver::Shutdown;
 use crate::wall::{Spool, Store};
 use deliverer::Deliverer;
 pub(crate) use header::ORIGINAL_RECIPIENT;
+use mailstore::spool::QueueId;
 use proto_core::{Now, UnixTime};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 /// How mail is delivered.
@@ -67,14 +71,19 @@ pub(crate) async fn run(
     mut shutdown: Shutdown,
 ) {
     let mut in_hands = JoinSet::new();
+    // Held in the spool, and in nobody's hands; since when; the first is the first to be given back.
+    let mut resting: VecDeque<(Instant, QueueId)> = VecDeque::new();
     while !shutdown.has_begun() {
+        while let Some((_, id)) = resting.pop_front_if(|(since, _)| since.elapsed() >= how.retry_min) {
+            give_back(&*spool, &id).await;
+        }
         let room = in_hands.len() < how.messages_max.max(1);
         let taken = if room { spool.next_ready(clock.now().utc).await } else { Ok(None) };
         let rest = match taken {
             Ok(Some(job)) => {
                 let span = tracing::info_span!("delivery", queue_id = %job.id);
                 let (spool, store) = (Arc::clone(&spool), Arc::clone(&store));
-                let deliverer = Deliverer::new(spool, store, clock.clone(), how, shutdown.clone(), job);
+                let deliverer = Deliverer::new(spool, store, clock.clone(), how, job);
                 in_hands.spawn(deliverer.run().instrument(span));
                 continue;
             }
@@ -84,23 +93,40 @@ pub(crate) async fn run(
                 REST
             }
         };
+        let rest = match resting.front() {
+            Some((since, _)) => rest.min(how.retry_min.saturating_sub(since.elapsed())),
+            None => rest,
+        };
         tokio::select! {
             biased;
             () = shutdown.begun() => {}
-            Some(ended) = in_hands.join_next() => log_panic(ended),
+            Some(ended) = in_hands.join_next() => {
+                resting.extend(unrecorded(ended).map(|id| (Instant::now(), id)));
+            }
             () = spool.arrival(), if room => {}
             () = tokio::time::sleep(rest) => {}
         }
     }
     while let Some(ended) = in_hands.join_next().await {
-        log_panic(ended);
+        resting.extend(unrecorded(ended).map(|id| (Instant::now(), id)));
+    }
+    for (_, id) in resting {
+        give_back(&*spool, &id).await;
     }
 }
 
-/// The message stays held and is delivered after the next start.
-fn log_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
+/// The message that a deliverer could not give back. After a panic the message stays held, and is delivered after the
+/// next start.
+fn unrecorded(ended: Result<Option<QueueId>, tokio::task::JoinError>) -> Option<QueueId> {
+    ended.unwrap_or_else(|error| {
         tracing::error!(%error, "a delivery ended by a fault of ours");
+        None
+    })
+}
+
+async fn give_back(spool: &dyn Spool, id: &QueueId) {
+    if let Err(error) = spool.release(id).await {
+        tracing::error!(queue_id = %id, %error, "not released");
     }
 }
 

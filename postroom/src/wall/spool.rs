@@ -51,13 +51,13 @@ pub trait Spool: Intake {
     /// which reads it on a thread where blocking is allowed.
     ///
     /// # Errors
-    /// `NoSuchQueueId`.
+    /// `NoSuchQueueId` when the message is no longer there: it is not tried again.
     fn body(&self, id: &QueueId) -> Later<'static, Result<Box<dyn MessageReader>, StoreError>>;
 
     /// Records durably what became of one recipient.
     ///
     /// # Errors
-    /// When it could not be recorded: the recipient may be served twice after a crash.
+    /// When it could not be recorded: the recipient may be served twice after a crash. `NoSuchQueueId` as for `body`.
     fn record(
         &self,
         id: &QueueId,

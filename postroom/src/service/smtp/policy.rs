@@ -5,9 +5,10 @@ use proto_core::Backend;
 use proto_core::address::ForwardPath;
 use relay_policy::{Answer, Decision, Destination, Policy, Question, Reply, Request, Stage, Step};
 use smtp_proto::reply::{EnhancedCode, Refusal};
+use std::fmt::{self, Display};
+use tracing::field::display;
 
 /// A stage, with what it is about.
-#[derive(Debug)]
 pub(super) enum Moment {
     Connect,
     Helo,
@@ -15,6 +16,20 @@ pub(super) enum Moment {
     Rcpt(ForwardPath),
     Data,
     EndOfMessage,
+}
+
+impl Display for Moment {
+    /// As the log tells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Moment::Connect => f.write_str("connect"),
+            Moment::Helo => f.write_str("HELO"),
+            Moment::Mail => f.write_str("MAIL"),
+            Moment::Rcpt(recipient) => write!(f, "RCPT {recipient}"),
+            Moment::Data => f.write_str("DATA"),
+            Moment::EndOfMessage => f.write_str("end of message"),
+        }
+    }
 }
 
 /// Yes, for a recipient with where it goes; or no.
@@ -47,11 +62,12 @@ pub(super) async fn decide(
                 }
             }
             Step::Done(decision, trail) => {
-                tracing::debug!(?moment, %trail, "policy");
+                tracing::debug!(at = %moment, %trail, "policy");
                 return match decision {
                     Decision::Accept { destination } => Ok(destination),
                     Decision::Reject(reply) | Decision::Defer(reply) => {
-                        tracing::info!(?moment, refused = %reply, "refused");
+                        let sender = request.sender.as_ref().map(display);
+                        tracing::info!(at = %moment, sender, reply = %reply, "refused");
                         Err(refusal(reply))
                     }
                     // Nothing else is decided by the lists that are there.
