@@ -288,7 +288,13 @@ where
         let linger = !self.eof && !self.told_shutdown;
         let goodbye = async {
             self.stream.shutdown().await?;
-            while linger && discard(&mut self.stream).await? > 0 {}
+            while linger {
+                tokio::select! {
+                    // A server that stops does not wait for a peer that has had its answer.
+                    () = self.environment.shutdown.begun() => break,
+                    octets = discard(&mut self.stream) => if octets? == 0 { break },
+                }
+            }
             io::Result::Ok(())
         };
         let _ = tokio::time::timeout(self.environment.timeouts.close, goodbye).await;
