@@ -288,7 +288,10 @@ where
         let linger = !self.eof && !self.told_shutdown;
         let goodbye = async {
             self.stream.shutdown().await?;
-            while linger {
+            if !linger {
+                return Ok(());
+            }
+            loop {
                 tokio::select! {
                     // A server that stops does not wait for a peer that has had its answer.
                     () = self.environment.shutdown.begun() => break,
