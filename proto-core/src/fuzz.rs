@@ -3,6 +3,8 @@
 use crate::dot::{DecodePolicy, Decoded, DotDecoder, DotEncoder, DotEnd, EncodePolicy};
 use crate::input::InBuf;
 use crate::output::OutBuf;
+use crate::proxy::{HEADER_OCTETS_MAX, LINE_OCTETS_MAX, ProxyHeader, ProxyParser};
+use alloc::format;
 use alloc::vec::Vec;
 
 /// Decodes any octets, cut as the first of them says, under each policy: the end is the same for all, the cut does not
@@ -60,4 +62,37 @@ fn encode(policy: EncodePolicy, text: &[u8], cut: usize) -> Vec<u8> {
     }
     assert_eq!(encoder.finish(&mut out), Ok(()));
     out.as_slice().to_vec()
+}
+
+/// Parses any octets as a PROXY header, cut as the first of them says: the cut does not matter, nothing behind the
+/// header is taken, and an address that was understood is the same when it is written in a line of version 1.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_proxy(data: &[u8]) {
+    let [cut, octets @ ..] = data else { return };
+    let (taken, said) = ProxyParser::new().parse(octets);
+    assert!(taken <= octets.len() && taken <= HEADER_OCTETS_MAX.max(LINE_OCTETS_MAX));
+    assert!(said.is_some() || taken == octets.len(), "octets are left and nothing is said");
+
+    let mut parser = ProxyParser::new();
+    let in_pieces: usize = octets.chunks(usize::from(*cut).max(1)).map(|piece| parser.parse(piece).0).sum();
+    assert_eq!((in_pieces, parser.parse(b"").1), (taken, said), "the cut matters");
+
+    let (mut parser, mut at) = (ProxyParser::new(), 0);
+    while let Some(piece) = octets.get(at..at + parser.octets_wanted()).filter(|piece| !piece.is_empty()) {
+        at += parser.parse(piece).0;
+    }
+    if matches!(said, Some(Ok(_))) {
+        assert_eq!((at, parser.parse(b"").1), (taken, said), "what it wants leads beyond the header");
+    }
+
+    if let Some(Ok(ProxyHeader::Tcp { source, destination })) = said
+        && source.is_ipv4() == destination.is_ipv4()
+    {
+        let family = if source.is_ipv4() { 4 } else { 6 };
+        let (from, to) = (source.port(), destination.port());
+        let line = format!("PROXY TCP{family} {} {} {from} {to}\r\n", source.ip(), destination.ip());
+        assert_eq!(ProxyParser::new().parse(line.as_bytes()), (line.len(), said));
+    }
 }

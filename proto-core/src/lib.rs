@@ -14,6 +14,7 @@
 //! | [`output`] | [`OutBuf`]: output with a high-water mark |
 //! | [`dot`] | the dot codec: message text on the wire, decoded and encoded as streams |
 //! | [`address`] | mail addresses as an envelope carries them: paths, mailboxes, domains, literals |
+//! | [`proxy`] | the header of the PROXY protocol, by which a proxy tells whom it speaks for |
 //! | [`sasl`] | SASL exchanges, server and client, and how their messages travel in lines |
 //! | [`secret`] | [`Secret`]: octets that are overwritten when dropped and never shown |
 //! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
@@ -32,6 +33,7 @@ pub mod fuzz;
 pub mod input;
 pub mod machine;
 pub mod output;
+pub mod proxy;
 pub mod sasl;
 pub mod secret;
 pub mod time;

@@ -1,6 +1,6 @@
 //! The fuzz bodies on stable, with seeded input.
 
-use proto_core::fuzz::fuzz_dot;
+use proto_core::fuzz::{fuzz_dot, fuzz_proxy};
 use testkit::for_each_seed;
 
 #[test]
@@ -16,5 +16,52 @@ fn dot_codec() {
         }
         octets.extend_from_slice(b"\r\n.\r\nrest");
         fuzz_dot(&octets);
+    });
+}
+
+#[test]
+fn proxy_header() {
+    const WORDS: [&[u8]; 18] = [
+        b"PROXY ",
+        b"TCP4 ",
+        b"TCP6 ",
+        b"UNKNOWN",
+        b"192.0.2.1 ",
+        b"2001:db8::1 ",
+        b"::ffff:1.2.3.4 ",
+        b"25 ",
+        b"25",
+        b"65535 ",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b" ",
+        b"0",
+        b"EHLO",
+        b"\xff",
+        b"\0",
+    ];
+    const BINARY: [&[u8]; 12] = [
+        b"\x21",
+        b"\x20",
+        b"\x11",
+        b"\x31",
+        b"\0\x0c",
+        b"\0\x13",
+        b"\0\0",
+        b"\x03\0\x04",
+        b"\x04\0\x01",
+        b"1234",
+        b"\xff",
+        b"123456789012",
+    ];
+    for_each_seed(5000, |rng| {
+        let mut octets = vec![rng.below(40) as u8];
+        let binary = rng.chance(1, 2);
+        octets.extend(if binary { b"\r\n\r\n\0\r\nQUIT\n".iter() } else { b"PROXY ".iter() });
+        for _ in 0..rng.below(12) {
+            octets.extend(if binary { rng.pick(&BINARY).iter() } else { rng.pick(&WORDS).iter() });
+        }
+        fuzz_proxy(&octets);
     });
 }
