@@ -129,7 +129,7 @@ fn answer(server: &mut Server, event: Event, outcome: &mut Outcome) {
         Event::EndOfData(ask) => {
             outcome.messages += 1;
             let id = QueueId::new("4XyzAB").unwrap();
-            server.answer(NOW, ask, Verdict::Accept(id)).unwrap();
+            server.answer(NOW, ask, Verdict::Accept(id).into()).unwrap();
         }
         other => panic!("not in these sessions: {other:?}"),
     }

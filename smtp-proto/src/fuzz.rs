@@ -143,7 +143,7 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
             Event::Data(ask) => (b'd', server.answer(NOW, ask, yes)),
             Event::EndOfData(ask) => {
                 let id = QueueId::new("Q").expect("invariant: a letter is an id");
-                (b'e', server.answer(NOW, ask, Verdict::Accept(id)))
+                (b'e', server.answer(NOW, ask, Verdict::Accept(id).into()))
             }
             Event::Verify(ask) => (b'v', server.answer(NOW, ask, Verdict::Accept(Verified::CannotTell))),
             Event::Expand(ask) => (b'x', server.answer(NOW, ask, Verdict::Accept(Vec::new()))),

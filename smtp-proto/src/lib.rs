@@ -19,6 +19,7 @@
 //! | 6409 | submission: AUTH required; no message is changed |
 //! | 1870, 2920, 6152, 2034 with 3463 | SIZE, PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES |
 //! | 3207, 4954 | STARTTLS, AUTH (PLAIN and LOGIN) |
+//! | 2033 | LMTP, server: LHLO, a reply for each recipient |
 //! | 3848 | the protocol names in `Received:` |
 //!
 //! # A server, driven by hand
@@ -56,7 +57,7 @@
 //!                 // A real application makes the message durable first: the 250 takes the responsibility.
 //!                 let id = QueueId::new("4XyzAB").ok_or("not an id")?;
 //!                 mail.insert_str(0, &server.trace_header(&id, now).ok_or("no transaction")?);
-//!                 server.answer(now, ask, Verdict::Accept(id))?;
+//!                 server.answer(now, ask, Verdict::Accept(id).into())?;
 //!             }
 //!             other => println!("{other:?}"),
 //!         }

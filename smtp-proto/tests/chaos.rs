@@ -177,7 +177,7 @@ impl Chaos<'_> {
             Held::End(ask) => {
                 self.in_transaction = false;
                 let id = QueueId::new("Q").unwrap();
-                server.answer(now, ask, no.map_or(Verdict::Accept(id), Verdict::Refuse)).is_ok()
+                server.answer(now, ask, no.map_or(Verdict::Accept(id), Verdict::Refuse).into()).is_ok()
             }
             Held::Verify(ask) => {
                 let verdict = no.map_or(Verdict::Accept(Verified::CannotTell), Verdict::Refuse);

@@ -26,7 +26,7 @@ fn serve(server: &mut Server, out: &mut OutBuf, input: &[u8]) {
                 Event::Rcpt(ask) => server.answer(NOW, ask, yes).unwrap(),
                 Event::Data(ask) => server.answer(NOW, ask, yes).unwrap(),
                 Event::EndOfData(ask) => {
-                    server.answer(NOW, ask, Verdict::Accept(QueueId::new("Q").unwrap())).unwrap();
+                    server.answer(NOW, ask, Verdict::Accept(QueueId::new("Q").unwrap()).into()).unwrap();
                 }
                 _ => {}
             }

@@ -52,3 +52,8 @@ fn verdicts() {
 fn hostile() {
     check("hostile");
 }
+
+#[test]
+fn lmtp() {
+    check("lmtp");
+}

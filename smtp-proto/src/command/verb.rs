@@ -10,6 +10,8 @@ pub enum Verb {
     Helo,
     /// RFC 5321 section 4.1.1.1.
     Ehlo,
+    /// RFC 2033 section 4.1.
+    Lhlo,
     /// RFC 5321 section 4.1.1.2.
     Mail,
     /// RFC 5321 section 4.1.1.3.
@@ -61,6 +63,7 @@ fn from_word(word: &[u8]) -> Verb {
 pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("HELO", Verb::Helo),
     ("EHLO", Verb::Ehlo),
+    ("LHLO", Verb::Lhlo),
     ("MAIL", Verb::Mail),
     ("RCPT", Verb::Rcpt),
     ("DATA", Verb::Data),

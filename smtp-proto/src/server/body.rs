@@ -101,9 +101,7 @@ impl Server {
         };
         if let Some((why, reply)) = refused {
             self.events.push_back(Event::BodyAborted(why));
-            self.transaction = None;
-            self.await_command(now);
-            return self.refuse(now, reply);
+            return self.refuse_message(now, reply);
         }
         let declared = self.transaction.as_ref().is_some_and(|t| t.eight_bit_declared);
         let faults = BodyFaults {
@@ -112,7 +110,9 @@ impl Server {
             undeclared_8bit: eight_bit && !declared,
         };
         self.phase = Phase::EndOfData;
-        self.ask(now, EndOfData { octets: end.octets, faults }, Event::EndOfData);
+        let recipients = self.transaction.as_ref().map_or(0, |t| t.recipients);
+        let per_recipient = self.answers_each_recipient();
+        self.ask(now, EndOfData { octets: end.octets, faults, recipients, per_recipient }, Event::EndOfData);
     }
 }
 

@@ -20,6 +20,9 @@ pub enum Protocol {
     Smtp,
     /// Mail from its authors (RFC 6409): no MAIL before AUTH.
     Submission,
+    /// Mail for the last step to its mailboxes (RFC 2033): LHLO instead of HELO and EHLO, one reply for each recipient
+    /// after the message. Never on port 25, nor over a wide network (section 5).
+    Lmtp,
 }
 
 /// When TLS begins on a listener.
@@ -126,7 +129,7 @@ pub struct Config {
     /// How long things may take.
     pub timeouts: Timeouts,
     hostname: ReplyText,
-    greeting: ReplyText,
+    greeting: Option<ReplyText>,
     origin: String,
 }
 
@@ -162,7 +165,7 @@ impl Config {
             timeouts: Timeouts::default(),
             origin: hostname.clone(),
             hostname: ReplyText::new(hostname)?,
-            greeting: ReplyText::new("ESMTP Postroom")?,
+            greeting: None,
         })
     }
 
@@ -171,9 +174,13 @@ impl Config {
         self.hostname.as_str()
     }
 
-    /// What the greeting says after `220` and the host name. Default `ESMTP Postroom`.
+    /// What the greeting says after `220` and the host name. Default `ESMTP Postroom`, of LMTP `LMTP Postroom`.
     pub fn greeting(&self) -> &str {
-        self.greeting.as_str()
+        match (&self.greeting, self.protocol) {
+            (Some(text), _) => text.as_str(),
+            (None, Protocol::Lmtp) => "LMTP Postroom",
+            (None, _) => "ESMTP Postroom",
+        }
     }
 
     /// Sets what the greeting says after the host name, which itself cannot be left out (RFC 5321 section 4.2:
@@ -186,7 +193,7 @@ impl Config {
         if text.as_str().len() > GREETING_OCTETS_MAX {
             return Err(ReplyFault::LineTooLong);
         }
-        self.greeting = text;
+        self.greeting = Some(text);
         Ok(())
     }
 

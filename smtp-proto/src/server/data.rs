@@ -1,15 +1,14 @@
-//! DATA, up to the 354, and the verdict on the complete message.
+//! DATA, up to the 354.
 //!
-//! RFC 5321 sections 4.1.1.4 and 6.1: a 250 after the end of data takes the responsibility for the message.
+//! RFC 5321 section 4.1.1.4.
 
 use super::body::Body;
 use super::config::Impatience;
 use super::event::{Event, Violation};
-use super::question::{Data, QueueId, Verdict};
-use super::session::{Counts, Phase, Server};
+use super::question::{Data, Verdict};
+use super::session::{Phase, Server};
 use super::timers::Timer;
-use crate::reply::{Reply, write_line};
-use alloc::format;
+use crate::reply::Reply;
 use proto_core::{CloseReason, Now};
 
 impl Server {
@@ -39,32 +38,8 @@ impl Server {
         self.phase = Phase::Body(Body::new(now, &self.config));
         self.extend_body_deadlines(now);
     }
-
-    pub(super) fn settle_end_of_data(&mut self, now: Now, verdict: Verdict<QueueId>) {
-        self.transaction = None;
-        self.await_command(now);
-        match verdict {
-            Verdict::Accept(id) => {
-                self.counts = Counts {
-                    transactions: self.counts.transactions,
-                    auth_failures: self.counts.auth_failures,
-                    ..Counts::default()
-                };
-                let enhanced = QUEUED.enhanced();
-                write_line(
-                    &mut self.output,
-                    QUEUED.code(),
-                    enhanced,
-                    true,
-                    &format!("{}{id}", QUEUED.text()),
-                );
-            }
-            Verdict::Refuse(refusal) => self.refuse_by_verdict(now, &refusal),
-        }
-    }
 }
 
 static SYNTAX_DATA: Reply = Reply::fixed(501, (5, 4), "Syntax: DATA");
 static SYNCHRONIZATION: Reply = Reply::fixed(554, (5, 0), "Error: SMTP protocol synchronization");
 static START_INPUT: Reply = Reply::plain(354, "End data with <CR><LF>.<CR><LF>");
-static QUEUED: Reply = Reply::fixed(250, (0, 0), "Ok: queued as ");

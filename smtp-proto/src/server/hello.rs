@@ -1,6 +1,6 @@
-//! The greeting, HELO and EHLO.
+//! The greeting, HELO and EHLO, and LHLO, which is LMTP's EHLO.
 //!
-//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4. No enhanced codes here (RFC 2034 section 4).
+//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4; RFC 2033 section 4.1. No enhanced codes here (RFC 2034 section 4).
 //!
 //! # Departures
 //! The argument need not be a domain or an address literal: any word of printable ASCII will do, since many
@@ -8,7 +8,7 @@
 //! [`Hello`] question. A refused connection is closed after the reply, without waiting for QUIT (section 3.1 would
 //! have it wait), so that a refusal costs little.
 
-use super::config::Impatience;
+use super::config::{Impatience, Protocol};
 use super::event::{Event, Violation};
 use super::question::{Connect, Hello, Verdict};
 use super::session::{HelloSaid, Phase, Server};
@@ -61,7 +61,11 @@ impl Server {
     pub(super) fn hello(&mut self, now: Now, arguments: &[u8], extended: bool) {
         let word = arguments.iter().all(u8::is_ascii_graphic) && matches!(arguments.len(), 1..=255);
         let Some(name) = core::str::from_utf8(arguments).ok().filter(|_| word) else {
-            let syntax = if extended { &SYNTAX_EHLO } else { &SYNTAX_HELO };
+            let syntax = match (extended, self.config.protocol) {
+                (_, Protocol::Lmtp) => &SYNTAX_LHLO,
+                (true, _) => &SYNTAX_EHLO,
+                (false, _) => &SYNTAX_HELO,
+            };
             return self.refuse(now, syntax);
         };
         // Nobody can know of PIPELINING before the first hello was answered.
@@ -93,3 +97,4 @@ impl Server {
 
 static SYNTAX_EHLO: Reply = Reply::plain(501, "Syntax: EHLO hostname");
 static SYNTAX_HELO: Reply = Reply::plain(501, "Syntax: HELO hostname");
+static SYNTAX_LHLO: Reply = Reply::plain(501, "Syntax: LHLO hostname");

@@ -183,7 +183,7 @@ impl Server {
         }
         match verb {
             Verb::Helo => self.hello(now, arguments, false),
-            Verb::Ehlo => self.hello(now, arguments, true),
+            Verb::Ehlo | Verb::Lhlo => self.hello(now, arguments, true),
             Verb::Mail => self.mail(now, arguments),
             Verb::Rcpt => self.rcpt(now, arguments),
             Verb::Data => self.data(now, arguments),
@@ -220,7 +220,10 @@ fn begins_auth(input: &[u8]) -> bool {
 }
 
 fn brings_no_mail(verb: Verb) -> bool {
-    matches!(verb, Verb::Helo | Verb::Ehlo | Verb::Rset | Verb::Noop | Verb::Help | Verb::Vrfy | Verb::Expn)
+    matches!(
+        verb,
+        Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Rset | Verb::Noop | Verb::Help | Verb::Vrfy | Verb::Expn
+    )
 }
 
 static UNKNOWN: Reply = Reply::fixed(500, (5, 2), "Error: command not recognized");

@@ -23,12 +23,14 @@ impl Server {
         self.reply(&OK);
     }
 
-    /// Names the commands that this session would not answer with 502.
+    /// Names the commands that this session would not answer with 500 or 502.
     pub(super) fn help(&mut self) {
         let standing = self.standing();
         let mut text = String::from("Commands:");
         for (name, verb) in VERBS {
             let here = match verb {
+                Verb::Helo | Verb::Ehlo => !standing.lmtp,
+                Verb::Lhlo => standing.lmtp,
                 Verb::Vrfy => self.config.verify != VerifyMode::Disabled,
                 Verb::Expn => self.config.expand,
                 Verb::StartTls => standing.starttls,

@@ -13,6 +13,9 @@
 //! | end of data | [`Event::EndOfData`] | `250 2.0.0 Ok: queued as ID` | transaction is over |
 //! | VRFY, EXPN | [`Event::Verify`], [`Event::Expand`] | `250 …` or `252 …` | |
 //!
+//! Under [`Protocol::Lmtp`] the session speaks LMTP (RFC 2033): LHLO stands for EHLO, and the end of data is answered
+//! once for each recipient. LMTP must not be offered on port 25 (section 5).
+//!
 //! While a question is open nothing is parsed and nothing sent; pipelined commands wait, and the replies to a
 //! pipelined group go out together. Order of commands is the business of one table, in `state.rs`; each command
 //! group has a file of its own.
@@ -35,6 +38,7 @@ mod body;
 mod capabilities;
 mod config;
 mod data;
+mod end_of_data;
 mod event;
 mod hello;
 mod limits;
@@ -55,7 +59,8 @@ pub use config::{Config, Impatience, Peer, Protocol, Syntax, TlsMode, VerifyMode
 pub use event::{BodyAbort, Event, Violation};
 pub use limits::Limits;
 pub use question::{
-    BodyFaults, Connect, Data, EndOfData, Expand, Hello, Mail, QueueId, Rcpt, Verdict, Verified, Verify,
+    BodyFaults, Connect, Data, EndOfData, EndOfDataVerdict, Expand, Hello, Mail, QueueId, Rcpt, Verdict,
+    Verified, Verify,
 };
 pub use session::Server;
 pub use timers::{Timeouts, Timer};

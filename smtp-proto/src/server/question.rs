@@ -41,13 +41,13 @@ pub struct Connect {
     pub tls: Option<Arc<TlsInfo>>,
 }
 
-/// May it call itself that (HELO, EHLO)?
+/// May it call itself that (HELO, EHLO, LHLO)?
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello {
     /// The name or address literal as it was given: printable ASCII without spaces, not verified.
     pub name: Arc<str>,
-    /// EHLO, not HELO.
+    /// EHLO or LHLO, not HELO.
     pub extended: bool,
 }
 
@@ -81,7 +81,8 @@ pub struct Data {
     pub recipients: usize,
 }
 
-/// The message is complete; will you answer for it? Accept only when it would survive a power cut.
+/// The message is complete; will you answer for it? Accept only when it would survive a power cut. The
+/// [`EndOfDataVerdict`] may differ from recipient to recipient.
 ///
 /// A message that the machine itself must refuse (too large, bare line ends under
 /// [`DecodePolicy::Reject`](proto_core::dot::DecodePolicy::Reject)) is not asked about: it ends in
@@ -93,6 +94,34 @@ pub struct EndOfData {
     pub octets: u64,
     /// What is odd about the message and was let through.
     pub faults: BodyFaults,
+    /// How many recipients the transaction has.
+    pub recipients: usize,
+    /// Whether each recipient is answered on its own, as in LMTP. If not, there is one reply for all: the first yes
+    /// of an [`EndOfDataVerdict::Each`] is said, and the application owes a report for those who do not get the
+    /// message (RFC 5321 section 6.1).
+    pub per_recipient: bool,
+}
+
+/// The verdict on a complete message: the same for all who were to get it, or one for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndOfDataVerdict {
+    /// The same for all.
+    All(Verdict<QueueId>),
+    /// One for each accepted recipient, in the order of the RCPT commands; a recipient that was named twice has two.
+    /// Those that are missing get [`Refusal::TEMPORARY`], those too many are not looked at.
+    Each(Vec<Verdict<QueueId>>),
+}
+
+impl From<Verdict<QueueId>> for EndOfDataVerdict {
+    fn from(verdict: Verdict<QueueId>) -> Self {
+        Self::All(verdict)
+    }
+}
+
+impl From<Refusal> for EndOfDataVerdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::All(Verdict::Refuse(refusal))
+    }
 }
 
 /// What may be odd about a message that was let through.
@@ -178,7 +207,7 @@ impl Question for Data {
 }
 
 impl Question for EndOfData {
-    type Verdict = Verdict<QueueId>;
+    type Verdict = EndOfDataVerdict;
 }
 
 impl Question for Verify {

@@ -5,7 +5,7 @@
 use super::auth::Exchange;
 use super::body::Body;
 use super::capabilities::Capabilities;
-use super::config::{Config, Peer, TlsMode};
+use super::config::{Config, Peer, Protocol, TlsMode};
 use super::event::Event;
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
@@ -66,7 +66,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// HELO or EHLO, as it was accepted.
+/// HELO, EHLO or LHLO, as it was accepted.
 #[derive(Debug, Clone)]
 pub(super) struct HelloSaid {
     pub(super) name: Arc<str>,
@@ -164,6 +164,7 @@ impl Server {
         Standing {
             stage,
             extended: self.hello.as_ref().is_some_and(|hello| hello.extended),
+            lmtp: self.config.protocol == Protocol::Lmtp,
             tls: self.tls.is_some(),
             starttls: self.config.tls != TlsMode::None,
             tls_required: self.config.tls == TlsMode::Required,

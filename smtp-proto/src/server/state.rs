@@ -22,7 +22,8 @@
 //! application thinks, comes after. Where several rules are broken the reply is that of the first one.
 //!
 //! A DATA without recipients is `554 5.5.1` when there was a MAIL, else `503 5.5.1`: RFC 5321 section 3.3 leaves the
-//! choice.
+//! choice. LMTP leaves none: always `503` (RFC 2033 section 4.2). Its hello is LHLO, and HELO and EHLO get `500`, as
+//! LHLO does elsewhere, so that two ends that do not mean the same protocol notice (section 4.1).
 
 use crate::command::Verb;
 use crate::reply::Reply;
@@ -46,6 +47,8 @@ pub(super) struct Standing {
     pub(super) stage: Stage,
     /// The last hello was EHLO.
     pub(super) extended: bool,
+    /// LMTP is spoken here.
+    pub(super) lmtp: bool,
     /// TLS is on.
     pub(super) tls: bool,
     /// STARTTLS is offered on this listener.
@@ -64,7 +67,10 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
     let in_transaction = now.stage >= Stage::Sender;
     let secured = now.tls || !now.tls_required;
     match verb {
-        Verb::Helo | Verb::Ehlo | Verb::Rset | Verb::Noop | Verb::Help | Verb::Quit => Ok(()),
+        Verb::Helo | Verb::Ehlo if now.lmtp => Err(&SAY_LHLO),
+        Verb::Lhlo if !now.lmtp => Err(&NOT_LMTP),
+        Verb::Helo | Verb::Ehlo | Verb::Lhlo => Ok(()),
+        Verb::Rset | Verb::Noop | Verb::Help | Verb::Quit => Ok(()),
         Verb::Http | Verb::Unknown => Ok(()),
         Verb::StartTls if !now.starttls => Err(&NOT_IMPLEMENTED),
         Verb::StartTls if now.tls => Err(&TLS_ACTIVE),
@@ -90,12 +96,14 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
         Verb::Rcpt if !in_transaction => Err(&NEED_MAIL),
         Verb::Rcpt => Ok(()),
         Verb::Data if now.stage == Stage::Recipients => Ok(()),
-        Verb::Data if in_transaction => Err(&NO_RECIPIENTS),
+        Verb::Data if in_transaction && !now.lmtp => Err(&NO_RECIPIENTS),
         Verb::Data => Err(&NEED_RCPT),
     }
 }
 
 pub(super) static NOT_IMPLEMENTED: Reply = Reply::fixed(502, (5, 1), "Error: command not implemented");
+static SAY_LHLO: Reply = Reply::fixed(500, (5, 1), "Error: this is LMTP, send LHLO");
+static NOT_LMTP: Reply = Reply::fixed(500, (5, 1), "Error: this is not LMTP, send EHLO");
 static TLS_ACTIVE: Reply = Reply::fixed(503, (5, 1), "Error: TLS already active");
 static IN_TRANSACTION: Reply = Reply::fixed(503, (5, 1), "Error: MAIL transaction in progress");
 static NEED_STARTTLS: Reply = Reply::fixed(530, (7, 0), "Must issue a STARTTLS command first");
@@ -116,6 +124,7 @@ mod tests {
     const READY: Standing = Standing {
         stage: Stage::Ready,
         extended: true,
+        lmtp: false,
         tls: false,
         starttls: true,
         tls_required: false,
@@ -141,6 +150,14 @@ mod tests {
         assert_eq!(codes(Verb::Auth), [0, 0, 503, 503]);
         assert_eq!(codes(Verb::StartTls), [0, 0, 503, 503]);
         assert_eq!(codes(Verb::Vrfy), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn lmtp_has_one_hello_and_503_for_every_data_without_recipients() {
+        let lmtp = Standing { lmtp: true, ..READY };
+        assert_eq!([Verb::Helo, Verb::Ehlo, Verb::Lhlo].map(|verb| code(verb, lmtp)), [500, 500, 0]);
+        assert_eq!([Verb::Helo, Verb::Ehlo, Verb::Lhlo].map(|verb| code(verb, READY)), [0, 0, 500]);
+        assert_eq!(code(Verb::Data, Standing { stage: Stage::Sender, ..lmtp }), 503);
     }
 
     #[test]

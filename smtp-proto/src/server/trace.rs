@@ -3,8 +3,8 @@
 //! RFC 5321 section 4.4, with the protocol names of RFC 3848. The field is the machine's, since it alone knows who
 //! said what; the application puts it before the message, once it has a queue id.
 
-use super::QueueId;
 use super::session::Server;
+use super::{Protocol, QueueId};
 use alloc::string::{String, ToString};
 use core::fmt::Write;
 use core::net::IpAddr;
@@ -74,8 +74,16 @@ impl Server {
         write!(field, "\r\n\tid {queue_id}")
     }
 
-    /// RFC 3848: the E for EHLO, the S for TLS, the A for AUTH.
+    /// RFC 3848: the E for EHLO, the S for TLS, the A for AUTH; LMTP has no form without the extensions.
     fn protocol_name(&self) -> &'static str {
+        if self.config.protocol == Protocol::Lmtp {
+            return match (self.tls.is_some(), self.authenticated) {
+                (true, true) => "LMTPSA",
+                (true, false) => "LMTPS",
+                (false, true) => "LMTPA",
+                (false, false) => "LMTP",
+            };
+        }
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
         match (extended, self.tls.is_some(), self.authenticated) {
             (true, true, true) => "ESMTPSA",

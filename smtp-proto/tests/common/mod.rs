@@ -40,6 +40,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         password: setup.var("password").into(),
         refuse: owned("refuse"),
         hold: owned("hold"),
+        each: owned("each"),
         ..App::default()
     };
     (server(config), app)
@@ -75,6 +76,7 @@ const OPTIONS: &[&str] = &[
 fn set_option(config: &mut Config, name: &str, value: &str) {
     let number = || value.parse::<u64>().unwrap();
     match (name, value) {
+        ("protocol", "lmtp") => config.protocol = Protocol::Lmtp,
         ("protocol", "submission") => config.protocol = Protocol::Submission,
         ("tls", "offered") => config.tls = TlsMode::Offered,
         ("tls", "required") => config.tls = TlsMode::Required,
@@ -116,6 +118,7 @@ pub(crate) struct App {
     password: String,
     refuse: String,
     hold: String,
+    each: String,
     queued: u32,
     /// What was accepted, with what the trace field said.
     pub(crate) messages: Vec<(String, Vec<u8>)>,
@@ -174,12 +177,21 @@ impl App {
         server.answer(now, self.held.take().unwrap(), verdict).unwrap();
     }
 
-    fn end_of_data(&mut self) -> Verdict<QueueId> {
+    /// The verdict on a message; one for each recipient when the transcript wants it so: `@with each=250,550`.
+    fn end_of_data(&mut self) -> EndOfDataVerdict {
         if let Verdict::Refuse(refusal) = self.verdict("end") {
-            return Verdict::Refuse(refusal);
+            return refusal.into();
         }
         self.queued += 1;
-        Verdict::Accept(QueueId::new(format!("Q{}", self.queued)).unwrap())
+        let queued = Verdict::Accept(QueueId::new(format!("Q{}", self.queued)).unwrap());
+        if self.each.is_empty() {
+            return queued.into();
+        }
+        let verdict = |code: &str| match code.parse().unwrap() {
+            250 => queued.clone(),
+            code => refusal(code, (7, 1), "no end").into(),
+        };
+        EndOfDataVerdict::Each(self.each.split(',').map(verdict).collect())
     }
 }
 

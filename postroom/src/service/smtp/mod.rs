@@ -178,7 +178,7 @@ impl SmtpService {
             service.work.start(async move {
                 let verdict = committed.await.unwrap_or(Verdict::Refuse(Refusal::TEMPORARY));
                 Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
-                    told(server.answer(now, ask, verdict));
+                    told(server.answer(now, ask, verdict.into()));
                 }) as Finish
             });
         });
