@@ -8,7 +8,7 @@ use crate::parameter::Extensions;
 use crate::server::{
     Config, Event, Impatience, Peer, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
 };
-use alloc::string::ToString;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,19 +25,20 @@ const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(1_767_225_600));
 /// # Panics
 /// When that is not so.
 pub fn fuzz_command(data: &[u8]) {
-    let extensions = Extensions { size_max: Some(1000), eight_bit_mime: true, auth: true };
+    let extensions = Extensions { size_max: Some(1000), ..Extensions::ALL };
     let (_, arguments) = command::split(data);
     for lenient in [false, true] {
         let grammar = Grammar { lenient, origin: "origin.test", extensions };
-        if let Ok((path, _)) = command::mail(arguments, &grammar) {
-            let again = [b"FROM:", path.to_string().as_bytes()].concat();
-            assert!(!again.iter().any(u8::is_ascii_control), "a control character in {path}");
-            assert_eq!(command::mail(&again, &grammar).map(|(path, _)| path), Ok(path));
+        if let Ok((path, parameters)) = command::mail(arguments, &grammar) {
+            let again = format!("FROM:{path}{parameters}");
+            assert!(!again.bytes().any(|b| b.is_ascii_control()), "a control character in {again}");
+            assert_eq!(command::mail(again.as_bytes(), &grammar), Ok((path, parameters)));
         }
-        if let Ok((path, _)) = command::rcpt(arguments, &grammar) {
-            let again = [b"TO:", path.to_string().as_bytes()].concat();
-            assert!(!again.iter().any(u8::is_ascii_control), "a control character in {path}");
-            assert_eq!(command::rcpt(&again, &grammar).map(|(path, _)| path), Ok(path));
+        if let Ok((path, parameters)) = command::rcpt(arguments, &grammar) {
+            for again in [format!("TO:{path}{parameters}"), format!("TO:{path}{parameters:#}")] {
+                assert!(!again.bytes().any(|b| b.is_ascii_control()), "a control character in {again}");
+                assert_eq!(command::rcpt(again.as_bytes(), &grammar), Ok((path.clone(), parameters.clone())));
+            }
         }
     }
 }

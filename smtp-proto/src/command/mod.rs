@@ -4,6 +4,7 @@
 //! between them: [`split`] tells the verb, [`mail`] and [`rcpt`] read what is worth a grammar.
 
 mod path;
+pub(crate) mod unitext;
 mod verb;
 pub(crate) mod xtext;
 

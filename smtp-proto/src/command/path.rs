@@ -8,7 +8,7 @@
 
 use crate::parameter::{Extensions, MailParameters, ParameterFault, RcptParameters};
 use alloc::vec::Vec;
-use proto_core::address::{AddressError, AddressSyntax, ForwardPath, ReversePath};
+use proto_core::address::{AddressError, AddressSyntax, ForwardPath, Mailbox, ReversePath};
 
 /// How MAIL and RCPT are read.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,8 @@ pub struct Grammar<'a> {
     pub lenient: bool,
     /// The domain that completes a mailbox without one, when lenient.
     pub origin: &'a str,
-    /// Which extensions bring parameters.
+    /// Which extensions bring parameters. [`Extensions::smtp_utf8`] allows UTF-8 in the addresses as well: for
+    /// [`mail`] it says that the extension is offered, for [`rcpt`] that the MAIL of the transaction asked for it.
     pub extensions: Extensions,
 }
 
@@ -41,8 +42,14 @@ pub enum PathFault {
 /// # Errors
 /// The first [`PathFault`].
 pub fn mail(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ReversePath, MailParameters), PathFault> {
-    let (path, rest) = path(arguments, b"FROM:", grammar, ReversePath::parse_prefix)?;
+    // Whether the address may be UTF-8 stands behind it. A word that only looks like the parameter is found out below.
+    let mut words = arguments.split(|b| *b == b' ');
+    let utf8 = grammar.extensions.smtp_utf8 && words.any(|word| word.eq_ignore_ascii_case(b"SMTPUTF8"));
+    let (path, rest) = path(arguments, b"FROM:", grammar, utf8, ReversePath::parse_prefix)?;
     let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
+    if !parameters.smtp_utf8 && path.mailbox().is_some_and(Mailbox::needs_utf8) {
+        return Err(PathFault::Address(AddressError::NonAscii));
+    }
     Ok((path, parameters))
 }
 
@@ -51,7 +58,8 @@ pub fn mail(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ReversePath, Mai
 /// # Errors
 /// The first [`PathFault`].
 pub fn rcpt(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ForwardPath, RcptParameters), PathFault> {
-    let (path, rest) = path(arguments, b"TO:", grammar, ForwardPath::parse_prefix)?;
+    let utf8 = grammar.extensions.smtp_utf8;
+    let (path, rest) = path(arguments, b"TO:", grammar, utf8, ForwardPath::parse_prefix)?;
     let parameters = RcptParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
     Ok((path, parameters))
 }
@@ -62,6 +70,7 @@ fn path<'a, T>(
     arguments: &'a [u8],
     keyword: &[u8],
     grammar: &Grammar<'_>,
+    utf8: bool,
     parse: ParsePrefix<T>,
 ) -> Result<(T, &'a [u8]), PathFault> {
     let (word, mut rest) = arguments.split_at_checked(keyword.len()).ok_or(PathFault::Form)?;
@@ -74,7 +83,7 @@ fn path<'a, T>(
     if rest.is_empty() {
         return Err(PathFault::Form);
     }
-    let syntax = AddressSyntax { lenient: grammar.lenient, ..AddressSyntax::STRICT };
+    let syntax = AddressSyntax { utf8, lenient: grammar.lenient };
     let (path, rest) = match parse(rest, syntax) {
         Err(AddressError::NoDomain) if grammar.lenient => complete(rest, grammar, syntax, parse),
         // Brackets that are missing altogether are a matter of form, not of the address.
@@ -107,10 +116,8 @@ mod tests {
     use super::*;
     use alloc::string::{String, ToString};
 
-    const ALL: Extensions = Extensions { size_max: Some(0), eight_bit_mime: true, auth: true };
-
     fn sender(arguments: &str, lenient: bool) -> Result<String, PathFault> {
-        let grammar = Grammar { lenient, origin: "here.test", extensions: ALL };
+        let grammar = Grammar { lenient, origin: "here.test", extensions: Extensions::ALL };
         mail(arguments.as_bytes(), &grammar).map(|(path, _)| path.to_string())
     }
 

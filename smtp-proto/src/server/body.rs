@@ -9,6 +9,7 @@ use super::event::{BodyAbort, Event};
 use super::question::{BodyFaults, EndOfData};
 use super::session::{Phase, Server};
 use super::timers::Timer;
+use crate::parameter::BodyKind;
 use crate::reply::Reply;
 use core::time::Duration;
 use proto_core::dot::{DecodePolicy, Decoded, DotDecoder, DotEnd};
@@ -103,7 +104,7 @@ impl Server {
             self.events.push_back(Event::BodyAborted(why));
             return self.refuse_message(now, reply);
         }
-        let declared = self.transaction.as_ref().is_some_and(|t| t.eight_bit_declared);
+        let declared = self.transaction.as_ref().is_some_and(|t| t.parameters.body != BodyKind::SevenBit);
         let faults = BodyFaults {
             bare_line_end: end.bare_eol.is_some(),
             long_line: end.line_octets_max > TEXT_LINE_BYTES_MAX,

@@ -3,12 +3,12 @@
 //! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes.
 
 use super::config::{Config, TlsMode, VerifyMode};
-use crate::parameter::Extensions;
+use crate::parameter::{DateTime, Extensions, FutureRelease};
 use crate::reply::write_line;
 use alloc::string::String;
 use core::fmt::Write;
-use proto_core::OutBuf;
 use proto_core::sasl::{Mechanism, line};
+use proto_core::{Now, OutBuf, UnixTime};
 
 /// What a session offers at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -34,12 +34,31 @@ impl<'a> Capabilities<'a> {
         self.config.mechanisms.iter().copied().filter(move |m| in_clear || !m.is_plaintext())
     }
 
+    /// Whether AUTH is offered.
+    pub fn auth(&self) -> bool {
+        self.mechanisms().next().is_some()
+    }
+
     /// Which extensions bring parameters to MAIL and RCPT.
-    pub fn extensions(&self) -> Extensions {
+    pub fn extensions(&self, now: Now) -> Extensions {
+        let offer = &self.config.offer;
         Extensions {
             size_max: Some(self.config.limits.message_bytes_max),
             eight_bit_mime: true,
-            auth: self.mechanisms().next().is_some(),
+            binary_mime: offer.chunking && offer.binary_mime,
+            auth: self.auth(),
+            smtp_utf8: offer.smtp_utf8,
+            dsn: offer.dsn,
+            require_tls: offer.require_tls && self.tls,
+            deliver_by: offer.deliver_by,
+            future_release: offer.future_release.map(|seconds_max| FutureRelease {
+                seconds_max,
+                until_max: DateTime::new(UnixTime(now.utc.0.saturating_add(seconds_max.as_u32().into())))
+                    .unwrap_or(DateTime::MAX),
+            }),
+            mt_priority: offer.mt_priority.is_some(),
+            rrvs: offer.rrvs,
+            prdr: offer.prdr,
         }
     }
 
@@ -47,7 +66,7 @@ impl<'a> Capabilities<'a> {
     /// section 4.5.3.1.4 has 512 octets; SIZE adds 26 (RFC 1870 section 3), 8BITMIME 17 (RFC 6152) and AUTH 500
     /// (RFC 4954).
     pub fn command_line_bytes_max(&self) -> usize {
-        let auth = if self.extensions().auth { 500 } else { 0 };
+        let auth = if self.auth() { 500 } else { 0 };
         self.config.limits.command_line_bytes_max.max(512 + 26 + 17 + auth)
     }
 
@@ -76,7 +95,7 @@ impl<'a> Capabilities<'a> {
         if self.starttls() {
             line(out, "STARTTLS");
         }
-        if self.extensions().auth {
+        if self.auth() {
             text.replace_range(.., "AUTH");
             for mechanism in self.mechanisms() {
                 let _ = write!(text, " {mechanism}");

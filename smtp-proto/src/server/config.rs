@@ -3,7 +3,7 @@
 //! One `Config` serves all sessions of a listener behind an `Arc`. Capabilities are derived from it, see
 //! [`Capabilities`](super::Capabilities); nothing is advertised that it does not switch on.
 
-use super::{Limits, Timeouts};
+use super::{Limits, Offer, Timeouts};
 use crate::reply::{ReplyFault, ReplyText};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -124,6 +124,8 @@ pub struct Config {
     /// Octets behind DATA in the same segment, where the 354 was to be awaited (RFC 2920 section 3.1):
     /// `554 5.5.0` and the end. Default [`Impatience::Refuse`].
     pub pipelining_after_data: Impatience,
+    /// Which extensions are offered.
+    pub offer: Offer,
     /// What a peer may have at most.
     pub limits: Limits,
     /// How long things may take.
@@ -161,6 +163,7 @@ impl Config {
             early_talker: Impatience::Refuse,
             pipelining_before_capability: Impatience::Refuse,
             pipelining_after_data: Impatience::Refuse,
+            offer: Offer::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             origin: hostname.clone(),

@@ -7,17 +7,16 @@ use super::event::Event;
 use super::question::{Mail, Rcpt, Verdict};
 use super::session::{Server, Transaction};
 use crate::command::{self, Grammar, PathFault};
-use crate::parameter::BodyKind;
 use crate::reply::Reply;
 use proto_core::address::AddressError;
 use proto_core::{CloseReason, Now};
 
 impl Server {
-    fn grammar(&self) -> Grammar<'_> {
+    fn grammar(&self, now: Now) -> Grammar<'_> {
         Grammar {
             lenient: self.config.syntax == Syntax::Lenient,
             origin: self.config.origin(),
-            extensions: self.extensions(),
+            extensions: self.extensions(now),
         }
     }
 
@@ -26,7 +25,7 @@ impl Server {
             let reason = CloseReason::Protocol("too many messages".into());
             return self.close_with(421, (7, 0), "Error: too many messages", reason);
         }
-        match command::mail(arguments, &self.grammar()) {
+        match command::mail(arguments, &self.grammar(now)) {
             Ok((reverse_path, parameters)) => {
                 self.ask(now, Mail { reverse_path, parameters }, Event::Mail);
             }
@@ -40,8 +39,8 @@ impl Server {
         }
         self.counts.transactions = self.counts.transactions.saturating_add(1);
         self.transaction = Some(Transaction {
-            eight_bit_declared: mail.parameters.body == BodyKind::EightBitMime,
             reverse_path: mail.reverse_path,
+            parameters: mail.parameters,
             recipients: 0,
             recipients_over: 0,
             only_recipient: None,
@@ -51,7 +50,9 @@ impl Server {
 
     pub(super) fn rcpt(&mut self, now: Now, arguments: &[u8]) {
         let accepted_before = self.transaction.as_ref().map_or(0, |t| t.recipients);
-        match command::rcpt(arguments, &self.grammar()) {
+        let mut grammar = self.grammar(now);
+        grammar.extensions.smtp_utf8 = self.transaction.as_ref().is_some_and(|t| t.parameters.smtp_utf8);
+        match command::rcpt(arguments, &grammar) {
             // RFC 5321 section 4.5.3.1.10: 452, so that the client sends the rest in another transaction.
             Ok(_) if accepted_before >= self.config.limits.recipients_max => self.refuse_excess(now),
             Ok((forward_path, parameters)) => {

@@ -45,6 +45,7 @@ mod limits;
 mod machine;
 mod mail;
 mod misc;
+mod offer;
 mod question;
 mod session;
 mod starttls;
@@ -58,6 +59,7 @@ pub use capabilities::Capabilities;
 pub use config::{Config, Impatience, Peer, Protocol, Syntax, TlsMode, VerifyMode};
 pub use event::{BodyAbort, Event, Violation};
 pub use limits::Limits;
+pub use offer::Offer;
 pub use question::{
     BodyFaults, Connect, Data, EndOfData, EndOfDataVerdict, Expand, Hello, Mail, QueueId, Rcpt, Verdict,
     Verified, Verify,

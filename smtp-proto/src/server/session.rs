@@ -9,7 +9,7 @@ use super::config::{Config, Peer, Protocol, TlsMode};
 use super::event::Event;
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
-use crate::parameter::Extensions;
+use crate::parameter::{Extensions, MailParameters};
 use crate::reply::{Refusal, Reply, write_line};
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -77,7 +77,7 @@ pub(super) struct HelloSaid {
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) reverse_path: ReversePath,
-    pub(super) eight_bit_declared: bool,
+    pub(super) parameters: MailParameters,
     pub(super) recipients: usize,
     /// Recipients that were refused only because there were enough.
     pub(super) recipients_over: usize,
@@ -147,9 +147,9 @@ impl Server {
     }
 
     /// The extensions that this session may use: none after HELO.
-    pub(super) fn extensions(&self) -> Extensions {
+    pub(super) fn extensions(&self, now: Now) -> Extensions {
         match &self.hello {
-            Some(hello) if hello.extended => self.capabilities().extensions(),
+            Some(hello) if hello.extended => self.capabilities().extensions(now),
             _ => Extensions::default(),
         }
     }

@@ -111,6 +111,7 @@ const MONTHS: [&str; 12] =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameter::MailParameters;
     use crate::server::session::{HelloSaid, Transaction};
     use crate::server::{Config, Peer};
     use alloc::sync::Arc;
@@ -131,7 +132,7 @@ mod tests {
         server.tls = Some(Arc::new(tls));
         server.transaction = Some(Transaction {
             reverse_path: ReversePath::Mailbox(r#""a)b"@x"#.parse().unwrap()),
-            eight_bit_declared: false,
+            parameters: MailParameters::default(),
             recipients: 1,
             recipients_over: 0,
             only_recipient: Some(ForwardPath::Postmaster),

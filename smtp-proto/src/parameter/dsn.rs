@@ -1,0 +1,124 @@
+//! The values of RET, ENVID and NOTIFY: which reports the sender wants.
+//!
+//! RFC 3461 sections 4.1, 4.3 and 4.4. ORCPT is in a file of its own.
+//!
+//! # Limits
+//! An envelope identifier has at most 100 octets as `xtext` (section 4.4).
+
+use super::ParameterFault;
+use crate::command::xtext;
+use alloc::string::String;
+use core::fmt::{self, Display};
+
+/// The RET parameter: what of the message a report of failure brings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ret {
+    /// `RET=FULL`: all of it.
+    Full,
+    /// `RET=HDRS`: its header only.
+    Headers,
+}
+
+impl Ret {
+    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
+        match value {
+            Some(v) if v.eq_ignore_ascii_case("FULL") => Ok(Self::Full),
+            Some(v) if v.eq_ignore_ascii_case("HDRS") => Ok(Self::Headers),
+            _ => Err(ParameterFault::Malformed),
+        }
+    }
+}
+
+/// The value as it stands after `RET=`.
+impl Display for Ret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "FULL",
+            Self::Headers => "HDRS",
+        })
+    }
+}
+
+/// The ENVID parameter: what the sender calls this transaction, to find it in a report. Printable ASCII and spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvelopeId(String);
+
+impl EnvelopeId {
+    /// The most octets of its `xtext`.
+    pub const OCTETS_MAX: usize = 100;
+
+    /// A checked identifier; `None` when it is empty, holds anything but printable ASCII and spaces, or is too long.
+    pub fn new(text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        let fits = !text.is_empty() && xtext::encoded_len(&text) <= Self::OCTETS_MAX;
+        (fits && text.bytes().all(|b| matches!(b, b' '..=b'~'))).then_some(Self(text))
+    }
+
+    /// The identifier, decoded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
+        value
+            .filter(|text| text.len() <= Self::OCTETS_MAX)
+            .and_then(xtext::decode)
+            .and_then(Self::new)
+            .ok_or(ParameterFault::Malformed)
+    }
+}
+
+/// The value as it stands after `ENVID=`.
+impl Display for EnvelopeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        xtext::Encoded(&self.0).fmt(f)
+    }
+}
+
+/// The NOTIFY parameter: when the sender wants a report about this recipient. None of the three is `NEVER`.
+///
+/// Without the parameter a report is due on failure, and may be sent on delay (RFC 3461 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Notify {
+    /// `SUCCESS`: when it was delivered.
+    pub success: bool,
+    /// `FAILURE`: when it could not be delivered.
+    pub failure: bool,
+    /// `DELAY`: when it takes unusually long.
+    pub delay: bool,
+}
+
+impl Notify {
+    /// `NOTIFY=NEVER`.
+    pub const NEVER: Self = Self { success: false, failure: false, delay: false };
+
+    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
+        let value = value.ok_or(ParameterFault::Malformed)?;
+        if value.eq_ignore_ascii_case("NEVER") {
+            return Ok(Self::NEVER);
+        }
+        let mut notify = Self::default();
+        for word in value.split(',') {
+            match () {
+                () if word.eq_ignore_ascii_case("SUCCESS") => notify.success = true,
+                () if word.eq_ignore_ascii_case("FAILURE") => notify.failure = true,
+                () if word.eq_ignore_ascii_case("DELAY") => notify.delay = true,
+                () => return Err(ParameterFault::Malformed),
+            }
+        }
+        Ok(notify)
+    }
+}
+
+/// The value as it stands after `NOTIFY=`.
+impl Display for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.success, "SUCCESS"), (self.failure, "FAILURE"), (self.delay, "DELAY")];
+        let mut comma = "";
+        for word in words.iter().filter(|(wanted, _)| *wanted).map(|(_, word)| word) {
+            write!(f, "{comma}{word}")?;
+            comma = ",";
+        }
+        if comma.is_empty() { f.write_str("NEVER") } else { Ok(()) }
+    }
+}

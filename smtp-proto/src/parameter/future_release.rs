@@ -1,0 +1,76 @@
+//! The values of HOLDFOR and HOLDUNTIL: when the message may leave.
+//!
+//! RFC 4865.
+//!
+//! # Limits
+//! At most nine digits of seconds; and what the server announces.
+
+use super::{DateTime, ParameterFault};
+use core::fmt::{self, Display};
+
+/// What the server announces: how long it would hold a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FutureRelease {
+    /// The most seconds.
+    pub seconds_max: HoldSeconds,
+    /// The latest time.
+    pub until_max: DateTime,
+}
+
+/// Seconds to hold a message: 1 to 999,999,999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldSeconds(u32);
+
+impl HoldSeconds {
+    /// The most that can be said: nearly 32 years.
+    pub const MAX: Self = Self(999_999_999);
+
+    /// So many seconds; `None` when they are zero or too many.
+    pub const fn new(seconds: u32) -> Option<Self> {
+        if matches!(seconds, 1..=999_999_999) { Some(Self(seconds)) } else { None }
+    }
+
+    /// The seconds.
+    pub const fn as_u32(self) -> u32 {
+        self.0
+    }
+}
+
+/// One of the HOLDFOR and HOLDUNTIL parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// HOLDFOR: so long.
+    For(HoldSeconds),
+    /// HOLDUNTIL: so long as it is not yet this time.
+    Until(DateTime),
+}
+
+impl Hold {
+    pub(super) fn parse_for(value: Option<&str>, with: &FutureRelease) -> Result<Self, ParameterFault> {
+        let digits = value.filter(|v| v.len() <= 9 && v.bytes().all(|b| b.is_ascii_digit()));
+        let seconds = digits.and_then(|v| v.parse().ok()).and_then(HoldSeconds::new);
+        match seconds {
+            None => Err(ParameterFault::Malformed),
+            Some(seconds) if seconds > with.seconds_max => Err(ParameterFault::HoldTooLong),
+            Some(seconds) => Ok(Self::For(seconds)),
+        }
+    }
+
+    pub(super) fn parse_until(value: Option<&str>, with: &FutureRelease) -> Result<Self, ParameterFault> {
+        match value.and_then(DateTime::parse) {
+            None => Err(ParameterFault::Malformed),
+            Some(time) if time > with.until_max => Err(ParameterFault::HoldTooLong),
+            Some(time) => Ok(Self::Until(time)),
+        }
+    }
+}
+
+/// Keyword and value: `HOLDFOR=60`.
+impl Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::For(seconds) => write!(f, "HOLDFOR={}", seconds.0),
+            Self::Until(time) => write!(f, "HOLDUNTIL={time}"),
+        }
+    }
+}

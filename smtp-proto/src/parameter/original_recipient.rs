@@ -1,0 +1,84 @@
+//! The value of ORCPT: the address that the sender knew the recipient by.
+//!
+//! RFC 3461 section 4.2, RFC 6533 section 3 for the address type `utf-8`.
+//!
+//! # Limits
+//! At most 500 octets (RFC 3461 section 4.2); an address of the type `utf-8` is counted as it would stand with
+//! non-ASCII characters as themselves, so that writing it in seven bits does not make it too long.
+//!
+//! # Departures
+//! An address labelled `utf-8` that is not encoded as RFC 6533 has it is refused, not carried along unread.
+
+use super::ParameterFault;
+use crate::command::{unitext, xtext};
+use alloc::string::String;
+use core::fmt::{self, Display};
+
+/// The ORCPT parameter, which travels with the recipient unchanged, into every report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginalRecipient {
+    address_type: String,
+    address: String,
+}
+
+impl OriginalRecipient {
+    /// The most octets of its value.
+    pub const OCTETS_MAX: usize = 500;
+
+    /// A checked one; `None` when the type is no atom, the address is empty, too long or holds a control character,
+    /// or is not ASCII though the type is not `utf-8`.
+    pub fn new(address_type: impl Into<String>, address: impl Into<String>) -> Option<Self> {
+        let it = Self { address_type: address_type.into(), address: address.into() };
+        let is_atom = !it.address_type.is_empty() && it.address_type.bytes().all(is_atom_octet);
+        let encoded_len =
+            if it.is_utf8() { unitext::encoded_len(&it.address) } else { xtext::encoded_len(&it.address) };
+        let fits = !it.address.is_empty() && it.address_type.len() + 1 + encoded_len <= Self::OCTETS_MAX;
+        let plain = (it.is_utf8() || it.address.is_ascii()) && !it.address.chars().any(char::is_control);
+        (is_atom && fits && plain).then_some(it)
+    }
+
+    /// What kind of address it is: mostly `rfc822`. Compared without regard to case.
+    pub fn address_type(&self) -> &str {
+        &self.address_type
+    }
+
+    /// The address, decoded. It need not be one by the rules of its type.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn is_utf8(&self) -> bool {
+        self.address_type.eq_ignore_ascii_case(UTF_8)
+    }
+
+    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
+        let (address_type, encoded) =
+            value.and_then(|v| v.split_once(';')).ok_or(ParameterFault::Malformed)?;
+        let address = if address_type.eq_ignore_ascii_case(UTF_8) {
+            unitext::decode(encoded)
+        } else {
+            xtext::decode(encoded)
+        };
+        address.and_then(|address| Self::new(address_type, address)).ok_or(ParameterFault::Malformed)
+    }
+}
+
+/// RFC 6533 section 3.
+const UTF_8: &str = "utf-8";
+
+/// RFC 822 section 3.3: no space, no special, no control character.
+fn is_atom_octet(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !b"()<>@,;:\\\".[]=".contains(&octet)
+}
+
+/// The value as it stands after `ORCPT=`, in ASCII; with `{:#}` in UTF-8, for a transaction with SMTPUTF8.
+impl Display for OriginalRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};", self.address_type)?;
+        if self.is_utf8() {
+            unitext::write(f, &self.address, f.alternate())
+        } else {
+            xtext::Encoded(&self.address).fmt(f)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The value of MT-PRIORITY: which message goes first.
+//!
+//! RFC 6710 sections 3 and 7.
+
+use super::ParameterFault;
+use alloc::borrow::Cow;
+use core::fmt::{self, Display};
+
+/// The MT-PRIORITY parameter: -9 to 9, the higher the sooner; a message without one has 0.
+///
+/// To be believed when it is positive only from a client that may ask for it (RFC 6710 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Priority(i8);
+
+impl Priority {
+    /// A checked priority; `None` when it is out of range.
+    pub const fn new(level: i8) -> Option<Self> {
+        if matches!(level, -9..=9) { Some(Self(level)) } else { None }
+    }
+
+    /// The level.
+    pub const fn level(self) -> i8 {
+        self.0
+    }
+
+    /// RFC 6710 section 7: `["-"] NZDIGIT / "0"`.
+    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
+        match value.map(str::as_bytes) {
+            Some([digit @ b'0'..=b'9']) => Ok(Self((digit - b'0').cast_signed())),
+            Some([b'-', digit @ b'1'..=b'9']) => Ok(Self(-(digit - b'0').cast_signed())),
+            _ => Err(ParameterFault::Malformed),
+        }
+    }
+}
+
+/// The value as it stands after `MT-PRIORITY=`.
+impl Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The name of a Priority Assignment Policy, as EHLO shows it (RFC 6710 section 9.2): `MIXER`, `STANAG4406`, `NSEP`,
+/// or one's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriorityPolicy(Cow<'static, str>);
+
+impl PriorityPolicy {
+    /// Nothing is said of the policy (RFC 6710 section 3).
+    pub const UNDISCLOSED: Self = Self(Cow::Borrowed(""));
+
+    /// A policy by its name: 1 to 20 letters, digits, `-`, `_`, `.` (RFC 6710 section 10.1); `None` when it holds
+    /// anything else.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Option<Self> {
+        let name = name.into();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        (matches!(name.len(), 1..=20) && name.bytes().all(plain)).then_some(Self(name))
+    }
+
+    /// The name; empty when it is not disclosed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
