@@ -29,8 +29,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         let Self::Plain(plain) = std::mem::replace(self, Self::Closed) else {
             return Err(io::Error::other("the stream is no plain stream"));
         };
-        let stream = TlsAcceptor::from(config).accept(plain).await?;
-        let info = tls::info(stream.get_ref().1);
+        let (watched, shown) = tls::Shown::watching(&config);
+        let stream = TlsAcceptor::from(Arc::new(watched)).accept(plain).await?;
+        let info = tls::info(stream.get_ref().1, &shown, config.require_ems);
         *self = Self::Tls(Box::new(stream));
         Ok(info)
     }

@@ -119,7 +119,7 @@ pub(crate) async fn serve_counted<S>(
     let span = session.span();
     async move {
         tracing::info!("connected");
-        let environment = shared.environment();
+        let environment = shared.environment(&profile);
         let ended = connection::serve(stream, profile, shared.backends.clone(), environment, session).await;
         tracing::info!(
             reason = %ended.reason,

@@ -80,11 +80,15 @@ impl Shared {
         self.snapshot.load().profiles.get(listener).cloned()
     }
 
-    pub(crate) fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self, profile: &Profile) -> Environment {
+        let tls = self.certificate.as_ref().map(|certificate| match &profile.client_trust {
+            Some(trust) => trust.server_config(certificate),
+            None => certificate.server_config(),
+        });
         Environment {
             clock: self.backends.clock.clone(),
             shutdown: self.shutdown.clone(),
-            tls: self.certificate.as_ref().map(Certificate::server_config),
+            tls,
             timeouts: self.timeouts,
         }
     }

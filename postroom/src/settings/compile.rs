@@ -1,6 +1,7 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
 use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, smtp_config};
+use crate::tls::ClientTrust;
 use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, Mailbox};
 use proto_core::sasl::Mechanism;
@@ -24,6 +25,7 @@ pub(crate) struct Profile {
     pub(crate) listener: Listener,
     pub(crate) limits: Limits,
     pub(crate) protocol: Protocols,
+    pub(crate) client_trust: Option<ClientTrust>,
 }
 
 /// What is spoken, with its configuration.
@@ -55,7 +57,12 @@ impl Snapshot {
         for listener in &settings.listeners {
             let limits = listener.limits.over(settings.limits);
             let protocol = protocol(&settings, listener, limits)?;
-            let profile = Profile { listener: listener.clone(), limits, protocol };
+            let client_trust = listener.client_certificates.as_ref().map(ClientTrust::new).transpose();
+            let client_trust = client_trust.map_err(|error| SettingsError::ClientCertificates {
+                listener: listener.name.clone(),
+                error,
+            })?;
+            let profile = Profile { listener: listener.clone(), limits, protocol, client_trust };
             if profiles.insert(listener.name.clone(), Arc::new(profile)).is_some() {
                 return Err(SettingsError::SameName(listener.name.clone()));
             }

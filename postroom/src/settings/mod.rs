@@ -8,6 +8,7 @@ mod compile;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
 
+use crate::tls::{ClientCertificates, ClientCertificatesError};
 use proto_core::address::Mailbox;
 pub use relay_policy::PolicyOverrides;
 use smtp_proto::server::Config as SmtpConfig;
@@ -167,6 +168,9 @@ pub struct Listener {
     pub policy: PolicyOverrides,
     /// What it has in place of the common limits.
     pub limits: LimitOverrides,
+    /// Whose client certificates are believed here, for a login by the EXTERNAL mechanism; `None` when clients are not
+    /// asked for one.
+    pub client_certificates: Option<ClientCertificates>,
 }
 
 impl Listener {
@@ -185,6 +189,7 @@ impl Listener {
             tls: TlsMode::None,
             policy: PolicyOverrides::default(),
             limits: LimitOverrides::default(),
+            client_certificates: None,
         }
     }
 
@@ -233,6 +238,14 @@ pub enum SettingsError {
     /// A listener wants TLS and there is no certificate.
     #[error("listener {0}: TLS needs a certificate, and none is given")]
     NoCertificate(String),
+    /// A listener's client certificates cannot be checked.
+    #[error("listener {listener}: {error}")]
+    ClientCertificates {
+        /// Its name.
+        listener: String,
+        /// What is wrong with its authorities.
+        error: ClientCertificatesError,
+    },
     /// A listener's protocol needs something that the server does not have.
     #[error("listener {listener}: {protocol:?} needs {what}, and none is given")]
     Missing {

@@ -1,19 +1,22 @@
-//! TLS for listeners: the certificate, what a handshake told, reload.
+//! TLS for listeners: the certificate, client certificates, what a handshake told, reload.
 //!
 //! Every `rustls` configuration names the ring provider, so that nothing depends on a process-wide default. The
 //! protocol versions are 1.2 and 1.3 (RFC 8314 section 4.1 asks for 1.2 at least; RFC 8996 forbids older ones).
-//!
-//! # Departures
-//! The `tls-exporter` binding is given for TLS 1.3 only: for 1.2 RFC 9266 section 4.2 wants the extended master
-//! secret, and whether it was used cannot be asked. `tls-server-end-point` is not given yet.
 
+mod binding;
+mod client;
 mod pem;
 
-pub use pem::{TlsFileError, load};
+pub(crate) use binding::Shown;
+pub use binding::server_end_point;
+pub(crate) use client::ClientTrust;
+pub use client::{ClientCertificates, ClientCertificatesError};
+pub use pem::{TlsFileError, load, load_certificates};
 
 use arc_swap::ArcSwap;
 use proto_core::TlsInfo;
-use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::crypto::CryptoProvider;
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 
@@ -57,21 +60,26 @@ impl Certificate {
     }
 }
 
+const PROTOCOL_VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, rustls::Error> {
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(PROTOCOL_VERSIONS)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
 }
 
-/// What a finished handshake tells the machines.
-pub(crate) fn info(connection: &ServerConnection) -> TlsInfo {
+/// What a finished handshake tells the machines. `shown` saw which certificate was given.
+pub(crate) fn info(connection: &ServerConnection, shown: &Shown, require_ems: bool) -> TlsInfo {
     let mut info = TlsInfo::default();
-    let version = connection.protocol_version();
-    info.version = match version {
+    info.version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".into(),
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".into(),
         other => format!("{other:?}"),
@@ -81,10 +89,10 @@ pub(crate) fn info(connection: &ServerConnection) -> TlsInfo {
         info.cipher = format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1);
     }
     info.server_name = connection.server_name().map(str::to_owned);
-    if version == Some(ProtocolVersion::TLSv1_3) {
-        // RFC 9266 section 4: this label, an empty context, 32 octets.
-        info.exporter =
-            connection.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok();
-    }
+    info.exporter = binding::exporter(connection, require_ems);
+    info.server_end_point = shown.end_entity().and_then(server_end_point);
+    // Only one that the configuration's verifier believed comes this far.
+    info.peer_certificate =
+        connection.peer_certificates().and_then(|chain| Some(chain.first()?.as_ref().to_vec()));
     info
 }

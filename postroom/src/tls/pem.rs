@@ -44,12 +44,7 @@ pub enum TlsFileError {
 /// # Errors
 /// [`TlsFileError`], naming the file.
 pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, TlsFileError> {
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| content(certificate, &error, "certificate"))?;
-    if chain.is_empty() {
-        return Err(content(certificate, &pem::Error::NoItemsFound, "certificate"));
-    }
+    let chain = load_certificates(certificate)?;
     let private =
         PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| content(key, &error, "private key"))?;
     Certificate::new(chain, private).map_err(|error| TlsFileError::Mismatch {
@@ -57,6 +52,17 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, TlsFileError>
         key: key.into(),
         error,
     })
+}
+
+/// Loads PEM certificates, at least one: a chain, or the authorities of [`ClientCertificates`](super::ClientCertificates).
+///
+/// # Errors
+/// [`TlsFileError`], naming the file.
+pub fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    let found = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| content(path, &error, "certificate"))?;
+    if found.is_empty() { Err(content(path, &pem::Error::NoItemsFound, "certificate")) } else { Ok(found) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {

@@ -7,6 +7,7 @@
 )]
 
 pub mod imap;
+pub mod tls;
 
 use mailstore::fs::sim::{SimFs, SimHost};
 use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Store as _};
