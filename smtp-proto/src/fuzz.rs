@@ -208,7 +208,7 @@ fn send(client: &mut Client, trace: &mut Trace, open: &mut usize) {
         let letter = match step {
             Step::App(ClientEvent::Ready) => {
                 let mailbox: Mailbox = "a@b".parse().expect("invariant: a mailbox");
-                let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)].into();
+                let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)];
                 let envelope = Envelope::new(ReversePath::Null, recipients);
                 *open += usize::from(client.send(NOW, envelope).is_ok());
                 b'r'

@@ -51,9 +51,9 @@ fn mails_arrive_as_they_were_sent() {
             let mut envelope =
                 envelope("from@x", if rng.chance(1, 2) { &["ok@t"] } else { &["ok@t", "ok2@t"] });
             let message = message(rng);
-            envelope.size = rng.chance(1, 2).then_some(message.len() as u64);
+            envelope.parameters.size = rng.chance(1, 2).then_some(message.len() as u64);
             if rng.chance(1, 2) {
-                envelope.body = BodyKind::EightBitMime;
+                envelope.parameters.body = BodyKind::EightBitMime;
             }
             mails.push((envelope, message));
         }
@@ -69,7 +69,7 @@ fn mails_arrive_as_they_were_sent() {
         assert_eq!(arrived, expected);
         assert_eq!(pair.client.fixture.failures, []);
         for report in &pair.client.fixture.reports {
-            assert!(report.outcomes.iter().all(|o| matches!(o, Outcome::Accepted(_))), "{report:?}");
+            assert!(report.outcomes.iter().all(|o| matches!(o, Outcome::Sent(_))), "{report:?}");
         }
         assert_eq!(pair.client.closed().map(ToString::to_string).as_deref(), Some("quit"));
         assert_eq!(pair.server.closed().map(ToString::to_string).as_deref(), Some("quit"));
@@ -129,8 +129,8 @@ fn each_recipient_has_its_own_outcome() {
             .outcomes
             .iter()
             .map(|outcome| match outcome {
-                Outcome::Accepted(_) => 'a',
-                Outcome::Temporary(Some(_)) => 't',
+                Outcome::Sent(_) => 'a',
+                Outcome::Temporary(_) => 't',
                 Outcome::Permanent(_) => 'p',
                 other => panic!("{other:?}"),
             })
@@ -153,7 +153,7 @@ fn a_cut_connection_is_one_report_and_no_message() {
         assert!(pair.client.closed().is_some() && pair.server.closed().is_some());
         let reports = pair.client.fixture.reports.len();
         assert!(reports <= 1 && (!was_done || reports == 1), "{reports} reports");
-        if let Some(Outcome::Accepted(_)) = pair.client.fixture.reports.first().map(|r| &r.outcomes[0]) {
+        if let Some(Outcome::Sent(_)) = pair.client.fixture.reports.first().map(|r| &r.outcomes[0]) {
             assert_eq!(arrived, 1, "accepted and not there");
         }
     });
@@ -169,7 +169,7 @@ fn more_recipients_than_may_be_under_way_at_once() {
         pair.settle();
         let outcomes = &pair.client.fixture.reports[0].outcomes;
         assert_eq!(outcomes.len(), 250);
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Accepted(_))));
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_))));
         assert_eq!(pair.server.fixture.messages.len(), 1);
     });
 }

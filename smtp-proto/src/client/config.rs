@@ -20,18 +20,48 @@ pub enum ClientTls {
     Implicit,
 }
 
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientProtocol {
+    /// SMTP, also for submission (RFC 5321, RFC 6409).
+    Smtp,
+    /// LMTP: LHLO, and a verdict for each recipient (RFC 2033).
+    Lmtp,
+}
+
+/// What is done about a line of a message that has more than 998 octets besides its CR LF (RFC 5321 section 4.5.3.1.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongLines {
+    /// The message is not sent: [`BodyFault::LongLine`](super::BodyFault::LongLine).
+    Refuse,
+    /// It is sent as it is, as most servers take it; it is never folded, which would break signatures.
+    Pass,
+}
+
 /// The configuration of a client session.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
+    /// What is spoken. Default [`ClientProtocol::Smtp`].
+    pub protocol: ClientProtocol,
     /// When TLS begins. Default [`ClientTls::Opportunistic`].
     pub tls: ClientTls,
     /// With what to log in; `None` does not. Default `None`.
     pub credentials: Option<ClientCredentials>,
     /// Whether a password may be shown without TLS. Default false.
     pub allow_plaintext_auth: bool,
-    /// What is done about a CR or an LF that stands alone in a message. Default [`EncodePolicy::Refuse`].
+    /// Whether messages go by BDAT where the server offers CHUNKING (RFC 3030). Default true.
+    pub chunking: bool,
+    /// What is done about a CR or an LF that stands alone in a message that is not BINARYMIME. Default
+    /// [`EncodePolicy::Refuse`]. [`EncodePolicy::RepairLf`] means [`EncodePolicy::Repair`] here.
     pub bare_line_ends: EncodePolicy,
+    /// What is done about long lines in a message that is not BINARYMIME. Default [`LongLines::Pass`].
+    pub long_lines: LongLines,
+    /// Whether a message that was declared 8BITMIME is sent as 7BIT to a server without 8BITMIME. If an octet over 127
+    /// then comes, it is not sent: [`BodyFault::EightBit`](super::BodyFault::EightBit). Default false: such an envelope
+    /// is [`SendFault::EightBit`](super::SendFault::EightBit).
+    pub ascii_as_seven_bit: bool,
     /// What the server may have at most.
     pub limits: ClientLimits,
     /// How long the server may take.
@@ -52,10 +82,14 @@ impl ClientConfig {
             return Err(ReplyFault::Text);
         }
         Ok(Self {
+            protocol: ClientProtocol::Smtp,
             tls: ClientTls::Opportunistic,
             credentials: None,
             allow_plaintext_auth: false,
+            chunking: true,
             bare_line_ends: EncodePolicy::Refuse,
+            long_lines: LongLines::Pass,
+            ascii_as_seven_bit: false,
             limits: ClientLimits::default(),
             timeouts: ClientTimeouts::default(),
             hello_name,
@@ -81,6 +115,9 @@ pub struct ClientLimits {
     /// Commands that may be under way without their replies, where the server offers PIPELINING; so many replies
     /// fit any socket buffer, and two ends that both only write cannot happen (RFC 2920 section 3.1). Default 100.
     pub pipelined_commands_max: usize,
+    /// Octets of a BDAT chunk; so many are gathered before they are sent, and while line ends are repaired twice as many.
+    /// Default 16 KiB.
+    pub chunk_bytes_max: usize,
     /// Output that may wait; bounds what [`Client::body_room`](super::Client::body_room) gives. Default 16 KiB.
     pub output_bytes_max: usize,
 }
@@ -92,6 +129,7 @@ impl Default for ClientLimits {
             reply_lines_max: 128,
             reply_text_bytes_max: 16 * 1024,
             pipelined_commands_max: 100,
+            chunk_bytes_max: 16 * 1024,
             output_bytes_max: 16 * 1024,
         }
     }
@@ -144,7 +182,8 @@ pub struct ClientTimeouts {
     pub command: Duration,
     /// For the reply to DATA (section 4.5.3.2.4). Default 2 minutes.
     pub data_initiation: Duration,
-    /// Between two pieces of a message (section 4.5.3.2.5). Default 3 minutes.
+    /// Between two pieces of a message, and for the reply to a chunk that is not the last (section 4.5.3.2.5). Default
+    /// 3 minutes.
     pub data_block: Duration,
     /// For the reply to a complete message (section 4.5.3.2.6); shorter means duplicates. Default 10 minutes.
     pub data_termination: Duration,

@@ -1,8 +1,9 @@
 //! What a client session tells its application.
 
-use super::ReplyParseFault;
+use super::outcome::{Failure, Report, Stage};
+use super::reply_parser::ReplyParseFault;
 use crate::reply::Reply;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 
 /// For the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,33 +17,12 @@ pub enum ClientEvent {
     SendBody,
     /// What became of a [`Client::send`](super::Client::send); told exactly once for each.
     Done(Report),
-    /// The server announced its end without being asked (RFC 5321 section 3.8). The session ends.
+    /// The reply to [`Client::noop`](super::Client::noop), [`Client::vrfy`](super::Client::vrfy) and their like.
+    Replied(Reply),
+    /// The server ends the session: 421 (RFC 5321 section 3.8), or 521, it takes no mail at all (RFC 7504).
     ServiceClosing(Reply),
     /// The session cannot go on; it ends.
     Failed(ClientFailure),
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// One for each recipient, in the order in which they were given.
-    pub outcomes: Vec<Outcome>,
-}
-
-/// What became of a message for one recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The server has taken the responsibility.
-    Accepted(Reply),
-    /// Not now: try again later. Without a reply when the session ended first; the server may then have taken the
-    /// message nevertheless, and trying again may make a second one (RFC 5321 section 6.1).
-    Temporary(Option<Reply>),
-    /// Never.
-    Permanent(Reply),
-    /// The application gave the message up.
-    Aborted,
 }
 
 /// Why a session cannot go on.
@@ -77,6 +57,21 @@ impl ClientFailure {
         match self {
             Self::Greeting(reply) | Self::Hello(reply) | Self::Authentication(reply) => !reply.is_permanent(),
             _ => true,
+        }
+    }
+
+    /// The failure as that of a message which was to be sent here.
+    pub fn failure(&self) -> Failure {
+        let said = |stage, reply: &Reply| Failure::of_reply(stage, &Arc::new(reply.clone()));
+        match self {
+            Self::Greeting(reply) => said(Stage::Greeting, reply),
+            Self::Hello(reply) => said(Stage::Hello, reply),
+            Self::TlsUnavailable(_) | Self::PlaintextAfterStartTls => Failure::of_policy(Stage::Tls),
+            Self::NoMechanism => Failure::of_policy(Stage::Auth),
+            Self::Authentication(reply) => said(Stage::Auth, reply),
+            Self::Reply(_) | Self::Unexpected(_) | Self::Timeout | Self::ConnectionLost => {
+                Failure::of_connection(Stage::Idle)
+            }
         }
     }
 }

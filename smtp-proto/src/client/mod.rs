@@ -27,7 +27,7 @@
 //!         match step {
 //!             Step::App(ClientEvent::Ready) if reports.is_empty() => client.send(now, Envelope::new(
 //!                 "alice@example.test".parse().map(proto_core::ReversePath::Mailbox)?,
-//!                 vec!["bob@example.test".parse().map(proto_core::ForwardPath::Mailbox)?],
+//!                 ["bob@example.test".parse().map(proto_core::ForwardPath::Mailbox)?],
 //!             ))?,
 //!             Step::App(ClientEvent::SendBody) => {
 //!                 // A long message is written as `body_room` allows.
@@ -44,7 +44,7 @@
 //! }
 //!
 //! assert!(sent.ends_with(b"\r\nDATA\r\nSubject: hello\r\n\r\n..\r\n.\r\n"));
-//! assert!(matches!(reports[0].outcomes[..], [Outcome::Accepted(_)]));
+//! assert!(matches!(reports[0].outcomes[..], [Outcome::Sent(_)]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -55,18 +55,31 @@
 //! A refused MAIL or DATA and recipients that were all refused are followed by RSET, also where the server has
 //! nothing left to reset, so that the next message starts from a known state.
 
+mod body;
 mod capabilities;
+mod command;
 mod config;
+mod envelope;
 mod event;
 mod login;
 mod machine;
+mod outcome;
+mod pipeline;
 mod reply_parser;
 mod session;
+mod text;
 mod transaction;
+mod xforward;
 
-pub use capabilities::ServerCapabilities;
-pub use config::{ClientConfig, ClientLimits, ClientTimeouts, ClientTimer, ClientTls};
-pub use event::{ClientEvent, ClientFailure, Outcome, Report};
+pub use capabilities::{ServerCapabilities, ServerLimits};
+pub use command::CommandFault;
+pub use config::{
+    ClientConfig, ClientLimits, ClientProtocol, ClientTimeouts, ClientTimer, ClientTls, LongLines,
+};
+pub use envelope::{Envelope, Omitted, Recipient, SendFault};
+pub use event::{ClientEvent, ClientFailure};
+pub use outcome::{Failure, Fault, Outcome, Report, Stage};
 pub use reply_parser::{ReplyParseFault, ReplyParser};
 pub use session::Client;
-pub use transaction::{BodyFault, Envelope, SendFault};
+pub use text::BodyFault;
+pub use xforward::{Xforward, XforwardNames, XforwardSource};

@@ -1,13 +1,15 @@
 //! A client session: what it knows, what it waits for, and its ends.
 
 use super::capabilities::ServerCapabilities;
-use super::config::{ClientConfig, ClientTimer, ClientTls};
+use super::config::{ClientConfig, ClientProtocol, ClientTimer, ClientTls};
 use super::event::{ClientEvent, ClientFailure};
 use super::login::Login;
+use super::outcome::Stage;
 use super::reply_parser::ReplyParser;
 use super::transaction::Transaction;
 use crate::reply::Reply;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 use proto_core::{CallerFault, CloseReason, InBuf, Now, OutBuf, TimerKind, TimerTable};
@@ -28,6 +30,10 @@ pub struct Client {
     pub(super) tls: bool,
     pub(super) login: Option<Login>,
     pub(super) transaction: Option<Transaction>,
+    /// Transactions begun since the greeting.
+    pub(super) transactions: u32,
+    /// Lines of a command that takes several, not sent yet.
+    pub(super) lines: VecDeque<String>,
     pub(super) eof: bool,
     pub(super) stopping: bool,
 }
@@ -43,6 +49,8 @@ pub(super) enum Phase {
     Opening,
     /// Nothing is under way.
     Idle,
+    /// A command that brings no mail is under way.
+    Command,
     /// Envelope commands are under way.
     Envelope,
     /// The application writes the message.
@@ -69,9 +77,33 @@ pub(super) enum Awaited {
     /// The recipient of this index.
     Rcpt(usize),
     Data,
+    /// A BDAT that is not the last.
+    Chunk,
+    /// The complete message, one reply for all.
     EndOfData,
+    /// The complete message, for the recipient of this index.
+    Verdict(usize),
+    /// The complete message, after a verdict for each recipient.
+    PrdrEnd,
+    Command,
     Rset,
     Quit,
+}
+
+impl Awaited {
+    const fn stage(self) -> Stage {
+        match self {
+            Self::Greeting => Stage::Greeting,
+            Self::Ehlo | Self::Helo => Stage::Hello,
+            Self::StartTls => Stage::Tls,
+            Self::Auth => Stage::Auth,
+            Self::Mail => Stage::Mail,
+            Self::Rcpt(_) => Stage::Rcpt,
+            Self::Data | Self::Chunk => Stage::Data,
+            Self::EndOfData | Self::Verdict(_) | Self::PrdrEnd => Stage::EndOfData,
+            Self::Command | Self::Rset | Self::Quit => Stage::Idle,
+        }
+    }
 }
 
 impl Client {
@@ -93,6 +125,8 @@ impl Client {
             tls: false,
             login: None,
             transaction: None,
+            transactions: 0,
+            lines: VecDeque::new(),
             eof: false,
             stopping: false,
             config,
@@ -139,7 +173,11 @@ impl Client {
     }
 
     pub(super) fn say_hello(&mut self, extended: bool) {
-        self.output.extend(if extended { b"EHLO " } else { b"HELO " });
+        self.output.extend(match extended {
+            _ if self.is_lmtp() => b"LHLO ",
+            true => b"EHLO ",
+            false => b"HELO ",
+        });
         self.output.extend(self.config.hello_name().as_bytes());
         self.say(b"\r\n", if extended { Awaited::Ehlo } else { Awaited::Helo });
     }
@@ -152,7 +190,10 @@ impl Client {
             (Phase::Body, None) => (ClientTimer::DataBlock, timeouts.data_block),
             (_, Some(Awaited::Greeting)) => (ClientTimer::Greeting, timeouts.greeting),
             (_, Some(Awaited::Data)) => (ClientTimer::DataInitiation, timeouts.data_initiation),
-            (_, Some(Awaited::EndOfData)) => (ClientTimer::DataTermination, timeouts.data_termination),
+            (_, Some(Awaited::Chunk)) => (ClientTimer::DataBlock, timeouts.data_block),
+            (_, Some(Awaited::EndOfData | Awaited::Verdict(_) | Awaited::PrdrEnd)) => {
+                (ClientTimer::DataTermination, timeouts.data_termination)
+            }
             (_, Some(Awaited::Quit)) => (ClientTimer::Quit, timeouts.quit),
             (_, Some(_)) => (ClientTimer::Command, timeouts.command),
             (_, None) => return self.timers.stop_all(),
@@ -168,21 +209,18 @@ impl Client {
         };
         match awaited {
             Awaited::Quit => return self.close(CloseReason::Quit),
-            // 421 may answer anything; what is under way has failed for now, and nothing more is read.
-            _ if reply.code() == 421 => {
-                self.events.push_back(ClientEvent::ServiceClosing(reply.clone()));
-                self.lose_transaction(Some(&reply));
-                return self.close(CloseReason::PeerClosed);
-            }
             Awaited::Greeting if reply.code() == 220 => self.say_hello(true),
-            Awaited::Greeting => self.fail(ClientFailure::Greeting(reply)),
+            Awaited::Greeting if reply.code() != 421 => self.fail(ClientFailure::Greeting(reply)),
+            // A recipient's verdict like any other; those of the other recipients may still follow.
+            Awaited::Verdict(_) => self.on_transaction_reply(awaited, reply),
+            // They may answer anything; what is under way has failed, and nothing more is read.
+            _ if is_goodbye(&reply) => return self.service_closing(awaited.stage(), reply),
             Awaited::Ehlo | Awaited::Helo => self.on_hello(reply, awaited == Awaited::Ehlo),
             Awaited::StartTls => self.on_starttls(reply),
             Awaited::Auth => self.on_auth(reply),
-            Awaited::Mail | Awaited::Rcpt(_) | Awaited::Data | Awaited::EndOfData => {
-                self.on_transaction_reply(awaited, reply);
-            }
+            Awaited::Command => self.on_command_reply(reply),
             Awaited::Rset => self.become_idle(),
+            _ => self.on_transaction_reply(awaited, reply),
         }
         self.rearm(now);
     }
@@ -194,9 +232,12 @@ impl Client {
                 false => ServerCapabilities::default(),
             };
             self.after_hello();
-        } else if extended && reply.is_permanent() {
-            // RFC 5321 section 3.2: a server that does not know EHLO may know HELO.
-            self.say_hello(false);
+        } else if extended && reply.is_permanent() && !self.is_lmtp() {
+            // RFC 5321 section 3.2: a server that does not know EHLO may know HELO. It has no STARTTLS then.
+            match self.config.tls {
+                ClientTls::Required if !self.tls => self.fail(ClientFailure::TlsUnavailable(Some(reply))),
+                _ => self.say_hello(false),
+            }
         } else {
             self.fail(ClientFailure::Hello(reply));
         }
@@ -230,14 +271,37 @@ impl Client {
     }
 
     fn unsolicited(&mut self, reply: Reply) {
-        self.lose_transaction(Some(&reply));
-        if reply.code() == 421 {
-            self.events.push_back(ClientEvent::ServiceClosing(reply));
-            self.close(CloseReason::PeerClosed);
+        let in_body = self.phase == Phase::Body;
+        if is_goodbye(&reply) {
+            self.service_closing(self.stage(), reply);
+        } else if in_body && (reply.is_temporary() || reply.is_permanent()) {
+            self.refuse_early(reply);
         } else {
-            self.events.push_back(ClientEvent::Failed(ClientFailure::Unexpected(reply)));
-            self.close(CloseReason::Protocol("unexpected reply".into()));
+            self.break_off(
+                ClientFailure::Unexpected(reply),
+                CloseReason::Protocol("unexpected reply".into()),
+            );
         }
+    }
+
+    fn service_closing(&mut self, stage: Stage, reply: Reply) {
+        let reply = Arc::new(reply);
+        self.events.push_back(ClientEvent::ServiceClosing(Reply::clone(&reply)));
+        self.lose_transaction(stage, Some(&reply));
+        self.close(CloseReason::PeerClosed);
+    }
+
+    /// What is going on.
+    pub(super) fn stage(&self) -> Stage {
+        match self.awaited.front() {
+            Some(awaited) => awaited.stage(),
+            None if self.phase == Phase::Body => Stage::Data,
+            None => Stage::Idle,
+        }
+    }
+
+    pub(super) fn is_lmtp(&self) -> bool {
+        self.config.protocol == ClientProtocol::Lmtp
     }
 
     pub(super) fn become_idle(&mut self) {
@@ -247,7 +311,6 @@ impl Client {
 
     /// The session cannot go on, yet the server understands us: QUIT is said and not waited for.
     pub(super) fn fail(&mut self, failure: ClientFailure) {
-        self.lose_transaction(None);
         self.events.push_back(ClientEvent::Failed(failure));
         self.output.extend(b"QUIT\r\n");
         self.close(CloseReason::Quit);
@@ -255,7 +318,7 @@ impl Client {
 
     /// The session cannot go on, and nothing more can be said.
     pub(super) fn break_off(&mut self, failure: ClientFailure, reason: CloseReason) {
-        self.lose_transaction(None);
+        self.lose_transaction(self.stage(), None);
         self.events.push_back(ClientEvent::Failed(failure));
         self.close(reason);
     }
@@ -270,4 +333,9 @@ impl Client {
     pub(super) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Closing(_) | Phase::Closed)
     }
+}
+
+/// RFC 5321 section 3.8 (421), RFC 7504 (521): the server says no more after it.
+fn is_goodbye(reply: &Reply) -> bool {
+    matches!(reply.code(), 421 | 521)
 }

@@ -32,7 +32,7 @@ impl DateTime {
     }
 
     /// Reads `2026-01-01T00:00:00Z` and its like.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (date, rest) = text.as_bytes().split_at_checked(10)?;
         let [date @ .., b'-', d1, d2] = date else { return None };
         let [year @ .., b'-', m1, m2] = date else { return None };

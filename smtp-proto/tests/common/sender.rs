@@ -17,7 +17,7 @@ pub(crate) fn envelope(from: &str, to: &[&str]) -> Envelope {
     let reverse = format!("<{from}>");
     let recipients =
         to.iter().map(|to| ForwardPath::parse_prefix(format!("<{to}>").as_bytes(), syntax).unwrap().0);
-    Envelope::new(ReversePath::parse_prefix(reverse.as_bytes(), syntax).unwrap().0, recipients.collect())
+    Envelope::new(ReversePath::parse_prefix(reverse.as_bytes(), syntax).unwrap().0, recipients)
 }
 
 #[derive(Debug, Default)]
@@ -67,9 +67,9 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         .collect();
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
     let mut envelope = envelope(&format!("{}@{dom}", setup.var("from")), &to);
-    envelope.size = setup.option("size").map(|n| n.parse().unwrap());
+    envelope.parameters.size = setup.option("size").map(|n| n.parse().unwrap());
     if setup.option("eight_bit").is_some() {
-        envelope.body = BodyKind::EightBitMime;
+        envelope.parameters.body = BodyKind::EightBitMime;
     }
     let body = setup.option("body").unwrap_or("hi\\n").replace("\\n", "\r\n").replace("\\l", "\n");
     let sender = Sender {
@@ -114,11 +114,16 @@ impl Fixture<Client> for Sender {
             }
             ClientEvent::Done(report) => {
                 for outcome in &report.outcomes {
+                    let failure = |class: &str, failure: &Failure| match &failure.reply {
+                        Some(reply) => format!("{class} {:?} {reply}", failure.fault),
+                        None => {
+                            format!("{class} {:?} {} at {:?}", failure.fault, failure.status, failure.stage)
+                        }
+                    };
                     self.log.event(match outcome {
-                        Outcome::Accepted(reply) => format!("accepted {reply}"),
-                        Outcome::Temporary(Some(reply)) => format!("temporary {reply}"),
-                        Outcome::Temporary(None) => "temporary".into(),
-                        Outcome::Permanent(reply) => format!("permanent {reply}"),
+                        Outcome::Sent(reply) => format!("sent {reply}"),
+                        Outcome::Temporary(reason) => failure("temporary", reason),
+                        Outcome::Permanent(reason) => failure("permanent", reason),
                         other => format!("{other:?}"),
                     });
                 }
