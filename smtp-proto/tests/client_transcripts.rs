@@ -17,3 +17,23 @@ fn sending() {
 fn opening() {
     check("client-opening");
 }
+
+#[test]
+fn lmtp() {
+    check("client-lmtp");
+}
+
+#[test]
+fn chunking() {
+    check("client-chunking");
+}
+
+#[test]
+fn extensions() {
+    check("client-extensions");
+}
+
+#[test]
+fn commands() {
+    check("client-commands");
+}

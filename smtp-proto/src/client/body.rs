@@ -86,7 +86,13 @@ impl Client {
             // Each octet may become two.
             Some(Transfer::Data(_)) => self.output.room() / 2,
             Some(Transfer::Bdat { .. }) if self.output.is_full() => 0,
-            Some(Transfer::Bdat { gathered, .. }) => self.chunk_bytes_max().saturating_sub(gathered.len()),
+            Some(Transfer::Bdat { gathered, .. }) => {
+                match self.chunk_bytes_max().saturating_sub(gathered.len()) {
+                    // What is gathered leaves when more comes, if it may.
+                    0 if self.awaited.len() < self.commands_at_once() => self.chunk_bytes_max(),
+                    room => room,
+                }
+            }
         }
     }
 
@@ -98,12 +104,15 @@ impl Client {
     /// have [`Outcome::Aborted`](super::Outcome::Aborted).
     pub fn write_body(&mut self, now: Now, octets: &[u8]) -> Result<usize, BodyFault> {
         let octets = &octets[..octets.len().min(self.body_room())];
+        if !octets.is_empty() {
+            self.send_chunks(true);
+        }
         let (body, output) = self.body().ok_or(BodyFault::NotDue)?;
         if let Err(fault) = body.write(octets, output) {
             self.give_up(CANNOT_BE_SENT);
             return Err(fault);
         }
-        self.send_chunks();
+        self.send_chunks(false);
         // An attempt is no progress: a server that takes nothing must run into the deadline.
         if !octets.is_empty() {
             self.rearm(now);
@@ -124,7 +133,7 @@ impl Client {
         if let Transfer::Bdat { complete, .. } = &mut body.transfer {
             *complete = true;
             self.phase = Phase::Finishing;
-            self.send_chunks();
+            self.send_chunks(false);
         } else {
             self.end_data();
         }
@@ -163,9 +172,10 @@ impl Client {
         self.config.limits.chunk_bytes_max.max(1)
     }
 
-    /// Sends the chunks that are full, and the last one when the message is complete, as far as replies are not to be
-    /// awaited first. Output is no matter here: what is gathered is bounded, and [`Client::body_room`] looks at it.
-    pub(super) fn send_chunks(&mut self) {
+    /// Sends the chunks that are full, as far as replies are not to be awaited first, and the last one when the message
+    /// is complete. What might be the last is kept back, unless more is known to come. Output is no matter here: what is
+    /// gathered is bounded, and [`Client::body_room`] looks at it.
+    pub(super) fn send_chunks(&mut self, more: bool) {
         let bytes_max = self.chunk_bytes_max();
         while self.awaited.len() < self.commands_at_once() {
             let is_lmtp = self.is_lmtp();
@@ -174,8 +184,9 @@ impl Client {
             else {
                 return;
             };
-            let last = *complete && gathered.len() <= bytes_max;
-            if (!last && gathered.len() < bytes_max) || (last && is_lmtp && !self.awaited.is_empty()) {
+            let full = gathered.len() > bytes_max || (more && gathered.len() == bytes_max);
+            let last = *complete && !full;
+            if (!last && !full) || (last && is_lmtp && !self.awaited.is_empty()) {
                 return;
             }
             let bytes = gathered.len().min(bytes_max);

@@ -107,12 +107,12 @@ impl Client {
                 transaction.body = None;
                 self.phase = Phase::Finishing;
             }
-            Awaited::Chunk if transaction.message_refused.is_none() => return self.send_chunks(),
+            Awaited::Chunk if transaction.message_refused.is_none() => return self.send_chunks(false),
             Awaited::EndOfData => {
+                let verdict = transaction.message_refused.take().unwrap_or_else(|| outcome(Stage::EndOfData));
                 // RFC 3030 section 2: a refused BDAT needs RSET. After a dot nothing is left to reset.
-                let refused = !reply.is_positive() || transaction.message_refused.is_some();
-                let reset = transaction.chunked && refused;
-                transaction.conclude(&outcome(Stage::EndOfData));
+                let reset = transaction.chunked && !matches!(verdict, Outcome::Sent(_));
+                transaction.conclude(&verdict);
                 return self.finish_transaction(reset);
             }
             Awaited::Verdict(index) => {

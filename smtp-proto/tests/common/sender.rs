@@ -3,17 +3,17 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use proto_core::Now;
-use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
+use proto_core::address::{AddressSyntax, DomainName, ForwardPath, ReversePath};
 use proto_core::dot::EncodePolicy;
 use proto_core::sasl::ClientCredentials;
-use smtp_proto::BodyKind;
 use smtp_proto::client::*;
+use smtp_proto::parameter::{BodyKind, Extensions, MailParameters, RcptParameters};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use testkit::{Fixture, Log, Setup};
 
 pub(crate) fn envelope(from: &str, to: &[&str]) -> Envelope {
-    let syntax = AddressSyntax::STRICT;
+    let syntax = AddressSyntax { utf8: true, lenient: false };
     let reverse = format!("<{from}>");
     let recipients =
         to.iter().map(|to| ForwardPath::parse_prefix(format!("<{to}>").as_bytes(), syntax).unwrap().0);
@@ -27,7 +27,11 @@ pub(crate) struct Sender {
     pub(crate) mails: VecDeque<(Envelope, Vec<u8>)>,
     pub(crate) piece: usize,
     pub(crate) abort: bool,
+    /// Writes one piece and no more.
+    pub(crate) slow: bool,
     pub(crate) keep_open: bool,
+    /// Commands to give before the mails are sent, in this order.
+    pub(crate) commands: VecDeque<String>,
     body: Option<Vec<u8>>,
     pub(crate) reports: Vec<Report>,
     pub(crate) failures: Vec<ClientFailure>,
@@ -48,6 +52,17 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         Some("repair") => config.bare_line_ends = EncodePolicy::Repair,
         other => panic!("{other:?}"),
     }
+    if setup.option("protocol") == Some("lmtp") {
+        config.protocol = ClientProtocol::Lmtp;
+    }
+    config.chunking = setup.option("chunking") != Some("off");
+    config.ascii_as_seven_bit = setup.option("ascii") == Some("7bit");
+    if setup.option("long_lines") == Some("refuse") {
+        config.long_lines = LongLines::Refuse;
+    }
+    let number = |name| setup.option(name).map(|n| n.parse::<usize>().unwrap());
+    config.limits.chunk_bytes_max = number("chunk").unwrap_or(config.limits.chunk_bytes_max);
+    config.limits.pipelined_commands_max = number("at_once").unwrap_or(100);
     if setup.option("auth") == Some("clear") {
         config.allow_plaintext_auth = true;
     }
@@ -66,20 +81,63 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         .map(|name| format!("{}@{dom}", setup.var(name)))
         .collect();
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
-    let mut envelope = envelope(&format!("{}@{dom}", setup.var("from")), &to);
-    envelope.parameters.size = setup.option("size").map(|n| n.parse().unwrap());
+    let from = match setup.option("sender") {
+        Some("null") => String::new(),
+        _ => format!("{}{}@{dom}", setup.option("accent").unwrap_or_default(), setup.var("from")),
+    };
+    let mut envelope = envelope(&from, &to);
+    if let Some(text) = setup.option("mail") {
+        envelope.parameters = MailParameters::parse(text.as_bytes(), &Extensions::ALL).unwrap();
+    }
+    if let Some(text) = setup.option("rcpt") {
+        envelope.recipients[0].parameters = RcptParameters::parse(text.as_bytes(), &Extensions::ALL).unwrap();
+    }
+    if let Some(size) = number("size") {
+        envelope.parameters.size = Some(size as u64);
+    }
     if setup.option("eight_bit").is_some() {
         envelope.parameters.body = BodyKind::EightBitMime;
     }
-    let body = setup.option("body").unwrap_or("hi\\n").replace("\\n", "\r\n").replace("\\l", "\n");
+    let mut body = setup.option("body").unwrap_or("hi\\n").to_owned();
+    for (written, octets) in [("\\n", "\r\n"), ("\\l", "\n"), ("\\r", "\r"), ("\\0", "\0")] {
+        body = body.replace(written, octets);
+    }
+    let body = body.repeat(number("times").unwrap_or(1)).into_bytes();
     let sender = Sender {
-        mails: [(envelope, body.into_bytes())].into(),
-        piece: 3,
+        mails: vec![(envelope, body); number("mails").unwrap_or(1)].into(),
+        commands: setup
+            .option("commands")
+            .unwrap_or_default()
+            .split_terminator(',')
+            .map(Into::into)
+            .collect(),
+        piece: number("piece").unwrap_or(3),
         abort: setup.option("abort").is_some(),
+        slow: setup.option("slow").is_some(),
         keep_open: setup.option("keep_open").is_some(),
         ..Sender::default()
     };
     (Client::new(testkit::START, Arc::new(config)), sender)
+}
+
+fn give(client: &mut Client, now: Now, command: &str) -> Result<(), CommandFault> {
+    match command {
+        "noop" => client.noop(now),
+        "help" => client.help(now),
+        "vrfy" => client.vrfy(now, &"someone@x.test".parse().unwrap()),
+        "vrfy-utf8" => client.vrfy(now, &"é@x.test".parse().unwrap()),
+        "expn" => client.expn(now, &"list@x.test".parse().unwrap()),
+        "etrn" => client.etrn(now, &DomainName::parse(b"x.test", AddressSyntax::STRICT).unwrap()),
+        "xforward" => {
+            let mut source = Xforward::default();
+            source.name = Some("c\r\nQUIT".into());
+            source.address = Some([192, 0, 2, 9].into());
+            source.hello = Some("x".repeat(255));
+            source.ident = Some("y".repeat(255));
+            client.xforward(now, &source)
+        }
+        other => panic!("{other}"),
+    }
 }
 
 impl Fixture<Client> for Sender {
@@ -91,11 +149,20 @@ impl Fixture<Client> for Sender {
         match event {
             ClientEvent::Ready => {
                 self.log.event("ready");
+                if let Some(command) = self.commands.pop_front() {
+                    if let Err(fault) = give(client, now, &command) {
+                        self.log.event(format_args!("not said: {fault}"));
+                        client.quit(now).unwrap();
+                    }
+                    return;
+                }
                 match self.mails.pop_front() {
                     Some((envelope, body)) => {
                         self.body = Some(body);
                         if let Err(fault) = client.send(now, envelope) {
-                            self.log.event(format_args!("not sent: {fault}"));
+                            let status = fault.status().map_or("no code".into(), |code| code.to_string());
+                            self.log.event(format_args!("not sent: {status} {fault}"));
+                            self.body = None;
                             client.quit(now).unwrap();
                         }
                     }
@@ -112,7 +179,12 @@ impl Fixture<Client> for Sender {
                     client.abort("changed my mind").unwrap();
                 }
             }
+            ClientEvent::Replied(reply) => self.log.event(format_args!("replied {reply}")),
             ClientEvent::Done(report) => {
+                self.body = None;
+                if !report.omitted.is_empty() {
+                    self.log.event(format_args!("omitted {:?}", report.omitted));
+                }
                 for outcome in &report.outcomes {
                     let failure = |class: &str, failure: &Failure| match &failure.reply {
                         Some(reply) => format!("{class} {:?} {reply}", failure.fault),
@@ -150,6 +222,7 @@ impl Fixture<Client> for Sender {
         }
         let piece = body.len().min(self.piece);
         match client.write_body(now, &body[..piece]) {
+            Ok(_) if self.slow => self.body = None,
             Ok(taken) => drop(body.drain(..taken)),
             Err(fault) => {
                 self.log.event(format_args!("not written: {fault}"));
