@@ -225,7 +225,7 @@ fn digits(out: &mut OutBuf, number: u16) {
     out.extend(&digits[zeros..]);
 }
 
-/// A text that may stand in a reply: printable ASCII, space and tab, on one line.
+/// A text that may stand in a reply: printable ASCII, space and tab, on one line; see [`ReplyText::utf8`] for more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyText(Cow<'static, str>);
 
@@ -240,6 +240,23 @@ impl ReplyText {
             return Err(ReplyFault::Text);
         }
         check_text(&text)?;
+        Ok(Self(text))
+    }
+
+    /// A checked text that may hold UTF-8, but no control character. Only the answers of VRFY and EXPN show it as it is,
+    /// and only to a client that takes UTF-8 there (RFC 6531 section 3.7.4.2).
+    ///
+    /// # Errors
+    /// As of [`ReplyText::new`].
+    pub fn utf8(text: impl Into<Cow<'static, str>>) -> Result<Self, ReplyFault> {
+        let text = text.into();
+        if text.is_ascii() {
+            return Self::new(text);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(ReplyFault::Text);
+        }
+        check_line(&text)?;
         Ok(Self(text))
     }
 
@@ -320,10 +337,11 @@ fn check_text(text: &str) -> Result<(), ReplyFault> {
     if !text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b' '..=b'~')) {
         return Err(ReplyFault::Text);
     }
-    if text.split('\n').any(|line| line.len() > REPLY_LINE_BYTES_MAX - REPLY_FRAME_BYTES) {
-        return Err(ReplyFault::LineTooLong);
-    }
-    Ok(())
+    text.split('\n').try_for_each(check_line)
+}
+
+fn check_line(line: &str) -> Result<(), ReplyFault> {
+    if line.len() > REPLY_LINE_BYTES_MAX - REPLY_FRAME_BYTES { Err(ReplyFault::LineTooLong) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -54,6 +54,16 @@ fn hostile() {
 }
 
 #[test]
+fn parameters() {
+    check("parameters");
+}
+
+#[test]
+fn smtputf8() {
+    check("smtputf8");
+}
+
+#[test]
 fn lmtp() {
     check("lmtp");
 }

@@ -44,7 +44,11 @@ pub enum PathFault {
 pub fn mail(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ReversePath, MailParameters), PathFault> {
     // Whether the address may be UTF-8 stands behind it. A word that only looks like the parameter is found out below.
     let mut words = arguments.split(|b| *b == b' ');
-    let utf8 = grammar.extensions.smtp_utf8 && words.any(|word| word.eq_ignore_ascii_case(b"SMTPUTF8"));
+    let asks = |word: &[u8]| {
+        let keyword = word.split(|b| *b == b'=').next().unwrap_or_default();
+        keyword.eq_ignore_ascii_case(b"SMTPUTF8")
+    };
+    let utf8 = grammar.extensions.smtp_utf8 && words.any(asks);
     let (path, rest) = path(arguments, b"FROM:", grammar, utf8, ReversePath::parse_prefix)?;
     let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
     if !parameters.smtp_utf8 && path.mailbox().is_some_and(Mailbox::needs_utf8) {

@@ -23,7 +23,7 @@ pub enum ParameterFault {
     /// HOLDFOR or HOLDUNTIL is beyond what is announced (`501 5.5.4`).
     #[error("held for longer than the limit")]
     HoldTooLong,
-    /// BY with the mode `R` asks for less time than the announced minimum (`501 5.5.4`).
+    /// BY with the mode `R` asks for less time than the announced minimum (`555 5.5.4`).
     #[error("delivery time below the minimum")]
     ByTimeTooShort,
 }
@@ -37,7 +37,7 @@ impl ParameterFault {
             Self::Duplicate => Reply::fixed(501, (5, 4), "Error: duplicate parameter"),
             Self::TooLarge => Reply::fixed(552, (3, 4), "Error: message size exceeds fixed limit"),
             Self::HoldTooLong => Reply::fixed(501, (5, 4), "Error: cannot hold a message that long"),
-            Self::ByTimeTooShort => Reply::fixed(501, (5, 4), "Error: cannot deliver that fast"),
+            Self::ByTimeTooShort => Reply::fixed(555, (5, 4), "Error: cannot deliver that fast"),
         }
     }
 }

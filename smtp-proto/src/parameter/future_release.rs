@@ -1,9 +1,11 @@
 //! The values of HOLDFOR and HOLDUNTIL: when the message may leave.
 //!
-//! RFC 4865.
+//! RFC 4865; the date of HOLDUNTIL is RFC 3339's `date-time`, as its verified erratum 2040 has it.
+//!
+//! A time that is over already holds nothing, and is taken.
 //!
 //! # Limits
-//! At most nine digits of seconds; and what the server announces.
+//! At most nine digits of seconds; and what the server announces, beyond which the parameter is malformed.
 
 use super::{DateTime, ParameterFault};
 use core::fmt::{self, Display};

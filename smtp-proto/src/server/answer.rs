@@ -61,6 +61,6 @@ settled_by! {
     Rcpt => settle_rcpt(detail);
     Data => settle_data;
     EndOfData => settle_end_of_data;
-    Verify => settle_verify;
-    Expand => settle_expand;
+    Verify => settle_verify(detail);
+    Expand => settle_expand(detail);
 }

@@ -1,12 +1,13 @@
 //! What EHLO shows, derived from the configuration and from whether TLS is on.
 //!
-//! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes.
+//! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes. No
+//! enhanced codes here (RFC 2034 section 4).
 
 use super::config::{Config, TlsMode, VerifyMode};
 use crate::parameter::{DateTime, Extensions, FutureRelease};
 use crate::reply::write_line;
 use alloc::string::String;
-use core::fmt::Write;
+use core::fmt::{Display, Write};
 use proto_core::sasl::{Mechanism, line};
 use proto_core::{Now, OutBuf, UnixTime};
 
@@ -62,12 +63,39 @@ impl<'a> Capabilities<'a> {
         }
     }
 
-    /// The longest command line: what is configured, and never less than what is offered needs. RFC 5321
-    /// section 4.5.3.1.4 has 512 octets; SIZE adds 26 (RFC 1870 section 3), 8BITMIME 17 (RFC 6152) and AUTH 500
-    /// (RFC 4954).
+    /// The longest command line: what is configured, and never less than the parameters on offer need beside the
+    /// 512 octets of RFC 5321 section 4.5.3.1.4.
     pub fn command_line_bytes_max(&self) -> usize {
-        let auth = if self.auth() { 500 } else { 0 };
-        self.config.limits.command_line_bytes_max.max(512 + 26 + 17 + auth)
+        let offer = &self.config.offer;
+        let mail = [
+            // RFC 1870 section 3 and RFC 6152.
+            (true, 26 + 17),
+            // RFC 4954.
+            (self.auth(), 500),
+            // RFC 6531 section 3.1.
+            (offer.smtp_utf8, 10),
+            // RFC 3461 section 5.4: RET of 8 and ENVID of 100, each with the space before it; and its keyword.
+            (offer.dsn, " RET=".len() + 8 + " ENVID=".len() + 100),
+            // RFC 8689 section 2.
+            (offer.require_tls && self.tls, 11),
+            // RFC 2852.
+            (offer.deliver_by.is_some(), 17),
+            // RFC 4865.
+            (offer.future_release.is_some(), 34),
+            // RFC 6710 section 3.
+            (offer.mt_priority.is_some(), 15),
+            (offer.prdr, " PRDR".len()),
+        ];
+        let rcpt = [
+            // RFC 3461 section 5.4.
+            (offer.dsn, 530),
+            // Keyword, a date-time with offset and fraction, and the action (RFC 7293).
+            (offer.rrvs, 50),
+        ];
+        let sum = |parts: &[(bool, usize)]| -> usize {
+            parts.iter().filter(|(on, _)| *on).map(|(_, octets)| octets).sum()
+        };
+        self.config.limits.command_line_bytes_max.max(512 + sum(&mail).max(sum(&rcpt)))
     }
 
     /// The longest line of an AUTH exchange, and of the AUTH command itself.
@@ -76,34 +104,100 @@ impl<'a> Capabilities<'a> {
     }
 
     /// Writes the reply to EHLO.
-    pub(super) fn write(&self, out: &mut OutBuf) {
-        let line = |out: &mut OutBuf, text: &str| write_line(out, 250, None, false, text);
-        line(out, self.config.hostname());
-        line(out, "PIPELINING");
-        let mut text = String::from("SIZE");
-        if self.config.limits.message_bytes_max > 0 {
-            // Formatting into a String never fails.
-            let _ = write!(text, " {}", self.config.limits.message_bytes_max);
+    pub(super) fn write(&self, now: Now, out: &mut OutBuf) {
+        let Config { offer, limits, .. } = self.config;
+        let with = self.extensions(now);
+        let mut lines = Lines::new(out, self.config.hostname());
+        lines.add("PIPELINING");
+        match limits.message_bytes_max {
+            0 => lines.add("SIZE"),
+            size_max => lines.add_with("SIZE", size_max),
         }
-        line(out, &text);
-        if self.config.verify != VerifyMode::Disabled {
-            line(out, "VRFY");
-        }
-        if self.config.expand {
-            line(out, "EXPN");
-        }
-        if self.starttls() {
-            line(out, "STARTTLS");
-        }
+        lines.add_if(self.config.verify != VerifyMode::Disabled, "VRFY");
+        lines.add_if(self.config.expand, "EXPN");
+        lines.add_if(self.starttls(), "STARTTLS");
         if self.auth() {
-            text.replace_range(.., "AUTH");
-            for mechanism in self.mechanisms() {
-                let _ = write!(text, " {mechanism}");
-            }
-            line(out, &text);
+            lines.add("AUTH");
+            self.mechanisms().for_each(|mechanism| lines.append(' ', mechanism));
         }
-        line(out, "ENHANCEDSTATUSCODES");
-        write_line(out, 250, None, true, "8BITMIME");
+        if self.auth() && self.config.broken_auth_clients {
+            lines.add("AUTH");
+            self.mechanisms()
+                .zip("=".chars().chain(core::iter::repeat(' ')))
+                .for_each(|(m, c)| lines.append(c, m));
+        }
+        lines.add("ENHANCEDSTATUSCODES");
+        lines.add("8BITMIME");
+        lines.add_if(with.dsn, "DSN");
+        lines.add_if(with.smtp_utf8, "SMTPUTF8");
+        lines.add_if(with.require_tls, "REQUIRETLS");
+        match with.deliver_by {
+            None => {}
+            Some(0) => lines.add("DELIVERBY"),
+            Some(seconds_min) => lines.add_with("DELIVERBY", seconds_min),
+        }
+        if let Some(FutureRelease { seconds_max, until_max }) = with.future_release {
+            lines.add_with("FUTURERELEASE", seconds_max.as_u32());
+            lines.append(' ', until_max);
+        }
+        if let Some(policy) = &offer.mt_priority {
+            lines.add("MT-PRIORITY");
+            if !policy.as_str().is_empty() {
+                lines.append(' ', policy.as_str());
+            }
+        }
+        if offer.limits {
+            let recipients = u64::try_from(limits.recipients_max).unwrap_or(u64::MAX);
+            lines.add_limits(&[("RCPTMAX", recipients), ("MAILMAX", limits.transactions_max.into())]);
+        }
+        lines.add_if(with.rrvs, "RRVS");
+        lines.end();
+    }
+}
+
+/// The lines of the reply. Each is written when the next one begins, for only then is it known not to be the last.
+struct Lines<'a> {
+    out: &'a mut OutBuf,
+    line: String,
+}
+
+impl<'a> Lines<'a> {
+    fn new(out: &'a mut OutBuf, hostname: &str) -> Self {
+        Self { out, line: hostname.into() }
+    }
+
+    fn add(&mut self, keyword: &str) {
+        write_line(self.out, 250, None, false, &self.line);
+        self.line.replace_range(.., keyword);
+    }
+
+    fn add_if(&mut self, offered: bool, keyword: &str) {
+        if offered {
+            self.add(keyword);
+        }
+    }
+
+    fn add_with(&mut self, keyword: &str, value: impl Display) {
+        self.add(keyword);
+        self.append(' ', value);
+    }
+
+    /// RFC 9422: values of one to six digits, and not zero. What cannot be said is left out.
+    fn add_limits(&mut self, limits: &[(&str, u64)]) {
+        let mut sayable = limits.iter().filter(|(_, value)| matches!(value, 1..=999_999)).peekable();
+        self.add_if(sayable.peek().is_some(), "LIMITS");
+        for (name, value) in sayable {
+            self.append(' ', format_args!("{name}={value}"));
+        }
+    }
+
+    fn append(&mut self, separator: char, value: impl Display) {
+        // Formatting into a String never fails.
+        let _ = write!(self.line, "{separator}{value}");
+    }
+
+    fn end(self) {
+        write_line(self.out, 250, None, true, &self.line);
     }
 }
 

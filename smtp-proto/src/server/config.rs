@@ -105,6 +105,9 @@ pub struct Config {
     pub mechanisms: Vec<Mechanism>,
     /// Whether AUTH is offered, and mechanisms that show the password are taken, without TLS. Default false.
     pub allow_plaintext_auth: bool,
+    /// Whether EHLO shows the mechanisms a second time as `AUTH=…`, for clients older than RFC 4954's predecessor, which
+    /// look for nothing else. Default false.
+    pub broken_auth_clients: bool,
     /// Whether MAIL needs an AUTH before it (`530 5.7.0`). Default false; [`Protocol::Submission`] always does.
     pub auth_required: bool,
     /// What is done about a CR or an LF that stands alone in a message. Default [`DecodePolicy::Reject`].
@@ -155,6 +158,7 @@ impl Config {
             tls: TlsMode::None,
             mechanisms: Vec::new(),
             allow_plaintext_auth: false,
+            broken_auth_clients: false,
             auth_required: false,
             bare_line_ends: DecodePolicy::Reject,
             syntax: Syntax::Lenient,

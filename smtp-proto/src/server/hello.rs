@@ -88,7 +88,7 @@ impl Server {
         self.hello = Some(HelloSaid { name, extended });
         if extended {
             let Self { config, output, tls, .. } = self;
-            super::Capabilities::new(config, tls.is_some()).write(output);
+            super::Capabilities::new(config, tls.is_some()).write(now, output);
         } else {
             write_line(&mut self.output, 250, None, true, self.config.hostname());
         }

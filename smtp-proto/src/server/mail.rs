@@ -1,6 +1,14 @@
 //! MAIL and RCPT: a transaction and its recipients.
 //!
-//! RFC 5321 sections 3.3, 4.1.1.2, 4.1.1.3 and 4.1.1.11; the wording follows Postfix, which log readers know.
+//! RFC 5321 sections 3.3, 4.1.1.2, 4.1.1.3 and 4.1.1.11; RFC 6531 sections 3.3 to 3.5 for UTF-8 in addresses. The
+//! wording follows Postfix, which log readers know.
+//!
+//! Domains are handed over as they came, in A-labels or U-labels. Whether the header of a message holds UTF-8 without
+//! SMTPUTF8 having been said is a matter of its content, which this machine does not read.
+//!
+//! # Departures
+//! A sender that is not ASCII, without SMTPUTF8, gets `553 5.6.7` like a recipient, where RFC 6531 section 3.5 has
+//! 550: RFC 5321 section 4.3.2 allows 553 for both, and a server that does not offer the extension says the same.
 
 use super::config::Syntax;
 use super::event::Event;
@@ -88,6 +96,7 @@ impl Server {
         match fault {
             PathFault::Form => self.refuse(now, form),
             PathFault::Address(AddressError::NonAscii) => self.refuse(now, &NON_ASCII),
+            PathFault::Address(AddressError::Utf8) => self.refuse(now, &MALFORMED_UTF8),
             PathFault::Address(_) => self.refuse(now, address),
             PathFault::Parameter(fault) => self.refuse(now, &fault.reply()),
         }
@@ -100,7 +109,6 @@ static SYNTAX_MAIL: Reply = Reply::fixed(501, (5, 4), "Syntax: MAIL FROM:<addres
 static SYNTAX_RCPT: Reply = Reply::fixed(501, (5, 4), "Syntax: RCPT TO:<address>");
 static BAD_SENDER: Reply = Reply::fixed(501, (1, 7), "Bad sender address syntax");
 static BAD_RECIPIENT: Reply = Reply::fixed(501, (1, 3), "Bad recipient address syntax");
-/// RFC 5321 section 4.3.2 allows 553 for both commands. (RFC 6531 section 3.5 has 550 for MAIL, from a server that
-/// offers SMTPUTF8.)
 static NON_ASCII: Reply = Reply::fixed(553, (6, 7), "Non-ASCII addresses not permitted");
+static MALFORMED_UTF8: Reply = Reply::fixed(501, (5, 2), "Error: malformed UTF-8");
 static TOO_MANY_RECIPIENTS: Reply = Reply::fixed(452, (5, 3), "Error: too many recipients");

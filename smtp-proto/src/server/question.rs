@@ -140,16 +140,22 @@ pub struct BodyFaults {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verify {
-    /// The argument as it was given.
+    /// The argument as it was given: printable ASCII, or UTF-8 where [`Offer::smtp_utf8`](super::Offer::smtp_utf8) is
+    /// on; without the parameter SMTPUTF8.
     pub argument: String,
+    /// The client takes UTF-8 in the answer (RFC 6531 section 3.7.4.2). A text that holds some for one that does not
+    /// is withheld: `252 2.6.8`.
+    pub smtp_utf8: bool,
 }
 
 /// Who is on this list (EXPN)? Asked when [`Config::expand`](super::Config::expand) is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Expand {
-    /// The argument as it was given.
+    /// The argument as it was given, as [`Verify::argument`].
     pub argument: String,
+    /// The client takes UTF-8 in the answer, as [`Verify::smtp_utf8`].
+    pub smtp_utf8: bool,
 }
 
 /// What VRFY may say yes with.

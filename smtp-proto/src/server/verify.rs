@@ -1,6 +1,7 @@
 //! VRFY and EXPN.
 //!
-//! RFC 5321 sections 3.5, 4.1.1.6, 4.1.1.7 and 7.3: a server may decline to tell, and by default ours does.
+//! RFC 5321 sections 3.5, 4.1.1.6, 4.1.1.7 and 7.3: a server may decline to tell, and by default ours does. RFC 6531
+//! section 3.7.4.2 for UTF-8 in arguments and answers.
 
 use super::config::VerifyMode;
 use super::event::Event;
@@ -13,52 +14,63 @@ use proto_core::Now;
 
 impl Server {
     pub(super) fn verify(&mut self, now: Now, arguments: &[u8]) {
-        match (self.config.verify, printable(arguments)) {
+        match (self.config.verify, self.argument(now, arguments)) {
             (VerifyMode::Disabled, _) => self.refuse(now, &VRFY_DISABLED),
             (_, None) => self.refuse(now, &SYNTAX_VRFY),
             (VerifyMode::Noncommittal, Some(_)) => self.reply(&CANNOT_VERIFY),
-            (VerifyMode::Ask, Some(argument)) => self.ask(now, Verify { argument }, Event::Verify),
+            (VerifyMode::Ask, Some((argument, smtp_utf8))) => {
+                self.ask(now, Verify { argument, smtp_utf8 }, Event::Verify);
+            }
         }
     }
 
-    pub(super) fn settle_verify(&mut self, now: Now, verdict: Verdict<Verified>) {
+    pub(super) fn settle_verify(&mut self, now: Now, verify: Verify, verdict: Verdict<Verified>) {
         match verdict {
-            Verdict::Accept(Verified::Exists(text)) => {
-                write_line(&mut self.output, KNOWN.code(), KNOWN.enhanced(), true, text.as_str());
-            }
+            Verdict::Accept(Verified::Exists(text)) => self.show(&[text], verify.smtp_utf8),
             Verdict::Accept(Verified::CannotTell) => self.reply(&CANNOT_VERIFY),
             Verdict::Refuse(refusal) => self.refuse_by_verdict(now, &refusal),
         }
     }
 
     pub(super) fn expand(&mut self, now: Now, arguments: &[u8]) {
-        match printable(arguments) {
+        match self.argument(now, arguments) {
             _ if !self.config.expand => self.refuse(now, &EXPN_DISABLED),
             None => self.refuse(now, &SYNTAX_EXPN),
-            Some(argument) => self.ask(now, Expand { argument }, Event::Expand),
+            Some((argument, smtp_utf8)) => self.ask(now, Expand { argument, smtp_utf8 }, Event::Expand),
         }
     }
 
-    pub(super) fn settle_expand(&mut self, now: Now, verdict: Verdict<Vec<ReplyText>>) {
+    pub(super) fn settle_expand(&mut self, now: Now, expand: Expand, verdict: Verdict<Vec<ReplyText>>) {
         match verdict {
-            Verdict::Accept(members) => match members.split_last() {
-                Some((last, others)) => {
-                    for member in others {
-                        write_line(&mut self.output, KNOWN.code(), KNOWN.enhanced(), false, member.as_str());
-                    }
-                    write_line(&mut self.output, KNOWN.code(), KNOWN.enhanced(), true, last.as_str());
-                }
-                None => self.refuse(now, &UNKNOWN_LIST),
-            },
+            Verdict::Accept(members) if members.is_empty() => self.refuse(now, &UNKNOWN_LIST),
+            Verdict::Accept(members) => self.show(&members, expand.smtp_utf8),
             Verdict::Refuse(refusal) => self.refuse_by_verdict(now, &refusal),
         }
     }
-}
 
-fn printable(arguments: &[u8]) -> Option<String> {
-    let text = core::str::from_utf8(arguments).ok()?;
-    let printable = !text.is_empty() && text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    printable.then(|| text.into())
+    /// The argument of VRFY or EXPN, and whether SMTPUTF8 stands behind it.
+    fn argument(&self, now: Now, arguments: &[u8]) -> Option<(String, bool)> {
+        let offered = self.extensions(now).smtp_utf8;
+        let text = core::str::from_utf8(arguments).ok()?;
+        let (argument, parameter) = match text.rsplit_once(' ') {
+            Some((argument, word)) if offered && word.eq_ignore_ascii_case("SMTPUTF8") => {
+                (argument.trim_end_matches(' '), true)
+            }
+            _ => (text, false),
+        };
+        let plain = |c: char| matches!(c, ' '..='~') || (offered && !c.is_ascii() && !c.is_control());
+        (!argument.is_empty() && argument.chars().all(plain)).then(|| (argument.into(), parameter))
+    }
+
+    /// Shows mailboxes, one a line; none of them if one would be UTF-8 for a client that did not ask for it.
+    fn show(&mut self, texts: &[ReplyText], smtp_utf8: bool) {
+        if !smtp_utf8 && texts.iter().any(|text| !text.as_str().is_ascii()) {
+            return self.reply(&CANNOT_SHOW);
+        }
+        for (left, text) in (0..texts.len()).rev().zip(texts) {
+            write_line(&mut self.output, KNOWN.code(), KNOWN.enhanced(), left == 0, text.as_str());
+        }
+    }
 }
 
 static VRFY_DISABLED: Reply = Reply::fixed(502, (5, 1), "VRFY command is disabled");
@@ -67,5 +79,7 @@ static SYNTAX_VRFY: Reply = Reply::fixed(501, (5, 4), "Syntax: VRFY address");
 static SYNTAX_EXPN: Reply = Reply::fixed(501, (5, 4), "Syntax: EXPN list");
 static KNOWN: Reply = Reply::fixed(250, (1, 5), "");
 static UNKNOWN_LIST: Reply = Reply::fixed(550, (1, 1), "No such list");
+/// RFC 6531 section 3.7.4.2.
+static CANNOT_SHOW: Reply = Reply::fixed(252, (6, 8), "Cannot show the mailbox without SMTPUTF8");
 static CANNOT_VERIFY: Reply =
     Reply::fixed(252, (0, 0), "Cannot verify the user, but will accept a message and try to deliver it");

@@ -11,6 +11,7 @@ use proto_core::address::{DomainName, ForwardPath, ReversePath};
 use proto_core::dot::DecodePolicy;
 use proto_core::sasl::{AuthVerdict, Credentials, Mechanism};
 use proto_core::{Ask, Backend, Now};
+use smtp_proto::parameter::{HoldSeconds, PriorityPolicy};
 use smtp_proto::server::*;
 use smtp_proto::{EnhancedCode, Refusal, ReplyText};
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use testkit::{Fixture, Log, START, Setup};
 
 pub(crate) fn refusal(code: u16, enhanced: (u16, u16), text: impl Into<String>) -> Refusal {
     let enhanced = EnhancedCode::new((code / 100) as u8, enhanced.0, enhanced.1).unwrap();
-    Refusal::new(code, enhanced, text.into()).unwrap()
+    // No reply to RCPT may hold more than ASCII (RFC 6531 section 3.7.4).
+    let text = text.into().replace(|c: char| !c.is_ascii(), "?");
+    Refusal::new(code, enhanced, text).unwrap()
 }
 
 /// A configuration and an application for a transcript's case.
@@ -41,6 +44,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         refuse: owned("refuse"),
         hold: owned("hold"),
         each: owned("each"),
+        show_parameters: setup.option("show") == Some("parameters"),
         ..App::default()
     };
     (server(config), app)
@@ -71,6 +75,8 @@ const OPTIONS: &[&str] = &[
     "idle_commands_max",
     "errors_max",
     "errors_before_pause",
+    "offer",
+    "broken_auth",
 ];
 
 fn set_option(config: &mut Config, name: &str, value: &str) {
@@ -95,6 +101,8 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("early_talker", "permit") => config.early_talker = Impatience::Permit,
         ("before_capability", "permit") => config.pipelining_before_capability = Impatience::Permit,
         ("after_data", "permit") => config.pipelining_after_data = Impatience::Permit,
+        ("broken_auth", "on") => config.broken_auth_clients = true,
+        ("offer", _) => value.split(',').for_each(|name| set_offer(&mut config.offer, name)),
         ("greet_delay", _) => config.timeouts.greet_delay = Duration::from_secs(number()),
         ("size_max", _) => config.limits.message_bytes_max = number(),
         ("line_max", _) => config.limits.text_line_bytes_max = Some(number()),
@@ -104,6 +112,29 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("errors_max", _) => config.limits.errors_max = number() as u32,
         ("errors_before_pause", _) => config.limits.errors_before_pause = number() as u32,
         other => panic!("no option {other:?}"),
+    }
+}
+
+/// `@with offer=dsn,deliver_by:60,-limits`.
+fn set_offer(offer: &mut Offer, text: &str) {
+    let (name, value) = text.split_once(':').unwrap_or((text, ""));
+    match name.strip_prefix('-').unwrap_or(name) {
+        "chunking" => offer.chunking = !name.starts_with('-'),
+        "limits" => offer.limits = !name.starts_with('-'),
+        "binary_mime" => offer.binary_mime = true,
+        "smtp_utf8" => offer.smtp_utf8 = true,
+        "dsn" => offer.dsn = true,
+        "require_tls" => offer.require_tls = true,
+        "deliver_by" => offer.deliver_by = Some(value.parse().unwrap_or(0)),
+        "future_release" => offer.future_release = HoldSeconds::new(value.parse().unwrap()),
+        "mt_priority" => {
+            let policy = if value.is_empty() { None } else { PriorityPolicy::new(value.to_owned()) };
+            offer.mt_priority = Some(policy.unwrap_or(PriorityPolicy::UNDISCLOSED));
+        }
+        "rrvs" => offer.rrvs = true,
+        "etrn" => offer.etrn = true,
+        "prdr" => offer.prdr = true,
+        other => panic!("no extension {other:?}"),
     }
 }
 
@@ -119,6 +150,8 @@ pub(crate) struct App {
     refuse: String,
     hold: String,
     each: String,
+    /// What the commands said beside their paths is noted too: `@with show=parameters`.
+    show_parameters: bool,
     queued: u32,
     /// What was accepted, with what the trace field said.
     pub(crate) messages: Vec<(String, Vec<u8>)>,
@@ -231,12 +264,16 @@ impl Fixture<Server> for App {
                     ReversePath::Null => String::new(),
                     ReversePath::Mailbox(mailbox) => mailbox.to_string(),
                 };
-                self.log.event(format_args!("mail <{from}>"));
+                let parameters =
+                    if self.show_parameters { ask.detail.parameters.to_string() } else { String::new() };
+                self.log.event(format_args!("mail <{from}>{parameters}"));
                 let verdict = self.verdict("mail");
                 server.answer(now, ask, verdict).unwrap();
             }
             Event::Rcpt(ask) => {
-                self.log.event(format_args!("rcpt {}", ask.detail.forward_path));
+                let Rcpt { forward_path, parameters, .. } = &ask.detail;
+                let parameters = if self.show_parameters { format!("{parameters:#}") } else { String::new() };
+                self.log.event(format_args!("rcpt {forward_path}{parameters}"));
                 if self.hold == "rcpt" {
                     self.held_rcpt = Some(ask);
                     return;
@@ -272,6 +309,9 @@ impl Fixture<Server> for App {
             }
             Event::Verify(ask) => {
                 let verdict = match ask.detail.argument.as_str() {
+                    "\u{e9}" => Verdict::Accept(Verified::Exists(
+                        ReplyText::utf8(format!("<\u{e9}@{}>", self.dom)).unwrap(),
+                    )),
                     a if a == self.ok => Verdict::Accept(Verified::Exists(
                         ReplyText::new(format!("<{a}@{}>", self.dom)).unwrap(),
                     )),
@@ -282,6 +322,9 @@ impl Fixture<Server> for App {
             }
             Event::Expand(ask) => {
                 let members = match ask.detail.argument.as_str() {
+                    "\u{e9}" => {
+                        vec![ReplyText::new("<a@t>").unwrap(), ReplyText::utf8("<\u{e9}@t>").unwrap()]
+                    }
                     "list" => vec![ReplyText::new("<a@t>").unwrap(), ReplyText::new("<b@t>").unwrap()],
                     _ => vec![],
                 };
