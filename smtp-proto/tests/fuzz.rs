@@ -1,7 +1,7 @@
 //! The fuzz bodies on seeded input, and split invariance over random command streams.
 
 use proptest::prelude::*;
-use smtp_proto::fuzz::{fuzz_command, fuzz_reply, fuzz_server};
+use smtp_proto::fuzz::{fuzz_client, fuzz_command, fuzz_reply, fuzz_server};
 use testkit::{Rng, for_each_seed};
 
 /// Words that lead somewhere, between octets that do not.
@@ -95,6 +95,54 @@ fn replies() {
     });
 }
 
+/// What a server says that knows what it does, and now and then does not.
+const REPLIES: &[&str] = &[
+    "220 x\r\n",
+    "250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250-STARTTLS\r\n250-PRDR\r\n250-DSN\r\n\
+     250-LIMITS RCPTMAX=1 MAILMAX=3\r\n250-XFORWARD NAME\r\n250-ETRN\r\n250 AUTH PLAIN LOGIN\r\n",
+    "250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-8BITMIME\r\n250 PRDR\r\n",
+    "250-x\r\n250-CHUNKING\r\n250 8BITMIME\r\n",
+    "250-x\r\n250 8BITMIME\r\n",
+    "250 2.1.0 Ok\r\n",
+    "250 2.1.0 Ok\r\n",
+    "250 2.1.0 Ok\r\n",
+    "250 2.1.0 Ok\r\n",
+    "354 go on\r\n",
+    "354 go on\r\n",
+    "353 each\r\n",
+    "450 4.2.0 later\r\n",
+    "550 5.1.1 no\r\n",
+    "550-5.7.1 no\r\n550 5.7.1 never\r\n",
+    "552 too many\r\n",
+    "421 4.3.2 bye\r\n",
+    "521 never\r\n",
+    "235 2.7.0 yes\r\n",
+    "334 VXNlcm5hbWU6\r\n",
+    "535 5.7.8 no\r\n",
+    "junk\r\n",
+];
+
+#[test]
+fn client_sessions() {
+    for_each_seed(256, |rng| {
+        for _ in 0..16 {
+            let mut stream = vec![rng.next_u64() as u8, rng.next_u64() as u8, rng.next_u64() as u8];
+            if rng.chance(3, 4) {
+                // Past the opening, where it becomes interesting.
+                stream.extend(REPLIES[0].as_bytes());
+                stream.extend(REPLIES[1 + rng.below(4)].as_bytes());
+                stream[0] &= !6;
+            }
+            for _ in 0..rng.below(40) {
+                // Yes more often than not.
+                let place = if rng.chance(1, 2) { rng.between(5, 10) } else { rng.below(REPLIES.len()) };
+                stream.extend(REPLIES[place].as_bytes());
+            }
+            fuzz_client(&stream);
+        }
+    });
+}
+
 /// A stream that gets to the end of a message more often than chance would have it.
 fn transaction() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec!["", ".", "..", ".x", "x", "\r", "\n", "\0", "\u{e9}"]);
@@ -123,6 +171,7 @@ proptest! {
     fn any_octets_are_answered(stream in prop::collection::vec(any::<u8>(), 0..400)) {
         fuzz_server(&stream);
         fuzz_reply(&stream);
+        fuzz_client(&stream);
         fuzz_command(&stream);
     }
 }

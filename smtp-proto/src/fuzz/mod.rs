@@ -2,7 +2,11 @@
 //!
 //! They are library functions so that the ordinary tests run them too, with seeded input and on stable.
 
-use crate::client::{BodyFault, Client, ClientConfig, ClientEvent, ClientTls, Envelope, ReplyParser};
+mod client;
+
+pub use client::{fuzz_client, fuzz_reply};
+
+use crate::client::ReplyParser;
 use crate::command::{self, Grammar};
 use crate::parameter::Extensions;
 use crate::server::{
@@ -12,10 +16,9 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use proto_core::address::{ForwardPath, Mailbox, ReversePath};
 use proto_core::dot::DecodePolicy;
-use proto_core::sasl::{AuthVerdict, ClientCredentials, Mechanism};
-use proto_core::{Instant, Machine, Now, OutBuf, Step, TlsInfo, UnixTime};
+use proto_core::sasl::{AuthVerdict, Mechanism};
+use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 
 const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(1_767_225_600));
 
@@ -160,76 +163,4 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
     while server.poll_transmit(&mut out) {}
     trace.output.extend_from_slice(out.as_slice());
     tls
-}
-
-/// Any octets as reply lines, and as all that a server says in a client session: no panic, no unbounded memory, one
-/// report for each message, and never a terminator for a message that was given up.
-///
-/// # Panics
-/// When that is not so.
-pub fn fuzz_reply(data: &[u8]) {
-    let mut parser = ReplyParser::new();
-    for line in data.split(|b| *b == b'\n') {
-        match parser.line(line, 10, 1000) {
-            Ok(Some(reply)) => assert!(reply.text().len() <= 1000 && (200..600).contains(&reply.code())),
-            Ok(None) => {}
-            Err(_) => break,
-        }
-    }
-    let one = run_client(data, 1);
-    assert!(one == run_client(data, 7), "not the same in pieces of 7 as octet by octet");
-}
-
-fn run_client(input: &[u8], cut: usize) -> Trace {
-    let mut config = ClientConfig::new("fuzz.test").expect("invariant: a host name");
-    config.tls = ClientTls::None;
-    config.allow_plaintext_auth = true;
-    config.credentials = Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
-    let mut client = Client::new(NOW, Arc::new(config));
-    let mut trace = Trace::default();
-    let mut open = 0;
-    for chunk in input.chunks(cut) {
-        let mut rest = chunk;
-        while !rest.is_empty() && client.wants_input() {
-            rest = &rest[client.handle_input(NOW, rest)..];
-            send(&mut client, &mut trace, &mut open);
-        }
-    }
-    client.handle_eof(NOW);
-    client.handle_tls(NOW, TlsInfo::default());
-    send(&mut client, &mut trace, &mut open);
-    assert!(client.is_closed() && open == 0, "a message without a report");
-    trace
-}
-
-fn send(client: &mut Client, trace: &mut Trace, open: &mut usize) {
-    let mut out = OutBuf::new();
-    while let Some(step) = client.poll_event(NOW) {
-        let letter = match step {
-            Step::App(ClientEvent::Ready) => {
-                let mailbox: Mailbox = "a@b".parse().expect("invariant: a mailbox");
-                let recipients = [ForwardPath::Postmaster, ForwardPath::Mailbox(mailbox)];
-                let envelope = Envelope::new(ReversePath::Null, recipients);
-                *open += usize::from(client.send(NOW, envelope).is_ok());
-                b'r'
-            }
-            Step::App(ClientEvent::SendBody) => {
-                let written = client.write_body(NOW, b".\r\nx").and_then(|_| client.finish(NOW));
-                assert_ne!(written, Err(BodyFault::NotDue));
-                b'b'
-            }
-            Step::App(ClientEvent::Done(report)) => {
-                assert_eq!(report.outcomes.len(), 2);
-                *open -= 1;
-                b'd'
-            }
-            Step::App(_) => b'f',
-            Step::Closed(_) => b'c',
-            Step::StartTls | Step::Compress => panic!("not asked for"),
-        };
-        trace.events.push(letter);
-        while client.poll_transmit(&mut out) {}
-    }
-    while client.poll_transmit(&mut out) {}
-    trace.output.extend_from_slice(out.as_slice());
 }
