@@ -14,17 +14,25 @@ pub(crate) struct Session {
     pub(crate) listener: Arc<str>,
     /// Where the client is.
     pub(crate) peer: SocketAddr,
+    /// The proxy that told so.
+    pub(crate) proxy: Option<SocketAddr>,
 }
 
 impl Session {
     /// A connection that begins.
-    pub(crate) fn new(listener: &str, peer: SocketAddr, entropy: &dyn Entropy) -> Self {
-        Self { id: SessionId(entropy.next_u64()), listener: listener.into(), peer }
+    pub(crate) fn new(
+        listener: Arc<str>,
+        peer: SocketAddr,
+        proxy: Option<SocketAddr>,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        Self { id: SessionId(entropy.next_u64()), listener, peer, proxy }
     }
 
     /// The span that all its log lines stand in.
     pub(crate) fn span(&self) -> tracing::Span {
-        tracing::info_span!("session", id = %self.id, listener = &*self.listener, peer = %self.peer)
+        let proxy = self.proxy.map(tracing::field::display);
+        tracing::info_span!("session", id = %self.id, listener = &*self.listener, peer = %self.peer, proxy)
     }
 }
 

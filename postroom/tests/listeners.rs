@@ -172,6 +172,74 @@ async fn r50_submission_wants_starttls_and_what_follows_it_is_dropped() {
 }
 
 #[tokio::test]
+async fn s43_tls_begins_right_behind_the_header_of_a_proxy() {
+    let Made { certificate, root, .. } = made();
+    let mut settings =
+        settings(&[(Protocol::Submission, TlsMode::Implicit), (Protocol::Smtp, TlsMode::StartTls)]);
+    for listener in &mut settings.listeners {
+        listener.proxies = vec!["127.0.0.1".into()];
+    }
+    let server = start(settings, Some(certificate)).await.unwrap();
+    let header = b"PROXY TCP4 192.0.2.7 198.51.100.2 56324 25\r\n";
+    let mut stream = TcpStream::connect(server.address("l0").unwrap()).await.unwrap();
+    stream.write_all(header).await.unwrap();
+    let mut client = BufReader::new(secured(stream, &root).await.unwrap());
+    assert!(line(&mut client).await.starts_with("220 mail.example.test"));
+
+    // In one segment with a command, which then comes before the greeting.
+    let mut client = connect(&server, "l1").await;
+    client.write_all(&[header.as_slice(), b"NOOP\r\n"].concat()).await.unwrap();
+    assert!(line(&mut client).await.starts_with("220 "));
+    assert!(line(&mut client).await.starts_with("250 "));
+    client.write_all(b"EHLO c.test\r\n").await.unwrap();
+    while line(&mut client).await.as_bytes()[3] == b'-' {}
+    client.write_all(b"STARTTLS\r\n").await.unwrap();
+    assert!(line(&mut client).await.starts_with("220 2.0.0"));
+    let mut client = BufReader::new(secured(client.into_inner(), &root).await.unwrap());
+    client.write_all(b"EHLO c.test\r\n").await.unwrap();
+    assert!(line(&mut client).await.starts_with("250-"));
+    assert!(server.shutdown(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn s43_clients_behind_a_proxy_are_counted_each() {
+    let mut settings = settings(&[(Protocol::Smtp, TlsMode::None)]);
+    settings.limits.connections_per_ip_max = 1;
+    settings.limits.connections_max = 3;
+    settings.listeners[0].proxies = vec!["127.0.0.1".into()];
+    let server = start(settings, None).await.unwrap();
+    let come = async |client: &str| {
+        let mut stream = connect(&server, "l0").await;
+        let header = format!("PROXY TCP4 {client} 198.51.100.2 56324 25\r\n");
+        stream.write_all(header.as_bytes()).await.unwrap();
+        let greeting = line(&mut stream).await;
+        (stream, greeting)
+    };
+    let (_one, greeting) = come("192.0.2.1").await;
+    assert!(greeting.starts_with("220 "));
+    let (_two, greeting) = come("192.0.2.2").await;
+    assert!(greeting.starts_with("220 "));
+    let (mut again, greeting) = come("192.0.2.1").await;
+    assert_eq!(greeting, "421 mail.example.test Error: too many connections");
+    assert_eq!(line(&mut again).await, "", "closed");
+    drop(again);
+    // Who has not yet said for whom it speaks counts in the total.
+    let silent = loop {
+        let silent = connect(&server, "l0").await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut octet = [0];
+        match silent.get_ref().try_read(&mut octet) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break silent,
+            _ => {}
+        }
+    };
+    let mut over = connect(&server, "l0").await;
+    assert_eq!(line(&mut over).await, "421 mail.example.test Error: too many connections");
+    drop(silent);
+    assert!(server.shutdown(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
 async fn a_reload_reaches_sessions_that_begin_later() {
     let first = made();
     let server = start(

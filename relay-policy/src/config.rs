@@ -3,7 +3,7 @@
 use crate::decision::Destination;
 use crate::domain::DomainSet;
 use crate::evaluate::Evaluation;
-use crate::network::NetworkList;
+use crate::network::{NetworkError, NetworkList};
 use crate::request::{Listener, Request, Stage};
 use crate::resolve::{Resolved, resolve};
 use crate::restriction::{ListName, Restriction};
@@ -47,13 +47,8 @@ pub struct PolicyOverrides {
 #[non_exhaustive]
 pub enum ConfigError {
     /// An entry of `mynetworks`.
-    #[error("mynetworks: {entry}: {what}")]
-    Network {
-        /// The entry.
-        entry: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
+    #[error("mynetworks: {0}")]
+    Network(NetworkError),
     /// An entry of the local domains.
     #[error("local domains: {0}: not a domain name")]
     Domain(String),
@@ -99,8 +94,7 @@ impl Policy {
         let policy = Self {
             listener,
             local_domains,
-            mynetworks: NetworkList::new(mynetworks)
-                .map_err(|(entry, what)| ConfigError::Network { entry, what })?,
+            mynetworks: NetworkList::new(mynetworks).map_err(ConfigError::Network)?,
             postmaster: postmaster.destination,
             lists,
         };

@@ -59,6 +59,7 @@ mod trail;
 pub use config::{ConfigError, Policy, PolicyConfig, PolicyOverrides};
 pub use decision::{Class, Decision, Destination, Reply};
 pub use evaluate::{Evaluation, Step};
+pub use network::{NetworkError, NetworkList};
 pub use question::{Answer, Question};
 pub use request::{Listener, Request, Stage};
 pub use restriction::{ListName, Restriction};

@@ -1,4 +1,4 @@
-//! `mynetworks`: the clients that are trusted by where they are.
+//! Lists of networks: `mynetworks`, the clients that are trusted by where they are, and whoever else is named so.
 //!
 //! An entry is an address, `network/length`, either with IPv6 in brackets or not, and `!` before it to exclude it. The
 //! first entry that matches decides, so exclusions stand first. An IPv4 address mapped into IPv6 is the IPv4 address.
@@ -8,9 +8,21 @@ use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An ordered list of networks.
+/// An ordered list of networks: addresses and `network/length`, IPv6 with or without brackets, `!` before an entry to
+/// exclude it. The first entry that matches decides. An IPv4 address mapped into IPv6 is the IPv4 address.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct NetworkList(Vec<Entry>);
+pub struct NetworkList(Vec<Entry>);
+
+/// Why a list of networks is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{entry}: {what}")]
+#[non_exhaustive]
+pub struct NetworkError {
+    /// The entry.
+    pub entry: String,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -21,13 +33,27 @@ struct Entry {
 }
 
 impl NetworkList {
-    /// Parses a list; the error is the entry and what is wrong with it.
-    pub(crate) fn new(entries: &[String]) -> Result<Self, (String, &'static str)> {
+    /// Parses a list.
+    ///
+    /// # Errors
+    /// [`NetworkError`] for an entry that is neither an address nor a network, has bits beyond its length, or is the
+    /// whole world.
+    pub fn new(entries: &[String]) -> Result<Self, NetworkError> {
         entries
             .iter()
-            .map(|entry| parse(entry).map_err(|what| (entry.clone(), what)))
+            .map(|entry| parse(entry).map_err(|what| NetworkError { entry: entry.clone(), what }))
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this client is in it.
+    pub fn contains(&self, client: IpAddr) -> bool {
+        self.find(client).is_some()
     }
 
     /// The entry that trusts this client, as it was configured.

@@ -56,6 +56,7 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
     };
     let mut listener =
         Listener::new(protocol, section.address).named(format!("{}#{index}", protocol.name())).tls(tls);
+    listener.proxies.clone_from(&section.proxies);
     listener.policy = policy_overrides(&section.policy);
     listener.limits = limit_overrides(&section.limits);
     listener

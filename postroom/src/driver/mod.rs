@@ -9,6 +9,7 @@
 //! * Replies that become ready together leave in one write; while a write is under way nothing else happens.
 //! * After STARTTLS the driver drops its own remainder (RFC 3207 section 4.2, RFC 9051 section 6.2.1, RFC 2595
 //!   section 4): no plaintext octet survives.
+//! * On a listener behind proxies, [`proxy_header`] comes first, and takes no octet more than the header.
 //! * An idle session holds no read buffer: octets land on the stack and go straight into the machine.
 //!
 //! # Limits
@@ -19,12 +20,14 @@
 //! A peer that goes away while an ask is out is noticed when the answer is written, not before: reading ahead
 //! to find out would cancel the last command of a client that half-closes after pipelining it.
 
+mod proxy;
 mod service;
 mod shutdown;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use proxy::{ProxyHeaderError, proxy_header};
 pub use service::{Service, Work};
 pub use shutdown::{Shutdown, ShutdownSignal};
 pub use stream::Stream;
@@ -42,6 +45,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 /// The driver's own deadlines.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
+    /// How long the header of the PROXY protocol may take to come. Default: 5 seconds; proxy-protocol.txt section 2
+    /// asks for 3 at least.
+    pub proxy_header: Duration,
     /// How long a write may make no progress. Default: 5 minutes, what RFC 5321 section 4.5.3.2.7 gives a peer
     /// to act.
     pub write: Duration,
@@ -54,6 +60,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            proxy_header: Duration::from_secs(5),
             write: Duration::from_secs(300),
             handshake: Duration::from_secs(60),
             close: Duration::from_secs(5),

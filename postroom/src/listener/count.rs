@@ -19,21 +19,19 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct Guard {
     connections: Connections,
-    client: IpAddr,
+    /// `None` until its client is known.
+    client: Option<IpAddr>,
 }
 
 impl Connections {
     /// Counts one more connection, unless there are as many as may be.
-    pub(crate) fn enter(&self, client: IpAddr, limits: &Limits) -> Option<Guard> {
-        let client = network(client);
+    pub(crate) fn enter(&self, limits: &Limits) -> Option<Guard> {
         let mut counts = self.lock();
-        let of_client = counts.by_client.get(&client).copied().unwrap_or(0);
-        if counts.total >= limits.connections_max || of_client >= limits.connections_per_ip_max {
+        if counts.total >= limits.connections_max {
             return None;
         }
         counts.total += 1;
-        counts.by_client.insert(client, of_client + 1);
-        Some(Guard { connections: self.clone(), client })
+        Some(Guard { connections: self.clone(), client: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -41,14 +39,32 @@ impl Connections {
     }
 }
 
+impl Guard {
+    /// Counts it as one of this client's, unless the client has as many as may be.
+    pub(crate) fn of(mut self, client: IpAddr, limits: &Limits) -> Option<Self> {
+        let client = network(client);
+        {
+            let mut counts = self.connections.lock();
+            let of_client = counts.by_client.get(&client).copied().unwrap_or(0);
+            if of_client >= limits.connections_per_ip_max {
+                return None;
+            }
+            counts.by_client.insert(client, of_client + 1);
+        }
+        self.client = Some(client);
+        Some(self)
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         let mut counts = self.connections.lock();
         counts.total -= 1;
-        if let Some(of_client) = counts.by_client.get_mut(&self.client) {
+        let Some(client) = self.client else { return };
+        if let Some(of_client) = counts.by_client.get_mut(&client) {
             *of_client -= 1;
             if *of_client == 0 {
-                counts.by_client.remove(&self.client);
+                counts.by_client.remove(&client);
             }
         }
     }
@@ -73,7 +89,7 @@ mod tests {
     fn a_limit_is_reached_and_left_again() {
         let limits = Limits { connections_max: 3, connections_per_ip_max: 2, ..Limits::default() };
         let connections = Connections::default();
-        let enter = |client: &str| connections.enter(client.parse().unwrap(), &limits);
+        let enter = |client: &str| connections.enter(&limits)?.of(client.parse().unwrap(), &limits);
         let one = enter("2001:db8::1");
         let two = enter("2001:db8::2");
         assert!(one.is_some() && two.is_some());

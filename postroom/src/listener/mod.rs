@@ -8,15 +8,17 @@
 //! for each listener, in total and by client address; one over the limit gets its protocol's goodbye in one write,
 //! without a task or a buffer of its own, and is closed.
 //!
-//! A PROXY header would be read in `begin`, after the count by the address of the proxy and before TLS.
+//! Behind proxies (a listener that names some) a connection counts in the total at once, and by the client's address
+//! when the header of the PROXY protocol has told it; see [`Arrival`].
 
+mod arrival;
 mod count;
 
+pub(crate) use arrival::Arrival;
 pub(crate) use count::{Connections, Guard};
 
 use crate::connection;
 use crate::server::Shared;
-use crate::session::Session;
 use crate::settings::Profile;
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use tracing::Instrument as _;
 
 const BACKLOG: u32 = 1024;
 
@@ -76,15 +77,20 @@ impl Acceptor {
             // A reload took this listener away; its socket stays until the restart that the reload asked for.
             return;
         };
-        let Some(guard) = self.connections.enter(peer.ip(), &profile.limits) else {
+        let guard = match self.connections.enter(&profile.limits) {
+            Some(guard) if profile.proxies.is_empty() => guard.of(peer.ip(), &profile.limits),
+            entered => entered,
+        };
+        let Some(guard) = guard else {
             return self.refuse(stream, peer, &profile);
         };
         // Replies are whole when they are written; waiting for more would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %peer, "TCP_NODELAY not set");
         }
-        let session = Session::new(&self.name, peer, &*self.shared.entropy);
-        sessions.spawn(serve_counted(stream, profile, Arc::clone(&self.shared), session, Some(guard)));
+        let (listener, shared) = (Arc::clone(&self.name), Arc::clone(&self.shared));
+        let arrival = Arrival { listener, profile, shared, peer, guard: Some(guard) };
+        sessions.spawn(arrival.serve(stream));
     }
 
     /// One attempt to write, into a socket buffer that is still empty.
@@ -104,33 +110,6 @@ impl Acceptor {
         tracing::error!(listener = &*self.name, %error, "cannot accept; check the limit of open files");
         tokio::time::sleep(REST).await;
     }
-}
-
-/// Serves one connection and counts it until it ends.
-pub(crate) async fn serve_counted<S>(
-    stream: S,
-    profile: Arc<Profile>,
-    shared: Arc<Shared>,
-    session: Session,
-    guard: Option<Guard>,
-) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let span = session.span();
-    async move {
-        tracing::info!("connected");
-        let environment = shared.environment(&profile);
-        let ended = connection::serve(stream, profile, shared.backends.clone(), environment, session).await;
-        tracing::info!(
-            reason = %ended.reason,
-            octets_in = ended.octets_in,
-            octets_out = ended.octets_out,
-            "disconnected"
-        );
-        drop(guard);
-    }
-    .instrument(span)
-    .await;
 }
 
 /// A session that panicked has taken nobody with it; the message is in the log already.

@@ -6,9 +6,8 @@ pub use builder::{Builder, StartError};
 
 use crate::driver::{Environment, Shutdown, ShutdownSignal, Timeouts};
 use crate::entropy::Entropy;
-use crate::listener::serve_counted;
+use crate::listener::Arrival;
 use crate::service::Backends;
-use crate::session::Session;
 use crate::settings::{Profile, Settings, SettingsError, Snapshot};
 use crate::tls::Certificate;
 use arc_swap::ArcSwap;
@@ -119,7 +118,8 @@ impl Server {
     }
 
     /// Serves a stream that did not come through a socket of this server (a test's, a pipe, one that a supervisor
-    /// accepted), as the listener of that name would. Connection limits do not hold for it.
+    /// accepted), as the listener of that name would; where that one names proxies, `peer` must be one of them.
+    /// Connection limits do not hold for it.
     ///
     /// The future ends with the session. `None` when there is no such listener.
     pub fn serve<S>(
@@ -132,8 +132,8 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let profile = self.shared.profile(listener)?;
-        let session = Session::new(listener, peer, &*self.shared.entropy);
-        Some(serve_counted(stream, profile, Arc::clone(&self.shared), session, None))
+        let (listener, shared) = (listener.into(), Arc::clone(&self.shared));
+        Some(Arrival { listener, profile, shared, peer, guard: None }.serve(stream))
     }
 
     /// Puts new settings in place: sessions that begin later have them. Listeners keep their sockets; what that

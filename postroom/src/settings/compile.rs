@@ -5,7 +5,7 @@ use crate::tls::ClientTrust;
 use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, Mailbox};
 use proto_core::sasl::Mechanism;
-use relay_policy::{Policy, PolicyConfig};
+use relay_policy::{NetworkList, Policy, PolicyConfig};
 use smtp_proto::server as smtp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Profile {
     pub(crate) listener: Listener,
     pub(crate) limits: Limits,
+    /// Who must say whom it speaks for; empty where clients come by themselves.
+    pub(crate) proxies: NetworkList,
     pub(crate) protocol: Protocols,
     pub(crate) client_trust: Option<ClientTrust>,
 }
@@ -62,13 +64,26 @@ impl Snapshot {
                 listener: listener.name.clone(),
                 error,
             })?;
-            let profile = Profile { listener: listener.clone(), limits, protocol, client_trust };
+            let proxies = networks(listener, "proxies", &listener.proxies)?;
+            let profile = Profile { listener: listener.clone(), limits, proxies, protocol, client_trust };
             if profiles.insert(listener.name.clone(), Arc::new(profile)).is_some() {
                 return Err(SettingsError::SameName(listener.name.clone()));
             }
         }
         Ok(Self { settings, profiles })
     }
+}
+
+fn networks(
+    listener: &Listener,
+    list: &'static str,
+    entries: &[String],
+) -> Result<NetworkList, SettingsError> {
+    NetworkList::new(entries).map_err(|error| SettingsError::Networks {
+        listener: listener.name.clone(),
+        list,
+        error,
+    })
 }
 
 fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<Protocols, SettingsError> {

@@ -164,6 +164,14 @@ pub struct Listener {
     pub address: Option<SocketAddr>,
     /// How TLS is used.
     pub tls: TlsMode,
+    /// Networks of proxies (`10.0.0.0/8`, `::1`), if it stands behind some. Not empty, it serves nobody but them, and
+    /// each of their connections must begin with a header of the PROXY protocol, version 1 or 2, before TLS. What that
+    /// header says is believed: let only proxies that you run be in it. (Postfix: `smtpd_upstream_proxy_protocol`;
+    /// Dovecot: `haproxy_trusted_networks`.)
+    ///
+    /// A proxy that does not know its client (`UNKNOWN`, `LOCAL`) counts as the client itself, so it should not be in
+    /// `mynetworks`.
+    pub proxies: Vec<String>,
     /// What it has in place of the common policy.
     pub policy: PolicyOverrides,
     /// What it has in place of the common limits.
@@ -187,6 +195,7 @@ impl Listener {
             protocol,
             address: None,
             tls: TlsMode::None,
+            proxies: Vec::new(),
             policy: PolicyOverrides::default(),
             limits: LimitOverrides::default(),
             client_certificates: None,
@@ -231,6 +240,16 @@ pub enum SettingsError {
         listener: String,
         /// What is wrong with it.
         error: relay_policy::ConfigError,
+    },
+    /// A listener's list of networks.
+    #[error("listener {listener}: {list}: {error}")]
+    Networks {
+        /// Its name.
+        listener: String,
+        /// The list's name.
+        list: &'static str,
+        /// What is wrong with it.
+        error: relay_policy::NetworkError,
     },
     /// Two listeners have one name.
     #[error("listener {0}: another one has the same name")]

@@ -90,8 +90,12 @@ pub struct Client(DuplexStream);
 impl Client {
     /// Connects to a listener of the server.
     pub fn connect(server: &Server, listener: &str) -> Self {
+        Self::connect_from(SocketAddr::from(([203, 0, 113, 9], 40_000)), server, listener)
+    }
+
+    /// Connects from an address.
+    pub fn connect_from(peer: SocketAddr, server: &Server, listener: &str) -> Self {
         let (client, stream) = tokio::io::duplex(64 * 1024);
-        let peer = SocketAddr::from(([203, 0, 113, 9], 40_000));
         tokio::spawn(server.serve(listener, stream, peer).unwrap());
         Self(client)
     }

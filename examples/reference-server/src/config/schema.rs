@@ -95,6 +95,10 @@ pub struct ListenerSection {
     pub address: SocketAddr,
     /// How TLS is used.
     pub tls: TlsMode,
+    /// Networks of the proxies that it stands behind, which begin each connection with a PROXY header; nobody else is
+    /// served then.
+    #[serde(default)]
+    pub proxies: Vec<String>,
     /// In place of the common `[policy]`, key by key.
     #[serde(default)]
     pub policy: PolicySection,

@@ -44,6 +44,11 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("\"maildir\"", "\"mbox\"", &["mbox", "`maildir`"]);
     refused("127.0.0.1:2525", "127.0.0.1", &["address"]);
     refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["mynetworks", "127.0.0.0/33"]);
+    refused(
+        "# proxies = [\"10.0.0.0/8\"]",
+        "proxies = [\"10.0.0.1/8\"] #",
+        &["smtp#0", "proxies", "10.0.0.1/8"],
+    );
     refused("127.0.0.1:2587", "127.0.0.1:2525", &["listener[1].address", "another listener"]);
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
     refused("{user}", "{name}", &["storage.path", "{user}"]);

@@ -1,0 +1,119 @@
+//! A connection from its acceptance to its end: who it is from, then the session.
+//!
+//! Where a listener names proxies, a connection is from one of them or it is closed at once; it begins with the header
+//! of the PROXY protocol within [`Timeouts::proxy_header`](crate::driver::Timeouts::proxy_header) or it is closed; and
+//! everything after that (counts, policy, logs, trace fields) knows the client by the address in the header.
+
+use super::Guard;
+use crate::connection;
+use crate::driver::proxy_header;
+use crate::server::Shared;
+use crate::session::Session;
+use crate::settings::Profile;
+use proto_core::proxy::ProxyHeader;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tracing::Instrument as _;
+
+/// A connection on which nothing has been read or written.
+pub(crate) struct Arrival {
+    /// The listener's name.
+    pub(crate) listener: Arc<str>,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) shared: Arc<Shared>,
+    /// The other end.
+    pub(crate) peer: SocketAddr,
+    /// The connection, counted until it ends; `None` where connections do not count.
+    pub(crate) guard: Option<Guard>,
+}
+
+impl Arrival {
+    /// Serves the connection to its end.
+    pub(crate) async fn serve<S>(self, mut stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { listener, profile, shared, peer, mut guard } = self;
+        let (mut client, mut proxy) = (peer, None);
+        if !profile.proxies.is_empty() {
+            // Boxed, because the session that follows needs none of it.
+            let told = Box::pin(client_behind(peer, &mut stream, &listener, &profile, &shared)).await;
+            let Some(told) = told else { return };
+            (client, proxy) = (told, Some(peer));
+            if let Some(counted) = guard {
+                guard = counted.of(client.ip(), &profile.limits);
+                if guard.is_none() {
+                    tracing::warn!(listener = &*listener, peer = %client, proxy = %peer, "too many connections");
+                    return Box::pin(refuse(stream, client, &profile, &shared)).await;
+                }
+            }
+        }
+        let session = Session::new(listener, client, proxy, &*shared.entropy);
+        let span = session.span();
+        async move {
+            tracing::info!("connected");
+            let environment = shared.environment(&profile);
+            let ended =
+                connection::serve(stream, profile, shared.backends.clone(), environment, session).await;
+            tracing::info!(
+                reason = %ended.reason,
+                octets_in = ended.octets_in,
+                octets_out = ended.octets_out,
+                "disconnected"
+            );
+            drop(guard);
+        }
+        .instrument(span)
+        .await;
+    }
+}
+
+/// The client that the proxy at the other end speaks for. `None` when the connection is to be closed: nothing that was
+/// said could be believed.
+async fn client_behind<S: AsyncRead + Unpin>(
+    peer: SocketAddr,
+    stream: &mut S,
+    listener: &str,
+    profile: &Profile,
+    shared: &Shared,
+) -> Option<SocketAddr> {
+    if !profile.proxies.contains(peer.ip()) {
+        tracing::warn!(listener, %peer, "refused: none of the proxies that this listener names");
+        return None;
+    }
+    let mut shutdown = shared.shutdown.clone();
+    let header = tokio::select! {
+        biased;
+        () = shutdown.begun() => return None,
+        header = tokio::time::timeout(shared.timeouts.proxy_header, proxy_header(stream)) => header,
+    };
+    match header {
+        Ok(Ok(ProxyHeader::Tcp { source, .. })) => Some(source),
+        Ok(Ok(_)) => Some(peer),
+        Ok(Err(error)) => {
+            tracing::warn!(listener, proxy = %peer, %error, "closed: no PROXY header");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(listener, proxy = %peer, "closed: no PROXY header in time");
+            None
+        }
+    }
+}
+
+/// Says goodbye to a client that is one too many.
+async fn refuse<S: AsyncWrite + Unpin>(
+    mut stream: S,
+    client: SocketAddr,
+    profile: &Profile,
+    shared: &Shared,
+) {
+    let goodbye = connection::refusal(profile, &shared.backends.clock, client.ip());
+    // A client that does not get it is closed all the same.
+    let _ = tokio::time::timeout(shared.timeouts.close, async {
+        stream.write_all(goodbye.as_slice()).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
