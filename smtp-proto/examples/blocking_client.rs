@@ -1,7 +1,12 @@
 //! Sends the mail on standard input over a blocking socket of the standard library, and says what became of it.
 //!
 //!     cargo run -p postroom-smtp-proto --example blocking_client 127.0.0.1:2525 me@example.test you@example.test <mail
-#![allow(clippy::print_stdout, reason = "printing is what this program is for")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a program, not the library"
+)]
 
 use proto_core::{ForwardPath, Instant, Machine, Now, OutBuf, ReversePath, Step, UnixTime};
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope};

@@ -1,7 +1,12 @@
 //! A mail receiver on blocking sockets of the standard library: a thread for each client, no runtime.
 //!
 //!     cargo run -p postroom-smtp-proto --example blocking_server 127.0.0.1:2525
-#![allow(clippy::print_stdout, reason = "printing is what this program is for")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a program, not the library"
+)]
 
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};

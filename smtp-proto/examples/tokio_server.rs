@@ -1,0 +1,79 @@
+//! A mail receiver on tokio: a task for each client.
+//!
+//!     cargo run -p postroom-smtp-proto --example tokio_server 127.0.0.1:2525
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a program, not the library"
+)]
+
+use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
+use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
+use std::io::{Error, ErrorKind, Result};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let config = Arc::new(Config::new("mx.example.test").map_err(Error::other)?);
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:2525".into());
+    let listener = TcpListener::bind(address).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(session(stream, config.clone()));
+    }
+}
+
+async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
+    let began = std::time::Instant::now();
+    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(calendar()));
+    let mut server = Server::new(now(), config, Peer::new(stream.peer_addr()?.ip()));
+    let (mut octets, mut held, mut out, mut mail) = ([0; 4096], 0..0, OutBuf::new(), Vec::new());
+    while !server.is_closed() {
+        held.start += server.handle_input(now(), &octets[held.clone()]);
+        while let Some(step) = server.poll_event(now()) {
+            let Step::App(event) = step else { continue };
+            let answered = match event {
+                Event::Connect(ask) => server.answer(now(), ask, Verdict::Accept(())),
+                Event::Hello(ask) => server.answer(now(), ask, Verdict::Accept(())),
+                Event::Mail(ask) => server.answer(now(), ask, Verdict::Accept(())),
+                Event::Rcpt(ask) => server.answer(now(), ask, Verdict::Accept(())),
+                Event::Data(ask) => server.answer(now(), ask, Verdict::Accept(())),
+                Event::Body(chunk) => Ok(mail.extend_from_slice(&chunk)),
+                Event::BodyAborted(_) => Ok(mail.clear()),
+                Event::EndOfData(ask) => {
+                    // Who keeps mail makes it durable first: the 250 takes the responsibility for it.
+                    println!("{}", String::from_utf8_lossy(&std::mem::take(&mut mail)));
+                    let id = QueueId::new(format!("{:X}", calendar())).ok_or(ErrorKind::Other)?;
+                    server.answer(now(), ask, Verdict::Accept(id).into())
+                }
+                _ => Ok(()),
+            };
+            answered.map_err(Error::other)?;
+        }
+        while server.poll_transmit(&mut out) {}
+        stream.write_all(out.as_slice()).await?;
+        out.consume(out.len());
+        let wait = server.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));
+        if held.is_empty() && server.wants_input() {
+            match timeout(wait, stream.read(&mut octets)).await {
+                Ok(Ok(0)) => server.handle_eof(now()),
+                Ok(Ok(n)) => held = 0..n,
+                Ok(Err(e)) => return Err(e),
+                Err(_) => {}
+            }
+        } else if !server.wants_input() && !server.is_closed() {
+            tokio::time::sleep(wait).await; // who errs too often is made to wait
+        }
+        server.handle_timeout(now());
+    }
+    Ok(())
+}
+
+fn calendar() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
