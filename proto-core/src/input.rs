@@ -63,6 +63,11 @@ impl InBuf {
         &self.octets
     }
 
+    /// What is stored, for a decoder that moves together what it will take.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.octets
+    }
+
     /// How many octets are stored.
     pub fn len(&self) -> usize {
         self.octets.len()

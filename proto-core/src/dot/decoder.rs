@@ -8,7 +8,8 @@
 //! The text's size, [`DotDecoder::new`]: what is beyond is swallowed, in constant memory, and reported at the end.
 //! A long line (RFC 5321 section 4.5.3.1.6: 1000 octets with its CR LF) is reported and never rewritten.
 
-use super::{BareEol, DecodePolicy, has_bare_eol};
+use super::scan::dot_after_lf;
+use super::{BareEol, DecodePolicy};
 use crate::input::InBuf;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -49,11 +50,14 @@ pub struct DotDecoder {
     seen: DotEnd,
 }
 
-/// Where the next octets belong, whatever the policy.
-enum Frame {
-    More,
-    Run { skip: usize, len: usize },
-    End { len: usize },
+/// What stands at the front of the input once the transparency dots are out of it.
+struct Front {
+    /// Octets of text.
+    text: usize,
+    /// Octets behind them that were taken with them and are nothing.
+    dropped: usize,
+    /// A CR or an LF stands alone in the text.
+    bare_eol: bool,
 }
 
 impl DotDecoder {
@@ -85,59 +89,59 @@ impl DotDecoder {
 
     /// Takes octets of the text from `input`; `None` when more are needed, and after the end.
     pub fn decode(&mut self, input: &mut InBuf) -> Option<Decoded> {
-        let mut gathered = Vec::new();
-        while gathered.len() < GATHER_BYTES && !self.ended {
-            match self.frame(input.as_slice()) {
-                Frame::More => break,
-                Frame::End { .. } if !gathered.is_empty() => break,
-                Frame::Run { len, .. } if len >= GATHER_BYTES && !gathered.is_empty() => break,
-                Frame::End { len } => {
-                    input.skip(len);
-                    self.ended = true;
-                    return Some(Decoded::End(self.seen));
-                }
-                Frame::Run { skip, len } => {
-                    input.skip(skip);
-                    let text = self.admit(input.take(len));
-                    if gathered.is_empty() && (text.len() >= GATHER_BYTES || input.is_empty()) {
-                        if !text.is_empty() {
-                            return Some(Decoded::Body(text));
-                        }
-                    } else {
-                        if gathered.is_empty() {
-                            gathered.reserve((text.len() + input.len()).min(2 * GATHER_BYTES));
-                        }
-                        gathered.extend_from_slice(&text);
-                    }
-                }
+        while !self.ended {
+            let octets = input.as_mut_slice();
+            if self.at_line_start && octets.starts_with(b".\r\n") {
+                input.skip(b".\r\n".len());
+                self.ended = true;
+                return Some(Decoded::End(self.seen));
+            }
+            let front = self.unstuff(octets);
+            if front.text + front.dropped == 0 {
+                break;
+            }
+            let text = self.admit(input.take(front.text), front.bare_eol);
+            input.skip(front.dropped);
+            if !text.is_empty() {
+                return Some(Decoded::Body(text));
             }
         }
-        (!gathered.is_empty()).then(|| Decoded::Body(gathered.into()))
+        None
     }
 
-    /// Finds the next run of octets that are text as they stand: up to a line that begins with a dot, or as far as
-    /// can be told. A CR that may be half of a CR LF is left for later.
-    fn frame(&self, input: &[u8]) -> Frame {
-        let mut skip = 0;
-        if self.at_line_start {
-            match input {
-                [b'.', b'\r', b'\n', ..] => return Frame::End { len: 3 },
-                [] | [b'.'] | [b'.', b'\r'] => return Frame::More,
-                [b'.', ..] => skip = 1,
-                _ => {}
+    /// Moves the text together over its transparency dots, up to its end or as far as can be told. A dot at the start of
+    /// a line is judged by the two octets behind it, a CR by the one behind it; until they are there, it stays.
+    fn unstuff(&self, octets: &mut [u8]) -> Front {
+        let end = octets.len() - usize::from(octets.last() == Some(&b'\r'));
+        let mut front = Front { text: 0, dropped: 0, bare_eol: octets.first() == Some(&b'\n') };
+        let mut from = 0;
+        let mut starts_line = self.at_line_start;
+        while from < end {
+            if starts_line && octets[from] == b'.' {
+                if matches!(octets[from..], [b'.'] | [b'.', b'\r'] | [b'.', b'\r', b'\n', ..]) {
+                    break;
+                }
+                from += 1;
+                front.bare_eol |= octets[from] == b'\n';
             }
+            let to = dot_after_lf(&octets[..end], from, &mut front.bare_eol);
+            starts_line = octets[from..to].ends_with(b"\r\n");
+            if front.text < from {
+                octets.copy_within(from..to, front.text);
+            }
+            front.text += to - from;
+            from = to;
         }
-        let text = &input[skip..];
-        let len = memchr::memmem::find(text, b"\r\n.")
-            .map_or_else(|| text.len() - usize::from(text.last() == Some(&b'\r')), |at| at + b"\r\n".len());
-        if skip + len == 0 { Frame::More } else { Frame::Run { skip, len } }
+        front.dropped = from - front.text;
+        front.bare_eol |= octets[..front.text].last() == Some(&b'\r');
+        front
     }
 
     /// Counts a run and does what the policy says about it; returns what is to be handed out.
-    fn admit(&mut self, mut run: Bytes) -> Bytes {
+    fn admit(&mut self, mut run: Bytes, bare_eol: bool) -> Bytes {
         self.at_line_start = run.ends_with(b"\r\n");
         self.measure_lines(&run);
-        if let Some((bare, at)) = first_bare_eol(&run) {
+        if let Some((bare, at)) = bare_eol.then(|| first_bare_eol(&run)).flatten() {
             self.seen.bare_eol.get_or_insert(bare);
             match self.policy {
                 DecodePolicy::Raw => {}
@@ -194,9 +198,6 @@ impl DotDecoder {
 
 /// The first CR or LF that stands alone in a run, and where.
 fn first_bare_eol(run: &[u8]) -> Option<(BareEol, usize)> {
-    if !has_bare_eol(run) {
-        return None;
-    }
     memchr::memchr2_iter(b'\r', b'\n', run).find_map(|at| match run[at] {
         b'\r' if run.get(at + 1) != Some(&b'\n') => Some((BareEol::Cr, at)),
         b'\n' if at == 0 || run[at - 1] != b'\r' => Some((BareEol::Lf, at)),
@@ -218,6 +219,3 @@ fn normalized(run: &[u8]) -> Vec<u8> {
     }
     out
 }
-
-/// Runs shorter than this are copied together, so that a text of nothing but dots costs no step for each line.
-const GATHER_BYTES: usize = 1024;

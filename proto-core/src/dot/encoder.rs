@@ -7,7 +7,8 @@
 //! # Limits
 //! What comes out is at most twice what went in, plus six octets.
 
-use super::{BareEol, EncodePolicy, has_bare_eol};
+use super::scan::dot_after_lf;
+use super::{BareEol, EncodePolicy};
 use crate::output::OutBuf;
 
 /// Encodes one text. For the next text, make a new one.
@@ -41,11 +42,7 @@ impl DotEncoder {
             }
         }
         out.reserve(rest.len());
-        // Most text needs nothing done to its line ends.
-        if !has_bare_eol(rest) {
-            self.lines(rest, out);
-            return Ok(());
-        }
+        rest = self.lines(rest, out);
         while !rest.is_empty() {
             let at = match memchr::memchr2(b'\r', b'\n', rest) {
                 Some(at) => at,
@@ -93,16 +90,22 @@ impl DotEncoder {
         Ok(())
     }
 
-    /// Octets in which no CR and no LF stands alone.
-    fn lines(&mut self, lines: &[u8], out: &mut OutBuf) {
+    /// Encodes as far as no CR and no LF stands alone, which is most text to its end; returns what it left.
+    fn lines<'a>(&mut self, text: &'a [u8], out: &mut OutBuf) -> &'a [u8] {
+        let last_cr = usize::from(text.last() == Some(&b'\r'));
+        let whole = &text[..text.len() - last_cr];
         let mut done = 0;
-        for at in memchr::memmem::find_iter(lines, b"\n.") {
-            self.octets(&lines[done..=at], out);
-            self.at_line_start = true;
-            done = at + 1;
+        let mut parted = whole.first() == Some(&b'\n') || whole.last() == Some(&b'\r');
+        while done < whole.len() {
+            let dot = dot_after_lf(whole, done, &mut parted);
+            if parted {
+                break;
+            }
+            self.octets(&whole[done..dot], out);
+            self.at_line_start = whole[dot - 1] == b'\n';
+            done = dot;
         }
-        self.octets(&lines[done..], out);
-        self.at_line_start |= lines.ends_with(b"\n");
+        &text[done..]
     }
 
     /// Octets of which none but the first may be a dot at the start of a line.

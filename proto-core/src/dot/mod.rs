@@ -10,6 +10,7 @@
 
 mod decoder;
 mod encoder;
+mod scan;
 
 #[cfg(test)]
 mod tests;
@@ -51,15 +52,4 @@ pub enum BareEol {
     /// LF not preceded by CR.
     #[error("bare LF")]
     Lf,
-}
-
-/// Whether a CR or an LF stands alone in octets that do not go on from a CR; a CR at their end counts as alone.
-///
-/// It looks at every octet and decides nothing on the way, so that it compiles to vector instructions.
-fn has_bare_eol(octets: &[u8]) -> bool {
-    let (Some(first), Some(last)) = (octets.first(), octets.last()) else { return false };
-    let pairs = octets.iter().zip(&octets[1..]);
-    let parted =
-        pairs.fold(0, |parted, (one, next)| parted | (u8::from(*one == b'\r') ^ u8::from(*next == b'\n')));
-    parted != 0 || *first == b'\n' || *last == b'\r'
 }
