@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`server`] | [`Server`]: a session of a client with us; asks the application at every stage |
 //! | [`client`] | [`Client`]: a session of ours with a server; enough to send mail to any |
-//! | [`reply`] | [`Reply`], [`Refusal`], [`EnhancedCode`]: what cannot be on the wire cannot be constructed |
+//! | [`reply`] | [`Reply`], [`Approval`], [`Refusal`], [`EnhancedCode`]: what cannot be on the wire cannot be constructed |
 //! | [`parameter`] | the parameters of MAIL and RCPT, typed |
 //! | [`command`] | the grammar of command lines |
 //! | [`fuzz`] | the bodies of the fuzz targets |
@@ -56,7 +56,7 @@
 //!             Step::App(Event::EndOfData(ask)) => {
 //!                 // A real application makes the message durable first: the 250 takes the responsibility.
 //!                 let id = QueueId::new("4XyzAB").ok_or("not an id")?;
-//!                 mail.insert_str(0, &server.trace_header(&id, now).ok_or("no transaction")?);
+//!                 mail.insert_str(0, &server.trace_header(&id, now).ok_or("no transaction")?.to_string());
 //!                 server.answer(now, ask, Verdict::Accept(id).into())?;
 //!             }
 //!             other => println!("{other:?}"),
@@ -86,5 +86,5 @@ pub mod server;
 
 pub use client::{Client, ClientConfig, ClientEvent};
 pub use parameter::{BodyKind, MailParameters, RcptParameters, Submitter};
-pub use reply::{EnhancedCode, Refusal, Reply, ReplyFault, ReplyText};
+pub use reply::{Approval, EnhancedCode, Refusal, Reply, ReplyFault, ReplyText};
 pub use server::{Config, Event, Peer, Protocol, Server, Verdict};

@@ -296,6 +296,11 @@ impl Refusal {
         Reply::new(code, Some(enhanced), text).map(Self)
     }
 
+    /// One of this crate's own refusals; the text is known to be right.
+    pub(crate) const fn fixed(code: u16, enhanced: (u16, u16), text: &'static str) -> Self {
+        Self(Reply::fixed(code, enhanced, text))
+    }
+
     /// The reply it is.
     pub const fn reply(&self) -> &Reply {
         &self.0
@@ -304,6 +309,35 @@ impl Refusal {
     /// Whether the connection is closed after it: 421 and 521.
     pub const fn closes(&self) -> bool {
         matches!(self.0.code, 421 | 521)
+    }
+}
+
+/// A reply that says yes: 2yz, or the 354 that has the message come.
+///
+/// An application gives one where it wants to say more than the standard reply, see
+/// [`Extras::reply`](crate::server::Extras::reply).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval(Reply);
+
+impl Approval {
+    /// An approval from its parts. Without an enhanced code it gets that of the standard reply.
+    ///
+    /// # Errors
+    /// [`ReplyFault`]; a code that is neither 2yz nor 354 is [`ReplyFault::Code`].
+    pub fn new(
+        code: u16,
+        enhanced: Option<EnhancedCode>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ReplyFault> {
+        if code / 100 != 2 && code != 354 {
+            return Err(ReplyFault::Code);
+        }
+        Reply::new(code, enhanced, text).map(Self)
+    }
+
+    /// The reply it is.
+    pub const fn reply(&self) -> &Reply {
+        &self.0
     }
 }
 
@@ -364,6 +398,10 @@ mod tests {
         }
         assert_eq!(Reply::new(550, None, "x".repeat(500)), Err(ReplyFault::LineTooLong));
         assert_eq!(Refusal::new(250, code(2, 0, 0), "x"), Err(ReplyFault::Code));
+        assert_eq!(Approval::new(550, None, "x"), Err(ReplyFault::Code));
+        assert_eq!(Approval::new(334, None, "x"), Err(ReplyFault::Code));
+        assert_eq!(Approval::new(250, Some(code(5, 0, 0)), "x"), Err(ReplyFault::Class));
+        assert_eq!(Approval::new(354, None, "go").unwrap().reply().to_string(), "354 go");
         assert_eq!(ReplyText::new("two\nlines"), Err(ReplyFault::Text));
         assert_eq!(EnhancedCode::new(3, 0, 0), None);
         assert_eq!(EnhancedCode::new(2, 1000, 0), None);

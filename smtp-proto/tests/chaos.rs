@@ -9,6 +9,7 @@ mod common;
 use common::refusal;
 use proto_core::sasl::{AuthVerdict, Authenticate, ClientCredentials, Mechanism};
 use proto_core::{Ask, AskId, Machine, Now, OutBuf, Step, TlsInfo, UnixTime};
+use smtp_proto::Approval;
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls};
 use smtp_proto::server::*;
 use std::collections::VecDeque;
@@ -154,7 +155,8 @@ impl Chaos<'_> {
         let code = *self.rng.pick(&[421, 450, 451, 521, 550, 550, 554]);
         let no = if self.rng.chance(1, 6) { Some(refusal(code, (0, 0), "no")) } else { None };
         let yes = no.is_none();
-        let plain = || no.clone().map_or(Verdict::Accept(()), Verdict::Refuse);
+        let more = self.rng.chance(1, 4);
+        let plain = || no.clone().map_or_else(|| approval(more), Verdict::Refuse);
         let (server, now) = (&mut self.server, self.now);
         match held {
             Held::Connect(ask) => server.answer(now, ask, plain()).is_ok(),
@@ -389,4 +391,14 @@ fn a_client_keeps_its_promises_whatever_happens() {
         }
     });
     assert!(reports > 20, "{reports}");
+}
+
+/// A yes, or a yes with all that may go with it.
+fn approval(more: bool) -> Verdict {
+    if !more {
+        return Verdict::Accept(());
+    }
+    let field = HeaderField::new("X-More", &"x ".repeat(200)).unwrap();
+    let own = Approval::new(250, None, "own\nwords").unwrap();
+    Extras::new().reply(own).field(field).disposition(Disposition::Discard).into()
 }

@@ -9,8 +9,10 @@ pub use client::{fuzz_client, fuzz_reply};
 use crate::client::ReplyParser;
 use crate::command::{self, Grammar};
 use crate::parameter::Extensions;
+use crate::reply::Approval;
 use crate::server::{
-    Config, Event, Impatience, Peer, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
+    Config, Disposition, Event, Extras, HeaderField, Impatience, Peer, QueueId, Server, Syntax, TlsMode,
+    Verdict, Verified, VerifyMode,
 };
 use alloc::format;
 use alloc::sync::Arc;
@@ -128,7 +130,7 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
             Step::Compress => panic!("SMTP has no compression"),
             Step::Closed(_) => continue,
         };
-        let yes = Verdict::Accept(());
+        let yes = approval(trace.events.len());
         let (letter, answered) = match event {
             Event::Body(chunk) => {
                 assert!(!chunk.is_empty(), "an empty body event");
@@ -163,4 +165,17 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
     while server.poll_transmit(&mut out) {}
     trace.output.extend_from_slice(out.as_slice());
     tls
+}
+
+/// A yes, now and then with more than that.
+fn approval(nth: usize) -> Verdict {
+    let field = HeaderField::new("X-Nth", "x").expect("invariant: a header field");
+    match nth % 4 {
+        0 => Extras::new().field(field).disposition(Disposition::Hold).into(),
+        1 => {
+            let own = Approval::new(250, None, "own\nwords").expect("invariant: an approval");
+            Extras::new().reply(own).field(field).into()
+        }
+        _ => Verdict::Accept(()),
+    }
 }

@@ -111,9 +111,14 @@ impl Server {
             undeclared_8bit: eight_bit && !declared,
         };
         self.phase = Phase::EndOfData;
-        let recipients = self.transaction.as_ref().map_or(0, |t| t.recipients);
-        let per_recipient = self.answers_each_recipient();
-        self.ask(now, EndOfData { octets: end.octets, faults, recipients, per_recipient }, Event::EndOfData);
+        let asked = EndOfData {
+            octets: end.octets,
+            faults,
+            recipients: self.transaction.as_ref().map_or(0, |t| t.recipients),
+            per_recipient: self.answers_each_recipient(),
+            disposition: self.disposition(),
+        };
+        self.ask(now, asked, Event::EndOfData);
     }
 }
 

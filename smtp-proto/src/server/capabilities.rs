@@ -103,11 +103,14 @@ impl<'a> Capabilities<'a> {
         self.config.limits.auth_line_bytes_max.max(line::OCTETS_MAX)
     }
 
-    /// Writes the reply to EHLO.
-    pub(super) fn write(&self, now: Now, out: &mut OutBuf) {
+    /// Writes the reply to EHLO; `greeting` stands behind the host name.
+    pub(super) fn write(&self, now: Now, out: &mut OutBuf, greeting: Option<&str>) {
         let Config { offer, limits, .. } = self.config;
         let with = self.extensions(now);
         let mut lines = Lines::new(out, self.config.hostname());
+        if let Some(greeting) = greeting {
+            lines.append(' ', greeting);
+        }
         lines.add("PIPELINING");
         match limits.message_bytes_max {
             0 => lines.add("SIZE"),

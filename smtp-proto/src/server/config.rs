@@ -129,6 +129,9 @@ pub struct Config {
     pub pipelining_after_data: Impatience,
     /// Which extensions are offered.
     pub offer: Offer,
+    /// Whether the `Received:` field says nothing of a client that has logged in: an author's whereabouts are nobody's
+    /// business. Default false.
+    pub trace_hides_submitter: bool,
     /// What a peer may have at most.
     pub limits: Limits,
     /// How long things may take.
@@ -168,6 +171,7 @@ impl Config {
             pipelining_before_capability: Impatience::Refuse,
             pipelining_after_data: Impatience::Refuse,
             offer: Offer::default(),
+            trace_hides_submitter: false,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             origin: hostname.clone(),
@@ -230,4 +234,4 @@ impl Config {
 const DOMAIN_OCTETS_MAX: usize = 255;
 
 /// So that code, host name, greeting and CR LF stay within a reply line.
-const GREETING_OCTETS_MAX: usize = 240;
+pub(super) const GREETING_OCTETS_MAX: usize = 240;

@@ -30,10 +30,12 @@ impl Server {
     }
 
     pub(super) fn settle_data(&mut self, now: Now, verdict: Verdict) {
-        if let Verdict::Refuse(refusal) = verdict {
-            return self.refuse_by_verdict(now, &refusal);
-        }
-        self.reply(&START_INPUT);
+        let extras = match self.weigh(verdict) {
+            Ok(extras) => extras,
+            Err(refusal) => return self.refuse_by_verdict(now, &refusal),
+        };
+        let own = self.transaction.as_mut().and_then(|transaction| transaction.collected.take(extras));
+        self.approve(own.as_ref(), &START_INPUT);
         self.timers.stop(Timer::Command);
         self.phase = Phase::Body(Body::new(now, &self.config));
         self.extend_body_deadlines(now);

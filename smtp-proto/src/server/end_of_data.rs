@@ -27,6 +27,13 @@ impl Server {
                 accepted = true;
                 server.queued(id);
             }
+            Verdict::AcceptWith(id, extras) => {
+                accepted = true;
+                match &extras.reply {
+                    Some(own) => server.approve(Some(own), &QUEUED),
+                    None => server.queued(id),
+                }
+            }
             Verdict::Refuse(refusal) => {
                 closes |= refusal.closes();
                 server.reply(refusal.reply());
@@ -84,7 +91,7 @@ impl EndOfDataVerdict {
         match self {
             Self::All(verdict) => verdict,
             Self::Each(verdicts) => {
-                let accepted = verdicts.iter().find(|verdict| matches!(verdict, Verdict::Accept(_)));
+                let accepted = verdicts.iter().find(|verdict| !matches!(verdict, Verdict::Refuse(_)));
                 accepted.or(verdicts.first()).unwrap_or(&UNDECIDED)
             }
         }

@@ -10,10 +10,11 @@
 
 use super::config::{Impatience, Protocol};
 use super::event::{Event, Violation};
+use super::extras::{Collected, beside_hostname};
 use super::question::{Connect, Hello, Verdict};
 use super::session::{HelloSaid, Phase, Server};
 use super::timers::Timer;
-use crate::reply::{Reply, write_line};
+use crate::reply::{Approval, Reply, write_line};
 use alloc::format;
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -27,21 +28,33 @@ impl Server {
     }
 
     pub(super) fn settle_connect(&mut self, now: Now, verdict: Verdict) {
-        match verdict {
-            Verdict::Refuse(refusal) => {
+        match self.weigh(verdict) {
+            Err(refusal) => {
                 refusal.reply().write(&mut self.output, false);
                 self.close(CloseReason::Policy);
             }
-            Verdict::Accept(()) if self.config.timeouts.greet_delay > Duration::ZERO => {
-                self.phase = Phase::Greet;
-                self.timers.set(Timer::GreetDelay, now.instant + self.config.timeouts.greet_delay);
+            Ok(extras) => {
+                let own = self.session_collected.connect.take(extras);
+                if self.config.timeouts.greet_delay > Duration::ZERO {
+                    self.phase = Phase::Greet { own };
+                    self.timers.set(Timer::GreetDelay, now.instant + self.config.timeouts.greet_delay);
+                } else {
+                    self.greet(now, own.as_ref());
+                }
             }
-            Verdict::Accept(()) => self.greet(now),
         }
     }
 
-    pub(super) fn greet(&mut self, now: Now) {
-        let text = format!("{} {}", self.config.hostname(), self.config.greeting());
+    /// The greeting was held back long enough.
+    pub(super) fn greet_late(&mut self, now: Now) {
+        if let Phase::Greet { own } = core::mem::replace(&mut self.phase, Phase::Command) {
+            self.greet(now, own.as_ref());
+        }
+    }
+
+    fn greet(&mut self, now: Now, own: Option<&Approval>) {
+        let greeting = beside_hostname(own).unwrap_or(self.config.greeting());
+        let text = format!("{} {greeting}", self.config.hostname());
         write_line(&mut self.output, 220, None, true, &text);
         self.await_command(now);
     }
@@ -51,7 +64,7 @@ impl Server {
         self.timers.stop(Timer::GreetDelay);
         self.events.push_back(Event::Violation(Violation::EarlyTalker));
         if self.config.early_talker == Impatience::Permit {
-            return self.greet(now);
+            return self.greet_late(now);
         }
         let text = format!("{} Error: SMTP protocol synchronization", self.config.hostname());
         write_line(&mut self.output, 554, None, true, &text);
@@ -79,18 +92,35 @@ impl Server {
     }
 
     pub(super) fn settle_hello(&mut self, now: Now, hello: Hello, verdict: Verdict) {
-        if let Verdict::Refuse(refusal) = verdict {
-            refusal.reply().write(&mut self.output, false);
-            return if refusal.closes() { self.close(CloseReason::Policy) } else { self.count_error(now) };
-        }
+        let extras = match self.weigh(verdict) {
+            Ok(extras) => extras,
+            Err(refusal) => {
+                refusal.reply().write(&mut self.output, false);
+                return if refusal.closes() {
+                    self.close(CloseReason::Policy)
+                } else {
+                    self.count_error(now)
+                };
+            }
+        };
         self.reset_transaction();
+        self.session_collected.hello = Collected::default();
+        let own = self.session_collected.hello.take(extras);
+        let own = beside_hostname(own.as_ref());
         let Hello { name, extended } = hello;
         self.hello = Some(HelloSaid { name, extended });
         if extended {
             let Self { config, output, tls, .. } = self;
-            super::Capabilities::new(config, tls.is_some()).write(now, output);
+            super::Capabilities::new(config, tls.is_some()).write(now, output, own);
         } else {
-            write_line(&mut self.output, 250, None, true, self.config.hostname());
+            let hostname = self.config.hostname();
+            write_line(
+                &mut self.output,
+                250,
+                None,
+                true,
+                &own.map_or_else(|| hostname.into(), |own| format!("{hostname} {own}")),
+            );
         }
     }
 }

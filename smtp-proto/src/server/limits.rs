@@ -20,6 +20,9 @@ pub struct Limits {
     /// The longest text line of a message, CR LF counted; `None` takes any, as RFC 5321 section 4.5.3.1 wishes
     /// (lines stream, so they cost no memory). Over it the message is refused with `554 5.6.0`. Default `None`.
     pub text_line_bytes_max: Option<u64>,
+    /// What verdicts may add to the header of one message, in octets; those of the session's stages count as well.
+    /// An acceptance that brings more is `451 4.3.0` in place of a yes. Default 16 KiB.
+    pub added_octets_max: usize,
     /// Recipients of one transaction, at least the 100 of RFC 5321 section 4.5.3.1.8. Over it: `452 4.5.3`, which counts
     /// as an error only once as many again were refused. Default 1,000.
     pub recipients_max: usize,
@@ -48,6 +51,7 @@ impl Default for Limits {
             auth_line_bytes_max: proto_core::sasl::line::OCTETS_MAX,
             message_bytes_max: 52_428_800,
             text_line_bytes_max: None,
+            added_octets_max: 16 * 1024,
             recipients_max: 1000,
             transactions_max: 1000,
             errors_max: 20,

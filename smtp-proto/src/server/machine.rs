@@ -35,7 +35,7 @@ impl Machine for Server {
         while let Some(timer) = self.timers.expire(now.instant) {
             match timer {
                 Timer::ErrorPause => {}
-                Timer::GreetDelay => self.greet(now),
+                Timer::GreetDelay => self.greet_late(now),
                 Timer::Command => self.time_out("command"),
                 Timer::BodyBlock | Timer::BodyRate if self.has_body_backlog() => {
                     self.restart_body_deadlines(now);
@@ -102,7 +102,7 @@ impl Machine for Server {
 
     fn wants_input(&self) -> bool {
         let listens =
-            matches!(self.phase, Phase::Greet | Phase::Command | Phase::Exchange(_) | Phase::Body(_));
+            matches!(self.phase, Phase::Greet { .. } | Phase::Command | Phase::Exchange(_) | Phase::Body(_));
         listens && !self.eof && !self.is_blocked() && self.events.is_empty() && self.input.room() > 0
     }
 
@@ -121,7 +121,7 @@ impl Server {
     fn step(&mut self, now: Now) -> bool {
         match self.phase {
             Phase::Connect => self.ask_connect(now),
-            Phase::Greet if !self.input.is_empty() => self.early_talk(now),
+            Phase::Greet { .. } if !self.input.is_empty() => self.early_talk(now),
             Phase::Command => match self.next_line() {
                 Some(line) => self.command_line(now, line),
                 None => return self.end_of_input(),
@@ -135,7 +135,7 @@ impl Server {
                 None => return self.end_of_input(),
             },
             Phase::Body(_) => return self.step_body(now),
-            Phase::Greet | Phase::Handshake { .. } => return self.end_of_input(),
+            Phase::Greet { .. } | Phase::Handshake { .. } => return self.end_of_input(),
             Phase::StartTls | Phase::EndOfData | Phase::Closing(_) | Phase::Closed => return false,
         }
         true

@@ -12,6 +12,7 @@
 
 use super::config::Syntax;
 use super::event::Event;
+use super::extras::Collected;
 use super::question::{Mail, Rcpt, Verdict};
 use super::session::{Server, Transaction};
 use crate::command::{self, Grammar, PathFault};
@@ -42,9 +43,12 @@ impl Server {
     }
 
     pub(super) fn settle_mail(&mut self, now: Now, mail: Mail, verdict: Verdict) {
-        if let Verdict::Refuse(refusal) = verdict {
-            return self.refuse_by_verdict(now, &refusal);
-        }
+        let extras = match self.weigh(verdict) {
+            Ok(extras) => extras,
+            Err(refusal) => return self.refuse_by_verdict(now, &refusal),
+        };
+        let mut collected = Collected::default();
+        let own = collected.take(extras);
         self.counts.transactions = self.counts.transactions.saturating_add(1);
         self.transaction = Some(Transaction {
             reverse_path: mail.reverse_path,
@@ -52,8 +56,9 @@ impl Server {
             recipients: 0,
             recipients_over: 0,
             only_recipient: None,
+            collected,
         });
-        self.reply(&SENDER_OK);
+        self.approve(own.as_ref(), &SENDER_OK);
     }
 
     pub(super) fn rcpt(&mut self, now: Now, arguments: &[u8]) {
@@ -71,14 +76,17 @@ impl Server {
     }
 
     pub(super) fn settle_rcpt(&mut self, now: Now, rcpt: Rcpt, verdict: Verdict) {
-        if let Verdict::Refuse(refusal) = verdict {
-            return self.refuse_by_verdict(now, &refusal);
-        }
+        let extras = match self.weigh(verdict) {
+            Ok(extras) => extras,
+            Err(refusal) => return self.refuse_by_verdict(now, &refusal),
+        };
+        let mut own = None;
         if let Some(transaction) = &mut self.transaction {
+            own = transaction.collected.take(extras);
             transaction.only_recipient = (transaction.recipients == 0).then_some(rcpt.forward_path);
             transaction.recipients += 1;
         }
-        self.reply(&RECIPIENT_OK);
+        self.approve(own.as_ref(), &RECIPIENT_OK);
     }
 
     /// A client with more recipients than we take is no offender, and pipelines them all before it can know. As many again

@@ -40,6 +40,8 @@ mod config;
 mod data;
 mod end_of_data;
 mod event;
+mod extras;
+mod header;
 mod hello;
 mod limits;
 mod machine;
@@ -58,6 +60,8 @@ pub use answer::ServerQuestion;
 pub use capabilities::Capabilities;
 pub use config::{Config, Impatience, Peer, Protocol, Syntax, TlsMode, VerifyMode};
 pub use event::{BodyAbort, Event, Violation};
+pub use extras::{Disposition, Extras};
+pub use header::{HeaderFault, HeaderField, NAME_OCTETS_MAX};
 pub use limits::Limits;
 pub use offer::Offer;
 pub use question::{
@@ -66,3 +70,4 @@ pub use question::{
 };
 pub use session::Server;
 pub use timers::{Timeouts, Timer};
+pub use trace::TraceHeader;

@@ -6,8 +6,10 @@
 //! [`Refusal`] with the code 421 or 521 closes the connection.
 
 use super::config::Peer;
+use super::extras::{Disposition, Extras};
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::reply::{Refusal, ReplyText};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,6 +22,8 @@ use proto_core::{Question, TlsInfo};
 pub enum Verdict<A = ()> {
     /// Yes; the machine words the reply.
     Accept(A),
+    /// Yes, and more: words of one's own, header fields to add, what becomes of the message.
+    AcceptWith(A, Box<Extras>),
     /// No; 4yz for not now, 5yz for never, and 421 or 521 to close as well.
     Refuse(Refusal),
 }
@@ -100,6 +104,8 @@ pub struct EndOfData {
     /// of an [`EndOfDataVerdict::Each`] is said, and the application owes a report for those who do not get the
     /// message (RFC 5321 section 6.1).
     pub per_recipient: bool,
+    /// What the verdicts of the stages want done with it. The application obeys, or refuses what it cannot do.
+    pub disposition: Disposition,
 }
 
 /// The verdict on a complete message: the same for all who were to get it, or one for each.

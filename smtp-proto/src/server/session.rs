@@ -7,10 +7,11 @@ use super::body::Body;
 use super::capabilities::Capabilities;
 use super::config::{Config, Peer, Protocol, TlsMode};
 use super::event::Event;
+use super::extras::{Collected, SessionCollected};
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
 use crate::parameter::{Extensions, MailParameters};
-use crate::reply::{Refusal, Reply, write_line};
+use crate::reply::{Approval, Refusal, Reply, write_line};
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::Arc;
@@ -34,6 +35,7 @@ pub struct Server {
     pub(super) tls: Option<Arc<TlsInfo>>,
     pub(super) authenticated: bool,
     pub(super) transaction: Option<Transaction>,
+    pub(super) session_collected: SessionCollected,
     pub(super) counts: Counts,
     /// The next command was sent before the client could know that it may pipeline.
     pub(super) refuse_next: bool,
@@ -50,8 +52,8 @@ pub(super) enum Phase {
     Handshake { greeted: bool },
     /// The application has not been asked about the connection yet.
     Connect,
-    /// The greeting is held back.
-    Greet,
+    /// The greeting is held back, with the application's words for it.
+    Greet { own: Option<Approval> },
     /// A command is awaited, or a verdict about one.
     Command,
     /// A line of an AUTH exchange is awaited.
@@ -83,6 +85,8 @@ pub(super) struct Transaction {
     pub(super) recipients_over: usize,
     /// The recipient, while there is only one: the trace field may name no more (RFC 5321 section 7.2).
     pub(super) only_recipient: Option<ForwardPath>,
+    /// What its verdicts brought.
+    pub(super) collected: Collected,
 }
 
 /// What is legal but abusable, counted.
@@ -118,6 +122,7 @@ impl Server {
             tls: None,
             authenticated: false,
             transaction: None,
+            session_collected: SessionCollected::default(),
             counts: Counts::default(),
             refuse_next: false,
             eof: false,

@@ -1,97 +1,175 @@
-//! The `Received:` field of a message on its way in.
+//! What stands before a message on its way in: its `Received:` field, and the fields that verdicts added.
 //!
-//! RFC 5321 section 4.4, with the protocol names of RFC 3848. The field is the machine's, since it alone knows who
+//! RFC 5321 section 4.4, with the protocol names of RFC 3848 and RFC 6531. The field is the machine's, since it alone knows who
 //! said what; the application puts it before the message, once it has a queue id.
+//!
+//! # Limits
+//! A line is folded at 78 octets where there is white space to fold at; no clause is longer than a path, so none comes
+//! near the 998 of RFC 5322 section 2.1.1.
+//!
+//! # Departures
+//! No `via`: RFC 5321 section 4.4 has it for links that are not TCP, and ours are. With
+//! [`Config::trace_hides_submitter`](super::Config::trace_hides_submitter) there is no `from` for who has logged in.
 
+use super::extras::Collected;
+use super::header::LINE_OCTETS_WISHED;
 use super::session::Server;
 use super::{Protocol, QueueId};
+use alloc::format;
 use alloc::string::{String, ToString};
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use core::net::IpAddr;
 use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::{Now, UnixTime};
 use time::OffsetDateTime;
 
+/// All that a server puts before a message, each line with its CR LF: the fields that verdicts added, the latest on
+/// top, and under them the `Received:` field. (RFC 7208 section 9.1 wants `Received-SPF:` above the `Received:` of the
+/// same server.)
+#[derive(Debug)]
+pub struct TraceHeader<'a> {
+    server: &'a Server,
+    received: String,
+}
+
+impl TraceHeader<'_> {
+    /// The `Received:` field alone.
+    pub fn received(&self) -> &str {
+        &self.received
+    }
+
+    /// The fields from top to bottom.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let added = self.server.collected().flat_map(|Collected { fields, .. }| fields.iter().rev());
+        added.map(|field| field.as_str()).chain([self.received()])
+    }
+}
+
+/// The whole block.
+impl fmt::Display for TraceHeader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fields().try_for_each(|field| f.write_str(field))
+    }
+}
+
 impl Server {
-    /// The `Received:` field for the message of this transaction, folded, each line with its CR LF; the application
-    /// writes it before the first [`Event::Body`](super::Event::Body) octet. `None` outside a transaction.
+    /// What belongs before the message of this transaction; the application writes it before the first
+    /// [`Event::Body`](super::Event::Body) octet. `None` outside a transaction. To be called once DATA is answered,
+    /// so that what that verdict added is there.
     ///
     /// The recipient is named only when there is one alone: more would tell them of each other (RFC 5321
     /// section 7.2). The date is in UTC, with its offset.
-    pub fn trace_header(&self, queue_id: &QueueId, now: Now) -> Option<String> {
+    pub fn trace_header(&self, queue_id: &QueueId, now: Now) -> Option<TraceHeader<'_>> {
         let transaction = self.transaction.as_ref()?;
-        let mut field = String::with_capacity(256);
-        // Formatting into a String never fails.
-        let _ = self.write_trace(&mut field, queue_id);
-        if let Some(recipient) = &transaction.only_recipient {
-            let _ = match recipient {
-                ForwardPath::Postmaster => write!(field, "\r\n\tfor <postmaster>"),
-                ForwardPath::Mailbox(mailbox) => write!(field, "\r\n\tfor <{mailbox}>"),
-            };
+        let mut field = Folded { text: String::with_capacity(256), line: 0 };
+        field.word("Received:");
+        if !(self.config.trace_hides_submitter && self.authenticated) {
+            self.from_clause(&mut field);
+            field.line();
         }
-        field.push_str("\r\n\t(envelope-from <");
+        field.word("by");
+        field.word(self.config.hostname());
+        field.word("with");
+        field.word(&self.protocol_name());
+        if let Some(tls) = &self.tls {
+            let word = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
+            let (version, cipher) = (tls.version.chars(), tls.cipher.chars());
+            field.word(&format!("({}", version.filter(word).collect::<String>()));
+            field.word(&format!("{})", cipher.filter(word).collect::<String>()));
+        }
+        field.line();
+        field.word(&format!("id {queue_id}"));
+        if let Some(recipient) = &transaction.only_recipient {
+            field.line();
+            field.word(&match recipient {
+                ForwardPath::Postmaster => "for <postmaster>".into(),
+                ForwardPath::Mailbox(mailbox) => format!("for <{mailbox}>"),
+            });
+        }
+        field.line();
+        let mut sender = String::new();
         if let ReversePath::Mailbox(mailbox) = &transaction.reverse_path {
             // A quoted local part may hold what would end the comment (RFC 5322 section 3.2.2).
             for c in mailbox.to_string().chars() {
                 if matches!(c, '(' | ')' | '\\') {
-                    field.push('\\');
+                    sender.push('\\');
                 }
-                field.push(c);
+                sender.push(c);
             }
         }
-        field.push_str(">);\r\n\t");
-        let _ = write_date(&mut field, now.utc);
-        field.push_str("\r\n");
-        Some(field)
+        field.word(&format!("(envelope-from <{sender}>);"));
+        field.line();
+        // Formatting into a String never fails.
+        let _ = write_date(&mut field.text, now.utc);
+        field.text.push_str("\r\n");
+        Some(TraceHeader { server: self, received: field.text })
     }
 
-    fn write_trace(&self, field: &mut String, queue_id: &QueueId) -> core::fmt::Result {
-        field.push_str("Received: from ");
+    /// What the client calls itself, and beside it what we know of it.
+    fn from_clause(&self, field: &mut Folded) {
         // A name that is no domain and no literal would break the field: what does not belong becomes `?`.
-        let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-        field.extend(self.hello_name().unwrap_or("unknown").chars().map(|c| if plain(c) { c } else { '?' }));
+        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_:[]".contains(c) { c } else { '?' };
+        field.word("from");
+        field.word(&self.hello_name().unwrap_or("unknown").chars().map(plain).collect::<String>());
         // A name that nobody looked up from an address says nothing.
-        if let Some(address) = self.peer.address {
-            field.push_str(" (");
-            if let Some(name) = &self.peer.name {
-                field.extend(name.chars().map(|c| if plain(c) { c } else { '?' }));
-                field.push(' ');
+        let Some(address) = self.peer.address else { return };
+        let literal = match address {
+            IpAddr::V4(v4) => format!("[{v4}])"),
+            IpAddr::V6(v6) => format!("[IPv6:{v6}])"),
+        };
+        match &self.peer.name {
+            Some(name) => {
+                // RFC 5321 section 4.5.3.1.2: no name is longer.
+                let name = name.chars().map(plain).take(DOMAIN_OCTETS_MAX);
+                field.word(&format!("({}", name.collect::<String>()));
+                field.word(&literal);
             }
-            match address {
-                IpAddr::V4(v4) => write!(field, "[{v4}])")?,
-                IpAddr::V6(v6) => write!(field, "[IPv6:{v6}])")?,
-            }
+            None => field.word(&format!("({literal}")),
         }
-        write!(field, "\r\n\tby {} with {}", self.config.hostname(), self.protocol_name())?;
-        if let Some(tls) = &self.tls {
-            let word = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
-            field.push_str(" (");
-            field.extend(tls.version.chars().filter(word));
-            field.push(' ');
-            field.extend(tls.cipher.chars().filter(word));
-            field.push(')');
-        }
-        write!(field, "\r\n\tid {queue_id}")
     }
 
-    /// RFC 3848: the E for EHLO, the S for TLS, the A for AUTH; LMTP has no form without the extensions.
-    fn protocol_name(&self) -> &'static str {
-        if self.config.protocol == Protocol::Lmtp {
-            return match (self.tls.is_some(), self.authenticated) {
-                (true, true) => "LMTPSA",
-                (true, false) => "LMTPS",
-                (false, true) => "LMTPA",
-                (false, false) => "LMTP",
-            };
-        }
+    /// RFC 3848: the E for EHLO, the S for TLS, the A for AUTH; LMTP has no form without the extensions. RFC 6531
+    /// section 4.3: `UTF8SMTP` for a message that came with SMTPUTF8.
+    fn protocol_name(&self) -> String {
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        match (extended, self.tls.is_some(), self.authenticated) {
-            (true, true, true) => "ESMTPSA",
-            (true, true, false) => "ESMTPS",
-            (true, false, true) => "ESMTPA",
-            (true, false, false) => "ESMTP",
-            (false, ..) => "SMTP",
+        let utf8 = self.transaction.as_ref().is_some_and(|transaction| transaction.parameters.smtp_utf8);
+        let base = match (self.config.protocol == Protocol::Lmtp, utf8) {
+            (true, true) => "UTF8LMTP",
+            (true, false) => "LMTP",
+            (false, true) => "UTF8SMTP",
+            (false, false) if extended => "ESMTP",
+            // HELO has neither TLS nor AUTH beside it in the registry.
+            (false, false) => return "SMTP".into(),
+        };
+        let secured = if self.tls.is_some() { "S" } else { "" };
+        let authenticated = if self.authenticated { "A" } else { "" };
+        [base, secured, authenticated].concat()
+    }
+}
+
+/// A field in the making. Its clauses begin on new lines, and so does a word that does not fit on its line.
+struct Folded {
+    text: String,
+    /// How many octets the last line has.
+    line: usize,
+}
+
+impl Folded {
+    fn word(&mut self, word: &str) {
+        if self.line > 1 && self.line + 1 + word.len() > LINE_OCTETS_WISHED {
+            self.line();
         }
+        // A new line has its tab already.
+        if self.line > 1 {
+            self.text.push(' ');
+        }
+        self.text.push_str(word);
+        self.line += 1 + word.len();
+    }
+
+    fn line(&mut self) {
+        self.text.push_str("\r\n\t");
+        self.line = 1;
     }
 }
 
@@ -104,6 +182,9 @@ fn write_date(field: &mut String, utc: UnixTime) -> core::fmt::Result {
     write!(field, "{:02}:{:02}:{:02} +0000", date.hour(), date.minute(), date.second())
 }
 
+/// RFC 5321 section 4.5.3.1.2.
+const DOMAIN_OCTETS_MAX: usize = 255;
+
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -113,7 +194,7 @@ mod tests {
     use super::*;
     use crate::parameter::MailParameters;
     use crate::server::session::{HelloSaid, Transaction};
-    use crate::server::{Config, Peer};
+    use crate::server::{Config, HeaderField, Peer};
     use alloc::sync::Arc;
     use proto_core::{Instant, TlsInfo};
 
@@ -124,7 +205,7 @@ mod tests {
         let peer = Peer { address: Some("2001:db8::1".parse().unwrap()), name };
         let mut server = Server::new(now, Arc::new(Config::new("mx.test").unwrap()), peer);
         let id = QueueId::new("X1").unwrap();
-        assert_eq!(server.trace_header(&id, now), None);
+        assert!(server.trace_header(&id, now).is_none());
         server.hello = Some(HelloSaid { name: "(c);<x>".into(), extended: true });
         let mut tls = TlsInfo::default();
         tls.version = "TLSv1.3)\r\n".into();
@@ -136,12 +217,109 @@ mod tests {
             recipients: 1,
             recipients_over: 0,
             only_recipient: Some(ForwardPath::Postmaster),
+            collected: Collected::default(),
         });
         assert_eq!(
-            server.trace_header(&id, now).unwrap(),
+            server.trace_header(&id, now).unwrap().to_string(),
             "Received: from ?c???x? (evil??X:?y?? [IPv6:2001:db8::1])\r\n\tby mx.test with ESMTPS (TLSv1.3 TLS_X)\r\n\
              \tid X1\r\n\tfor <postmaster>\r\n\t(envelope-from <\"a\\)b\"@x>);\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n"
         );
+    }
+
+    #[test]
+    fn long_names_are_folded() {
+        let now = Now::new(Instant::ORIGIN, UnixTime(0));
+        let name = Some("n".repeat(300));
+        let peer = Peer { address: Some("192.0.2.1".parse().unwrap()), name };
+        let mut config = Config::new("h".repeat(255)).unwrap();
+        config.trace_hides_submitter = true;
+        let mut server = Server::new(now, Arc::new(config), peer);
+        server.hello = Some(HelloSaid { name: "c".repeat(255).into(), extended: true });
+        let long: ForwardPath =
+            ForwardPath::Mailbox([&"l".repeat(64), "@", &"d.".repeat(90), "x"].concat().parse().unwrap());
+        server.transaction = Some(Transaction {
+            reverse_path: ReversePath::Null,
+            parameters: MailParameters::default(),
+            recipients: 1,
+            recipients_over: 0,
+            only_recipient: Some(long),
+            collected: Collected::default(),
+        });
+        let id = QueueId::new("X1").unwrap();
+        let field = server.trace_header(&id, now).unwrap().to_string();
+        for line in field.split_terminator("\r\n") {
+            assert!(line.len() <= 78 || line.split(' ').count() <= 2, "{line}");
+            assert!(line.len() <= 998 && !line.trim().is_empty());
+        }
+        assert!(field.replace("\r\n\t", " ").contains(&["(", &"n".repeat(255), " [192.0.2.1])"].concat()));
+        server.authenticated = true;
+        let hidden = server.trace_header(&id, now).unwrap();
+        assert!(
+            hidden.received().starts_with("Received: by\r\n\thhh")
+                && !hidden.received().contains("192.0.2.1")
+        );
+    }
+
+    #[test]
+    fn what_verdicts_added_stands_above_the_latest_on_top() {
+        let now = Now::new(Instant::ORIGIN, UnixTime(0));
+        let mut server = Server::new(now, Arc::new(Config::new("mx.test").unwrap()), Peer::default());
+        let collected = |names: &[&str]| {
+            let fields = names.iter().map(|name| HeaderField::new(name, "x").unwrap()).collect();
+            Collected { fields, ..Collected::default() }
+        };
+        server.session_collected.connect = collected(&["A"]);
+        server.session_collected.tls = collected(&["B"]);
+        server.session_collected.hello = collected(&["C"]);
+        server.transaction = Some(Transaction {
+            reverse_path: ReversePath::Null,
+            parameters: MailParameters::default(),
+            recipients: 2,
+            recipients_over: 0,
+            only_recipient: None,
+            collected: collected(&["D", "E"]),
+        });
+        let block = server.trace_header(&QueueId::new("X1").unwrap(), now).unwrap().to_string();
+        assert!(
+            block.starts_with(
+                "E: x\r\nD: x\r\nC: x\r\nB: x\r\nA: x\r\nReceived: from unknown\r\n\tby mx.test"
+            )
+        );
+    }
+
+    #[test]
+    fn protocol_names() {
+        let now = Now::new(Instant::ORIGIN, UnixTime(0));
+        let name = |lmtp: bool, extended: bool, utf8: bool, tls: bool, authenticated: bool| {
+            let mut config = Config::new("mx.test").unwrap();
+            config.protocol = if lmtp { Protocol::Lmtp } else { Protocol::Smtp };
+            let mut server = Server::new(now, Arc::new(config), Peer::default());
+            server.hello = Some(HelloSaid { name: "c".into(), extended });
+            server.tls = tls.then(Arc::default);
+            server.authenticated = authenticated;
+            let mut parameters = MailParameters::default();
+            parameters.smtp_utf8 = utf8;
+            server.transaction = Some(Transaction {
+                reverse_path: ReversePath::Null,
+                parameters,
+                recipients: 0,
+                recipients_over: 0,
+                only_recipient: None,
+                collected: Collected::default(),
+            });
+            server.protocol_name()
+        };
+        let both = [false, true];
+        let mut names = alloc::vec::Vec::new();
+        for (lmtp, utf8) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (tls, authenticated) in both.iter().flat_map(|tls| both.map(|auth| (*tls, auth))) {
+                names.push(name(lmtp, true, utf8, tls, authenticated));
+            }
+        }
+        let expected = "ESMTP ESMTPA ESMTPS ESMTPSA UTF8SMTP UTF8SMTPA UTF8SMTPS UTF8SMTPSA \
+                        LMTP LMTPA LMTPS LMTPSA UTF8LMTP UTF8LMTPA UTF8LMTPS UTF8LMTPSA";
+        assert_eq!(names.join(" "), expected);
+        assert_eq!(name(false, false, false, true, true), "SMTP");
     }
 
     #[test]

@@ -25,10 +25,14 @@ impl Server {
     }
 
     pub(super) fn settle_verify(&mut self, now: Now, verify: Verify, verdict: Verdict<Verified>) {
-        match verdict {
-            Verdict::Accept(Verified::Exists(text)) => self.show(&[text], verify.smtp_utf8),
-            Verdict::Accept(Verified::CannotTell) => self.reply(&CANNOT_VERIFY),
-            Verdict::Refuse(refusal) => self.refuse_by_verdict(now, &refusal),
+        let (verified, own) = match verdict.into_parts() {
+            Ok((verified, extras)) => (verified, extras.and_then(|extras| extras.reply)),
+            Err(refusal) => return self.refuse_by_verdict(now, &refusal),
+        };
+        match verified {
+            Verified::Exists(_) if own.is_some() => self.approve(own.as_ref(), &KNOWN),
+            Verified::Exists(text) => self.show(&[text], verify.smtp_utf8),
+            Verified::CannotTell => self.approve(own.as_ref(), &CANNOT_VERIFY),
         }
     }
 
@@ -41,10 +45,10 @@ impl Server {
     }
 
     pub(super) fn settle_expand(&mut self, now: Now, expand: Expand, verdict: Verdict<Vec<ReplyText>>) {
-        match verdict {
-            Verdict::Accept(members) if members.is_empty() => self.refuse(now, &UNKNOWN_LIST),
-            Verdict::Accept(members) => self.show(&members, expand.smtp_utf8),
-            Verdict::Refuse(refusal) => self.refuse_by_verdict(now, &refusal),
+        match verdict.into_parts() {
+            Ok((members, _)) if members.is_empty() => self.refuse(now, &UNKNOWN_LIST),
+            Ok((members, _)) => self.show(&members, expand.smtp_utf8),
+            Err(refusal) => self.refuse_by_verdict(now, &refusal),
         }
     }
 

@@ -13,7 +13,7 @@ use proto_core::sasl::{AuthVerdict, Credentials, Mechanism};
 use proto_core::{Ask, Backend, Now};
 use smtp_proto::parameter::{HoldSeconds, PriorityPolicy};
 use smtp_proto::server::*;
-use smtp_proto::{EnhancedCode, Refusal, ReplyText};
+use smtp_proto::{Approval, EnhancedCode, Refusal, ReplyText};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{Fixture, Log, START, Setup};
@@ -45,6 +45,10 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         hold: owned("hold"),
         each: owned("each"),
         show_parameters: setup.option("show") == Some("parameters"),
+        own: owned("own"),
+        add: owned("add"),
+        flood: owned("flood"),
+        dispose: owned("dispose"),
         ..App::default()
     };
     (server(config), app)
@@ -152,6 +156,10 @@ pub(crate) struct App {
     each: String,
     /// What the commands said beside their paths is noted too: `@with show=parameters`.
     show_parameters: bool,
+    own: String,
+    add: String,
+    flood: String,
+    dispose: String,
     queued: u32,
     /// What was accepted, with what the trace field said.
     pub(crate) messages: Vec<(String, Vec<u8>)>,
@@ -180,8 +188,32 @@ impl App {
             (name, code) if name == stage => {
                 refusal(code.parse().unwrap(), (7, 1), format!("no {stage}")).into()
             }
-            _ => Verdict::Accept(()),
+            _ => self.approval(stage),
         }
+    }
+
+    /// A yes with all that the transcript wants with it: `own=mail` words of its own, `add=mail,rcpt` header fields,
+    /// `flood=mail` more of them than may be, `dispose=hold:mail` a disposition.
+    fn approval(&self, stage: &str) -> Verdict {
+        let listed = |list: &str| list.split(',').any(|name| name == stage);
+        let mut extras = Extras::new();
+        if listed(&self.own) {
+            let code = if stage == "data" { 354 } else { 251 };
+            let text = if ["connect", "hello"].contains(&stage) { "own words" } else { "own\nwords" };
+            extras = extras.reply(Approval::new(code, None, text).unwrap());
+        }
+        if listed(&self.add) {
+            extras = extras.field(HeaderField::new("X-Stage", stage).unwrap());
+        }
+        if listed(&self.flood) {
+            extras = extras.field(HeaderField::new("X-Stage", &"flood ".repeat(3000)).unwrap());
+        }
+        match self.dispose.split_once(':') {
+            Some(("hold", at)) if at == stage => extras = extras.disposition(Disposition::Hold),
+            Some(("discard", at)) if at == stage => extras = extras.disposition(Disposition::Discard),
+            _ => {}
+        }
+        if extras == Extras::new() { Verdict::Accept(()) } else { extras.into() }
     }
 
     fn recipient(&self, path: &ForwardPath) -> Verdict {
@@ -193,7 +225,7 @@ impl App {
         } else if local == self.full {
             refusal(452, (2, 2), "Mailbox full").into()
         } else if local == self.ok || local == self.ok2 || ["o k", "o\"k", "o>k"].contains(&local) {
-            Verdict::Accept(())
+            self.approval("rcpt")
         } else {
             refusal(550, (1, 1), format!("<{mailbox}>: Recipient address rejected: User unknown")).into()
         }
@@ -216,7 +248,11 @@ impl App {
             return refusal.into();
         }
         self.queued += 1;
-        let queued = Verdict::Accept(QueueId::new(format!("Q{}", self.queued)).unwrap());
+        let id = QueueId::new(format!("Q{}", self.queued)).unwrap();
+        let queued = match self.approval("end") {
+            Verdict::AcceptWith((), extras) => Verdict::AcceptWith(id, extras),
+            _ => Verdict::Accept(id),
+        };
         if self.each.is_empty() {
             return queued.into();
         }
@@ -299,7 +335,13 @@ impl Fixture<Server> for App {
                 self.log.event(format_args!("end {} {:?}", ask.detail.octets, ask.detail.faults));
                 let id = QueueId::new("TRACE").unwrap();
                 let trace = server.trace_header(&id, now).unwrap();
-                self.messages.push((trace, std::mem::take(&mut self.body)));
+                for field in trace.fields().filter(|field| field.starts_with("X-")) {
+                    self.log.event(format_args!("added {}", field.trim_end()));
+                }
+                if ask.detail.disposition != Disposition::Deliver {
+                    self.log.event(format_args!("disposition {:?}", ask.detail.disposition));
+                }
+                self.messages.push((trace.to_string(), std::mem::take(&mut self.body)));
                 if self.hold == "end" {
                     self.held = Some(ask);
                     return;

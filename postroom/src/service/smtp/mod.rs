@@ -25,7 +25,7 @@ use policy::Moment;
 use proto_core::{Ask, CloseReason, Now, TlsInfo};
 use relay_policy::Request;
 use smtp_proto::reply::Refusal;
-use smtp_proto::server::{BodyAbort, Event, Rcpt, Server, ServerQuestion, Verdict};
+use smtp_proto::server::{BodyAbort, Disposition, Event, Rcpt, Server, ServerQuestion, Verdict};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -139,9 +139,11 @@ impl SmtpService {
                 let begun = intake.begin(envelope).await.and_then(Message::new);
                 Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
                     Ok(message) => {
-                        let trace = server.trace_header(message.id(), now);
-                        service.write(message, trace.unwrap_or_default().into());
+                        // What a verdict adds to the header is there once it is given.
                         told(server.answer(now, ask, Verdict::Accept(())));
+                        if let Some(trace) = server.trace_header(message.id(), now) {
+                            service.write(message, trace.to_string().into());
+                        }
                     }
                     Err(error) => {
                         tracing::error!(%error, "message not taken");
@@ -171,6 +173,22 @@ impl SmtpService {
                 (Ok(_), None) => return told(server.answer(now, ask, Refusal::TEMPORARY.into())),
                 (Err(refusal), _) => return told(server.answer(now, ask, refusal.into())),
             };
+            match ask.detail.disposition {
+                Disposition::Deliver => {}
+                Disposition::Discard => {
+                    tracing::info!(queue_id = %message.id(), "discarded");
+                    service.transaction = None;
+                    let id = message.id().clone();
+                    return told(server.answer(now, ask, Verdict::Accept(id).into()));
+                }
+                // The spool has no place for it. No policy of ours says it yet; one that does is not to be taken
+                // for one that says deliver.
+                Disposition::Hold => {
+                    tracing::error!(queue_id = %message.id(), "to be held, which cannot be done");
+                    service.transaction = None;
+                    return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
+                }
+            }
             let story = service.transaction.take().map(|transaction| transaction.story()).unwrap_or_default();
             // A task of its own, so that the story is told to its end when the client does not wait for it.
             let commit = message.commit(story, ask.detail.octets).in_current_span();
