@@ -26,7 +26,7 @@ impl Client {
         if self.capabilities.limits.mail_max.is_some_and(|max| self.transactions >= max) {
             return Err(SendFault::SessionUsedUp);
         }
-        let omitted = adapt(&mut envelope, &self.capabilities, self.tls, &self.config)?;
+        let omitted = adapt(&mut envelope, &self.capabilities, self.is_tls(), &self.config)?;
         let over = Standing::Decided(Outcome::Temporary(Failure::of_recipient_limit()));
         let mut recipients = alloc::vec![Standing::Open; envelope.recipients.len()];
         if let Some(beyond) = self.recipients_max().and_then(|max| recipients.get_mut(max..)) {

@@ -2,6 +2,7 @@
 
 use super::capabilities::ServerCapabilities;
 use super::config::{ClientConfig, ClientProtocol, ClientTimer, ClientTls};
+use super::ending::is_goodbye;
 use super::event::{ClientEvent, ClientFailure};
 use super::login::Login;
 use super::outcome::Stage;
@@ -12,7 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
-use proto_core::{CallerFault, CloseReason, InBuf, Now, OutBuf, TimerKind, TimerTable};
+use proto_core::{CloseReason, InBuf, Now, OutBuf, TimerKind, TimerTable};
 
 /// The client end of one connection. See the [module](super).
 #[derive(Debug)]
@@ -148,38 +149,10 @@ impl Client {
         self.tls
     }
 
-    /// Ends the session politely.
-    ///
-    /// # Errors
-    /// [`CallerFault::Misuse`] while anything is under way.
-    pub fn quit(&mut self, now: Now) -> Result<(), CallerFault> {
-        if self.phase != Phase::Idle {
-            return Err(CallerFault::Misuse("quit: the session is not idle"));
-        }
-        self.say_quit(now);
-        Ok(())
-    }
-
-    pub(super) fn say_quit(&mut self, now: Now) {
-        self.phase = Phase::Quitting;
-        self.say(b"QUIT\r\n", Awaited::Quit);
-        self.rearm(now);
-    }
-
     /// Sends a command that holds nothing from outside.
     pub(super) fn say(&mut self, line: &[u8], awaited: Awaited) {
         self.output.extend(line);
         self.awaited.push_back(awaited);
-    }
-
-    pub(super) fn say_hello(&mut self, extended: bool) {
-        self.output.extend(match extended {
-            _ if self.is_lmtp() => b"LHLO ",
-            true => b"EHLO ",
-            false => b"HELO ",
-        });
-        self.output.extend(self.config.hello_name().as_bytes());
-        self.say(b"\r\n", if extended { Awaited::Ehlo } else { Awaited::Helo });
     }
 
     /// Sets the one deadline that what is awaited now has.
@@ -225,72 +198,6 @@ impl Client {
         self.rearm(now);
     }
 
-    fn on_hello(&mut self, reply: Reply, extended: bool) {
-        if reply.is_positive() {
-            self.capabilities = match extended {
-                true => ServerCapabilities::parse(reply.text()),
-                false => ServerCapabilities::default(),
-            };
-            self.after_hello();
-        } else if extended && reply.is_permanent() && !self.is_lmtp() {
-            // RFC 5321 section 3.2: a server that does not know EHLO may know HELO. It has no STARTTLS then.
-            match self.config.tls {
-                ClientTls::Required if !self.tls => self.fail(ClientFailure::TlsUnavailable(Some(reply))),
-                _ => self.say_hello(false),
-            }
-        } else {
-            self.fail(ClientFailure::Hello(reply));
-        }
-    }
-
-    /// TLS first, then the login, then ready.
-    fn after_hello(&mut self) {
-        let wanted = matches!(self.config.tls, ClientTls::Opportunistic | ClientTls::Required) && !self.tls;
-        if wanted && self.capabilities.starttls {
-            self.say(b"STARTTLS\r\n", Awaited::StartTls);
-        } else if wanted && self.config.tls == ClientTls::Required {
-            self.fail(ClientFailure::TlsUnavailable(None));
-        } else {
-            self.log_in();
-        }
-    }
-
-    fn on_starttls(&mut self, reply: Reply) {
-        if reply.code() != 220 {
-            return match self.config.tls {
-                ClientTls::Required => self.fail(ClientFailure::TlsUnavailable(Some(reply))),
-                _ => self.log_in(),
-            };
-        }
-        if !self.input.is_empty() {
-            self.events.push_back(ClientEvent::Failed(ClientFailure::PlaintextAfterStartTls));
-            return self.close(CloseReason::Protocol("plaintext after STARTTLS".into()));
-        }
-        self.capabilities = ServerCapabilities::default();
-        self.phase = Phase::StartTls;
-    }
-
-    fn unsolicited(&mut self, reply: Reply) {
-        let in_body = self.phase == Phase::Body;
-        if is_goodbye(&reply) {
-            self.service_closing(self.stage(), reply);
-        } else if in_body && (reply.is_temporary() || reply.is_permanent()) {
-            self.refuse_early(reply);
-        } else {
-            self.break_off(
-                ClientFailure::Unexpected(reply),
-                CloseReason::Protocol("unexpected reply".into()),
-            );
-        }
-    }
-
-    fn service_closing(&mut self, stage: Stage, reply: Reply) {
-        let reply = Arc::new(reply);
-        self.events.push_back(ClientEvent::ServiceClosing(Reply::clone(&reply)));
-        self.lose_transaction(stage, Some(&reply));
-        self.close(CloseReason::PeerClosed);
-    }
-
     /// What is going on.
     pub(super) fn stage(&self) -> Stage {
         match self.awaited.front() {
@@ -308,34 +215,4 @@ impl Client {
         self.phase = Phase::Idle;
         self.events.push_back(ClientEvent::Ready);
     }
-
-    /// The session cannot go on, yet the server understands us: QUIT is said and not waited for.
-    pub(super) fn fail(&mut self, failure: ClientFailure) {
-        self.events.push_back(ClientEvent::Failed(failure));
-        self.output.extend(b"QUIT\r\n");
-        self.close(CloseReason::Quit);
-    }
-
-    /// The session cannot go on, and nothing more can be said.
-    pub(super) fn break_off(&mut self, failure: ClientFailure, reason: CloseReason) {
-        self.lose_transaction(self.stage(), None);
-        self.events.push_back(ClientEvent::Failed(failure));
-        self.close(reason);
-    }
-
-    pub(super) fn close(&mut self, reason: CloseReason) {
-        self.awaited.clear();
-        self.timers.stop_all();
-        self.input.clear();
-        self.phase = Phase::Closing(reason);
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Closing(_) | Phase::Closed)
-    }
-}
-
-/// RFC 5321 section 3.8 (421), RFC 7504 (521): the server says no more after it.
-fn is_goodbye(reply: &Reply) -> bool {
-    matches!(reply.code(), 421 | 521)
 }
