@@ -60,7 +60,7 @@ fn doubts(config: &Config, accounts: &[AccountId]) -> Vec<String> {
     }
     for (index, listener) in config.listeners.iter().enumerate() {
         if listener.tls == TlsMode::None
-            && listener.protocol != Protocol::Smtp
+            && !matches!(listener.protocol, Protocol::Smtp | Protocol::Lmtp)
             && !config.accounts.allow_plaintext_auth
         {
             doubts.push(format!(

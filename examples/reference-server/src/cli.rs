@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
-/// A mail server in one program: SMTP, submission, IMAP and POP3 over Maildir.
+/// A mail server in one program: SMTP, submission, LMTP, IMAP and POP3 over Maildir.
 ///
 /// Started without arguments it serves an embedded default on loopback ports, with two accounts made at the first
 /// start, so that it can be tried at once. Logs go to standard error; the variable RUST_LOG says what is logged

@@ -46,6 +46,7 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
     let protocol = match section.protocol {
         Protocol::Smtp => settings::Protocol::Smtp,
         Protocol::Submission => settings::Protocol::Submission,
+        Protocol::Lmtp => settings::Protocol::Lmtp,
         Protocol::Imap => settings::Protocol::Imap,
         Protocol::Pop3 => settings::Protocol::Pop3,
     };

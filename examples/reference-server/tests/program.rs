@@ -27,7 +27,7 @@ fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
     prepare(directory, &configuration(false, ""));
     let good = postroom(&["check", "--config", "postroom.toml"], directory);
     assert!(good.status.success(), "{}", text(&good.stderr));
-    assert!(text(&good.stdout).contains("7 listeners") && text(&good.stdout).ends_with("ok\n"));
+    assert!(text(&good.stdout).contains("8 listeners") && text(&good.stdout).ends_with("ok\n"));
     assert!(text(&good.stdout).contains("warning: postmaster@example.test: no such account"));
 
     let refused = |configuration: &str, words: &[&str]| {

@@ -5,7 +5,7 @@ use crate::tls::ClientTrust;
 use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, Mailbox};
 use proto_core::sasl::Mechanism;
-use relay_policy::{NetworkList, Policy, PolicyConfig};
+use relay_policy::{ListName, NetworkList, Policy, PolicyConfig, Restriction};
 use smtp_proto::server as smtp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) enum Protocols {
     Pop3(Arc<pop3_proto::server::Config>),
 }
 
-/// What SMTP and submission sessions have.
+/// What SMTP, submission and LMTP sessions have.
 #[derive(Debug)]
 pub(crate) struct SmtpProfile {
     pub(crate) config: Arc<smtp::Config>,
@@ -88,7 +88,7 @@ fn networks(
 
 fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<Protocols, SettingsError> {
     Ok(match listener.protocol {
-        Protocol::Smtp | Protocol::Submission => {
+        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
             Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits)?))
         }
         Protocol::Pop3 => {
@@ -110,12 +110,16 @@ fn smtp_profile(
     listener: &Listener,
     limits: Limits,
 ) -> Result<SmtpProfile, SettingsError> {
-    let submission = listener.protocol == Protocol::Submission;
     let mut config = smtp_config(&settings.hostname)?;
-    config.protocol = if submission { smtp::Protocol::Submission } else { smtp::Protocol::Smtp };
+    let kind;
+    (config.protocol, kind) = match listener.protocol {
+        Protocol::Submission => (smtp::Protocol::Submission, relay_policy::Listener::Submission),
+        Protocol::Lmtp => (smtp::Protocol::Lmtp, relay_policy::Listener::Lmtp),
+        _ => (smtp::Protocol::Smtp, relay_policy::Listener::Smtp),
+    };
     config.tls = match listener.tls {
         TlsMode::None => smtp::TlsMode::None,
-        TlsMode::StartTls if submission => smtp::TlsMode::Required,
+        TlsMode::StartTls if config.protocol == smtp::Protocol::Submission => smtp::TlsMode::Required,
         TlsMode::StartTls => smtp::TlsMode::Offered,
         TlsMode::Implicit => smtp::TlsMode::Implicit,
     };
@@ -130,8 +134,16 @@ fn smtp_profile(
         mynetworks: settings.mynetworks.clone(),
         ..PolicyConfig::new(postmaster)
     };
-    let kind = if submission { relay_policy::Listener::Submission } else { relay_policy::Listener::Smtp };
-    let policy = Policy::compile(&common, kind, &listener.policy)
+    let mut overrides = listener.policy.clone();
+    if listener.protocol == Protocol::Lmtp {
+        if listener.address.is_some_and(|address| address.port() == 25) {
+            return Err(SettingsError::LmtpOnPort25(listener.name.clone()));
+        }
+        config.mechanisms.clear();
+        // A refusal in one list is not excused by another, so this holds whatever the others say.
+        overrides.lists.insert(ListName::Relay, vec![Restriction::RejectUnauthDestination]);
+    }
+    let policy = Policy::compile(&common, kind, &overrides)
         .map_err(|error| SettingsError::Policy { listener: listener.name.clone(), error })?;
     Ok(SmtpProfile { config: Arc::new(config), policy })
 }

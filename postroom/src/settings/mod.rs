@@ -122,6 +122,10 @@ pub enum Protocol {
     Smtp,
     /// Mail from our own users, who log in (RFC 6409).
     Submission,
+    /// Mail from a server of ours for the last step to our mailboxes (RFC 2033). It is accepted as mail by SMTP is, with
+    /// one verdict that is said for each recipient; nobody logs in, and nothing is relayed, whatever the policy says
+    /// elsewhere. RFC 2033 section 5 wants it kept from wide area networks, and forbids port 25.
+    Lmtp,
     /// Reading mail (RFC 3501).
     Imap,
     /// Fetching mail (RFC 1939).
@@ -134,6 +138,7 @@ impl Protocol {
         match self {
             Self::Smtp => "smtp",
             Self::Submission => "submission",
+            Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
         }
@@ -251,6 +256,9 @@ pub enum SettingsError {
         /// What is wrong with it.
         error: relay_policy::NetworkError,
     },
+    /// An LMTP listener has the port of SMTP.
+    #[error("listener {0}: LMTP must not be spoken on port 25 (RFC 2033 section 5); 24 is usual")]
+    LmtpOnPort25(String),
     /// Two listeners have one name.
     #[error("listener {0}: another one has the same name")]
     SameName(String),

@@ -46,6 +46,8 @@ pub enum Protocol {
     Smtp,
     /// Mail from our own users (RFC 6409): login required.
     Submission,
+    /// Mail from another server of ours for the mailboxes here (RFC 2033): no login, no relaying.
+    Lmtp,
     /// Reading mail (RFC 3501).
     Imap,
     /// Fetching mail (RFC 1939).
@@ -69,6 +71,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Smtp => "smtp",
             Self::Submission => "submission",
+            Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
         })

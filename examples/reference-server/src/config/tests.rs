@@ -18,7 +18,7 @@ fn refused(from: &str, to: &str, words: &[&str]) {
 #[test]
 fn the_embedded_default_is_loopback_only() {
     let config = Config::embedded().unwrap();
-    assert_eq!(config.listeners.len(), 7);
+    assert_eq!(config.listeners.len(), 8);
     assert!(config.listeners.iter().all(|l| l.address.ip().is_loopback()));
     assert!(!config.accounts.allow_plaintext_auth);
 }
@@ -40,7 +40,8 @@ fn an_unknown_key_is_refused_with_those_allowed() {
 #[test]
 fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("\"starttls\"", "\"always\"", &["always", "`none`", "`starttls`", "`implicit`"]);
-    refused("protocol = \"smtp\"", "protocol = \"lmtp\"", &["lmtp", "`submission`"]);
+    refused("protocol = \"smtp\"", "protocol = \"uucp\"", &["uucp", "`submission`", "`lmtp`"]);
+    refused("127.0.0.1:2424", "127.0.0.1:25", &["lmtp#3", "port 25", "RFC 2033"]);
     refused("\"maildir\"", "\"mbox\"", &["mbox", "`maildir`"]);
     refused("127.0.0.1:2525", "127.0.0.1", &["address"]);
     refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["mynetworks", "127.0.0.0/33"]);

@@ -51,6 +51,11 @@ address = "127.0.0.1:0"
 tls = "implicit"
 
 [[listener]]
+protocol = "lmtp"
+address = "127.0.0.1:0"
+tls = "starttls"
+
+[[listener]]
 protocol = "imap"
 address = "127.0.0.1:0"
 tls = "starttls"

@@ -1,8 +1,11 @@
-//! Answers an SMTP or submission session.
+//! Answers an SMTP, submission or LMTP session.
 //!
 //! Every question goes to policy through its one entry point; what policy needs to know goes to the directory. An
 //! accepted message goes, chunk by chunk, into the intake, and is answered 250 when the intake says that it is
 //! durable.
+//!
+//! LMTP differs in nothing here: the message is committed once for all its recipients, and the machine says the one
+//! verdict for each.
 //!
 //! # Limits
 //! One chunk of a message is in memory at a time: events stop until it is down. A message with more than 100
