@@ -1,59 +1,100 @@
-//! The client end of an SMTP connection: enough to send mail to any server.
+//! The client end of an SMTP or LMTP connection: everything that a server can be asked.
 //!
-//! The session opens by itself (greeting, EHLO or HELO, STARTTLS, AUTH, as [`ClientConfig`] says) and tells
-//! [`ClientEvent::Ready`]. Each [`Client::send`] is answered by one [`ClientEvent::Done`], between them
-//! [`ClientEvent::SendBody`] if a message is wanted. [`Client::quit`] ends it.
+//! The session opens by itself (greeting, EHLO, HELO or LHLO, STARTTLS, AUTH, as [`ClientConfig`] says) and tells
+//! [`ClientEvent::Ready`]. Then it takes, one at a time:
+//!
+//! * [`Client::send`], answered by one [`ClientEvent::Done`] with an [`Outcome`] for each recipient, between them
+//!   [`ClientEvent::SendBody`] if a message is wanted;
+//! * [`Client::noop`], [`Client::help`], [`Client::vrfy`], [`Client::expn`], [`Client::etrn`], [`Client::xforward`], answered by
+//!   [`ClientEvent::Replied`];
+//! * [`Client::quit`], which ends it.
+//!
+//! After each but the last [`ClientEvent::Ready`] comes again: a session is used for as many messages as the server
+//! takes.
+//!
+//! | of a message | rule |
+//! | --- | --- |
+//! | its envelope | said as the server allows it, in one group with PIPELINING; what it asks for and the server lacks is refused before anything is said, or left out and told: [`SendFault`], [`Omitted`] |
+//! | its octets | by BDAT where CHUNKING is offered, else by DATA; 8-bit octets, NUL, bare CR and LF and long lines only as declared and configured: [`BodyFault`] |
+//! | its outcomes | whose fault, at which stage, with which enhanced code: [`Failure`]; LMTP and PRDR have a verdict for each recipient |
+//!
+//! # A client and a server, without a network
 //!
 //! ```
 //! use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 //! use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope, Outcome};
+//! use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
 //! use std::sync::Arc;
 //!
-//! let now = Now::new(Instant::ORIGIN, UnixTime(0));
+//! let now = Now::new(Instant::ORIGIN, UnixTime(1_767_225_600));
 //! let mut config = ClientConfig::new("client.example.test")?;
 //! config.tls = ClientTls::None;
 //! let mut client = Client::new(now, Arc::new(config));
-//! let (mut sent, mut reports) = (Vec::new(), Vec::new());
+//! let mut server = Server::new(now, Arc::new(Config::new("mx.example.test")?), Peer::default());
+//! let (mut arrived, mut report) = (Vec::new(), None);
 //!
-//! // What a server would say.
-//! for input in [
-//!     "220 mx.example.test ESMTP\r\n",
-//!     "250-mx.example.test\r\n250 PIPELINING\r\n",
-//!     "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n",
-//!     "250 2.0.0 Ok: queued as 4XyzAB\r\n",
-//! ] {
-//!     client.handle_input(now, input.as_bytes());
+//! while !client.is_closed() {
+//!     while let Some(step) = server.poll_event(now) {
+//!         match step {
+//!             Step::App(Event::Connect(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
+//!             Step::App(Event::Hello(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
+//!             Step::App(Event::Mail(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
+//!             Step::App(Event::Rcpt(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
+//!             Step::App(Event::Data(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
+//!             Step::App(Event::Body(chunk)) => arrived.extend_from_slice(&chunk),
+//!             Step::App(Event::EndOfData(ask)) => {
+//!                 let id = QueueId::new("4XyzAB").ok_or("not an id")?;
+//!                 server.answer(now, ask, Verdict::Accept(id).into())?;
+//!             }
+//!             other => println!("server: {other:?}"),
+//!         }
+//!     }
+//!     let mut out = OutBuf::new();
+//!     while server.poll_transmit(&mut out) {}
+//!     client.handle_input(now, out.as_slice());
+//!
 //!     while let Some(step) = client.poll_event(now) {
 //!         match step {
-//!             Step::App(ClientEvent::Ready) if reports.is_empty() => client.send(now, Envelope::new(
-//!                 "alice@example.test".parse().map(proto_core::ReversePath::Mailbox)?,
-//!                 ["bob@example.test".parse().map(proto_core::ForwardPath::Mailbox)?],
-//!             ))?,
+//!             Step::App(ClientEvent::Ready) if report.is_none() => {
+//!                 let from = proto_core::ReversePath::Mailbox("alice@example.test".parse()?);
+//!                 let to = proto_core::ForwardPath::Mailbox("bob@example.test".parse()?);
+//!                 client.send(now, Envelope::new(from, [to]))?;
+//!             }
+//!             Step::App(ClientEvent::Ready) => client.quit(now)?,
 //!             Step::App(ClientEvent::SendBody) => {
-//!                 // A long message is written as `body_room` allows.
+//!                 // A long message is written as `body_room` allows, as output and replies come and go.
 //!                 client.write_body(now, b"Subject: hello\r\n\r\n.\r\n")?;
 //!                 client.finish(now)?;
 //!             }
-//!             Step::App(ClientEvent::Done(report)) => reports.push(report),
-//!             other => println!("{other:?}"),
+//!             Step::App(ClientEvent::Done(done)) => report = Some(done),
+//!             other => println!("client: {other:?}"),
 //!         }
 //!     }
 //!     let mut out = OutBuf::new();
 //!     while client.poll_transmit(&mut out) {}
-//!     sent.extend_from_slice(out.as_slice());
+//!     server.handle_input(now, out.as_slice());
 //! }
 //!
-//! assert!(sent.ends_with(b"\r\nDATA\r\nSubject: hello\r\n\r\n..\r\n.\r\n"));
-//! assert!(matches!(reports[0].outcomes[..], [Outcome::Sent(_)]));
+//! assert_eq!(arrived, b"Subject: hello\r\n\r\n.\r\n");
+//! assert!(matches!(&report.ok_or("no report")?.outcomes[..], [Outcome::Sent(_)]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Limits
 //! [`ClientLimits`]. A message streams: [`Client::body_room`] is the back-pressure.
 //!
+//! Replies are small and few may be due ([`ClientLimits::pipelined_commands_max`]), so they fit a socket's buffers: a
+//! driver that writes all it has before it reads cannot be in each other's way with a server that does the same
+//! (RFC 2920 section 3.1).
+//!
 //! # Departures
 //! A refused MAIL or DATA and recipients that were all refused are followed by RSET, also where the server has
 //! nothing left to reset, so that the next message starts from a known state.
+//!
+//! The verdicts of LMTP are told together, in [`ClientEvent::Done`], though RFC 2033 section 5 would have each processed
+//! as it comes. None is lost when the connection is: those that came stand, the rest are temporary failures.
+//!
+//! A 421 that is one recipient's verdict in LMTP does not end the session, since verdicts of others may follow it.
 
 mod body;
 mod capabilities;
