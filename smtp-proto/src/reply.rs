@@ -403,6 +403,12 @@ mod tests {
         assert_eq!(Approval::new(250, Some(code(5, 0, 0)), "x"), Err(ReplyFault::Class));
         assert_eq!(Approval::new(354, None, "go").unwrap().reply().to_string(), "354 go");
         assert_eq!(ReplyText::new("two\nlines"), Err(ReplyFault::Text));
+        assert_eq!(ReplyText::new("caf\u{e9}"), Err(ReplyFault::Text));
+        assert_eq!(ReplyText::utf8("<caf\u{e9}@x>").unwrap().as_str(), "<caf\u{e9}@x>");
+        for text in ["two\nlines", "\u{e9}\r\n", "\u{e9}\t", "\u{85}", "\0"] {
+            assert_eq!(ReplyText::utf8(text), Err(ReplyFault::Text), "{text:?}");
+        }
+        assert_eq!(ReplyText::utf8("\u{e9}".repeat(250)), Err(ReplyFault::LineTooLong));
         assert_eq!(EnhancedCode::new(3, 0, 0), None);
         assert_eq!(EnhancedCode::new(2, 1000, 0), None);
     }

@@ -1,7 +1,7 @@
 //! The fuzz bodies on seeded input, and split invariance over random command streams.
 
 use proptest::prelude::*;
-use smtp_proto::fuzz::{fuzz_client, fuzz_command, fuzz_reply, fuzz_server};
+use smtp_proto::fuzz::{fuzz_client, fuzz_command, fuzz_parameters, fuzz_reply, fuzz_server};
 use testkit::{Rng, for_each_seed};
 
 /// Words that lead somewhere, between octets that do not.
@@ -11,7 +11,10 @@ const WORDS: &[&str] = &[
     "MAIL FROM:<a@b>\r\n",
     "MAIL FROM:<> SIZE=60 BODY=8BITMIME AUTH=<>\r\n",
     "MAIL FROM:<@x,@y:\"a b\"@[IPv6:::1]>\r\n",
+    "MAIL FROM:<\u{e9}@b> SMTPUTF8 RET=FULL ENVID=x BY=60;N HOLDFOR=60 MT-PRIORITY=3 PRDR\r\n",
     "RCPT TO:<c@d>\r\n",
+    "RCPT TO:<\u{7528}@d> NOTIFY=DELAY ORCPT=utf-8;\u{7528}@d RRVS=2014-04-03T23:01:00Z;C\r\n",
+    "VRFY \u{e9} SMTPUTF8\r\n",
     "RCPT TO:<Postmaster>\r\n",
     "rcpt to: <c@d> NOTIFY=NEVER\r\n",
     "DATA\r\n",
@@ -73,6 +76,88 @@ fn commands() {
         for _ in 0..64 {
             let line = stream(rng, 3);
             fuzz_command(&line[2..]);
+        }
+    });
+}
+
+/// What parameters are made of.
+const PARAMETERS: &[&str] = &[
+    "SIZE=",
+    "BODY=",
+    "AUTH=",
+    "SMTPUTF8",
+    "RET=",
+    "ENVID=",
+    "REQUIRETLS",
+    "BY=",
+    "HOLDFOR=",
+    "HOLDUNTIL=",
+    "MT-PRIORITY=",
+    "PRDR",
+    "NOTIFY=",
+    "ORCPT=",
+    "RRVS=",
+    "X-OWN=",
+    " ",
+    " ",
+    " ",
+    "=",
+    ";",
+    ",",
+    "+",
+    "-",
+    "0",
+    "1",
+    "9",
+    "999999999",
+    "7BIT",
+    "8bitmime",
+    "BINARYMIME",
+    "<>",
+    "+2B",
+    "+3C+3E",
+    "+00",
+    "+C3+A9",
+    "a",
+    "b@c",
+    "FULL",
+    "hdrs",
+    "N",
+    "R",
+    "T",
+    "C",
+    ";N",
+    ";RT",
+    "2026-01-01T00:00:00Z",
+    "2026-01-01t23:59:60.5-23:59",
+    "0000-01-01",
+    "NEVER",
+    "SUCCESS",
+    "FAILURE",
+    "DELAY",
+    "rfc822;",
+    "utf-8;",
+    "\\x{E9}",
+    "\\x{1F600}",
+    "\\x{2B}",
+    "\\",
+    "\u{e9}",
+    "\u{85}",
+    "\0",
+];
+
+#[test]
+fn parameters() {
+    for_each_seed(256, |rng| {
+        for _ in 0..64 {
+            let mut text = vec![rng.next_u64() as u8 | 0x0f, 0xff];
+            if rng.chance(1, 4) {
+                rng.fill(&mut text);
+            }
+            for _ in 0..rng.below(12) {
+                text.extend(rng.pick(PARAMETERS).as_bytes());
+            }
+            fuzz_parameters(&text);
         }
     });
 }
@@ -173,5 +258,6 @@ proptest! {
         fuzz_reply(&stream);
         fuzz_client(&stream);
         fuzz_command(&stream);
+        fuzz_parameters(&stream);
     }
 }

@@ -3,16 +3,18 @@
 //! They are library functions so that the ordinary tests run them too, with seeded input and on stable.
 
 mod client;
+mod parameters;
 
 pub use client::{fuzz_client, fuzz_reply};
+pub use parameters::fuzz_parameters;
 
 use crate::client::ReplyParser;
 use crate::command::{self, Grammar};
 use crate::parameter::Extensions;
 use crate::reply::Approval;
 use crate::server::{
-    Config, Disposition, Event, Extras, HeaderField, Impatience, Peer, QueueId, Server, Syntax, TlsMode,
-    Verdict, Verified, VerifyMode,
+    Config, Disposition, Event, Extras, HeaderField, Impatience, Offer, Peer, QueueId, Server, Syntax,
+    TlsMode, Verdict, Verified, VerifyMode,
 };
 use alloc::format;
 use alloc::sync::Arc;
@@ -90,6 +92,9 @@ fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
     config.expand = on(4);
     config.limits.message_bytes_max = if on(5) { 64 } else { 0 };
     config.limits.text_line_bytes_max = on(6).then_some(32);
+    if on(7) {
+        config.offer = Offer::ALL;
+    }
     config.limits.errors_max = 1_000;
     config.timeouts.error_pause = Duration::ZERO;
     // These look at how octets arrive together, which is what differs.

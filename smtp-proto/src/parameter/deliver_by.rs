@@ -90,3 +90,48 @@ impl Display for DeliverBy {
         write!(f, "{};{mode}{}", self.seconds, if self.trace { "T" } else { "" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn rules_about_the_time() {
+        use ParameterFault::{ByTimeTooShort, Malformed};
+        let parse = |value| DeliverBy::parse(Some(value), 60).map(|by| by.to_string());
+        for (value, written) in [
+            ("120;R", "120;R"),
+            ("+120;r", "120;R"),
+            ("60;RT", "60;RT"),
+            ("0;N", "0;N"),
+            ("-0;N", "0;N"),
+            ("-30;nt", "-30;NT"),
+            ("000000001;N", "1;N"),
+            ("999999999;R", "999999999;R"),
+            ("-999999999;N", "-999999999;N"),
+        ] {
+            assert_eq!(parse(value).as_deref(), Ok(written), "{value}");
+        }
+        for (value, fault) in [
+            ("59;R", ByTimeTooShort),
+            ("1;RT", ByTimeTooShort),
+            ("0;R", Malformed),
+            ("-60;R", Malformed),
+            ("0000000001;N", Malformed),
+            ("1;T", Malformed),
+            ("1;TN", Malformed),
+            ("1 ;N", Malformed),
+            ("1;", Malformed),
+            (";N", Malformed),
+            ("1", Malformed),
+        ] {
+            assert_eq!(parse(value), Err(fault), "{value}");
+        }
+        assert_eq!(DeliverBy::parse(None, 0), Err(Malformed));
+        assert_eq!(DeliverBy::parse(Some("1;R"), 0), Ok(DeliverBy::new(1, ByMode::Return, false).unwrap()));
+        assert_eq!(DeliverBy::new(1_000_000_000, ByMode::Notify, false), None);
+        assert_eq!(DeliverBy::new(i32::MIN, ByMode::Notify, false), None);
+        assert_eq!(DeliverBy::new(0, ByMode::Return, false), None);
+    }
+}

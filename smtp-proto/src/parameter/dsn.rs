@@ -122,3 +122,33 @@ impl Display for Notify {
         if comma.is_empty() { f.write_str("NEVER") } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn notify_is_never_or_a_list() {
+        for (value, written) in [
+            ("never", "NEVER"),
+            ("DELAY,success", "SUCCESS,DELAY"),
+            ("FAILURE,FAILURE", "FAILURE"),
+            ("SUCCESS,FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"),
+        ] {
+            assert_eq!(Notify::parse(Some(value)).map(|notify| notify.to_string()).as_deref(), Ok(written));
+        }
+        for value in ["", "NEVER,SUCCESS", "SUCCESS,NEVER", "SUCCESS,", ",SUCCESS", "SUCCESS;DELAY", "SUCCES"]
+        {
+            assert_eq!(Notify::parse(Some(value)), Err(ParameterFault::Malformed), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_id_is_printable() {
+        assert_eq!(EnvelopeId::parse(Some("a+20b+2B")).unwrap().as_str(), "a b+");
+        for text in ["", "a\tb", "a\u{7f}", "\u{e9}", "a\r\nb"] {
+            assert_eq!(EnvelopeId::new(text), None, "{text:?}");
+        }
+    }
+}

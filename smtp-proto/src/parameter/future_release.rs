@@ -76,3 +76,42 @@ impl Display for Hold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto_core::UnixTime;
+
+    #[test]
+    fn what_is_announced_is_the_limit() {
+        use ParameterFault::{HoldTooLong, Malformed};
+        let announced = FutureRelease {
+            seconds_max: HoldSeconds::new(3600).unwrap(),
+            until_max: DateTime::new(UnixTime(3600)).unwrap(),
+        };
+        for (value, expected) in [
+            ("1", Ok(1)),
+            ("003600", Ok(3600)),
+            ("3601", Err(HoldTooLong)),
+            ("999999999", Err(HoldTooLong)),
+            ("1000000000", Err(Malformed)),
+            ("0", Err(Malformed)),
+            ("-1", Err(Malformed)),
+            ("+1", Err(Malformed)),
+            ("", Err(Malformed)),
+        ] {
+            let expected = expected.map(|seconds| Hold::For(HoldSeconds::new(seconds).unwrap()));
+            assert_eq!(Hold::parse_for(Some(value), &announced), expected, "{value}");
+        }
+        for (value, expected) in [
+            ("1970-01-01T01:00:00Z", Ok(3600)),
+            ("1969-12-31T23:59:59Z", Ok(-1)),
+            ("1970-01-01T01:00:01Z", Err(HoldTooLong)),
+            ("1970-01-01T02:00:00+01:00", Ok(3600)),
+            ("1970-01-01", Err(Malformed)),
+        ] {
+            let expected = expected.map(|second| Hold::Until(DateTime::new(UnixTime(second)).unwrap()));
+            assert_eq!(Hold::parse_until(Some(value), &announced), expected, "{value}");
+        }
+    }
+}

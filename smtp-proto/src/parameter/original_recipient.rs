@@ -82,3 +82,36 @@ impl Display for OriginalRecipient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn what_a_sender_may_call_an_address() {
+        for (value, address_type, address, utf8) in [
+            ("rfc822;Bob@Example.COM", "rfc822", "Bob@Example.COM", "rfc822;Bob@Example.COM"),
+            ("X-own;a+20+3D+20b", "X-own", "a = b", "X-own;a+20+3D+20b"),
+            ("utf-8;\\x{E9}", "utf-8", "\u{e9}", "utf-8;\u{e9}"),
+            ("UTF-8;\u{e9}\\x{2B}@x", "UTF-8", "\u{e9}+@x", "UTF-8;\u{e9}\\x{2B}@x"),
+        ] {
+            let orcpt = OriginalRecipient::parse(Some(value)).unwrap();
+            assert_eq!((orcpt.address_type(), orcpt.address()), (address_type, address));
+            assert_eq!(format!("{orcpt:#}"), utf8);
+        }
+        for (address_type, address) in [
+            ("", "a"),
+            ("a b", "a"),
+            ("a;b", "a"),
+            ("a=b", "a"),
+            ("a[", "a"),
+            ("rfc822", ""),
+            ("rfc822", "a\nb"),
+            ("rfc822", "\u{e9}"),
+            ("utf-8", "a\u{85}"),
+        ] {
+            assert_eq!(OriginalRecipient::new(address_type, address), None, "{address_type};{address:?}");
+        }
+    }
+}

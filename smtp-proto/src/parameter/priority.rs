@@ -62,3 +62,30 @@ impl PriorityPolicy {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nineteen_spellings_and_no_other() {
+        let spelled = (-9..=9).map(|level| alloc::format!("{level}"));
+        for (level, text) in (-9..=9).zip(spelled) {
+            assert_eq!(Priority::parse(Some(&text)), Ok(Priority(level)));
+        }
+        for text in ["", "-", "-0", "+1", "10", "-10", "00", "1.0", "a", "\u{661}"] {
+            assert_eq!(Priority::parse(Some(text)), Err(ParameterFault::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_has_a_name_that_fits_into_ehlo() {
+        assert_eq!(
+            PriorityPolicy::new("STANAG4406").as_ref().map(PriorityPolicy::as_str),
+            Some("STANAG4406")
+        );
+        for name in ["", "a b", "a=b", "a\r\nb", "123456789012345678901"] {
+            assert_eq!(PriorityPolicy::new(name), None, "{name:?}");
+        }
+    }
+}

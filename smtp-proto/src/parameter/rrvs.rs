@@ -47,3 +47,25 @@ impl Display for Rrvs {
         write!(f, "{}{action}", self.since)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_date_and_what_to_do() {
+        for (value, written) in [
+            ("2014-04-03T23:01:00Z", "2014-04-03T23:01:00Z"),
+            ("2014-04-03T23:01:00Z;r", "2014-04-03T23:01:00Z;R"),
+            ("2014-04-04T01:01:00+02:00;C", "2014-04-03T23:01:00Z;C"),
+        ] {
+            assert_eq!(Rrvs::parse(Some(value)).map(|rrvs| rrvs.to_string()).as_deref(), Ok(written));
+        }
+        for value in ["", ";R", "2014-04-03T23:01:00Z;", "2014-04-03T23:01:00Z;X", "2014-04-03T23:01:00Z;R;R"]
+        {
+            assert_eq!(Rrvs::parse(Some(value)), Err(ParameterFault::Malformed), "{value}");
+        }
+        assert_eq!(Rrvs::parse(None), Err(ParameterFault::Malformed));
+    }
+}

@@ -32,3 +32,24 @@ impl Display for Submitter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_mailbox_that_says_nothing_is_not_known() {
+        for (value, expected, written) in [
+            ("<>", Submitter::Unknown, "<>"),
+            ("+3C+3E", Submitter::Unknown, "<>"),
+            ("e+3Dmc2@example.com", Submitter::Mailbox("e=mc2@example.com".into()), "e+3Dmc2@example.com"),
+        ] {
+            assert_eq!(Submitter::parse(Some(value)).as_ref(), Ok(&expected));
+            assert_eq!(expected.to_string(), written);
+        }
+        assert_eq!(Submitter::Mailbox(String::new()).to_string(), "<>");
+        assert_eq!(Submitter::Mailbox("a\r\nRSET".into()).to_string(), "a+0D+0ARSET");
+        assert_eq!(Submitter::parse(Some("a+0D")), Err(ParameterFault::Malformed));
+    }
+}

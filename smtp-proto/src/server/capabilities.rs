@@ -207,6 +207,8 @@ impl<'a> Lines<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameter::{HoldSeconds, PriorityPolicy};
+    use crate::server::Offer;
     use alloc::vec::Vec;
 
     #[test]
@@ -220,6 +222,31 @@ mod tests {
         assert_eq!(Capabilities::new(&config, false).command_line_bytes_max(), 555);
         assert_eq!(Capabilities::new(&config, true).command_line_bytes_max(), 1055);
         assert_eq!(Capabilities::new(&config, true).auth_line_bytes_max(), 12_290);
+    }
+
+    #[test]
+    fn each_parameter_on_offer_lengthens_the_line() {
+        let octets = |change: fn(&mut Offer), tls| {
+            let mut config = Config::new("mx.test").unwrap();
+            config.limits.command_line_bytes_max = 0;
+            config.offer = Offer { chunking: false, limits: false, ..Offer::default() };
+            change(&mut config.offer);
+            Capabilities::new(&config, tls).command_line_bytes_max()
+        };
+        assert_eq!(octets(|_| (), true), 555);
+        assert_eq!(octets(|offer| offer.smtp_utf8 = true, false), 565);
+        assert_eq!(octets(|offer| offer.require_tls = true, true), 566);
+        assert_eq!(octets(|offer| offer.require_tls = true, false), 555);
+        assert_eq!(octets(|offer| offer.deliver_by = Some(0), false), 572);
+        assert_eq!(octets(|offer| offer.future_release = Some(HoldSeconds::MAX), false), 589);
+        assert_eq!(octets(|offer| offer.mt_priority = Some(PriorityPolicy::UNDISCLOSED), false), 570);
+        assert_eq!(octets(|offer| offer.prdr = true, false), 560);
+        // Here it is RCPT that has the longer line.
+        assert_eq!(octets(|offer| offer.dsn = true, false), 1042);
+        assert_eq!(octets(|offer| offer.rrvs = true, false), 562);
+        let both = |offer: &mut Offer| (offer.dsn, offer.rrvs) = (true, true);
+        assert_eq!(octets(both, false), 1092);
+        assert_eq!(octets(|offer| *offer = Offer::ALL, true), 1092);
     }
 
     #[test]

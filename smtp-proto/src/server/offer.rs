@@ -42,6 +42,24 @@ pub struct Offer {
     pub prdr: bool,
 }
 
+impl Offer {
+    /// All of them, with the widest limits there are.
+    pub const ALL: Self = Self {
+        chunking: true,
+        binary_mime: true,
+        smtp_utf8: true,
+        dsn: true,
+        require_tls: true,
+        deliver_by: Some(0),
+        future_release: Some(HoldSeconds::MAX),
+        mt_priority: Some(PriorityPolicy::UNDISCLOSED),
+        limits: true,
+        rrvs: true,
+        etrn: true,
+        prdr: true,
+    };
+}
+
 impl Default for Offer {
     fn default() -> Self {
         Self {
