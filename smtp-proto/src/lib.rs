@@ -7,7 +7,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`server`] | [`Server`]: a session of a client with us; asks the application at every stage |
-//! | [`client`] | [`Client`]: a session of ours with a server; enough to send mail to any |
+//! | [`client`] | [`Client`]: a session of ours with a server, SMTP or LMTP: all that a server can be asked |
 //! | [`reply`] | [`Reply`], [`Approval`], [`Refusal`], [`EnhancedCode`]: what cannot be on the wire cannot be constructed |
 //! | [`parameter`] | the parameters of MAIL and RCPT, typed |
 //! | [`command`] | the grammar of command lines |

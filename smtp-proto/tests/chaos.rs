@@ -10,7 +10,7 @@ use common::refusal;
 use proto_core::sasl::{AuthVerdict, Authenticate, ClientCredentials, Mechanism};
 use proto_core::{Ask, AskId, Machine, Now, OutBuf, Step, TlsInfo, UnixTime};
 use smtp_proto::Approval;
-use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls};
+use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientProtocol, ClientTls};
 use smtp_proto::server::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -302,7 +302,9 @@ fn reply_to(line: &[u8]) -> Option<&'static str> {
         return Some("250 queued\r\n");
     }
     Some(match line.get(..4)? {
-        b"EHLO" => "250-x\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
+        b"EHLO" | b"LHLO" => {
+            "250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n"
+        }
         b"STAR" => "220 go\r\n",
         b"AUTH" => "235 yes\r\n",
         b"DATA" => "354 go\r\n",
@@ -318,6 +320,9 @@ fn a_client_keeps_its_promises_whatever_happens() {
     for_each_seed(3000, |rng| {
         let mut config = ClientConfig::new("c.t").unwrap();
         config.tls = *rng.pick(&[ClientTls::None, ClientTls::Opportunistic, ClientTls::Implicit]);
+        config.protocol = *rng.pick(&[ClientProtocol::Smtp, ClientProtocol::Lmtp]);
+        config.chunking = rng.chance(1, 2);
+        config.limits.chunk_bytes_max = *rng.pick(&[6, 1000]);
         config.allow_plaintext_auth = true;
         if rng.chance(1, 2) {
             config.credentials =
