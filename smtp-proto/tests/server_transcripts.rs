@@ -67,3 +67,8 @@ fn smtputf8() {
 fn lmtp() {
     check("lmtp");
 }
+
+#[test]
+fn bdat() {
+    check("bdat");
+}

@@ -137,8 +137,9 @@ impl DotDecoder {
         front
     }
 
-    /// Counts a run and does what the policy says about it; returns what is to be handed out.
-    fn admit(&mut self, mut run: Bytes, bare_eol: bool) -> Bytes {
+    /// Counts a run and does what the policy says about it; returns what is to be handed out. `bare_eol` says whether a CR
+    /// or an LF stands alone in it.
+    pub(super) fn admit(&mut self, mut run: Bytes, bare_eol: bool) -> Bytes {
         self.at_line_start = run.ends_with(b"\r\n");
         self.measure_lines(&run);
         if let Some((bare, at)) = bare_eol.then(|| first_bare_eol(&run)).flatten() {
@@ -170,6 +171,12 @@ impl DotDecoder {
         }
         self.seen.over_size |= over_size;
         run
+    }
+
+    /// Measures a last line that nothing ended.
+    pub(super) fn measure_last_line(&mut self) {
+        let line_octets = core::mem::take(&mut self.line_octets);
+        self.seen.line_octets_max = self.seen.line_octets_max.max(line_octets);
     }
 
     /// Measures the lines of a run.

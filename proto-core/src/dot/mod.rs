@@ -2,12 +2,14 @@
 //!
 //! SMTP's DATA (RFC 5321 section 4.5.2) and POP3's multi-line responses (RFC 1939 section 3) frame a text the
 //! same way: a line that begins with `.` gets a second one, and a line that is `.` alone ends the text. The
-//! [decoder](DotDecoder) reads that form, the [encoder](DotEncoder) writes it; both stream.
+//! [decoder](DotDecoder) reads that form, the [encoder](DotEncoder) writes it; both stream. Where a text comes in chunks
+//! instead (SMTP's BDAT), a [decoder of its own](ChunkDecoder) judges it likewise.
 //!
 //! Only `CR LF . CR LF` ends a text, or `. CR LF` at its very start. No policy changes where the end is: what is
 //! done about a CR or an LF that stands alone is decided on the decoded octets, after the end has been searched
 //! for. A text that one server ends earlier than another is how mail is smuggled.
 
+mod chunk;
 mod decoder;
 mod encoder;
 mod scan;
@@ -15,6 +17,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use chunk::ChunkDecoder;
 pub use decoder::{Decoded, DotDecoder, DotEnd};
 pub use encoder::DotEncoder;
 

@@ -86,19 +86,25 @@ fn decode(
 /// What decoding must give, by policy: the text, its measures, and where it ends in the input.
 fn expectation(input: &[u8], policy: DecodePolicy) -> Option<(Vec<u8>, DotEnd, usize)> {
     let Reference { raw, end } = reference(input)?;
-    let bare = first_bare(&raw);
+    let (text, measures) = judged(&raw, policy);
+    Some((text, measures, end))
+}
+
+/// What becomes of a text without dots of transparency, by policy, and its measures.
+fn judged(raw: &[u8], policy: DecodePolicy) -> (Vec<u8>, DotEnd) {
+    let bare = first_bare(raw);
     let line_octets_max = raw.split_inclusive(|&o| o == b'\n').map(<[u8]>::len).max().unwrap_or(0) as u64;
     let (text, octets) = match (policy, bare) {
         (DecodePolicy::Reject, Some((at, _))) => (raw[..at].to_vec(), raw.len()),
         (DecodePolicy::Normalize, _) => {
-            let text = repaired(&raw);
+            let text = repaired(raw);
             let octets = text.len();
             (text, octets)
         }
-        _ => (raw.clone(), raw.len()),
+        _ => (raw.to_vec(), raw.len()),
     };
     let bare_eol = bare.map(|(_, kind)| kind);
-    Some((text, DotEnd { octets: octets as u64, line_octets_max, bare_eol, over_size: false }, end))
+    (text, DotEnd { octets: octets as u64, line_octets_max, bare_eol, over_size: false })
 }
 
 /// Decodes an input in each of these cuts.
@@ -320,4 +326,46 @@ fn no_proper_prefix_of_an_encoding_is_complete() {
             assert_eq!(end, None, "{text:?}");
         }
     });
+}
+
+/// Every short text in chunks: cut in two at every place, each chunk whole and octet by octet.
+#[test]
+fn a_text_in_chunks_is_judged_as_a_dotted_one_at_every_cut() {
+    every_string(7, |text| {
+        for policy in [DecodePolicy::Reject, DecodePolicy::Normalize, DecodePolicy::Raw] {
+            let (wanted, measures) = judged(text, policy);
+            let cuts = (0..=text.len()).map(|cut| vec![&text[..cut], &text[cut..]]);
+            for pieces in cuts.chain([text.chunks(1).collect()]) {
+                let mut decoder = ChunkDecoder::new(policy, u64::MAX);
+                let mut got = Vec::new();
+                for piece in &pieces {
+                    let mut octets = bytes::Bytes::copy_from_slice(piece);
+                    while let Some(run) = decoder.decode(&mut octets) {
+                        assert!(!run.is_empty());
+                        got.extend_from_slice(&run);
+                    }
+                    assert!(octets.is_empty());
+                }
+                got.extend_from_slice(&decoder.finish().unwrap_or_default());
+                assert_eq!((&got, decoder.seen()), (&wanted, &measures), "{policy:?} {pieces:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_text_in_chunks_ends_at_its_limit() {
+    for max in 0..=6 {
+        let mut decoder = ChunkDecoder::new(DecodePolicy::Reject, max);
+        let mut got = Vec::new();
+        for piece in [&b"ab\r"[..], b"\n.", b"\r", b"\n"] {
+            let mut octets = bytes::Bytes::from_static(piece);
+            while let Some(run) = decoder.decode(&mut octets) {
+                got.extend_from_slice(&run);
+            }
+        }
+        assert_eq!(decoder.finish(), None);
+        assert_eq!(got, b"ab\r\n.\r\n"[..max as usize]);
+        assert_eq!((decoder.seen().octets, decoder.seen().over_size), (7, true));
+    }
 }

@@ -18,6 +18,8 @@ pub enum Verb {
     Rcpt,
     /// RFC 5321 section 4.1.1.4.
     Data,
+    /// RFC 3030 section 2.
+    Bdat,
     /// RFC 5321 section 4.1.1.5.
     Rset,
     /// RFC 5321 section 4.1.1.6.
@@ -67,6 +69,7 @@ pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("MAIL", Verb::Mail),
     ("RCPT", Verb::Rcpt),
     ("DATA", Verb::Data),
+    ("BDAT", Verb::Bdat),
     ("RSET", Verb::Rset),
     ("NOOP", Verb::Noop),
     ("QUIT", Verb::Quit),

@@ -1,6 +1,6 @@
 //! The message between 354 and its end.
 //!
-//! RFC 5321 section 4.1.1.4. It streams: nothing of it is held here but what the decoder cannot judge yet. A
+//! RFC 5321 section 4.1.1.4; what is asked of a message is the same when it comes in chunks (`bdat.rs`). It streams: nothing of it is held here but what the decoder cannot judge yet. A
 //! message that must be refused is swallowed up to its true end, so that no octet of it is read as a command
 //! (section 4.5.3.1.9 has the replies).
 
@@ -24,15 +24,38 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(now: Now, config: &Config) -> Self {
-        let octets_max = match config.limits.message_bytes_max {
-            0 => u64::MAX,
-            max => max,
-        };
-        let line_max = config.limits.text_line_bytes_max.unwrap_or(u64::MAX);
-        let decoder = DotDecoder::new(config.bare_line_ends, octets_max)
-            .ignoring_lines_up_to(line_max.min(TEXT_LINE_BYTES_MAX));
+    pub(super) fn new(now: Now, rules: &TextRules) -> Self {
+        let decoder =
+            DotDecoder::new(rules.policy, rules.octets_max).ignoring_lines_up_to(rules.lines_ignored());
         Self { decoder, started: now.instant, eight_bit: false }
+    }
+}
+
+/// What a message must be like.
+#[derive(Debug)]
+pub(super) struct TextRules {
+    pub(super) policy: DecodePolicy,
+    pub(super) octets_max: u64,
+    line_octets_max: u64,
+}
+
+impl TextRules {
+    /// Lines up to this length are not measured.
+    pub(super) fn lines_ignored(&self) -> u64 {
+        self.line_octets_max.min(TEXT_LINE_BYTES_MAX)
+    }
+
+    /// Why a text that has been like this so far is refused.
+    pub(super) fn refuses(&self, seen: &DotEnd) -> Option<(BodyAbort, &'static Reply)> {
+        if seen.over_size {
+            Some((BodyAbort::TooLarge, &TOO_LARGE))
+        } else if seen.line_octets_max > self.line_octets_max {
+            Some((BodyAbort::LineTooLong, &LINE_TOO_LONG))
+        } else if seen.bare_eol.is_some() && self.policy == DecodePolicy::Reject {
+            Some((BodyAbort::BareLineEnd, &BARE_LINE_END))
+        } else {
+            None
+        }
     }
 }
 
@@ -41,26 +64,31 @@ impl Server {
     /// they wait because the client does not read. Two octets wait for their successors in the decoder (`CR` or `.CR`),
     /// and mean nothing.
     pub(super) fn has_body_backlog(&self) -> bool {
-        !self.output.is_full() && (!self.events.is_empty() || self.input.len() > 2)
+        let may_wait = if matches!(self.phase, Phase::Body(_)) { 2 } else { 0 };
+        !self.output.is_full() && (!self.events.is_empty() || self.input.len() > may_wait)
     }
 
     /// The application was slow: what the client owes begins anew.
     pub(super) fn restart_body_deadlines(&mut self, now: Now) {
-        if let Phase::Body(body) = &mut self.phase {
-            body.started = now.instant;
+        match &mut self.phase {
+            Phase::Body(body) => body.started = now.instant,
+            Phase::Chunk(chunk) => chunk.started = now.instant,
+            _ => {}
         }
         self.extend_body_deadlines(now);
     }
 
     /// More octets came: the deadlines of the message move on.
     pub(super) fn extend_body_deadlines(&mut self, now: Now) {
-        let Phase::Body(body) = &self.phase else { return };
+        let (started, octets) = match &self.phase {
+            Phase::Body(body) => (body.started, body.decoder.seen().octets),
+            Phase::Chunk(chunk) => (chunk.started, chunk.taken()),
+            _ => return,
+        };
         let timeouts = &self.config.timeouts;
         self.timers.set(Timer::BodyBlock, now.instant + timeouts.body_block);
-        if let Some(seconds) =
-            body.decoder.seen().octets.checked_div(timeouts.body_bytes_per_second_min.into())
-        {
-            let due = body.started + timeouts.body_block + Duration::from_secs(seconds);
+        if let Some(seconds) = octets.checked_div(timeouts.body_bytes_per_second_min.into()) {
+            let due = started + timeouts.body_block + Duration::from_secs(seconds);
             self.timers.set(Timer::BodyRate, due);
         }
     }
@@ -90,34 +118,52 @@ impl Server {
     fn end_body(&mut self, now: Now, end: &DotEnd, eight_bit: bool) {
         self.timers.stop(Timer::BodyBlock);
         self.timers.stop(Timer::BodyRate);
-        let line_max = self.config.limits.text_line_bytes_max.unwrap_or(u64::MAX);
-        let refused = if end.over_size {
-            Some((BodyAbort::TooLarge, &TOO_LARGE))
-        } else if end.line_octets_max > line_max {
-            Some((BodyAbort::LineTooLong, &LINE_TOO_LONG))
-        } else if end.bare_eol.is_some() && self.config.bare_line_ends == DecodePolicy::Reject {
-            Some((BodyAbort::BareLineEnd, &BARE_LINE_END))
-        } else {
-            None
-        };
-        if let Some((why, reply)) = refused {
+        if let Some((why, reply)) = self.text_rules(false).refuses(end) {
             self.events.push_back(Event::BodyAborted(why));
             return self.refuse_message(now, reply);
         }
-        let declared = self.transaction.as_ref().is_some_and(|t| t.parameters.body != BodyKind::SevenBit);
-        let faults = BodyFaults {
-            bare_line_end: end.bare_eol.is_some(),
-            long_line: end.line_octets_max > TEXT_LINE_BYTES_MAX,
-            undeclared_8bit: eight_bit && !declared,
+        self.ask_end_of_data(now, end, eight_bit);
+    }
+
+    /// What the message of this transaction must be like. Nobody judges the lines of what may have none (RFC 3030
+    /// section 3).
+    pub(super) fn text_rules(&self, chunked: bool) -> TextRules {
+        let Config { limits, .. } = &*self.config;
+        let octets_max = if limits.message_bytes_max == 0 { u64::MAX } else { limits.message_bytes_max };
+        if self.body_kind() == BodyKind::BinaryMime {
+            return TextRules { policy: DecodePolicy::Raw, octets_max, line_octets_max: u64::MAX };
+        }
+        TextRules {
+            policy: if chunked { self.config.bare_line_ends_in_chunks } else { self.config.bare_line_ends },
+            octets_max,
+            line_octets_max: limits.text_line_bytes_max.unwrap_or(u64::MAX),
+        }
+    }
+
+    fn body_kind(&self) -> BodyKind {
+        self.transaction.as_ref().map_or_else(BodyKind::default, |t| t.parameters.body)
+    }
+
+    /// The message is here, and nothing of ours speaks against it.
+    pub(super) fn ask_end_of_data(&mut self, now: Now, end: &DotEnd, eight_bit: bool) {
+        let kind = self.body_kind();
+        let faults = if kind == BodyKind::BinaryMime {
+            BodyFaults::default()
+        } else {
+            BodyFaults {
+                bare_line_end: end.bare_eol.is_some(),
+                long_line: end.line_octets_max > TEXT_LINE_BYTES_MAX,
+                undeclared_8bit: eight_bit && kind == BodyKind::SevenBit,
+            }
         };
+        let per_recipient = self.answers_each_recipient();
+        let disposition = self.disposition();
+        let recipients = self.transaction.as_mut().map_or(0, |transaction| {
+            transaction.chunks = None;
+            transaction.recipients
+        });
         self.phase = Phase::EndOfData;
-        let asked = EndOfData {
-            octets: end.octets,
-            faults,
-            recipients: self.transaction.as_ref().map_or(0, |t| t.recipients),
-            per_recipient: self.answers_each_recipient(),
-            disposition: self.disposition(),
-        };
+        let asked = EndOfData { octets: end.octets, faults, recipients, per_recipient, disposition };
         self.ask(now, asked, Event::EndOfData);
     }
 }
@@ -125,6 +171,6 @@ impl Server {
 /// RFC 5321 section 4.5.3.1.6.
 const TEXT_LINE_BYTES_MAX: u64 = 1000;
 
-static TOO_LARGE: Reply = Reply::fixed(552, (3, 4), "Error: message size exceeds fixed limit");
+pub(super) static TOO_LARGE: Reply = Reply::fixed(552, (3, 4), "Error: message size exceeds fixed limit");
 static LINE_TOO_LONG: Reply = Reply::fixed(554, (6, 0), "Error: line too long");
 static BARE_LINE_END: Reply = Reply::fixed(550, (6, 11), "Error: bare <CR> or <LF> received");

@@ -112,6 +112,9 @@ pub struct Config {
     pub auth_required: bool,
     /// What is done about a CR or an LF that stands alone in a message. Default [`DecodePolicy::Reject`].
     pub bare_line_ends: DecodePolicy,
+    /// The same for a message that comes in chunks (BDAT), but for one of `BODY=BINARYMIME`: its octets are handed out
+    /// as they are. Default [`DecodePolicy::Reject`].
+    pub bare_line_ends_in_chunks: DecodePolicy,
     /// How strictly commands are read. Default [`Syntax::Lenient`].
     pub syntax: Syntax,
     /// What VRFY answers. Default [`VerifyMode::Noncommittal`].
@@ -164,6 +167,7 @@ impl Config {
             broken_auth_clients: false,
             auth_required: false,
             bare_line_ends: DecodePolicy::Reject,
+            bare_line_ends_in_chunks: DecodePolicy::Reject,
             syntax: Syntax::Lenient,
             verify: VerifyMode::Noncommittal,
             expand: false,

@@ -30,6 +30,9 @@ impl Server {
     }
 
     pub(super) fn settle_data(&mut self, now: Now, verdict: Verdict) {
+        if matches!(self.phase, Phase::Chunk(_)) {
+            return self.settle_first_chunk(now, verdict);
+        }
         let extras = match self.weigh(verdict) {
             Ok(extras) => extras,
             Err(refusal) => return self.refuse_by_verdict(now, &refusal),
@@ -37,7 +40,7 @@ impl Server {
         let own = self.transaction.as_mut().and_then(|transaction| transaction.collected.take(extras));
         self.approve(own.as_ref(), &START_INPUT);
         self.timers.stop(Timer::Command);
-        self.phase = Phase::Body(Body::new(now, &self.config));
+        self.phase = Phase::Body(Body::new(now, &self.text_rules(false)));
         self.extend_body_deadlines(now);
     }
 }

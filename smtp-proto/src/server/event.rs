@@ -21,12 +21,12 @@ pub enum Event {
     Mail(Ask<Mail>),
     /// RCPT.
     Rcpt(Ask<Rcpt>),
-    /// DATA.
+    /// DATA, or the first BDAT.
     Data(Ask<Data>),
     /// The next octets of the message, dots of transparency removed, line ends as the policy has it.
     Body(Bytes),
-    /// No message comes of the octets so far: throw them away. Told once for each accepted DATA that does not
-    /// reach [`Event::EndOfData`].
+    /// No message comes of the octets so far: throw them away; the transaction is over. Told once for each accepted
+    /// [`Event::Data`] that does not reach [`Event::EndOfData`].
     BodyAborted(BodyAbort),
     /// The message is complete.
     EndOfData(Ask<EndOfData>),
@@ -34,8 +34,8 @@ pub enum Event {
     Verify(Ask<Verify>),
     /// EXPN.
     Expand(Ask<Expand>),
-    /// The transaction that an accepted [`Event::Mail`] began is over without a message: RSET, HELO or EHLO came. Not
-    /// told when the session ends.
+    /// The transaction that an accepted [`Event::Mail`] began is over before a message has begun: RSET, HELO or EHLO
+    /// came, or a BDAT was refused. Not told when the session ends.
     TransactionReset,
     /// The session no longer waits for this answer; it would be stale.
     Cancelled(AskId),
@@ -44,14 +44,16 @@ pub enum Event {
     Violation(Violation),
 }
 
-/// Why no message comes of a DATA.
+/// Why no message comes of an accepted DATA or BDAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyAbort {
     /// The session ended first.
     SessionEnded,
+    /// RSET, HELO or EHLO came between two chunks.
+    Reset,
     /// It is larger than [`Limits::message_bytes_max`](super::Limits::message_bytes_max). The rest is swallowed
-    /// up to its true end, then refused.
+    /// up to its true end, then refused; of a message in chunks, the chunk that goes beyond.
     TooLarge,
     /// A line is longer than [`Limits::text_line_bytes_max`](super::Limits::text_line_bytes_max); swallowed and
     /// refused likewise.

@@ -55,7 +55,8 @@ impl Extras {
     /// A code that is of another class than the stage's own (354 at DATA, 2yz elsewhere) gives way to that, and a
     /// missing enhanced code to the standard one. At connect and hello the code is always the standard one and the
     /// text stands behind the host name, where RFC 5321 section 4.2 wants that first; there a text of several lines, or
-    /// one that is too long to stand beside the name, gives way to the standard text. A TLS question has no reply.
+    /// one that is too long to stand beside the name, gives way to the standard text. A TLS question has no reply,
+    /// and that to the first BDAT says how much was taken.
     #[must_use]
     pub fn reply(mut self, reply: Approval) -> Self {
         self.reply = Some(reply);

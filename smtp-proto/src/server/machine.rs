@@ -1,5 +1,6 @@
 //! The session as a [`Machine`]: what happened goes in, steps and octets come out.
 
+use super::bdat::SYNTAX_BDAT;
 use super::config::Syntax;
 use super::event::Event;
 use super::session::{Phase, Server};
@@ -77,7 +78,8 @@ impl Machine for Server {
             if self.is_blocked() {
                 return None;
             }
-            if self.stopping && !matches!(self.phase, Phase::Body(_) | Phase::EndOfData | Phase::Closed) {
+            let waited_for = matches!(self.phase, Phase::EndOfData | Phase::Closed) || self.is_in_message();
+            if self.stopping && !waited_for {
                 self.shut_down();
                 continue;
             }
@@ -101,8 +103,10 @@ impl Machine for Server {
     }
 
     fn wants_input(&self) -> bool {
-        let listens =
-            matches!(self.phase, Phase::Greet { .. } | Phase::Command | Phase::Exchange(_) | Phase::Body(_));
+        let listens = matches!(
+            self.phase,
+            Phase::Greet { .. } | Phase::Command | Phase::Exchange(_) | Phase::Body(_) | Phase::Chunk(_)
+        );
         listens && !self.eof && !self.is_blocked() && self.events.is_empty() && self.input.room() > 0
     }
 
@@ -135,13 +139,14 @@ impl Server {
                 None => return self.end_of_input(),
             },
             Phase::Body(_) => return self.step_body(now),
+            Phase::Chunk(_) => return self.step_chunk(now),
             Phase::Greet { .. } | Phase::Handshake { .. } => return self.end_of_input(),
             Phase::StartTls | Phase::EndOfData | Phase::Closing(_) | Phase::Closed => return false,
         }
         true
     }
 
-    fn end_of_input(&mut self) -> bool {
+    pub(super) fn end_of_input(&mut self) -> bool {
         if self.eof {
             self.close(CloseReason::PeerClosed);
         }
@@ -150,13 +155,16 @@ impl Server {
 
     fn next_line(&mut self) -> Option<Result<Bytes, LineFault>> {
         let capabilities = self.capabilities();
-        let auth = matches!(self.phase, Phase::Exchange(_)) || begins_auth(self.input.as_slice());
+        let auth = matches!(self.phase, Phase::Exchange(_)) || begins_with(self.input.as_slice(), b"AUTH ");
         let max =
             if auth { capabilities.auth_line_bytes_max() } else { capabilities.command_line_bytes_max() };
         let ending = match self.config.syntax {
             Syntax::Strict => LineEnding::Crlf,
             Syntax::Lenient => LineEnding::CrlfOrLf,
         };
+        if !self.input.is_discarding() {
+            self.in_bdat_line = begins_with(self.input.as_slice(), b"BDAT");
+        }
         self.input.next_line(max, ending)
     }
 
@@ -165,15 +173,17 @@ impl Server {
         self.await_command(now);
         let line = match line {
             Ok(line) => line,
+            Err(_) if self.in_bdat_line => return self.lose_track(&SYNTAX_BDAT),
             Err(LineFault::TooLong) => return self.refuse(now, &LINE_TOO_LONG),
             Err(LineFault::BareLf) => return self.refuse(now, &BARE_LF),
         };
         let (verb, arguments) = command::split(&line);
-        if core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http) {
-            return self.refuse(now, &IMPATIENT);
-        }
-        if let Err(misplaced) = state::permits(verb, &self.standing()) {
-            return self.refuse(now, misplaced);
+        let impatient = core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http);
+        let permitted = if impatient { Err(&IMPATIENT) } else { state::permits(verb, &self.standing()) };
+        let misplaced = permitted.err();
+        // A BDAT is refused when its octets are gone.
+        if let Some(reply) = misplaced.filter(|_| verb != Verb::Bdat) {
+            return self.refuse(now, reply);
         }
         if brings_no_mail(verb) {
             self.count_idle_command(now);
@@ -187,6 +197,7 @@ impl Server {
             Verb::Mail => self.mail(now, arguments),
             Verb::Rcpt => self.rcpt(now, arguments),
             Verb::Data => self.data(now, arguments),
+            Verb::Bdat => self.bdat(now, arguments, misplaced),
             Verb::Rset => self.rset(now, arguments),
             Verb::Noop => self.noop(),
             Verb::Quit => self.quit(now, arguments),
@@ -214,9 +225,10 @@ impl Server {
     }
 }
 
-/// Whether the line that begins here is an AUTH command, which may be longer than others.
-fn begins_auth(input: &[u8]) -> bool {
-    input.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "))
+/// Whether the line that begins here begins so: an AUTH command may be longer than others, a BDAT is followed by what
+/// must not be taken for commands.
+fn begins_with(input: &[u8], word: &[u8]) -> bool {
+    input.get(..word.len()).is_some_and(|front| front.eq_ignore_ascii_case(word))
 }
 
 fn brings_no_mail(verb: Verb) -> bool {

@@ -50,6 +50,7 @@ impl Server {
         let mut collected = Collected::default();
         let own = collected.take(extras);
         self.counts.transactions = self.counts.transactions.saturating_add(1);
+        self.failed_recipients = None;
         self.transaction = Some(Transaction {
             reverse_path: mail.reverse_path,
             parameters: mail.parameters,
@@ -57,6 +58,7 @@ impl Server {
             recipients_over: 0,
             only_recipient: None,
             collected,
+            chunks: None,
         });
         self.approve(own.as_ref(), &SENDER_OK);
     }

@@ -31,6 +31,7 @@ impl Server {
             let here = match verb {
                 Verb::Helo | Verb::Ehlo => !standing.lmtp,
                 Verb::Lhlo => standing.lmtp,
+                Verb::Bdat => standing.chunking,
                 Verb::Vrfy => self.config.verify != VerifyMode::Disabled,
                 Verb::Expn => self.config.expand,
                 Verb::StartTls => standing.starttls,

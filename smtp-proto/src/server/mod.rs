@@ -10,6 +10,7 @@
 //! | MAIL | [`Event::Mail`] | `250 2.1.0 Ok` | no transaction |
 //! | RCPT | [`Event::Rcpt`] | `250 2.1.5 Ok` | one recipient less |
 //! | DATA | [`Event::Data`] | `354 …`, then [`Event::Body`] chunks | transaction stays |
+//! | first BDAT | [`Event::Data`] | [`Event::Body`] chunks, then `250 2.0.0 Ok: n octets` | transaction is over |
 //! | end of data | [`Event::EndOfData`] | `250 2.0.0 Ok: queued as ID` | transaction is over |
 //! | VRFY, EXPN | [`Event::Verify`], [`Event::Expand`] | `250 …` or `252 …` | |
 //!
@@ -34,6 +35,7 @@
 
 mod answer;
 mod auth;
+mod bdat;
 mod body;
 mod capabilities;
 mod config;

@@ -77,7 +77,8 @@ pub struct Rcpt {
     pub accepted_before: usize,
 }
 
-/// May the message come (DATA)? Asked only when there is a recipient.
+/// May the message come (DATA, or the first BDAT)? Asked only when there is a recipient. A refused DATA leaves the
+/// transaction as it was, a refused BDAT ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Data {

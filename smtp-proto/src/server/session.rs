@@ -3,15 +3,17 @@
 //! Session and transaction are two structs: RSET throws the second away and leaves the first alone.
 
 use super::auth::Exchange;
+use super::bdat::{Chunk, ChunkedMessage};
 use super::body::Body;
 use super::capabilities::Capabilities;
 use super::config::{Config, Peer, Protocol, TlsMode};
-use super::event::Event;
+use super::event::{BodyAbort, Event};
 use super::extras::{Collected, SessionCollected};
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
-use crate::parameter::{Extensions, MailParameters};
+use crate::parameter::{BodyKind, Extensions, MailParameters};
 use crate::reply::{Approval, Refusal, Reply, write_line};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::Arc;
@@ -36,9 +38,13 @@ pub struct Server {
     pub(super) authenticated: bool,
     pub(super) transaction: Option<Transaction>,
     pub(super) session_collected: SessionCollected,
+    /// The recipients of a transaction that a failed chunk ended, until the chunk that was to be its last.
+    pub(super) failed_recipients: Option<usize>,
     pub(super) counts: Counts,
     /// The next command was sent before the client could know that it may pipeline.
     pub(super) refuse_next: bool,
+    /// The line under way begins with BDAT: cannot be told where the next one does, if it is not understood.
+    pub(super) in_bdat_line: bool,
     pub(super) eof: bool,
     pub(super) stopping: bool,
 }
@@ -60,6 +66,8 @@ pub(super) enum Phase {
     Exchange(Exchange),
     /// The message is coming.
     Body(Body),
+    /// The octets that a BDAT announced are coming.
+    Chunk(Chunk),
     /// The verdict about a complete message is awaited.
     EndOfData,
     /// Over; the driver is to be told why.
@@ -87,6 +95,8 @@ pub(super) struct Transaction {
     pub(super) only_recipient: Option<ForwardPath>,
     /// What its verdicts brought.
     pub(super) collected: Collected,
+    /// The message, from its first chunk to its last.
+    pub(super) chunks: Option<Box<ChunkedMessage>>,
 }
 
 /// What is legal but abusable, counted.
@@ -123,8 +133,10 @@ impl Server {
             authenticated: false,
             transaction: None,
             session_collected: SessionCollected::default(),
+            failed_recipients: None,
             counts: Counts::default(),
             refuse_next: false,
+            in_bdat_line: false,
             eof: false,
             stopping: false,
             config,
@@ -161,6 +173,7 @@ impl Server {
 
     pub(super) fn standing(&self) -> Standing {
         let stage = match (&self.transaction, &self.hello) {
+            (Some(transaction), _) if transaction.chunks.is_some() => Stage::Chunks,
             (Some(transaction), _) if transaction.recipients > 0 => Stage::Recipients,
             (Some(_), _) => Stage::Sender,
             (None, Some(_)) => Stage::Ready,
@@ -170,6 +183,8 @@ impl Server {
             stage,
             extended: self.hello.as_ref().is_some_and(|hello| hello.extended),
             lmtp: self.config.protocol == Protocol::Lmtp,
+            chunking: self.config.offer.chunking,
+            binary: self.transaction.as_ref().is_some_and(|t| t.parameters.body == BodyKind::BinaryMime),
             tls: self.tls.is_some(),
             starttls: self.config.tls != TlsMode::None,
             tls_required: self.config.tls == TlsMode::Required,
@@ -259,8 +274,8 @@ impl Server {
         if self.is_over() {
             return;
         }
-        if matches!(self.phase, Phase::Body(_)) {
-            self.events.push_back(Event::BodyAborted(super::BodyAbort::SessionEnded));
+        if self.is_in_message() {
+            self.events.push_back(Event::BodyAborted(BodyAbort::SessionEnded));
         }
         if let Some(id) = self.asks.cancel() {
             self.events.push_back(Event::Cancelled(id));
@@ -271,10 +286,24 @@ impl Server {
         self.phase = Phase::Closing(reason);
     }
 
+    /// Whether a message has begun and is not complete.
+    pub(super) fn is_in_message(&self) -> bool {
+        matches!(self.phase, Phase::Body(_)) || self.transaction.as_ref().is_some_and(|t| t.chunks.is_some())
+    }
+
     /// Ends a transaction that became no message, if there is one.
     pub(super) fn reset_transaction(&mut self) {
-        if self.transaction.take().is_some() {
-            self.events.push_back(Event::TransactionReset);
+        self.failed_recipients = None;
+        self.end_transaction(BodyAbort::Reset);
+    }
+
+    /// Ends a transaction that became no message, if there is one; why, if its message has begun.
+    pub(super) fn end_transaction(&mut self, why: BodyAbort) {
+        if let Some(transaction) = self.transaction.take() {
+            self.events.push_back(match transaction.chunks {
+                Some(_) => Event::BodyAborted(why),
+                None => Event::TransactionReset,
+            });
         }
     }
 }

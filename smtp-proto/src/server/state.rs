@@ -1,6 +1,7 @@
 //! Which command may come when: every rule of order, in one place.
 //!
-//! RFC 5321 sections 3.3 and 4.1.4, RFC 3207 section 4, RFC 4954 section 4. A session climbs four stages:
+//! RFC 5321 sections 3.3 and 4.1.4, RFC 3030 section 2, RFC 3207 section 4, RFC 4954 section 4. A session climbs four
+//! stages, and a fifth where a message comes in chunks:
 //!
 //! ```text
 //!            HELO, EHLO            MAIL                RCPT
@@ -14,6 +15,8 @@
 //!
 //! * `Sender` and `Recipients` are a *transaction*; it dies with RSET, HELO, EHLO, and the reply to the end of data,
 //!   whichever that is. A refused DATA leaves it alive, so that the client may say DATA again or RSET.
+//! * The first chunk (BDAT) that is taken is a stage of its own: neither RCPT nor DATA may follow (RFC 3030 section 2).
+//!   A chunk that is refused ends the transaction.
 //! * STARTTLS throws all away, the login too: nothing said in clear text counts (RFC 3207 section 4.2). HELO and
 //!   EHLO keep the login, and so does RSET (RFC 4954 section 4).
 //! * NOOP, HELP, VRFY, EXPN, RSET and QUIT are legal everywhere (RFC 5321 section 4.1.4).
@@ -39,6 +42,8 @@ pub(super) enum Stage {
     Sender,
     /// At least one RCPT was accepted.
     Recipients,
+    /// The message has begun to come in chunks.
+    Chunks,
 }
 
 /// What of the session the rules of order look at.
@@ -49,6 +54,10 @@ pub(super) struct Standing {
     pub(super) extended: bool,
     /// LMTP is spoken here.
     pub(super) lmtp: bool,
+    /// BDAT is offered on this listener.
+    pub(super) chunking: bool,
+    /// The message will be one that only chunks can bring.
+    pub(super) binary: bool,
     /// TLS is on.
     pub(super) tls: bool,
     /// STARTTLS is offered on this listener.
@@ -76,7 +85,10 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
         Verb::StartTls if now.tls => Err(&TLS_ACTIVE),
         Verb::StartTls if in_transaction => Err(&IN_TRANSACTION),
         Verb::StartTls => Ok(()),
-        Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Vrfy | Verb::Expn | Verb::Auth if !secured => {
+        Verb::Bdat if !now.chunking => Err(&NOT_IMPLEMENTED),
+        Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Vrfy | Verb::Expn | Verb::Auth
+            if !secured =>
+        {
             Err(&NEED_STARTTLS)
         }
         Verb::Auth if !now.auth => Err(&NOT_IMPLEMENTED),
@@ -84,7 +96,7 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
         Verb::Auth if now.authenticated => Err(&AUTHENTICATED),
         Verb::Auth if in_transaction => Err(&IN_TRANSACTION),
         Verb::Auth => Ok(()),
-        Verb::Vrfy | Verb::Expn | Verb::Mail | Verb::Rcpt | Verb::Data
+        Verb::Vrfy | Verb::Expn | Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat
             if now.auth_required && !now.authenticated =>
         {
             Err(&NEED_AUTH)
@@ -93,11 +105,15 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
         Verb::Mail if now.stage == Stage::Start => Err(&NEED_HELLO),
         Verb::Mail if in_transaction => Err(&NESTED_MAIL),
         Verb::Mail => Ok(()),
+        Verb::Rcpt | Verb::Data if now.stage == Stage::Chunks => Err(&IN_CHUNKS),
         Verb::Rcpt if !in_transaction => Err(&NEED_MAIL),
         Verb::Rcpt => Ok(()),
-        Verb::Data if now.stage == Stage::Recipients => Ok(()),
-        Verb::Data if in_transaction && !now.lmtp => Err(&NO_RECIPIENTS),
-        Verb::Data => Err(&NEED_RCPT),
+        Verb::Bdat if now.stage == Stage::Start => Err(&NEED_HELLO),
+        Verb::Bdat if !now.extended => Err(&NEED_EHLO),
+        Verb::Data if now.binary => Err(&BINARY),
+        Verb::Data | Verb::Bdat if now.stage >= Stage::Recipients => Ok(()),
+        Verb::Data | Verb::Bdat if in_transaction && !now.lmtp => Err(&NO_RECIPIENTS),
+        Verb::Data | Verb::Bdat => Err(&NEED_RCPT),
     }
 }
 
@@ -113,6 +129,8 @@ static NEED_AUTH: Reply = Reply::fixed(530, (7, 0), "Authentication required");
 static NEED_HELLO: Reply = Reply::fixed(503, (5, 1), "Error: send HELO/EHLO first");
 static NESTED_MAIL: Reply = Reply::fixed(503, (5, 1), "Error: nested MAIL command");
 static NEED_MAIL: Reply = Reply::fixed(503, (5, 1), "Error: need MAIL command");
+static IN_CHUNKS: Reply = Reply::fixed(503, (5, 1), "Error: the message is coming by BDAT");
+static BINARY: Reply = Reply::fixed(503, (5, 1), "Error: BODY=BINARYMIME needs BDAT");
 static NEED_RCPT: Reply = Reply::fixed(503, (5, 1), "Error: need RCPT command");
 static NO_RECIPIENTS: Reply = Reply::fixed(554, (5, 1), "Error: no valid recipients");
 
@@ -125,6 +143,8 @@ mod tests {
         stage: Stage::Ready,
         extended: true,
         lmtp: false,
+        chunking: true,
+        binary: false,
         tls: false,
         starttls: true,
         tls_required: false,
@@ -140,16 +160,16 @@ mod tests {
     #[test]
     fn the_order_of_a_transaction() {
         use Stage::*;
-        let codes = |verb| -> Vec<u16> {
-            [Start, Ready, Sender, Recipients].map(|stage| code(verb, Standing { stage, ..READY })).into()
-        };
-        assert_eq!(codes(Verb::Ehlo), [0, 0, 0, 0]);
-        assert_eq!(codes(Verb::Mail), [503, 0, 503, 503]);
-        assert_eq!(codes(Verb::Rcpt), [503, 503, 0, 0]);
-        assert_eq!(codes(Verb::Data), [503, 503, 554, 0]);
-        assert_eq!(codes(Verb::Auth), [0, 0, 503, 503]);
-        assert_eq!(codes(Verb::StartTls), [0, 0, 503, 503]);
-        assert_eq!(codes(Verb::Vrfy), [0, 0, 0, 0]);
+        let stages = [Start, Ready, Sender, Recipients, Chunks];
+        let codes = |verb| -> Vec<u16> { stages.map(|stage| code(verb, Standing { stage, ..READY })).into() };
+        assert_eq!(codes(Verb::Ehlo), [0, 0, 0, 0, 0]);
+        assert_eq!(codes(Verb::Mail), [503, 0, 503, 503, 503]);
+        assert_eq!(codes(Verb::Rcpt), [503, 503, 0, 0, 503]);
+        assert_eq!(codes(Verb::Data), [503, 503, 554, 0, 503]);
+        assert_eq!(codes(Verb::Bdat), [503, 503, 554, 0, 0]);
+        assert_eq!(codes(Verb::Auth), [0, 0, 503, 503, 503]);
+        assert_eq!(codes(Verb::StartTls), [0, 0, 503, 503, 503]);
+        assert_eq!(codes(Verb::Vrfy), [0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -163,7 +183,7 @@ mod tests {
     #[test]
     fn tls_before_login_before_mail() {
         let submission = Standing { tls_required: true, auth_required: true, stage: Stage::Start, ..READY };
-        for verb in [Verb::Mail, Verb::Rcpt, Verb::Data, Verb::Auth, Verb::Vrfy, Verb::Expn] {
+        for verb in [Verb::Mail, Verb::Rcpt, Verb::Data, Verb::Bdat, Verb::Auth, Verb::Vrfy, Verb::Expn] {
             assert_eq!(permits(verb, &submission), Err(&NEED_STARTTLS), "{verb:?}");
         }
         let secured = Standing { tls: true, stage: Stage::Ready, ..submission };
@@ -177,7 +197,15 @@ mod tests {
     }
 
     #[test]
+    fn a_binary_message_needs_chunks_and_chunks_need_ehlo() {
+        let binary = Standing { stage: Stage::Recipients, binary: true, ..READY };
+        assert_eq!([Verb::Data, Verb::Bdat].map(|verb| code(verb, binary)), [503, 0]);
+        assert_eq!(permits(Verb::Bdat, &Standing { extended: false, ..READY }), Err(&NEED_EHLO));
+    }
+
+    #[test]
     fn what_is_not_configured_is_not_implemented() {
+        assert_eq!(permits(Verb::Bdat, &Standing { chunking: false, ..READY }), Err(&NOT_IMPLEMENTED));
         assert_eq!(permits(Verb::StartTls, &Standing { starttls: false, ..READY }), Err(&NOT_IMPLEMENTED));
         assert_eq!(permits(Verb::Auth, &Standing { auth: false, ..READY }), Err(&NOT_IMPLEMENTED));
     }

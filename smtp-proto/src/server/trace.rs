@@ -218,6 +218,7 @@ mod tests {
             recipients_over: 0,
             only_recipient: Some(ForwardPath::Postmaster),
             collected: Collected::default(),
+            chunks: None,
         });
         assert_eq!(
             server.trace_header(&id, now).unwrap().to_string(),
@@ -244,6 +245,7 @@ mod tests {
             recipients_over: 0,
             only_recipient: Some(long),
             collected: Collected::default(),
+            chunks: None,
         });
         let id = QueueId::new("X1").unwrap();
         let field = server.trace_header(&id, now).unwrap().to_string();
@@ -278,6 +280,7 @@ mod tests {
             recipients_over: 0,
             only_recipient: None,
             collected: collected(&["D", "E"]),
+            chunks: None,
         });
         let block = server.trace_header(&QueueId::new("X1").unwrap(), now).unwrap().to_string();
         assert!(
@@ -306,6 +309,7 @@ mod tests {
                 recipients_over: 0,
                 only_recipient: None,
                 collected: Collected::default(),
+                chunks: None,
             });
             server.protocol_name()
         };
