@@ -18,6 +18,10 @@
 //! | 5321 | SMTP, server and client |
 //! | 6409 | submission: AUTH required; no message is changed |
 //! | 1870, 2920, 6152, 2034 with 3463 | SIZE, PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES |
+//! | 3461 with 6533 | the parameters RET, ENVID, NOTIFY and ORCPT; reports are the application's |
+//! | 6531 | SMTPUTF8 in MAIL, RCPT, VRFY and EXPN; headers are not looked at |
+//! | 8689, 2852, 4865, 6710, 7293 | the parameters of REQUIRETLS, DELIVERBY, FUTURERELEASE, MT-PRIORITY, RRVS; what they ask for is the application's |
+//! | 9422 | LIMITS |
 //! | 3207, 4954 | STARTTLS, AUTH (PLAIN and LOGIN) |
 //! | 2033 | LMTP, server: LHLO, a reply for each recipient |
 //! | 3848 | the protocol names in `Received:` |

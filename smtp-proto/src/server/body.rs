@@ -147,13 +147,15 @@ impl Server {
     /// The message is here, and nothing of ours speaks against it.
     pub(super) fn ask_end_of_data(&mut self, now: Now, end: &DotEnd, eight_bit: bool) {
         let kind = self.body_kind();
+        // RFC 6531 section 3.1: with SMTPUTF8 the header may be UTF-8, whatever the body is.
+        let utf8 = self.transaction.as_ref().is_some_and(|t| t.parameters.smtp_utf8);
         let faults = if kind == BodyKind::BinaryMime {
             BodyFaults::default()
         } else {
             BodyFaults {
                 bare_line_end: end.bare_eol.is_some(),
                 long_line: end.line_octets_max > TEXT_LINE_BYTES_MAX,
-                undeclared_8bit: eight_bit && kind == BodyKind::SevenBit,
+                undeclared_8bit: eight_bit && kind == BodyKind::SevenBit && !utf8,
             }
         };
         let per_recipient = self.answers_each_recipient();

@@ -139,7 +139,8 @@ pub struct BodyFaults {
     pub bare_line_end: bool,
     /// A line is longer than the 1,000 octets of RFC 5321 section 4.5.3.1.6.
     pub long_line: bool,
-    /// Octets over 127, though MAIL did not say `BODY=8BITMIME` (RFC 6152).
+    /// Octets over 127, though MAIL said neither `BODY=8BITMIME` (RFC 6152) nor SMTPUTF8 (RFC 6531), nor
+    /// `BODY=BINARYMIME` (RFC 3030).
     pub undeclared_8bit: bool,
 }
 
