@@ -216,7 +216,7 @@ fn mailing(rng: &mut Rng, tag: usize, tls: bool, repair: bool) -> Mailing {
         let since = DateTime::new(UnixTime(1_000_000_000)).unwrap();
         parameters.rrvs = rng.chance(1, 3).then_some(Rrvs { since, action: Some(RrvsAction::Continue) });
     }
-    let kind = *rng.pick(&[BodyKind::SevenBit, BodyKind::EightBitMime]);
+    let kind = *rng.pick(&[BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime]);
     let mut body = Vec::new();
     for _ in 0..rng.below(20) {
         let lines: &[&[u8]] = match kind {
@@ -247,7 +247,6 @@ fn mailing(rng: &mut Rng, tag: usize, tls: bool, repair: bool) -> Mailing {
     parameters.deliver_by = DeliverBy::new(600, ByMode::Return, true).filter(|_| rng.chance(1, 4));
     parameters.hold = HoldSeconds::new(60).map(Hold::For).filter(|_| rng.chance(1, 8));
     parameters.priority = Priority::new(3).filter(|_| rng.chance(1, 4));
-    parameters.prdr = false;
     Mailing { tag, envelope, body, arrives_as }
 }
 
