@@ -131,9 +131,9 @@ impl<'a> Capabilities<'a> {
         }
         lines.add("ENHANCEDSTATUSCODES");
         lines.add("8BITMIME");
+        lines.add_if(with.dsn, "DSN");
         lines.add_if(offer.chunking, "CHUNKING");
         lines.add_if(with.binary_mime, "BINARYMIME");
-        lines.add_if(with.dsn, "DSN");
         lines.add_if(with.smtp_utf8, "SMTPUTF8");
         lines.add_if(with.require_tls, "REQUIRETLS");
         match with.deliver_by {

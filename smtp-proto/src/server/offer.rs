@@ -27,8 +27,8 @@ pub struct Offer {
     /// DELIVERBY (RFC 2852) with the least time in seconds that may be asked for with the mode `R`; zero announces
     /// none. Default `None`.
     pub deliver_by: Option<u32>,
-    /// FUTURERELEASE (RFC 4865) with the longest time that a message may be held, counted from the EHLO. Default
-    /// `None`.
+    /// FUTURERELEASE (RFC 4865) with the longest time that a message may be held, counted from the EHLO; an extension
+    /// of submission, not of mail between servers. Default `None`.
     pub future_release: Option<HoldSeconds>,
     /// MT-PRIORITY (RFC 6710) with the policy that EHLO names. Default `None`.
     pub mt_priority: Option<PriorityPolicy>,
