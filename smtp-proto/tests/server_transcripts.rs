@@ -72,3 +72,8 @@ fn lmtp() {
 fn bdat() {
     check("bdat");
 }
+
+#[test]
+fn prdr() {
+    check("prdr");
+}

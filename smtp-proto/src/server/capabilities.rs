@@ -3,7 +3,7 @@
 //! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes. No
 //! enhanced codes here (RFC 2034 section 4).
 
-use super::config::{Config, TlsMode, VerifyMode};
+use super::config::{Config, Protocol, TlsMode, VerifyMode};
 use crate::parameter::{DateTime, Extensions, FutureRelease};
 use crate::reply::write_line;
 use alloc::string::String;
@@ -59,7 +59,7 @@ impl<'a> Capabilities<'a> {
             }),
             mt_priority: offer.mt_priority.is_some(),
             rrvs: offer.rrvs,
-            prdr: offer.prdr,
+            prdr: offer.prdr && self.config.protocol != Protocol::Lmtp,
         }
     }
 
@@ -156,6 +156,7 @@ impl<'a> Capabilities<'a> {
             lines.add_limits(&[("RCPTMAX", recipients), ("MAILMAX", limits.transactions_max.into())]);
         }
         lines.add_if(with.rrvs, "RRVS");
+        lines.add_if(with.prdr, "PRDR");
         lines.end();
     }
 }

@@ -38,7 +38,8 @@ pub struct Offer {
     pub rrvs: bool,
     /// ETRN (RFC 1985). Default false.
     pub etrn: bool,
-    /// PRDR (draft-hall-prdr): a reply for each recipient after the message, to clients that ask. Default false.
+    /// PRDR (draft-hall-prdr): a reply for each recipient after the message, to clients that ask. LMTP
+    /// gives that to all, and does not show it. Default false.
     pub prdr: bool,
 }
 

@@ -101,9 +101,9 @@ pub struct EndOfData {
     pub faults: BodyFaults,
     /// How many recipients the transaction has.
     pub recipients: usize,
-    /// Whether each recipient is answered on its own, as in LMTP. If not, there is one reply for all: the first yes
-    /// of an [`EndOfDataVerdict::Each`] is said, and the application owes a report for those who do not get the
-    /// message (RFC 5321 section 6.1).
+    /// Whether each recipient is answered on its own, as in LMTP and under PRDR. If not, there is one reply for all: of
+    /// an [`EndOfDataVerdict::Each`] the first yes is said, or else the first temporary no, or else the first; and
+    /// the application owes a report for those who do not get the message (RFC 5321 section 6.1).
     pub per_recipient: bool,
     /// What the verdicts of the stages want done with it. The application obeys, or refuses what it cannot do.
     pub disposition: Disposition,
