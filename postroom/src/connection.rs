@@ -30,17 +30,20 @@ where
     match &profile.protocol {
         Protocols::Smtp(smtp) => {
             let peer = smtp::Peer::new(session.peer.ip().to_canonical());
-            let machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
+            let mut machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
+            machine.set_entropy(session.sasl.clone());
             let service = SmtpService::new(Arc::clone(smtp), backends, session);
             drive(machine, service, stream, environment, profile.listener.tls)
         }
         Protocols::Imap(imap) => {
-            let machine = imap_proto::server::Server::new(Arc::clone(&imap.config));
+            let mut machine = imap_proto::server::Server::new(Arc::clone(&imap.config));
+            machine.set_entropy(session.sasl.clone());
             let service = ImapService::new(Arc::clone(imap), backends);
             drive(machine, service, stream, environment, profile.listener.tls)
         }
         Protocols::Pop3(config) => {
-            let machine = pop3_proto::server::Server::new(now, Arc::clone(config));
+            let mut machine = pop3_proto::server::Server::new(now, Arc::clone(config));
+            machine.set_entropy(session.sasl.clone());
             let service = Pop3Service::new(backends);
             drive(machine, service, stream, environment, profile.listener.tls)
         }

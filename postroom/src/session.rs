@@ -1,6 +1,7 @@
 //! Who is served: the facts of one connection, as services and logs need them.
 
 use crate::entropy::Entropy;
+use proto_core::sasl::{Decoys, Nonces, ServerEntropy};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(crate) struct Session {
     pub(crate) peer: SocketAddr,
     /// The proxy that told so.
     pub(crate) proxy: Option<SocketAddr>,
+    /// The randomness of its logins.
+    pub(crate) sasl: ServerEntropy,
 }
 
 impl Session {
@@ -25,8 +28,12 @@ impl Session {
         peer: SocketAddr,
         proxy: Option<SocketAddr>,
         entropy: &dyn Entropy,
+        decoys: &Decoys,
     ) -> Self {
-        Self { id: SessionId(entropy.next_u64()), listener, peer, proxy }
+        let mut seed = [0; 32];
+        entropy.fill(&mut seed);
+        let sasl = ServerEntropy { nonces: Nonces::seeded(seed), decoys: decoys.clone() };
+        Self { id: SessionId(entropy.next_u64()), listener, peer, proxy, sasl }
     }
 
     /// The span that all its log lines stand in.

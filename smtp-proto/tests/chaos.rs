@@ -325,8 +325,7 @@ fn a_client_keeps_its_promises_whatever_happens() {
         config.limits.chunk_bytes_max = *rng.pick(&[6, 1000]);
         config.allow_plaintext_auth = true;
         if rng.chance(1, 2) {
-            config.credentials =
-                Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
+            config.credentials = Some(ClientCredentials::password("u", "p"));
         }
         let mut now = testkit::START;
         let mut handshake = config.tls == ClientTls::Implicit;

@@ -146,8 +146,7 @@ fn a_server_cannot_go_on_asking_after_a_cancel() {
         let mut config = ClientConfig::new("c.t").unwrap();
         config.tls = ClientTls::None;
         config.allow_plaintext_auth = true;
-        config.credentials =
-            Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
+        config.credentials = Some(ClientCredentials::password("u", "p"));
         let client = Client::new(START, Arc::new(config));
         let mut driver = Driver::new(client, common::sender::Sender::default());
         driver.receive(b"220 x\r\n");

@@ -220,7 +220,7 @@ proptest! {
         let mut config = config();
         config.allow_plaintext_auth = true;
         config.credentials =
-            Some(ClientCredentials { authzid: None, authcid: user, password: password.as_str().into() });
+            Some(ClientCredentials::password(user, password.as_str()));
         let mut session = Session::new(config);
         let said = session.take_said();
         prop_assert!(said.len() <= 3, "{said:?}");

@@ -81,8 +81,7 @@ fn submission_with_tls_and_login_and_its_trace_field() {
     for_each_seed(10, |rng| {
         let mut client = ClientConfig::new("client.test").unwrap();
         client.tls = ClientTls::Required;
-        client.credentials =
-            Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
+        client.credentials = Some(ClientCredentials::password("u", "p"));
         let mut server = Config::new("mx.t").unwrap();
         server.protocol = Protocol::Submission;
         server.tls = TlsMode::Required;

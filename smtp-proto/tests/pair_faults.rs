@@ -267,7 +267,7 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
     client.protocol = if lmtp { ClientProtocol::Lmtp } else { ClientProtocol::Smtp };
     client.tls = if tls { ClientTls::Required } else { ClientTls::None };
     client.allow_plaintext_auth = true;
-    client.credentials = Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
+    client.credentials = Some(ClientCredentials::password("u", "p"));
     client.limits.chunk_bytes_max = *rng.pick(&[1, 7, 64, 16 * 1024]);
     client.limits.pipelined_commands_max = *rng.pick(&[1, 2, 100]);
     let repair = rng.chance(1, 2);

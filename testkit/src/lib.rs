@@ -9,6 +9,7 @@
 //! | [`vars`] | [`Setup`]: variables and options of a run |
 //! | [`rng`] | [`Rng`], [`for_each_seed`]: randomness that can be replayed |
 
+pub mod account;
 pub mod alloc;
 pub mod driver;
 pub mod log;
@@ -22,6 +23,7 @@ pub mod vars;
 mod cuts;
 mod expect;
 
+pub use account::Account;
 pub use driver::{Driver, Fixture, START};
 pub use log::Log;
 pub use pair::Pair;

@@ -12,16 +12,19 @@ use super::refusal::Refusal;
 use super::{Event, Server, Timer};
 use crate::types::{AString, ResponseCode, StatusResponse, Tag};
 use crate::view::Moment;
-use alloc::string::String;
 use proto_core::sasl::line::{OCTETS_MAX, Response, encode};
-use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, Mechanism, ServerExchange, ServerStep};
-use proto_core::{LineEnding, Now, Secret, Step};
+use proto_core::sasl::{
+    AuthVerdict, Authenticate, Credentials, Mechanism, SaslFault, ServerContext, ServerExchange, ServerStep,
+};
+use proto_core::{DomainName, LineEnding, Now, Secret, Step};
 
 /// An AUTHENTICATE under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
     tag: Tag,
     sasl: ServerExchange,
+    /// The server's last message is out; the client has to confirm it with an empty one (RFC 4422 section 3.6).
+    confirming: bool,
 }
 
 impl Server {
@@ -38,31 +41,41 @@ impl Server {
     }
 
     /// `LOGIN`.
-    pub(super) fn login(&mut self, now: Now, tag: Tag, user: &AString, password: Secret) {
+    pub(super) fn login(&mut self, now: Now, tag: Tag, user: &AString, password: &Secret) {
         if !password_allowed(&self.config, &self.session) {
             return self.finish(now, tag, privacy_required(), Moment::Silent);
         }
         // A name that no directory can have is answered as one that it does not have.
-        let name = user.to_str().filter(|name| !name.is_empty() && !name.chars().any(char::is_control));
-        let Some(name) = name else { return self.auth_failed(now, tag) };
-        let credentials = Credentials::Password { authzid: None, authcid: String::from(name), password };
-        self.ask_credentials(now, tag, None, credentials);
+        let Ok(credentials) = Credentials::password(b"", user.as_bytes(), password.expose()) else {
+            return self.auth_failed(now, tag);
+        };
+        let doing = Doing { tag, name: "LOGIN", moment: Moment::Silent, progress: Progress::None };
+        self.ask(now, doing, Authenticate { mechanism: None, credentials }, Event::Authenticate);
     }
 
     /// `AUTHENTICATE`.
     pub(super) fn authenticate(&mut self, now: Now, tag: Tag, mechanism: &str, initial: Option<&Secret>) {
         let known = Mechanism::from_name(mechanism.as_bytes()).filter(|m| self.config.mechanisms.contains(m));
-        let Some(mechanism) = known else {
+        let conditions = self.session.conditions();
+        let needs_tls = known.is_some_and(|m| conditions.need_tls(m, self.config.allow_plaintext_auth));
+        if needs_tls {
+            return self.finish(now, tag, privacy_required(), Moment::Silent);
+        }
+        let Some(mechanism) = known.filter(|m| mechanism_allowed(&self.config, &self.session, *m)) else {
             let reply =
                 StatusResponse::no("Unsupported authentication mechanism.").with_code(ResponseCode::Cannot);
             return self.finish(now, tag, reply, Moment::Silent);
         };
-        if !mechanism_allowed(&self.config, &self.session, mechanism) {
-            return self.finish(now, tag, privacy_required(), Moment::Silent);
-        }
-        let mut sasl = ServerExchange::new(mechanism);
+        let offered = |m: &Mechanism| mechanism_allowed(&self.config, &self.session, *m);
+        let context = ServerContext {
+            plus_offered: self.config.mechanisms.iter().filter(|m| offered(m)).any(|m| m.is_plus()),
+            entropy: self.session.entropy.as_mut(),
+            tls: self.session.tls.as_ref(),
+            host_name: self.config.host_name.as_ref().map_or("", DomainName::as_str),
+        };
+        let mut sasl = ServerExchange::new(mechanism, context);
         let step = sasl.start(initial.map(Secret::expose));
-        self.exchange_step(now, Exchange { tag, sasl }, step);
+        self.exchange_step(now, Exchange { tag, sasl, confirming: false }, step);
     }
 
     /// The client's next line of an AUTHENTICATE; false when it is not there yet.
@@ -80,6 +93,13 @@ impl Server {
         };
         match response {
             Ok(Response::Cancel) => self.bad(now, &exchange.tag, "Authentication cancelled."),
+            Ok(Response::Message(message)) if exchange.confirming => {
+                if message.expose().is_empty() {
+                    self.logged_in(now, exchange.tag);
+                } else {
+                    self.bad(now, &exchange.tag, "Nothing more was asked.");
+                }
+            }
             Ok(Response::Message(message)) => {
                 let step = exchange.sasl.respond(message.expose());
                 self.exchange_step(now, exchange, step);
@@ -89,41 +109,47 @@ impl Server {
         true
     }
 
-    fn exchange_step(&mut self, now: Now, exchange: Exchange, step: ServerStep) {
+    fn exchange_step(&mut self, now: Now, mut exchange: Exchange, step: ServerStep) {
         match step {
             ServerStep::Challenge(challenge) => {
                 self.continuation(&encode(&challenge));
                 self.phase = Phase::Exchange(exchange);
             }
             ServerStep::Ask(credentials) => {
-                let mechanism = exchange.sasl.mechanism();
-                self.ask_credentials(now, exchange.tag, Some(mechanism), credentials);
+                let Exchange { tag, sasl, .. } = exchange;
+                let question = Authenticate { mechanism: Some(sasl.mechanism()), credentials };
+                let progress = Progress::Authenticate(sasl);
+                let doing = Doing { tag, name: "AUTHENTICATE", moment: Moment::Silent, progress };
+                self.ask(now, doing, question, Event::Authenticate);
             }
-            // Neither PLAIN nor LOGIN is content before the application is, nor has a last message.
+            ServerStep::Done { server_final: None } => self.logged_in(now, exchange.tag),
+            // RFC 3501 section 6.2.2: the tagged OK cannot carry it.
+            ServerStep::Done { server_final: Some(last) } => {
+                self.continuation(&encode(&last));
+                exchange.confirming = true;
+                self.phase = Phase::Exchange(exchange);
+            }
+            ServerStep::Failed(SaslFault::Backend(backend)) => {
+                let doing = Doing {
+                    tag: exchange.tag,
+                    name: "AUTHENTICATE",
+                    moment: Moment::Silent,
+                    progress: Progress::None,
+                };
+                self.refuse(now, doing, Refusal::Backend(backend));
+            }
             _ => self.auth_failed(now, exchange.tag),
         }
     }
 
-    fn ask_credentials(
-        &mut self,
-        now: Now,
-        tag: Tag,
-        mechanism: Option<Mechanism>,
-        credentials: Credentials,
-    ) {
-        let name = if mechanism.is_some() { "AUTHENTICATE" } else { "LOGIN" };
-        let doing = Doing { tag, name, moment: Moment::Silent, progress: Progress::None };
-        self.ask(now, doing, Authenticate { mechanism, credentials }, Event::Authenticate);
-    }
-
-    fn logged_in(&mut self, now: Now, doing: Doing) {
+    fn logged_in(&mut self, now: Now, tag: Tag) {
         self.session.authenticated = true;
         self.session.bad_commands = 0;
         self.timers.stop(Timer::PreAuth);
         self.use_limits_of_state();
         let list = capabilities(&self.config, &self.session);
         let reply = StatusResponse::ok("Logged in.").with_code(ResponseCode::Capability(list));
-        self.finish(now, doing.tag, reply, Moment::Silent);
+        self.finish(now, tag, reply, Moment::Silent);
     }
 
     fn auth_failed(&mut self, now: Now, tag: Tag) {
@@ -139,8 +165,13 @@ impl Server {
 
 impl Answer for Authenticate {
     fn answer(self, server: &mut Server, now: Now, doing: Doing, verdict: AuthVerdict) {
+        if let Progress::Authenticate(mut sasl) = doing.progress {
+            let step = sasl.verdict(verdict);
+            let exchange = Exchange { tag: doing.tag, sasl, confirming: false };
+            return server.exchange_step(now, exchange, step);
+        }
         match verdict {
-            AuthVerdict::Accept => server.logged_in(now, doing),
+            AuthVerdict::Accept => server.logged_in(now, doing.tag),
             AuthVerdict::Backend(backend) => server.refuse(now, doing, Refusal::Backend(backend)),
             _ => server.auth_failed(now, doing.tag),
         }

@@ -47,5 +47,6 @@ pub(super) fn password_allowed(config: &Config, session: &Session) -> bool {
 
 /// Whether a mechanism may be used on this connection.
 pub(super) fn mechanism_allowed(config: &Config, session: &Session, mechanism: Mechanism) -> bool {
-    config.mechanisms.contains(&mechanism) && (!mechanism.is_plaintext() || password_allowed(config, session))
+    config.mechanisms.contains(&mechanism)
+        && session.conditions().permit(mechanism, config.allow_plaintext_auth)
 }

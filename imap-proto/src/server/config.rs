@@ -7,6 +7,7 @@ use super::{Limits, Timeouts};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use proto_core::DomainName;
 use proto_core::sasl::Mechanism;
 
 /// When TLS begins on a listener.
@@ -38,6 +39,8 @@ pub struct Config {
     pub tls: TlsMode,
     /// The SASL mechanisms of AUTHENTICATE, in the order in which they are shown. Default empty.
     pub mechanisms: Vec<Mechanism>,
+    /// The name that the challenge of CRAM-MD5 gives our host (RFC 2195 section 2). Default none: `localhost`.
+    pub host_name: Option<DomainName>,
     /// Whether LOGIN and mechanisms that show the password are taken without TLS. If not, `LOGINDISABLED` is
     /// shown and they get `NO [PRIVACYREQUIRED]` (RFC 3501 section 6.2.3, RFC 5530). Default false.
     pub allow_plaintext_auth: bool,
@@ -59,6 +62,7 @@ impl Config {
         Self {
             tls: TlsMode::None,
             mechanisms: Vec::new(),
+            host_name: None,
             allow_plaintext_auth: false,
             non_sync_literals: NonSyncLiterals::Plus,
             children: false,

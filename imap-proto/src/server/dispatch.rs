@@ -57,7 +57,7 @@ impl Server {
             CommandBody::Authenticate { mechanism, initial_response } => {
                 self.authenticate(now, doing.tag, mechanism.as_str(), initial_response.as_ref());
             }
-            CommandBody::Login { user, password } => self.login(now, doing.tag, &user, password),
+            CommandBody::Login { user, password } => self.login(now, doing.tag, &user, &password),
             CommandBody::Select(mailbox) => self.select(now, doing, mailbox, false),
             CommandBody::Examine(mailbox) => self.select(now, doing, mailbox, true),
             CommandBody::Create(mailbox) => self.create(now, doing, mailbox),

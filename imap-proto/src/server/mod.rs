@@ -73,6 +73,7 @@ use crate::view::Change;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use phase::{Doing, Phase};
+use proto_core::sasl::ServerEntropy;
 use proto_core::sasl::line::OCTETS_MAX;
 use proto_core::{Ask, AskSlot, CallerFault, CloseReason, InBuf, Now, OutBuf, Question, Step, TimerTable};
 use session::Session;
@@ -121,6 +122,11 @@ impl Server {
             closed: false,
             config,
         }
+    }
+
+    /// Hands in the randomness for SCRAM and CRAM-MD5, which are not offered without it.
+    pub fn set_entropy(&mut self, entropy: ServerEntropy) {
+        self.session.entropy = Some(entropy);
     }
 
     /// Whether somebody has logged in.

@@ -7,6 +7,7 @@ use super::fetch::FetchProgress;
 use super::store::StoreProgress;
 use crate::types::{NameFault, StatusResponse, Tag};
 use crate::view::{Messages, Moment, Telling};
+use proto_core::sasl::ServerExchange;
 
 /// What the machine does next.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(super) enum Progress {
     Search {
         by_uid: bool,
     },
+    /// An AUTHENTICATE, with what is left of its exchange.
+    Authenticate(ServerExchange),
     /// An APPEND before its message; whether the client waits for the continuation.
     AppendBegin {
         synchronising: bool,

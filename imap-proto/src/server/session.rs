@@ -6,6 +6,7 @@ use crate::view::{Change, ChangeFault, View};
 use alloc::sync::Arc;
 use mail_message::{Flag, FlagSet};
 use proto_core::TlsInfo;
+use proto_core::sasl::{Conditions, ServerEntropy};
 
 /// In which states a command is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) enum Needs {
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pub(super) tls: Option<Arc<TlsInfo>>,
+    /// Randomness for the exchanges of AUTHENTICATE.
+    pub(super) entropy: Option<ServerEntropy>,
     pub(super) authenticated: bool,
     pub(super) selected: Option<Selection>,
     /// BAD commands: all before login, those in a row after it.
@@ -41,6 +44,11 @@ pub(super) struct Selection {
 }
 
 impl Session {
+    pub(super) fn conditions(&self) -> Conditions {
+        let entropy = self.entropy.as_ref().is_some_and(|entropy| !entropy.nonces.is_empty());
+        Conditions::new(self.tls.as_deref(), entropy)
+    }
+
     /// Why a command is out of place here, if it is.
     pub(super) fn objection(&self, needs: Needs) -> Option<&'static str> {
         match needs {

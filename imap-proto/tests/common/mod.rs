@@ -8,24 +8,33 @@ pub(crate) mod store;
 
 use imap_proto::server::{Config, NonSyncLiterals, Server, TlsMode};
 use proto_core::sasl::Mechanism;
+use proto_core::{AddressSyntax, DomainName};
 use session::Session;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use store::Store;
 use testkit::Setup;
+use testkit::account::entropy;
 
 pub(crate) type Shared = Rc<RefCell<Store>>;
 
 /// A store as the published transcripts have it, under the names of this run.
 pub(crate) fn store(setup: &Setup) -> Shared {
-    Rc::new(RefCell::new(Store::published(setup.var("user"), setup.var("pass"))))
+    let account = setup.option("account").and_then(|account| account.split_once('/'));
+    let (user, password) = account.unwrap_or_else(|| (setup.var("user"), setup.var("pass")));
+    Rc::new(RefCell::new(Store::published(user, password)))
 }
 
 /// A session's configuration by the options of a case.
 pub(crate) fn config(setup: &Setup) -> Config {
     let mut config = Config::new();
     config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
+    if setup.option("sasl") == Some("all") {
+        config.mechanisms = Mechanism::ALL.to_vec();
+    }
+    let host_name = |name: &str| DomainName::parse(name.as_bytes(), AddressSyntax::STRICT).unwrap();
+    config.host_name = setup.option("host").map(host_name);
     config.allow_plaintext_auth = setup.option("plaintext") != Some("no");
     config.children = setup.option("children") == Some("yes");
     config.tls = match setup.option("tls") {
@@ -48,7 +57,11 @@ pub(crate) fn config(setup: &Setup) -> Config {
 /// A machine and its application over a store of its own.
 pub(crate) fn make(setup: &Setup) -> (Server, Session) {
     let session = Session::new(store(setup)).holding(setup.option("hold"));
-    (Server::new(Arc::new(config(setup))), session)
+    let mut server = Server::new(Arc::new(config(setup)));
+    if let Some(nonce) = setup.option("nonce") {
+        server.set_entropy(entropy(nonce));
+    }
+    (server, session)
 }
 
 /// A setup without a transcript: user u, password p.

@@ -10,10 +10,9 @@ use imap_proto::types::{DateTime, FetchItem, ListData, MailboxName, StoreAction}
 use imap_proto::view::Change;
 use mail_message::header::select_fields;
 use mail_message::{Flag, FlagSet, SectionText, Uid, UidSet};
-use proto_core::sasl::{AuthVerdict, Credentials};
 use proto_core::{Ask, Now};
 use std::collections::VecDeque;
-use testkit::{Fixture, Log};
+use testkit::{Account, Fixture, Log};
 
 /// A FETCH under way.
 #[derive(Debug)]
@@ -64,14 +63,10 @@ impl Session {
         let store = self.store.clone();
         match event {
             Event::Authenticate(ask) => {
-                let Credentials::Password { authzid, authcid, password } = &ask.detail.credentials else {
-                    panic!("no other credentials are offered")
-                };
-                self.log.event(format_args!("authenticate {authcid}"));
+                let credentials = &ask.detail.credentials;
+                self.log.event(format_args!("authenticate {}", credentials.authcid().unwrap_or_default()));
                 let store = store.borrow();
-                let right = *authcid == store.user && password.expose() == store.password.as_bytes();
-                let own = authzid.as_ref().is_none_or(|id| id == authcid);
-                let verdict = if right && own { AuthVerdict::Accept } else { AuthVerdict::Reject };
+                let verdict = Account::new(&*store.user, &*store.password).judge(credentials);
                 machine.answer(now, ask, verdict).unwrap();
             }
             Event::List(ask) => self.list(machine, now, ask),

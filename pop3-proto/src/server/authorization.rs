@@ -10,7 +10,7 @@ use super::session::{Phase, Server};
 use super::timers::Timer;
 use crate::maildrop::{Maildrop, Message};
 use alloc::vec::Vec;
-use proto_core::sasl::{AuthVerdict, Authenticate, Credentials};
+use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, SaslFault};
 use proto_core::{CloseReason, Now};
 
 impl Server {
@@ -35,11 +35,13 @@ impl Server {
         let Some(authcid) = self.user.take() else {
             return self.bad_command(&reply::USER_FIRST);
         };
-        let Some(password) = rest.filter(|rest| !rest.is_empty() && !rest.contains(&0)) else {
-            return self.bad_command(&reply::BAD_ARGUMENTS);
-        };
-        let credentials = Credentials::Password { authzid: None, authcid, password: password.into() };
-        self.ask(now, Authenticate { mechanism: None, credentials }, Event::Authenticate);
+        match Credentials::password(b"", authcid.as_bytes(), rest.unwrap_or_default()) {
+            Ok(credentials) => {
+                self.ask(now, Authenticate { mechanism: None, credentials }, Event::Authenticate);
+            }
+            Err(SaslFault::Rejected) => self.reject_credentials(),
+            Err(_) => self.bad_command(&reply::BAD_ARGUMENTS),
+        }
     }
 
     /// RFC 2595 section 4. No octet that came before the handshake is seen after it.

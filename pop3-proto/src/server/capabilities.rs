@@ -7,35 +7,35 @@ use super::config::{Config, TlsMode};
 use super::reply;
 use super::session::Server;
 use proto_core::OutBuf;
-use proto_core::sasl::Mechanism;
+use proto_core::sasl::{Conditions, Mechanism};
 
 /// What a session offers at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Capabilities<'a> {
     config: &'a Config,
-    tls: bool,
+    conditions: Conditions,
 }
 
 impl<'a> Capabilities<'a> {
-    /// What this configuration offers, with or without TLS being on.
-    pub const fn new(config: &'a Config, tls: bool) -> Self {
-        Self { config, tls }
+    /// What this configuration offers, under these conditions.
+    pub const fn new(config: &'a Config, conditions: Conditions) -> Self {
+        Self { config, conditions }
     }
 
     /// Whether STLS is offered, before login.
     pub fn stls(&self) -> bool {
-        !self.tls && self.config.tls == TlsMode::Offered
+        !self.conditions.tls && self.config.tls == TlsMode::Offered
     }
 
     /// Whether USER and PASS are taken.
     pub fn user(&self) -> bool {
-        self.tls || self.config.allow_plaintext_auth
+        self.conditions.tls || self.config.allow_plaintext_auth
     }
 
-    /// The mechanisms that AUTH takes.
+    /// The mechanisms that AUTH takes: of those configured, those that the conditions permit.
     pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + use<'a> {
-        let in_clear = self.user();
-        self.config.mechanisms.iter().copied().filter(move |m| in_clear || !m.is_plaintext())
+        let (conditions, in_clear) = (self.conditions, self.config.allow_plaintext_auth);
+        self.config.mechanisms.iter().copied().filter(move |m| conditions.permit(*m, in_clear))
     }
 
     fn write(&self, out: &mut OutBuf, before_login: bool) {
@@ -61,11 +61,11 @@ impl<'a> Capabilities<'a> {
 
 impl Server {
     pub(super) fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities::new(&self.config, self.tls)
+        Capabilities::new(&self.config, self.conditions())
     }
 
     pub(super) fn capa(&mut self) {
         let before_login = self.maildrop.is_none();
-        Capabilities::new(&self.config, self.tls).write(&mut self.output, before_login);
+        Capabilities::new(&self.config, self.conditions()).write(&mut self.output, before_login);
     }
 }

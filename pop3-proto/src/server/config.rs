@@ -5,7 +5,9 @@
 
 use super::{Limits, Timeouts};
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+use proto_core::DomainName;
 use proto_core::sasl::Mechanism;
 
 /// When TLS begins on a listener.
@@ -38,8 +40,10 @@ pub struct Config {
     pub tls: TlsMode,
     /// Whether USER, PASS and mechanisms that show the password are taken without TLS. Default false.
     pub allow_plaintext_auth: bool,
-    /// The mechanisms of AUTH, the preferred first. Default: [`Mechanism::ALL`].
+    /// The mechanisms of AUTH, the preferred first. Default PLAIN and LOGIN.
     pub mechanisms: Vec<Mechanism>,
+    /// The name that the challenge of CRAM-MD5 gives our host (RFC 2195 section 2). Default none: `localhost`.
+    pub host_name: Option<DomainName>,
     /// How strictly commands are read. Default [`Syntax::Lenient`].
     pub syntax: Syntax,
     /// What a peer may have at most.
@@ -81,7 +85,8 @@ impl Default for Config {
         Self {
             tls: TlsMode::None,
             allow_plaintext_auth: false,
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms: vec![Mechanism::Plain, Mechanism::Login],
+            host_name: None,
             syntax: Syntax::Lenient,
             limits: Limits::default(),
             timeouts: Timeouts::default(),

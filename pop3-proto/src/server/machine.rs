@@ -9,6 +9,7 @@ use super::event::Event;
 use super::reply;
 use super::session::{Phase, Server};
 use super::timers::Timer;
+use alloc::sync::Arc;
 use proto_core::{CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TlsInfo};
 
 impl Machine for Server {
@@ -43,9 +44,9 @@ impl Machine for Server {
         }
     }
 
-    fn handle_tls(&mut self, now: Now, _tls: TlsInfo) {
+    fn handle_tls(&mut self, now: Now, tls: TlsInfo) {
         if let Phase::Handshake { greeted } = self.phase {
-            self.tls = true;
+            self.tls = Some(Arc::new(tls));
             self.timers.stop(Timer::Handshake);
             if greeted {
                 self.await_command(now);

@@ -7,8 +7,10 @@ use super::event::Event;
 use super::reply;
 use super::session::{Phase, Server};
 use proto_core::sasl::line::{self, Response};
-use proto_core::sasl::{AuthVerdict, Authenticate, Mechanism, SaslFault, ServerExchange, ServerStep};
-use proto_core::{LineFault, Now};
+use proto_core::sasl::{
+    AuthVerdict, Authenticate, Mechanism, SaslFault, ServerContext, ServerExchange, ServerStep,
+};
+use proto_core::{DomainName, LineFault, Now};
 
 /// An AUTH under way.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(super) struct Exchange {
 impl Server {
     pub(super) fn auth_list(&mut self) {
         reply::write_ok(&mut self.output, format_args!("Mechanisms"));
-        let mechanisms = super::Capabilities::new(&self.config, self.tls).mechanisms();
+        let mechanisms = super::Capabilities::new(&self.config, self.conditions()).mechanisms();
         for mechanism in mechanisms {
             self.output.extend(mechanism.name().as_bytes());
             self.output.extend(b"\r\n");
@@ -37,7 +39,10 @@ impl Server {
             return self.bad_command(&reply::NO_MECHANISM);
         }
         if !self.capabilities().mechanisms().any(|offered| offered == mechanism) {
-            return reply::NEEDS_TLS.write(&mut self.output);
+            if self.conditions().need_tls(mechanism, self.config.allow_plaintext_auth) {
+                return reply::NEEDS_TLS.write(&mut self.output);
+            }
+            return self.bad_command(&reply::NO_MECHANISM);
         }
         if initial.is_some() && !mechanism.takes_initial_response() {
             return self.bad_command(&reply::BAD_ARGUMENTS);
@@ -46,7 +51,14 @@ impl Server {
             return self.bad_command(&reply::BAD_BASE64);
         };
         self.user = None;
-        let mut sasl = ServerExchange::new(mechanism);
+        let plus_offered = self.capabilities().mechanisms().any(Mechanism::is_plus);
+        let context = ServerContext {
+            plus_offered,
+            entropy: self.entropy.as_mut(),
+            tls: self.tls.as_ref(),
+            host_name: self.config.host_name.as_ref().map_or("", DomainName::as_str),
+        };
+        let mut sasl = ServerExchange::new(mechanism, context);
         let step = sasl.start(initial.as_ref().map(|message| message.expose()));
         self.exchange_step(now, Exchange { sasl, confirming: false }, step);
     }

@@ -12,8 +12,10 @@ use super::transaction::Listing;
 use crate::maildrop::Maildrop;
 use alloc::string::String;
 use alloc::sync::Arc;
-use proto_core::sasl::{self, Authenticate};
-use proto_core::{Ask, AskSlot, Backend, CallerFault, CloseReason, InBuf, Now, OutBuf, Question, TimerTable};
+use proto_core::sasl::{self, Authenticate, Conditions, ServerEntropy};
+use proto_core::{
+    Ask, AskSlot, Backend, CallerFault, CloseReason, InBuf, Now, OutBuf, Question, TimerTable, TlsInfo,
+};
 
 /// The server end of one connection. See the [module](super).
 #[derive(Debug)]
@@ -26,7 +28,9 @@ pub struct Server {
     /// What the application has to hear before anything more happens.
     pub(super) event: Option<Event>,
     pub(super) phase: Phase,
-    pub(super) tls: bool,
+    pub(super) tls: Option<Arc<TlsInfo>>,
+    /// Randomness for the exchanges of AUTH.
+    pub(super) entropy: Option<ServerEntropy>,
     /// What USER said, until PASS.
     pub(super) user: Option<String>,
     /// There from login on: the TRANSACTION state.
@@ -78,7 +82,8 @@ impl Server {
             timers,
             event: None,
             phase: if implicit { Phase::Handshake { greeted: false } } else { Phase::Greet },
-            tls: false,
+            tls: None,
+            entropy: None,
             user: None,
             maildrop: None,
             bad_commands: 0,
@@ -87,6 +92,16 @@ impl Server {
             stopping: false,
             config,
         }
+    }
+
+    /// Hands in the randomness for SCRAM and CRAM-MD5, which are not offered without it.
+    pub fn set_entropy(&mut self, entropy: ServerEntropy) {
+        self.entropy = Some(entropy);
+    }
+
+    pub(super) fn conditions(&self) -> Conditions {
+        let entropy = self.entropy.as_ref().is_some_and(|entropy| !entropy.nonces.is_empty());
+        Conditions::new(self.tls.as_deref(), entropy)
     }
 
     /// Whether the user is logged in: the TRANSACTION state.

@@ -7,13 +7,14 @@ use pop3_proto::server::{
     Commit, CommitRefusal, Config, Event, OpenRefusal, Retrieve, RetrieveRefusal, Server, Syntax, TlsMode,
 };
 use pop3_proto::{Message, RetrOctets, Uidl};
-use proto_core::sasl::{AuthVerdict, Authenticate, Credentials};
-use proto_core::{Ask, Backend, Now};
+use proto_core::sasl::{AuthVerdict, Authenticate, Mechanism};
+use proto_core::{AddressSyntax, Ask, Backend, DomainName, Now};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use testkit::{Fixture, Log, START, Setup};
+use testkit::account::entropy;
+use testkit::{Account, Fixture, Log, START, Setup};
 
 /// Messages that several sessions see, one after the other.
 pub(crate) type Drop = Rc<RefCell<Vec<(String, Vec<u8>)>>>;
@@ -86,14 +87,10 @@ impl App {
     }
 
     fn judge(&self, asked: &Authenticate) -> AuthVerdict {
-        let Credentials::Password { authzid, authcid, password } = &asked.credentials else {
-            return AuthVerdict::Reject;
-        };
         if let Some(backend) = self.backend("login") {
             return AuthVerdict::Backend(backend);
         }
-        let known = *authcid == self.user && *password == self.password.as_str().into();
-        if known && authzid.is_none() { AuthVerdict::Accept } else { AuthVerdict::Reject }
+        Account::new(&*self.user, &*self.password).judge(&asked.credentials)
     }
 
     fn open(&mut self) -> Result<Vec<Message>, OpenRefusal> {
@@ -149,7 +146,7 @@ impl Fixture<Server> for App {
         match event {
             Event::Authenticate(ask) => {
                 let credentials = &ask.detail.credentials;
-                self.log.event(format_args!("authenticate {}", credentials.authcid()));
+                self.log.event(format_args!("authenticate {}", credentials.authcid().unwrap_or_default()));
                 if self.fails == "verdict" {
                     return self.kept.push_back(ask);
                 }
@@ -232,9 +229,13 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
     if setup.option("syntax") == Some("strict") {
         config.syntax = Syntax::Strict;
     }
-    if setup.option("sasl") == Some("none") {
-        config.mechanisms.clear();
+    match setup.option("sasl") {
+        Some("none") => config.mechanisms.clear(),
+        Some("all") => config.mechanisms = Mechanism::ALL.to_vec(),
+        _ => {}
     }
+    config.host_name =
+        setup.option("host").map(|name| DomainName::parse(name.as_bytes(), AddressSyntax::STRICT).unwrap());
     if let Some(most) = setup.option("bad") {
         config.limits.bad_commands_max = most.parse().unwrap();
     }
@@ -245,14 +246,22 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         Some("spaced") => format!(" {} ", setup.var("pass")),
         _ => setup.var("pass").to_string(),
     };
-    let mut app = App::new(setup.var("user"), &password, published_drop(setup.var("word")));
+    let (user, password) = match setup.option("account").and_then(|account| account.split_once('/')) {
+        Some(account) => account,
+        None => (setup.var("user"), &*password),
+    };
+    let mut app = App::new(user, password, published_drop(setup.var("word")));
     if let Some(what) = setup.option("fails") {
         app = app.failing(what);
     }
     if let Some(octets) = setup.option("chunk") {
         app = app.chunk(octets.parse().unwrap());
     }
-    (Server::new(START, Arc::new(config)), app)
+    let mut server = Server::new(START, Arc::new(config));
+    if let Some(nonce) = setup.option("nonce") {
+        server.set_entropy(entropy(nonce));
+    }
+    (server, app)
 }
 
 /// A session of its own for tests that are no transcripts.

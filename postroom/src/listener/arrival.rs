@@ -49,7 +49,7 @@ impl Arrival {
                 }
             }
         }
-        let session = Session::new(listener, client, proxy, &*shared.entropy);
+        let session = Session::new(listener, client, proxy, &*shared.entropy, &shared.decoys);
         let span = session.span();
         async move {
             tracing::info!("connected");

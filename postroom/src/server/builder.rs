@@ -13,6 +13,7 @@ use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, Tls
 use crate::tls::Certificate;
 use crate::wall::{Directory, Intake, Spool, Store};
 use arc_swap::ArcSwap;
+use proto_core::sasl::Decoys;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -176,6 +177,9 @@ impl Builder {
         // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.
         let mail = self.delivery.map(|(spool, store)| (spool, Hub::new(store)));
         let (signal, shutdown) = ShutdownSignal::new();
+        let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
+        let mut secret = [0; 32];
+        entropy.fill(&mut secret);
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: Backends {
@@ -184,7 +188,8 @@ impl Builder {
                 store: mail.as_ref().map(|(_, hub)| hub.clone()),
                 clock: clock.clone(),
             },
-            entropy: self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy)),
+            entropy,
+            decoys: Decoys::new(secret),
             certificate: self.certificate,
             timeouts: self.timeouts,
             shutdown: shutdown.clone(),

@@ -11,6 +11,7 @@ use crate::service::Backends;
 use crate::settings::{Profile, Settings, SettingsError, Snapshot};
 use crate::tls::Certificate;
 use arc_swap::ArcSwap;
+use proto_core::sasl::Decoys;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) backends: Backends,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// What SCRAM shows for users who do not exist; other ones after every start.
+    pub(crate) decoys: Decoys,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) timeouts: Timeouts,
     pub(crate) shutdown: Shutdown,

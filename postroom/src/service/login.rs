@@ -10,7 +10,7 @@ pub(super) async fn login(
     asked: Authenticate,
     tls: Option<TlsInfo>,
 ) -> (AuthVerdict, Option<AccountId>) {
-    let user = asked.credentials.authcid().to_owned();
+    let user = asked.credentials.authcid().or(asked.credentials.authzid()).unwrap_or_default().to_owned();
     // The protocol's own command, where there is no mechanism.
     let method = asked.mechanism.map_or("password", Mechanism::name);
     let tls = tls.map_or_else(|| "none".to_owned(), |tls| tls.version);

@@ -123,7 +123,7 @@ fn smtp_profile(
         TlsMode::StartTls => smtp::TlsMode::Offered,
         TlsMode::Implicit => smtp::TlsMode::Implicit,
     };
-    config.mechanisms = Mechanism::ALL.to_vec();
+    config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
     config.allow_plaintext_auth = settings.allow_plaintext_auth;
     config.limits.message_bytes_max = limits.message_bytes_max;
     config.limits.recipients_max = limits.recipients_max;
@@ -155,7 +155,7 @@ fn imap_profile(settings: &Settings, listener: &Listener, limits: Limits) -> Ima
         TlsMode::StartTls => imap::TlsMode::StartTls,
         TlsMode::Implicit => imap::TlsMode::Implicit,
     };
-    config.mechanisms = Mechanism::ALL.to_vec();
+    config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
     config.allow_plaintext_auth = settings.allow_plaintext_auth;
     // LIST is answered with them.
     config.children = true;

@@ -1,16 +1,25 @@
 //! SASL exchanges, both sides, without any protocol around them.
 //!
 //! RFC 4422. A server drives a [`ServerExchange`] with what the client sends and gets [`ServerStep`]s; when the
-//! exchange needs to know whether credentials are good it yields them, and the machine puts the question
+//! exchange needs to know something about credentials it yields them, and the machine puts the question
 //! [`Authenticate`] to the application. A client drives a [`ClientExchange`]. How the messages travel, base64 in lines,
 //! is the same in SMTP, IMAP and POP3 and is in [`mod@line`].
 //!
-//! ```
-//! use proto_core::sasl::{AuthVerdict, Mechanism, ServerExchange, ServerStep};
+//! | mechanism | the application is asked for |
+//! | --- | --- |
+//! | `PLAIN` (RFC 4616), `LOGIN` | [`Credentials::Password`] |
+//! | `SCRAM-SHA-256`, `SCRAM-SHA-1` and their `-PLUS` (RFC 5802, 7677) | [`Credentials::Lookup`] of [`ScramKeys`], then [`Credentials::Verified`] |
+//! | `CRAM-MD5` (RFC 2195) | [`Credentials::Lookup`] of the password, then [`Credentials::Verified`] |
+//! | `OAUTHBEARER` (RFC 7628), `XOAUTH2` | [`Credentials::Token`] |
+//! | `EXTERNAL` (RFC 4422 appendix A) | [`Credentials::External`] |
+//! | `ANONYMOUS` (RFC 4505) | [`Credentials::Anonymous`] |
 //!
-//! let mut exchange = ServerExchange::new(Mechanism::Plain);
+//! ```
+//! use proto_core::sasl::{AuthVerdict, Mechanism, ServerContext, ServerExchange, ServerStep};
+//!
+//! let mut exchange = ServerExchange::new(Mechanism::Plain, ServerContext::default());
 //! let ServerStep::Ask(credentials) = exchange.start(Some(b"\0alice\0secret")) else { panic!() };
-//! assert_eq!(credentials.authcid(), "alice");
+//! assert_eq!(credentials.authcid(), Some("alice"));
 //! assert_eq!(exchange.verdict(AuthVerdict::Accept), ServerStep::Done { server_final: None });
 //! ```
 //!
@@ -18,86 +27,37 @@
 //! What a peer sends is bounded by the line it comes in, [`line::OCTETS_MAX`].
 //!
 //! # Departures
-//! Identities with control characters are refused, which RFC 4616 does not ask for: they end up in logs and in file
-//! names. A password is any octets but NUL; whether it is UTF-8 is left to the directory.
+//! Names and passwords are prepared with SASLprep in every mechanism, so that a password is the same by each of them;
+//! RFC 4616 section 2 recommends it, RFC 2195 does not know it, and [`mod@saslprep`] says what is different there. What
+//! cannot be prepared, and so is no password, is not asked about. CRAM-MD5 takes the password as it is stored.
 
+mod anonymous;
 mod client;
+mod context;
+mod cram_md5;
+mod credentials;
+mod external;
 pub mod line;
 mod login;
 mod mechanism;
+mod oauth;
 mod plain;
+pub mod saslprep;
+pub mod scram;
 mod server;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{ClientCredentials, ClientExchange};
-pub use mechanism::Mechanism;
+pub use context::{ClientContext, Decoys, Nonces, ServerContext, ServerEntropy};
+pub use credentials::{AuthVerdict, Authenticate, Credentials, StoredSecret, Wanted};
+pub use mechanism::{Conditions, Mechanism};
+pub use scram::{ScramHash, ScramKeys};
 pub use server::{ServerExchange, ServerStep};
 
-use crate::ask::Question;
 use crate::fault::Backend;
-use crate::secret::Secret;
 use alloc::string::String;
-
-/// The question whether somebody is who he says, put by every protocol's server machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authenticate {
-    /// How the credentials came; `None` by a command of the protocol's own (IMAP LOGIN, POP3 USER and PASS).
-    pub mechanism: Option<Mechanism>,
-    /// What is to be judged.
-    pub credentials: Credentials,
-}
-
-impl Question for Authenticate {
-    type Verdict = AuthVerdict;
-}
-
-/// What a client has shown to prove an identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Credentials {
-    /// A name and a password.
-    Password {
-        /// Whom the client wants to act as; `None` when that follows from `authcid`.
-        authzid: Option<String>,
-        /// Whose password it is.
-        authcid: String,
-        /// The password.
-        password: Secret,
-    },
-}
-
-impl Credentials {
-    /// Who claims to be there.
-    pub fn authcid(&self) -> &str {
-        match self {
-            Self::Password { authcid, .. } => authcid,
-        }
-    }
-
-    /// Whom the client wants to act as, when it is somebody else than [`Credentials::authcid`]: that needs a permission
-    /// of its own, and an application without such permissions answers [`AuthVerdict::Reject`].
-    pub fn authzid_other(&self) -> Option<&str> {
-        match self {
-            Self::Password { authzid, authcid, .. } => {
-                authzid.as_deref().filter(|authzid| authzid != authcid)
-            }
-        }
-    }
-}
-
-/// The answer to [`Authenticate`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthVerdict {
-    /// It is the one, and may act as asked.
-    Accept,
-    /// Wrong password, no such user, or no permission to act as asked: the client is not told which.
-    Reject,
-    /// It could not be found out.
-    Backend(Backend),
-}
 
 /// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,15 +69,25 @@ pub enum SaslFault {
     /// The credentials were judged and found wrong.
     #[error("authentication failed")]
     Rejected,
+    /// The mechanism cannot be used here: what it needs was not handed in.
+    #[error("mechanism cannot be used here")]
+    Unavailable,
+    /// The server says that it is content and did not prove that it knows the password.
+    #[error("the server proved nothing")]
+    Unproved,
     /// The credentials could not be judged.
     #[error(transparent)]
     Backend(#[from] Backend),
 }
 
-/// An identity in a message: UTF-8, not empty, without control characters.
+/// An identity in a message: UTF-8, not empty, without control characters, as SASLprep makes it.
 fn identity(octets: &[u8]) -> Result<String, SaslFault> {
-    match core::str::from_utf8(octets) {
-        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(text.into()),
-        _ => Err(SaslFault::Malformed),
-    }
+    let text = core::str::from_utf8(octets).map_err(|_| SaslFault::Malformed)?;
+    let prepared = saslprep::saslprep(text).map_err(|_| SaslFault::Malformed)?;
+    prepared.expose_str().map(Into::into).ok_or(SaslFault::Malformed)
+}
+
+/// An identity that may be absent.
+fn identity_or_none(octets: &[u8]) -> Result<Option<String>, SaslFault> {
+    if octets.is_empty() { Ok(None) } else { identity(octets).map(Some) }
 }

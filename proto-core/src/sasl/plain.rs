@@ -1,6 +1,6 @@
 //! PLAIN, RFC 4616: one message of the client, `authzid NUL authcid NUL password`.
 
-use super::{ClientCredentials, Credentials, SaslFault, identity};
+use super::{ClientCredentials, Credentials, SaslFault};
 use crate::secret::Secret;
 use alloc::vec::Vec;
 
@@ -12,19 +12,15 @@ pub(super) fn parse(message: &[u8]) -> Result<Credentials, SaslFault> {
     else {
         return Err(SaslFault::Malformed);
     };
-    if password.is_empty() {
-        return Err(SaslFault::Malformed);
-    }
-    let authzid = if authzid.is_empty() { None } else { Some(identity(authzid)?) };
-    Ok(Credentials::Password { authzid, authcid: identity(authcid)?, password: password.into() })
+    Credentials::password(authzid, authcid, password)
 }
 
 /// Writes the client's message.
-pub(super) fn message(credentials: &ClientCredentials) -> Result<Secret, SaslFault> {
+pub(super) fn message(credentials: &ClientCredentials, password: &Secret) -> Result<Secret, SaslFault> {
     let fields = [
         credentials.authzid.as_deref().unwrap_or_default().as_bytes(),
         credentials.authcid.as_bytes(),
-        credentials.password.expose(),
+        password.expose(),
     ];
     if fields.iter().any(|field| field.contains(&0)) {
         return Err(SaslFault::Malformed);

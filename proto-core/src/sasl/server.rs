@@ -1,7 +1,9 @@
 //! The server's side of an exchange.
 
-use super::{AuthVerdict, Credentials, Mechanism, SaslFault, login, plain};
-use alloc::string::String;
+use super::{AuthVerdict, Credentials, Mechanism, SaslFault, ServerContext};
+use super::{anonymous, cram_md5, external, login, oauth, plain, scram};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What a server does next.
@@ -10,7 +12,7 @@ use alloc::vec::Vec;
 pub enum ServerStep {
     /// Send this, which may be empty, and call [`ServerExchange::respond`] with what comes back.
     Challenge(Vec<u8>),
-    /// Find out whether these are good and call [`ServerExchange::verdict`].
+    /// Find out about these and call [`ServerExchange::verdict`]; it may happen twice in an exchange.
     Ask(Credentials),
     /// The client is who it says.
     Done {
@@ -32,19 +34,26 @@ pub struct ServerExchange {
 
 #[derive(Debug)]
 enum State {
-    /// The mechanism's first message is due.
-    First,
+    /// The client's one message is due.
+    Message(fn(&[u8]) -> Result<Credentials, SaslFault>),
+    LoginName,
     LoginPassword {
-        authcid: String,
+        authcid: Vec<u8>,
     },
+    /// The one question is out.
     Verdict,
+    CramMd5(Box<cram_md5::Server>),
+    Scram(Box<scram::Server>),
+    Oauth(oauth::Server),
+    Unavailable,
     Over,
 }
 
 impl ServerExchange {
-    /// An exchange of this mechanism, nothing said yet.
-    pub fn new(mechanism: Mechanism) -> Self {
-        Self { mechanism, state: State::First }
+    /// An exchange of this mechanism, nothing said yet. When the context lacks what the mechanism needs, it fails at
+    /// its start with [`SaslFault::Unavailable`]; [`Conditions`](super::Conditions) tell beforehand.
+    pub fn new(mechanism: Mechanism, context: ServerContext<'_>) -> Self {
+        Self { mechanism, state: State::new(mechanism, context) }
     }
 
     /// The mechanism.
@@ -54,28 +63,49 @@ impl ServerExchange {
 
     /// Begins. An empty initial response is one; absent is another thing (RFC 4422 section 3.3).
     pub fn start(&mut self, initial_response: Option<&[u8]>) -> ServerStep {
-        match initial_response {
-            Some(message) => self.respond(message),
-            None => ServerStep::Challenge(match self.mechanism {
-                Mechanism::Plain => Vec::new(),
-                Mechanism::Login => login::NAME_PROMPT.to_vec(),
-            }),
+        match (&self.state, initial_response) {
+            (State::Unavailable, _) => ServerStep::Failed(SaslFault::Unavailable),
+            // The server speaks first, and must.
+            (State::CramMd5(_), Some(_)) => {
+                self.state = State::Over;
+                ServerStep::Failed(SaslFault::Malformed)
+            }
+            (_, Some(message)) => self.respond(message),
+            (State::CramMd5(exchange), None) => ServerStep::Challenge(exchange.challenge()),
+            (State::LoginName, None) => ServerStep::Challenge(login::NAME_PROMPT.to_vec()),
+            (_, None) => ServerStep::Challenge(Vec::new()),
         }
     }
 
     /// Goes on with the client's answer to a challenge.
     pub fn respond(&mut self, message: &[u8]) -> ServerStep {
-        let credentials = match (core::mem::replace(&mut self.state, State::Over), self.mechanism) {
-            (State::First, Mechanism::Plain) => plain::parse(message),
-            (State::First, Mechanism::Login) => match login::name(message) {
-                Ok(authcid) => {
-                    self.state = State::LoginPassword { authcid };
+        let credentials = match core::mem::replace(&mut self.state, State::Over) {
+            State::CramMd5(mut exchange) => {
+                let step = exchange.respond(message);
+                self.state = State::CramMd5(exchange);
+                return step;
+            }
+            State::Scram(mut exchange) => {
+                let step = exchange.respond(message);
+                self.state = State::Scram(exchange);
+                return step;
+            }
+            State::Oauth(mut exchange) => {
+                let step = exchange.respond(message);
+                self.state = State::Oauth(exchange);
+                return step;
+            }
+            State::Message(parse) => parse(message),
+            State::LoginName => match super::identity(message) {
+                Ok(_) => {
+                    self.state = State::LoginPassword { authcid: message.to_vec() };
                     return ServerStep::Challenge(login::PASSWORD_PROMPT.to_vec());
                 }
                 Err(fault) => Err(fault),
             },
-            (State::LoginPassword { authcid }, _) => login::credentials(authcid, message),
-            (State::Verdict | State::Over, _) => Err(SaslFault::Malformed),
+            State::LoginPassword { authcid } => Credentials::password(b"", &authcid, message),
+            State::Unavailable => Err(SaslFault::Unavailable),
+            State::Verdict | State::Over => Err(SaslFault::Malformed),
         };
         match credentials {
             Ok(credentials) => {
@@ -88,12 +118,66 @@ impl ServerExchange {
 
     /// Goes on with what was found out about the credentials.
     pub fn verdict(&mut self, verdict: AuthVerdict) -> ServerStep {
-        let asked = matches!(core::mem::replace(&mut self.state, State::Over), State::Verdict);
-        match verdict {
-            _ if !asked => ServerStep::Failed(SaslFault::Malformed),
-            AuthVerdict::Accept => ServerStep::Done { server_final: None },
-            AuthVerdict::Reject => ServerStep::Failed(SaslFault::Rejected),
-            AuthVerdict::Backend(backend) => ServerStep::Failed(SaslFault::Backend(backend)),
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::CramMd5(mut exchange) => {
+                let step = exchange.verdict(verdict);
+                self.state = State::CramMd5(exchange);
+                step
+            }
+            State::Scram(mut exchange) => {
+                let step = exchange.verdict(verdict);
+                self.state = State::Scram(exchange);
+                step
+            }
+            State::Oauth(mut exchange) => {
+                let step = exchange.verdict(verdict);
+                self.state = State::Oauth(exchange);
+                step
+            }
+            State::Verdict => match verdict {
+                AuthVerdict::Accept => ServerStep::Done { server_final: None },
+                AuthVerdict::Backend(backend) => ServerStep::Failed(SaslFault::Backend(backend)),
+                // A secret says nothing about these credentials.
+                AuthVerdict::Reject | AuthVerdict::Secret(_) => ServerStep::Failed(SaslFault::Rejected),
+            },
+            _ => ServerStep::Failed(SaslFault::Malformed),
         }
+    }
+}
+
+impl State {
+    fn new(mechanism: Mechanism, context: ServerContext<'_>) -> Self {
+        match mechanism {
+            Mechanism::Plain => Self::Message(plain::parse),
+            Mechanism::Login => Self::LoginName,
+            Mechanism::External if context.tls.is_some_and(|tls| tls.peer_certificate.is_some()) => {
+                Self::Message(external::parse)
+            }
+            Mechanism::External => Self::Unavailable,
+            Mechanism::Anonymous => Self::Message(anonymous::parse),
+            Mechanism::OauthBearer | Mechanism::Xoauth2 => Self::Oauth(oauth::Server::new(mechanism)),
+            Mechanism::CramMd5
+            | Mechanism::ScramSha256Plus
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha1 => Self::with_entropy(mechanism, context).unwrap_or(Self::Unavailable),
+        }
+    }
+
+    fn with_entropy(mechanism: Mechanism, context: ServerContext<'_>) -> Option<Self> {
+        let entropy = context.entropy?;
+        let nonce = entropy.nonces.draw()?;
+        let Some(hash) = mechanism.scram_hash() else {
+            return Some(Self::CramMd5(Box::new(cram_md5::Server::new(&nonce, context.host_name))));
+        };
+        Some(Self::Scram(Box::new(scram::Server {
+            hash,
+            plus: mechanism.is_plus(),
+            plus_offered: context.plus_offered,
+            tls: context.tls.map(Arc::clone),
+            nonce,
+            decoys: entropy.decoys.clone(),
+            phase: scram::Phase::First,
+        })))
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::reply::ReplyFault;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 use proto_core::TimerKind;
 use proto_core::dot::EncodePolicy;
-use proto_core::sasl::ClientCredentials;
+use proto_core::sasl::{ClientCredentials, Mechanism};
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub struct ClientConfig {
     pub tls: ClientTls,
     /// With what to log in; `None` does not. Default `None`.
     pub credentials: Option<ClientCredentials>,
+    /// The mechanisms that may be used, the first to be tried first. Default `None`: all of them,
+    /// the strongest first, as [`Mechanism::ALL`] has them.
+    pub mechanisms: Option<Vec<Mechanism>>,
     /// Whether a password may be shown without TLS. Default false.
     pub allow_plaintext_auth: bool,
     /// Whether messages go by BDAT where the server offers CHUNKING (RFC 3030). Default true.
@@ -85,6 +89,7 @@ impl ClientConfig {
             protocol: ClientProtocol::Smtp,
             tls: ClientTls::Opportunistic,
             credentials: None,
+            mechanisms: None,
             allow_plaintext_auth: false,
             chunking: true,
             bare_line_ends: EncodePolicy::Refuse,

@@ -1,28 +1,48 @@
 //! AUTH from the client's side.
 //!
-//! RFC 4954. The mechanisms that both ends know are tried one after the other, in our order of preference.
+//! RFC 4954. Of the mechanisms that both ends know, that the credentials suit and that may be used here, the strongest
+//! is tried first, or the first of [`ClientConfig::mechanisms`](super::ClientConfig::mechanisms); after a 5yz the next.
+//! A server that says that it is content is believed only when the exchange says so too.
 
 use super::event::ClientFailure;
 use super::session::{Awaited, Client};
 use crate::reply::Reply;
-use alloc::string::String;
-use proto_core::sasl::{ClientExchange, Mechanism, line};
+use alloc::vec;
+use alloc::vec::Vec;
+use proto_core::Secret;
+use proto_core::sasl::{ClientContext, ClientExchange, Conditions, Mechanism, Nonces, line};
 
 /// A login under way.
 #[derive(Debug)]
 pub(super) struct Login {
-    /// The next mechanism to try, as an index into [`Mechanism::ALL`].
-    next: usize,
+    /// The mechanisms that were not tried yet.
+    left: vec::IntoIter<Mechanism>,
     exchange: Option<ClientExchange>,
+    /// What to say when the challenge asks for it: an initial response that did not fit the command.
+    held_back: Option<Secret>,
 }
 
 impl Client {
+    /// Hands in the randomness for SCRAM, which is not used without it.
+    pub fn set_nonces(&mut self, nonces: Nonces) {
+        self.nonces = Some(nonces);
+    }
+
     /// Logs in if there is something to log in with, else is ready.
     pub(super) fn log_in(&mut self) {
-        if self.config.credentials.is_none() {
-            return self.become_idle();
-        }
-        self.login = Some(Login { next: 0, exchange: None });
+        let Some(credentials) = &self.config.credentials else { return self.become_idle() };
+        let entropy = self.nonces.as_ref().is_some_and(|nonces| !nonces.is_empty());
+        let conditions = Conditions::new(self.tls.as_deref(), entropy);
+        // Whether we showed a certificate is the driver's matter; that the server offers EXTERNAL says enough.
+        let conditions = Conditions { peer_certificate: self.tls.is_some(), entropy, ..conditions };
+        let usable = |mechanism: &Mechanism| {
+            self.capabilities.mechanisms.contains(mechanism)
+                && credentials.suit(*mechanism)
+                && conditions.permit(*mechanism, self.config.allow_plaintext_auth)
+        };
+        let wanted = self.config.mechanisms.as_deref().unwrap_or(Mechanism::ALL);
+        let left: Vec<_> = wanted.iter().copied().filter(usable).collect();
+        self.login = Some(Login { left: left.into_iter(), exchange: None, held_back: None });
         self.try_mechanism(ClientFailure::NoMechanism);
     }
 
@@ -31,26 +51,31 @@ impl Client {
         let (Some(credentials), Some(login)) = (&self.config.credentials, &mut self.login) else {
             return self.become_idle();
         };
-        let in_clear = self.tls || self.config.allow_plaintext_auth;
-        while let Some(mechanism) = Mechanism::ALL.get(login.next).copied() {
-            login.next += 1;
-            let usable = self.capabilities.mechanisms.contains(&mechanism);
-            if !usable || (mechanism.is_plaintext() && !in_clear) {
+        for mechanism in login.left.by_ref() {
+            let context = ClientContext {
+                nonces: self.nonces.as_mut(),
+                tls: self.tls.as_ref(),
+                plus_offered: self.capabilities.mechanisms.iter().any(|m| m.is_plus()),
+                ..ClientContext::default()
+            };
+            let begun = ClientExchange::new(mechanism, credentials, context);
+            let Ok((exchange, initial)) = begun.and_then(|mut exchange| {
+                let initial = exchange.initial_response()?;
+                Ok((exchange, initial))
+            }) else {
                 continue;
-            }
-            let mut exchange = ClientExchange::new(mechanism, credentials.clone());
-            let Ok(initial) = exchange.initial_response() else { continue };
-            let initial = initial.map(|message| line::encode_initial(message.expose()));
-            let fits =
-                |text: &String| "AUTH  ".len() + mechanism.name().len() + text.len() <= COMMAND_BYTES_MAX;
+            };
             self.output.extend(b"AUTH ");
             self.output.extend(mechanism.name().as_bytes());
-            // RFC 4954 section 4: what does not fit a command line waits for the challenge.
-            if let Some(text) = initial.as_ref().filter(|text| fits(text)) {
-                self.output.extend(b" ");
-                self.output.extend(text.as_bytes());
-            } else {
-                exchange = ClientExchange::new(mechanism, credentials.clone());
+            login.held_back = initial;
+            if let Some(message) = &login.held_back {
+                let text = line::encode_initial(message.expose());
+                // RFC 4954 section 4: what does not fit a command line waits for the challenge.
+                if "AUTH  ".len() + mechanism.name().len() + text.len() <= COMMAND_BYTES_MAX {
+                    self.output.extend(b" ");
+                    self.output.extend(text.as_bytes());
+                    login.held_back = None;
+                }
             }
             login.exchange = Some(exchange);
             return self.say(b"\r\n", Awaited::Auth);
@@ -60,9 +85,10 @@ impl Client {
     }
 
     pub(super) fn on_auth(&mut self, reply: Reply) {
-        let exchange = self.login.as_mut().and_then(|login| login.exchange.as_mut());
-        match (reply.code(), exchange) {
-            (235, Some(_)) => {
+        let login = self.login.as_mut();
+        let waiting = login.map(|login| (login.held_back.take(), login.exchange.as_mut()));
+        match (reply.code(), waiting) {
+            (235, Some((None, Some(_)))) => {
                 let exchange = self.login.take().and_then(|login| login.exchange);
                 match exchange.map(|exchange| exchange.finish(None)) {
                     Some(Ok(())) => self.become_idle(),
@@ -70,7 +96,11 @@ impl Client {
                     _ => self.fail(ClientFailure::Unexpected(reply)),
                 }
             }
-            (334, Some(exchange)) => {
+            (334, Some((Some(message), Some(_)))) => {
+                self.output.extend(line::encode(message.expose()).as_bytes());
+                self.say(b"\r\n", Awaited::Auth);
+            }
+            (334, Some((None, Some(exchange)))) => {
                 let response = line::decode(reply.text().as_bytes())
                     .ok()
                     .and_then(|challenge| exchange.respond(challenge.expose()).ok());

@@ -3,6 +3,7 @@
 use super::event::{ClientEvent, ClientFailure};
 use super::reply_parser::ReplyParseFault;
 use super::session::{Awaited, Client, Phase};
+use alloc::sync::Arc;
 use proto_core::{CloseReason, Instant, LineEnding, Machine, Now, OutBuf, Step, TlsInfo};
 
 impl Machine for Client {
@@ -28,14 +29,14 @@ impl Machine for Client {
         }
     }
 
-    fn handle_tls(&mut self, now: Now, _tls: TlsInfo) {
+    fn handle_tls(&mut self, now: Now, tls: TlsInfo) {
         match self.phase {
             Phase::Handshake { greeted: true } => self.say_hello(true),
             Phase::Handshake { greeted: false } => self.awaited.push_back(Awaited::Greeting),
             // Nobody asked for a handshake; the driver's mistake changes nothing.
             _ => return,
         }
-        self.tls = true;
+        self.tls = Some(Arc::new(tls));
         self.phase = Phase::Opening;
         self.rearm(now);
     }

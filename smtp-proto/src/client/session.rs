@@ -13,7 +13,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
-use proto_core::{CloseReason, InBuf, Now, OutBuf, TimerKind, TimerTable};
+use proto_core::sasl::Nonces;
+use proto_core::{CloseReason, InBuf, Now, OutBuf, TimerKind, TimerTable, TlsInfo};
 
 /// The client end of one connection. See the [module](super).
 #[derive(Debug)]
@@ -28,7 +29,9 @@ pub struct Client {
     /// What was sent and not answered yet, oldest first.
     pub(super) awaited: VecDeque<Awaited>,
     pub(super) capabilities: ServerCapabilities,
-    pub(super) tls: bool,
+    pub(super) tls: Option<Arc<TlsInfo>>,
+    /// Randomness for the exchanges of AUTH.
+    pub(super) nonces: Option<Nonces>,
     pub(super) login: Option<Login>,
     pub(super) transaction: Option<Transaction>,
     /// Transactions begun since the greeting.
@@ -123,7 +126,8 @@ impl Client {
             phase: if implicit { Phase::Handshake { greeted: false } } else { Phase::Opening },
             awaited: VecDeque::new(),
             capabilities: ServerCapabilities::default(),
-            tls: false,
+            tls: None,
+            nonces: None,
             login: None,
             transaction: None,
             transactions: 0,
@@ -146,7 +150,7 @@ impl Client {
 
     /// Whether TLS is on.
     pub fn is_tls(&self) -> bool {
-        self.tls
+        self.tls.is_some()
     }
 
     /// Sends a command that holds nothing from outside.

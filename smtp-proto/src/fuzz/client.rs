@@ -79,8 +79,7 @@ impl Session {
         config.tls = if on(TLS) { ClientTls::Opportunistic } else { ClientTls::None };
         config.allow_plaintext_auth = true;
         if on(LOGIN) {
-            config.credentials =
-                Some(ClientCredentials { authzid: None, authcid: "u".into(), password: "p".into() });
+            config.credentials = Some(ClientCredentials::password("u", "p"));
         }
         config.chunking = !on(NO_CHUNKS);
         config.bare_line_ends = if on(REPAIR) { EncodePolicy::Repair } else { EncodePolicy::Refuse };

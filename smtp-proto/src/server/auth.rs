@@ -9,7 +9,9 @@
 use super::event::Event;
 use super::session::{Phase, Server};
 use crate::reply::{Refusal, Reply};
-use proto_core::sasl::{AuthVerdict, Authenticate, Mechanism, SaslFault, ServerExchange, ServerStep, line};
+use proto_core::sasl::{
+    AuthVerdict, Authenticate, Mechanism, SaslFault, ServerContext, ServerExchange, ServerStep, line,
+};
 use proto_core::{Backend, CloseReason, LineFault, Now};
 
 /// An exchange under way.
@@ -32,7 +34,8 @@ impl Server {
             return self.refuse(now, &UNKNOWN_MECHANISM);
         };
         if !self.capabilities().mechanisms().any(|offered| offered == mechanism) {
-            return self.refuse(now, &NEEDS_ENCRYPTION);
+            let needs_tls = self.conditions().need_tls(mechanism, self.config.allow_plaintext_auth);
+            return self.refuse(now, if needs_tls { &NEEDS_ENCRYPTION } else { &UNKNOWN_MECHANISM });
         }
         if initial.is_some() && !mechanism.takes_initial_response() {
             return self.refuse(now, &SYNTAX_AUTH);
@@ -40,7 +43,14 @@ impl Server {
         let Ok(initial) = initial.map(line::decode_initial).transpose() else {
             return self.refuse(now, &BAD_BASE64);
         };
-        let mut exchange = ServerExchange::new(mechanism);
+        let plus_offered = self.capabilities().mechanisms().any(Mechanism::is_plus);
+        let context = ServerContext {
+            plus_offered,
+            entropy: self.entropy.as_mut(),
+            tls: self.tls.as_ref(),
+            host_name: self.config.hostname(),
+        };
+        let mut exchange = ServerExchange::new(mechanism, context);
         let step = exchange.start(initial.as_ref().map(|secret| secret.expose()));
         self.follow(now, exchange, step);
     }

@@ -8,31 +8,31 @@ use crate::parameter::{DateTime, Extensions, FutureRelease};
 use crate::reply::write_line;
 use alloc::string::String;
 use core::fmt::{Display, Write};
-use proto_core::sasl::{Mechanism, line};
+use proto_core::sasl::{Conditions, Mechanism, line};
 use proto_core::{Now, OutBuf, UnixTime};
 
 /// What a session offers at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Capabilities<'a> {
     config: &'a Config,
-    tls: bool,
+    conditions: Conditions,
 }
 
 impl<'a> Capabilities<'a> {
-    /// What this configuration offers, with or without TLS being on.
-    pub const fn new(config: &'a Config, tls: bool) -> Self {
-        Self { config, tls }
+    /// What this configuration offers, under these conditions.
+    pub const fn new(config: &'a Config, conditions: Conditions) -> Self {
+        Self { config, conditions }
     }
 
     /// Whether STARTTLS is offered.
     pub fn starttls(&self) -> bool {
-        !self.tls && matches!(self.config.tls, TlsMode::Offered | TlsMode::Required)
+        !self.conditions.tls && matches!(self.config.tls, TlsMode::Offered | TlsMode::Required)
     }
 
-    /// The mechanisms that AUTH offers; none that shows a password while TLS is off, unless that is configured.
+    /// The mechanisms that AUTH offers: of those configured, those that the conditions permit.
     pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + 'a {
-        let in_clear = self.tls || self.config.allow_plaintext_auth;
-        self.config.mechanisms.iter().copied().filter(move |m| in_clear || !m.is_plaintext())
+        let (conditions, in_clear) = (self.conditions, self.config.allow_plaintext_auth);
+        self.config.mechanisms.iter().copied().filter(move |m| conditions.permit(*m, in_clear))
     }
 
     /// Whether AUTH is offered.
@@ -50,7 +50,7 @@ impl<'a> Capabilities<'a> {
             auth: self.auth(),
             smtp_utf8: offer.smtp_utf8,
             dsn: offer.dsn,
-            require_tls: offer.require_tls && self.tls,
+            require_tls: offer.require_tls && self.conditions.tls,
             deliver_by: offer.deliver_by,
             future_release: offer.future_release.map(|seconds_max| FutureRelease {
                 seconds_max,
@@ -77,7 +77,7 @@ impl<'a> Capabilities<'a> {
             // RFC 3461 section 5.4: RET of 8 and ENVID of 100, each with the space before it; and its keyword.
             (offer.dsn, " RET=".len() + 8 + " ENVID=".len() + 100),
             // RFC 8689 section 2.
-            (offer.require_tls && self.tls, 11),
+            (offer.require_tls && self.conditions.tls, 11),
             // RFC 2852.
             (offer.deliver_by.is_some(), 17),
             // RFC 4865.
@@ -212,6 +212,7 @@ mod tests {
     use super::*;
     use crate::parameter::{HoldSeconds, PriorityPolicy};
     use crate::server::Offer;
+    use alloc::vec;
     use alloc::vec::Vec;
 
     #[test]
@@ -219,12 +220,12 @@ mod tests {
         let mut config = Config::new("mx.test").unwrap();
         config.limits.command_line_bytes_max = 0;
         config.limits.auth_line_bytes_max = 0;
-        let without_auth = Capabilities::new(&config, false).command_line_bytes_max();
-        assert_eq!(without_auth, 555);
-        config.mechanisms = Mechanism::ALL.to_vec();
-        assert_eq!(Capabilities::new(&config, false).command_line_bytes_max(), 555);
-        assert_eq!(Capabilities::new(&config, true).command_line_bytes_max(), 1055);
-        assert_eq!(Capabilities::new(&config, true).auth_line_bytes_max(), 12_290);
+        let none = Conditions::default();
+        assert_eq!(Capabilities::new(&config, none).command_line_bytes_max(), 555);
+        config.mechanisms = vec![Mechanism::Plain];
+        assert_eq!(Capabilities::new(&config, none).command_line_bytes_max(), 555);
+        assert_eq!(Capabilities::new(&config, Conditions::ALL).command_line_bytes_max(), 1055);
+        assert_eq!(Capabilities::new(&config, Conditions::ALL).auth_line_bytes_max(), 12_290);
     }
 
     #[test]
@@ -234,7 +235,7 @@ mod tests {
             config.limits.command_line_bytes_max = 0;
             config.offer = Offer { chunking: false, limits: false, ..Offer::default() };
             change(&mut config.offer);
-            Capabilities::new(&config, tls).command_line_bytes_max()
+            Capabilities::new(&config, Conditions { tls, ..Conditions::ALL }).command_line_bytes_max()
         };
         assert_eq!(octets(|_| (), true), 555);
         assert_eq!(octets(|offer| offer.smtp_utf8 = true, false), 565);
@@ -253,13 +254,21 @@ mod tests {
     }
 
     #[test]
-    fn no_password_is_asked_for_in_clear_text_unless_that_is_configured() {
+    fn a_mechanism_is_offered_where_it_can_be_used() {
         let mut config = Config::new("mx.test").unwrap();
         config.mechanisms = Mechanism::ALL.to_vec();
-        let offered = |config: &Config, tls| Capabilities::new(config, tls).mechanisms().collect::<Vec<_>>();
-        assert_eq!(offered(&config, false), []);
-        assert_eq!(offered(&config, true), Mechanism::ALL);
+        let offered = |config: &Config, conditions| {
+            Capabilities::new(config, conditions).mechanisms().collect::<Vec<_>>()
+        };
+        let none = Conditions::default();
+        let tls = Conditions { tls: true, ..none };
+        assert_eq!(offered(&config, none), [Mechanism::Anonymous]);
+        let plaintext = [Mechanism::OauthBearer, Mechanism::Xoauth2, Mechanism::Plain, Mechanism::Login];
+        assert_eq!(offered(&config, tls), [&plaintext[..], &[Mechanism::Anonymous]].concat());
+        assert_eq!(offered(&config, Conditions::ALL), Mechanism::ALL);
+        let unbound = Conditions { channel_binding: false, peer_certificate: false, ..Conditions::ALL };
+        assert!(!offered(&config, unbound).iter().any(|m| m.is_plus() || *m == Mechanism::External));
         config.allow_plaintext_auth = true;
-        assert_eq!(offered(&config, false), Mechanism::ALL);
+        assert_eq!(offered(&config, none), offered(&config, tls));
     }
 }

@@ -110,8 +110,8 @@ impl Server {
         let Hello { name, extended } = hello;
         self.hello = Some(HelloSaid { name, extended });
         if extended {
-            let Self { config, output, tls, .. } = self;
-            super::Capabilities::new(config, tls.is_some()).write(now, output, own);
+            let conditions = self.conditions();
+            super::Capabilities::new(&self.config, conditions).write(now, &mut self.output, own);
         } else {
             let hostname = self.config.hostname();
             write_line(

@@ -19,6 +19,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use core::time::Duration;
 use proto_core::address::{ForwardPath, ReversePath};
+use proto_core::sasl::{Conditions, ServerEntropy};
 use proto_core::{Ask, AskSlot, CloseReason, InBuf, Now, OutBuf, TimerTable, TlsInfo};
 
 /// The server end of one connection. See the [module](super).
@@ -35,6 +36,8 @@ pub struct Server {
     pub(super) phase: Phase,
     pub(super) hello: Option<HelloSaid>,
     pub(super) tls: Option<Arc<TlsInfo>>,
+    /// Randomness for the exchanges of AUTH.
+    pub(super) entropy: Option<ServerEntropy>,
     pub(super) authenticated: bool,
     pub(super) transaction: Option<Transaction>,
     pub(super) session_collected: SessionCollected,
@@ -114,7 +117,7 @@ impl Server {
     /// On a listener with [`TlsMode::Implicit`] nothing happens before
     /// [`Machine::handle_tls`](proto_core::Machine::handle_tls).
     pub fn new(now: Now, config: Arc<Config>, peer: Peer) -> Self {
-        let longest = Capabilities::new(&config, true);
+        let longest = Capabilities::new(&config, Conditions::ALL);
         let longest = longest.command_line_bytes_max().max(longest.auth_line_bytes_max());
         let implicit = config.tls == TlsMode::Implicit;
         let mut timers = TimerTable::default();
@@ -130,6 +133,7 @@ impl Server {
             phase: if implicit { Phase::Handshake { greeted: false } } else { Phase::Connect },
             hello: None,
             tls: None,
+            entropy: None,
             authenticated: false,
             transaction: None,
             session_collected: SessionCollected::default(),
@@ -142,6 +146,11 @@ impl Server {
             config,
             peer,
         }
+    }
+
+    /// Hands in the randomness for SCRAM and CRAM-MD5, which are not offered without it.
+    pub fn set_entropy(&mut self, entropy: ServerEntropy) {
+        self.entropy = Some(entropy);
     }
 
     /// The TLS session, if TLS is on.
@@ -160,7 +169,12 @@ impl Server {
     }
 
     pub(super) fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities::new(&self.config, self.tls.is_some())
+        Capabilities::new(&self.config, self.conditions())
+    }
+
+    pub(super) fn conditions(&self) -> Conditions {
+        let entropy = self.entropy.as_ref().is_some_and(|entropy| !entropy.nonces.is_empty());
+        Conditions::new(self.tls.as_deref(), entropy)
     }
 
     /// The extensions that this session may use: none after HELO.

@@ -9,14 +9,15 @@ pub(crate) mod sender;
 
 use proto_core::address::{DomainName, ForwardPath, ReversePath};
 use proto_core::dot::DecodePolicy;
-use proto_core::sasl::{AuthVerdict, Credentials, Mechanism};
+use proto_core::sasl::{AuthVerdict, Mechanism};
 use proto_core::{Ask, Backend, Now};
 use smtp_proto::parameter::{HoldSeconds, PriorityPolicy};
 use smtp_proto::server::*;
 use smtp_proto::{Approval, EnhancedCode, Refusal, ReplyText};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{Fixture, Log, START, Setup};
+use testkit::account::entropy;
+use testkit::{Account, Fixture, Log, START, Setup};
 
 pub(crate) fn refusal(code: u16, enhanced: (u16, u16), text: impl Into<String>) -> Refusal {
     let enhanced = EnhancedCode::new((code / 100) as u8, enhanced.0, enhanced.1).unwrap();
@@ -33,14 +34,16 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
             set_option(&mut config, name, value);
         }
     }
+    let account = setup.option("account").and_then(|account| account.split_once('/'));
+    let account = account.unwrap_or_else(|| (setup.var("user"), setup.var("password")));
     let owned = |name| setup.option(name).unwrap_or_default().to_owned();
     let app = App {
         ok: setup.var("ok").into(),
         ok2: setup.var("ok2").into(),
         full: setup.var("full").into(),
         dom: setup.var("dom").into(),
-        user: setup.var("user").into(),
-        password: setup.var("password").into(),
+        user: account.0.into(),
+        password: account.1.into(),
         refuse: owned("refuse"),
         hold: owned("hold"),
         each: owned("each"),
@@ -51,7 +54,11 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         dispose: owned("dispose"),
         ..App::default()
     };
-    (server(config), app)
+    let mut server = server(config);
+    if let Some(nonce) = setup.option("nonce") {
+        server.set_entropy(entropy(nonce));
+    }
+    (server, app)
 }
 
 /// A session of a client at a documentation address, at the moment at which the test driver's clock begins.
@@ -94,10 +101,11 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("tls", "required") => config.tls = TlsMode::Required,
         ("tls", "implicit") => config.tls = TlsMode::Implicit,
         ("auth", "clear") => {
-            config.mechanisms = Mechanism::ALL.to_vec();
+            config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
             config.allow_plaintext_auth = true;
         }
-        ("auth", "tls") => config.mechanisms = Mechanism::ALL.to_vec(),
+        ("auth", "tls") => config.mechanisms = vec![Mechanism::Plain, Mechanism::Login],
+        ("auth", "all") => config.mechanisms = Mechanism::ALL.to_vec(),
         ("syntax", "strict") => config.syntax = Syntax::Strict,
         ("bare", "normalize") => config.bare_line_ends = DecodePolicy::Normalize,
         ("bare", "raw") => config.bare_line_ends = DecodePolicy::Raw,
@@ -287,16 +295,12 @@ impl Fixture<Server> for App {
                 server.answer(now, ask, verdict).unwrap();
             }
             Event::Authenticate(ask) => {
-                let Credentials::Password { authcid, password, .. } = &ask.detail.credentials else {
-                    panic!()
-                };
-                self.log.event(format_args!("authenticate {authcid}"));
+                let credentials = &ask.detail.credentials;
+                self.log.event(format_args!("authenticate {}", credentials.authcid().unwrap_or_default()));
                 let verdict = if self.refuse == "auth" {
                     AuthVerdict::Backend(Backend::TEMPORARY)
-                } else if *authcid == self.user && password.expose() == self.password.as_bytes() {
-                    AuthVerdict::Accept
                 } else {
-                    AuthVerdict::Reject
+                    Account::new(&*self.user, &*self.password).judge(credentials)
                 };
                 server.answer(now, ask, verdict).unwrap();
             }

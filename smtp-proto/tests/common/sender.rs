@@ -67,11 +67,7 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         config.allow_plaintext_auth = true;
     }
     if setup.option("auth").is_some() {
-        config.credentials = Some(ClientCredentials {
-            authzid: None,
-            authcid: setup.var("user").into(),
-            password: setup.var("password").into(),
-        });
+        config.credentials = Some(ClientCredentials::password(setup.var("user"), setup.var("password")));
     }
     let dom = setup.var("dom");
     let to: Vec<String> = setup

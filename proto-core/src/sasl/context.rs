@@ -1,0 +1,193 @@
+//! What is handed to an exchange: randomness, and the TLS session around it.
+//!
+//! RFC 5802 section 5.1 wants a nonce that nobody can foretell and that never comes twice; no machine draws one itself.
+//! A driver gives each session a seed ([`Nonces::seeded`]), from which every exchange of the session gets its own nonce.
+
+use super::scram::{ScramHash, ScramKeys};
+use crate::secret::Secret;
+use crate::tls::TlsInfo;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use core::fmt;
+
+/// The nonces of a session's exchanges.
+#[derive(Clone)]
+pub struct Nonces(Source);
+
+#[derive(Clone)]
+enum Source {
+    Seed { seed: [u8; 32], used: u64 },
+    Once(Option<String>),
+}
+
+impl Nonces {
+    /// A nonce for every exchange, made from a seed that no other session gets: 32 octets of a cryptographic generator.
+    pub const fn seeded(seed: [u8; 32]) -> Self {
+        Self(Source::Seed { seed, used: 0 })
+    }
+
+    /// One nonce for one exchange, made elsewhere; after it there is none. `None` when it is not 1 to 256 printable
+    /// ASCII characters without space and comma (RFC 5802 section 7, `printable`).
+    pub fn once(nonce: impl Into<String>) -> Option<Self> {
+        let nonce = nonce.into();
+        is_nonce(nonce.as_bytes()).then_some(Self(Source::Once(Some(nonce))))
+    }
+
+    /// Whether there is none left.
+    pub const fn is_empty(&self) -> bool {
+        matches!(self.0, Source::Once(None))
+    }
+
+    /// The next one; 24 characters of base64, 144 bits, where it is made from a seed.
+    pub(super) fn draw(&mut self) -> Option<String> {
+        match &mut self.0 {
+            Source::Once(nonce) => nonce.take(),
+            Source::Seed { seed, used } => {
+                let octets = ScramHash::Sha256.hmac(&*seed, &[b"nonce", &used.to_be_bytes()]);
+                *used = used.wrapping_add(1);
+                Some(STANDARD.encode(&octets.expose()[..18]))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonces")
+    }
+}
+
+/// Whether this may stand in `r=`.
+pub(super) fn is_nonce(octets: &[u8]) -> bool {
+    let printable = |octet: &u8| matches!(octet, 0x21..=0x2b | 0x2d..=0x7e);
+    matches!(octets.len(), 1..=NONCE_BYTES_MAX) && octets.iter().all(printable)
+}
+
+/// The longest nonce, a peer's or ours.
+pub(super) const NONCE_BYTES_MAX: usize = 256;
+
+/// The salts that are shown for users who do not exist.
+///
+/// SCRAM shows a user's salt and iteration count to everybody who asks. A name that nobody has gets them too, made by
+/// HMAC from a secret and the name: the same at every try, and like those of a user. The proof then fails as that of a
+/// wrong password does. (RFC 5802 section 9 on a server that must not tell which users there are.)
+#[derive(Clone)]
+pub struct Decoys {
+    secret: Arc<Secret>,
+    iterations: u32,
+    salt_bytes: usize,
+}
+
+impl Decoys {
+    /// Decoys with 4,096 iterations and salts of 16 octets. The secret is the same for all sessions of a service and
+    /// outlives its restarts: salts that change with it give the missing users away.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret: Arc::new(Secret::from(&secret[..])), iterations: 4096, salt_bytes: 16 }
+    }
+
+    /// The iterations and the octets of a salt, at most 64, that the users who exist have. Where they differ between
+    /// users no decoy is like all of them.
+    #[must_use]
+    pub fn with_shape(self, iterations: u32, salt_bytes: usize) -> Self {
+        Self { iterations, salt_bytes: salt_bytes.min(64), ..self }
+    }
+
+    /// Keys that no proof fits.
+    pub(super) fn keys(&self, hash: ScramHash, authcid: &str) -> ScramKeys {
+        let made = |what: &[u8]| {
+            ScramHash::Sha256.hmac(self.secret.expose(), &[hash.name().as_bytes(), what, authcid.as_bytes()])
+        };
+        let mut salt: Vec<u8> =
+            [made(b"salt"), made(b"more")].iter().flat_map(|s| s.expose().to_vec()).collect();
+        salt.truncate(self.salt_bytes);
+        let key = |what: &[u8]| Secret::from(&made(what).expose()[..hash.bytes()]);
+        ScramKeys::unchecked(hash, salt, self.iterations, key(b"stored"), key(b"server"))
+    }
+}
+
+impl fmt::Debug for Decoys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoys").field("iterations", &self.iterations).finish_non_exhaustive()
+    }
+}
+
+/// The randomness of a server session. Without it CRAM-MD5 and SCRAM are not offered.
+#[derive(Debug, Clone)]
+pub struct ServerEntropy {
+    /// Fresh for each session.
+    pub nonces: Nonces,
+    /// The service's.
+    pub decoys: Decoys,
+}
+
+/// What a server's exchange is told.
+#[derive(Debug, Default)]
+pub struct ServerContext<'a> {
+    /// The session's randomness.
+    pub entropy: Option<&'a mut ServerEntropy>,
+    /// The TLS session.
+    pub tls: Option<&'a Arc<TlsInfo>>,
+    /// Whether a mechanism bound to the TLS session is offered: who then says that we have none was lied to
+    /// (RFC 5802 section 6).
+    pub plus_offered: bool,
+    /// Our host's name, for the challenge of CRAM-MD5; empty for none.
+    pub host_name: &'a str,
+}
+
+/// What a client's exchange is told.
+#[derive(Debug, Default)]
+pub struct ClientContext<'a> {
+    /// The session's randomness.
+    pub nonces: Option<&'a mut Nonces>,
+    /// The TLS session.
+    pub tls: Option<&'a Arc<TlsInfo>>,
+    /// Whether the server offers a mechanism bound to the TLS session.
+    pub plus_offered: bool,
+    /// The server's host name as the client was given it, for OAUTHBEARER; `None` does not say it.
+    pub host: Option<&'a str>,
+    /// The server's port, likewise.
+    pub port: Option<u16>,
+}
+
+/// Which data of the TLS session an exchange is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChannelBinding {
+    /// RFC 9266.
+    Exporter,
+    /// RFC 5929 section 4.
+    ServerEndPoint,
+}
+
+impl ChannelBinding {
+    /// The preferred first.
+    const ALL: [Self; 2] = [Self::Exporter, Self::ServerEndPoint];
+
+    /// The registered name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Exporter => "tls-exporter",
+            Self::ServerEndPoint => "tls-server-end-point",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|binding| binding.name() == name)
+    }
+
+    /// The data, if the driver knows them.
+    pub(super) fn data(self, tls: Option<&Arc<TlsInfo>>) -> Option<&[u8]> {
+        let tls = tls?;
+        match self {
+            Self::Exporter => tls.exporter.as_deref(),
+            Self::ServerEndPoint => tls.server_end_point.as_deref(),
+        }
+    }
+
+    /// The one that a client uses.
+    pub(super) fn preferred(tls: Option<&Arc<TlsInfo>>) -> Option<Self> {
+        Self::ALL.into_iter().find(|binding| binding.data(tls).is_some())
+    }
+}
