@@ -7,6 +7,8 @@
     reason = "a module of several test programs: each uses its part"
 )]
 
+pub mod peers;
+pub mod sender;
 pub mod wire;
 
 use std::fs;

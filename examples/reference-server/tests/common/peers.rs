@@ -1,0 +1,197 @@
+//! Debian's Postfix, and Dovecot's LMTP server, each in a directory of its own on a free port of 127.0.0.1.
+//!
+//! Both have users of their own for their processes, so only root can start them.
+
+use super::has;
+use rustls::pki_types::CertificateDer;
+use std::fs::{self, Permissions};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Whose the mailboxes are: `nobody`, there on every Debian.
+const MAIL_UID: u32 = 65_534;
+
+/// A running server of somebody else's, with the mailboxes alice and bob of example.test.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub certificate: CertificateDer<'static>,
+    child: Child,
+    stop: Command,
+    log: PathBuf,
+    mailboxes: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+/// Whether such servers can be started; says why when not.
+pub fn can_start(programs: &[&str]) -> bool {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can start {}", programs.join(" and "));
+        return false;
+    }
+    programs.iter().all(|program| has(program))
+}
+
+impl Peer {
+    /// Postfix, which delivers by its virtual(8) agent.
+    pub fn postfix() -> Self {
+        let directory = directory();
+        let (root, port) = (directory.path(), free_port());
+        let mailboxes = mailboxes(root);
+        let (certificate, pem) = certificate(root);
+        for name in ["conf", "spool", "data", "log"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        assert!(Command::new("chown").arg("postfix").arg(root.join("data")).status().unwrap().success());
+        let (conf, at) = (root.join("conf"), root.display());
+        let main = format!(
+            "compatibility_level = 3.6\nqueue_directory = {at}/spool\ndata_directory = {at}/data\n\
+             command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\n\
+             maillog_file = {at}/log/mail\nmaillog_file_prefixes = {at}\n\
+             myhostname = mx.example.test\nmydestination =\nlocal_recipient_maps =\nalias_maps =\nmynetworks =\n\
+             inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nlocal_header_rewrite_clients =\n\
+             smtpd_peername_lookup = no\nsmtp_dns_support_level = disabled\n\
+             smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {}\n\
+             virtual_mailbox_domains = example.test\nvirtual_mailbox_base = {}\n\
+             virtual_mailbox_maps = inline:{{ alice@example.test=alice/, bob@example.test=bob/ }}\n\
+             virtual_uid_maps = static:{MAIL_UID}\nvirtual_gid_maps = static:{MAIL_UID}\n",
+            pem.display(),
+            mailboxes.display()
+        );
+        fs::write(conf.join("main.cf"), main).unwrap();
+        let mut master = format!(
+            "127.0.0.1:{port} inet n - n - - smtpd\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\n"
+        );
+        for (name, limit, program) in [
+            ("tlsmgr", "1", "tlsmgr"),
+            ("rewrite", "-", "trivial-rewrite"),
+            ("bounce", "0", "bounce"),
+            ("defer", "0", "bounce"),
+            ("trace", "0", "bounce"),
+            ("proxymap", "-", "proxymap"),
+            ("error", "-", "error"),
+            ("retry", "-", "error"),
+            ("anvil", "1", "anvil"),
+        ] {
+            master.push_str(&format!("{name} unix - - n - {limit} {program}\n"));
+        }
+        master.push_str("virtual unix - n n - - virtual\npostlog unix-dgram n - n - 1 postlogd\n");
+        fs::write(conf.join("master.cf"), master).unwrap();
+        let mut start = Command::new("postfix");
+        start.arg("-c").arg(&conf).arg("start-fg");
+        let mut stop = Command::new("postfix");
+        stop.arg("-c").arg(&conf).arg("stop");
+        Self::started(directory, start, stop, port, certificate)
+    }
+
+    /// Dovecot, speaking LMTP.
+    pub fn dovecot_lmtp() -> Self {
+        let directory = directory();
+        let (root, port) = (directory.path(), free_port());
+        let mailboxes = mailboxes(root);
+        let (certificate, pem) = certificate(root);
+        for name in ["run", "state", "log"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        fs::write(root.join("users"), "alice@example.test:{PLAIN}x::::::\nbob@example.test:{PLAIN}x::::::\n")
+            .unwrap();
+        let (at, pem, mail) = (root.display(), pem.display(), mailboxes.display());
+        let conf = format!(
+            "base_dir = {at}/run\nstate_dir = {at}/state\nlog_path = {at}/log/mail\nprotocols = lmtp\n\
+             listen = 127.0.0.1\nmail_location = maildir:{mail}/%n\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n\
+             hostname = mx.example.test\nssl = yes\nssl_cert = <{pem}\nssl_key = <{pem}\n\
+             passdb {{\n  driver = passwd-file\n  args = {at}/users\n}}\n\
+             userdb {{\n  driver = passwd-file\n  args = {at}/users\n  \
+             override_fields = uid={MAIL_UID} gid={MAIL_UID} home={mail}/%n\n}}\n\
+             service lmtp {{\n  inet_listener lmtp {{\n    port = {port}\n  }}\n}}\n\
+             service stats {{\n  unix_listener stats-writer {{\n    mode = 0666\n  }}\n}}\n"
+        );
+        fs::write(root.join("dovecot.conf"), conf).unwrap();
+        let mut start = Command::new("dovecot");
+        start.arg("-F").arg("-c").arg(root.join("dovecot.conf"));
+        let mut stop = Command::new("doveadm");
+        stop.arg("-c").arg(root.join("dovecot.conf")).arg("stop");
+        Self::started(directory, start, stop, port, certificate)
+    }
+
+    fn started(
+        directory: tempfile::TempDir,
+        mut start: Command,
+        stop: Command,
+        port: u16,
+        certificate: CertificateDer<'static>,
+    ) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let child = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let log = directory.path().join("log/mail");
+        let mailboxes = directory.path().join("mail");
+        let peer = Self { address, certificate, child, stop, log, mailboxes, _directory: directory };
+        super::eventually(|| TcpStream::connect(address).is_ok());
+        peer
+    }
+
+    /// The message of an account that has this in it, once it has been delivered.
+    pub fn delivered(&self, account: &str, needle: &str) -> Vec<u8> {
+        let mut found = Vec::new();
+        super::eventually(|| {
+            found = ["new", "cur"]
+                .iter()
+                .filter_map(|folder| fs::read_dir(self.mailboxes.join(account).join(folder)).ok())
+                .flatten()
+                .map(|entry| fs::read(entry.unwrap().path()).unwrap())
+                .filter(|message| String::from_utf8_lossy(message).contains(needle))
+                .collect();
+            !found.is_empty()
+        });
+        assert_eq!(found.len(), 1, "{account} has {needle} more than once");
+        found.remove(0)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the peer's log ---\n{}", fs::read_to_string(&self.log).unwrap_or_default());
+        }
+        let _ = self.stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory that the peers' own users can look into.
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    directory
+}
+
+/// Where mailboxes will be.
+fn mailboxes(root: &Path) -> PathBuf {
+    let path = root.join("mail");
+    fs::create_dir(&path).unwrap();
+    chown(&path, Some(MAIL_UID), Some(MAIL_UID)).unwrap();
+    path
+}
+
+/// A certificate for `localhost`, and a file with its key and itself.
+fn certificate(root: &Path) -> (CertificateDer<'static>, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = root.join("certificate.pem");
+    fs::write(&path, format!("{}{}", made.signing_key.serialize_pem(), made.cert.pem())).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    (made.cert.der().clone(), path)
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
