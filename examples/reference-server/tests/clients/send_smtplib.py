@@ -1,13 +1,13 @@
 """Sends the message on standard input by Python's smtplib.
 
-usage: send_smtplib.py HOST PORT plain|starttls|implicit CERTIFICATE USER PASSWORD SENDER RECIPIENT
-An empty USER means no login.
+usage: send_smtplib.py HOST PORT plain|starttls|implicit CERTIFICATE USER PASSWORD SENDER RECIPIENT [MECHANISM]
+An empty USER means no login. Without MECHANISM, smtplib chooses.
 """
 import smtplib
 import ssl
 import sys
 
-host, port, tls, certificate, user, password, sender, recipient = sys.argv[1:]
+host, port, tls, certificate, user, password, sender, recipient = sys.argv[1:9]
 message = sys.stdin.buffer.read()
 context = ssl.create_default_context(cafile=certificate)
 if tls == "implicit":
@@ -19,6 +19,11 @@ with server:
     if tls == "starttls":
         server.starttls(context=context)
         server.ehlo()
-    if user:
+    if user and len(sys.argv) > 9:
+        server.user, server.password = user, password
+        name = sys.argv[9]
+        code, reply = server.auth(name, getattr(server, "auth_" + name.lower().replace("-", "_")))
+        assert code == 235, reply
+    elif user:
         server.login(user, password)
     assert server.sendmail(sender, [recipient], message) == {}
