@@ -319,7 +319,7 @@ fn encoding_then_decoding_gives_the_canonical_text() {
 
 #[test]
 fn no_proper_prefix_of_an_encoding_is_complete() {
-    every_string(6, |text| {
+    every_string(7, |text| {
         let wire = encode(EncodePolicy::Repair, &[text]).unwrap();
         for len in 0..wire.len() {
             let (_, end, _) = decode(DecodePolicy::Raw, u64::MAX, &[&wire[..len]], 64);

@@ -11,10 +11,10 @@ pub use parameters::fuzz_parameters;
 use crate::client::ReplyParser;
 use crate::command::{self, Grammar};
 use crate::parameter::Extensions;
-use crate::reply::Approval;
+use crate::reply::{Approval, Refusal};
 use crate::server::{
-    Config, Disposition, Event, Extras, HeaderField, Impatience, Offer, Peer, QueueId, Server, Syntax,
-    TlsMode, Verdict, Verified, VerifyMode,
+    Config, Disposition, EndOfDataVerdict, Event, Extras, HeaderField, Impatience, Offer, Peer, Protocol,
+    QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
 };
 use alloc::format;
 use alloc::sync::Arc;
@@ -88,12 +88,18 @@ fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
         (true, false) => DecodePolicy::Normalize,
         _ => DecodePolicy::Raw,
     };
+    config.bare_line_ends_in_chunks = match (on(3), on(2)) {
+        (false, false) => DecodePolicy::Reject,
+        (true, false) => DecodePolicy::Normalize,
+        _ => DecodePolicy::Raw,
+    };
     config.verify = if on(4) { VerifyMode::Ask } else { VerifyMode::Noncommittal };
     config.expand = on(4);
     config.limits.message_bytes_max = if on(5) { 64 } else { 0 };
     config.limits.text_line_bytes_max = on(6).then_some(32);
     if on(7) {
         config.offer = Offer::ALL;
+        config.protocol = if on(6) { Protocol::Lmtp } else { Protocol::Smtp };
     }
     config.limits.errors_max = 1_000;
     config.timeouts.error_pause = Duration::ZERO;
@@ -154,7 +160,14 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
             Event::Data(ask) => (b'd', server.answer(NOW, ask, yes)),
             Event::EndOfData(ask) => {
                 let id = QueueId::new("Q").expect("invariant: a letter is an id");
-                (b'e', server.answer(NOW, ask, Verdict::Accept(id).into()))
+                let verdict = if ask.detail.per_recipient {
+                    let yes_or_no =
+                        |n| if n % 3 == 1 { Refusal::TEMPORARY.into() } else { Verdict::Accept(id.clone()) };
+                    EndOfDataVerdict::Each((0..ask.detail.recipients).map(yes_or_no).collect())
+                } else {
+                    Verdict::Accept(id).into()
+                };
+                (b'e', server.answer(NOW, ask, verdict))
             }
             Event::Verify(ask) => (b'v', server.answer(NOW, ask, Verdict::Accept(Verified::CannotTell))),
             Event::Expand(ask) => (b'x', server.answer(NOW, ask, Verdict::Accept(Vec::new()))),
