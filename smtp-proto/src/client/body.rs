@@ -65,9 +65,8 @@ impl Client {
     /// The envelope is accepted.
     pub(super) fn begin_body(&mut self) {
         let Some(transaction) = &mut self.transaction else { return };
-        let kind = transaction.envelope.parameters.body;
         transaction.body = Some(Body {
-            text: Text::new(kind, self.config.bare_line_ends, self.config.long_lines),
+            text: Text::new(&transaction.envelope.parameters, &self.config),
             transfer: match transaction.chunked {
                 true => Transfer::Bdat { gathered: Vec::new(), complete: false },
                 false => Transfer::Data(DotEncoder::new(EncodePolicy::Refuse)),

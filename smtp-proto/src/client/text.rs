@@ -1,14 +1,14 @@
 //! The octets of a message as they may leave.
 //!
 //! RFC 5321 section 2.3.8 (CR and LF only together), section 4.5.3.1.6 (the length of lines), RFC 6152 (octets over 127
-//! only where 8BITMIME was declared), RFC 3030 section 3 (anything at all only where BINARYMIME was). The rules are the
+//! only where 8BITMIME was declared), RFC 6531 section 3.6 (and in the header, where SMTPUTF8 was), RFC 3030 section 3 (anything at all only where BINARYMIME was). The rules are the
 //! same for DATA and for BDAT, and the message that arrives is the same whichever way it goes.
 //!
 //! # Departures
 //! RFC 5321 section 4.1.1.4 has DATA complete a last line that has no CR LF; BDAT does it likewise, but for BINARYMIME.
 
-use super::config::LongLines;
-use crate::parameter::BodyKind;
+use super::config::{ClientConfig, LongLines};
+use crate::parameter::{BodyKind, MailParameters};
 use proto_core::dot::{BareEol, EncodePolicy};
 
 /// Why octets of a message are not sent.
@@ -22,7 +22,7 @@ pub enum BodyFault {
     /// A CR or an LF stands alone. The session ends, since what was sent must not be terminated.
     #[error("{0} in the message")]
     BareLineEnd(BareEol),
-    /// Octets over 127, though the envelope said 7BIT. The session ends likewise.
+    /// Octets over 127, though the envelope said 7BIT; with SMTPUTF8 the header may have them. The session ends likewise.
     #[error("8-bit octets in a message declared 7BIT")]
     EightBit,
     /// A NUL, though the envelope did not say BINARYMIME. The session ends likewise.
@@ -37,6 +37,8 @@ pub enum BodyFault {
 #[derive(Debug)]
 pub(super) struct Text {
     kind: BodyKind,
+    /// This is the header of a message with SMTPUTF8.
+    utf8: bool,
     bare_line_ends: EncodePolicy,
     long_lines: LongLines,
     /// Octets of the line that is under way.
@@ -46,8 +48,15 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) const fn new(kind: BodyKind, bare_line_ends: EncodePolicy, long_lines: LongLines) -> Self {
-        Self { kind, bare_line_ends, long_lines, line_octets: 0, cr_waits: false }
+    pub(super) const fn new(parameters: &MailParameters, config: &ClientConfig) -> Self {
+        Self {
+            kind: parameters.body,
+            utf8: parameters.smtp_utf8,
+            bare_line_ends: config.bare_line_ends,
+            long_lines: config.long_lines,
+            line_octets: 0,
+            cr_waits: false,
+        }
     }
 
     /// Hands the next octets on to `out`, in which no CR and no LF stands alone, unless the message is binary. At most
@@ -57,8 +66,8 @@ impl Text {
             out(octets);
             return Ok(());
         }
-        if self.kind == BodyKind::SevenBit && !octets.is_ascii() {
-            return Err(BodyFault::EightBit);
+        if !self.utf8 {
+            self.check_ascii(octets)?;
         }
         if memchr::memchr(0, octets).is_some() {
             return Err(BodyFault::Nul);
@@ -66,7 +75,8 @@ impl Text {
         let mut rest = octets;
         if self.cr_waits && !rest.is_empty() {
             if let Some(after) = rest.strip_prefix(b"\n") {
-                self.end_line(&mut out);
+                out(b"\r\n");
+                self.end_line(after)?;
                 rest = after;
             } else {
                 self.bare_cr(&mut out)?;
@@ -76,15 +86,15 @@ impl Text {
         while let Some(found) = memchr::memchr2(b'\r', b'\n', &rest[at..]).map(|found| at + found) {
             self.lengthen(found - at)?;
             if rest[found..].starts_with(b"\r\n") {
-                self.line_octets = 0;
                 at = found + 2;
+                self.end_line(&rest[at..])?;
                 continue;
             }
             out(&rest[passed..found]);
             at = found + 1;
             passed = at;
             if rest[found] == b'\n' {
-                self.bare_lf(&mut out)?;
+                self.bare_lf(&rest[at..], &mut out)?;
             } else if at == rest.len() {
                 self.cr_waits = true;
             } else {
@@ -102,7 +112,7 @@ impl Text {
             self.bare_cr(&mut out)?;
         }
         if self.line_octets > 0 {
-            self.end_line(&mut out);
+            out(b"\r\n");
         }
         Ok(())
     }
@@ -115,18 +125,23 @@ impl Text {
         Ok(())
     }
 
-    fn end_line(&mut self, out: &mut impl FnMut(&[u8])) {
-        self.line_octets = 0;
+    /// The line is complete; `after` follows. A line without octets ends the header.
+    fn end_line(&mut self, after: &[u8]) -> Result<(), BodyFault> {
         self.cr_waits = false;
-        out(b"\r\n");
+        let is_empty = core::mem::take(&mut self.line_octets) == 0;
+        if is_empty && core::mem::take(&mut self.utf8) { self.check_ascii(after) } else { Ok(()) }
     }
 
-    fn bare_lf(&mut self, out: &mut impl FnMut(&[u8])) -> Result<(), BodyFault> {
+    fn check_ascii(&self, octets: &[u8]) -> Result<(), BodyFault> {
+        if self.kind == BodyKind::SevenBit && !octets.is_ascii() { Err(BodyFault::EightBit) } else { Ok(()) }
+    }
+
+    fn bare_lf(&mut self, after: &[u8], out: &mut impl FnMut(&[u8])) -> Result<(), BodyFault> {
         if self.bare_line_ends == EncodePolicy::Refuse {
             return Err(BodyFault::BareLineEnd(BareEol::Lf));
         }
-        self.end_line(out);
-        Ok(())
+        out(b"\r\n");
+        self.end_line(after)
     }
 
     fn bare_cr(&mut self, out: &mut impl FnMut(&[u8])) -> Result<(), BodyFault> {
@@ -149,7 +164,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn run(kind: BodyKind, policy: EncodePolicy, pieces: &[&[u8]]) -> Result<Vec<u8>, BodyFault> {
-        let mut text = Text::new(kind, policy, LongLines::Refuse);
+        run_with(&MailParameters { body: kind, ..Default::default() }, policy, pieces)
+    }
+
+    fn run_with(
+        parameters: &MailParameters,
+        policy: EncodePolicy,
+        pieces: &[&[u8]],
+    ) -> Result<Vec<u8>, BodyFault> {
+        let mut config = ClientConfig::new("c").unwrap();
+        config.bare_line_ends = policy;
+        config.long_lines = LongLines::Refuse;
+        let mut text = Text::new(parameters, &config);
         let mut out = Vec::new();
         for piece in pieces {
             text.pass(piece, |octets| out.extend_from_slice(octets))?;
@@ -180,6 +206,22 @@ mod tests {
             (BinaryMime, Refuse, &long, Ok(&long)),
         ] {
             assert_eq!(run(kind, policy, &[text]).as_deref(), expected.as_ref().copied(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn with_smtp_utf8_a_header_may_be_utf8_and_the_body_as_declared() {
+        let parameters = MailParameters { smtp_utf8: true, ..Default::default() };
+        for (text, expected) in [
+            ("Subject: é\r\n\r\na\r\n", Ok(())),
+            ("Subject: é\r\n\r\né\r\n", Err(BodyFault::EightBit)),
+            ("Subject: é\n\na\né", Err(BodyFault::EightBit)),
+            ("\r\né", Err(BodyFault::EightBit)),
+        ] {
+            let whole = run_with(&parameters, EncodePolicy::Repair, &[text.as_bytes()]);
+            let octets: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            assert_eq!(whole, run_with(&parameters, EncodePolicy::Repair, &octets), "{text:?}");
+            assert_eq!(whole.map(drop), expected, "{text:?}");
         }
     }
 
