@@ -54,6 +54,8 @@ const COURSE: &[&str] =
 /// A question that waits for its verdict.
 enum Held {
     Connect(Ask<Connect>),
+    Tls(Ask<Tls>),
+    Etrn(Ask<Etrn>),
     Hello(Ask<Hello>),
     Authenticate(Ask<Authenticate>),
     Mail(Ask<Mail>),
@@ -103,6 +105,8 @@ impl Chaos<'_> {
     fn event(&mut self, event: Event) {
         let (id, held) = match event {
             Event::Connect(ask) => (ask.id(), Held::Connect(ask)),
+            Event::Tls(ask) => (ask.id(), Held::Tls(ask)),
+            Event::Etrn(ask) => (ask.id(), Held::Etrn(ask)),
             Event::Hello(ask) => (ask.id(), Held::Hello(ask)),
             Event::Authenticate(ask) => (ask.id(), Held::Authenticate(ask)),
             Event::Mail(ask) => {
@@ -160,6 +164,11 @@ impl Chaos<'_> {
         let (server, now) = (&mut self.server, self.now);
         match held {
             Held::Connect(ask) => server.answer(now, ask, plain()).is_ok(),
+            Held::Tls(ask) => server.answer(now, ask, plain()).is_ok(),
+            Held::Etrn(ask) => {
+                let verdict = no.map_or(Verdict::Accept(EtrnStarted::Started), Verdict::Refuse);
+                server.answer(now, ask, verdict).is_ok()
+            }
             Held::Hello(ask) => server.answer(now, ask, plain()).is_ok(),
             Held::Authenticate(ask) => {
                 let verdict = if yes { AuthVerdict::Accept } else { AuthVerdict::Reject };

@@ -77,3 +77,18 @@ fn bdat() {
 fn prdr() {
     check("prdr");
 }
+
+#[test]
+fn etrn() {
+    check("etrn");
+}
+
+#[test]
+fn stages() {
+    check("stages");
+}
+
+#[test]
+fn xclient() {
+    check("xclient");
+}

@@ -3,6 +3,7 @@
 //! RFC 5321 section 4.1.1 and 4.1.2. A line is read in two steps, so that the rules of order can be applied
 //! between them: [`split`] tells the verb, [`mail`] and [`rcpt`] read what is worth a grammar.
 
+pub(crate) mod attribute;
 mod path;
 pub(crate) mod unitext;
 mod verb;

@@ -36,6 +36,12 @@ pub enum Verb {
     StartTls,
     /// RFC 4954 section 4.
     Auth,
+    /// RFC 1985 section 5.
+    Etrn,
+    /// An extension of Postfix: a trusted client says for whom it speaks.
+    Xclient,
+    /// An extension of Postfix: where the next message came from.
+    Xforward,
     /// A request line of HTTP: a browser was tricked into talking to us.
     Http,
     /// None that we know.
@@ -78,6 +84,9 @@ pub(crate) const VERBS: &[(&str, Verb)] = &[
     ("EXPN", Verb::Expn),
     ("STARTTLS", Verb::StartTls),
     ("AUTH", Verb::Auth),
+    ("ETRN", Verb::Etrn),
+    ("XCLIENT", Verb::Xclient),
+    ("XFORWARD", Verb::Xforward),
 ];
 
 /// RFC 9110 section 9, and PATCH and the first words of HTTP/2.

@@ -13,8 +13,8 @@ use crate::command::{self, Grammar};
 use crate::parameter::Extensions;
 use crate::reply::{Approval, Refusal};
 use crate::server::{
-    Config, Disposition, EndOfDataVerdict, Event, Extras, HeaderField, Impatience, Offer, Peer, Protocol,
-    QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
+    Config, Disposition, EndOfDataVerdict, EtrnStarted, Event, Extras, HeaderField, Impatience, Offer, Peer,
+    Protocol, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
 };
 use alloc::format;
 use alloc::sync::Arc;
@@ -95,6 +95,9 @@ fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
     };
     config.verify = if on(4) { VerifyMode::Ask } else { VerifyMode::Noncommittal };
     config.expand = on(4);
+    config.offer.etrn = on(4);
+    let mut peer = Peer::default();
+    (peer.xclient, peer.xforward) = (on(7), on(7));
     config.limits.message_bytes_max = if on(5) { 64 } else { 0 };
     config.limits.text_line_bytes_max = on(6).then_some(32);
     if on(7) {
@@ -106,7 +109,7 @@ fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
     // These look at how octets arrive together, which is what differs.
     config.pipelining_after_data = Impatience::Permit;
     config.pipelining_before_capability = Impatience::Permit;
-    let mut server = Server::new(NOW, Arc::new(config), Peer::default());
+    let mut server = Server::new(NOW, Arc::new(config), peer);
     let mut trace = Trace::default();
     serve(&mut server, &mut trace);
     for chunk in input.chunks(cut) {
@@ -153,6 +156,10 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
             }
             Event::Violation(_) => continue,
             Event::Connect(ask) => (b'c', server.answer(NOW, ask, yes)),
+            Event::Tls(ask) => (b's', server.answer(NOW, ask, yes)),
+            Event::Etrn(ask) => {
+                (b'q', server.answer(NOW, ask, Verdict::Accept(EtrnStarted::PendingCount(7))))
+            }
             Event::Hello(ask) => (b'h', server.answer(NOW, ask, yes)),
             Event::Authenticate(ask) => (b'a', server.answer(NOW, ask, AuthVerdict::Accept)),
             Event::Mail(ask) => (b'm', server.answer(NOW, ask, yes)),

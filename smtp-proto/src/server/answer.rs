@@ -1,6 +1,6 @@
 //! Verdicts on their way back.
 
-use super::question::{Connect, Data, EndOfData, Expand, Hello, Mail, Rcpt, Verify};
+use super::question::{Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
 use super::session::Server;
 use super::timers::Timer;
 use proto_core::sasl::Authenticate;
@@ -55,7 +55,9 @@ macro_rules! settled_by {
 
 settled_by! {
     Connect => settle_connect;
+    Tls => settle_tls;
     Hello => settle_hello(detail);
+    Etrn => settle_etrn(detail);
     Authenticate => settle_authenticate;
     Mail => settle_mail(detail);
     Rcpt => settle_rcpt(detail);

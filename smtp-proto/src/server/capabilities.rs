@@ -3,7 +3,8 @@
 //! RFC 5321 section 4.1.1.1. Nothing is shown that a session would then refuse, and the order never changes. No
 //! enhanced codes here (RFC 2034 section 4).
 
-use super::config::{Config, Protocol, TlsMode, VerifyMode};
+use super::config::{Config, Peer, Protocol, TlsMode, VerifyMode};
+use super::xclient::{XCLIENT_NAMES, XFORWARD_NAMES};
 use crate::parameter::{DateTime, Extensions, FutureRelease};
 use crate::reply::write_line;
 use alloc::string::String;
@@ -103,8 +104,8 @@ impl<'a> Capabilities<'a> {
         self.config.limits.auth_line_bytes_max.max(line::OCTETS_MAX)
     }
 
-    /// Writes the reply to EHLO; `greeting` stands behind the host name.
-    pub(super) fn write(&self, now: Now, out: &mut OutBuf, greeting: Option<&str>) {
+    /// Writes the reply to EHLO, with what this peer alone may use; `greeting` stands behind the host name.
+    pub(super) fn write(&self, now: Now, out: &mut OutBuf, greeting: Option<&str>, peer: &Peer) {
         let Config { offer, limits, .. } = self.config;
         let with = self.extensions(now);
         let mut lines = Lines::new(out, self.config.hostname());
@@ -118,6 +119,7 @@ impl<'a> Capabilities<'a> {
         }
         lines.add_if(self.config.verify != VerifyMode::Disabled, "VRFY");
         lines.add_if(self.config.expand, "EXPN");
+        lines.add_if(offer.etrn, "ETRN");
         lines.add_if(self.starttls(), "STARTTLS");
         if self.auth() {
             lines.add("AUTH");
@@ -157,6 +159,14 @@ impl<'a> Capabilities<'a> {
         }
         lines.add_if(with.rrvs, "RRVS");
         lines.add_if(with.prdr, "PRDR");
+        for (offered, keyword, names) in
+            [(peer.xclient, "XCLIENT", XCLIENT_NAMES), (peer.xforward, "XFORWARD", XFORWARD_NAMES)]
+        {
+            if offered {
+                lines.add(keyword);
+                names.iter().for_each(|name| lines.append(' ', name));
+            }
+        }
         lines.end();
     }
 }

@@ -6,6 +6,7 @@
 use super::{Limits, Offer, Timeouts};
 use crate::reply::{ReplyFault, ReplyText};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use proto_core::address::{AddressError, AddressSyntax, Domain};
@@ -84,12 +85,31 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// The name of that address, if it was looked up and verified; shown in the `Received:` field.
     pub name: Option<String>,
+    /// Its name could not be looked up just now: trying again may help.
+    pub name_lookup_failed: bool,
+    /// The port it connects from.
+    pub port: Option<u16>,
+    /// The address of ours that it connected to.
+    pub destination: Option<IpAddr>,
+    /// The port of ours that it connected to.
+    pub destination_port: Option<u16>,
+    /// Who it is logged in as before any AUTH: who speaks for it has said so by XCLIENT.
+    pub login: Option<String>,
+    /// What it calls itself, whatever HELO or EHLO says: who speaks for it has said so by XCLIENT.
+    pub hello: Option<Arc<str>>,
+    /// Whether it speaks ESMTP, whichever hello is said here: who speaks for it has said so by XCLIENT.
+    pub esmtp: Option<bool>,
+    /// Whether it may speak for others: XCLIENT is offered to it. That is to trust it with everything that is decided
+    /// by address, name and login. Default false.
+    pub xclient: bool,
+    /// Whether it may tell where a message came from: XFORWARD is offered to it. Default false.
+    pub xforward: bool,
 }
 
 impl Peer {
     /// A peer known by its address only.
-    pub const fn new(address: IpAddr) -> Self {
-        Self { address: Some(address), name: None }
+    pub fn new(address: IpAddr) -> Self {
+        Self { address: Some(address), ..Self::default() }
     }
 }
 

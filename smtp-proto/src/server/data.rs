@@ -19,7 +19,7 @@ impl Server {
         // RFC 2920 section 3.1: DATA ends a group. Octets behind it were sent by a client that does not look at
         // our replies, or by somebody who hides a message in another one.
         if !self.input.is_empty() {
-            self.events.push_back(Event::Violation(Violation::PipelinedAfterData));
+            self.report(Violation::PipelinedAfterData);
             if self.config.pipelining_after_data == Impatience::Refuse {
                 self.reply(&SYNCHRONIZATION);
                 return self.close(CloseReason::Protocol("pipelining after DATA".into()));

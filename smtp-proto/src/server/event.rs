@@ -1,6 +1,6 @@
 //! What a server session tells and asks its application.
 
-use super::question::{Connect, Data, EndOfData, Expand, Hello, Mail, Rcpt, Verify};
+use super::question::{Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
 use bytes::Bytes;
 use proto_core::sasl::Authenticate;
 use proto_core::{Ask, AskId};
@@ -12,6 +12,8 @@ use proto_core::{Ask, AskId};
 pub enum Event {
     /// A client connected, and on a listener with implicit TLS shook hands.
     Connect(Ask<Connect>),
+    /// The handshake that STARTTLS asked for is done.
+    Tls(Ask<Tls>),
     /// HELO or EHLO.
     Hello(Ask<Hello>),
     /// An AUTH exchange brought credentials. Rejected ones count against
@@ -34,6 +36,8 @@ pub enum Event {
     Verify(Ask<Verify>),
     /// EXPN.
     Expand(Ask<Expand>),
+    /// ETRN.
+    Etrn(Ask<Etrn>),
     /// The transaction that an accepted [`Event::Mail`] began is over before a message has begun: RSET, HELO or EHLO
     /// came, or a BDAT was refused. Not told when the session ends.
     TransactionReset,
@@ -72,6 +76,29 @@ pub enum Violation {
     PipelinedBeforeCapability,
     /// It sent octets behind DATA without waiting for the 354 (RFC 2920 section 3.1).
     PipelinedAfterData,
+    /// It sent octets behind STARTTLS, in clear text and without waiting for the 220 (RFC 3207 section 4). They are
+    /// thrown away.
+    PipelinedAfterStartTls,
     /// Its first words are HTTP's: a browser was tricked into talking to us. The session ends.
     Http,
+}
+
+/// Which rules a session has seen broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Violations(u8);
+
+impl Violations {
+    /// Whether none was.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether this one was.
+    pub const fn contains(self, violation: Violation) -> bool {
+        self.0 & 1 << violation as u8 != 0
+    }
+
+    pub(super) fn insert(&mut self, violation: Violation) {
+        self.0 |= 1 << violation as u8;
+    }
 }

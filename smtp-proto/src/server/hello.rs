@@ -35,7 +35,7 @@ impl Server {
             }
             Ok(extras) => {
                 let own = self.session_collected.connect.take(extras);
-                if self.config.timeouts.greet_delay > Duration::ZERO {
+                if self.config.timeouts.greet_delay > Duration::ZERO && !self.greeted {
                     self.phase = Phase::Greet { own };
                     self.timers.set(Timer::GreetDelay, now.instant + self.config.timeouts.greet_delay);
                 } else {
@@ -53,6 +53,7 @@ impl Server {
     }
 
     fn greet(&mut self, now: Now, own: Option<&Approval>) {
+        self.greeted = true;
         let greeting = beside_hostname(own).unwrap_or(self.config.greeting());
         let text = format!("{} {greeting}", self.config.hostname());
         write_line(&mut self.output, 220, None, true, &text);
@@ -62,7 +63,7 @@ impl Server {
     /// The client talked while the greeting was held back.
     pub(super) fn early_talk(&mut self, now: Now) {
         self.timers.stop(Timer::GreetDelay);
-        self.events.push_back(Event::Violation(Violation::EarlyTalker));
+        self.report(Violation::EarlyTalker);
         if self.config.early_talker == Impatience::Permit {
             return self.greet_late(now);
         }
@@ -83,10 +84,10 @@ impl Server {
         };
         // Nobody can know of PIPELINING before the first hello was answered.
         let impatient = self.hello.is_none() && !self.input.is_empty();
-        let name: Arc<str> = name.into();
+        let name: Arc<str> = self.peer.hello.clone().unwrap_or_else(|| name.into());
         if impatient {
             self.refuse_next = self.config.pipelining_before_capability == Impatience::Refuse;
-            self.events.push_back(Event::Violation(Violation::PipelinedBeforeCapability));
+            self.report(Violation::PipelinedBeforeCapability);
         }
         self.ask(now, Hello { name, extended }, Event::Hello);
     }
@@ -104,6 +105,7 @@ impl Server {
             }
         };
         self.reset_transaction();
+        self.xforward = None;
         self.session_collected.hello = Collected::default();
         let own = self.session_collected.hello.take(extras);
         let own = beside_hostname(own.as_ref());
@@ -111,7 +113,7 @@ impl Server {
         self.hello = Some(HelloSaid { name, extended });
         if extended {
             let conditions = self.conditions();
-            super::Capabilities::new(&self.config, conditions).write(now, &mut self.output, own);
+            super::Capabilities::new(&self.config, conditions).write(now, &mut self.output, own, &self.peer);
         } else {
             let hostname = self.config.hostname();
             write_line(

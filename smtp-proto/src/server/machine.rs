@@ -52,8 +52,8 @@ impl Machine for Server {
         }
     }
 
-    fn handle_tls(&mut self, now: Now, tls: TlsInfo) {
-        self.tls_started(now, tls);
+    fn handle_tls(&mut self, _now: Now, tls: TlsInfo) {
+        self.tls_started(tls);
     }
 
     /// A message that is coming in is waited for, and its verdict; then, or else at once, `421 4.3.2`.
@@ -125,6 +125,7 @@ impl Server {
     fn step(&mut self, now: Now) -> bool {
         match self.phase {
             Phase::Connect => self.ask_connect(now),
+            Phase::Secured => self.ask_tls(now),
             Phase::Greet { .. } if !self.input.is_empty() => self.early_talk(now),
             Phase::Command => match self.next_line() {
                 Some(line) => self.command_line(now, line),
@@ -206,6 +207,9 @@ impl Server {
             Verb::Expn => self.expand(now, arguments),
             Verb::StartTls => self.starttls(now, arguments),
             Verb::Auth => self.auth(now, arguments),
+            Verb::Etrn => self.etrn(now, arguments),
+            Verb::Xclient => self.xclient(now, arguments),
+            Verb::Xforward => self.xforward(now, arguments),
             Verb::Http => self.http(),
             Verb::Unknown => self.refuse(now, &UNKNOWN),
         }

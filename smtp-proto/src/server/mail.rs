@@ -36,7 +36,8 @@ impl Server {
         }
         match command::mail(arguments, &self.grammar(now)) {
             Ok((reverse_path, parameters)) => {
-                self.ask(now, Mail { reverse_path, parameters }, Event::Mail);
+                let xforward = self.xforward.clone();
+                self.ask(now, Mail { reverse_path, parameters, xforward }, Event::Mail);
             }
             Err(fault) => self.refuse_path(now, fault, &SYNTAX_MAIL, &BAD_SENDER),
         }
@@ -49,6 +50,8 @@ impl Server {
         };
         let mut collected = Collected::default();
         let own = collected.take(extras);
+        // It was for this message.
+        self.xforward = None;
         self.counts.transactions = self.counts.transactions.saturating_add(1);
         self.failed_recipients = None;
         self.transaction = Some(Transaction {

@@ -3,7 +3,7 @@
 //! RFC 5321 sections 4.1.1.5 and 4.1.1.8 to 4.1.1.10; section 4.3.2 for arguments where none belong.
 
 use super::config::VerifyMode;
-use super::event::{Event, Violation};
+use super::event::Violation;
 use super::session::Server;
 use crate::command::{VERBS, Verb};
 use crate::reply::{Reply, write_line};
@@ -16,6 +16,7 @@ impl Server {
             return self.refuse(now, &SYNTAX_RSET);
         }
         self.reset_transaction();
+        self.xforward = None;
         self.reply(&OK);
     }
 
@@ -36,6 +37,9 @@ impl Server {
                 Verb::Expn => self.config.expand,
                 Verb::StartTls => standing.starttls,
                 Verb::Auth => standing.auth,
+                Verb::Etrn => standing.etrn,
+                Verb::Xclient => standing.xclient,
+                Verb::Xforward => standing.xforward,
                 _ => true,
             };
             if here {
@@ -56,7 +60,7 @@ impl Server {
 
     /// A browser was tricked into talking to us: nothing that follows may be taken for mail.
     pub(super) fn http(&mut self) {
-        self.events.push_back(Event::Violation(Violation::Http));
+        self.report(Violation::Http);
         self.close_with(421, (7, 0), "Error: this is not HTTP", CloseReason::Protocol("HTTP".into()));
     }
 }

@@ -5,6 +5,7 @@
 //! | when | event with question | yes is answered | no, unless the verdict says otherwise |
 //! | --- | --- | --- | --- |
 //! | connected | [`Event::Connect`] | `220 host ESMTP …` | closes |
+//! | TLS began by STARTTLS | [`Event::Tls`] | nothing | says no and closes |
 //! | HELO, EHLO | [`Event::Hello`] | `250 …` | state as before |
 //! | AUTH brought credentials | [`Event::Authenticate`] | `235 2.7.0 …` | `535 5.7.8` |
 //! | MAIL | [`Event::Mail`] | `250 2.1.0 Ok` | no transaction |
@@ -12,6 +13,7 @@
 //! | DATA | [`Event::Data`] | `354 …`, then [`Event::Body`] chunks | transaction stays |
 //! | first BDAT | [`Event::Data`] | [`Event::Body`] chunks, then `250 2.0.0 Ok: n octets` | transaction is over |
 //! | end of data | [`Event::EndOfData`] | `250 2.0.0 Ok: queued as ID` | transaction is over |
+//! | ETRN | [`Event::Etrn`] | `250 …` to `253 …` | `458`, `459` |
 //! | VRFY, EXPN | [`Event::Verify`], [`Event::Expand`] | `250 …` or `252 …` | |
 //!
 //! Under [`Protocol::Lmtp`] the session speaks LMTP (RFC 2033): LHLO stands for EHLO, and the end of data is answered
@@ -41,6 +43,7 @@ mod capabilities;
 mod config;
 mod data;
 mod end_of_data;
+mod etrn;
 mod event;
 mod extras;
 mod header;
@@ -57,18 +60,19 @@ mod state;
 mod timers;
 mod trace;
 mod verify;
+mod xclient;
 
 pub use answer::ServerQuestion;
 pub use capabilities::Capabilities;
 pub use config::{Config, Impatience, Peer, Protocol, Syntax, TlsMode, VerifyMode};
-pub use event::{BodyAbort, Event, Violation};
+pub use event::{BodyAbort, Event, Violation, Violations};
 pub use extras::{Disposition, Extras};
 pub use header::{HeaderFault, HeaderField, NAME_OCTETS_MAX};
 pub use limits::Limits;
 pub use offer::Offer;
 pub use question::{
-    BodyFaults, Connect, Data, EndOfData, EndOfDataVerdict, Expand, Hello, Mail, QueueId, Rcpt, Verdict,
-    Verified, Verify,
+    BodyFaults, Connect, Data, EndOfData, EndOfDataVerdict, Etrn, EtrnStarted, EtrnTarget, Expand, Hello,
+    Mail, QueueId, Rcpt, Tls, Verdict, Verified, Verify,
 };
 pub use session::Server;
 pub use timers::{Timeouts, Timer};

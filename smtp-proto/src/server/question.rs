@@ -7,6 +7,7 @@
 
 use super::config::Peer;
 use super::extras::{Disposition, Extras};
+use crate::client::Xforward;
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::reply::{Refusal, ReplyText};
 use alloc::boxed::Box;
@@ -14,7 +15,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use proto_core::address::{ForwardPath, ReversePath};
-use proto_core::{Question, TlsInfo};
+use proto_core::{DomainName, Question, TlsInfo};
 
 /// An answer: yes, with what the question wants to know, or no, with the reply that says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,15 @@ pub struct Connect {
     pub tls: Option<Arc<TlsInfo>>,
 }
 
+/// TLS is on (STARTTLS, RFC 3207); is it good enough? Refused: the reply is said, unasked for, and the connection closed,
+/// whatever its code. With implicit TLS [`Connect`] asks that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tls {
+    /// The TLS session.
+    pub tls: Arc<TlsInfo>,
+}
+
 /// May it call itself that (HELO, EHLO, LHLO)?
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +73,8 @@ pub struct Mail {
     pub reverse_path: ReversePath,
     /// What else MAIL said.
     pub parameters: MailParameters,
+    /// Where the message came from before, says a client that was trusted to know (XFORWARD).
+    pub xforward: Option<Arc<Xforward>>,
 }
 
 /// May this recipient receive (RCPT)?
@@ -172,8 +184,60 @@ pub struct Expand {
 pub enum Verified {
     /// `250 2.1.5` with this text, as `Full Name <mailbox@domain>`.
     Exists(ReplyText),
+    /// `251 2.1.5` with this text, the mailbox in `<` and `>`: not here, but mail for it is forwarded there.
+    WillForward(ReplyText),
     /// `252 2.0.0`: cannot tell, but will take mail for it.
     CannotTell,
+    /// `551 5.1.6` with this text, the mailbox in `<` and `>`: not here; mail is to be sent there instead.
+    NotLocal(ReplyText),
+    /// `553 5.1.4`: it may be any of these mailboxes (RFC 5321 section 3.5.1), one a line.
+    Ambiguous(Vec<ReplyText>),
+}
+
+/// May the mail that waits for this node be sent to it now (ETRN, RFC 1985)? Not: 458 when it cannot be, 459 when this
+/// client may not ask for it. Asked when [`Offer::etrn`](super::Offer::etrn) is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Etrn {
+    /// Whose mail.
+    pub target: EtrnTarget,
+}
+
+/// The argument of ETRN (RFC 1985 sections 5 and 5.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EtrnTarget {
+    /// `name`: mail for this domain.
+    Node(DomainName),
+    /// `@name`: mail for this domain and all under it.
+    Subdomains(DomainName),
+    /// `#name`: this queue; what the name means is ours to say.
+    Queue(String),
+}
+
+/// As it was written.
+impl core::fmt::Display for EtrnTarget {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Node(name) => f.write_str(name.as_str()),
+            Self::Subdomains(name) => write!(f, "@{}", name.as_str()),
+            Self::Queue(name) => write!(f, "#{name}"),
+        }
+    }
+}
+
+/// What ETRN is answered (RFC 1985 section 5.1). Only the first is to be said by who cannot look into the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EtrnStarted {
+    /// `250`: it is being tried.
+    Started,
+    /// `251`: nothing waits for it.
+    NothingWaits,
+    /// `252`: what waits for it is being tried.
+    Pending,
+    /// `253`: so many messages wait for it and are being tried.
+    PendingCount(u64),
 }
 
 /// The name under which a message is filed: 1 to 64 letters, digits, `-`, `_`, `.`, `=`, `+`, `@`.
@@ -202,6 +266,14 @@ impl core::fmt::Display for QueueId {
 
 impl Question for Connect {
     type Verdict = Verdict;
+}
+
+impl Question for Tls {
+    type Verdict = Verdict;
+}
+
+impl Question for Etrn {
+    type Verdict = Verdict<EtrnStarted>;
 }
 
 impl Question for Hello {

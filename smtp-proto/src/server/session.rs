@@ -7,10 +7,11 @@ use super::bdat::{Chunk, ChunkedMessage};
 use super::body::Body;
 use super::capabilities::Capabilities;
 use super::config::{Config, Peer, Protocol, TlsMode};
-use super::event::{BodyAbort, Event};
+use super::event::{BodyAbort, Event, Violation, Violations};
 use super::extras::{Collected, SessionCollected};
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
+use crate::client::Xforward;
 use crate::parameter::{BodyKind, Extensions, MailParameters};
 use crate::reply::{Approval, Refusal, Reply, write_line};
 use alloc::boxed::Box;
@@ -43,6 +44,11 @@ pub struct Server {
     pub(super) session_collected: SessionCollected,
     /// The recipients of a transaction that a failed chunk ended, until the chunk that was to be its last.
     pub(super) failed_recipients: Option<usize>,
+    /// What XFORWARD has told about the next message.
+    pub(super) xforward: Option<Arc<Xforward>>,
+    pub(super) violations: Violations,
+    /// The greeting was said once: XCLIENT has it said again, and not late.
+    pub(super) greeted: bool,
     pub(super) counts: Counts,
     /// The next command was sent before the client could know that it may pipeline.
     pub(super) refuse_next: bool,
@@ -59,7 +65,9 @@ pub(super) enum Phase {
     StartTls,
     /// The handshake is the driver's; no octet is taken. Not greeted yet: the listener is one of implicit TLS.
     Handshake { greeted: bool },
-    /// The application has not been asked about the connection yet.
+    /// TLS was begun by STARTTLS; the application has not been asked about it yet.
+    Secured,
+    /// The application has not been asked about the connection yet, or about whom XCLIENT put in its place.
     Connect,
     /// The greeting is held back, with the application's words for it.
     Greet { own: Option<Approval> },
@@ -134,10 +142,13 @@ impl Server {
             hello: None,
             tls: None,
             entropy: None,
-            authenticated: false,
+            authenticated: peer.login.is_some(),
             transaction: None,
             session_collected: SessionCollected::default(),
             failed_recipients: None,
+            xforward: None,
+            violations: Violations::default(),
+            greeted: false,
             counts: Counts::default(),
             refuse_next: false,
             in_bdat_line: false,
@@ -163,9 +174,24 @@ impl Server {
         self.authenticated
     }
 
-    /// The name of the last accepted HELO or EHLO.
+    /// The name of the last accepted HELO or EHLO, or the one that XCLIENT put in its place.
     pub fn hello_name(&self) -> Option<&str> {
-        self.hello.as_ref().map(|hello| &*hello.name)
+        self.peer.hello.as_deref().or(self.hello.as_ref().map(|hello| &*hello.name))
+    }
+
+    /// Who is at the other end, or for whom it speaks, if XCLIENT has said so.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Which rules this session has seen broken so far. (In what [`Event::Violation`] tells as well.)
+    pub fn violations(&self) -> Violations {
+        self.violations
+    }
+
+    pub(super) fn report(&mut self, violation: Violation) {
+        self.violations.insert(violation);
+        self.events.push_back(Event::Violation(violation));
     }
 
     pub(super) fn capabilities(&self) -> Capabilities<'_> {
@@ -205,6 +231,9 @@ impl Server {
             auth: !self.config.mechanisms.is_empty(),
             authenticated: self.authenticated,
             auth_required: self.config.is_auth_required(),
+            etrn: self.config.offer.etrn,
+            xclient: self.peer.xclient,
+            xforward: self.peer.xforward,
         }
     }
 

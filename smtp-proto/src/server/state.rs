@@ -69,6 +69,11 @@ pub(super) struct Standing {
     pub(super) authenticated: bool,
     /// MAIL needs AUTH before it.
     pub(super) auth_required: bool,
+    /// ETRN is offered.
+    pub(super) etrn: bool,
+    /// The application lets this client say XCLIENT, XFORWARD.
+    pub(super) xclient: bool,
+    pub(super) xforward: bool,
 }
 
 /// Whether a command may be looked at, or the reply that says why not.
@@ -86,7 +91,19 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
         Verb::StartTls if in_transaction => Err(&IN_TRANSACTION),
         Verb::StartTls => Ok(()),
         Verb::Bdat if !now.chunking => Err(&NOT_IMPLEMENTED),
-        Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Vrfy | Verb::Expn | Verb::Auth
+        Verb::Xclient if !now.xclient => Err(&NOT_TRUSTED),
+        Verb::Xforward if !now.xforward => Err(&NOT_TRUSTED),
+        Verb::Xclient | Verb::Xforward if in_transaction => Err(&IN_TRANSACTION),
+        Verb::Xclient | Verb::Xforward => Ok(()),
+        Verb::Etrn if !now.etrn => Err(&NOT_IMPLEMENTED),
+        Verb::Mail
+        | Verb::Rcpt
+        | Verb::Data
+        | Verb::Bdat
+        | Verb::Vrfy
+        | Verb::Expn
+        | Verb::Auth
+        | Verb::Etrn
             if !secured =>
         {
             Err(&NEED_STARTTLS)
@@ -96,13 +113,15 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
         Verb::Auth if now.authenticated => Err(&AUTHENTICATED),
         Verb::Auth if in_transaction => Err(&IN_TRANSACTION),
         Verb::Auth => Ok(()),
-        Verb::Vrfy | Verb::Expn | Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat
+        Verb::Vrfy | Verb::Expn | Verb::Mail | Verb::Rcpt | Verb::Data | Verb::Bdat | Verb::Etrn
             if now.auth_required && !now.authenticated =>
         {
             Err(&NEED_AUTH)
         }
         Verb::Vrfy | Verb::Expn => Ok(()),
-        Verb::Mail if now.stage == Stage::Start => Err(&NEED_HELLO),
+        Verb::Mail | Verb::Etrn if now.stage == Stage::Start => Err(&NEED_HELLO),
+        Verb::Etrn if in_transaction => Err(&IN_TRANSACTION),
+        Verb::Etrn => Ok(()),
         Verb::Mail if in_transaction => Err(&NESTED_MAIL),
         Verb::Mail => Ok(()),
         Verb::Rcpt | Verb::Data if now.stage == Stage::Chunks => Err(&IN_CHUNKS),
@@ -120,6 +139,7 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
 pub(super) static NOT_IMPLEMENTED: Reply = Reply::fixed(502, (5, 1), "Error: command not implemented");
 static SAY_LHLO: Reply = Reply::fixed(500, (5, 1), "Error: this is LMTP, send LHLO");
 static NOT_LMTP: Reply = Reply::fixed(500, (5, 1), "Error: this is not LMTP, send EHLO");
+static NOT_TRUSTED: Reply = Reply::fixed(550, (7, 0), "Error: insufficient authorization");
 static TLS_ACTIVE: Reply = Reply::fixed(503, (5, 1), "Error: TLS already active");
 static IN_TRANSACTION: Reply = Reply::fixed(503, (5, 1), "Error: MAIL transaction in progress");
 static NEED_STARTTLS: Reply = Reply::fixed(530, (7, 0), "Must issue a STARTTLS command first");
@@ -151,6 +171,9 @@ mod tests {
         auth: true,
         authenticated: false,
         auth_required: false,
+        etrn: true,
+        xclient: true,
+        xforward: true,
     };
 
     fn code(verb: Verb, now: Standing) -> u16 {
@@ -170,6 +193,9 @@ mod tests {
         assert_eq!(codes(Verb::Auth), [0, 0, 503, 503, 503]);
         assert_eq!(codes(Verb::StartTls), [0, 0, 503, 503, 503]);
         assert_eq!(codes(Verb::Vrfy), [0, 0, 0, 0, 0]);
+        assert_eq!(codes(Verb::Etrn), [503, 0, 503, 503, 503]);
+        assert_eq!(codes(Verb::Xclient), [0, 0, 503, 503, 503]);
+        assert_eq!(codes(Verb::Xforward), [0, 0, 503, 503, 503]);
     }
 
     #[test]
@@ -183,7 +209,9 @@ mod tests {
     #[test]
     fn tls_before_login_before_mail() {
         let submission = Standing { tls_required: true, auth_required: true, stage: Stage::Start, ..READY };
-        for verb in [Verb::Mail, Verb::Rcpt, Verb::Data, Verb::Bdat, Verb::Auth, Verb::Vrfy, Verb::Expn] {
+        for verb in
+            [Verb::Mail, Verb::Rcpt, Verb::Data, Verb::Bdat, Verb::Auth, Verb::Vrfy, Verb::Expn, Verb::Etrn]
+        {
             assert_eq!(permits(verb, &submission), Err(&NEED_STARTTLS), "{verb:?}");
         }
         let secured = Standing { tls: true, stage: Stage::Ready, ..submission };
@@ -208,5 +236,8 @@ mod tests {
         assert_eq!(permits(Verb::Bdat, &Standing { chunking: false, ..READY }), Err(&NOT_IMPLEMENTED));
         assert_eq!(permits(Verb::StartTls, &Standing { starttls: false, ..READY }), Err(&NOT_IMPLEMENTED));
         assert_eq!(permits(Verb::Auth, &Standing { auth: false, ..READY }), Err(&NOT_IMPLEMENTED));
+        assert_eq!(permits(Verb::Etrn, &Standing { etrn: false, ..READY }), Err(&NOT_IMPLEMENTED));
+        assert_eq!(permits(Verb::Xclient, &Standing { xclient: false, ..READY }), Err(&NOT_TRUSTED));
+        assert_eq!(permits(Verb::Xforward, &Standing { xforward: false, ..READY }), Err(&NOT_TRUSTED));
     }
 }

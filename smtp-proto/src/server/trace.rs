@@ -132,6 +132,7 @@ impl Server {
     /// section 4.3: `UTF8SMTP` for a message that came with SMTPUTF8.
     fn protocol_name(&self) -> String {
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        let extended = self.peer.esmtp.unwrap_or(extended);
         let utf8 = self.transaction.as_ref().is_some_and(|transaction| transaction.parameters.smtp_utf8);
         let base = match (self.config.protocol == Protocol::Lmtp, utf8) {
             (true, true) => "UTF8LMTP",
@@ -202,7 +203,7 @@ mod tests {
     fn nothing_that_a_peer_says_breaks_the_field() {
         let now = Now::new(Instant::ORIGIN, UnixTime(0));
         let name = Some("evil\r\nX: y (".into());
-        let peer = Peer { address: Some("2001:db8::1".parse().unwrap()), name };
+        let peer = Peer { address: Some("2001:db8::1".parse().unwrap()), name, ..Peer::default() };
         let mut server = Server::new(now, Arc::new(Config::new("mx.test").unwrap()), peer);
         let id = QueueId::new("X1").unwrap();
         assert!(server.trace_header(&id, now).is_none());
@@ -231,7 +232,7 @@ mod tests {
     fn long_names_are_folded() {
         let now = Now::new(Instant::ORIGIN, UnixTime(0));
         let name = Some("n".repeat(300));
-        let peer = Peer { address: Some("192.0.2.1".parse().unwrap()), name };
+        let peer = Peer { address: Some("192.0.2.1".parse().unwrap()), name, ..Peer::default() };
         let mut config = Config::new("h".repeat(255)).unwrap();
         config.trace_hides_submitter = true;
         let mut server = Server::new(now, Arc::new(config), peer);

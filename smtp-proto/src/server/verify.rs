@@ -32,6 +32,16 @@ impl Server {
         match verified {
             Verified::Exists(_) if own.is_some() => self.approve(own.as_ref(), &KNOWN),
             Verified::Exists(text) => self.show(&[text], verify.smtp_utf8),
+            Verified::WillForward(_) if own.is_some() => self.approve(own.as_ref(), &FORWARDED),
+            Verified::WillForward(text) => self.show_as(&FORWARDED, &[text], verify.smtp_utf8),
+            Verified::NotLocal(text) => {
+                self.show_as(&NOT_LOCAL, &[text], verify.smtp_utf8);
+                self.count_error(now);
+            }
+            Verified::Ambiguous(mailboxes) => {
+                self.show_as(&AMBIGUOUS, &mailboxes, verify.smtp_utf8);
+                self.count_error(now);
+            }
             Verified::CannotTell => self.approve(own.as_ref(), &CANNOT_VERIFY),
         }
     }
@@ -68,11 +78,20 @@ impl Server {
 
     /// Shows mailboxes, one a line; none of them if one would be UTF-8 for a client that did not ask for it.
     fn show(&mut self, texts: &[ReplyText], smtp_utf8: bool) {
+        self.show_as(&KNOWN, texts, smtp_utf8);
+    }
+
+    /// Likewise, under another reply, whose text, if it has one, stands before them.
+    fn show_as(&mut self, reply: &Reply, texts: &[ReplyText], smtp_utf8: bool) {
         if !smtp_utf8 && texts.iter().any(|text| !text.as_str().is_ascii()) {
             return self.reply(&CANNOT_SHOW);
         }
+        let (code, enhanced) = (reply.code(), reply.enhanced());
+        if !reply.text().is_empty() {
+            write_line(&mut self.output, code, enhanced, texts.is_empty(), reply.text());
+        }
         for (left, text) in (0..texts.len()).rev().zip(texts) {
-            write_line(&mut self.output, KNOWN.code(), KNOWN.enhanced(), left == 0, text.as_str());
+            write_line(&mut self.output, code, enhanced, left == 0, text.as_str());
         }
     }
 }
@@ -82,6 +101,10 @@ static EXPN_DISABLED: Reply = Reply::fixed(502, (5, 1), "EXPN command is disable
 static SYNTAX_VRFY: Reply = Reply::fixed(501, (5, 4), "Syntax: VRFY address");
 static SYNTAX_EXPN: Reply = Reply::fixed(501, (5, 4), "Syntax: EXPN list");
 static KNOWN: Reply = Reply::fixed(250, (1, 5), "");
+static FORWARDED: Reply = Reply::fixed(251, (1, 5), "");
+/// RFC 3463 section 3.2: X.1.6 is a mailbox that has moved, X.1.4 an address that is ambiguous.
+static NOT_LOCAL: Reply = Reply::fixed(551, (1, 6), "");
+static AMBIGUOUS: Reply = Reply::fixed(553, (1, 4), "Ambiguous; possibilities are");
 static UNKNOWN_LIST: Reply = Reply::fixed(550, (1, 1), "No such list");
 /// RFC 6531 section 3.7.4.2.
 static CANNOT_SHOW: Reply = Reply::fixed(252, (6, 8), "Cannot show the mailbox without SMTPUTF8");

@@ -54,17 +54,23 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         dispose: owned("dispose"),
         ..App::default()
     };
-    let mut server = server(config);
+    let trusted = |word| setup.option("trust").is_some_and(|list| list.split(',').any(|name| name == word));
+    let mut peer = peer();
+    (peer.xclient, peer.xforward) = (trusted("xclient"), trusted("xforward"));
+    let mut server = Server::new(START, Arc::new(config), peer);
     if let Some(nonce) = setup.option("nonce") {
         server.set_entropy(entropy(nonce));
     }
     (server, app)
 }
 
+fn peer() -> Peer {
+    Peer::new(std::net::Ipv4Addr::new(192, 0, 2, 7).into())
+}
+
 /// A session of a client at a documentation address, at the moment at which the test driver's clock begins.
 pub(crate) fn server(config: Config) -> Server {
-    let address = std::net::Ipv4Addr::new(192, 0, 2, 7);
-    Server::new(START, Arc::new(config), Peer::new(address.into()))
+    Server::new(START, Arc::new(config), peer())
 }
 
 const OPTIONS: &[&str] = &[
@@ -77,6 +83,7 @@ const OPTIONS: &[&str] = &[
     "chunking",
     "verify",
     "expand",
+    "etrn",
     "early_talker",
     "before_capability",
     "after_data",
@@ -115,6 +122,7 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("verify", "disabled") => config.verify = VerifyMode::Disabled,
         ("verify", "ask") => config.verify = VerifyMode::Ask,
         ("expand", "on") => config.expand = true,
+        ("etrn", "on") => config.offer.etrn = true,
         ("early_talker", "permit") => config.early_talker = Impatience::Permit,
         ("before_capability", "permit") => config.pipelining_before_capability = Impatience::Permit,
         ("after_data", "permit") => config.pipelining_after_data = Impatience::Permit,
@@ -285,8 +293,39 @@ impl Fixture<Server> for App {
     fn on_event(&mut self, server: &mut Server, now: Now, event: Event) {
         match event {
             Event::Connect(ask) => {
+                let Peer { address, name, name_lookup_failed, port, login, .. } = &ask.detail.peer;
+                // Only XCLIENT brings a port or a login here.
+                let brought = port.is_some() || login.is_some();
                 self.log.event("connect");
-                let verdict = self.verdict("connect");
+                if brought {
+                    let text = format!("peer {address:?} {name:?} {name_lookup_failed} {port:?} {login:?}");
+                    self.log.event(text);
+                }
+                let verdict = self.verdict(if brought { "xclient" } else { "connect" });
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Tls(ask) => {
+                self.log.event("tls");
+                let verdict = self.verdict("tls");
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Etrn(ask) => {
+                let etrn = &ask.detail.target;
+                self.log.event(format_args!("etrn {etrn}"));
+                let verdict = match etrn {
+                    EtrnTarget::Queue(_) => Verdict::Accept(EtrnStarted::PendingCount(14)),
+                    EtrnTarget::Subdomains(_) => Verdict::Accept(EtrnStarted::Pending),
+                    EtrnTarget::Node(name) if name.as_str() == self.dom => {
+                        Verdict::Accept(EtrnStarted::Started)
+                    }
+                    EtrnTarget::Node(name) if name.as_str().starts_with("none.") => {
+                        Verdict::Accept(EtrnStarted::NothingWaits)
+                    }
+                    EtrnTarget::Node(name) if name.as_str().starts_with("later.") => {
+                        refusal(458, (3, 0), format!("Unable to queue messages for node {etrn}")).into()
+                    }
+                    _ => refusal(459, (7, 1), format!("Node {etrn} not allowed")).into(),
+                };
                 server.answer(now, ask, verdict).unwrap();
             }
             Event::Hello(ask) => {
@@ -312,6 +351,9 @@ impl Fixture<Server> for App {
                 let parameters =
                     if self.show_parameters { ask.detail.parameters.to_string() } else { String::new() };
                 self.log.event(format_args!("mail <{from}>{parameters}"));
+                if let Some(xforward) = &ask.detail.xforward {
+                    self.log.event(format_args!("{xforward:?}"));
+                }
                 let verdict = self.verdict("mail");
                 server.answer(now, ask, verdict).unwrap();
             }
@@ -367,6 +409,15 @@ impl Fixture<Server> for App {
                         ReplyText::new(format!("<{a}@{}>", self.dom)).unwrap(),
                     )),
                     a if a == self.ok2 => Verdict::Accept(Verified::CannotTell),
+                    "away" => {
+                        Verdict::Accept(Verified::WillForward(ReplyText::new("<away@f.test>").unwrap()))
+                    }
+                    "gone" => Verdict::Accept(Verified::NotLocal(ReplyText::new("<gone@f.test>").unwrap())),
+                    "smith" => Verdict::Accept(Verified::Ambiguous(
+                        ["Joe Smith <j@f.test>", "<m@f.test>"]
+                            .map(|text| ReplyText::new(text).unwrap())
+                            .into(),
+                    )),
                     _ => refusal(550, (1, 1), "User unknown").into(),
                 };
                 server.answer(now, ask, verdict).unwrap();

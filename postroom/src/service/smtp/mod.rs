@@ -214,9 +214,11 @@ impl SmtpService {
 }
 
 impl Service<Server> for SmtpService {
-    fn event(&mut self, _server: &mut Server, _now: Now, event: Event) {
+    fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         match event {
             Event::Connect(ask) => self.decide_plainly(Moment::Connect, ask, |_, _| ()),
+            // Which TLS is good enough the listener has said before the handshake.
+            Event::Tls(ask) => told(server.answer(now, ask, Verdict::Accept(()))),
             Event::Hello(ask) => {
                 self.request.helo = Some(ask.detail.name.to_string());
                 self.decide_plainly(Moment::Helo, ask, |_, _| ());
@@ -246,7 +248,7 @@ impl Service<Server> for SmtpService {
             // The session is about to end; a commit that is under way ends by itself.
             Event::Cancelled(_) => {}
             Event::Violation(violation) => tracing::info!(?violation, "client breaks the rules"),
-            // VRFY and EXPN are not configured to ask.
+            // VRFY, EXPN and ETRN are not configured to ask.
             _ => {}
         }
     }

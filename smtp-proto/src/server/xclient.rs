@@ -1,0 +1,117 @@
+//! XCLIENT and XFORWARD: a trusted client says for whom it speaks.
+//!
+//! Extensions of Postfix, described with it. XCLIENT takes the place of what is known of the client, for the rest of
+//! the session: it begins again, with a greeting and a new [`Connect`](super::Connect) question. XFORWARD changes
+//! nothing here; it tells the application where the next message really came from. Who may say either the
+//! application has decided, in [`Peer::xclient`] and [`Peer::xforward`]; XCLIENT does not change that.
+//!
+//! # Limits
+//! Those of the command line; a value has at most 255 octets, PROTO of XFORWARD 64.
+//!
+//! # Departures
+//! XFORWARD takes an address of IPv4 or IPv6, and none of other networks.
+
+use super::config::Peer;
+use super::extras::SessionCollected;
+use super::session::{Phase, Server};
+use crate::client::{Xforward, XforwardSource};
+use crate::command::attribute::{self, Value, attributes};
+use crate::reply::Reply;
+use alloc::sync::Arc;
+use proto_core::address::AddressSyntax;
+use proto_core::{DomainName, Now};
+
+/// The attributes of XCLIENT, as EHLO shows them.
+pub(super) const XCLIENT_NAMES: &[&str] =
+    &["NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT"];
+
+/// The attributes of XFORWARD, as EHLO shows them.
+pub(super) const XFORWARD_NAMES: &[&str] = &["NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"];
+
+impl Server {
+    pub(super) fn xclient(&mut self, now: Now, arguments: &[u8]) {
+        let mut peer = self.peer.clone();
+        // A login that XCLIENT does not repeat is over.
+        peer.login = None;
+        let read = attributes(arguments, XCLIENT_NAMES)
+            .and_then(|all| all.into_iter().try_for_each(|(name, value)| overrule(&mut peer, name, value)));
+        if read.is_none() {
+            return self.refuse(now, &SYNTAX_XCLIENT);
+        }
+        self.reset_transaction();
+        self.hello = None;
+        self.authenticated = peer.login.is_some();
+        let tls = core::mem::take(&mut self.session_collected.tls);
+        self.session_collected = SessionCollected { tls, ..SessionCollected::default() };
+        self.xforward = None;
+        self.refuse_next = false;
+        self.peer = peer;
+        self.phase = Phase::Connect;
+    }
+
+    pub(super) fn xforward(&mut self, now: Now, arguments: &[u8]) {
+        let mut told = self.xforward.as_deref().cloned().unwrap_or_default();
+        let read = attributes(arguments, XFORWARD_NAMES)
+            .and_then(|all| all.into_iter().try_for_each(|(name, value)| tell(&mut told, name, value)));
+        if read.is_none() {
+            return self.refuse(now, &SYNTAX_XFORWARD);
+        }
+        self.xforward = Some(Arc::new(told));
+        self.reply(&OK);
+    }
+}
+
+/// Takes in an attribute of XCLIENT; `None` when its value is wrong.
+fn overrule(peer: &mut Peer, name: &str, value: Value) -> Option<()> {
+    match name {
+        "NAME" => {
+            peer.name_lookup_failed = value == Value::Unknown;
+            let syntax = AddressSyntax { lenient: true, ..AddressSyntax::STRICT };
+            let domain = |text: alloc::string::String| {
+                DomainName::parse(text.as_bytes(), syntax).is_ok().then_some(text)
+            };
+            peer.name = if peer.name_lookup_failed { None } else { value.read(domain)? };
+        }
+        "ADDR" => peer.address = value.read(attribute::address)?,
+        "PORT" => peer.port = value.read(attribute::port)?,
+        "PROTO" => {
+            peer.esmtp = value.read(|text| match text {
+                text if text.eq_ignore_ascii_case("SMTP") => Some(false),
+                text if text.eq_ignore_ascii_case("ESMTP") => Some(true),
+                _ => None,
+            })?;
+        }
+        "HELO" => peer.hello = value.read(|text| attribute::word(text, 255))?.map(Arc::from),
+        "LOGIN" => peer.login = value.read(Some)?,
+        "DESTADDR" => peer.destination = value.read(attribute::address)?,
+        "DESTPORT" => peer.destination_port = value.read(attribute::port)?,
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Takes in an attribute of XFORWARD; `None` when its value is wrong.
+fn tell(told: &mut Xforward, name: &str, value: Value) -> Option<()> {
+    let word = |text| attribute::word(text, 255);
+    match name {
+        "NAME" => told.name = value.read(word)?,
+        "ADDR" => told.address = value.read(attribute::address)?,
+        "PORT" => told.port = value.read(attribute::port)?,
+        "PROTO" => told.protocol = value.read(|text| attribute::word(text, 64))?,
+        "HELO" => told.hello = value.read(word)?,
+        "IDENT" => told.ident = value.read(word)?,
+        "SOURCE" => {
+            told.source = value.read(|text| match text {
+                text if text.eq_ignore_ascii_case("LOCAL") => Some(XforwardSource::Local),
+                text if text.eq_ignore_ascii_case("REMOTE") => Some(XforwardSource::Remote),
+                _ => None,
+            })?;
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+static OK: Reply = Reply::fixed(250, (0, 0), "Ok");
+static SYNTAX_XCLIENT: Reply = Reply::fixed(501, (5, 4), "Syntax: XCLIENT attribute=value ...");
+static SYNTAX_XFORWARD: Reply = Reply::fixed(501, (5, 4), "Syntax: XFORWARD attribute=value ...");
