@@ -1,11 +1,14 @@
 //! The bodies of the fuzz targets: each takes any octets and panics when a promise is broken.
 
+use crate::address::{AddressSyntax, Domain, ForwardPath, Mailbox, ReversePath};
 use crate::dot::{DecodePolicy, Decoded, DotDecoder, DotEncoder, DotEnd, EncodePolicy};
 use crate::input::InBuf;
 use crate::output::OutBuf;
 use crate::proxy::{HEADER_OCTETS_MAX, LINE_OCTETS_MAX, ProxyHeader, ProxyParser};
 use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Display;
 
 /// Decodes any octets, cut as the first of them says, under each policy: the end is the same for all, the cut does not
 /// matter, and what was decoded survives being encoded and decoded again.
@@ -33,6 +36,50 @@ pub fn fuzz_dot(data: &[u8]) {
     let again = encode(EncodePolicy::Repair, &raw, cut);
     assert_eq!(decode(DecodePolicy::Reject, &again, cut).0, normal);
     assert_eq!(encode(EncodePolicy::Repair, &normal, cut), again);
+}
+
+/// Reads any octets as a path and as a mailbox, by each syntax: what is accepted has a written form that parses to the
+/// same value and holds no control character, and what is accepted strictly is accepted leniently too.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_address(data: &[u8]) {
+    for utf8 in [false, true] {
+        let [strict, lenient] = [false, true].map(|lenient| {
+            let syntax = AddressSyntax { utf8, lenient };
+            let forward = ForwardPath::parse_prefix(data, syntax).map(|(path, rest)| {
+                let again = line(&path);
+                assert_eq!(ForwardPath::parse_prefix(again.as_bytes(), syntax), Ok((path, &b""[..])));
+                rest
+            });
+            let reverse = ReversePath::parse_prefix(data, syntax).map(|(path, rest)| {
+                let again = line(&path);
+                assert_eq!(ReversePath::parse_prefix(again.as_bytes(), syntax), Ok((path, &b""[..])));
+                rest
+            });
+            let mailbox = Mailbox::parse(data, syntax);
+            if let Ok(mailbox) = &mailbox {
+                assert_eq!(Mailbox::parse(line(mailbox).as_bytes(), syntax).as_ref(), Ok(mailbox));
+                assert!(utf8 || !mailbox.needs_utf8(), "octets over 127 where none may be");
+            }
+            let domain = Domain::parse(data, syntax);
+            if let Ok(domain) = &domain {
+                assert_eq!(Domain::parse(line(domain).as_bytes(), syntax).as_ref(), Ok(domain));
+            }
+            (forward, reverse, mailbox, domain)
+        });
+        assert!(strict.0.is_err() || strict.0 == lenient.0);
+        assert!(strict.1.is_err() || strict.1 == lenient.1);
+        assert!(strict.2.is_err() || strict.2 == lenient.2);
+        assert!(strict.3.is_err() || strict.3 == lenient.3);
+    }
+}
+
+/// The written form, which must fit on a line.
+fn line(value: &impl Display) -> String {
+    let line = value.to_string();
+    assert!(!line.bytes().any(|octet| octet.is_ascii_control()), "a control character in {line:?}");
+    line
 }
 
 /// The text, and if it ended, its measures and how many octets it took.

@@ -202,7 +202,18 @@ pub(crate) fn write_line(
     last: bool,
     line: &str,
 ) {
-    out.reserve(REPLY_FRAME_BYTES + line.len());
+    write_words(out, code, enhanced, last, &[line]);
+}
+
+/// Writes one line of a reply whose text is in pieces.
+pub(crate) fn write_words(
+    out: &mut OutBuf,
+    code: u16,
+    enhanced: Option<EnhancedCode>,
+    last: bool,
+    words: &[&str],
+) {
+    out.reserve(REPLY_FRAME_BYTES + words.iter().map(|word| word.len()).sum::<usize>());
     digits(out, code);
     out.extend(if last { b" " } else { b"-" });
     if let Some(EnhancedCode { class, subject, detail }) = enhanced {
@@ -213,7 +224,7 @@ pub(crate) fn write_line(
         digits(out, detail);
         out.extend(b" ");
     }
-    out.extend(line.as_bytes());
+    words.iter().for_each(|word| out.extend(word.as_bytes()));
     out.extend(b"\r\n");
 }
 

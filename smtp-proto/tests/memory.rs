@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
+use smtp_proto::client::{Client, ClientConfig, ClientEvent, Envelope};
 use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
 use std::sync::Arc;
 use testkit::alloc::{Counting, measure};
@@ -110,4 +112,85 @@ fn commands_allocate_only_what_their_events_own() {
     let ((), usage) = measure(|| serve(&mut server, &mut out, &group));
     // A mailbox owns its two parts.
     assert!(usage.allocations < 2 * 100 + 20, "a group of RCPTs: {usage:?}");
+}
+
+/// What an idle session may cost in all: the value itself and what it has on the heap.
+const IDLE_BYTES_MAX: usize = 1024;
+
+#[test]
+fn an_idle_server_session_is_small() {
+    let (config, mut out) = (Arc::new(Config::new("mx.example.test").unwrap()), OutBuf::new());
+    let (mut server, opened) = measure(|| {
+        let mut server = Server::new(NOW, config, Peer::new([192, 0, 2, 7].into()));
+        serve(&mut server, &mut out, b"");
+        serve(&mut server, &mut out, b"EHLO mail-lf1-f47.example.net\r\n");
+        out = OutBuf::new();
+        server
+    });
+    let before = size_of::<Server>() + opened.held_bytes.unsigned_abs();
+    let ((), delivered) = measure(|| {
+        let group = b"RSET\r\nMAIL FROM:<alice@example.net> SIZE=1000\r\nRCPT TO:<bob@example.test>\r\n";
+        for segment in [&group[..], b"DATA\r\n", b"Subject: x\r\n\r\nx\r\n.\r\n"] {
+            serve(&mut server, &mut out, segment);
+        }
+        out = OutBuf::new();
+    });
+    let after = before.strict_add_signed(delivered.held_bytes);
+    assert!(
+        before < IDLE_BYTES_MAX && after < IDLE_BYTES_MAX,
+        "after EHLO {before}, after a message {after}"
+    );
+}
+
+/// Says yes to everything, as a server that offers most extensions.
+fn converse(client: &mut Client, out: &mut OutBuf, replies: &[u8]) {
+    let mut rest = replies;
+    loop {
+        while let Some(step) = client.poll_event(NOW) {
+            match step {
+                Step::App(ClientEvent::SendBody) => {
+                    client.write_body(NOW, b"Subject: x\r\n\r\nx\r\n").unwrap();
+                    client.finish(NOW).unwrap();
+                }
+                Step::App(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        while client.poll_transmit(out) {}
+        out.consume(out.len());
+        if rest.is_empty() {
+            return;
+        }
+        rest = &rest[client.handle_input(NOW, rest)..];
+    }
+}
+
+#[test]
+fn an_idle_client_session_is_small() {
+    let (config, mut out) = (Arc::new(ClientConfig::new("client.example.test").unwrap()), OutBuf::new());
+    let (mut client, opened) = measure(|| {
+        let mut client = Client::new(NOW, config);
+        let greeting = b"220 mx.example.test ESMTP\r\n";
+        let hello =
+            b"250-mx.example.test\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-DSN\r\n250 8BITMIME\r\n";
+        converse(&mut client, &mut out, greeting);
+        converse(&mut client, &mut out, hello);
+        out = OutBuf::new();
+        client
+    });
+    let before = size_of::<Client>() + opened.held_bytes.unsigned_abs();
+    let ((), delivered) = measure(|| {
+        let recipients = ["b@d".parse().unwrap()].map(ForwardPath::Mailbox);
+        let envelope = Envelope::new(ReversePath::Null, recipients);
+        client.send(NOW, envelope).unwrap();
+        for replies in [&b"250 Ok\r\n250 Ok\r\n354 Go on\r\n"[..], b"250 2.0.0 Ok: queued as Q\r\n"] {
+            converse(&mut client, &mut out, replies);
+        }
+        out = OutBuf::new();
+    });
+    let after = before.strict_add_signed(delivered.held_bytes);
+    assert!(
+        before < IDLE_BYTES_MAX && after < IDLE_BYTES_MAX,
+        "after EHLO {before}, after a message {after}"
+    );
 }

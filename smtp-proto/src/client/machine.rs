@@ -3,6 +3,7 @@
 use super::event::{ClientEvent, ClientFailure};
 use super::reply_parser::ReplyParseFault;
 use super::session::{Awaited, Client, Phase};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use proto_core::{CloseReason, Instant, LineEnding, Machine, Now, OutBuf, Step, TlsInfo};
 
@@ -83,6 +84,10 @@ impl Machine for Client {
                 _ => {}
             }
             if !self.step(now) {
+                if self.phase == Phase::Idle {
+                    // An idle session keeps no room for events.
+                    (self.events, self.awaited) = (VecDeque::new(), VecDeque::new());
+                }
                 return None;
             }
         }

@@ -7,6 +7,7 @@ use super::envelope::{Envelope, SendFault, adapt};
 use super::outcome::{Failure, Outcome};
 use super::session::{Awaited, Client, Phase};
 use super::transaction::{Standing, Transaction};
+use alloc::boxed::Box;
 use core::fmt::Write;
 use proto_core::Now;
 
@@ -35,7 +36,7 @@ impl Client {
         self.transactions = self.transactions.saturating_add(1);
         self.phase = Phase::Envelope;
         self.say_mail(&envelope);
-        self.transaction = Some(Transaction {
+        self.transaction = Some(Box::new(Transaction {
             recipients,
             omitted,
             chunked: self.config.chunking && self.capabilities.chunking,
@@ -45,7 +46,7 @@ impl Client {
             message_refused: None,
             data_said: false,
             body: None,
-        });
+        }));
         self.fill_pipeline();
         self.rearm(now);
         Ok(())

@@ -9,6 +9,7 @@ use super::outcome::Stage;
 use super::reply_parser::ReplyParser;
 use super::transaction::Transaction;
 use crate::reply::Reply;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -33,7 +34,7 @@ pub struct Client {
     /// Randomness for the exchanges of AUTH.
     pub(super) nonces: Option<Nonces>,
     pub(super) login: Option<Login>,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
     /// Transactions begun since the greeting.
     pub(super) transactions: u32,
     /// Lines of a command that takes several, not sent yet.

@@ -15,8 +15,7 @@
 use super::config::Protocol;
 use super::question::{EndOfDataVerdict, QueueId, Verdict};
 use super::session::{Counts, Server};
-use crate::reply::{Refusal, Reply, write_line};
-use alloc::format;
+use crate::reply::{Refusal, Reply, write_words};
 use proto_core::{CloseReason, Now};
 
 impl Server {
@@ -88,8 +87,8 @@ impl Server {
     }
 
     fn queued(&mut self, id: &QueueId) {
-        let text = format!("{}{id}", QUEUED.text());
-        write_line(&mut self.output, QUEUED.code(), QUEUED.enhanced(), true, &text);
+        let words = [QUEUED.text(), id.as_str()];
+        write_words(&mut self.output, QUEUED.code(), QUEUED.enhanced(), true, &words);
     }
 }
 

@@ -8,6 +8,7 @@ use super::state;
 use super::timers::Timer;
 use crate::command::{self, Verb};
 use crate::reply::Reply;
+use alloc::collections::VecDeque;
 use bytes::Bytes;
 use proto_core::{CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TlsInfo};
 
@@ -88,6 +89,10 @@ impl Machine for Server {
                 return Some(Step::StartTls);
             }
             if !self.step(now) {
+                if matches!(self.phase, Phase::Command) {
+                    // An idle session keeps no room for events.
+                    self.events = VecDeque::new();
+                }
                 return None;
             }
         }

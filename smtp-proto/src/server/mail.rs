@@ -17,6 +17,7 @@ use super::question::{Mail, Rcpt, Verdict};
 use super::session::{Server, Transaction};
 use crate::command::{self, Grammar, PathFault};
 use crate::reply::Reply;
+use alloc::boxed::Box;
 use proto_core::address::AddressError;
 use proto_core::{CloseReason, Now};
 
@@ -54,7 +55,7 @@ impl Server {
         self.xforward = None;
         self.counts.transactions = self.counts.transactions.saturating_add(1);
         self.failed_recipients = None;
-        self.transaction = Some(Transaction {
+        self.transaction = Some(Box::new(Transaction {
             reverse_path: mail.reverse_path,
             parameters: mail.parameters,
             recipients: 0,
@@ -62,7 +63,7 @@ impl Server {
             only_recipient: None,
             collected,
             chunks: None,
-        });
+        }));
         self.approve(own.as_ref(), &SENDER_OK);
     }
 

@@ -40,7 +40,7 @@ pub struct Server {
     /// Randomness for the exchanges of AUTH.
     pub(super) entropy: Option<ServerEntropy>,
     pub(super) authenticated: bool,
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
     pub(super) session_collected: SessionCollected,
     /// The recipients of a transaction that a failed chunk ended, until the chunk that was to be its last.
     pub(super) failed_recipients: Option<usize>,

@@ -15,6 +15,7 @@ use super::extras::Collected;
 use super::header::LINE_OCTETS_WISHED;
 use super::session::Server;
 use super::{Protocol, QueueId};
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
@@ -196,6 +197,7 @@ mod tests {
     use crate::parameter::MailParameters;
     use crate::server::session::{HelloSaid, Transaction};
     use crate::server::{Config, HeaderField, Peer};
+    use alloc::boxed::Box;
     use alloc::sync::Arc;
     use proto_core::{Instant, TlsInfo};
 
@@ -212,7 +214,7 @@ mod tests {
         tls.version = "TLSv1.3)\r\n".into();
         tls.cipher = "TLS_X".into();
         server.tls = Some(Arc::new(tls));
-        server.transaction = Some(Transaction {
+        server.transaction = Some(Box::new(Transaction {
             reverse_path: ReversePath::Mailbox(r#""a)b"@x"#.parse().unwrap()),
             parameters: MailParameters::default(),
             recipients: 1,
@@ -220,7 +222,7 @@ mod tests {
             only_recipient: Some(ForwardPath::Postmaster),
             collected: Collected::default(),
             chunks: None,
-        });
+        }));
         assert_eq!(
             server.trace_header(&id, now).unwrap().to_string(),
             "Received: from ?c???x? (evil??X:?y?? [IPv6:2001:db8::1])\r\n\tby mx.test with ESMTPS (TLSv1.3 TLS_X)\r\n\
@@ -239,7 +241,7 @@ mod tests {
         server.hello = Some(HelloSaid { name: "c".repeat(255).into(), extended: true });
         let long: ForwardPath =
             ForwardPath::Mailbox([&"l".repeat(64), "@", &"d.".repeat(90), "x"].concat().parse().unwrap());
-        server.transaction = Some(Transaction {
+        server.transaction = Some(Box::new(Transaction {
             reverse_path: ReversePath::Null,
             parameters: MailParameters::default(),
             recipients: 1,
@@ -247,7 +249,7 @@ mod tests {
             only_recipient: Some(long),
             collected: Collected::default(),
             chunks: None,
-        });
+        }));
         let id = QueueId::new("X1").unwrap();
         let field = server.trace_header(&id, now).unwrap().to_string();
         for line in field.split_terminator("\r\n") {
@@ -274,7 +276,7 @@ mod tests {
         server.session_collected.connect = collected(&["A"]);
         server.session_collected.tls = collected(&["B"]);
         server.session_collected.hello = collected(&["C"]);
-        server.transaction = Some(Transaction {
+        server.transaction = Some(Box::new(Transaction {
             reverse_path: ReversePath::Null,
             parameters: MailParameters::default(),
             recipients: 2,
@@ -282,7 +284,7 @@ mod tests {
             only_recipient: None,
             collected: collected(&["D", "E"]),
             chunks: None,
-        });
+        }));
         let block = server.trace_header(&QueueId::new("X1").unwrap(), now).unwrap().to_string();
         assert!(
             block.starts_with(
@@ -303,7 +305,7 @@ mod tests {
             server.authenticated = authenticated;
             let mut parameters = MailParameters::default();
             parameters.smtp_utf8 = utf8;
-            server.transaction = Some(Transaction {
+            server.transaction = Some(Box::new(Transaction {
                 reverse_path: ReversePath::Null,
                 parameters,
                 recipients: 0,
@@ -311,7 +313,7 @@ mod tests {
                 only_recipient: None,
                 collected: Collected::default(),
                 chunks: None,
-            });
+            }));
             server.protocol_name()
         };
         let both = [false, true];
