@@ -23,7 +23,9 @@
 //! | 8689, 2852, 4865, 6710, 7293 | the parameters of REQUIRETLS, DELIVERBY, FUTURERELEASE, MT-PRIORITY, RRVS; what they ask for is the application's |
 //! | 9422 | LIMITS |
 //! | 3207, 4954 | STARTTLS, AUTH (PLAIN and LOGIN) |
+//! | 3030 | BDAT and BINARYMIME |
 //! | 2033 | LMTP, server: LHLO, a reply for each recipient |
+//! | draft-hall-prdr | PRDR, server |
 //! | 3848 | the protocol names in `Received:` |
 //!
 //! # A server, driven by hand

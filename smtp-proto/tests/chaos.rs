@@ -32,6 +32,11 @@ const LINES: &[&str] = &[
     ".\r\n",
     ".\r\n",
     "bare\nline\r\n",
+    "BDAT 3\r\nabc",
+    "BDAT 0\r\n",
+    "BDAT 15\r\n",
+    "BDAT 6 LAST\r\nRSET\r\n",
+    "BDAT x\r\n",
     "RSET\r\n",
     "NOOP\r\n",
     "QUIT\r\n",
@@ -48,8 +53,18 @@ const LINES: &[&str] = &[
 ];
 
 /// What a client says that knows what it does; more often than not that is said next.
-const COURSE: &[&str] =
-    &["EHLO c\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n", "text\r\n", ".\r\n"];
+const COURSE: &[&str] = &[
+    "EHLO c\r\n",
+    "MAIL FROM:<a@b>\r\n",
+    "RCPT TO:<c@d>\r\n",
+    "DATA\r\n",
+    "text\r\n",
+    ".\r\n",
+    "MAIL FROM:<a@b>\r\n",
+    "RCPT TO:<c@d>\r\n",
+    "BDAT 3\r\nabc",
+    "BDAT 4 LAST\r\nde\r\n",
+];
 
 /// A question that waits for its verdict.
 enum Held {

@@ -74,6 +74,25 @@ fn a_session_is_bounded_whatever_comes() {
     assert!(usage.held_bytes < 8 * 1024, "an idle session gives its buffers back: {usage:?}");
 }
 
+/// A chunk may announce what it likes, and is taken or eaten as it comes.
+#[test]
+fn a_chunk_is_bounded_whatever_it_announces() {
+    for begin in ["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", ""] {
+        let mut server = session();
+        serve(&mut server, &mut OutBuf::new(), begin.as_bytes());
+        let ((), usage) = measure(|| {
+            let mut out = OutBuf::new();
+            serve(&mut server, &mut out, b"BDAT 18446744073709551615 LAST\r\n");
+            let octets = [b'x'; 32 * 1024];
+            for _ in 0..256 {
+                serve(&mut server, &mut out, &octets);
+            }
+            assert!(server.wants_input() && out.is_empty());
+        });
+        assert!(usage.peak_bytes < SESSION_BYTES_MAX, "{begin:?}: {usage:?}");
+    }
+}
+
 #[test]
 fn a_client_that_never_reads_is_not_served_for_ever() {
     let mut server = session();

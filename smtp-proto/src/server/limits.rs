@@ -35,6 +35,8 @@ pub struct Limits {
     pub errors_before_pause: u32,
     /// Commands that bring no mail (NOOP, RSET, VRFY, EXPN, HELP, HELO, EHLO) since the last accepted message;
     /// each one more counts as an error. Default 100.
+    ///
+    /// A BDAT under 1,024 octets that is not the last of its message counts likewise.
     pub idle_commands_max: u32,
     /// Failed authentications of one session; the last one is followed by `421 4.7.0` and the end. Default 3.
     pub auth_failures_max: u32,
