@@ -1,6 +1,9 @@
 //! The value of MT-PRIORITY: which message goes first.
 //!
 //! RFC 6710 sections 3 and 7.
+//!
+//! # Departures
+//! A malformed value gets `501 5.5.4` as every other parameter does, where section 4.1 has 5.5.2 for an example.
 
 use super::ParameterFault;
 use alloc::borrow::Cow;
