@@ -26,6 +26,7 @@
 //! | 3030 | BDAT and BINARYMIME |
 //! | 2033 | LMTP, server: LHLO, a reply for each recipient |
 //! | draft-hall-prdr | PRDR, server |
+//! | 1985 | ETRN, server |
 //! | 3848 | the protocol names in `Received:` |
 //!
 //! # A server, driven by hand

@@ -1,6 +1,17 @@
 //! All deadlines of a server session: the timers and what they are set to.
 //!
-//! RFC 5321 section 4.5.3.2 gives the least a server should wait. A deadline is for a whole command, not for
+//! RFC 5321 section 4.5.3.2 gives the least that either end should wait:
+//!
+//! | clause | says | ours |
+//! | --- | --- | --- |
+//! | 4.5.3.2.1 | a client waits 5 minutes for the greeting | [`Timeouts::greet_delay`] is to be shorter, and so is a verdict on the connection |
+//! | 4.5.3.2.2, .3 | 5 minutes for the replies to MAIL and RCPT | likewise the verdicts on them |
+//! | 4.5.3.2.4 | 2 minutes for the reply to DATA | likewise |
+//! | 4.5.3.2.5 | 3 minutes for each block of a message | [`Timeouts::body_block`] |
+//! | 4.5.3.2.6 | 10 minutes for the reply to a message | [`Timeouts::verdict`] |
+//! | 4.5.3.2.7 | a server waits 5 minutes for a command | [`Timeouts::command`] |
+//!
+//! A deadline is for a whole command, not for
 //! each octet, so a peer that sends one octet a minute gains nothing by it.
 
 use core::time::Duration;

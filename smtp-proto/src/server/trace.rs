@@ -65,7 +65,7 @@ impl Server {
         let mut field = Folded { text: String::with_capacity(256), line: 0 };
         field.word("Received:");
         if !(self.config.trace_hides_submitter && self.authenticated) {
-            self.from_clause(&mut field);
+            self.write_client(&mut field);
             field.line();
         }
         field.word("by");
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// What the client calls itself, and beside it what we know of it.
-    fn from_clause(&self, field: &mut Folded) {
+    fn write_client(&self, field: &mut Folded) {
         // A name that is no domain and no literal would break the field: what does not belong becomes `?`.
         let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_:[]".contains(c) { c } else { '?' };
         field.word("from");
@@ -303,8 +303,7 @@ mod tests {
             server.hello = Some(HelloSaid { name: "c".into(), extended });
             server.tls = tls.then(Arc::default);
             server.authenticated = authenticated;
-            let mut parameters = MailParameters::default();
-            parameters.smtp_utf8 = utf8;
+            let parameters = MailParameters { smtp_utf8: utf8, ..MailParameters::default() };
             server.transaction = Some(Box::new(Transaction {
                 reverse_path: ReversePath::Null,
                 parameters,
