@@ -198,7 +198,7 @@ impl Fixture<Server> for PostOffice {
 }
 
 /// A message with all that may be asked for, as the seed has it.
-fn mailing(rng: &mut Rng, tag: usize, tls: bool, repair: bool) -> Mailing {
+fn mailing(rng: &mut Rng, tag: usize, tls: bool, lmtp: bool, repair: bool) -> Mailing {
     let syntax = AddressSyntax { utf8: true, lenient: false };
     let accent = if rng.chance(1, 4) { "é" } else { "" };
     let sender = format!("<m{tag}{accent}@x.test>");
@@ -247,6 +247,7 @@ fn mailing(rng: &mut Rng, tag: usize, tls: bool, repair: bool) -> Mailing {
     parameters.deliver_by = DeliverBy::new(600, ByMode::Return, true).filter(|_| rng.chance(1, 4));
     parameters.hold = HoldSeconds::new(60).map(Hold::For).filter(|_| rng.chance(1, 8));
     parameters.priority = Priority::new(3).filter(|_| rng.chance(1, 4));
+    parameters.prdr = !lmtp && rng.chance(1, 2);
     Mailing { tag, envelope, body, arrives_as }
 }
 
@@ -278,22 +279,12 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
     server.tls = if tls { TlsMode::Required } else { TlsMode::None };
     server.mechanisms = Mechanism::ALL.to_vec();
     server.allow_plaintext_auth = true;
-    server.offer.chunking = true;
-    server.offer.binary_mime = true;
-    server.offer.smtp_utf8 = true;
-    server.offer.dsn = true;
-    server.offer.require_tls = true;
-    server.offer.deliver_by = Some(60);
-    server.offer.future_release = HoldSeconds::new(3600);
-    server.offer.mt_priority = Some(PriorityPolicy::UNDISCLOSED);
-    server.offer.rrvs = true;
-    server.offer.etrn = true;
-    server.offer.prdr = true;
+    server.offer = Offer::ALL;
     server.limits.errors_max = 1000;
     server.timeouts.error_pause = Duration::ZERO;
 
     let mailings: Vec<Rc<Mailing>> =
-        (0..rng.between(1, 3)).map(|tag| Rc::new(mailing(rng, tag, tls, repair))).collect();
+        (0..rng.between(1, 3)).map(|tag| Rc::new(mailing(rng, tag, tls, lmtp, repair))).collect();
     let sender = Sender {
         log: Log::default(),
         rng: Rng::new(rng.next_u64()),

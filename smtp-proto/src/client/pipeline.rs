@@ -44,6 +44,8 @@ impl Client {
             sent: 0,
             sender_refused: None,
             message_refused: None,
+            verdict_refused: false,
+            in_suspense: false,
             data_said: false,
             body: None,
         }));

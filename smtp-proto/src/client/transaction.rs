@@ -28,6 +28,10 @@ pub(super) struct Transaction {
     pub(super) message_refused: Option<Outcome>,
     /// The message goes by BDAT.
     pub(super) chunked: bool,
+    /// A verdict on the message was no: after BDAT that needs RSET (RFC 3030 section 2).
+    pub(super) verdict_refused: bool,
+    /// The verdicts of PRDR count only once the last reply has said yes to the message.
+    pub(super) in_suspense: bool,
     pub(super) data_said: bool,
     /// From [`ClientEvent::SendBody`] until all of it was sent.
     pub(super) body: Option<Body>,
@@ -117,7 +121,8 @@ impl Client {
             }
             Awaited::Verdict(index) => {
                 transaction.recipients[index] = Standing::Decided(outcome(Stage::EndOfData));
-                let reset = transaction.chunked;
+                transaction.verdict_refused |= !reply.is_positive();
+                let reset = transaction.chunked && transaction.verdict_refused;
                 if self.awaited.is_empty() {
                     self.finish_transaction(reset);
                 }
@@ -128,7 +133,7 @@ impl Client {
                 if !reply.is_positive() {
                     transaction.message_refused = Some(outcome(Stage::EndOfData));
                 }
-                let reset = transaction.chunked;
+                let reset = transaction.chunked && (transaction.verdict_refused || !reply.is_positive());
                 return self.finish_transaction(reset);
             }
             _ => {}
@@ -165,7 +170,8 @@ impl Client {
     }
 
     fn await_verdicts(&mut self, prdr: bool) {
-        let Some(transaction) = &self.transaction else { return };
+        let Some(transaction) = &mut self.transaction else { return };
+        transaction.in_suspense = prdr;
         let accepted = transaction.recipients.iter().enumerate();
         let accepted = accepted.filter(|(_, standing)| **standing == Standing::Accepted);
         self.awaited.extend(accepted.map(|(index, _)| Awaited::Verdict(index)));
@@ -220,8 +226,8 @@ impl Client {
             Some(reply) => Outcome::of_reply(stage, reply),
             None => Outcome::Temporary(Failure::of_connection(stage)),
         };
-        if let Some(transaction) = &mut self.transaction {
-            transaction.conclude(&lost);
+        if let Some(transaction) = self.transaction.as_mut().filter(|transaction| transaction.in_suspense) {
+            transaction.message_refused = Some(lost.clone());
         }
         self.report(&lost);
     }
