@@ -1,4 +1,4 @@
-//! SMTP, ESMTP and submission as sans-I/O machines, server and client.
+//! SMTP, ESMTP, submission and LMTP as sans-I/O machines, server and client.
 //!
 //! A machine here is one end of one connection as pure state: octets, time and decisions go in; events, octets and
 //! the next deadline come out ([`proto_core::machine`] has the contract). It knows the law of the protocol and
@@ -11,23 +11,11 @@
 //! | [`reply`] | [`Reply`], [`Approval`], [`Refusal`], [`EnhancedCode`]: what cannot be on the wire cannot be constructed |
 //! | [`parameter`] | the parameters of MAIL and RCPT, typed |
 //! | [`command`] | the grammar of command lines |
+//! | [`manual`] | how to use all this |
 //! | [`fuzz`] | the bodies of the fuzz targets |
 //!
-//! | RFC | what of it |
-//! | --- | --- |
-//! | 5321 | SMTP, server and client |
-//! | 6409 | submission: AUTH required; no message is changed |
-//! | 1870, 2920, 6152, 2034 with 3463 | SIZE, PIPELINING, 8BITMIME, ENHANCEDSTATUSCODES |
-//! | 3461 with 6533 | the parameters RET, ENVID, NOTIFY and ORCPT; reports are the application's |
-//! | 6531 | SMTPUTF8 in MAIL, RCPT, VRFY and EXPN; headers are not looked at |
-//! | 8689, 2852, 4865, 6710, 7293 | the parameters of REQUIRETLS, DELIVERBY, FUTURERELEASE, MT-PRIORITY, RRVS; what they ask for is the application's |
-//! | 9422 | LIMITS |
-//! | 3207, 4954 | STARTTLS, AUTH (PLAIN and LOGIN) |
-//! | 3030 | BDAT and BINARYMIME |
-//! | 2033 | LMTP, server: LHLO, a reply for each recipient |
-//! | draft-hall-prdr | PRDR, server |
-//! | 1985 | ETRN, server |
-//! | 3848 | the protocol names in `Received:` |
+//! [`manual`] is where to begin: a receiver and a sender on plain sockets, what is supported clause by clause, the
+//! limits, and the attacks with the tests that cover them.
 //!
 //! # A server, driven by hand
 //!
@@ -87,6 +75,7 @@ extern crate alloc;
 pub mod client;
 pub mod command;
 pub mod fuzz;
+pub mod manual;
 pub mod parameter;
 pub mod reply;
 pub mod server;

@@ -1,0 +1,66 @@
+//! The manual: how to use the crate, what it supports, its limits, the attacks it withstands.
+//!
+//! | page | answers |
+//! | --- | --- |
+//! | this one | how do I receive mail, how do I send some? |
+//! | [`support`] | what of which RFC is there, and where do we depart from it? |
+//! | [`limits`] | what may a peer have at most, and how long may it take? |
+//! | [`attacks`] | what has been tried against mail software, and which test covers it? |
+//!
+//! # The loop
+//!
+//! Both machines, [`Server`](crate::Server) and [`Client`](crate::Client), are driven alike, by whatever has a socket
+//! ([`proto_core::machine`] has the contract):
+//!
+//! 1. hand in what arrived: [`handle_input`](proto_core::Machine::handle_input),
+//!    [`handle_eof`](proto_core::Machine::handle_eof), a deadline that passed, a TLS handshake that was made;
+//! 2. take steps with [`poll_event`](proto_core::Machine::poll_event) until there is none, and act on each: answer the
+//!    question it puts, keep the piece of a message it brings;
+//! 3. take what is to be sent with [`poll_transmit`](proto_core::Machine::poll_transmit), and send it;
+//! 4. wait, for input only when it [`wants_input`](proto_core::Machine::wants_input), and no longer than until
+//!    [`poll_timeout`](proto_core::Machine::poll_timeout).
+//!
+//! Whoever wants no loop of their own takes the crate `postroom`, which has one for tokio, with TLS, listeners, accounts
+//! and mailboxes.
+//!
+//! # Receive mail, with blocking sockets
+//!
+//! All of `examples/blocking_server.rs`; TLS is the only thing it leaves out ([`Step::StartTls`](proto_core::Step) is
+//! never asked for as long as [`Config::tls`](crate::Config::tls) says [`TlsMode::None`](crate::server::TlsMode)).
+//!
+//! ```no_run
+#![doc = include_str!("../../examples/blocking_server.rs")]
+//! ```
+//!
+//! # Send mail, with blocking sockets
+//!
+//! All of `examples/blocking_client.rs`:
+//!
+//! ```no_run
+#![doc = include_str!("../../examples/blocking_client.rs")]
+//! ```
+//!
+//! # Receive mail, with tokio
+//!
+//! All of `examples/tokio_server.rs`; only the waiting differs:
+//!
+//! ```no_run
+#![doc = include_str!("../../examples/tokio_server.rs")]
+//! ```
+//!
+//! # What to answer
+//!
+//! * A question may be answered at once or much later, from any thread; until then the session reads nothing.
+//! * [`Verdict::Accept`](crate::Verdict::Accept) is a yes in the standard words,
+//!   [`Verdict::AcceptWith`](crate::Verdict::AcceptWith) a yes with words, header fields or a disposition of one's own,
+//!   [`Verdict::Refuse`](crate::Verdict::Refuse) a [`Refusal`](crate::Refusal): 4yz for not now, 5yz for never, 421 and
+//!   521 to close as well.
+//! * Accept the end of a message only when the message would survive a power cut: the 250 takes the responsibility for
+//!   it (RFC 5321 section 6.1).
+//! * Who is asked about recipients and says yes to everybody runs an open relay. The crate `relay-policy` decides.
+//! * An extension that is a promise about delivery (DSN, DELIVERBY, REQUIRETLS, …) is off in
+//!   [`Offer`](crate::server::Offer) until the application says that it keeps the promise.
+
+pub mod attacks;
+pub mod limits;
+pub mod support;
