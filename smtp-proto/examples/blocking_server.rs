@@ -5,6 +5,7 @@
     clippy::print_stdout,
     clippy::disallowed_types,
     clippy::disallowed_methods,
+    clippy::unit_arg,
     reason = "a program, not the library"
 )]
 

@@ -12,7 +12,7 @@ use smtp_proto::client::*;
 use smtp_proto::parameter::*;
 use smtp_proto::server::*;
 use smtp_proto::{EnhancedCode, Refusal};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,7 @@ struct PostOffice {
     recipients: Vec<ForwardPath>,
     body: Vec<u8>,
     /// What was answered for, by message and recipient.
-    taken: HashMap<(usize, String), usize>,
+    taken: BTreeMap<(usize, String), usize>,
 }
 
 fn no(code: u16, text: String) -> Refusal {
@@ -300,7 +300,7 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
         current: None,
         recipients: Vec::new(),
         body: Vec::new(),
-        taken: HashMap::new(),
+        taken: BTreeMap::new(),
     };
     let peer = Peer::new(std::net::Ipv4Addr::new(192, 0, 2, 7).into());
     let client = Driver::new(Client::new(START, Arc::new(client)), sender);
