@@ -57,7 +57,10 @@ async fn each_recipient_has_a_reply_and_all_have_the_mail() {
     assert!(client.reply().await.starts_with("250 "), "and no third");
     until("delivered", || !inbox(&fs, "bob").is_empty() && !inbox(&fs, "alice").is_empty()).await;
     let mail = &inbox(&fs, "alice")[0];
-    assert!(mail.contains("by mail.example.test with LMTP\r\n") && mail.contains("Return-Path: <s@x.test>"), "{mail}");
+    assert!(
+        mail.contains("by mail.example.test with LMTP\r\n") && mail.contains("Return-Path: <s@x.test>"),
+        "{mail}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

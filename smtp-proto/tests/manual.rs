@@ -1,5 +1,7 @@
 //! The manual says what is there: every test that it names exists, and every limit is told.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::path::{Path, PathBuf};
 
 fn folder(relative: &str) -> PathBuf {
@@ -39,7 +41,8 @@ fn every_test_that_the_list_of_attacks_names_exists() {
                 true => format!("\n=== {test}"),
                 false => format!("fn {test}()"),
             };
-            let there = files.iter().filter(|path| path.ends_with(file)).any(|path| read(path).contains(&wanted));
+            let there =
+                files.iter().filter(|path| path.ends_with(file)).any(|path| read(path).contains(&wanted));
             assert!(there, "{file} has no {test}");
         }
     }
