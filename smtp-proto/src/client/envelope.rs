@@ -19,6 +19,9 @@
 //! | RRVS, unless it says `C` | [`SendFault::Rrvs`] | RFC 7293 |
 //! | RRVS with `C` | [`Omitted::Rrvs`] | RFC 7293 |
 //! | PRDR | [`Omitted::Prdr`] | draft-hall-prdr |
+//!
+//! That the certificate of a session with REQUIRETLS is the right one (RFC 8689 section 2) is for whoever connects to see
+//! to, before the message is sent: the machine knows that TLS is on, and not to whom the name belongs.
 
 use super::capabilities::ServerCapabilities;
 use super::config::ClientConfig;
