@@ -152,6 +152,7 @@ impl Fixture<Server> for PostOffice {
         let answered = match event {
             Event::Connect(ask) => server.answer(now, ask, Verdict::Accept(())),
             Event::Hello(ask) => server.answer(now, ask, Verdict::Accept(())),
+            Event::Tls(ask) => server.answer(now, ask, Verdict::Accept(())),
             Event::Authenticate(ask) => server.answer(now, ask, AuthVerdict::Accept),
             Event::Mail(ask) => {
                 let sender = &ask.detail.reverse_path;
