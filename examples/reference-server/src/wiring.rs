@@ -58,6 +58,8 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
     let mut listener =
         Listener::new(protocol, section.address).named(format!("{}#{index}", protocol.name())).tls(tls);
     listener.proxies.clone_from(&section.proxies);
+    listener.xclient_clients.clone_from(&section.xclient_clients);
+    listener.xforward_clients.clone_from(&section.xforward_clients);
     listener.policy = policy_overrides(&section.policy);
     listener.limits = limit_overrides(&section.limits);
     listener

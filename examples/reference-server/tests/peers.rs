@@ -1,4 +1,4 @@
-//! Our client delivers to Debian's Postfix and to Dovecot's LMTP server: in the clear and over STARTTLS, by DATA and by
+//! Our client delivers to Debian's Postfix, to Dovecot's LMTP server, and to our own of both protocols: in the clear and over STARTTLS, by DATA and by
 //! BDAT, to several recipients of whom one is refused. What lies in their mailboxes is what was sent, octet for octet
 //! behind the trace fields.
 
@@ -8,8 +8,10 @@ mod common;
 
 use common::peers::{Peer, can_start};
 use common::sender::{Session, send};
-use common::trace_of;
+use common::{Server, eventually, inbox, trace_of};
 use postroom::proto_core::{ForwardPath, ReversePath};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use smtp_proto::client::{ClientConfig, ClientProtocol, ClientTls, Envelope, Fault, Outcome, Report, Stage};
 use smtp_proto::parameter::BodyKind;
 
@@ -112,4 +114,34 @@ fn dovecot_takes_our_mail_by_lmtp() {
             assert!(saved.contains(RECIPIENTS[recipient]) && saved.contains("Saved"), "{saved}");
         }
     });
+}
+
+#[test]
+fn our_own_server_takes_our_mail() {
+    let server = Server::start(false);
+    let certificate = CertificateDer::from_pem_file(server.certificate()).unwrap();
+    let protocols =
+        [(ClientProtocol::Smtp, "smtp", " with ESMTPS "), (ClientProtocol::Lmtp, "lmtp", " with LMTPS ")];
+    for (protocol, listener, with) in protocols {
+        for chunking in [false, true] {
+            let subject = format!("{listener} chunking {chunking}");
+            let message = message(&subject);
+            let mut config = ClientConfig::new("client.sender.test").unwrap();
+            (config.protocol, config.tls, config.chunking) = (protocol, ClientTls::Required, chunking);
+            let address = server.address(listener, "starttls");
+            let session =
+                send(address, config, &certificate, vec![envelope(&RECIPIENTS, &message)], &message);
+            assert_went(&session, true, chunking);
+            let [report] = &session.reports[..] else { panic!("{subject}: {:?}", session.reports) };
+            assert!(is_unknown_user(&report.outcomes[1]), "{subject}: {report:?}");
+            assert_eq!(reply(&report.outcomes[0]), reply(&report.outcomes[2]), "one verdict for all");
+            for account in ["alice", "bob"] {
+                let is_it = |mail: &Vec<u8>| String::from_utf8_lossy(mail).contains(&subject);
+                eventually(|| inbox(&server.directory, account).iter().any(is_it));
+                let received = inbox(&server.directory, account).into_iter().find(is_it).unwrap();
+                assert!(trace_of(&received, &message).contains(with), "{subject}");
+            }
+        }
+    }
+    assert!(server.stop(), "a clean exit after SIGTERM");
 }

@@ -6,10 +6,9 @@
 mod common;
 
 use common::wire::Smtp;
-use common::{ALICE, BOB, PASSWORD, Server, configuration, eventually, has, prepare, run, trace_of};
-use std::fs::{self, OpenOptions};
+use common::{ALICE, BOB, PASSWORD, Server, configuration, eventually, has, inbox, prepare, run, trace_of};
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What the reference server offers. A mechanism that is added there is added here.
@@ -84,14 +83,6 @@ fn message(subject: &str) -> Vec<u8> {
         subject.replace(' ', ".")
     )
     .into_bytes()
-}
-
-/// Everything in an account's INBOX.
-fn inbox(directory: &Path, account: &str) -> Vec<Vec<u8>> {
-    let inbox = directory.join("data/mail/example.test").join(account).join("Maildir");
-    let files = ["new", "cur"].into_iter().filter_map(|folder| fs::read_dir(inbox.join(folder)).ok());
-    // One may be moved from new to cur between looking and reading.
-    files.flatten().filter_map(|entry| fs::read(entry.unwrap().path()).ok()).collect()
 }
 
 #[test]

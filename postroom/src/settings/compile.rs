@@ -43,6 +43,8 @@ pub(crate) enum Protocols {
 pub(crate) struct SmtpProfile {
     pub(crate) config: Arc<smtp::Config>,
     pub(crate) policy: Policy,
+    pub(crate) xclient_clients: NetworkList,
+    pub(crate) xforward_clients: NetworkList,
 }
 
 /// What IMAP sessions have.
@@ -145,7 +147,12 @@ fn smtp_profile(
     }
     let policy = Policy::compile(&common, kind, &overrides)
         .map_err(|error| SettingsError::Policy { listener: listener.name.clone(), error })?;
-    Ok(SmtpProfile { config: Arc::new(config), policy })
+    Ok(SmtpProfile {
+        config: Arc::new(config),
+        policy,
+        xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
+        xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,
+    })
 }
 
 fn imap_profile(settings: &Settings, listener: &Listener, limits: Limits) -> ImapProfile {

@@ -177,6 +177,12 @@ pub struct Listener {
     /// A proxy that does not know its client (`UNKNOWN`, `LOCAL`) counts as the client itself, so it should not be in
     /// `mynetworks`.
     pub proxies: Vec<String>,
+    /// Networks of clients that may say by XCLIENT for whom they speak: what they say of address, name and login is
+    /// believed, and decides who may relay. SMTP, submission and LMTP. (Postfix: `smtpd_authorized_xclient_hosts`.)
+    pub xclient_clients: Vec<String>,
+    /// Networks of clients that may say by XFORWARD where a message came from, for the log; it decides nothing. SMTP,
+    /// submission and LMTP. (Postfix: `smtpd_authorized_xforward_hosts`.)
+    pub xforward_clients: Vec<String>,
     /// What it has in place of the common policy.
     pub policy: PolicyOverrides,
     /// What it has in place of the common limits.
@@ -201,6 +207,8 @@ impl Listener {
             address: None,
             tls: TlsMode::None,
             proxies: Vec::new(),
+            xclient_clients: Vec::new(),
+            xforward_clients: Vec::new(),
             policy: PolicyOverrides::default(),
             limits: LimitOverrides::default(),
             client_certificates: None,

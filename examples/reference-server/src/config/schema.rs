@@ -102,6 +102,12 @@ pub struct ListenerSection {
     /// served then.
     #[serde(default)]
     pub proxies: Vec<String>,
+    /// Networks whose clients may say by XCLIENT for whom they speak.
+    #[serde(default)]
+    pub xclient_clients: Vec<String>,
+    /// Networks whose clients may say by XFORWARD where a message came from.
+    #[serde(default)]
+    pub xforward_clients: Vec<String>,
     /// In place of the common `[policy]`, key by key.
     #[serde(default)]
     pub policy: PolicySection,

@@ -41,6 +41,11 @@ fn an_unknown_key_is_refused_with_those_allowed() {
 fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("\"starttls\"", "\"always\"", &["always", "`none`", "`starttls`", "`implicit`"]);
     refused("protocol = \"smtp\"", "protocol = \"uucp\"", &["uucp", "`submission`", "`lmtp`"]);
+    refused(
+        "# xclient_clients = [\"10.1.2.3\"]",
+        "xclient_clients = [\"0.0.0.0/0\"] #",
+        &["xclient_clients", "whole world"],
+    );
     refused("127.0.0.1:2424", "127.0.0.1:25", &["lmtp#3", "port 25", "RFC 2033"]);
     refused("\"maildir\"", "\"mbox\"", &["mbox", "`maildir`"]);
     refused("127.0.0.1:2525", "127.0.0.1", &["address"]);

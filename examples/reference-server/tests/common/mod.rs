@@ -255,3 +255,11 @@ pub fn eventually(mut so: impl FnMut() -> bool) {
     }
     panic!("still not so after a minute");
 }
+
+/// Everything in an account's INBOX.
+pub fn inbox(directory: &Path, account: &str) -> Vec<Vec<u8>> {
+    let inbox = directory.join("data/mail/example.test").join(account).join("Maildir");
+    let files = ["new", "cur"].into_iter().filter_map(|folder| fs::read_dir(inbox.join(folder)).ok());
+    // One may be moved from new to cur between looking and reading.
+    files.flatten().filter_map(|entry| fs::read(entry.unwrap().path()).ok()).collect()
+}

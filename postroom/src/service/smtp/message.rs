@@ -49,7 +49,7 @@ impl Transaction {
         let mut envelope = Envelope::new(self.reverse_path.clone(), now.utc);
         envelope.recipients = self.recipients.clone();
         envelope.facts.push(("session".into(), session.id.to_string()));
-        envelope.facts.push(("client_address".into(), session.peer.ip().to_string()));
+        envelope.facts.push(("client_address".into(), request.client.to_string()));
         envelope.facts.extend(request.login.clone().map(|login| ("login".into(), login)));
         envelope
     }

@@ -28,7 +28,8 @@ use policy::Moment;
 use proto_core::{Ask, CloseReason, Now, TlsInfo};
 use relay_policy::Request;
 use smtp_proto::reply::Refusal;
-use smtp_proto::server::{BodyAbort, Disposition, Event, Rcpt, Server, ServerQuestion, Verdict};
+use smtp_proto::server::{BodyAbort, Disposition, Event, Peer, Rcpt, Server, ServerQuestion, Verdict};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -61,6 +62,19 @@ impl SmtpService {
             writing: false,
             work: Work::default(),
         }
+    }
+
+    /// Takes the client for who it is, at first and whenever XCLIENT says otherwise.
+    fn meet(&mut self, peer: &Peer) {
+        // A client whose address is not known is in nobody's networks.
+        let client = peer.address.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.to_canonical());
+        if client != self.request.client || peer.login.is_some() {
+            tracing::info!(%client, login = peer.login, "XCLIENT");
+        }
+        let tls = self.request.tls.take();
+        self.request = Request::new(client);
+        self.request.tls = tls;
+        self.request.login.clone_from(&peer.login);
     }
 
     /// Asks policy, and goes on with what it says.
@@ -216,7 +230,10 @@ impl SmtpService {
 impl Service<Server> for SmtpService {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         match event {
-            Event::Connect(ask) => self.decide_plainly(Moment::Connect, ask, |_, _| ()),
+            Event::Connect(ask) => {
+                self.meet(&ask.detail.peer);
+                self.decide_plainly(Moment::Connect, ask, |_, _| ());
+            }
             // Which TLS is good enough the listener has said before the handshake.
             Event::Tls(ask) => told(server.answer(now, ask, Verdict::Accept(()))),
             Event::Hello(ask) => {
@@ -226,6 +243,9 @@ impl Service<Server> for SmtpService {
             Event::Authenticate(ask) => self.authenticate(ask),
             Event::Mail(ask) => {
                 self.request.sender = Some(ask.detail.reverse_path.clone());
+                if let Some(xforward) = &ask.detail.xforward {
+                    tracing::info!(?xforward, "forwarded from");
+                }
                 self.decide_plainly(Moment::Mail, ask, |service, mail| {
                     service.transaction = Some(Transaction::new(&mail.reverse_path));
                 });
