@@ -7,11 +7,11 @@
 //! A mail is never in memory as a whole: [`PARTS_MAX`] parts wait for the program, then the client does. Queue ids are
 //! the second and a count since the start, so they are told apart after a restart that takes a second.
 
-use crate::wall::{AccountId, Directory, Intake, Later, SpoolWriter, StoreResult};
+use crate::wall::{AccountId, Directory, Intake, Later, Login, SpoolWriter, StoreResult};
 use bytes::Bytes;
 use mailstore::spool::{Envelope, QueueId};
 use mailstore::{ErrorKind, StoreError};
-use proto_core::{Backend, sasl::Credentials};
+use proto_core::Backend;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,7 +92,7 @@ impl<P> fmt::Debug for Recipients<P> {
 }
 
 impl<P: Inbound> Directory for Recipients<P> {
-    fn authenticate(&self, _: Credentials) -> Later<'_, Result<Option<AccountId>, Backend>> {
+    fn authenticate(&self, _: Login) -> Later<'_, Result<Option<AccountId>, Backend>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 

@@ -6,9 +6,9 @@ use postroom::Server;
 use postroom::bytes::Bytes;
 use postroom::mailstore::spool::{Envelope, QueueId};
 use postroom::mailstore::{ErrorKind, StoreError};
-use postroom::proto_core::{Backend, sasl::Credentials};
+use postroom::proto_core::Backend;
 use postroom::settings::{Listener, Protocol};
-use postroom::wall::{AccountId, Directory, Intake, Later, SpoolWriter, StoreResult};
+use postroom::wall::{AccountId, Directory, Intake, Later, Login, SpoolWriter, StoreResult};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::mpsc::{Sender, channel};
@@ -19,7 +19,7 @@ use std::time::Duration;
 struct Anybody;
 
 impl Directory for Anybody {
-    fn authenticate(&self, _: Credentials) -> Later<'_, Result<Option<AccountId>, Backend>> {
+    fn authenticate(&self, _: Login) -> Later<'_, Result<Option<AccountId>, Backend>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 

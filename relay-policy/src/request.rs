@@ -27,6 +27,8 @@ pub struct Request {
     pub helo: Option<String>,
     /// The name the client has logged in with.
     pub login: Option<String>,
+    /// The SASL mechanism of the login (`sasl_method` of Postfix).
+    pub sasl_method: Option<&'static str>,
     /// The sender of the message under way.
     pub sender: Option<ReversePath>,
 }
@@ -34,7 +36,7 @@ pub struct Request {
 impl Request {
     /// A client of which only the address is known.
     pub fn new(client: IpAddr) -> Self {
-        Self { client, tls: None, helo: None, login: None, sender: None }
+        Self { client, tls: None, helo: None, login: None, sasl_method: None, sender: None }
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::config::{Config, Protocol, TlsMode};
 use crate::wiring;
 use postroom::Blocking;
-use postroom::wall::AccountId;
+use postroom::accounts::PasswdFile;
+use postroom::wall::{AccountId, Directory as _, Serves};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::Path;
@@ -21,12 +22,14 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
         }
         None => "self-signed, made at the first start".to_owned(),
     };
+    wiring::whole_settings(&config)?.check()?;
     let mut out = io::stdout().lock();
     let accounts = if path.is_none() && !config.accounts.passwd_file.exists() {
         "made at the first start".to_owned()
     } else {
-        let accounts = wiring::accounts(&config, Blocking::inline())?.accounts();
-        for doubt in doubts(&config, &accounts) {
+        let file = wiring::accounts(&config, Blocking::inline())?;
+        let accounts = file.accounts();
+        for doubt in doubts(&config, &accounts).into_iter().chain(useless(&config, &file)) {
             writeln!(out, "warning: {doubt}")?;
         }
         accounts.len().to_string()
@@ -34,6 +37,27 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     writeln!(out, "{} listeners, certificate: {certificate}, accounts: {accounts}", config.listeners.len())?;
     writeln!(out, "ok")?;
     Ok(())
+}
+
+/// Mechanisms that the file names and nobody, or not everybody, can use.
+fn useless(config: &Config, accounts: &PasswdFile) -> Vec<String> {
+    let common = config.accounts.auth_mechanisms.iter().map(|named| ("accounts".to_owned(), named));
+    let own = config.listeners.iter().enumerate();
+    let own = own.filter_map(|(index, l)| Some((format!("listener[{index}]"), l.auth_mechanisms.as_ref()?)));
+    let mut doubts = Vec::new();
+    for (section, named) in common.chain(own) {
+        for mechanism in named {
+            let what = match accounts.serves(*mechanism) {
+                Serves::Everybody => continue,
+                Serves::Somebody => {
+                    "not every account's scheme serves it, and few clients try a second mechanism"
+                }
+                Serves::Nobody => "no account can use it, so it is not offered",
+            };
+            doubts.push(format!("{section}.auth_mechanisms: {mechanism}: {what}"));
+        }
+    }
+    doubts
 }
 
 /// What a server starts with and hardly anybody means.

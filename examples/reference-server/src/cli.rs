@@ -1,6 +1,8 @@
 //! The command line: what `postroom --help` tells.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use postroom::accounts::Scheme;
 use std::path::PathBuf;
 
 /// A mail server in one program: SMTP, submission, LMTP, IMAP and POP3 over Maildir.
@@ -34,18 +36,17 @@ pub enum Command {
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.
-        #[arg(long, short, value_enum, default_value_t = Scheme::Argon2id)]
+        ///
+        /// ARGON2ID is the hardest to guess from. With SCRAM-SHA-256 clients can log in without ever showing the
+        /// password.
+        #[arg(long, short, value_parser = scheme(), ignore_case = true, default_value = Scheme::Argon2id.name())]
         scheme: Scheme,
     },
 }
 
-/// A password scheme that can be made; those that can be read are more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Scheme {
-    /// Argon2id (RFC 9106): the best choice.
-    Argon2id,
-    /// SHA-512 crypt, as `mkpasswd -m sha-512` makes it.
-    Sha512Crypt,
-    /// bcrypt.
-    BlfCrypt,
+/// The names that stand in a passwd-file. A password that is kept as it is needs no hashing.
+fn scheme() -> impl TypedValueParser<Value = Scheme> {
+    let made = Scheme::ALL.into_iter().filter(|scheme| *scheme != Scheme::Plain);
+    PossibleValuesParser::new(made.map(Scheme::name))
+        .map(|name| Scheme::from_name(&name).expect("invariant: one of those names"))
 }

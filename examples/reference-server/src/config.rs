@@ -4,14 +4,15 @@
 //! parser with the line, the key and what is allowed. [`check`] holds what a parser cannot know: that a listener
 //! address is given once, that a path template names the user, that a limit is above what the RFCs demand.
 //!
-//! Relative paths: `data_dir`, `certificate`, `key` and `passwd_file` count from the configuration file's own
+//! Relative paths: `data_dir`, `certificate`, `key`, `client_ca` and `passwd_file` count from the configuration file's own
 //! directory (the working directory when there is no file); `storage.path` counts from `data_dir`.
 
 mod check;
 mod schema;
 
 pub use schema::{
-    Config, LimitsSection, ListenerSection, PolicySection, Protocol, StorageFormat, TlsMode, TlsSection,
+    Config, LimitsSection, ListenerSection, PolicySection, Protocol, SaslSecurityOption, StorageFormat,
+    TlsMode, TlsSection,
 };
 
 use crate::wiring;
@@ -93,6 +94,10 @@ impl Config {
         let changed = [
             ("data_dir", self.data_dir != new.data_dir),
             ("accounts.passwd_file", self.accounts.passwd_file != new.accounts.passwd_file),
+            (
+                "accounts.auth_anonymous_username",
+                self.accounts.auth_anonymous_username != new.accounts.auth_anonymous_username,
+            ),
             ("storage.path", self.storage.path != new.storage.path),
         ];
         changed.iter().filter(|(_, is)| *is).map(|(key, _)| format!("{key} has changed")).collect()
@@ -122,6 +127,7 @@ impl Config {
             resolve(&mut tls.certificate);
             resolve(&mut tls.key);
         }
+        self.listeners.iter_mut().filter_map(|listener| listener.client_ca.as_mut()).for_each(resolve);
     }
 }
 

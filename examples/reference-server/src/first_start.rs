@@ -1,10 +1,11 @@
-//! What the first start makes and later starts find: the data directory, a self-signed certificate, and, for the
-//! embedded default only, two accounts.
+//! What the first start makes and later starts find: the data directory, a self-signed certificate, the secret of the
+//! salts that are shown for accounts which do not exist, and, for the embedded default only, two accounts.
 //!
 //! Every file is written beside its place, synced and renamed, so that a start cut short leaves either nothing or
 //! the whole file. Keys and passwords are readable by their owner only.
 
 use crate::config::{Config, TlsSection};
+use postroom::proto_core::sasl::Decoys;
 use rustix::fs::FlockOperation;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -41,6 +42,9 @@ pub enum FirstStartError {
         /// Why not.
         source: rcgen::Error,
     },
+    /// The secret of the decoys is not what was written.
+    #[error("{}: 32 octets are expected; remove it, and another one is made", .0.display())]
+    Decoys(PathBuf),
     /// The system gives no random octets.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -102,6 +106,22 @@ pub fn certificate(config: &Config) -> Result<TlsSection, FirstStartError> {
     Ok(tls)
 }
 
+/// The salts that SCRAM shows for accounts which do not exist: their secret is made once, so that they stay the same
+/// over restarts, as those of real accounts do.
+///
+/// # Errors
+/// [`FirstStartError`].
+pub fn decoys(config: &Config) -> Result<Decoys, FirstStartError> {
+    let path = config.data_dir.join("scram-decoys.key");
+    if !path.exists() {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(FirstStartError::Random)?;
+        write_private(&path, &secret)?;
+    }
+    let secret = fs::read(&path).map_err(disk(&path, "read"))?;
+    secret.try_into().map(Decoys::new).map_err(|_| FirstStartError::Decoys(path))
+}
+
 /// Makes the accounts of the embedded default, if there are none yet, and returns name and password of each.
 ///
 /// # Errors
@@ -161,6 +181,7 @@ fn write_private(path: &Path, contents: &[u8]) -> Result<(), FirstStartError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postroom::proto_core::sasl::ScramHash;
     use std::os::unix::fs::PermissionsExt;
 
     fn config_in(directory: &Path) -> Config {
@@ -185,9 +206,18 @@ mod tests {
         let made = fs::read(&tls.certificate).unwrap();
         certificate(&config).unwrap();
         assert_eq!(fs::read(&tls.certificate).unwrap(), made, "kept, not made anew");
-        for path in [&config.accounts.passwd_file, &tls.key] {
+
+        let salt = |decoys: Decoys| decoys.keys(ScramHash::Sha256, "nobody").salt().to_vec();
+        let first = salt(decoys(&config).unwrap());
+        assert_eq!(salt(decoys(&config).unwrap()), first, "kept, not made anew");
+        let secret = config.data_dir.join("scram-decoys.key");
+        for path in [&config.accounts.passwd_file, &tls.key, &secret] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+        fs::write(&secret, "short").unwrap();
+        assert!(
+            decoys(&config).unwrap_err().to_string().contains("scram-decoys.key: 32 octets are expected")
+        );
         assert_eq!(fs::metadata(&config.data_dir).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

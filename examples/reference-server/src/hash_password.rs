@@ -1,7 +1,6 @@
 //! `postroom hash-password`: a password in, a passwd-file field out.
 
-use crate::cli::Scheme;
-use postroom::accounts::{self, hash_password};
+use postroom::accounts::{Scheme, hash_password};
 use postroom::entropy::SystemEntropy;
 use postroom::proto_core::Secret;
 use std::error::Error;
@@ -19,11 +18,6 @@ pub fn run(scheme: Scheme) -> Result<(), Box<dyn Error>> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     let password = Secret::from(line.trim_end_matches(['\r', '\n']).to_owned());
-    let scheme = match scheme {
-        Scheme::Argon2id => accounts::Scheme::Argon2id,
-        Scheme::Sha512Crypt => accounts::Scheme::Sha512Crypt,
-        Scheme::BlfCrypt => accounts::Scheme::BlfCrypt,
-    };
     writeln!(io::stdout(), "{}", hash_password(scheme, &password, &SystemEntropy)?)?;
     Ok(())
 }

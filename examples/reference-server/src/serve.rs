@@ -34,7 +34,8 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     let _ours_alone = first_start::lock(&config)?;
     let tls = first_start::certificate(&config)?;
     let shown = if path.is_none() { first_start::accounts(&config)? } else { Vec::new() };
-    let running = wiring::start(&config, &tls).await?;
+    let decoys = first_start::decoys(&config)?;
+    let running = wiring::start(&config, &tls, decoys).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         configuration = %path.unwrap_or(Path::new("embedded default")).display(),
@@ -63,10 +64,11 @@ fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
         let config = Config::load_or_embedded(path)?;
         let tls = first_start::certificate(&config)?;
         let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
+        let settings = wiring::whole_settings(&config)?;
         let mut needs_restart = started_with.restart_reasons(&config);
         running.accounts.reload()?;
         running.certificate.replace_with(&certificate);
-        needs_restart.extend(running.server.reload(wiring::settings(&config))?.needs_restart);
+        needs_restart.extend(running.server.reload(settings)?.needs_restart);
         Ok(needs_restart)
     };
     match reloaded() {

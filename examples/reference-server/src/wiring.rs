@@ -1,13 +1,16 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Config, LimitsSection, ListenerSection, PolicySection, Protocol, StorageFormat, TlsMode, TlsSection,
+    Config, LimitsSection, ListenerSection, PolicySection, Protocol, SaslSecurityOption, StorageFormat,
+    TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::local::LocalMail;
 use postroom::mailstore::Env;
+use postroom::proto_core::sasl::Decoys;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
-use postroom::tls::Certificate;
+use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
+use postroom::wall::AccountId;
 use postroom::{Blocking, Server};
 use std::error::Error;
 use std::sync::Arc;
@@ -36,9 +39,30 @@ pub fn settings(config: &Config) -> Settings {
     settings.mynetworks = config.policy.mynetworks.clone().unwrap_or_default();
     settings.postmaster.clone_from(&config.domains.postmaster);
     settings.allow_plaintext_auth = config.accounts.allow_plaintext_auth;
+    settings.auth_mechanisms.clone_from(&config.accounts.auth_mechanisms);
+    let set = |option| config.accounts.sasl_security_options.contains(&option);
+    settings.sasl_security_options.noplaintext = set(SaslSecurityOption::Noplaintext);
+    settings.sasl_security_options.noanonymous = set(SaslSecurityOption::Noanonymous);
+    settings.broken_sasl_auth_clients = config.accounts.broken_sasl_auth_clients;
     settings.limits = limits(&config.limits);
     settings.listeners = config.listeners.iter().enumerate().map(listener).collect();
     settings
+}
+
+/// The engine's settings, with what stands in other files.
+///
+/// # Errors
+/// [`TlsFileError`], naming the file.
+pub fn whole_settings(config: &Config) -> Result<Settings, TlsFileError> {
+    let mut settings = settings(config);
+    for (listener, section) in settings.listeners.iter_mut().zip(&config.listeners) {
+        if let Some(path) = &section.client_ca {
+            let authorities = postroom::tls::load_certificates(path)?;
+            let required = section.require_client_certificate;
+            listener.client_certificates = Some(ClientCertificates { authorities, required });
+        }
+    }
+    Ok(settings)
 }
 
 /// A listener is named after its protocol and place in the file, so that a reload finds it again.
@@ -60,6 +84,7 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
     listener.proxies.clone_from(&section.proxies);
     listener.xclient_clients.clone_from(&section.xclient_clients);
     listener.xforward_clients.clone_from(&section.xforward_clients);
+    listener.auth_mechanisms.clone_from(&section.auth_mechanisms);
     listener.policy = policy_overrides(&section.policy);
     listener.limits = limit_overrides(&section.limits);
     listener
@@ -92,25 +117,33 @@ fn limits(section: &LimitsSection) -> Limits {
 /// # Errors
 /// [`PasswdFileError`], naming file and line.
 pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, PasswdFileError> {
-    PasswdFile::open(&config.accounts.passwd_file, config.domains.local.first().cloned(), blocking)
+    let default_domain = config.domains.local.first().cloned();
+    let accounts = PasswdFile::open(&config.accounts.passwd_file, default_domain, blocking)?;
+    let anonymous = config.accounts.auth_anonymous_username.as_deref();
+    Ok(match anonymous.and_then(|name| AccountId::from_login(name, None)) {
+        Some(account) => accounts.with_anonymous(account),
+        None => accounts,
+    })
 }
 
 /// Opens everything and starts the engine.
 ///
 /// # Errors
 /// Whatever is missing or taken, named.
-pub async fn start(config: &Config, tls: &TlsSection) -> Result<Running, Box<dyn Error>> {
+pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<Running, Box<dyn Error>> {
     let cores = available_parallelism().map_or(2, usize::from);
     let store_threads = Blocking::threads("store", STORE_THREADS, STORE_QUEUE)?;
-    let accounts = Arc::new(accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?);
+    let accounts = accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?;
+    let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
     let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
     let StorageFormat::Maildir = config.storage.format;
     let mail = LocalMail::open(Env::real(&config.hostname), &data_dir, &config.storage.path, &store_threads)?;
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     let server = Server::builder()
-        .settings(settings(config))
+        .settings(whole_settings(config)?)
         .directory(Arc::clone(&accounts))
+        .decoys(decoys)
         .certificate(certificate.clone())
         .mail(mail.spool, mail.store)
         .start()

@@ -30,6 +30,15 @@ fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
     assert!(text(&good.stdout).contains("8 listeners") && text(&good.stdout).ends_with("ok\n"));
     assert!(text(&good.stdout).contains("warning: postmaster@example.test: no such account"));
 
+    let named = configuration(false, "").replace(
+        "allow_plaintext_auth",
+        "auth_mechanisms = [\"SCRAM-SHA-256\", \"OAUTHBEARER\"]\nallow_plaintext_auth",
+    );
+    fs::write(directory.join("postroom.toml"), named).unwrap();
+    let doubted = text(&postroom(&["check", "--config", "postroom.toml"], directory).stdout);
+    assert!(doubted.contains("warning: accounts.auth_mechanisms: OAUTHBEARER: no account can use it"));
+    assert!(!doubted.contains("SCRAM-SHA-256: "), "{doubted}");
+
     let refused = |configuration: &str, words: &[&str]| {
         fs::write(directory.join("postroom.toml"), configuration).unwrap();
         let bad = postroom(&["check", "--config", "postroom.toml"], directory);
@@ -59,7 +68,7 @@ fn a_hashed_password_opens_a_mailbox() {
     let directory = tempfile::tempdir().unwrap();
     prepare(directory.path(), &configuration(true, ""));
     let mut accounts = String::new();
-    let schemes = ["argon2id", "sha512-crypt", "blf-crypt"];
+    let schemes = ["argon2id", "SHA512-CRYPT", "blf-crypt", "SCRAM-SHA-256", "scram-sha-1"];
     for scheme in schemes {
         let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
             .args(["hash-password", "--scheme", scheme])
@@ -70,6 +79,7 @@ fn a_hashed_password_opens_a_mailbox() {
         writeln!(child.stdin.take().unwrap(), "{PASSWORD} {scheme}").unwrap();
         let hash = text(&child.wait_with_output().unwrap().stdout);
         assert!(!hash.contains(PASSWORD), "{hash}");
+        assert!(hash.starts_with(&format!("{{{}}}", scheme.to_uppercase())), "{hash}");
         accounts.push_str(&format!("{scheme}@example.test:{}::::::\n", hash.trim_end()));
     }
     fs::write(directory.path().join("users.passwd"), accounts).unwrap();
@@ -140,7 +150,8 @@ fn no_password_is_taken_in_the_clear_unless_configured() {
     let server = Server::start(false);
     let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
     let hello = smtp.command("EHLO x.test");
-    assert!(hello.contains("STARTTLS") && !hello.contains("AUTH"), "{hello}");
+    let shows = ["PLAIN", "LOGIN"].iter().any(|mechanism| hello.contains(mechanism));
+    assert!(hello.contains("STARTTLS") && !shows, "{hello}");
     assert!(smtp.command("AUTH PLAIN AGEAYg==").starts_with("5"));
 
     let mut submission = Smtp::connect(server.address("submission", "starttls"));

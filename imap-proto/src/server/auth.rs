@@ -42,6 +42,10 @@ impl Server {
 
     /// `LOGIN`.
     pub(super) fn login(&mut self, now: Now, tag: Tag, user: &AString, password: &Secret) {
+        if !self.config.login_command {
+            let reply = StatusResponse::no("LOGIN is not available.").with_code(ResponseCode::Cannot);
+            return self.finish(now, tag, reply, Moment::Silent);
+        }
         if !password_allowed(&self.config, &self.session) {
             return self.finish(now, tag, privacy_required(), Moment::Silent);
         }

@@ -26,7 +26,7 @@ pub(super) fn capabilities(config: &Config, session: &Session) -> Vec<Capability
     if starttls_offered(config, session) {
         list.push(Capability::StartTls);
     }
-    if !password_allowed(config, session) {
+    if !config.login_command || !password_allowed(config, session) {
         list.push(Capability::LoginDisabled);
     }
     let mechanisms =

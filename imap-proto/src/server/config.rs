@@ -41,6 +41,8 @@ pub struct Config {
     pub mechanisms: Vec<Mechanism>,
     /// The name that the challenge of CRAM-MD5 gives our host (RFC 2195 section 2). Default none: `localhost`.
     pub host_name: Option<DomainName>,
+    /// Whether LOGIN is there at all. If not, `LOGINDISABLED` is shown, with TLS too. Default true.
+    pub login_command: bool,
     /// Whether LOGIN and mechanisms that show the password are taken without TLS. If not, `LOGINDISABLED` is
     /// shown and they get `NO [PRIVACYREQUIRED]` (RFC 3501 section 6.2.3, RFC 5530). Default false.
     pub allow_plaintext_auth: bool,
@@ -63,6 +65,7 @@ impl Config {
             tls: TlsMode::None,
             mechanisms: Vec::new(),
             host_name: None,
+            login_command: true,
             allow_plaintext_auth: false,
             non_sync_literals: NonSyncLiterals::Plus,
             children: false,

@@ -36,6 +36,7 @@ pub(crate) fn config(setup: &Setup) -> Config {
     let host_name = |name: &str| DomainName::parse(name.as_bytes(), AddressSyntax::STRICT).unwrap();
     config.host_name = setup.option("host").map(host_name);
     config.allow_plaintext_auth = setup.option("plaintext") != Some("no");
+    config.login_command = setup.option("login") != Some("no");
     config.children = setup.option("children") == Some("yes");
     config.tls = match setup.option("tls") {
         Some("starttls") => TlsMode::StartTls,

@@ -15,6 +15,9 @@ use proto_core::{CloseReason, Now};
 
 impl Server {
     pub(super) fn user(&mut self, name: &[u8]) {
+        if !self.config.user_and_pass {
+            return self.bad_command(&reply::NO_USER);
+        }
         if !self.capabilities().user() {
             return reply::NEEDS_TLS.write(&mut self.output);
         }
@@ -29,6 +32,9 @@ impl Server {
 
     /// The whole rest of the line is the password, spaces included (RFC 1939 section 7).
     pub(super) fn pass(&mut self, now: Now, rest: Option<&[u8]>) {
+        if !self.config.user_and_pass {
+            return self.bad_command(&reply::NO_USER);
+        }
         if !self.capabilities().user() {
             return reply::NEEDS_TLS.write(&mut self.output);
         }

@@ -29,7 +29,7 @@ impl<'a> Capabilities<'a> {
 
     /// Whether USER and PASS are taken.
     pub fn user(&self) -> bool {
-        self.conditions.tls || self.config.allow_plaintext_auth
+        self.config.user_and_pass && (self.conditions.tls || self.config.allow_plaintext_auth)
     }
 
     /// The mechanisms that AUTH takes: of those configured, those that the conditions permit.

@@ -40,6 +40,8 @@ pub struct Config {
     pub tls: TlsMode,
     /// Whether USER, PASS and mechanisms that show the password are taken without TLS. Default false.
     pub allow_plaintext_auth: bool,
+    /// Whether USER and PASS are there at all. Default true.
+    pub user_and_pass: bool,
     /// The mechanisms of AUTH, the preferred first. Default PLAIN and LOGIN.
     pub mechanisms: Vec<Mechanism>,
     /// The name that the challenge of CRAM-MD5 gives our host (RFC 2195 section 2). Default none: `localhost`.
@@ -85,6 +87,7 @@ impl Default for Config {
         Self {
             tls: TlsMode::None,
             allow_plaintext_auth: false,
+            user_and_pass: true,
             mechanisms: vec![Mechanism::Plain, Mechanism::Login],
             host_name: None,
             syntax: Syntax::Lenient,

@@ -60,6 +60,7 @@ pub(super) static NO_SUCH_MESSAGE: Refusal = Refusal::plain("No such message");
 pub(super) static MESSAGE_GONE: Refusal = Refusal::plain("Message was removed meanwhile");
 pub(super) static USER_FIRST: Refusal = Refusal::plain("USER first");
 pub(super) static NEEDS_TLS: Refusal = Refusal::plain("Not without TLS");
+pub(super) static NO_USER: Refusal = Refusal::plain("USER and PASS not available");
 pub(super) static NO_MECHANISM: Refusal = Refusal::plain("Mechanism not available");
 pub(super) static BAD_BASE64: Refusal = Refusal::plain("Not base64");
 pub(super) static BAD_MESSAGE: Refusal = Refusal::plain("Not a message of this mechanism");

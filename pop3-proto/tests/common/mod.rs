@@ -225,6 +225,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         Some("implicit") => TlsMode::Implicit,
         _ => TlsMode::None,
     };
+    config.user_and_pass = setup.option("user") != Some("no");
     config.allow_plaintext_auth = setup.option("plaintext") != Some("no");
     if setup.option("syntax") == Some("strict") {
         config.syntax = Syntax::Strict;

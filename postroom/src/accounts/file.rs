@@ -1,6 +1,7 @@
 //! Reading the passwd-file: one account a line, errors by file and line.
 
-use super::scheme::{SchemeError, StoredPassword};
+use super::scheme::SchemeError;
+use super::stored::StoredPassword;
 use crate::wall::AccountId;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -114,9 +115,18 @@ impl Table {
         Some(Arc::clone(&self.entries[place].1))
     }
 
-    /// Some account's password, the same for the same number; `None` when there is no account at all.
-    pub(super) fn any_password(&self, number: u64) -> Option<Arc<StoredPassword>> {
-        let place = number.checked_rem(self.entries.len() as u64)?;
-        Some(Arc::clone(&self.entries[usize::try_from(place).ok()?].1))
+    /// Some account's password of those that `fit`, the same for the same number; `None` when there is none.
+    pub(super) fn any_password(
+        &self,
+        number: u64,
+        fit: impl Fn(&StoredPassword) -> bool,
+    ) -> Option<Arc<StoredPassword>> {
+        let fitting = || self.passwords().filter(|stored| fit(stored));
+        let place = number.checked_rem(fitting().count() as u64)?;
+        fitting().nth(usize::try_from(place).ok()?).map(Arc::clone)
+    }
+
+    pub(super) fn passwords(&self) -> impl Iterator<Item = &Arc<StoredPassword>> {
+        self.entries.iter().map(|(_, stored)| stored)
     }
 }

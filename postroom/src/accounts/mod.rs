@@ -3,30 +3,49 @@
 //! The file is one snapshot, replaced whole by [`PasswdFile::reload`]; a login that is under way ends with the one
 //! it began with. Passwords are checked on threads of their own, so that nobody's login holds up anybody's mail.
 //!
+//! A scheme serves the mechanisms that can be answered from what it stores:
+//!
+//! | scheme | PLAIN, LOGIN | SCRAM-SHA-256 (-PLUS) | SCRAM-SHA-1 (-PLUS) | CRAM-MD5 |
+//! | --- | --- | --- | --- | --- |
+//! | `{ARGON2ID}`, `{SHA512-CRYPT}`, `{BLF-CRYPT}` | yes | | | |
+//! | `{SCRAM-SHA-256}` | yes | yes | | |
+//! | `{SCRAM-SHA-1}` | yes | | yes | |
+//! | `{PLAIN}` | yes | yes | yes | yes |
+//!
+//! OAUTHBEARER and XOAUTH2 are there with a [`TokenVerifier`], ANONYMOUS with an account for it. EXTERNAL opens the
+//! account of the first name in the client's certificate ([`certificate_names`]) that has one, or the one asked for, if
+//! the certificate names it.
+//!
 //! An unknown user costs what a known one costs: the password is checked against an account picked by the name
 //! that was tried, and the result thrown away. A file of mixed schemes then gives unknown names the same spread of
-//! times as known ones.
+//! times as known ones, and of salts and iterations where SCRAM shows them.
 //!
 //! # Limits
 //! A password of more than 512 octets is wrong: some schemes take time proportional to it. As many passwords are
-//! checked at once as the given threads allow.
+//! checked at once as the given threads allow. Nobody may act as somebody else.
+//!
+//! # Departures
+//! `{CRAM-MD5}` is not read: to whom it is shown it is as good as the password.
 
+mod certificate;
+mod directory;
 mod file;
 mod scheme;
+mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::certificate_names;
 pub use file::{PasswdFileError, WHAT_A_LINE_IS};
 pub use scheme::{Scheme, SchemeError, hash_password};
 
 use crate::blocking::Blocking;
-use crate::wall::{AccountId, Directory, Later};
+use crate::entropy::{Entropy as _, SystemEntropy};
+use crate::wall::{AccountId, TokenVerifier};
 use arc_swap::ArcSwap;
 use file::Table;
-use proto_core::Backend;
-use proto_core::sasl::Credentials;
-use scheme::StoredPassword;
-use std::hash::{BuildHasher as _, RandomState};
+use proto_core::sasl::Decoys;
+use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +58,9 @@ pub struct PasswdFile {
     default_domain: Option<String>,
     blocking: Blocking,
     picker: RandomState,
+    decoys: Decoys,
+    tokens: Option<Arc<dyn TokenVerifier>>,
+    anonymous: Option<AccountId>,
 }
 
 /// Longer passwords are wrong.
@@ -56,8 +78,8 @@ impl PasswdFile {
         blocking: Blocking,
     ) -> Result<Self, PasswdFileError> {
         let path = path.into();
-        let table = ArcSwap::from_pointee(Table::read(&path)?);
-        Ok(Self { path: Some(path), table, default_domain, blocking, picker: RandomState::new() })
+        let table = Table::read(&path)?;
+        Ok(Self::new(Some(path), table, default_domain, blocking))
     }
 
     /// Accounts that are in no file: `text` is what would stand in one. There is nothing to reload.
@@ -69,11 +91,47 @@ impl PasswdFile {
         default_domain: Option<String>,
         blocking: Blocking,
     ) -> Result<Self, PasswdFileError> {
-        let table = ArcSwap::from_pointee(Table::parse(text, Path::new("accounts"))?);
-        Ok(Self { path: None, table, default_domain, blocking, picker: RandomState::new() })
+        let table = Table::parse(text, Path::new("accounts"))?;
+        Ok(Self::new(None, table, default_domain, blocking))
     }
 
-    /// Reads the file again. On an error the accounts stay as they were.
+    fn new(path: Option<PathBuf>, table: Table, default_domain: Option<String>, blocking: Blocking) -> Self {
+        let mut secret = [0; 32];
+        SystemEntropy.fill(&mut secret);
+        Self {
+            path,
+            table: ArcSwap::from_pointee(table),
+            default_domain,
+            blocking,
+            picker: RandomState::new(),
+            decoys: Decoys::new(secret),
+            tokens: None,
+            anonymous: None,
+        }
+    }
+
+    /// The salts that SCRAM shows for users who do not exist, and for those whose password is in the file as it is.
+    /// Without them they are other ones after each restart, which tells those users from the rest.
+    #[must_use]
+    pub fn with_decoys(self, decoys: Decoys) -> Self {
+        Self { decoys, ..self }
+    }
+
+    /// Who judges bearer tokens. A token opens the account that the verifier names, if it is in the file.
+    #[must_use]
+    pub fn with_tokens(self, verifier: impl TokenVerifier + 'static) -> Self {
+        Self { tokens: Some(Arc::new(verifier)), ..self }
+    }
+
+    /// The account, in the file, that nobody in particular gets (`auth_anonymous_username`). It has to be switched on in
+    /// the settings, too, see [`SaslSecurityOptions`](crate::settings::SaslSecurityOptions).
+    #[must_use]
+    pub fn with_anonymous(self, account: AccountId) -> Self {
+        Self { anonymous: Some(account), ..self }
+    }
+
+    /// Reads the file again. On an error the accounts stay as they were. Mechanisms that now can be used, or no longer,
+    /// are offered or not after the server's own [`reload`](crate::Server::reload).
     ///
     /// # Errors
     /// As [`PasswdFile::open`].
@@ -92,40 +150,5 @@ impl PasswdFile {
     /// The accounts, in the order of the file.
     pub fn accounts(&self) -> Vec<AccountId> {
         self.table.load().accounts().cloned().collect()
-    }
-
-    /// The stored password that this login is checked against, and the account it then opens.
-    fn candidate(&self, login: &str) -> (Option<Arc<StoredPassword>>, Option<AccountId>) {
-        let table = self.table.load();
-        let account = AccountId::from_login(login, self.default_domain.as_deref());
-        match account.and_then(|account| Some((table.password(&account)?, account))) {
-            Some((stored, account)) => (Some(stored), Some(account)),
-            None => (table.any_password(self.picker.hash_one(login)), None),
-        }
-    }
-}
-
-impl Directory for PasswdFile {
-    fn authenticate(&self, credentials: Credentials) -> Later<'_, Result<Option<AccountId>, Backend>> {
-        Box::pin(async move {
-            let Credentials::Password { ref authcid, ref password, .. } = credentials else {
-                return Ok(None);
-            };
-            let (stored, account) = self.candidate(authcid);
-            let account = account.filter(|_| credentials.authzid_other().is_none());
-            let (Some(stored), password) = (stored, password.clone()) else {
-                return Ok(None);
-            };
-            if password.expose().len() > PASSWORD_BYTES_MAX {
-                return Ok(None);
-            }
-            let right = self.blocking.run(move || stored.matches(&password)).await?;
-            Ok(account.filter(|_| right))
-        })
-    }
-
-    fn contains<'a>(&'a self, account: &'a AccountId) -> Later<'a, Result<bool, Backend>> {
-        let known = self.table.load().password(account).is_some();
-        Box::pin(std::future::ready(Ok(known)))
     }
 }

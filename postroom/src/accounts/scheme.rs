@@ -1,9 +1,10 @@
-//! Password schemes: how a stored password is written and checked.
+//! Password schemes: how a stored password is written.
 
 use crate::entropy::Entropy;
 use argon2::Argon2;
-use argon2::password_hash::phc;
-use password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use password_hash::PasswordHasher as _;
+use proto_core::sasl::saslprep::saslprep;
+use proto_core::sasl::{ScramHash, ScramKeys, line};
 use proto_core::secret::Secret;
 use sha_crypt::ShaCrypt;
 use std::fmt;
@@ -20,11 +21,23 @@ pub enum Scheme {
     Argon2id,
     /// `{BLF-CRYPT}`: bcrypt, `$2y$…`. Octets after the 72nd do not count, which is how bcrypt is.
     BlfCrypt,
+    /// `{SCRAM-SHA-256}`: `iterations,salt,StoredKey,ServerKey`, the last three in base64 (RFC 5802 section 3 has their
+    /// meaning, RFC 7677 the hash function): a login that never shows the password.
+    ScramSha256,
+    /// `{SCRAM-SHA-1}`: the same with SHA-1, for clients that know no better.
+    ScramSha1,
 }
 
 impl Scheme {
     /// All of them, the one for new passwords first.
-    pub const ALL: [Scheme; 4] = [Scheme::Argon2id, Scheme::Sha512Crypt, Scheme::BlfCrypt, Scheme::Plain];
+    pub const ALL: [Scheme; 6] = [
+        Scheme::Argon2id,
+        Scheme::Sha512Crypt,
+        Scheme::BlfCrypt,
+        Scheme::ScramSha256,
+        Scheme::ScramSha1,
+        Scheme::Plain,
+    ];
 
     /// The name in braces.
     pub fn name(self) -> &'static str {
@@ -33,6 +46,8 @@ impl Scheme {
             Self::Sha512Crypt => "SHA512-CRYPT",
             Self::Argon2id => "ARGON2ID",
             Self::BlfCrypt => "BLF-CRYPT",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha1 => "SCRAM-SHA-1",
         }
     }
 
@@ -78,60 +93,16 @@ impl fmt::Display for Known {
     }
 }
 
-/// A password as the file has it.
-#[derive(Debug)]
-pub(super) enum StoredPassword {
-    Plain(Secret),
-    Sha512Crypt(Secret),
-    Argon2id(Secret),
-    BlfCrypt(Secret),
-}
-
-impl StoredPassword {
-    /// Reads `{SCHEME}hash`, and refuses what could never match.
-    pub(super) fn parse(field: &str) -> Result<Self, SchemeError> {
-        let (name, hash) =
-            field.strip_prefix('{').and_then(|rest| rest.split_once('}')).ok_or(SchemeError::NoScheme)?;
-        let scheme = Scheme::from_name(name).ok_or_else(|| SchemeError::Unknown { name: name.to_owned() })?;
-        let stored = Secret::from(hash);
-        let (well_formed, password) = match scheme {
-            Scheme::Plain => (true, Self::Plain(stored)),
-            Scheme::Sha512Crypt => (
-                hash.starts_with("$6$") && sha_crypt::PasswordHashRef::new(hash).is_ok(),
-                Self::Sha512Crypt(stored),
-            ),
-            Scheme::Argon2id => (
-                phc::PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str() == "argon2id"),
-                Self::Argon2id(stored),
-            ),
-            Scheme::BlfCrypt => (hash.parse::<bcrypt::HashParts>().is_ok(), Self::BlfCrypt(stored)),
-        };
-        if well_formed { Ok(password) } else { Err(SchemeError::Malformed(scheme)) }
-    }
-
-    /// Whether this is the password. It takes as long as its scheme wants.
-    pub(super) fn matches(&self, password: &Secret) -> bool {
-        let octets = password.expose();
-        match self {
-            Self::Plain(stored) => stored == password,
-            Self::Sha512Crypt(stored) => stored
-                .expose_str()
-                .is_some_and(|stored| ShaCrypt::SHA512.verify_password(octets, stored).is_ok()),
-            Self::Argon2id(stored) => stored
-                .expose_str()
-                .and_then(|stored| phc::PasswordHash::new(stored).ok())
-                .is_some_and(|stored| Argon2::default().verify_password(octets, &stored).is_ok()),
-            Self::BlfCrypt(stored) => {
-                stored.expose_str().is_some_and(|stored| bcrypt::verify(octets, stored).unwrap_or(false))
-            }
-        }
-    }
-}
+/// Iterations of new SCRAM keys: the rule of thumb of RFC 7677 section 4. Clients pay for them at every login.
+const SCRAM_ITERATIONS: u32 = 15_000;
 
 /// Writes a password as a passwd-file has it, `{SCHEME}hash`, with a fresh salt.
 ///
+/// It is prepared by SASLprep first (RFC 4013), as those are that clients send.
+///
 /// # Errors
-/// [`SchemeError::Malformed`] when the scheme cannot hold it: a plain password with `:` or a line break.
+/// [`SchemeError::Malformed`] when the scheme cannot hold it: a plain password with `:` or a line break; any that is not
+/// UTF-8 or has characters that SASLprep prohibits.
 /// [`SchemeError::Length`] for one that is empty or longer than [`PASSWORD_BYTES_MAX`](super::PASSWORD_BYTES_MAX), with
 /// bcrypt than the 72 octets that it heeds.
 pub fn hash_password(
@@ -140,11 +111,16 @@ pub fn hash_password(
     entropy: &dyn Entropy,
 ) -> Result<String, SchemeError> {
     let malformed = || SchemeError::Malformed(scheme);
-    let octets = password.expose();
     let octets_max = if scheme == Scheme::BlfCrypt { 72 } else { super::PASSWORD_BYTES_MAX };
-    if octets.is_empty() || octets.len() > octets_max {
+    let fits = |password: &Secret| (1..=octets_max).contains(&password.expose().len());
+    if !fits(password) {
         return Err(SchemeError::Length { scheme, octets_max });
     }
+    let password = password.expose_str().and_then(|text| saslprep(text).ok()).ok_or_else(malformed)?;
+    if !fits(&password) {
+        return Err(SchemeError::Length { scheme, octets_max });
+    }
+    let octets = password.expose();
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
     let hash = match scheme {
@@ -165,6 +141,15 @@ pub fn hash_password(
         Scheme::BlfCrypt => bcrypt::hash_with_salt(octets, bcrypt::DEFAULT_COST, salt)
             .map_err(|_| malformed())?
             .format_for_version(bcrypt::Version::TwoY),
+        Scheme::ScramSha256 => scram(ScramHash::Sha256, &password, &salt).ok_or_else(malformed)?,
+        Scheme::ScramSha1 => scram(ScramHash::Sha1, &password, &salt).ok_or_else(malformed)?,
     };
     Ok(format!("{{{}}}{hash}", scheme.name()))
+}
+
+fn scram(hash: ScramHash, password: &Secret, salt: &[u8]) -> Option<String> {
+    let keys = ScramKeys::derive(hash, password, salt, SCRAM_ITERATIONS).ok()?;
+    let [salt, stored_key, server_key] =
+        [keys.salt(), keys.stored_key().expose(), keys.server_key().expose()].map(line::encode);
+    Some(format!("{},{salt},{stored_key},{server_key}", keys.iterations()))
 }

@@ -32,6 +32,7 @@ pub struct Builder {
     certificate: Option<Certificate>,
     clock: Option<Clock>,
     entropy: Option<Arc<dyn Entropy>>,
+    decoys: Option<Decoys>,
     timeouts: Timeouts,
     deliverers: Deliverers,
 }
@@ -139,6 +140,13 @@ impl Builder {
         Self { entropy: Some(Arc::new(entropy)), ..self }
     }
 
+    /// The salts that SCRAM shows for users who do not exist, where the directory has none for them; other ones at every
+    /// start, if nothing is said, by which those users can be told from the rest.
+    #[must_use]
+    pub fn decoys(self, decoys: Decoys) -> Self {
+        Self { decoys: Some(decoys), ..self }
+    }
+
     /// The driver's deadlines.
     #[must_use]
     pub fn timeouts(self, timeouts: Timeouts) -> Self {
@@ -166,7 +174,6 @@ impl Builder {
             }
         };
         check(&settings, self.certificate.is_some(), self.delivery.is_some())?;
-        let snapshot = Snapshot::compile(settings)?;
         let clock = self.clock.unwrap_or_else(Clock::system);
         let intake = match (self.intake, &self.delivery) {
             (Some(intake), _) => intake,
@@ -174,12 +181,16 @@ impl Builder {
             (None, None) => return Err(StartError::Missing("spool or intake")),
         };
         let directory = self.directory.ok_or(StartError::Missing("directory"))?;
+        let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
         // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.
         let mail = self.delivery.map(|(spool, store)| (spool, Hub::new(store)));
         let (signal, shutdown) = ShutdownSignal::new();
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
-        let mut secret = [0; 32];
-        entropy.fill(&mut secret);
+        let decoys = self.decoys.unwrap_or_else(|| {
+            let mut secret = [0; 32];
+            entropy.fill(&mut secret);
+            Decoys::new(secret)
+        });
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: Backends {
@@ -189,7 +200,7 @@ impl Builder {
                 clock: clock.clone(),
             },
             entropy,
-            decoys: Decoys::new(secret),
+            decoys,
             certificate: self.certificate,
             timeouts: self.timeouts,
             shutdown: shutdown.clone(),

@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) backends: Backends,
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// What SCRAM shows for users who do not exist; other ones after every start.
+    /// What SCRAM shows for users who do not exist.
     pub(crate) decoys: Decoys,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) timeouts: Timeouts,
@@ -140,14 +140,15 @@ impl Server {
     }
 
     /// Puts new settings in place: sessions that begin later have them. Listeners keep their sockets; what that
-    /// means is told.
+    /// means is told. Which mechanisms the directory serves is asked again.
     ///
     /// # Errors
     /// [`SettingsError`]; the old settings then stay.
     pub fn reload(&self, settings: Settings) -> Result<Reloaded, SettingsError> {
         let store = self.shared.backends.store.is_some();
         builder::check(&settings, self.shared.certificate.is_some(), store)?;
-        let snapshot = Snapshot::compile(settings)?;
+        let directory = &self.shared.backends.directory;
+        let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
         let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));
         Ok(Reloaded { needs_restart })

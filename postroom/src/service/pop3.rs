@@ -15,7 +15,7 @@
 //! # Departures
 //! RFC 1939 section 4 wants the maildrop locked. A lock would keep IMAP sessions out, or be worth nothing.
 
-use super::login::login;
+use super::login::{Logins, login};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::hub::{Entered, Hub, Seat};
@@ -38,6 +38,7 @@ pub(crate) struct Pop3Service {
     account: Option<AccountId>,
     maildrop: Option<Maildrop>,
     body: Option<Body>,
+    logins: Logins,
     work: Work<Finish>,
 }
 
@@ -67,10 +68,19 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Pop3Service {
     pub(crate) fn new(backends: Backends) -> Self {
-        Self { backends, tls: None, account: None, maildrop: None, body: None, work: Work::default() }
+        Self {
+            backends,
+            tls: None,
+            account: None,
+            maildrop: None,
+            body: None,
+            logins: Logins::default(),
+            work: Work::default(),
+        }
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
+        self.logins.asked(&ask.detail);
         let directory = Arc::clone(&self.backends.directory);
         let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         self.work.start(async move {
@@ -267,6 +277,7 @@ impl Service<Server> for Pop3Service {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
+        self.logins.ended();
         let Some(Maildrop { seat, given, .. }) = &mut self.maildrop else { return };
         if !given.is_empty() {
             let seen = [Flag::Seen].into_iter().collect();

@@ -1,9 +1,11 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
+use super::mechanisms::mechanisms;
 use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, smtp_config};
 use crate::tls::ClientTrust;
+use crate::wall::Serves;
 use imap_proto::server as imap;
-use proto_core::address::{AddressSyntax, Mailbox};
+use proto_core::address::{AddressSyntax, DomainName, Mailbox};
 use proto_core::sasl::Mechanism;
 use relay_policy::{ListName, NetworkList, Policy, PolicyConfig, Restriction};
 use smtp_proto::server as smtp;
@@ -56,11 +58,16 @@ pub(crate) struct ImapProfile {
 }
 
 impl Snapshot {
-    pub(crate) fn compile(settings: Settings) -> Result<Self, SettingsError> {
+    /// `serves` tells who can use a mechanism: see [`Directory::serves`](crate::wall::Directory::serves).
+    pub(crate) fn compile(
+        settings: Settings,
+        serves: impl Fn(Mechanism) -> Serves,
+    ) -> Result<Self, SettingsError> {
         let mut profiles = BTreeMap::new();
         for listener in &settings.listeners {
             let limits = listener.limits.over(settings.limits);
-            let protocol = protocol(&settings, listener, limits)?;
+            let mechanisms = mechanisms(&settings, listener, &serves);
+            let protocol = protocol(&settings, listener, limits, mechanisms)?;
             let client_trust = listener.client_certificates.as_ref().map(ClientTrust::new).transpose();
             let client_trust = client_trust.map_err(|error| SettingsError::ClientCertificates {
                 listener: listener.name.clone(),
@@ -88,10 +95,15 @@ fn networks(
     })
 }
 
-fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<Protocols, SettingsError> {
+fn protocol(
+    settings: &Settings,
+    listener: &Listener,
+    limits: Limits,
+    mechanisms: Vec<Mechanism>,
+) -> Result<Protocols, SettingsError> {
     Ok(match listener.protocol {
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
-            Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits)?))
+            Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits, mechanisms)?))
         }
         Protocol::Pop3 => {
             let mut config = pop3_proto::server::Config::default();
@@ -101,9 +113,12 @@ fn protocol(settings: &Settings, listener: &Listener, limits: Limits) -> Result<
                 TlsMode::Implicit => pop3_proto::server::TlsMode::Implicit,
             };
             config.allow_plaintext_auth = settings.allow_plaintext_auth;
+            config.user_and_pass = takes_passwords(&mechanisms);
+            config.mechanisms = mechanisms;
+            config.host_name = host_name(settings);
             Protocols::Pop3(Arc::new(config))
         }
-        Protocol::Imap => Protocols::Imap(Arc::new(imap_profile(settings, listener, limits))),
+        Protocol::Imap => Protocols::Imap(Arc::new(imap_profile(settings, listener, limits, mechanisms))),
     })
 }
 
@@ -111,6 +126,7 @@ fn smtp_profile(
     settings: &Settings,
     listener: &Listener,
     limits: Limits,
+    mechanisms: Vec<Mechanism>,
 ) -> Result<SmtpProfile, SettingsError> {
     let mut config = smtp_config(&settings.hostname)?;
     let kind;
@@ -125,7 +141,8 @@ fn smtp_profile(
         TlsMode::StartTls => smtp::TlsMode::Offered,
         TlsMode::Implicit => smtp::TlsMode::Implicit,
     };
-    config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
+    config.mechanisms = mechanisms;
+    config.broken_auth_clients = settings.broken_sasl_auth_clients;
     config.allow_plaintext_auth = settings.allow_plaintext_auth;
     config.limits.message_bytes_max = limits.message_bytes_max;
     config.limits.recipients_max = limits.recipients_max;
@@ -155,20 +172,37 @@ fn smtp_profile(
     })
 }
 
-fn imap_profile(settings: &Settings, listener: &Listener, limits: Limits) -> ImapProfile {
+fn imap_profile(
+    settings: &Settings,
+    listener: &Listener,
+    limits: Limits,
+    mechanisms: Vec<Mechanism>,
+) -> ImapProfile {
     let mut config = imap::Config::new();
     config.tls = match listener.tls {
         TlsMode::None => imap::TlsMode::None,
         TlsMode::StartTls => imap::TlsMode::StartTls,
         TlsMode::Implicit => imap::TlsMode::Implicit,
     };
-    config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
+    config.login_command = takes_passwords(&mechanisms);
+    config.mechanisms = mechanisms;
+    config.host_name = host_name(settings);
     config.allow_plaintext_auth = settings.allow_plaintext_auth;
     // LIST is answered with them.
     config.children = true;
     let no_limit = limits.message_bytes_max == 0;
     config.limits.message_bytes_max = if no_limit { u64::MAX } else { limits.message_bytes_max };
     ImapProfile { config: Arc::new(config), poll: settings.mailbox_poll }
+}
+
+/// IMAP LOGIN and POP3 PASS are PLAIN by another name.
+fn takes_passwords(mechanisms: &[Mechanism]) -> bool {
+    mechanisms.iter().any(|mechanism| matches!(mechanism, Mechanism::Plain | Mechanism::Login))
+}
+
+/// Our name in a challenge, if it is one that can stand there.
+fn host_name(settings: &Settings) -> Option<DomainName> {
+    DomainName::parse(settings.hostname.as_bytes(), AddressSyntax::STRICT).ok()
 }
 
 fn postmaster(settings: &Settings) -> Result<Mailbox, SettingsError> {

@@ -5,11 +5,14 @@
 //! what is common.
 
 mod compile;
+mod mechanisms;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
 
 use crate::tls::{ClientCertificates, ClientCertificatesError};
+use crate::wall::Serves;
 use proto_core::address::Mailbox;
+use proto_core::sasl::Mechanism;
 pub use relay_policy::PolicyOverrides;
 use smtp_proto::server::Config as SmtpConfig;
 use std::net::SocketAddr;
@@ -30,6 +33,15 @@ pub struct Settings {
     pub postmaster: Option<Mailbox>,
     /// Whether passwords are taken without TLS. Default false.
     pub allow_plaintext_auth: bool,
+    /// The SASL mechanisms that are offered (`auth_mechanisms` of Dovecot), as far as somebody in the directory can use
+    /// them. Default `None`: all by which everybody there can log in, but CRAM-MD5, which lets whoever listens try
+    /// passwords at leisure. LMTP listeners have none but their own. The password commands of IMAP and POP3 go with PLAIN
+    /// and LOGIN.
+    pub auth_mechanisms: Option<Vec<Mechanism>>,
+    /// What a mechanism must not be.
+    pub sasl_security_options: SaslSecurityOptions,
+    /// Whether EHLO has `AUTH=` beside `AUTH`, for programs from before RFC 2554. Default false.
+    pub broken_sasl_auth_clients: bool,
     /// How often a mailbox is looked at for what other programs do in it, while an IMAP client idles there. What this
     /// server itself delivers or changes is told at once. Default 5 seconds.
     pub mailbox_poll: Duration,
@@ -48,6 +60,9 @@ impl Settings {
             mynetworks: Vec::new(),
             postmaster: None,
             allow_plaintext_auth: false,
+            auth_mechanisms: None,
+            sasl_security_options: SaslSecurityOptions::default(),
+            broken_sasl_auth_clients: false,
             mailbox_poll: Duration::from_secs(5),
             limits: Limits::default(),
             listeners: Vec::new(),
@@ -59,7 +74,31 @@ impl Settings {
     /// # Errors
     /// What is wrong, named.
     pub fn check(&self) -> Result<(), SettingsError> {
-        Snapshot::compile(self.clone()).map(drop)
+        Snapshot::compile(self.clone(), |_| Serves::Everybody).map(drop)
+    }
+}
+
+/// What a mechanism must not be, whoever could use it (`smtpd_sasl_security_options` of Postfix); for every protocol,
+/// with TLS and without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaslSecurityOptions {
+    /// None that shows a password or a token, nor the password commands of IMAP and POP3. Default false.
+    pub noplaintext: bool,
+    /// None that lets everybody in. Default true: on a submission listener nobody in particular could send anywhere.
+    pub noanonymous: bool,
+}
+
+impl Default for SaslSecurityOptions {
+    fn default() -> Self {
+        Self { noplaintext: false, noanonymous: true }
+    }
+}
+
+impl SaslSecurityOptions {
+    fn permit(self, mechanism: Mechanism) -> bool {
+        let shown = self.noplaintext && mechanism.is_plaintext();
+        let anybody = self.noanonymous && mechanism == Mechanism::Anonymous;
+        !(shown || anybody)
     }
 }
 
@@ -187,6 +226,8 @@ pub struct Listener {
     pub policy: PolicyOverrides,
     /// What it has in place of the common limits.
     pub limits: LimitOverrides,
+    /// In place of [`Settings::auth_mechanisms`].
+    pub auth_mechanisms: Option<Vec<Mechanism>>,
     /// Whose client certificates are believed here, for a login by the EXTERNAL mechanism; `None` when clients are not
     /// asked for one.
     pub client_certificates: Option<ClientCertificates>,
@@ -211,6 +252,7 @@ impl Listener {
             xforward_clients: Vec::new(),
             policy: PolicyOverrides::default(),
             limits: LimitOverrides::default(),
+            auth_mechanisms: None,
             client_certificates: None,
         }
     }

@@ -19,7 +19,7 @@ mod spool;
 mod store;
 
 pub use account::AccountId;
-pub use directory::Directory;
+pub use directory::{BearerToken, Directory, Login, Serves, TokenVerifier};
 pub use spool::{Intake, Spool, SpoolWriter};
 pub use store::{Append, Delivery, Mailbox, MessageReader, Opened, Refreshed, Store, StoreResult, Visitor};
 

@@ -7,6 +7,8 @@
 )]
 
 pub mod imap;
+pub mod log;
+pub mod sasl;
 pub mod tls;
 
 use mailstore::fs::sim::{SimFs, SimHost};
@@ -16,7 +18,7 @@ use postroom::entropy::SeededEntropy;
 use postroom::local::LocalMail;
 use postroom::server::Builder;
 use postroom::settings::{Listener, Protocol, Settings};
-use postroom::wall::{AccountId, Directory, Later};
+use postroom::wall::{AccountId, Directory, Later, Login};
 use postroom::{Blocking, Server};
 use proto_core::sasl::Credentials;
 use proto_core::{Backend, UnixTime};
@@ -31,8 +33,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 pub struct Users(pub &'static [&'static str]);
 
 impl Directory for Users {
-    fn authenticate(&self, credentials: Credentials) -> Later<'_, Result<Option<AccountId>, Backend>> {
-        let Credentials::Password { authcid, password, .. } = credentials else { unreachable!() };
+    fn authenticate(&self, login: Login) -> Later<'_, Result<Option<AccountId>, Backend>> {
+        let Credentials::Password { authcid, password, .. } = login.credentials else { unreachable!() };
         let right = self.0.contains(&&*authcid)
             && password.expose().iter().rev().eq(authcid.split('@').next().unwrap().as_bytes());
         let account = AccountId::from_login(&authcid, None).filter(|_| right);

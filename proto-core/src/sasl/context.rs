@@ -96,7 +96,7 @@ impl Decoys {
     }
 
     /// Keys that no proof fits.
-    pub(super) fn keys(&self, hash: ScramHash, authcid: &str) -> ScramKeys {
+    pub fn keys(&self, hash: ScramHash, authcid: &str) -> ScramKeys {
         let made = |what: &[u8]| {
             ScramHash::Sha256.hmac(self.secret.expose(), &[hash.name().as_bytes(), what, authcid.as_bytes()])
         };

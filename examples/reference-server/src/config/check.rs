@@ -3,7 +3,8 @@
 //! Names, networks and what a protocol needs are judged by the engine
 //! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
 
-use super::schema::{Config, LimitsSection};
+use super::schema::{Config, LimitsSection, TlsMode};
+use postroom::wall::AccountId;
 use std::collections::BTreeSet;
 
 /// The key and what is wrong with it.
@@ -27,9 +28,28 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             );
         }
         limits(&format!("listener[{index}].limits"), &listener.limits)?;
+        if listener.client_ca.is_some() && listener.tls == TlsMode::None {
+            return problem(
+                format!("listener[{index}].client_ca"),
+                "certificates are shown in TLS, and tls is none",
+            );
+        }
+        if listener.require_client_certificate && listener.client_ca.is_none() {
+            return problem(
+                format!("listener[{index}].require_client_certificate"),
+                "client_ca must say whose certificates are believed",
+            );
+        }
     }
     for (index, domain) in config.domains.local.iter().enumerate() {
         host_name(&format!("domains.local[{index}]"), domain)?;
+    }
+    let anonymous = config.accounts.auth_anonymous_username.as_deref();
+    if let Some(name) = anonymous.filter(|name| AccountId::from_login(name, None).is_none()) {
+        return problem(
+            "accounts.auth_anonymous_username",
+            format!("\"{name}\" is no account; a value like \"guest@example.org\" is expected"),
+        );
     }
     limits("limits", &config.limits)?;
     storage_path(&config.storage.path)

@@ -3,6 +3,7 @@
 //! Every section refuses keys it does not know. Sizes are octets, times are seconds, and the unit is the last
 //! word of a key.
 
+use postroom::proto_core::Mechanism;
 use postroom::proto_core::address::{AddressSyntax, Mailbox};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -108,6 +109,15 @@ pub struct ListenerSection {
     /// Networks whose clients may say by XFORWARD where a message came from.
     #[serde(default)]
     pub xforward_clients: Vec<String>,
+    /// Whose client certificates are believed here, PEM; the mechanism EXTERNAL logs in by them. Absent, clients are not
+    /// asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is turned away.
+    #[serde(default)]
+    pub require_client_certificate: bool,
+    /// In place of `accounts.auth_mechanisms`.
+    #[serde(default, deserialize_with = "mechanisms")]
+    pub auth_mechanisms: Option<Vec<Mechanism>>,
     /// In place of the common `[policy]`, key by key.
     #[serde(default)]
     pub policy: PolicySection,
@@ -135,6 +145,42 @@ pub struct AccountsSection {
     /// Whether a password may be sent without TLS; for tests and loopback only.
     #[serde(default)]
     pub allow_plaintext_auth: bool,
+    /// The SASL mechanisms that are offered, as far as somebody in the passwd-file can use them; absent, all by which
+    /// everybody there can log in, but CRAM-MD5.
+    #[serde(default, deserialize_with = "mechanisms")]
+    pub auth_mechanisms: Option<Vec<Mechanism>>,
+    /// What a mechanism must not be.
+    #[serde(default = "noanonymous")]
+    pub sasl_security_options: Vec<SaslSecurityOption>,
+    /// Whether EHLO has `AUTH=` beside `AUTH`, for very old programs.
+    #[serde(default)]
+    pub broken_sasl_auth_clients: bool,
+    /// The account, in the passwd-file, of whoever logs in by ANONYMOUS.
+    pub auth_anonymous_username: Option<String>,
+}
+
+/// What a mechanism must not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SaslSecurityOption {
+    /// One that shows a password or a token.
+    Noplaintext,
+    /// One that lets everybody in.
+    Noanonymous,
+}
+
+fn noanonymous() -> Vec<SaslSecurityOption> {
+    vec![SaslSecurityOption::Noanonymous]
+}
+
+fn mechanisms<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Mechanism>>, D::Error> {
+    let known = |name: &String| {
+        Mechanism::from_name(name.as_bytes()).ok_or_else(|| {
+            let names: Vec<&str> = Mechanism::ALL.iter().map(|mechanism| mechanism.name()).collect();
+            D::Error::custom(format!("mechanism \"{name}\" is not known; known are {}", names.join(", ")))
+        })
+    };
+    Vec::<String>::deserialize(from)?.iter().map(known).collect::<Result<_, _>>().map(Some)
 }
 
 /// Whose mail is kept here.

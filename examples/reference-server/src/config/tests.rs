@@ -1,6 +1,8 @@
 //! What a configuration file may say, and how it is refused.
 
 use super::*;
+use postroom::proto_core::Mechanism;
+use postroom::settings::SaslSecurityOptions;
 
 /// The embedded default with one text in place of another.
 fn with(from: &str, to: &str) -> Result<Config, ConfigError> {
@@ -56,6 +58,18 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
         &["smtp#0", "proxies", "10.0.0.1/8"],
     );
     refused("127.0.0.1:2587", "127.0.0.1:2525", &["listener[1].address", "another listener"]);
+    let key = "# auth_mechanisms = [\"SCRAM-SHA-256-PLUS\",";
+    refused(key, "auth_mechanisms = [\"NTLM\",", &["\"NTLM\" is not known", "SCRAM-SHA-256-PLUS, "]);
+    refused(
+        "# sasl_security_options = [\"noanonymous\"]",
+        "sasl_security_options = [\"noactive\"]",
+        &["noactive", "`noplaintext`", "`noanonymous`"],
+    );
+    refused("# auth_anonymous_username = \"guest@", "auth_anonymous_username = \"@", &["\"@example.test\""]);
+    let key = "# require_client_certificate = true";
+    refused(key, &key[2..], &["listener[0].require_client_certificate", "client_ca"]);
+    let ca = "tls = \"none\"\nclient_ca = \"ca.pem\"";
+    refused("tls = \"starttls\"", ca, &["listener[0].client_ca", "tls is none"]);
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
     refused("{user}", "{name}", &["storage.path", "{user}"]);
     refused("mail/{domain}", "../{domain}", &["storage.path", ".."]);
@@ -73,6 +87,39 @@ fn a_listener_overrides_the_common_limits_key_by_key() {
     let listener = &wiring::settings(&config).listeners[0];
     assert_eq!((listener.limits.recipients_max, listener.limits.message_bytes_max), (Some(200), None));
     assert_eq!(config.listeners[0].policy.mynetworks.as_deref(), Some(&[][..]));
+}
+
+#[test]
+fn what_the_file_says_of_mechanisms_reaches_the_engine() {
+    let default = wiring::settings(&Config::embedded().unwrap());
+    assert_eq!(default.auth_mechanisms, None);
+    assert_eq!(default.sasl_security_options, SaslSecurityOptions::default());
+    let said = "auth_mechanisms = [\"plain\", \"Scram-SHA-256\"]\nsasl_security_options = [\"noplaintext\"]\n\
+        broken_sasl_auth_clients = true\n";
+    let config = with("# allow_plaintext_auth", &format!("{said}# allow_plaintext_auth")).unwrap();
+    let settings = wiring::settings(&config);
+    assert_eq!(settings.auth_mechanisms, Some(vec![Mechanism::Plain, Mechanism::ScramSha256]));
+    let options = settings.sasl_security_options;
+    assert_eq!((options.noplaintext, options.noanonymous), (true, false), "the list is the whole");
+    assert!(settings.broken_sasl_auth_clients);
+    let own = with("# auth_mechanisms = []", "auth_mechanisms = []").unwrap();
+    assert_eq!(wiring::settings(&own).listeners[0].auth_mechanisms, Some(vec![]));
+}
+
+#[test]
+fn authorities_are_read_from_beside_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("postroom.toml");
+    let text = EMBEDDED.replacen("# client_ca", "client_ca", 1).replacen("# require_", "require_", 1);
+    let config = Config::parse(&path, &text).unwrap();
+    let error = wiring::whole_settings(&config).unwrap_err().to_string();
+    assert!(error.starts_with(&directory.path().join("clients.pem").display().to_string()), "{error}");
+    let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("clients.pem"), made.cert.pem()).unwrap();
+    let settings = wiring::whole_settings(&config).unwrap();
+    let wanted = settings.listeners[0].client_certificates.as_ref().unwrap();
+    assert_eq!((wanted.authorities.len(), wanted.required), (1, true));
+    assert!(settings.listeners[1..].iter().all(|listener| listener.client_certificates.is_none()));
 }
 
 #[test]

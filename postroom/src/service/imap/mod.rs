@@ -29,7 +29,7 @@ mod search;
 mod select;
 mod store;
 
-use super::login::login;
+use super::login::{Logins, login};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::hub::Hub;
@@ -59,6 +59,7 @@ pub(crate) struct ImapService {
     layout: Option<Layout>,
     /// When to look for what other programs have done, while the client idles.
     poll_at: Option<Instant>,
+    logins: Logins,
     work: Work<Finish>,
 }
 
@@ -91,6 +92,7 @@ impl ImapService {
             responding: Responding::Nothing,
             layout: None,
             poll_at: None,
+            logins: Logins::default(),
             work: Work::default(),
         }
     }
@@ -140,6 +142,7 @@ impl ImapService {
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
+        self.logins.asked(&ask.detail);
         let directory = Arc::clone(&self.backends.directory);
         let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         let found = async move { login(&*directory, asked, tls).await };
@@ -238,6 +241,7 @@ impl Service<Server> for ImapService {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
+        self.logins.ended();
         let account = self.user.as_ref().map(|user| &user.account);
         if let Some(account) = account {
             tracing::info!(%account, %reason, idling = self.poll_at.is_some(), "logged out");

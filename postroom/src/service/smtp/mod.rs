@@ -18,14 +18,14 @@ mod hops;
 mod message;
 mod policy;
 
-use super::login::login;
+use super::login::{Logins, login};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
 use message::{Message, Transaction};
 use policy::Moment;
-use proto_core::{Ask, CloseReason, Now, TlsInfo};
+use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::Request;
 use smtp_proto::reply::Refusal;
 use smtp_proto::server::{BodyAbort, Disposition, Event, Peer, Rcpt, Server, ServerQuestion, Verdict};
@@ -44,6 +44,7 @@ pub(crate) struct SmtpService {
     message: Option<Message>,
     /// A chunk of the message is on its way down.
     writing: bool,
+    logins: Logins,
     work: Work<Finish>,
 }
 
@@ -60,6 +61,7 @@ impl SmtpService {
             transaction: None,
             message: None,
             writing: false,
+            logins: Logins::default(),
             work: Work::default(),
         }
     }
@@ -115,11 +117,13 @@ impl SmtpService {
     }
 
     fn authenticate(&mut self, ask: Ask<proto_core::sasl::Authenticate>) {
+        self.logins.asked(&ask.detail);
         let directory = Arc::clone(&self.backends.directory);
         let (asked, tls) = (ask.detail.clone(), self.request.tls.clone());
         self.work.start(async move {
             let (verdict, account) = login(&*directory, asked, tls).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                service.request.sasl_method = account.as_ref().and(ask.detail.mechanism).map(Mechanism::name);
                 service.request.login = account.map(|account| account.to_string());
                 told(server.answer(now, ask, verdict));
             }) as Finish
@@ -295,6 +299,7 @@ impl Service<Server> for SmtpService {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
+        self.logins.ended();
         tracing::info!(%reason, "session ended");
     }
 }

@@ -1,11 +1,19 @@
 //! Hashes written by other programs are known answers; ours must be read back.
 
+mod sasl;
+
 use super::*;
 use crate::entropy::SeededEntropy;
+use crate::wall::{Directory as _, Login};
+use proto_core::sasl::Credentials;
 use proto_core::secret::Secret;
 
-fn login(name: &str, password: &str) -> Credentials {
-    Credentials::Password { authzid: None, authcid: name.into(), password: Secret::from(password) }
+fn login(name: &str, password: &str) -> Login {
+    Login::new(Credentials::Password {
+        authzid: None,
+        authcid: name.into(),
+        password: Secret::from(password),
+    })
 }
 
 fn open(content: &str) -> (tempfile::NamedTempFile, Result<PasswdFile, PasswdFileError>) {
@@ -55,6 +63,9 @@ async fn what_hash_password_writes_opens_the_account() {
     }
     assert!(hash_password(Scheme::Plain, &Secret::from("a:b"), &entropy).is_err());
     assert!(hash_password(Scheme::Argon2id, &Secret::from(""), &entropy).is_err());
+    let control = Secret::from("no client can send this: \u{7}");
+    let malformed = Err(SchemeError::Malformed(Scheme::Argon2id));
+    assert_eq!(hash_password(Scheme::Argon2id, &control, &entropy), malformed);
     let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
     assert!(hash_password(Scheme::Argon2id, &Secret::from(&*long), &entropy).is_err());
     // bcrypt heeds 72 octets: what it would cut off is refused instead.
@@ -67,13 +78,16 @@ async fn what_hash_password_writes_opens_the_account() {
 async fn acting_as_somebody_else_is_refused() {
     let (_file, accounts) = open("a@example.test:{PLAIN}x\nb@example.test:{PLAIN}y\n");
     let accounts = accounts.unwrap();
-    let credentials = |authzid: Option<&str>| Credentials::Password {
-        authzid: authzid.map(str::to_owned),
-        authcid: "a@example.test".into(),
-        password: Secret::from("x"),
+    let acting_as = |authzid: &str| {
+        Login::new(Credentials::Password {
+            authzid: Some(authzid.to_owned()),
+            authcid: "a@example.test".into(),
+            password: Secret::from("x"),
+        })
     };
-    assert!(accounts.authenticate(credentials(Some("a@example.test"))).await.unwrap().is_some());
-    assert!(accounts.authenticate(credentials(Some("b@example.test"))).await.unwrap().is_none());
+    assert!(accounts.authenticate(acting_as("a@example.test")).await.unwrap().is_some());
+    assert!(accounts.authenticate(acting_as("A")).await.unwrap().is_some(), "the same by another spelling");
+    assert!(accounts.authenticate(acting_as("b@example.test")).await.unwrap().is_none());
 }
 
 #[test]
@@ -84,7 +98,8 @@ fn errors_name_file_and_line() {
         (
             "a@b:secret\n",
             1,
-            "no {SCHEME} before it; known are {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {PLAIN}",
+            "no {SCHEME} before it; known are {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {SCRAM-SHA-256}, \
+             {SCRAM-SHA-1}, {PLAIN}",
         ),
         ("a@b:{MD5}secret\n", 1, "scheme {MD5} is not known"),
         ("a@b:{ARGON2ID}secret\n", 1, "not written as {ARGON2ID} has it"),
@@ -129,11 +144,11 @@ fn an_unknown_user_costs_a_check_as_well() {
     let (_file, accounts) = open(FOREIGN);
     let accounts = accounts.unwrap();
     for name in ["nobody@example.test", "sha@other.test", "", "@", "no domain at all"] {
-        let (stored, account) = accounts.candidate(name);
+        let (stored, account) = accounts.candidate(name, |_| true);
         assert!(stored.is_some() && account.is_none(), "{name}");
-        let (again, _) = accounts.candidate(name);
+        let (again, _) = accounts.candidate(name, |_| true);
         assert!(Arc::ptr_eq(&stored.unwrap(), &again.unwrap()), "{name}: the same check every time");
     }
-    let picked = |n: u32| accounts.candidate(&format!("n{n}@x.test")).0.unwrap();
+    let picked = |n: u32| accounts.candidate(&format!("n{n}@x.test"), |_| true).0.unwrap();
     assert!((1..100).any(|n| !Arc::ptr_eq(&picked(0), &picked(n))), "all schemes of the file are drawn upon");
 }
