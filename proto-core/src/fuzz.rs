@@ -10,6 +10,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 
+mod sasl;
+
+pub use sasl::fuzz_sasl;
+
 /// Decodes any octets, cut as the first of them says, under each policy: the end is the same for all, the cut does not
 /// matter, and what was decoded survives being encoded and decoded again.
 ///

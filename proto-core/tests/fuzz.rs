@@ -1,6 +1,6 @@
 //! The fuzz bodies on stable, with seeded input.
 
-use proto_core::fuzz::{fuzz_dot, fuzz_proxy};
+use proto_core::fuzz::{fuzz_dot, fuzz_proxy, fuzz_sasl};
 use testkit::for_each_seed;
 
 #[test]
@@ -63,5 +63,50 @@ fn proxy_header() {
             octets.extend(if binary { rng.pick(&BINARY).iter() } else { rng.pick(&WORDS).iter() });
         }
         fuzz_proxy(&octets);
+    });
+}
+
+#[test]
+fn sasl() {
+    const PARTS: [&[u8]; 30] = [
+        b"\xff",
+        b"\xff",
+        b"\xff",
+        b"\0",
+        b"\x01",
+        b",",
+        b"=",
+        b"n,,",
+        b"y,,",
+        b"p=tls-exporter,,",
+        b"a=u",
+        b"n=u,",
+        b"r=c",
+        b"r=cs",
+        b"r=cx,s=AAAA,i=4096",
+        b"r=x",
+        b"c=biws,",
+        b",p=",
+        b",m=x",
+        b"=2C",
+        b"v=",
+        b"e=x",
+        b"u",
+        b"AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        b"user=u",
+        b"auth=Bearer t",
+        b"\x01\x01",
+        b"\xcc\x88",
+        b"u 0123456789abcdef0123456789abcdef",
+    ];
+    const WHOLE: [&[u8]; 4] = [b"n,,n=u,r=c\xff", b"\xff", b"r=cx,s=AAAA,i=4096\xff", b"\0u\0p"];
+    for_each_seed(3000, |rng| {
+        let mut octets = vec![rng.below(256) as u8, rng.below(256) as u8];
+        octets.extend(rng.pick(&WHOLE).iter());
+        for _ in 0..rng.below(10) {
+            octets.extend(rng.pick(&PARTS).iter());
+        }
+        fuzz_sasl(&octets);
     });
 }

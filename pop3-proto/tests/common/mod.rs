@@ -90,7 +90,11 @@ impl App {
         if let Some(backend) = self.backend("login") {
             return AuthVerdict::Backend(backend);
         }
-        Account::new(&*self.user, &*self.password).judge(&asked.credentials)
+        // Nobody may act as anybody, not even as himself by name.
+        match asked.credentials.authzid() {
+            Some(_) => AuthVerdict::Reject,
+            None => Account::new(&*self.user, &*self.password).judge(&asked.credentials),
+        }
     }
 
     fn open(&mut self) -> Result<Vec<Message>, OpenRefusal> {

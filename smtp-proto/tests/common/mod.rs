@@ -10,7 +10,7 @@ pub(crate) mod sender;
 use proto_core::address::{DomainName, ForwardPath, ReversePath};
 use proto_core::dot::DecodePolicy;
 use proto_core::sasl::{AuthVerdict, Mechanism};
-use proto_core::{Ask, Backend, Now};
+use proto_core::{Ask, Backend, Now, TlsInfo};
 use smtp_proto::parameter::{HoldSeconds, PriorityPolicy};
 use smtp_proto::server::*;
 use smtp_proto::{Approval, EnhancedCode, Refusal, ReplyText};
@@ -42,6 +42,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         ok2: setup.var("ok2").into(),
         full: setup.var("full").into(),
         dom: setup.var("dom").into(),
+        certificate: setup.option("certificate") == Some("shown"),
         user: account.0.into(),
         password: account.1.into(),
         refuse: owned("refuse"),
@@ -171,6 +172,8 @@ pub(crate) struct App {
     full: String,
     dom: String,
     user: String,
+    /// The client shows a certificate in the handshake.
+    certificate: bool,
     password: String,
     refuse: String,
     hold: String,
@@ -288,6 +291,14 @@ impl App {
 impl Fixture<Server> for App {
     fn log(&mut self) -> &mut Log {
         &mut self.log
+    }
+
+    fn tls_info(&self) -> TlsInfo {
+        let mut info = TlsInfo::default();
+        info.version = "TLSv1.3".into();
+        info.cipher = "TLS_AES_128_GCM_SHA256".into();
+        info.peer_certificate = self.certificate.then(|| vec![0x30]);
+        info
     }
 
     fn on_event(&mut self, server: &mut Server, now: Now, event: Event) {
