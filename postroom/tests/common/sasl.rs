@@ -133,10 +133,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     ) -> Result<(), Ended> {
         let tls = tls.cloned().map(Arc::new);
         let mut nonces = Nonces::once("fyko+d2lbbFgONRv9qkxdawL").unwrap();
-        let mut context = ClientContext::default();
-        context.nonces = Some(&mut nonces);
-        context.tls = tls.as_ref();
-        context.plus_offered = plus;
+        let context = ClientContext {
+            nonces: Some(&mut nonces),
+            tls: tls.as_ref(),
+            plus_offered: plus,
+            ..ClientContext::default()
+        };
         let mut exchange = ClientExchange::new(mechanism, credentials, context).unwrap();
         let verb = if self.protocol == "imap" { "a AUTHENTICATE" } else { "AUTH" };
         let initial = exchange.initial_response().unwrap();
