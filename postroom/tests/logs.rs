@@ -4,7 +4,7 @@
 mod common;
 
 use common::log::Log;
-use common::{Client, inbox, start, until};
+use common::{Client, inbox, settings, start, start_with, until};
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs as _, OpenMode};
 use std::path::Path;
@@ -100,4 +100,31 @@ async fn a_message_whose_file_is_gone_is_told_once() {
     assert_eq!(told.len(), 1, "{text}");
     assert!(told[0].contains(&format!("gone from the queue: forgotten queue_id={id}")), "{}", told[0]);
     assert_eq!(text.lines().filter(|line| line.contains("deferred")).count(), 2, "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s43_the_client_behind_a_proxy_is_named_and_the_proxy_too() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
+    let mut settings = settings();
+    settings.listeners[0].proxies = vec!["10.0.0.0/8".into()];
+    let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = Client::connect_from("10.1.2.3:50000".parse().unwrap(), &server, "smtp");
+    client.send(b"PROXY TCP4 192.0.2.7 198.51.100.2 56324 25\r\n").await;
+    client.reply().await;
+    client.command("QUIT").await;
+    let mut stranger = Client::connect_from("203.0.113.9:40000".parse().unwrap(), &server, "smtp");
+    assert_eq!(stranger.line().await, "");
+    let mut silent = Client::connect_from("10.1.2.4:50000".parse().unwrap(), &server, "smtp");
+    assert_eq!(silent.line().await, "");
+    let text = log.text();
+    for (what, words) in [
+        ("connected", ["peer=192.0.2.7:56324", "proxy=10.1.2.3:50000"]),
+        ("disconnected", ["peer=192.0.2.7:56324", "proxy=10.1.2.3:50000"]),
+        ("refused", ["peer=203.0.113.9:40000", "none of the proxies"]),
+        ("no PROXY header in time", ["listener=\"smtp\"", "proxy=10.1.2.4:50000"]),
+    ] {
+        let found =
+            text.lines().any(|line| line.contains(what) && words.iter().all(|word| line.contains(word)));
+        assert!(found, "{what}: {words:?}\n{text}");
+    }
 }
