@@ -4,7 +4,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The names of a certificate's holder by which accounts are found, in its order: the mail addresses of its
-/// subjectAltName (RFC 5280 section 4.2.1.6), or where it has none, the common names of its subject.
+/// subjectAltName (RFC 5280), or where it has none, the common names of its subject.
 ///
 /// The certificate must have been verified. What is no certificate names nobody.
 pub fn certificate_names(der: &[u8]) -> Vec<String> {

@@ -19,10 +19,10 @@ use x509_parser::oid_registry::{self as oid, Oid};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 
-/// RFC 9266 section 2: the exporter's label; its context is empty and present.
+/// RFC 9266: the exporter's label; its context is empty and present.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// RFC 9266 section 2.
+/// What it exports, in octets (RFC 9266).
 const EXPORTER_BYTES: usize = 32;
 
 /// The `tls-exporter` binding of a connection whose handshake is done.
@@ -64,7 +64,7 @@ enum Hash {
 }
 
 /// The algorithms by which certificates are signed, and the hash functions that RSASSA-PSS names in its parameters
-/// (RFC 8017 appendix A.2.3). What is MD5 or SHA-1 becomes SHA-256.
+/// (RFC 8017). What is MD5 or SHA-1 becomes SHA-256.
 const HASHES: [(Oid<'static>, Hash); 15] = [
     (oid::OID_PKCS1_MD5WITHRSAENC, Hash::Sha256),
     (oid::OID_PKCS1_SHA1WITHRSA, Hash::Sha256),

@@ -1,6 +1,6 @@
 //! Certificates that clients show: whose are believed, and whether one is needed.
 //!
-//! A client that shows one proves in the handshake that it holds the key (RFC 8446 section 4.4.3). Who that is, the
+//! A client that shows one proves in the handshake that it holds the key (RFC 8446). Who that is, the
 //! directory says, when the client asks for the EXTERNAL mechanism (RFC 4422 appendix A).
 //!
 //! # Departures
