@@ -73,7 +73,7 @@ pub(super) const NONCE_BYTES_MAX: usize = 256;
 ///
 /// SCRAM shows a user's salt and iteration count to everybody who asks. A name that nobody has gets them too, made by
 /// HMAC from a secret and the name: the same at every try, and like those of a user. The proof then fails as that of a
-/// wrong password does. (RFC 5802 section 9 on a server that must not tell which users there are.)
+/// wrong password does.
 #[derive(Clone)]
 pub struct Decoys {
     secret: Arc<Secret>,
