@@ -7,15 +7,19 @@ mod common;
 
 use common::wire::Smtp;
 use common::{ALICE, BOB, PASSWORD, Server, configuration, eventually, has, inbox, prepare, run, trace_of};
-use std::fs::OpenOptions;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What the server is told to offer.
 const OFFERED: [&str; 5] = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"];
 
-/// Program and mechanism: all that the programs have.
-const ROWS: [(&str, &str); 14] = [
+/// Program and mechanism: all that the programs have, but those with tokens, which a passwd-file does not know. (EXTERNAL
+/// is offered where certificates are asked for.)
+const ROWS: [(&str, &str); 16] = [
     ("swaks", "PLAIN"),
     ("swaks", "LOGIN"),
     ("swaks", "CRAM-MD5"),
@@ -24,9 +28,11 @@ const ROWS: [(&str, &str); 14] = [
     ("msmtp", "CRAM-MD5"),
     ("msmtp", "SCRAM-SHA-1"),
     ("msmtp", "SCRAM-SHA-256"),
+    ("msmtp", "EXTERNAL"),
     ("curl", "PLAIN"),
     ("curl", "LOGIN"),
     ("curl", "CRAM-MD5"),
+    ("curl", "EXTERNAL"),
     ("smtplib", "PLAIN"),
     ("smtplib", "LOGIN"),
     ("smtplib", "CRAM-MD5"),
@@ -51,10 +57,11 @@ fn command(program: &str, mechanism: &str, tls: &str, server: &Server) -> Comman
             .arg(format!("--tls-starttls={}", if implicit { "off" } else { "on" }))
             .arg(format!("--auth={}", mechanism.to_lowercase()))
             .args([&format!("--user={BOB}"), &format!("--passwordeval=echo '{PASSWORD}'")])
-            .args([&format!("--from={BOB}"), "--", ALICE]),
+            .args([&format!("--from={BOB}"), ALICE]),
         "curl" => command
             .args(["--silent", "--show-error", "--max-time", "30", "--ssl-reqd", "--cacert", certificate])
-            .args(["--user", &format!("{BOB}:{PASSWORD}")])
+            // With a password there, it does not try EXTERNAL.
+            .args(["--user", &format!("{BOB}:{}", if mechanism == "EXTERNAL" { "" } else { PASSWORD })])
             .args(["--login-options", &format!("AUTH={mechanism}"), "--mail-from", BOB])
             .args(["--mail-rcpt", ALICE, "--upload-file", "-"])
             .arg(format!("{}://localhost:{port}", if implicit { "smtps" } else { "smtp" })),
@@ -70,7 +77,37 @@ fn command(program: &str, mechanism: &str, tls: &str, server: &Server) -> Comman
             mechanism,
         ]),
     };
+    if mechanism == "EXTERNAL" {
+        let [certificate, key] = ["bob.pem", "bob-key.pem"].map(|file| server.directory.join(file));
+        if program == "msmtp" {
+            command.arg(format!("--tls-cert-file={}", certificate.display()));
+            command.arg(format!("--tls-key-file={}", key.display()));
+        } else {
+            command.arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+    }
     command
+}
+
+/// An authority, and a certificate of it for bob.
+fn make_client_certificate(directory: &Path) {
+    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.distinguished_name.push(DnType::CommonName, "Test authority");
+    let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+    parameters.subject_alt_names.push(SanType::Rfc822Name(BOB.try_into().unwrap()));
+    let certificate = parameters.signed_by(&key, &authority).unwrap();
+    for (name, pem) in [
+        ("client-ca.pem", authority.pem()),
+        ("bob.pem", certificate.pem()),
+        ("bob-key.pem", key.serialize_pem()),
+    ] {
+        fs::write(directory.join(name), pem).unwrap();
+        // msmtp reads no key that others could read.
+        fs::set_permissions(directory.join(name), Permissions::from_mode(0o600)).unwrap();
+    }
 }
 
 /// A message as these programs leave it alone: with Date and Message-ID, and no line ends but CR LF.
@@ -91,8 +128,13 @@ fn every_program_logs_in_with_every_mechanism_it_has() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let offer = format!("auth_mechanisms = {OFFERED:?}\nallow_plaintext_auth");
-    prepare(directory.path(), &configuration(true, "").replace("allow_plaintext_auth", &offer));
+    make_client_certificate(directory.path());
+    let offer =
+        format!("auth_mechanisms = {:?}\nallow_plaintext_auth", [&OFFERED[..], &["EXTERNAL"]].concat());
+    let configuration = configuration(true, "")
+        .replace("allow_plaintext_auth", &offer)
+        .replace("\"submission\"", "\"submission\"\nclient_ca = \"client-ca.pem\"");
+    prepare(directory.path(), &configuration);
     let server = Server::start_in(directory.path());
     let hello = Smtp::connect(server.address("smtp", "starttls")).command("EHLO client.test");
     let offered = hello.lines().find_map(|line| line.get(4..)?.strip_prefix("AUTH ")).unwrap();

@@ -158,7 +158,6 @@ fn smtp_profile(
         if listener.address.is_some_and(|address| address.port() == 25) {
             return Err(SettingsError::LmtpOnPort25(listener.name.clone()));
         }
-        config.mechanisms.clear();
         // A refusal in one list is not excused by another, so this holds whatever the others say.
         overrides.lists.insert(ListName::Relay, vec![Restriction::RejectUnauthDestination]);
     }

@@ -162,8 +162,8 @@ pub enum Protocol {
     /// Mail from our own users, who log in (RFC 6409).
     Submission,
     /// Mail from a server of ours for the last step to our mailboxes (RFC 2033). It is accepted as mail by SMTP is, with
-    /// one verdict that is said for each recipient; nobody logs in, and nothing is relayed, whatever the policy says
-    /// elsewhere. RFC 2033 section 5 wants it kept from wide area networks, and forbids port 25.
+    /// one verdict that is said for each recipient; nothing is relayed, whatever the policy says elsewhere and whoever has
+    /// logged in, and no login is offered unless the listener itself names mechanisms. RFC 2033 section 5 wants it kept from wide area networks, and forbids port 25.
     Lmtp,
     /// Reading mail (RFC 3501).
     Imap,
