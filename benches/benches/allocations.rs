@@ -68,6 +68,11 @@ fn smtp_session() {
         let many = usage_of(|| smtp::session(&config, &many));
         row_each(&format!("SMTP, each message of {name}, 1 recipient, pipelined"), one, many, 10);
     }
+    let text = message(Kind::Text, 4 << 10);
+    let (one, many) = (smtp::chunked_segments(1, &text), smtp::chunked_segments(11, &text));
+    let one = usage_of(|| smtp::session(&config, &one));
+    let many = usage_of(|| smtp::session(&config, &many));
+    row_each("SMTP, each message of 4 KiB by BDAT, 1 recipient", one, many, 10);
     let nothing = smtp::segments(0, b"");
     row("SMTP, a session of EHLO and QUIT", usage_of(|| smtp::session(&config, &nothing)));
 }

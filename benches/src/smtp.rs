@@ -29,12 +29,45 @@ pub const COMMANDS: [&str; 16] = [
     "QUIT",
 ];
 
+/// A group of commands as it comes from the wire, in forms that every parser takes: each line ends in CR LF.
+pub const GROUP: &[u8] = b"EHLO mail-lf1-f47.example.net\r\n\
+    AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n\
+    MAIL FROM:<bounces+2841093-8d1f-bob=example.test@em1234.example.net> SIZE=48213 BODY=8BITMIME\r\n\
+    RCPT TO:<bob@example.test>\r\n\
+    RCPT TO:<carol.longer-name@sub.domain.example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;carol@example.test\r\n\
+    DATA\r\n\
+    RSET\r\n\
+    MAIL FROM:<alice@example.net> RET=HDRS ENVID=QQ314159\r\n\
+    RCPT TO:<dave@example.test>\r\n\
+    BDAT 48213 LAST\r\n\
+    NOOP\r\n\
+    MAIL FROM:<>\r\n\
+    RCPT TO:<postmaster@example.test>\r\n\
+    DATA\r\n\
+    MAIL FROM:<erin@example.org> SIZE=2048\r\n\
+    RCPT TO:<bob@example.test>\r\n\
+    DATA\r\n\
+    QUIT\r\n";
+
+/// Lines in [`GROUP`].
+pub const GROUP_LINES: usize = 18;
+
+/// Cuts a group into lines and reads each; returns how many there were.
+pub fn parse_group(group: &[u8], grammar: &Grammar<'_>) -> usize {
+    let (mut rest, mut lines) = (group, 0);
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        let line = rest[..end].strip_suffix(b"\r").unwrap();
+        parse(line, grammar);
+        rest = &rest[end + 1..];
+        lines += 1;
+    }
+    lines
+}
+
 /// The grammar of a session with all extensions.
 pub fn grammar() -> Grammar<'static> {
-    let mut extensions = Extensions::default();
+    let mut extensions = Extensions::ALL;
     extensions.size_max = Some(52_428_800);
-    extensions.eight_bit_mime = true;
-    extensions.auth = true;
     Grammar { lenient: true, origin: "mx.example.test", extensions }
 }
 
@@ -75,6 +108,21 @@ pub fn segments(messages: usize, message: &[u8]) -> Vec<Vec<u8>> {
     }
     segments.last_mut().unwrap().extend_from_slice(b"QUIT\r\n");
     segments
+}
+
+/// The same with BDAT, which lets a client send the message without waiting (RFC 3030 section 4.2): one segment after EHLO.
+pub fn chunked_segments(messages: usize, message: &[u8]) -> Vec<Vec<u8>> {
+    let mut group = Vec::new();
+    for _ in 0..messages {
+        let size = message.len();
+        let envelope = format!(
+            "MAIL FROM:<alice@example.net> SIZE={size}\r\nRCPT TO:<bob@example.test>\r\nBDAT {size} LAST\r\n"
+        );
+        group.extend_from_slice(envelope.as_bytes());
+        group.extend_from_slice(message);
+    }
+    group.extend_from_slice(b"QUIT\r\n");
+    vec![b"EHLO client.example.net\r\n".to_vec(), group]
 }
 
 /// A configuration without a limit on the size of messages.

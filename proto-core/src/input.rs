@@ -49,6 +49,13 @@ impl InBuf {
     /// Stores octets up to the capacity; returns how many.
     pub fn push(&mut self, input: &[u8]) -> usize {
         let taken = input.len().min(self.room());
+        if !self.octets.try_reclaim(taken) {
+            // Growing by itself, it would take more than the capacity.
+            let needed = self.octets.len() + taken;
+            let mut larger = BytesMut::with_capacity(self.capacity.min(2 * self.octets.len()).max(needed));
+            larger.extend_from_slice(&self.octets);
+            self.octets = larger;
+        }
         self.octets.extend_from_slice(&input[..taken]);
         taken
     }

@@ -19,6 +19,9 @@ pub struct OutBuf {
 /// An emptied buffer larger than this gives its memory back.
 const KEEP_BYTES: usize = 512;
 
+/// Over its mark a buffer grows by such a part of itself, so that growing costs linear time.
+const GROWTH_PART: usize = 32;
+
 impl OutBuf {
     /// The mark when nothing else is said: 16 KiB, the most that one TLS record holds.
     pub const HIGH_WATER_BYTES: usize = 16 * 1024;
@@ -35,12 +38,20 @@ impl OutBuf {
 
     /// Appends octets, whatever the mark.
     pub fn extend(&mut self, octets: &[u8]) {
+        self.reserve(octets.len());
         self.octets.extend_from_slice(octets);
     }
 
     /// Makes room in memory for `octets` more, so that a series of small [`OutBuf::extend`]s grows the buffer once.
+    ///
+    /// Growing, the buffer doubles up to its mark and beyond takes little more than it needs.
     pub fn reserve(&mut self, octets: usize) {
-        self.octets.reserve(octets);
+        let needed = self.octets.len() + octets;
+        if needed > self.octets.capacity() {
+            let spare = needed / GROWTH_PART;
+            let roomy = self.high_water.min(2 * self.octets.capacity()).max(needed + spare);
+            self.octets.reserve_exact(roomy - self.octets.len());
+        }
     }
 
     /// What is waiting.

@@ -1,7 +1,15 @@
 //! The fuzz bodies on seeded input, and split invariance over random command streams.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a corpus lies in files, and one that cannot be read is a failed test"
+)]
+
 use proptest::prelude::*;
+use proto_core::fuzz::fuzz_address;
 use smtp_proto::fuzz::{fuzz_client, fuzz_command, fuzz_parameters, fuzz_reply, fuzz_server};
+use std::path::Path;
 use testkit::{Rng, for_each_seed};
 
 /// Words that lead somewhere, between octets that do not.
@@ -85,6 +93,27 @@ fn stream(rng: &mut Rng, words_max: usize) -> Vec<u8> {
         }
     }
     stream
+}
+
+/// What the fuzzer found worth keeping: each file reaches something that no other does.
+fn replay(target: &str, body: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz-corpus").join(target);
+    let mut files = 0;
+    for file in std::fs::read_dir(&corpus).unwrap() {
+        body(&std::fs::read(file.unwrap().path()).unwrap());
+        files += 1;
+    }
+    assert!(files > 10, "{}: {files} files", corpus.display());
+}
+
+#[test]
+fn corpora_of_the_fuzzer() {
+    replay("address", fuzz_address);
+    replay("smtp_client", fuzz_client);
+    replay("smtp_command", fuzz_command);
+    replay("smtp_parameters", fuzz_parameters);
+    replay("smtp_reply", fuzz_reply);
+    replay("smtp_server", fuzz_server);
 }
 
 #[test]

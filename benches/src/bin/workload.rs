@@ -21,6 +21,11 @@ fn main() -> ExitCode {
             let (config, segments) = (smtp::config(), smtp::segments(10, &message(Kind::Text, 4096)));
             repeat(times, || smtp::session(&config, &segments));
         }
+        "smtp-session-bdat" => {
+            let (config, message) = (smtp::config(), message(Kind::Text, 4096));
+            let segments = smtp::chunked_segments(10, &message);
+            repeat(times, || smtp::session(&config, &segments));
+        }
         "dot-decode" => {
             let wire = dot::to_wire(&message(Kind::Text, 1 << 20));
             repeat(times, || dot::decode(&wire, false));
@@ -55,7 +60,7 @@ fn repeat<T>(times: usize, mut workload: impl FnMut() -> T) {
 fn usage() -> ExitCode {
     eprintln!(
         "usage: workload NAME TIMES\n\
-         NAME: smtp-commands smtp-session dot-decode dot-encode imap-parse imap-session pop3-session"
+         NAME: smtp-commands smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session pop3-session"
     );
     ExitCode::FAILURE
 }

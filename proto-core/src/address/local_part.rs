@@ -47,6 +47,15 @@ impl LocalPart {
         &self.0
     }
 
+    /// The length of the written form.
+    pub(super) fn written_len(&self) -> usize {
+        if is_dot_string(&self.0) {
+            return self.0.len();
+        }
+        let escaped = self.0.bytes().filter(|octet| matches!(octet, b'"' | b'\\')).count();
+        self.0.len() + escaped + b"\"\"".len()
+    }
+
     pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
         let part = if scanner.eat(b'"') {
             Self::new(quoted_string(scanner)?)
@@ -86,8 +95,22 @@ fn is_dot_string(value: &str) -> bool {
     value.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(|o| is_atext(o) || !o.is_ascii()))
 }
 
-/// RFC 5322 section 3.2.3.
+/// RFC 5322 section 3.2.3. Looked up, because it is asked of every octet of every address.
 fn is_atext(octet: u8) -> bool {
+    ATEXT[usize::from(octet)]
+}
+
+const ATEXT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet: u8 = 0;
+    while octet < 128 {
+        table[octet as usize] = in_atext(octet);
+        octet += 1;
+    }
+    table
+};
+
+const fn in_atext(octet: u8) -> bool {
     octet.is_ascii_alphanumeric()
         || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?')
         || matches!(octet, b'^'..=b'`' | b'{'..=b'~')

@@ -18,11 +18,21 @@ impl Mailbox {
     /// # Errors
     /// [`AddressError::PathTooLong`] when the written form would be too long for a path.
     pub fn new(local_part: LocalPart, domain: Domain) -> Result<Self, AddressError> {
-        let mailbox = Self { local_part, domain };
-        let mut length = Length(0);
-        // `Length` accepts everything.
-        let _ = fmt::write(&mut length, format_args!("<{mailbox}>"));
-        if length.0 > path::OCTETS_MAX { Err(AddressError::PathTooLong) } else { Ok(mailbox) }
+        let domain_len = domain.name().map_or_else(
+            || {
+                let mut length = Length(0);
+                // `Length` accepts everything.
+                let _ = fmt::write(&mut length, format_args!("{domain}"));
+                length.0
+            },
+            |name| name.as_str().len(),
+        );
+        let path_len = b"<@>".len() + local_part.written_len() + domain_len;
+        if path_len > path::OCTETS_MAX {
+            Err(AddressError::PathTooLong)
+        } else {
+            Ok(Self { local_part, domain })
+        }
     }
 
     /// Parses an address without angle brackets, and nothing after it.
