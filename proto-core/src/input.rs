@@ -10,6 +10,7 @@
 //! must be at least the largest line limit that is ever passed to [`InBuf::next_line`].
 
 use bytes::{Bytes, BytesMut};
+use core::fmt;
 
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,6 @@ pub enum LineFault {
 }
 
 /// Octets received and not yet understood.
-#[derive(Debug)]
 pub struct InBuf {
     octets: BytesMut,
     /// Octets at the front that hold no LF; the search goes on after them.
@@ -38,6 +38,13 @@ pub struct InBuf {
     /// An over-long line is being thrown away up to its LF.
     discarding: bool,
     capacity: usize,
+}
+
+/// Says how much there is, not what: it may be a password.
+impl fmt::Debug for InBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InBuf").field("octets", &self.octets.len()).finish_non_exhaustive()
+    }
 }
 
 impl InBuf {
@@ -194,5 +201,12 @@ mod tests {
         buf.push(b"\nok\r\n");
         assert_eq!(buf.next_line(64, LineEnding::Crlf), Some(Err(LineFault::TooLong)));
         assert_eq!(buf.next_line(64, LineEnding::Crlf), Some(Ok(Bytes::from_static(b"ok"))));
+    }
+
+    #[test]
+    fn what_is_waiting_is_not_shown() {
+        let mut buf = InBuf::with_capacity(64);
+        buf.push(b"AUTH PLAIN AHUAcA==");
+        assert_eq!(alloc::format!("{buf:?}"), "InBuf { octets: 19, .. }");
     }
 }
