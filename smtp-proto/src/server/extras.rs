@@ -136,10 +136,24 @@ impl Server {
 
     /// Takes a verdict apart; an acceptance that brings more than may be added is a refusal.
     pub(super) fn weigh(&self, verdict: Verdict) -> Result<Option<Box<Extras>>, Refusal> {
+        self.weigh_beside(verdict, self.collected())
+    }
+
+    /// Likewise the verdict on a hello, which takes the place of the one before and ends the transaction.
+    pub(super) fn weigh_hello(&self, verdict: Verdict) -> Result<Option<Box<Extras>>, Refusal> {
+        let SessionCollected { connect, tls, .. } = &self.session_collected;
+        self.weigh_beside(verdict, [connect, tls].into_iter())
+    }
+
+    fn weigh_beside<'a>(
+        &self,
+        verdict: Verdict,
+        before: impl Iterator<Item = &'a Collected>,
+    ) -> Result<Option<Box<Extras>>, Refusal> {
         let ((), extras) = verdict.into_parts()?;
         if let Some(extras) = extras.as_deref().filter(|extras| !extras.fields.is_empty()) {
-            let before = self.collected().flat_map(|collected| &collected.fields);
-            let octets: usize = before.chain(&extras.fields).map(|field| field.as_str().len()).sum();
+            let fields = before.flat_map(|collected| &collected.fields).chain(&extras.fields);
+            let octets: usize = fields.map(|field| field.as_str().len()).sum();
             if octets > self.config.limits.added_octets_max {
                 return Err(TOO_MUCH_ADDED.clone());
             }

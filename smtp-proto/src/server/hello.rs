@@ -93,7 +93,7 @@ impl Server {
     }
 
     pub(super) fn settle_hello(&mut self, now: Now, hello: Hello, verdict: Verdict) {
-        let extras = match self.weigh(verdict) {
+        let extras = match self.weigh_hello(verdict) {
             Ok(extras) => extras,
             Err(refusal) => {
                 refusal.reply().write(&mut self.output, false);

@@ -96,6 +96,8 @@ const OPTIONS: &[&str] = &[
     "idle_commands_max",
     "errors_max",
     "errors_before_pause",
+    "added_max",
+    "output_max",
     "offer",
     "broken_auth",
 ];
@@ -136,6 +138,8 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("transactions_max", _) => config.limits.transactions_max = number() as u32,
         ("idle_commands_max", _) => config.limits.idle_commands_max = number() as u32,
         ("errors_max", _) => config.limits.errors_max = number() as u32,
+        ("added_max", _) => config.limits.added_octets_max = number() as usize,
+        ("output_max", _) => config.limits.output_bytes_max = number() as usize,
         ("errors_before_pause", _) => config.limits.errors_before_pause = number() as u32,
         other => panic!("no option {other:?}"),
     }
@@ -190,6 +194,7 @@ pub(crate) struct App {
     body: Vec<u8>,
     held: Option<Ask<EndOfData>>,
     held_rcpt: Option<Ask<Rcpt>>,
+    held_data: Option<Ask<Data>>,
 }
 
 impl App {
@@ -316,7 +321,9 @@ impl Fixture<Server> for App {
                 server.answer(now, ask, verdict).unwrap();
             }
             Event::Tls(ask) => {
-                self.log.event("tls");
+                // What was said in the clear does not count (RFC 3207 section 4.2).
+                let login = server.peer().login.as_ref().map(|login| format!(" {login}"));
+                self.log.event(format_args!("tls{}", login.unwrap_or_default()));
                 let verdict = self.verdict("tls");
                 server.answer(now, ask, verdict).unwrap();
             }
@@ -381,6 +388,10 @@ impl Fixture<Server> for App {
             }
             Event::Data(ask) => {
                 self.log.event(format_args!("data {}", ask.detail.recipients));
+                if self.hold == "data" {
+                    self.held_data = Some(ask);
+                    return;
+                }
                 let verdict = self.verdict("data");
                 server.answer(now, ask, verdict).unwrap();
             }
@@ -452,6 +463,10 @@ impl Fixture<Server> for App {
 
     fn on_directive(&mut self, server: &mut Server, now: Now, name: &str, _: &str) -> Result<(), String> {
         match name {
+            "accept" if self.held_data.is_some() => {
+                let (ask, verdict) = (self.held_data.take().unwrap(), self.verdict("data"));
+                server.answer(now, ask, verdict).map_err(|e| e.to_string())
+            }
             "accept" => {
                 let verdict = self.end_of_data();
                 let ask = self.held.take().ok_or("nothing is held")?;
