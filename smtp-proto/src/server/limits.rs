@@ -33,7 +33,7 @@ pub struct Limits {
     /// Error replies after which every further one is followed by a pause, see
     /// [`Timeouts::error_pause`](super::Timeouts::error_pause). Default 10.
     pub errors_before_pause: u32,
-    /// Commands that bring no mail (NOOP, RSET, VRFY, EXPN, HELP, HELO, EHLO) since the last accepted message;
+    /// Commands that bring no mail (NOOP, RSET, VRFY, EXPN, ETRN, HELP, HELO, EHLO) since the last accepted message;
     /// each one more counts as an error. Default 100.
     ///
     /// A BDAT under 1,024 octets that is not the last of its message counts likewise.

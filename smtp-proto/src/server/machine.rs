@@ -243,7 +243,15 @@ fn begins_with(input: &[u8], word: &[u8]) -> bool {
 fn brings_no_mail(verb: Verb) -> bool {
     matches!(
         verb,
-        Verb::Helo | Verb::Ehlo | Verb::Lhlo | Verb::Rset | Verb::Noop | Verb::Help | Verb::Vrfy | Verb::Expn
+        Verb::Helo
+            | Verb::Ehlo
+            | Verb::Lhlo
+            | Verb::Rset
+            | Verb::Noop
+            | Verb::Help
+            | Verb::Vrfy
+            | Verb::Expn
+            | Verb::Etrn
     )
 }
 

@@ -134,7 +134,8 @@ impl Server {
         }
         Self {
             input: InBuf::with_capacity(config.limits.input_bytes_max.max(longest)),
-            output: OutBuf::with_high_water(config.limits.output_bytes_max),
+            // A mark of zero would be reached before anything is said.
+            output: OutBuf::with_high_water(config.limits.output_bytes_max.max(1)),
             asks: AskSlot::new(),
             timers,
             events: VecDeque::new(),
