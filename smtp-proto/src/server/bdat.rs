@@ -100,7 +100,7 @@ impl Server {
             }
         }
         self.timers.stop(Timer::Command);
-        self.extend_body_deadlines(now);
+        self.restart_body_deadlines(now);
     }
 
     /// Takes a step of the chunk; false when more octets are needed.
@@ -166,7 +166,8 @@ impl Server {
         self.end_failed_transaction(why);
         let Phase::Chunk(chunk) = &mut self.phase else { return };
         let owed = if chunk.last { self.failed_recipients.take() } else { None };
-        let times = owed.filter(|_| self.config.protocol == Protocol::Lmtp).unwrap_or(1);
+        let each = self.config.protocol == Protocol::Lmtp && self.config.offer.chunking;
+        let times = owed.filter(|_| each).unwrap_or(1);
         chunk.refusal = Some((reply, times));
     }
 

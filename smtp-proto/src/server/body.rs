@@ -78,8 +78,11 @@ impl Server {
         self.extend_body_deadlines(now);
     }
 
-    /// More octets came: the deadlines of the message move on.
+    /// More octets came: the deadlines of the message move on. The client has none while the application thinks.
     pub(super) fn extend_body_deadlines(&mut self, now: Now) {
+        if self.asks.is_open() {
+            return;
+        }
         let (started, octets) = match &self.phase {
             Phase::Body(body) => (body.started, body.decoder.seen().octets),
             Phase::Chunk(chunk) => (chunk.started, chunk.taken()),

@@ -26,6 +26,9 @@ impl Server {
         self.session_collected.hello = Collected::default();
         self.xforward = None;
         self.authenticated = false;
+        // As is a login that XCLIENT told of.
+        self.peer.login = None;
+        self.failed_recipients = None;
         self.refuse_next = false;
         self.timers.stop(Timer::Command);
         self.timers.set(Timer::Handshake, now.instant + self.config.timeouts.handshake);

@@ -9,7 +9,9 @@
 //! Those of the command line; a value has at most 255 octets, PROTO of XFORWARD 64.
 //!
 //! # Departures
-//! XFORWARD takes an address of IPv4 or IPv6, and none of other networks.
+//! * A login is for the one XCLIENT that told of it: another one that has no LOGIN ends it, and so does STARTTLS. All else
+//!   stays until it is told anew.
+//! * XFORWARD takes an address of IPv4 or IPv6, and none of other networks.
 
 use super::config::Peer;
 use super::extras::SessionCollected;
