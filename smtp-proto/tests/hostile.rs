@@ -7,9 +7,9 @@ mod common;
 use common::App;
 use proto_core::dot::EncodePolicy;
 use proto_core::sasl::ClientCredentials;
-use proto_core::{Machine, Now, OutBuf, Step};
+use proto_core::{CloseReason, Machine, Now, OutBuf, Step};
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientFailure, ClientTls};
-use smtp_proto::server::{Config, Event, Server, Verdict};
+use smtp_proto::server::{Config, Event, QueueId, Server, Verdict, Verified, VerifyMode};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{Driver, START};
@@ -93,6 +93,37 @@ fn yes_to_all(server: &mut Server, now: Now) {
 }
 
 /// A client that has sent its envelope and may write the message.
+/// A message that has begun in chunks is waited for at shutdown, also while another question is out.
+#[test]
+fn a_question_between_chunks_does_not_end_the_message_at_shutdown() {
+    let mut config = Config::new("mx.t").unwrap();
+    config.verify = VerifyMode::Ask;
+    let mut server = common::server(config);
+    yes_to_all(&mut server, START);
+    for lines in ["EHLO c\r\n", "MAIL FROM:<a@x>\r\nRCPT TO:<ok@t>\r\nBDAT 1\r\na"] {
+        server.handle_input(START, lines.as_bytes());
+        yes_to_all(&mut server, START);
+    }
+    server.handle_input(START, b"VRFY ok\r\n");
+    let asked = loop {
+        match server.poll_event(START).unwrap() {
+            Step::App(Event::Verify(ask)) => break ask,
+            step => assert!(matches!(step, Step::App(Event::Body(_))), "{step:?}"),
+        }
+    };
+    server.handle_shutdown(START);
+    assert!(server.poll_event(START).is_none());
+    server.answer(START, asked, Verdict::Accept(Verified::CannotTell)).unwrap();
+    assert!(server.poll_event(START).is_none());
+    server.handle_input(START, b"BDAT 1 LAST\r\nb");
+    let Some(Step::App(Event::Body(last))) = server.poll_event(START) else { panic!("no chunk") };
+    assert_eq!(&last[..], b"b");
+    let Some(Step::App(Event::EndOfData(asked))) = server.poll_event(START) else { panic!("no end") };
+    assert_eq!(asked.detail.octets, 2);
+    server.answer(START, asked, Verdict::Accept(QueueId::new("Q").unwrap()).into()).unwrap();
+    assert!(matches!(server.poll_event(START), Some(Step::Closed(CloseReason::Shutdown))));
+}
+
 fn client_in_a_message(configure: impl FnOnce(&mut ClientConfig)) -> Client {
     let mut config = ClientConfig::new("c.t").unwrap();
     config.tls = ClientTls::None;

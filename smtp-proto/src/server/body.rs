@@ -1,8 +1,8 @@
 //! The message between 354 and its end.
 //!
-//! RFC 5321 section 4.1.1.4; what is asked of a message is the same when it comes in chunks (`bdat.rs`). It streams: nothing of it is held here but what the decoder cannot judge yet. A
-//! message that must be refused is swallowed up to its true end, so that no octet of it is read as a command
-//! (section 4.5.3.1.9 has the replies).
+//! RFC 5321 section 4.1.1.4; what is asked of a message is the same when it comes in chunks (`bdat.rs`). It streams:
+//! nothing of it is held here but what the decoder cannot judge yet. A message that must be refused is swallowed up to its
+//! true end, so that no octet of it is read as a command (section 4.5.3.1.9 has the replies).
 
 use super::config::Config;
 use super::event::{BodyAbort, Event};

@@ -60,7 +60,7 @@ impl Machine for Server {
     /// A message that is coming in is waited for, and its verdict; then, or else at once, `421 4.3.2`.
     fn handle_shutdown(&mut self, _now: Now) {
         self.stopping = true;
-        if self.asks.is_open() && !matches!(self.phase, Phase::EndOfData) {
+        if self.asks.is_open() && !matches!(self.phase, Phase::EndOfData) && !self.is_in_message() {
             self.shut_down();
         }
     }
