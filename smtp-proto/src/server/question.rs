@@ -42,7 +42,7 @@ impl<A> From<Refusal> for Verdict<A> {
 pub struct Connect {
     /// Who connected.
     pub peer: Peer,
-    /// The TLS session, on a listener with implicit TLS.
+    /// The TLS session, on a listener with implicit TLS; after XCLIENT, that with whoever speaks for the client.
     pub tls: Option<Arc<TlsInfo>>,
 }
 

@@ -44,6 +44,8 @@ pub struct Server {
     pub(super) session_collected: SessionCollected,
     /// The recipients of a transaction that a failed chunk ended, until the chunk that was to be its last.
     pub(super) failed_recipients: Option<usize>,
+    /// XCLIENT was said: the other end of TLS is whoever speaks for the client, not the client.
+    pub(super) spoken_for: bool,
     /// What XFORWARD has told about the next message.
     pub(super) xforward: Option<Arc<Xforward>>,
     pub(super) violations: Violations,
@@ -147,6 +149,7 @@ impl Server {
             transaction: None,
             session_collected: SessionCollected::default(),
             failed_recipients: None,
+            spoken_for: false,
             xforward: None,
             violations: Violations::default(),
             greeted: false,
@@ -201,7 +204,12 @@ impl Server {
 
     pub(super) fn conditions(&self) -> Conditions {
         let entropy = self.entropy.as_ref().is_some_and(|entropy| !entropy.nonces.is_empty());
-        Conditions::new(self.tls.as_deref(), entropy)
+        let known = Conditions::new(self.tls.as_deref(), entropy);
+        if self.spoken_for {
+            Conditions { channel_binding: false, peer_certificate: false, ..known }
+        } else {
+            known
+        }
     }
 
     /// The extensions that this session may use: none after HELO.

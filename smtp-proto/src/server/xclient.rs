@@ -3,7 +3,11 @@
 //! Extensions of Postfix, described with it. XCLIENT takes the place of what is known of the client, for the rest of
 //! the session: it begins again, with a greeting and a new [`Connect`](super::Connect) question. XFORWARD changes
 //! nothing here; it tells the application where the next message really came from. Who may say either the
-//! application has decided, in [`Peer::xclient`] and [`Peer::xforward`]; XCLIENT does not change that.
+//! application has decided, in [`Peer::xclient`] and [`Peer::xforward`]; XCLIENT does not change that, so that a proxy which
+//! hands on what its clients say must keep them from saying XCLIENT.
+//!
+//! TLS stays, and is not with the client that XCLIENT tells of: its certificate and its channel bindings prove nothing about
+//! that one, so AUTH offers no mechanism that relies on them.
 //!
 //! # Limits
 //! Those of the command line; a value has at most 255 octets, PROTO of XFORWARD 64.
@@ -48,6 +52,7 @@ impl Server {
         self.xforward = None;
         self.refuse_next = false;
         self.peer = peer;
+        self.spoken_for = true;
         self.phase = Phase::Connect;
     }
 
