@@ -13,8 +13,8 @@
 //! Those of the command line; a value has at most 255 octets, PROTO of XFORWARD 64.
 //!
 //! # Departures
-//! * A login is for the one XCLIENT that told of it: another one that has no LOGIN ends it, and so does STARTTLS. All else
-//!   stays until it is told anew.
+//! * A login is for the one XCLIENT that told of it: another one that has no LOGIN ends it, and so does STARTTLS. Name
+//!   and port of the connection itself go with its address. All else stays until it is told anew.
 //! * XFORWARD takes an address of IPv4 or IPv6, and none of other networks.
 
 use super::config::Peer;
@@ -39,8 +39,13 @@ impl Server {
         let mut peer = self.peer.clone();
         // A login that XCLIENT does not repeat is over.
         peer.login = None;
-        let read = attributes(arguments, XCLIENT_NAMES)
-            .and_then(|all| all.into_iter().try_for_each(|(name, value)| overrule(&mut peer, name, value)));
+        let read = attributes(arguments, XCLIENT_NAMES).and_then(|all| {
+            if !self.spoken_for && all.iter().any(|(name, _)| *name == "ADDR") {
+                // Name and port of who speaks for the client are not the client's.
+                (peer.name, peer.name_lookup_failed, peer.port) = (None, false, None);
+            }
+            all.into_iter().try_for_each(|(name, value)| overrule(&mut peer, name, value))
+        });
         if read.is_none() {
             return self.refuse(now, &SYNTAX_XCLIENT);
         }

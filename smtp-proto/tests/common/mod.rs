@@ -58,6 +58,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
     let trusted = |word| setup.option("trust").is_some_and(|list| list.split(',').any(|name| name == word));
     let mut peer = peer();
     (peer.xclient, peer.xforward) = (trusted("xclient"), trusted("xforward"));
+    peer.name = setup.option("peer_name").map(Into::into);
     let mut server = Server::new(START, Arc::new(config), peer);
     if let Some(nonce) = setup.option("nonce") {
         server.set_entropy(entropy(nonce));
