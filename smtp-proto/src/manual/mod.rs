@@ -25,8 +25,9 @@
 //!
 //! # Receive mail, with blocking sockets
 //!
-//! All of `examples/blocking_server.rs`; TLS is the only thing it leaves out ([`Step::StartTls`](proto_core::Step) is
-//! never asked for as long as [`Config::tls`](crate::Config::tls) says [`TlsMode::None`](crate::server::TlsMode)).
+//! All of `examples/blocking_server.rs`. It leaves out TLS ([`Step::StartTls`](proto_core::Step) is never asked for as
+//! long as [`Config::tls`](crate::Config::tls) says [`TlsMode::None`](crate::server::TlsMode)), the trace that belongs
+//! before a message, and login; what to do about the last two stands under *What to answer*.
 //!
 //! ```no_run
 #![doc = include_str!("../../examples/blocking_server.rs")]
@@ -34,7 +35,11 @@
 //!
 //! # Send mail, with blocking sockets
 //!
-//! All of `examples/blocking_client.rs`:
+//! All of `examples/blocking_client.rs`. By default a mail is sent only as it was declared: one whose lines end with LF
+//! alone is [`BodyFault::BareLineEnd`](crate::client::BodyFault::BareLineEnd) unless
+//! [`ClientConfig::bare_line_ends`](crate::ClientConfig::bare_line_ends) says to repair it, and one with octets over 127
+//! is [`BodyFault::EightBit`](crate::client::BodyFault::EightBit) unless the `body` among the parameters of the
+//! [`Envelope`](crate::client::Envelope) is [`BodyKind::EightBitMime`](crate::BodyKind::EightBitMime).
 //!
 //! ```no_run
 #![doc = include_str!("../../examples/blocking_client.rs")]
@@ -55,6 +60,17 @@
 //!   [`Verdict::AcceptWith`](crate::Verdict::AcceptWith) a yes with words, header fields or a disposition of one's own,
 //!   [`Verdict::Refuse`](crate::Verdict::Refuse) a [`Refusal`](crate::Refusal): 4yz for not now, 5yz for never, 421 and
 //!   521 to close as well.
+//! * Once the [`Data`](crate::server::Data) question has its yes, [`Server::trace_header`](crate::Server::trace_header)
+//!   has what goes before the message: `Received:`, which every mail server must add (RFC 5321 section 4.4), under the
+//!   fields that verdicts added.
+//! * Over LMTP, [`EndOfDataVerdict::Each`](crate::server::EndOfDataVerdict::Each) has a verdict for each recipient that
+//!   was accepted, in the order in which they came; the application keeps that list.
+//! * Login is offered where [`Config::mechanisms`](crate::Config::mechanisms) names any; those that show the password
+//!   without TLS only if [`Config::allow_plaintext_auth`](crate::Config::allow_plaintext_auth) says so. Then
+//!   [`Event::Authenticate`](crate::Event::Authenticate) asks. SCRAM asks twice, for the keys and for the last word
+//!   ([`Credentials`](proto_core::sasl::Credentials) has both), and needs randomness:
+//!   [`Server::set_entropy`](crate::Server::set_entropy), and in a client
+//!   [`Client::set_nonces`](crate::Client::set_nonces).
 //! * Accept the end of a message only when the message would survive a power cut: the 250 takes the responsibility for
 //!   it (RFC 5321 section 6.1).
 //! * Who is asked about recipients and says yes to everybody runs an open relay. The crate `relay-policy` decides.

@@ -121,9 +121,10 @@ pub struct Config {
     pub protocol: Protocol,
     /// When TLS begins. Default [`TlsMode::None`].
     pub tls: TlsMode,
-    /// The SASL mechanisms of AUTH, in the order in which they are shown; empty switches AUTH off. Default empty.
+    /// The SASL mechanisms of AUTH, in the order in which they are shown; empty switches AUTH off. Shown are those that
+    /// can be used: SCRAM and CRAM-MD5 only after [`Server::set_entropy`](crate::Server::set_entropy). Default empty.
     pub mechanisms: Vec<Mechanism>,
-    /// Whether AUTH is offered, and mechanisms that show the password are taken, without TLS. Default false.
+    /// Whether mechanisms that show the password are offered and taken without TLS. Default false.
     pub allow_plaintext_auth: bool,
     /// Whether EHLO shows the mechanisms a second time as `AUTH=…`, for clients older than RFC 4954's predecessor, which
     /// look for nothing else. Default false.
