@@ -51,7 +51,9 @@ pub struct ClientConfig {
     /// With what to log in; `None` does not. Default `None`.
     pub credentials: Option<ClientCredentials>,
     /// The mechanisms that may be used, the first to be tried first. Default `None`: all of them,
-    /// the strongest first, as [`Mechanism::ALL`] has them.
+    /// the strongest first, as [`Mechanism::ALL`] has them. A server decides which of them it offers and refuses, so one
+    /// that TLS has not shown to be the right one is kept from the password only when those are left out that show it,
+    /// and from standing between two ends only when nothing but those bound to the TLS session are left.
     pub mechanisms: Option<Vec<Mechanism>>,
     /// Whether a password may be shown without TLS. Default false.
     pub allow_plaintext_auth: bool,

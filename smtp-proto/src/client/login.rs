@@ -2,7 +2,8 @@
 //!
 //! RFC 4954. Of the mechanisms that both ends know, that the credentials suit and that may be used here, the strongest
 //! is tried first, or the first of [`ClientConfig::mechanisms`](super::ClientConfig::mechanisms); after a 5yz the next.
-//! A server that says that it is content is believed only when the exchange says so too.
+//! A server that says that it is content is believed only when the exchange says so too; and one that did not keep to an
+//! exchange which hides the password, or could not prove that it knows it, is not shown it by the next mechanism.
 
 use super::event::ClientFailure;
 use super::session::{Awaited, Client};
@@ -107,8 +108,14 @@ impl Client {
                 match response {
                     Some(message) => self.output.extend(line::encode(message.expose()).as_bytes()),
                     None => {
-                        // Nothing but a refusal can follow.
-                        self.login = self.login.take().map(|login| Login { exchange: None, ..login });
+                        let hidden = !exchange.mechanism().is_plaintext();
+                        if let Some(login) = &mut self.login {
+                            // Nothing but a refusal can follow.
+                            login.exchange = None;
+                            if hidden {
+                                login.left = Vec::new().into_iter();
+                            }
+                        }
                         self.output.extend(b"*");
                     }
                 }

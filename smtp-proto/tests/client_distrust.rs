@@ -1,0 +1,81 @@
+//! The client with servers that are not what they say: who is shown the password, and who is not.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use proto_core::sasl::{ClientCredentials, Nonces, line};
+use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
+use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientFailure, ClientTls};
+use std::sync::Arc;
+
+const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(1_767_225_600));
+
+/// What the client makes of these octets: its events, and what it says.
+fn hear(client: &mut Client, octets: &str) -> (Vec<ClientEvent>, String) {
+    assert_eq!(client.handle_input(NOW, octets.as_bytes()), octets.len());
+    let mut events = Vec::new();
+    while let Some(step) = client.poll_event(NOW) {
+        if let Step::App(event) = step {
+            events.push(event);
+        }
+    }
+    let mut out = OutBuf::new();
+    while client.poll_transmit(&mut out) {}
+    (events, String::from_utf8(out.as_slice().to_vec()).unwrap())
+}
+
+fn challenge(message: &str) -> String {
+    format!("334 {}\r\n", line::encode(message.as_bytes()))
+}
+
+/// A client that waits for the first challenge of SCRAM and could log in by PLAIN as well.
+fn in_scram() -> Client {
+    let mut config = ClientConfig::new("c.example.test").unwrap();
+    config.tls = ClientTls::None;
+    config.credentials = Some(ClientCredentials::password("user", "pencil"));
+    config.allow_plaintext_auth = true;
+    let mut client = Client::new(NOW, Arc::new(config));
+    client.set_nonces(Nonces::once("rOprNGfwEbeRWgbNEkqO").unwrap());
+    hear(&mut client, "220 x\r\n");
+    let (_, said) = hear(&mut client, "250-x\r\n250 AUTH LOGIN PLAIN SCRAM-SHA-256\r\n");
+    assert!(said.starts_with("AUTH SCRAM-SHA-256 "), "{said}");
+    client
+}
+
+const SERVER_FIRST: &str =
+    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+
+/// Gives up, and shows nobody the password.
+fn gives_up(client: &mut Client, said: &str) {
+    assert_eq!(said, "*\r\n");
+    let (events, said) = hear(client, "501 5.7.0 cancelled\r\n");
+    assert!(
+        matches!(&events[..], [ClientEvent::Failed(ClientFailure::Authentication(reply))] if reply.code() == 501),
+        "{events:?}"
+    );
+    assert_eq!(said, "QUIT\r\n");
+}
+
+#[test]
+fn a_server_that_proves_nothing_is_not_shown_the_password_by_the_next_mechanism() {
+    let mut client = in_scram();
+    let (_, said) = hear(&mut client, &challenge(SERVER_FIRST));
+    assert!(said.len() > 100, "the proof: {said}");
+    let forged = challenge("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let (_, said) = hear(&mut client, &forged);
+    gives_up(&mut client, &said);
+}
+
+#[test]
+fn nor_is_one_that_wants_the_password_cheap_to_guess() {
+    let mut client = in_scram();
+    let (_, said) = hear(&mut client, &challenge(&SERVER_FIRST.replace("4096", "1")));
+    gives_up(&mut client, &said);
+}
+
+#[test]
+fn a_server_without_keys_for_the_user_gets_the_next_mechanism() {
+    let mut client = in_scram();
+    hear(&mut client, &challenge(SERVER_FIRST));
+    let (_, said) = hear(&mut client, "535 5.7.8 no\r\n");
+    assert!(said.starts_with("AUTH PLAIN "), "{said}");
+}
