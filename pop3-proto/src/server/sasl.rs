@@ -75,7 +75,8 @@ impl Server {
         };
         match response {
             Err(_) => self.bad_command(&reply::BAD_BASE64),
-            Ok(Response::Cancel) => reply::CANCELLED.write(&mut self.output),
+            // Counted: each exchange may have cost the application a lookup.
+            Ok(Response::Cancel) => self.bad_command(&reply::CANCELLED),
             Ok(Response::Message(message)) if exchange.confirming => {
                 if message.expose().is_empty() {
                     self.open_maildrop(now);
