@@ -91,6 +91,7 @@ impl Chaos<'_> {
             Event::OpenMaildrop(ask) => (ask.id(), Held::Open(ask)),
             Event::Retrieve(ask) => (ask.id(), Held::Retrieve(ask)),
             Event::Commit(ask) => (ask.id(), Held::Commit(ask)),
+            Event::LoginFailed(_) => return,
             Event::Cancelled(id) => {
                 let (held, question) = self.held.take().unwrap();
                 assert_eq!(held, id);

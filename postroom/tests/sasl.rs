@@ -119,6 +119,37 @@ async fn r195_every_mechanism_opens_the_account_in_every_protocol_and_is_logged(
     }
 }
 
+/// What only the machine can judge is in the log in the words of what the directory judges, once, whether or not there is
+/// such a user.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_proof_is_logged_as_any_refused_login() {
+    let authority = Authority::new();
+    let server = everything(&authority).await;
+    for protocol in PROTOCOLS {
+        for mechanism in [
+            Mechanism::Plain,
+            Mechanism::CramMd5,
+            Mechanism::ScramSha1,
+            Mechanism::ScramSha256,
+            Mechanism::ScramSha256Plus,
+        ] {
+            for name in ["alice@example.test", "nobody@example.test"] {
+                let (log, _guard) = Log::start(tracing::Level::INFO);
+                let (stream, tls) = secured(&server, protocol, &authority, TLS_1_3, None).await.unwrap();
+                let mut dialogue = Dialogue::begin(stream, protocol).await;
+                let wrong = ClientCredentials::password(name, "pen");
+                let refused = dialogue.log_in(mechanism, &wrong, Some(&tls), true).await;
+                assert!(matches!(refused, Err(Ended::Refused(_))), "{protocol} {mechanism}: {refused:?}");
+                let (who, how) =
+                    (format!("sasl_username=\"{name}\""), format!("sasl_method=\"{mechanism}\""));
+                let told = ["login refused", &who, &how, "tls=\"TLSv1.3\""];
+                assert_eq!(log.lines_with(&told).len(), 1, "{}", log.text());
+                assert_eq!(log.lines_with(&["login"]).len(), 1, "{}", log.text());
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_offered_is_what_the_schemes_can_serve() {
     use Mechanism::{Login, Plain, ScramSha256, ScramSha256Plus};

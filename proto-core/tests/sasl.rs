@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proto_core::sasl::{
-    AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, Decoys, Mechanism, Nonces,
-    SaslFault, ServerContext, ServerEntropy, ServerExchange, ServerStep,
+    AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, Decoys, LoginFailed,
+    Mechanism, Nonces, SaslFault, ServerContext, ServerEntropy, ServerExchange, ServerStep,
 };
 use proto_core::{Secret, TlsInfo};
 use std::sync::Arc;
@@ -121,8 +121,9 @@ fn rfc_4616_section_4() {
     assert_eq!(start(b"Ursel\0Kurt\0xipj3plmq"), password(Some("Ursel"), "Kurt", "xipj3plmq"));
     // Section 2: SASLprep; a password that it prohibits is wrong.
     assert_eq!(start("\0u\u{308}\0\u{2168}".as_bytes()), password(None, "\u{fc}", "IX"));
-    assert_eq!(start(b"\0u\0p\x07"), ServerStep::Failed(SaslFault::Rejected));
-    assert_eq!(start(b"\0u\0p\xff"), ServerStep::Failed(SaslFault::Rejected));
+    let failed = || ServerStep::LoginFailed(LoginFailed::new(Some(Mechanism::Plain), b"u"));
+    assert_eq!(start(b"\0u\0p\x07"), failed());
+    assert_eq!(start(b"x\0u\0p\xff"), failed());
 }
 
 #[test]
@@ -211,6 +212,7 @@ fn exchange(
             ServerStep::Ask(credentials) => server.verdict(account.judge(&credentials)),
             ServerStep::Done { server_final } => return (Ok(()), client.finish(server_final.as_deref())),
             ServerStep::Failed(fault) => return (Err(fault), client.finish(None)),
+            ServerStep::LoginFailed(_) => return (Err(SaslFault::Rejected), client.finish(None)),
             _ => unreachable!(),
         };
     }
@@ -285,7 +287,8 @@ fn an_unknown_user_looks_like_a_wrong_password() {
     assert_eq!(salt("nobody", "x").len(), salt("user", "x").len());
     let (challenge, mut server) = first("nobody", "x");
     let proof = format!("c=biws,{},p={}", challenge.split(',').next().unwrap(), "A".repeat(43) + "=");
-    assert_eq!(server.respond(proof.as_bytes()), ServerStep::Failed(SaslFault::Rejected));
+    let failed = LoginFailed::new(Some(Mechanism::ScramSha256), b"nobody");
+    assert_eq!(server.respond(proof.as_bytes()), ServerStep::LoginFailed(failed));
 }
 
 #[test]

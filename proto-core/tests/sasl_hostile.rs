@@ -4,8 +4,8 @@
 use proto_core::TlsInfo;
 use proto_core::sasl::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
 use proto_core::sasl::{
-    AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, Mechanism, Nonces, SaslFault,
-    ServerContext, ServerExchange, ServerStep, StoredSecret,
+    AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, LoginFailed, Mechanism,
+    Nonces, SaslFault, ServerContext, ServerExchange, ServerStep, StoredSecret,
 };
 use std::sync::Arc;
 use testkit::Account;
@@ -13,6 +13,11 @@ use testkit::account::entropy;
 
 const MALFORMED: ServerStep = ServerStep::Failed(SaslFault::Malformed);
 const REJECTED: ServerStep = ServerStep::Failed(SaslFault::Rejected);
+
+/// Refused without that anybody was asked: the application is told.
+fn failed(mechanism: Mechanism) -> ServerStep {
+    ServerStep::LoginFailed(LoginFailed::new(Some(mechanism), b"user"))
+}
 
 fn tls() -> Arc<TlsInfo> {
     let mut tls = TlsInfo::default();
@@ -62,15 +67,15 @@ fn gs2_flags() {
     use Mechanism::{ScramSha1, ScramSha256, ScramSha256Plus};
     assert!(challenged(ScramSha256, true, "n,,n=user,r=x").is_ok());
     assert!(challenged(ScramSha256, false, "y,,n=user,r=x").is_ok());
-    assert_eq!(refusal(ScramSha256, true, "y,,n=user,r=x"), REJECTED);
-    assert_eq!(refusal(ScramSha1, true, "y,,n=user,r=x"), REJECTED);
+    assert_eq!(refusal(ScramSha256, true, "y,,n=user,r=x"), failed(ScramSha256));
+    assert_eq!(refusal(ScramSha1, true, "y,,n=user,r=x"), failed(ScramSha1));
     assert_eq!(refusal(ScramSha256, true, "p=tls-exporter,,n=user,r=x"), MALFORMED);
     assert!(challenged(ScramSha256Plus, true, "p=tls-exporter,,n=user,r=x").is_ok());
     assert_eq!(refusal(ScramSha256Plus, true, "n,,n=user,r=x"), MALFORMED);
     assert_eq!(refusal(ScramSha256Plus, true, "y,,n=user,r=x"), MALFORMED);
     // Known and not there; not known; no name.
-    assert_eq!(refusal(ScramSha256Plus, true, "p=tls-server-end-point,,n=user,r=x"), REJECTED);
-    assert_eq!(refusal(ScramSha256Plus, true, "p=tls-unique,,n=user,r=x"), REJECTED);
+    assert_eq!(refusal(ScramSha256Plus, true, "p=tls-server-end-point,,n=user,r=x"), failed(ScramSha256Plus));
+    assert_eq!(refusal(ScramSha256Plus, true, "p=tls-unique,,n=user,r=x"), failed(ScramSha256Plus));
     assert_eq!(refusal(ScramSha256Plus, true, "p=,,n=user,r=x"), MALFORMED);
 }
 
@@ -141,10 +146,10 @@ fn final_messages_that_are_none_or_wrong() {
         (right.replace(",p=", ",m=x,p="), MALFORMED),
         (format!("{right},x=y"), MALFORMED),
         // Whole, and not what they have to be: header, nonce, proof.
-        (right.replace("biws", "eSws"), REJECTED),
-        (right.replace("xserver", "x"), REJECTED),
-        (right.replace("xserver", "yserver"), REJECTED),
-        (right.clone(), REJECTED),
+        (right.replace("biws", "eSws"), failed(Mechanism::ScramSha256)),
+        (right.replace("xserver", "x"), failed(Mechanism::ScramSha256)),
+        (right.replace("xserver", "yserver"), failed(Mechanism::ScramSha256)),
+        (right.clone(), failed(Mechanism::ScramSha256)),
     ] {
         let (mut exchange, _) = challenged(Mechanism::ScramSha256, true, "n,,n=user,r=x").unwrap();
         assert_eq!(exchange.respond(bad.as_bytes()), expected, "{bad:?}");
@@ -193,7 +198,7 @@ fn verdicts_that_answer_another_question() {
         let challenge = String::from_utf8(challenge).unwrap().replace("r=x", "r=clientx");
         let answer = client.respond(challenge.as_bytes()).unwrap();
         let answer = answer.expose_str().unwrap().replace("r=clientx", "r=x");
-        assert_eq!(exchange.respond(answer.as_bytes()), REJECTED);
+        assert_eq!(exchange.respond(answer.as_bytes()), failed(Mechanism::ScramSha256));
     }
     let mut plain = ServerExchange::new(Mechanism::Plain, ServerContext::default());
     plain.start(Some(b"\0u\0p"));
@@ -201,7 +206,7 @@ fn verdicts_that_answer_another_question() {
     let mut cram = server(Mechanism::CramMd5, false);
     cram.start(None);
     assert!(matches!(cram.respond(format!("user {}", "0".repeat(32)).as_bytes()), ServerStep::Ask(_)));
-    assert_eq!(cram.verdict(AuthVerdict::Accept), REJECTED);
+    assert_eq!(cram.verdict(AuthVerdict::Accept), failed(Mechanism::CramMd5));
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Chaos<'_> {
                 self.seen[2] += 1;
                 return assert!(!self.answer(held), "answered after it was cancelled");
             }
-            Event::Violation(_) => return,
+            Event::Violation(_) | Event::LoginFailed(_) => return,
             other => panic!("{other:?}"),
         };
         assert!(self.held.is_empty(), "two questions at once");

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proto_core::Secret;
 use proto_core::sasl::{
-    AuthVerdict, Credentials, Decoys, Nonces, ScramHash, ScramKeys, ServerEntropy, StoredSecret, Wanted,
+    AuthVerdict, Credentials, Decoys, LoginFailed, Mechanism, Nonces, ScramHash, ScramKeys, ServerEntropy,
+    StoredSecret, Wanted,
 };
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -64,6 +65,12 @@ fn scram_keys(hash: ScramHash, password: &str) -> ScramKeys {
             .expect("invariant: a password that can be typed")
     });
     keys.clone()
+}
+
+/// A login that the machine refused by itself, as a transcript notes it.
+pub fn failed(failed: &LoginFailed) -> String {
+    let method = failed.mechanism.map_or("password", Mechanism::name);
+    format!("login failed {method} {}", failed.authcid.as_deref().unwrap_or("?"))
 }
 
 /// A server's randomness with this one nonce.

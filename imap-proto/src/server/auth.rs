@@ -14,7 +14,8 @@ use crate::types::{AString, ResponseCode, StatusResponse, Tag};
 use crate::view::Moment;
 use proto_core::sasl::line::{OCTETS_MAX, Response, encode};
 use proto_core::sasl::{
-    AuthVerdict, Authenticate, Credentials, Mechanism, SaslFault, ServerContext, ServerExchange, ServerStep,
+    AuthVerdict, Authenticate, Credentials, LoginFailed, Mechanism, SaslFault, ServerContext, ServerExchange,
+    ServerStep,
 };
 use proto_core::{DomainName, LineEnding, Now, Secret, Step};
 
@@ -50,8 +51,12 @@ impl Server {
             return self.finish(now, tag, privacy_required(), Moment::Silent);
         }
         // A name that no directory can have is answered as one that it does not have.
-        let Ok(credentials) = Credentials::password(b"", user.as_bytes(), password.expose()) else {
-            return self.auth_failed(now, tag);
+        let credentials = match Credentials::password(b"", user.as_bytes(), password.expose()) {
+            Ok(credentials) => credentials,
+            Err(SaslFault::Rejected) => {
+                return self.login_failed(now, tag, LoginFailed::new(None, user.as_bytes()));
+            }
+            Err(_) => return self.auth_failed(now, tag),
         };
         let doing = Doing { tag, name: "LOGIN", moment: Moment::Silent, progress: Progress::None };
         self.ask(now, doing, Authenticate { mechanism: None, credentials }, Event::Authenticate);
@@ -142,6 +147,7 @@ impl Server {
                 };
                 self.refuse(now, doing, Refusal::Backend(backend));
             }
+            ServerStep::LoginFailed(failed) => self.login_failed(now, exchange.tag, failed),
             _ => self.auth_failed(now, exchange.tag),
         }
     }
@@ -154,6 +160,12 @@ impl Server {
         let list = capabilities(&self.config, &self.session);
         let reply = StatusResponse::ok("Logged in.").with_code(ResponseCode::Capability(list));
         self.finish(now, tag, reply, Moment::Silent);
+    }
+
+    /// Nobody was asked, so that somebody has to be told.
+    fn login_failed(&mut self, now: Now, tag: Tag, failed: LoginFailed) {
+        self.queue.push_back(Step::App(Event::LoginFailed(failed)));
+        self.auth_failed(now, tag);
     }
 
     fn auth_failed(&mut self, now: Now, tag: Tag) {

@@ -5,7 +5,7 @@ use super::ask::{
     Select, Status, Store, Subscribe, Unsubscribe,
 };
 use bytes::Bytes;
-use proto_core::sasl::Authenticate;
+use proto_core::sasl::{Authenticate, LoginFailed};
 use proto_core::{Ask, AskId};
 
 /// For the application. Those with an [`Ask`] stop the session until
@@ -15,6 +15,8 @@ use proto_core::{Ask, AskId};
 pub enum Event {
     /// LOGIN or AUTHENTICATE brought credentials.
     Authenticate(Ask<Authenticate>),
+    /// A login has failed, and no verdict has said so. It counts as a rejected one. Told once for each.
+    LoginFailed(LoginFailed),
     /// LIST or LSUB.
     List(Ask<List>),
     /// SUBSCRIBE.
@@ -68,7 +70,8 @@ impl Event {
     pub(super) fn holds_ask(&self) -> bool {
         !matches!(
             self,
-            Self::AppendChunk(_)
+            Self::LoginFailed(_)
+                | Self::AppendChunk(_)
                 | Self::AppendAborted
                 | Self::IdleStarted
                 | Self::IdleStopped

@@ -198,6 +198,7 @@ impl Session {
             Event::Check(ask) => machine.answer(now, ask, Ok(())).unwrap(),
             Event::IdleStarted => self.log.event("idle"),
             Event::IdleStopped => self.log.event("idle no more"),
+            Event::LoginFailed(failed) => self.log.event(testkit::account::failed(&failed)),
             Event::Cancelled(_) => {
                 self.held = None;
                 self.fetching = None;

@@ -10,7 +10,7 @@ use super::session::{Phase, Server};
 use super::timers::Timer;
 use crate::maildrop::{Maildrop, Message};
 use alloc::vec::Vec;
-use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, SaslFault};
+use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, LoginFailed, SaslFault};
 use proto_core::{CloseReason, Now};
 
 impl Server {
@@ -45,7 +45,7 @@ impl Server {
             Ok(credentials) => {
                 self.ask(now, Authenticate { mechanism: None, credentials }, Event::Authenticate);
             }
-            Err(SaslFault::Rejected) => self.reject_credentials(),
+            Err(SaslFault::Rejected) => self.login_failed(LoginFailed::new(None, authcid.as_bytes())),
             Err(_) => self.bad_command(&reply::BAD_ARGUMENTS),
         }
     }
@@ -72,6 +72,12 @@ impl Server {
             // A verdict on credentials that only a mechanism brings is no yes.
             _ => self.reject_credentials(),
         }
+    }
+
+    /// Nobody was asked, so that somebody has to be told.
+    pub(super) fn login_failed(&mut self, failed: LoginFailed) {
+        self.event = Some(Event::LoginFailed(failed));
+        self.reject_credentials();
     }
 
     pub(super) fn reject_credentials(&mut self) {

@@ -114,6 +114,7 @@ impl Server {
                 self.challenge(exchange, &message);
             }
             ServerStep::Failed(SaslFault::Rejected) => self.reject_credentials(),
+            ServerStep::LoginFailed(failed) => self.login_failed(failed),
             ServerStep::Failed(SaslFault::Backend(backend)) => {
                 self.refuse_backend(&backend, "Authentication failed");
             }

@@ -169,6 +169,7 @@ impl Fixture<Server> for App {
                 let verdict = self.commit(&ask.detail);
                 machine.answer(now, ask, verdict).unwrap();
             }
+            Event::LoginFailed(failed) => self.log.event(testkit::account::failed(&failed)),
             Event::Cancelled(_) => self.log.event("cancelled"),
             _ => panic!("an event that these tests do not know"),
         }

@@ -4,38 +4,20 @@
 
 use crate::wall::{AccountId, Directory, Login};
 use proto_core::TlsInfo;
-use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, Mechanism};
+use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, LoginFailed, Mechanism};
 
-/// The logins of a session that have begun with the lookup of a secret, for the log: that a client did not know the
-/// secret, or went away before it said so, only the machine sees. It is told of the last one when the next begins, or
-/// the session ends.
-#[derive(Debug, Default)]
-pub(super) struct Logins(Option<(String, &'static str)>);
-
-impl Logins {
-    /// The machine has a question.
-    pub(super) fn asked(&mut self, asked: &Authenticate) {
-        let begun = self.0.take();
-        match &asked.credentials {
-            Credentials::Verified { .. } => {}
-            Credentials::Lookup { authcid, .. } => {
-                unproved(begun);
-                self.0 = Some((authcid.clone(), method(asked.mechanism)));
-            }
-            _ => unproved(begun),
-        }
-    }
-
-    /// The session is over.
-    pub(super) fn ended(&mut self) {
-        unproved(self.0.take());
-    }
+/// Logs a login that the machine has refused by itself, as one that the directory has.
+pub(super) fn login_failed(failed: &LoginFailed, tls: Option<&TlsInfo>) {
+    refused(failed.authcid.as_deref().unwrap_or_default(), method(failed.mechanism), &version(tls));
 }
 
-fn unproved(begun: Option<(String, &'static str)>) {
-    if let Some((sasl_username, sasl_method)) = begun {
-        tracing::info!(sasl_username, sasl_method, "login refused: the secret was not shown to be known");
-    }
+fn refused(sasl_username: &str, sasl_method: &str, tls: &str) {
+    tracing::info!(sasl_username, sasl_method, tls, "login refused");
+}
+
+/// What a connection is protected by.
+fn version(tls: Option<&TlsInfo>) -> String {
+    tls.map_or_else(|| "none".to_owned(), |tls| tls.version.clone())
 }
 
 /// The protocol's own command, where there is no mechanism.
@@ -51,7 +33,7 @@ pub(super) async fn login(
 ) -> (AuthVerdict, Option<AccountId>) {
     let Authenticate { mechanism, credentials } = asked;
     let sasl_method = method(mechanism);
-    let version = tls.as_ref().map_or_else(|| "none".to_owned(), |tls| tls.version.clone());
+    let version = version(tls.as_ref());
     let claimed = claimed(&credentials);
     if let Credentials::Lookup { authcid, wanted } = &credentials {
         tracing::debug!(sasl_username = authcid, sasl_method, tls = version, "login begins");
@@ -74,7 +56,7 @@ pub(super) async fn login(
             (AuthVerdict::Accept, Some(account))
         }
         Ok(None) => {
-            tracing::info!(sasl_username = claimed, sasl_method, tls = version, "login refused");
+            refused(&claimed, sasl_method, &version);
             (AuthVerdict::Reject, None)
         }
         Err(error) => {

@@ -15,7 +15,7 @@
 //! # Departures
 //! RFC 1939 section 4 wants the maildrop locked. A lock would keep IMAP sessions out, or be worth nothing.
 
-use super::login::{Logins, login};
+use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::hub::{Entered, Hub, Seat};
@@ -38,7 +38,6 @@ pub(crate) struct Pop3Service {
     account: Option<AccountId>,
     maildrop: Option<Maildrop>,
     body: Option<Body>,
-    logins: Logins,
     work: Work<Finish>,
 }
 
@@ -68,19 +67,10 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Pop3Service {
     pub(crate) fn new(backends: Backends) -> Self {
-        Self {
-            backends,
-            tls: None,
-            account: None,
-            maildrop: None,
-            body: None,
-            logins: Logins::default(),
-            work: Work::default(),
-        }
+        Self { backends, tls: None, account: None, maildrop: None, body: None, work: Work::default() }
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
-        self.logins.asked(&ask.detail);
         let directory = Arc::clone(&self.backends.directory);
         let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         self.work.start(async move {
@@ -253,6 +243,7 @@ impl Service<Server> for Pop3Service {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         match event {
             Event::Authenticate(ask) => self.authenticate(ask),
+            Event::LoginFailed(failed) => login_failed(&failed, self.tls.as_ref()),
             Event::OpenMaildrop(ask) => self.open(server, now, ask),
             Event::Retrieve(ask) => self.retrieve(server, now, ask),
             Event::Commit(ask) => self.commit(server, now, ask),
@@ -277,7 +268,6 @@ impl Service<Server> for Pop3Service {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
-        self.logins.ended();
         let Some(Maildrop { seat, given, .. }) = &mut self.maildrop else { return };
         if !given.is_empty() {
             let seen = [Flag::Seen].into_iter().collect();

@@ -55,6 +55,10 @@ fn serve(mechanism: Mechanism, answers: u8, tls: &Arc<TlsInfo>, messages: &[u8])
                 over = true;
             }
             ServerStep::Failed(_) => over = true,
+            ServerStep::LoginFailed(failed) => {
+                assert!(!over && failed.mechanism == Some(mechanism), "a login fails once");
+                over = true;
+            }
             _ => assert!(!over, "goes on after its end"),
         }
     }

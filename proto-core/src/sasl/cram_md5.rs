@@ -5,7 +5,9 @@
 //! whoever listens, so it is for clients that have neither TLS nor SCRAM.
 
 use super::scram::hmac;
-use super::{AuthVerdict, Credentials, SaslFault, ServerStep, StoredSecret, Wanted, identity};
+use super::{
+    AuthVerdict, Credentials, LoginFailed, Mechanism, SaslFault, ServerStep, StoredSecret, Wanted, identity,
+};
 use crate::secret::Secret;
 use alloc::format;
 use alloc::string::String;
@@ -65,7 +67,8 @@ impl Server {
                 // For who is not known too, so that it takes the same time.
                 let right = answer(known.as_ref().map_or(b"", Secret::expose), &self.challenge) == digest;
                 if !right || known.is_none() {
-                    return ServerStep::Failed(SaslFault::Rejected);
+                    let (mechanism, authcid) = (Some(Mechanism::CramMd5), Some(authcid));
+                    return ServerStep::LoginFailed(LoginFailed { mechanism, authcid });
                 }
                 self.phase = Phase::Verified;
                 ServerStep::Ask(Credentials::Verified { authzid: None, authcid })

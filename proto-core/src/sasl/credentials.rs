@@ -76,6 +76,28 @@ pub enum Credentials {
     },
 }
 
+/// A login that the machine has refused by itself: no question about it was answered with a no, and yet somebody tried.
+///
+/// So it is when a proof of SCRAM or CRAM-MD5 is wrong, the user unknown or not; when the client is bound to another TLS
+/// session, or was told that none can be bound to; and when a password has characters that no password has. What is
+/// malformed, or given up, is no login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoginFailed {
+    /// How it was tried; `None` by a command of the protocol's own (IMAP LOGIN, POP3 USER and PASS).
+    pub mechanism: Option<Mechanism>,
+    /// Who claimed to be there, as SASLprep makes it; `None` when it cannot be a name. As long as the line it came in, at
+    /// most [`line::OCTETS_MAX`](super::line::OCTETS_MAX).
+    pub authcid: Option<String>,
+}
+
+impl LoginFailed {
+    /// A login by a name as the client sent it.
+    pub fn new(mechanism: Option<Mechanism>, authcid: &[u8]) -> Self {
+        Self { mechanism, authcid: identity(authcid).ok() }
+    }
+}
+
 /// The kind of secret that a [`Credentials::Lookup`] asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

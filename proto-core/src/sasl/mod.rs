@@ -51,7 +51,7 @@ mod tests;
 
 pub use client::{ClientCredentials, ClientExchange};
 pub use context::{ClientContext, Decoys, Nonces, ServerContext, ServerEntropy};
-pub use credentials::{AuthVerdict, Authenticate, Credentials, StoredSecret, Wanted};
+pub use credentials::{AuthVerdict, Authenticate, Credentials, LoginFailed, StoredSecret, Wanted};
 pub use mechanism::{Conditions, Mechanism};
 pub use scram::{ScramHash, ScramKeys};
 pub use server::{ServerExchange, ServerStep};

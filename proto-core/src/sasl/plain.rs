@@ -15,6 +15,11 @@ pub(super) fn parse(message: &[u8]) -> Result<Credentials, SaslFault> {
     Credentials::password(authzid, authcid, password)
 }
 
+/// Whose password the client's message has.
+pub(super) fn authcid(message: &[u8]) -> &[u8] {
+    message.split(|octet| *octet == 0).nth(1).unwrap_or_default()
+}
+
 /// Writes the client's message.
 pub(super) fn message(credentials: &ClientCredentials, password: &Secret) -> Result<Secret, SaslFault> {
     let fields = [

@@ -1,6 +1,6 @@
 //! The server's side of an exchange.
 
-use super::{AuthVerdict, Credentials, Mechanism, SaslFault, ServerContext};
+use super::{AuthVerdict, Credentials, LoginFailed, Mechanism, SaslFault, ServerContext};
 use super::{anonymous, cram_md5, external, login, oauth, plain, scram};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -20,8 +20,11 @@ pub enum ServerStep {
         /// it, it is sent as a challenge that the client answers with an empty message (RFC 4422 section 3.6).
         server_final: Option<Vec<u8>>,
     },
-    /// It is not; the exchange is over.
+    /// It is not; the exchange is over. [`SaslFault::Rejected`] says what a verdict has said before.
     Failed(SaslFault),
+    /// Nor this time, and no verdict has said so: the exchange is over, the application is to be told, and the client
+    /// gets the answer to [`SaslFault::Rejected`].
+    LoginFailed(LoginFailed),
 }
 
 /// One exchange. Call [`start`](Self::start), then follow the steps. A client's cancel is the protocol's matter: it
@@ -79,7 +82,8 @@ impl ServerExchange {
 
     /// Goes on with the client's answer to a challenge.
     pub fn respond(&mut self, message: &[u8]) -> ServerStep {
-        let credentials = match core::mem::replace(&mut self.state, State::Over) {
+        let name;
+        let (credentials, authcid) = match core::mem::replace(&mut self.state, State::Over) {
             State::CramMd5(mut exchange) => {
                 let step = exchange.respond(message);
                 self.state = State::CramMd5(exchange);
@@ -95,22 +99,29 @@ impl ServerExchange {
                 self.state = State::Oauth(exchange);
                 return step;
             }
-            State::Message(parse) => parse(message),
+            // Of these only PLAIN has a password that could be nobody's.
+            State::Message(parse) => (parse(message), plain::authcid(message)),
             State::LoginName => match super::identity(message) {
                 Ok(_) => {
                     self.state = State::LoginPassword { authcid: message.to_vec() };
                     return ServerStep::Challenge(login::PASSWORD_PROMPT.to_vec());
                 }
-                Err(fault) => Err(fault),
+                Err(fault) => return ServerStep::Failed(fault),
             },
-            State::LoginPassword { authcid } => Credentials::password(b"", &authcid, message),
-            State::Unavailable => Err(SaslFault::Unavailable),
-            State::Verdict | State::Over => Err(SaslFault::Malformed),
+            State::LoginPassword { authcid } => {
+                name = authcid;
+                (Credentials::password(b"", &name, message), &*name)
+            }
+            State::Unavailable => return ServerStep::Failed(SaslFault::Unavailable),
+            State::Verdict | State::Over => return ServerStep::Failed(SaslFault::Malformed),
         };
         match credentials {
             Ok(credentials) => {
                 self.state = State::Verdict;
                 ServerStep::Ask(credentials)
+            }
+            Err(SaslFault::Rejected) => {
+                ServerStep::LoginFailed(LoginFailed::new(Some(self.mechanism), authcid))
             }
             Err(fault) => ServerStep::Failed(fault),
         }
@@ -171,8 +182,8 @@ impl State {
             return Some(Self::CramMd5(Box::new(cram_md5::Server::new(&nonce, context.host_name))));
         };
         Some(Self::Scram(Box::new(scram::Server {
+            mechanism,
             hash,
-            plus: mechanism.is_plus(),
             plus_offered: context.plus_offered,
             tls: context.tls.map(Arc::clone),
             nonce,

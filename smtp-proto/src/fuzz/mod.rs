@@ -180,6 +180,7 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
             Event::Expand(ask) => (b'x', server.answer(NOW, ask, Verdict::Accept(Vec::new()))),
             Event::BodyAborted(_) => (b'!', Ok(())),
             Event::TransactionReset => (b't', Ok(())),
+            Event::LoginFailed(_) => (b'f', Ok(())),
             Event::Cancelled(_) => panic!("nothing was left unanswered"),
         };
         assert!(answered.is_ok(), "an answer at once is stale");

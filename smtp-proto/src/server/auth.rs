@@ -102,6 +102,10 @@ impl Server {
                 self.phase = Phase::Exchange(Exchange::Finishing);
             }
             ServerStep::Failed(SaslFault::Rejected) => self.reject(now),
+            ServerStep::LoginFailed(failed) => {
+                self.events.push_back(Event::LoginFailed(failed));
+                self.reject(now);
+            }
             ServerStep::Failed(SaslFault::Backend(Backend::Permanent(text))) => {
                 self.refuse(now, Refusal::from(Backend::Permanent(text)).reply());
             }

@@ -2,7 +2,7 @@
 
 use super::question::{Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
 use bytes::Bytes;
-use proto_core::sasl::Authenticate;
+use proto_core::sasl::{Authenticate, LoginFailed};
 use proto_core::{Ask, AskId};
 
 /// For the application. Those with an [`Ask`] stop the session until
@@ -19,6 +19,8 @@ pub enum Event {
     /// An AUTH exchange brought credentials. Rejected ones count against
     /// [`Limits::auth_failures_max`](super::Limits::auth_failures_max).
     Authenticate(Ask<Authenticate>),
+    /// An AUTH exchange has failed, and no verdict has said so. It counts as a rejected one. Told once for each.
+    LoginFailed(LoginFailed),
     /// MAIL.
     Mail(Ask<Mail>),
     /// RCPT.

@@ -456,6 +456,7 @@ impl Fixture<Server> for App {
                 server.answer(now, ask, Verdict::Accept(members)).unwrap();
             }
             Event::TransactionReset => self.log.event("reset"),
+            Event::LoginFailed(failed) => self.log.event(testkit::account::failed(&failed)),
             Event::Cancelled(_) => self.log.event("cancelled"),
             Event::Violation(violation) => self.log.event(format_args!("violation {violation:?}")),
             other => panic!("{other:?}"),

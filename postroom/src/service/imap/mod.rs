@@ -29,7 +29,7 @@ mod search;
 mod select;
 mod store;
 
-use super::login::{Logins, login};
+use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::hub::Hub;
@@ -59,7 +59,6 @@ pub(crate) struct ImapService {
     layout: Option<Layout>,
     /// When to look for what other programs have done, while the client idles.
     poll_at: Option<Instant>,
-    logins: Logins,
     work: Work<Finish>,
 }
 
@@ -92,7 +91,6 @@ impl ImapService {
             responding: Responding::Nothing,
             layout: None,
             poll_at: None,
-            logins: Logins::default(),
             work: Work::default(),
         }
     }
@@ -142,7 +140,6 @@ impl ImapService {
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
-        self.logins.asked(&ask.detail);
         let directory = Arc::clone(&self.backends.directory);
         let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         let found = async move { login(&*directory, asked, tls).await };
@@ -168,6 +165,7 @@ impl Service<Server> for ImapService {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         match event {
             Event::Authenticate(ask) => self.authenticate(ask),
+            Event::LoginFailed(failed) => login_failed(&failed, self.tls.as_ref()),
             Event::List(ask) => self.list(server, now, ask),
             Event::Subscribe(ask) => self.subscribe(server, now, ask),
             Event::Unsubscribe(ask) => self.unsubscribe(server, now, ask),
@@ -241,7 +239,6 @@ impl Service<Server> for ImapService {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
-        self.logins.ended();
         let account = self.user.as_ref().map(|user| &user.account);
         if let Some(account) = account {
             tracing::info!(%account, %reason, idling = self.poll_at.is_some(), "logged out");

@@ -18,7 +18,7 @@ mod hops;
 mod message;
 mod policy;
 
-use super::login::{Logins, login};
+use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
 use crate::session::Session;
@@ -44,7 +44,6 @@ pub(crate) struct SmtpService {
     message: Option<Message>,
     /// A chunk of the message is on its way down.
     writing: bool,
-    logins: Logins,
     work: Work<Finish>,
 }
 
@@ -61,7 +60,6 @@ impl SmtpService {
             transaction: None,
             message: None,
             writing: false,
-            logins: Logins::default(),
             work: Work::default(),
         }
     }
@@ -117,7 +115,6 @@ impl SmtpService {
     }
 
     fn authenticate(&mut self, ask: Ask<proto_core::sasl::Authenticate>) {
-        self.logins.asked(&ask.detail);
         let directory = Arc::clone(&self.backends.directory);
         let (asked, tls) = (ask.detail.clone(), self.request.tls.clone());
         self.work.start(async move {
@@ -245,6 +242,7 @@ impl Service<Server> for SmtpService {
                 self.decide_plainly(Moment::Helo, ask, |_, _| ());
             }
             Event::Authenticate(ask) => self.authenticate(ask),
+            Event::LoginFailed(failed) => login_failed(&failed, self.request.tls.as_ref()),
             Event::Mail(ask) => {
                 self.request.sender = Some(ask.detail.reverse_path.clone());
                 if let Some(xforward) = &ask.detail.xforward {
@@ -299,7 +297,6 @@ impl Service<Server> for SmtpService {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
-        self.logins.ended();
         tracing::info!(%reason, "session ended");
     }
 }

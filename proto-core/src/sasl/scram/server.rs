@@ -6,7 +6,9 @@
 use super::message::{ClientFinal, ClientFirst, Flag};
 use super::{ScramHash, ScramKeys, hash};
 use crate::sasl::context::ChannelBinding;
-use crate::sasl::{AuthVerdict, Credentials, Decoys, SaslFault, ServerStep, StoredSecret, Wanted};
+use crate::sasl::{
+    AuthVerdict, Credentials, Decoys, LoginFailed, Mechanism, SaslFault, ServerStep, StoredSecret, Wanted,
+};
 use crate::secret::Secret;
 use crate::tls::TlsInfo;
 use alloc::format;
@@ -19,8 +21,8 @@ use base64::engine::general_purpose::STANDARD;
 /// The server's side.
 #[derive(Debug)]
 pub(in crate::sasl) struct Server {
+    pub(in crate::sasl) mechanism: Mechanism,
     pub(in crate::sasl) hash: ScramHash,
-    pub(in crate::sasl) plus: bool,
     pub(in crate::sasl) plus_offered: bool,
     pub(in crate::sasl) tls: Option<Arc<TlsInfo>>,
     pub(in crate::sasl) nonce: String,
@@ -88,7 +90,11 @@ impl Server {
     fn begin(&mut self, message: &[u8]) -> Result<ServerStep, SaslFault> {
         let first = ClientFirst::parse(message)?;
         let mut channel_binding = Vec::from(first.gs2_header);
-        channel_binding.extend_from_slice(self.bound(first.flag)?);
+        match self.bound(first.flag) {
+            Ok(data) => channel_binding.extend_from_slice(data),
+            Err(SaslFault::Rejected) => return Ok(self.failed(first.authcid)),
+            Err(fault) => return Err(fault),
+        }
         let nonce = format!("{}{}", first.nonce, self.nonce);
         let (authcid, hash) = (first.authcid.clone(), self.hash);
         self.phase = Phase::Lookup(Begun {
@@ -103,7 +109,7 @@ impl Server {
 
     /// The data that the client binds to: RFC 5802 section 6.
     fn bound(&self, flag: Flag) -> Result<&[u8], SaslFault> {
-        match (flag, self.plus) {
+        match (flag, self.mechanism.is_plus()) {
             (Flag::Bound(binding), true) => {
                 let data = |binding: ChannelBinding| binding.data(self.tls.as_ref());
                 binding.and_then(data).ok_or(SaslFault::Rejected)
@@ -148,10 +154,14 @@ impl Server {
         let right = self.hash.digest(client_key.expose()) == *keys.stored_key();
         let bound = last.channel_binding == begun.channel_binding && last.nonce == begun.nonce;
         if !right || !bound || !challenged.known {
-            return Err(SaslFault::Rejected);
+            return Ok(self.failed(begun.authcid));
         }
         let signature = self.hash.hmac(keys.server_key().expose(), &[auth_message.as_bytes()]);
         self.phase = Phase::Verified(signature);
         Ok(ServerStep::Ask(Credentials::Verified { authzid: begun.authzid, authcid: begun.authcid }))
+    }
+
+    fn failed(&self, authcid: String) -> ServerStep {
+        ServerStep::LoginFailed(LoginFailed { mechanism: Some(self.mechanism), authcid: Some(authcid) })
     }
 }
