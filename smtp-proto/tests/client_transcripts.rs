@@ -19,6 +19,11 @@ fn opening() {
 }
 
 #[test]
+fn auth() {
+    check("client-auth");
+}
+
+#[test]
 fn lmtp() {
     check("client-lmtp");
 }

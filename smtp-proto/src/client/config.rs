@@ -55,6 +55,11 @@ pub struct ClientConfig {
     /// that TLS has not shown to be the right one is kept from the password only when those are left out that show it,
     /// and from standing between two ends only when nothing but those bound to the TLS session are left.
     pub mechanisms: Option<Vec<Mechanism>>,
+    /// The server's host name as the application was given it, which OAUTHBEARER says to the server (RFC 7628 section 3.1);
+    /// `None` does not say it. Default `None`.
+    pub server_host: Option<String>,
+    /// The server's port, likewise. Default `None`.
+    pub server_port: Option<u16>,
     /// Whether a password may be shown without TLS. Default false.
     pub allow_plaintext_auth: bool,
     /// Whether messages go by BDAT where the server offers CHUNKING (RFC 3030). Default true.
@@ -92,6 +97,8 @@ impl ClientConfig {
             tls: ClientTls::Opportunistic,
             credentials: None,
             mechanisms: None,
+            server_host: None,
+            server_port: None,
             allow_plaintext_auth: false,
             chunking: true,
             bare_line_ends: EncodePolicy::Refuse,

@@ -57,7 +57,8 @@ impl Client {
                 nonces: self.nonces.as_mut(),
                 tls: self.tls.as_ref(),
                 plus_offered: self.capabilities.mechanisms.iter().any(|m| m.is_plus()),
-                ..ClientContext::default()
+                host: self.config.server_host.as_deref(),
+                port: self.config.server_port,
             };
             let begun = ClientExchange::new(mechanism, credentials, context);
             let Ok((exchange, initial)) = begun.and_then(|mut exchange| {

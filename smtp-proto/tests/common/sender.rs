@@ -2,10 +2,10 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
-use proto_core::Now;
 use proto_core::address::{AddressSyntax, DomainName, ForwardPath, ReversePath};
 use proto_core::dot::EncodePolicy;
-use proto_core::sasl::ClientCredentials;
+use proto_core::sasl::{ClientCredentials, Mechanism, Nonces};
+use proto_core::{Now, TlsInfo};
 use smtp_proto::client::*;
 use smtp_proto::parameter::{BodyKind, Extensions, MailParameters, RcptParameters};
 use std::collections::VecDeque;
@@ -30,6 +30,8 @@ pub(crate) struct Sender {
     /// Writes one piece and no more.
     pub(crate) slow: bool,
     pub(crate) keep_open: bool,
+    /// The `tls-exporter` binding that a handshake brings.
+    pub(crate) exporter: Option<Vec<u8>>,
     /// Commands to give before the mails are sent, in this order.
     pub(crate) commands: VecDeque<String>,
     body: Option<Vec<u8>>,
@@ -67,7 +69,20 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         config.allow_plaintext_auth = true;
     }
     if setup.option("auth").is_some() {
-        config.credentials = Some(ClientCredentials::password(setup.var("user"), setup.var("password")));
+        let account = setup.option("account").and_then(|account| account.split_once('/'));
+        let (user, secret) = account.unwrap_or_else(|| (setup.var("user"), setup.var("password")));
+        config.credentials = Some(match setup.option("credentials") {
+            Some("token") => ClientCredentials::token(user, secret),
+            _ => ClientCredentials::password(user, secret),
+        });
+    }
+    if let Some(names) = setup.option("mechanisms") {
+        let mechanism = |name: &str| Mechanism::from_name(name.as_bytes()).unwrap();
+        config.mechanisms = Some(names.split(',').map(mechanism).collect());
+    }
+    if setup.option("server") == Some("named") {
+        config.server_host = Some(setup.var("host").to_owned());
+        config.server_port = Some(587);
     }
     let dom = setup.var("dom");
     let to: Vec<String> = setup
@@ -111,9 +126,14 @@ pub(crate) fn make(setup: &Setup) -> (Client, Sender) {
         abort: setup.option("abort").is_some(),
         slow: setup.option("slow").is_some(),
         keep_open: setup.option("keep_open").is_some(),
+        exporter: setup.option("bindings").map(|_| vec![0xab; 32]),
         ..Sender::default()
     };
-    (Client::new(testkit::START, Arc::new(config)), sender)
+    let mut client = Client::new(testkit::START, Arc::new(config));
+    if let Some(nonce) = setup.option("nonce") {
+        client.set_nonces(Nonces::once(nonce).unwrap());
+    }
+    (client, sender)
 }
 
 fn give(client: &mut Client, now: Now, command: &str) -> Result<(), CommandFault> {
@@ -137,6 +157,12 @@ fn give(client: &mut Client, now: Now, command: &str) -> Result<(), CommandFault
 }
 
 impl Fixture<Client> for Sender {
+    fn tls_info(&self) -> TlsInfo {
+        let mut info = TlsInfo::default();
+        info.exporter.clone_from(&self.exporter);
+        info
+    }
+
     fn log(&mut self) -> &mut Log {
         &mut self.log
     }
