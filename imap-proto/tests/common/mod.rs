@@ -58,6 +58,7 @@ pub(crate) fn config(setup: &Setup) -> Config {
 /// A machine and its application over a store of its own.
 pub(crate) fn make(setup: &Setup) -> (Server, Session) {
     let session = Session::new(store(setup)).holding(setup.option("hold"));
+    let session = session.with_certificate(setup.option("certificate") == Some("shown"));
     let mut server = Server::new(Arc::new(config(setup)));
     if let Some(nonce) = setup.option("nonce") {
         server.set_entropy(entropy(nonce));

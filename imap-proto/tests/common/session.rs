@@ -10,7 +10,7 @@ use imap_proto::types::{DateTime, FetchItem, ListData, MailboxName, StoreAction}
 use imap_proto::view::Change;
 use mail_message::header::select_fields;
 use mail_message::{Flag, FlagSet, SectionText, Uid, UidSet};
-use proto_core::{Ask, Now};
+use proto_core::{Ask, Now, TlsInfo};
 use std::collections::VecDeque;
 use testkit::{Account, Fixture, Log};
 
@@ -35,6 +35,8 @@ pub(crate) struct Session {
     /// Events whose names end so are kept, unanswered, until `@release`.
     hold: Option<String>,
     held: Option<Event>,
+    /// The client shows a certificate in the handshake.
+    certificate: bool,
 }
 
 #[derive(Debug)]
@@ -48,11 +50,24 @@ impl Session {
     pub(crate) fn new(store: Shared) -> Self {
         let id = store.borrow().sessions;
         store.borrow_mut().sessions += 1;
-        Self { id, store, log: Log::default(), fetching: None, append: None, hold: None, held: None }
+        Self {
+            id,
+            store,
+            log: Log::default(),
+            fetching: None,
+            append: None,
+            hold: None,
+            held: None,
+            certificate: false,
+        }
     }
 
     pub(crate) fn holding(self, what: Option<&str>) -> Self {
         Self { hold: what.map(str::to_string), ..self }
+    }
+
+    pub(crate) fn with_certificate(self, certificate: bool) -> Self {
+        Self { certificate, ..self }
     }
 
     fn selected(&self) -> MailboxName {
@@ -375,6 +390,12 @@ fn uids(text: &str) -> UidSet {
 }
 
 impl Fixture<Server> for Session {
+    fn tls_info(&self) -> TlsInfo {
+        let mut info = TlsInfo::default();
+        info.peer_certificate = self.certificate.then(|| b"a certificate".to_vec());
+        info
+    }
+
     fn on_event(&mut self, machine: &mut Server, now: Now, event: Event) {
         let kind = format!("{event:?}");
         if self.hold.as_ref().is_some_and(|hold| kind.to_lowercase().starts_with(hold)) {

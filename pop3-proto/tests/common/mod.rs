@@ -8,7 +8,7 @@ use pop3_proto::server::{
 };
 use pop3_proto::{Message, RetrOctets, Uidl};
 use proto_core::sasl::{AuthVerdict, Authenticate, Mechanism};
-use proto_core::{AddressSyntax, Ask, Backend, DomainName, Now};
+use proto_core::{AddressSyntax, Ask, Backend, DomainName, Now, TlsInfo};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -50,6 +50,8 @@ pub(crate) struct App {
     chunk: usize,
     sending: Option<Sending>,
     kept: VecDeque<Ask<Authenticate>>,
+    /// The client shows a certificate in the handshake.
+    certificate: bool,
     log: Log,
 }
 
@@ -64,6 +66,7 @@ impl App {
             chunk: usize::MAX,
             sending: None,
             kept: VecDeque::new(),
+            certificate: false,
             log: Log::default(),
         }
     }
@@ -146,6 +149,12 @@ impl App {
 }
 
 impl Fixture<Server> for App {
+    fn tls_info(&self) -> TlsInfo {
+        let mut info = TlsInfo::default();
+        info.peer_certificate = self.certificate.then(|| b"a certificate".to_vec());
+        info
+    }
+
     fn on_event(&mut self, machine: &mut Server, now: Now, event: Event) {
         match event {
             Event::Authenticate(ask) => {
@@ -257,6 +266,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         None => (setup.var("user"), &*password),
     };
     let mut app = App::new(user, password, published_drop(setup.var("word")));
+    app.certificate = setup.option("certificate") == Some("shown");
     if let Some(what) = setup.option("fails") {
         app = app.failing(what);
     }
