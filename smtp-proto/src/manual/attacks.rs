@@ -24,7 +24,8 @@
 //! | STARTTLS stripped | with [`ClientTls::Required`](crate::client::ClientTls::Required) nothing but EHLO, STARTTLS and QUIT is said | `client-opening.txt: TLS required and not offered`, `client-commands.txt: nothing but EHLO, STARTTLS and QUIT without the TLS that is required` |
 //! | a password coaxed out of the client, or taken by the server, in the clear | mechanisms that show it are neither offered nor used without TLS | `client-opening.txt: no password is shown without TLS`, `auth.txt: R55 not without TLS` |
 //! | a server that says yes before it proved anything | it is not believed | `client-opening.txt: a server that says yes too early is not believed` |
-//! | guessing passwords | three failures end the session | `auth.txt: three wrong passwords` |
+//! | a server that pretends to know the password | it is shown it by no other mechanism | `client-auth.txt: a signature that is wrong: who does not know the password is not shown it`, `client-auth.txt: a yes without a signature` |
+//! | guessing passwords | three failures end the session, and the application hears of each | `auth.txt: three wrong passwords`, `auth.txt: a wrong CRAM-MD5 digest is told` |
 //! | commands within an AUTH exchange | every line is a response | `hostile.txt: RFC 4954 4: a command within an exchange is a response` |
 //! | XCLIENT, XFORWARD from anybody | `550 5.7.0`: only for the clients that the application names | `xclient.txt: S44` |
 //!
