@@ -30,10 +30,13 @@ impl<'a> Capabilities<'a> {
         !self.conditions.tls && matches!(self.config.tls, TlsMode::Offered | TlsMode::Required)
     }
 
-    /// The mechanisms that AUTH offers: of those configured, those that the conditions permit.
+    /// The mechanisms that AUTH offers: of those configured, those that the conditions permit; none before TLS where
+    /// TLS is required, for there AUTH is refused.
     pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + 'a {
         let (conditions, in_clear) = (self.conditions, self.config.allow_plaintext_auth);
-        self.config.mechanisms.iter().copied().filter(move |m| conditions.permit(*m, in_clear))
+        let too_early = self.config.tls == TlsMode::Required && !conditions.tls;
+        let configured: &[Mechanism] = if too_early { &[] } else { &self.config.mechanisms };
+        configured.iter().copied().filter(move |m| conditions.permit(*m, in_clear))
     }
 
     /// Whether AUTH is offered.
@@ -280,5 +283,8 @@ mod tests {
         assert!(!offered(&config, unbound).iter().any(|m| m.is_plus() || *m == Mechanism::External));
         config.allow_plaintext_auth = true;
         assert_eq!(offered(&config, none), offered(&config, tls));
+        config.tls = TlsMode::Required;
+        assert_eq!(offered(&config, Conditions { tls: false, ..Conditions::ALL }), [], "AUTH gets 530");
+        assert_eq!(offered(&config, Conditions::ALL), Mechanism::ALL);
     }
 }
