@@ -6,7 +6,6 @@ use crate::wall::{AccountId, BearerToken, Directory, Later, Login, Serves};
 use proto_core::Backend;
 use proto_core::sasl::{Credentials, Mechanism, ScramHash, StoredSecret, Wanted};
 use proto_core::secret::Secret;
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 impl PasswdFile {
@@ -25,6 +24,11 @@ impl PasswdFile {
         Some(account).filter(|_| asked)
     }
 
+    /// The name by which decoys are made: that of the account, by whatever spelling of it a client came.
+    fn spelt(&self, name: &str) -> String {
+        self.named(name).map_or_else(|| name.to_owned(), |account| account.to_string())
+    }
+
     /// The stored password of those that `fit` that this name is checked against, and the account it then opens.
     pub(super) fn candidate(
         &self,
@@ -32,12 +36,15 @@ impl PasswdFile {
         fit: impl Fn(&StoredPassword) -> bool,
     ) -> (Option<Arc<StoredPassword>>, Option<AccountId>) {
         let table = self.table.load();
-        let account = self.named(name);
-        match account
-            .and_then(|account| Some((table.password(&account).filter(|stored| fit(stored))?, account)))
-        {
+        // Looked for in any case: it takes a time that grows with the file.
+        let other = table.any_password(self.decoys.number(&self.spelt(name)), &fit);
+        let own = self.named(name).and_then(|account| {
+            let stored = table.password(&account).filter(|stored| fit(stored))?;
+            Some((stored, account))
+        });
+        match own {
             Some((stored, account)) => (Some(stored), Some(account)),
-            None => (table.any_password(self.picker.hash_one(name), fit), None),
+            None => (other, None),
         }
     }
 
@@ -80,8 +87,7 @@ impl PasswdFile {
         wanted: Wanted,
     ) -> impl FnOnce() -> Option<StoredSecret> + Send + 'static {
         let (stored, account) = self.candidate(authcid, |stored| stored.serves(wanted));
-        // By whatever spelling of the name, the same salt.
-        let name = self.named(authcid).map_or_else(|| authcid.to_owned(), |account| account.to_string());
+        let name = self.spelt(authcid);
         let decoys = self.decoys.clone();
         move || match (stored, account) {
             (Some(stored), Some(_)) => stored.secret(wanted, &name, &decoys),

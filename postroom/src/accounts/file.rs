@@ -115,14 +115,15 @@ impl Table {
         Some(Arc::clone(&self.entries[place].1))
     }
 
-    /// Some account's password of those that `fit`, the same for the same number; `None` when there is none.
+    /// Some account's password of those that `fit`, for a number that stands for a place among them; `None` when there
+    /// is none. An account that is added moves the others by one place at most.
     pub(super) fn any_password(
         &self,
         number: u64,
         fit: impl Fn(&StoredPassword) -> bool,
     ) -> Option<Arc<StoredPassword>> {
         let fitting = || self.passwords().filter(|stored| fit(stored));
-        let place = number.checked_rem(fitting().count() as u64)?;
+        let place = (u128::from(number) * fitting().count() as u128) >> u64::BITS;
         fitting().nth(usize::try_from(place).ok()?).map(Arc::clone)
     }
 

@@ -45,7 +45,6 @@ use crate::wall::{AccountId, TokenVerifier};
 use arc_swap::ArcSwap;
 use file::Table;
 use proto_core::sasl::Decoys;
-use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +56,6 @@ pub struct PasswdFile {
     table: ArcSwap<Table>,
     default_domain: Option<String>,
     blocking: Blocking,
-    picker: RandomState,
     decoys: Decoys,
     tokens: Option<Arc<dyn TokenVerifier>>,
     anonymous: Option<AccountId>,
@@ -103,15 +101,15 @@ impl PasswdFile {
             table: ArcSwap::from_pointee(table),
             default_domain,
             blocking,
-            picker: RandomState::new(),
             decoys: Decoys::new(secret),
             tokens: None,
             anonymous: None,
         }
     }
 
-    /// The salts that SCRAM shows for users who do not exist, and for those whose password is in the file as it is.
-    /// Without them they are other ones after each restart, which tells those users from the rest.
+    /// The salts that SCRAM shows for users who do not exist, and for those whose password is in the file as it is; and
+    /// which user of the file those who do not exist are like. Without them all that is another after each restart, which
+    /// tells those users from the rest.
     #[must_use]
     pub fn with_decoys(self, decoys: Decoys) -> Self {
         Self { decoys, ..self }

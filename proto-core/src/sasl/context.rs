@@ -108,6 +108,15 @@ impl Decoys {
     }
 }
 
+impl Decoys {
+    /// A number from the whole range that belongs to a name: for a directory in which users differ, so that it can pick
+    /// one whom a name that nobody has is to be like, the same at every try and after a restart.
+    pub fn number(&self, authcid: &str) -> u64 {
+        let made = ScramHash::Sha256.hmac(self.secret.expose(), &[b"number", authcid.as_bytes()]);
+        made.expose().iter().take(8).fold(0, |number, octet| number << 8 | u64::from(*octet))
+    }
+}
+
 impl fmt::Debug for Decoys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoys").field("iterations", &self.iterations).finish_non_exhaustive()

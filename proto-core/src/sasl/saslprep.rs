@@ -44,12 +44,12 @@ pub fn saslprep(text: &str) -> Result<Secret, SaslprepFault> {
 
 /// Whether a text may be the trace of an anonymous client: RFC 4505 section 3.
 pub(super) fn is_trace(text: &str) -> bool {
-    let allowed = |c| is_ascii_space_or_other(c) || !is_prohibited(c);
+    let allowed = |c| is_allowed_in_trace_only(c) || !is_prohibited(c);
     text.chars().all(allowed) && is_of_one_direction(text)
 }
 
 /// Non-ASCII spaces and the inappropriate for canonical representation may stand in a trace: tables C.1.2 and C.7.
-fn is_ascii_space_or_other(c: char) -> bool {
+fn is_allowed_in_trace_only(c: char) -> bool {
     is_non_ascii_space(c) || matches!(c, '\u{2ff0}'..='\u{2ffb}')
 }
 

@@ -147,6 +147,30 @@ async fn who_is_not_there_looks_like_somebody_who_is() {
     assert_eq!(accounts.secret("nobody", Wanted::Password).await.unwrap(), None);
 }
 
+/// Where users differ, who is not there is like one of them: always the same one, or he would be known by his changes.
+#[tokio::test]
+async fn who_is_not_there_keeps_the_shape_that_he_has_shown() {
+    const KEY: &str = "NsewEFyDtLILtNsJAuu7zU0Kz7tgkExQJ2mLArFpLWI=";
+    let line = |n: u32| format!("u{n}@example.test:{{SCRAM-SHA-256}}{},c2FsdA==,{KEY},{KEY}\n", 5000 + n);
+    let file = |users: u32| (0..users).map(line).collect::<String>();
+    let make = |users: u32| accounts(&file(users)).with_decoys(Decoys::new([7; 32]));
+    let (before, restarted, grown) = (make(64), make(64), make(65));
+    let mut shapes = std::collections::BTreeSet::new();
+    for n in 0..32 {
+        let shown = keys(&before, &format!("nobody{n}"), SHA_256).await;
+        shapes.insert(shown.iterations());
+        assert_eq!(shown, keys(&restarted, &format!("nobody{n}"), SHA_256).await, "after a restart");
+        let spelt = keys(&before, &format!("NoBody{n}@Example.Test"), SHA_256).await;
+        assert_eq!(shown, spelt, "by whatever spelling, as for a user");
+        let grown = keys(&grown, &format!("nobody{n}"), SHA_256).await;
+        assert!(
+            grown.iterations() - shown.iterations() <= 1,
+            "with one user more he is like the next at most"
+        );
+    }
+    assert!(shapes.len() > 16, "and not all are like one: {shapes:?}");
+}
+
 #[tokio::test]
 async fn a_proof_opens_the_account_while_it_is_there() {
     let (file, accounts) = open(DOVEADM);
