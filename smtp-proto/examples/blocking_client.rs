@@ -1,4 +1,5 @@
-//! Sends the mail on standard input over a blocking socket of the standard library, and says what became of it.
+//! Sends the mail on standard input over a blocking socket of the standard library, and says what became of it. The
+//! mail may be a file as Unix has them: line ends are repaired, octets over 127 go as 8BITMIME.
 //!
 //!     cargo run -p postroom-smtp-proto --example blocking_client 127.0.0.1:2525 me@example.test you@example.test <mail
 #![allow(
@@ -8,8 +9,9 @@
     reason = "a program, not the library"
 )]
 
-use proto_core::{ForwardPath, Instant, Machine, Now, OutBuf, ReversePath, Step, UnixTime};
-use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope};
+use proto_core::{EncodePolicy, ForwardPath, Instant, Machine, Now, OutBuf, ReversePath, Step, UnixTime};
+use smtp_proto::BodyKind;
+use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope, Outcome};
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -21,43 +23,54 @@ fn main() -> Result {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [server, from, to] = &words[..] else { return Err("usage: SERVER FROM TO <MAIL".into()) };
     let to = ForwardPath::Mailbox(to.parse()?);
-    send(TcpStream::connect(server)?, Envelope::new(ReversePath::Mailbox(from.parse()?), [to]))
-}
-
-fn send(mut stream: TcpStream, envelope: Envelope) -> Result {
-    let began = std::time::Instant::now();
-    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(0));
+    let mut envelope = Envelope::new(ReversePath::Mailbox(from.parse()?), [to]);
+    envelope.parameters.body = BodyKind::EightBitMime;
     let mut config = ClientConfig::new("client.example.test")?;
     config.tls = ClientTls::None;
+    config.bare_line_ends = EncodePolicy::Repair;
+    config.ascii_as_seven_bit = true;
+    match send(TcpStream::connect(server)?, config, envelope)? {
+        true => Ok(()),
+        false => Err("not sent".into()),
+    }
+}
+
+/// Whether it was sent to everybody.
+fn send(mut stream: TcpStream, config: ClientConfig, envelope: Envelope) -> Result<bool> {
+    let began = std::time::Instant::now();
+    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(0));
     let mut client = Client::new(now(), Arc::new(config));
     let (mut octets, mut held, mut out) = ([0; 4096], 0..0, OutBuf::new());
-    let (mut mail, mut writing, mut envelope) = (std::io::stdin().lock(), false, Some(envelope));
+    let (mut mail, mut writing, mut envelope, mut sent) =
+        (std::io::stdin().lock(), false, Some(envelope), false);
     while !client.is_closed() {
         held.start += client.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = client.poll_event(now()) {
-            match (step, envelope.take()) {
-                (Step::App(ClientEvent::Ready), Some(envelope)) => client.send(now(), envelope)?,
-                (Step::App(ClientEvent::Ready), None) => client.quit(now())?,
-                (Step::App(ClientEvent::SendBody), _) => writing = true,
-                (step, rest) => {
-                    println!("{step:?}");
-                    envelope = rest;
+            match step {
+                Step::App(ClientEvent::Ready) => match envelope.take() {
+                    Some(envelope) => client.send(now(), envelope)?,
+                    None => client.quit(now())?,
+                },
+                Step::App(ClientEvent::SendBody) => writing = true,
+                Step::App(ClientEvent::Done(report)) => {
+                    report.outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
+                    sent = report.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
                 }
+                step => println!("{step:?}"),
             }
         }
         while writing && client.body_room() > 0 {
             let piece = mail.fill_buf()?;
             writing = !piece.is_empty();
-            let taken = client.write_body(now(), piece)?;
-            mail.consume(taken);
-            if !writing {
-                client.finish(now())?;
-            }
+            let written =
+                if writing { client.write_body(now(), piece) } else { client.finish(now()).map(|()| 0) };
+            // A mail that cannot be sent ends the session; that is told like any other outcome.
+            mail.consume(written.inspect_err(|fault| println!("{fault}")).unwrap_or(0));
         }
         while client.poll_transmit(&mut out) {}
         stream.write_all(out.as_slice())?;
         out.consume(out.len());
-        if held.is_empty() && client.wants_input() && !writing {
+        if held.is_empty() && client.wants_input() && client.body_room() == 0 {
             let wait = client.poll_timeout().map(|at| at.saturating_since(now().instant).max(MOMENT));
             stream.set_read_timeout(wait)?;
             match stream.read(&mut octets) {
@@ -69,7 +82,7 @@ fn send(mut stream: TcpStream, envelope: Envelope) -> Result {
         }
         client.handle_timeout(now());
     }
-    Ok(())
+    Ok(sent)
 }
 
 /// A read timeout must not be zero.

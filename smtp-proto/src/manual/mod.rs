@@ -39,7 +39,8 @@
 //! alone is [`BodyFault::BareLineEnd`](crate::client::BodyFault::BareLineEnd) unless
 //! [`ClientConfig::bare_line_ends`](crate::ClientConfig::bare_line_ends) says to repair it, and one with octets over 127
 //! is [`BodyFault::EightBit`](crate::client::BodyFault::EightBit) unless the `body` among the parameters of the
-//! [`Envelope`](crate::client::Envelope) is [`BodyKind::EightBitMime`](crate::BodyKind::EightBitMime).
+//! [`Envelope`](crate::client::Envelope) is [`BodyKind::EightBitMime`](crate::BodyKind::EightBitMime). The example says
+//! both, so that it sends any text file.
 //!
 //! ```no_run
 #![doc = include_str!("../../examples/blocking_client.rs")]
