@@ -4,8 +4,8 @@
 
 mod common;
 
-use proto_core::{Machine, Now, Step};
-use smtp_proto::server::{Config, Event, Server, Verdict};
+use proto_core::{Ask, Machine, Now, Step};
+use smtp_proto::server::{Config, Event, Server, Verdict, Verified, Verify, VerifyMode};
 use std::time::Duration;
 use testkit::START;
 
@@ -53,6 +53,58 @@ fn an_application_that_is_slow_does_not_cost_the_client_its_session() {
     assert_eq!(steps(&mut server, at(3600)), None);
     server.handle_timeout(at(3600 + 240));
     assert_eq!(steps(&mut server, at(3600 + 240)), None);
+    assert!(server.is_closed());
+}
+
+/// A message of which the first chunk came at 0, with a VRFY that waits for its verdict from second 10 on.
+fn verifying() -> (Server, Ask<Verify>) {
+    let mut config = Config::new("mx.t").unwrap();
+    config.verify = VerifyMode::Ask;
+    let mut server = common::server(config);
+    for line in ["", "EHLO c\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "BDAT 1\r\nx"] {
+        server.handle_input(at(0), line.as_bytes());
+        while steps(&mut server, at(0)).is_some() {}
+    }
+    server.handle_input(at(10), b"VRFY a\r\n");
+    let Some(Step::App(Event::Verify(ask))) = server.poll_event(at(10)) else { panic!("a question") };
+    (server, ask)
+}
+
+#[test]
+fn a_verdict_that_takes_long_is_no_time_of_a_message_in_chunks() {
+    // Three minutes, and once the five that a command may take.
+    let allowed = 180 + 300;
+    let (mut server, ask) = verifying();
+    server.handle_timeout(at(10 + 599));
+    server.answer(at(10 + 599), ask, Verdict::Accept(Verified::CannotTell)).unwrap();
+    assert_eq!(steps(&mut server, at(10 + 599)), None);
+    // A command now and then keeps the session, and not the message.
+    for seconds in [700, 900, 599 + allowed - 1] {
+        server.handle_input(at(seconds), b"NOOP\r\n");
+        server.handle_timeout(at(seconds));
+        assert_eq!(steps(&mut server, at(seconds)), None);
+        assert!(!server.is_closed());
+    }
+    server.handle_timeout(at(599 + allowed));
+    assert_eq!(steps(&mut server, at(599 + allowed)), None);
+    assert!(server.is_closed());
+}
+
+#[test]
+fn an_application_that_is_slow_between_chunks_does_not_cost_the_client_its_session() {
+    let (mut server, ask) = verifying();
+    server.answer(at(10), ask, Verdict::Accept(Verified::CannotTell)).unwrap();
+    assert_eq!(steps(&mut server, at(10)), None);
+    server.handle_input(at(250), b"NOOP\r\n");
+    assert_eq!(steps(&mut server, at(250)), None);
+    // The next chunk is here, and nobody looks.
+    server.handle_input(at(470), b"BDAT 1\r\ny");
+    server.handle_timeout(at(485));
+    assert_eq!(steps(&mut server, at(485)).as_deref(), Some(&b"y"[..]));
+    assert_eq!(steps(&mut server, at(485)), None);
+    assert!(!server.is_closed());
+    server.handle_timeout(at(485 + 300));
+    assert_eq!(steps(&mut server, at(485 + 300)), None);
     assert!(server.is_closed());
 }
 

@@ -34,8 +34,10 @@ impl Server {
         verdict: Q::Verdict,
     ) -> Result<(), CallerFault> {
         let detail = self.asks.close(ask)?;
+        let due = self.timers.deadline(Timer::Verdict).unwrap_or(now.instant);
         self.timers.stop(Timer::Verdict);
-        self.timers.set(Timer::Command, now.instant + self.config.timeouts.command);
+        self.excuse(now, self.config.timeouts.verdict.saturating_sub(due.saturating_since(now.instant)));
+        self.start_command_timer(now);
         detail.settle(self, now, verdict);
         Ok(())
     }

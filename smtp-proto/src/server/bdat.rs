@@ -10,7 +10,8 @@
 //! # Limits
 //! [`Limits::message_bytes_max`](super::Limits::message_bytes_max) counts over all chunks; one that would go beyond it
 //! is refused as soon as it is announced. Chunks under [`SMALL_CHUNK_BYTES`] that are not the last count as commands
-//! that bring no mail.
+//! that bring no mail. [`Timeouts::body_bytes_per_second_min`](super::Timeouts::body_bytes_per_second_min) is for the
+//! whole message, and the time between its chunks counts.
 //!
 //! # Departures
 //! * A BDAT whose size cannot be read is answered `501` and ends the session: nobody knows where the next command
@@ -20,7 +21,7 @@
 //! * LMTP: BDAT LAST in a transaction without recipients gets no reply at all, as RFC 2033 section 4.3 has it; one
 //!   pipelined behind a chunk that failed gets a reply for each recipient, for which its client waits.
 
-use super::body::TOO_LARGE;
+use super::body::{Pace, TOO_LARGE};
 use super::config::Protocol;
 use super::event::{BodyAbort, Event};
 use super::question::{Data, Verdict};
@@ -30,7 +31,7 @@ use crate::reply::{Reply, write_line};
 use alloc::boxed::Box;
 use alloc::format;
 use proto_core::dot::ChunkDecoder;
-use proto_core::{CloseReason, Instant, Now};
+use proto_core::{CloseReason, Now};
 
 /// A chunk whose octets are coming.
 #[derive(Debug)]
@@ -39,22 +40,18 @@ pub(super) struct Chunk {
     /// How many of its octets have not come yet.
     left: u64,
     last: bool,
-    pub(super) started: Instant,
+    /// How the message comes that it belongs to; a chunk that is refused is on its own.
+    pub(super) pace: Pace,
     /// Its octets are dropped; then this is said so many times.
     refusal: Option<(Reply, usize)>,
-}
-
-impl Chunk {
-    /// How many of its octets have come.
-    pub(super) fn taken(&self) -> u64 {
-        self.size - self.left
-    }
 }
 
 /// The message that the chunks of a transaction make.
 #[derive(Debug)]
 pub(super) struct ChunkedMessage {
     decoder: ChunkDecoder,
+    /// As it was at the end of the last chunk.
+    pub(super) pace: Pace,
     eight_bit: bool,
 }
 
@@ -65,7 +62,9 @@ impl Server {
             return self.lose_track(&SYNTAX_BDAT);
         };
         self.timers.stop(Timer::Command);
-        self.phase = Phase::Chunk(Chunk { size, left: size, last, started: now.instant, refusal: None });
+        let message = self.transaction.as_ref().and_then(|t| t.chunks.as_ref());
+        let pace = message.map_or_else(|| Pace::new(now), |message| message.pace);
+        self.phase = Phase::Chunk(Chunk { size, left: size, last, pace, refusal: None });
         if let Some(reply) = misplaced {
             self.fail_chunk(reply.clone(), BodyAbort::Reset);
         } else if self.is_too_large(size) {
@@ -95,7 +94,8 @@ impl Server {
                     let _ = transaction.collected.take(extras);
                     let decoder = ChunkDecoder::new(rules.policy, rules.octets_max)
                         .ignoring_lines_up_to(rules.lines_ignored());
-                    transaction.chunks = Some(Box::new(ChunkedMessage { decoder, eight_bit: false }));
+                    let pace = Pace::new(now);
+                    transaction.chunks = Some(Box::new(ChunkedMessage { decoder, pace, eight_bit: false }));
                 }
             }
         }
@@ -113,6 +113,7 @@ impl Server {
         } else {
             let mut octets = self.input.take(usize::try_from(chunk.left).unwrap_or(usize::MAX));
             chunk.left -= octets.len() as u64;
+            chunk.pace.octets = chunk.pace.octets.saturating_add(octets.len() as u64);
             let message = self.transaction.as_mut().and_then(|t| t.chunks.as_mut());
             if let Some(message) = message.filter(|_| chunk.refusal.is_none()) {
                 while let Some(text) = message.decoder.decode(&mut octets) {
@@ -137,6 +138,7 @@ impl Server {
         }
         let message = self.transaction.as_mut().and_then(|t| t.chunks.as_mut());
         let Some(message) = message else { return };
+        message.pace = Pace { in_chunks: true, ..chunk.pace };
         if chunk.last {
             self.events.extend(message.decoder.finish().map(Event::Body));
         }
@@ -144,6 +146,7 @@ impl Server {
         match self.text_rules(true).refuses(&end) {
             None if chunk.last => self.ask_end_of_data(now, &end, eight_bit),
             None => {
+                self.extend_body_deadlines(now);
                 let text = format!("Ok: {} octets", chunk.size);
                 write_line(&mut self.output, 250, CHUNK_TAKEN.enhanced(), true, &text);
                 if chunk.size < SMALL_CHUNK_BYTES {

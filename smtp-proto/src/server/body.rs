@@ -19,15 +19,30 @@ use proto_core::{CloseReason, Instant, Now};
 #[derive(Debug)]
 pub(super) struct Body {
     decoder: DotDecoder,
-    started: Instant,
+    pace: Pace,
     eight_bit: bool,
+}
+
+/// How long a message has been coming, and how much of it has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) started: Instant,
+    pub(super) octets: u64,
+    /// Chunks of it have come before.
+    pub(super) in_chunks: bool,
+}
+
+impl Pace {
+    pub(super) fn new(now: Now) -> Self {
+        Self { started: now.instant, octets: 0, in_chunks: false }
+    }
 }
 
 impl Body {
     pub(super) fn new(now: Now, rules: &TextRules) -> Self {
         let decoder =
             DotDecoder::new(rules.policy, rules.octets_max).ignoring_lines_up_to(rules.lines_ignored());
-        Self { decoder, started: now.instant, eight_bit: false }
+        Self { decoder, pace: Pace::new(now), eight_bit: false }
     }
 }
 
@@ -64,16 +79,39 @@ impl Server {
     /// they wait because the client does not read. Two octets wait for their successors in the decoder (`CR` or `.CR`),
     /// and mean nothing.
     pub(super) fn has_body_backlog(&self) -> bool {
-        let may_wait = if matches!(self.phase, Phase::Body(_)) { 2 } else { 0 };
-        !self.output.is_full() && (!self.events.is_empty() || self.input.len() > may_wait)
+        let input_waits = match self.phase {
+            Phase::Body(_) => self.input.len() > 2,
+            Phase::Chunk(_) => !self.input.is_empty(),
+            // Between two chunks it is a command that waits, once it is complete.
+            _ => self.input.as_slice().contains(&b'\n'),
+        };
+        !self.output.is_full() && (!self.events.is_empty() || input_waits)
+    }
+
+    /// How the message comes that has begun.
+    fn pace(&mut self) -> Option<&mut Pace> {
+        match &mut self.phase {
+            Phase::Body(body) => {
+                body.pace.octets = body.decoder.seen().octets;
+                Some(&mut body.pace)
+            }
+            Phase::Chunk(chunk) => Some(&mut chunk.pace),
+            _ => self.transaction.as_mut()?.chunks.as_mut().map(|message| &mut message.pace),
+        }
+    }
+
+    /// For so long we made the client wait: that is no time that the message takes.
+    pub(super) fn excuse(&mut self, now: Now, waited: Duration) {
+        if let Some(pace) = self.pace() {
+            pace.started = pace.started + waited;
+            self.extend_body_deadlines(now);
+        }
     }
 
     /// The application was slow: what the client owes begins anew.
     pub(super) fn restart_body_deadlines(&mut self, now: Now) {
-        match &mut self.phase {
-            Phase::Body(body) => body.started = now.instant,
-            Phase::Chunk(chunk) => chunk.started = now.instant,
-            _ => {}
+        if let Some(pace) = self.pace() {
+            pace.started = now.instant;
         }
         self.extend_body_deadlines(now);
     }
@@ -83,15 +121,15 @@ impl Server {
         if self.asks.is_open() {
             return;
         }
-        let (started, octets) = match &self.phase {
-            Phase::Body(body) => (body.started, body.decoder.seen().octets),
-            Phase::Chunk(chunk) => (chunk.started, chunk.taken()),
-            _ => return,
-        };
+        let Some(&mut Pace { started, octets, in_chunks }) = self.pace() else { return };
         let timeouts = &self.config.timeouts;
-        self.timers.set(Timer::BodyBlock, now.instant + timeouts.body_block);
+        if matches!(self.phase, Phase::Body(_) | Phase::Chunk(_)) {
+            self.timers.set(Timer::BodyBlock, now.instant + timeouts.body_block);
+        }
         if let Some(seconds) = octets.checked_div(timeouts.body_bytes_per_second_min.into()) {
-            let due = started + timeouts.body_block + Duration::from_secs(seconds);
+            // Once in a message the client may take all its time for a command between two chunks.
+            let between = if in_chunks { timeouts.command } else { Duration::ZERO };
+            let due = started + timeouts.body_block + between + Duration::from_secs(seconds);
             self.timers.set(Timer::BodyRate, due);
         }
     }

@@ -37,6 +37,7 @@ impl Server {
                 let own = self.session_collected.connect.take(extras);
                 if self.config.timeouts.greet_delay > Duration::ZERO && !self.greeted {
                     self.phase = Phase::Greet { own };
+                    self.timers.stop(Timer::Command);
                     self.timers.set(Timer::GreetDelay, now.instant + self.config.timeouts.greet_delay);
                 } else {
                     self.greet(now, own.as_ref());

@@ -36,7 +36,7 @@ impl Machine for Server {
     fn handle_timeout(&mut self, now: Now) {
         while let Some(timer) = self.timers.expire(now.instant) {
             match timer {
-                Timer::ErrorPause => {}
+                Timer::ErrorPause => self.end_error_pause(now),
                 Timer::GreetDelay => self.greet_late(now),
                 Timer::Command => self.time_out("command"),
                 Timer::BodyBlock | Timer::BodyRate if self.has_body_backlog() => {

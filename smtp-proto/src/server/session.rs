@@ -249,6 +249,7 @@ impl Server {
     /// Puts a question; the session waits for its verdict.
     pub(super) fn ask<Q>(&mut self, now: Now, detail: Q, event: impl FnOnce(Ask<Q>) -> Event) {
         self.timers.stop(Timer::Command);
+        self.timers.stop(Timer::BodyRate);
         self.timers.set(Timer::Verdict, now.instant + self.config.timeouts.verdict);
         let ask = self.asks.open(detail);
         self.events.push_back(event(ask));
@@ -257,7 +258,21 @@ impl Server {
     /// The command is dealt with; the next one has its own deadline.
     pub(super) fn await_command(&mut self, now: Now) {
         self.phase = Phase::Command;
-        self.timers.set(Timer::Command, now.instant + self.config.timeouts.command);
+        self.start_command_timer(now);
+    }
+
+    /// The client has its time for a command from now on; while it is made to wait, from the end of that.
+    pub(super) fn start_command_timer(&mut self, now: Now) {
+        if self.timers.deadline(Timer::ErrorPause).is_none() {
+            self.timers.set(Timer::Command, now.instant + self.config.timeouts.command);
+        }
+    }
+
+    /// The pause after an error is over.
+    pub(super) fn end_error_pause(&mut self, now: Now) {
+        if matches!(self.phase, Phase::Command | Phase::Exchange(_)) && !self.asks.is_open() {
+            self.start_command_timer(now);
+        }
     }
 
     pub(super) fn reply(&mut self, reply: &Reply) {
@@ -296,6 +311,8 @@ impl Server {
             let pause = self.config.timeouts.error_pause.saturating_mul(over);
             if pause > Duration::ZERO {
                 self.timers.set(Timer::ErrorPause, now.instant + pause);
+                self.timers.stop(Timer::Command);
+                self.excuse(now, pause);
             }
         }
     }
@@ -351,6 +368,7 @@ impl Server {
 
     /// Ends a transaction that became no message, if there is one; why, if its message has begun.
     pub(super) fn end_transaction(&mut self, why: BodyAbort) {
+        self.timers.stop(Timer::BodyRate);
         if let Some(transaction) = self.transaction.take() {
             self.events.push_back(match transaction.chunks {
                 Some(_) => Event::BodyAborted(why),

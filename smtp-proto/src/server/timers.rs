@@ -63,12 +63,14 @@ pub struct Timeouts {
     /// How long the greeting is held back, in wait for clients that talk first (RFC 5321 section 3.1 makes them
     /// wait for it). Zero: not at all, and then no early talker is noticed. Default zero.
     pub greet_delay: Duration,
-    /// The wait for a complete command (RFC 5321 section 4.5.3.2.7: at least 5 minutes). Default 5 minutes.
+    /// The wait for a complete command (RFC 5321 section 4.5.3.2.7: at least 5 minutes). It begins when the client is
+    /// no longer made to wait, for the greeting or after an error. Default 5 minutes.
     pub command: Duration,
     /// The wait for more octets of a message (RFC 5321 section 4.5.3.2.5). Default 3 minutes.
     pub body_block: Duration,
-    /// The least mean speed of a message once [`Timeouts::body_block`] has gone by; zero asks for none.
-    /// Default 500 octets a second.
+    /// The least mean speed of a message once [`Timeouts::body_block`] has gone by; zero asks for none. The time
+    /// between the chunks of a message counts, after [`Timeouts::command`] of it; that in which a verdict is awaited
+    /// or the client is made to wait does not. Default 500 octets a second.
     pub body_bytes_per_second_min: u32,
     /// The wait for the TLS handshake. Default 1 minute.
     pub handshake: Duration,
