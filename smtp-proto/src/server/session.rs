@@ -11,6 +11,7 @@ use super::event::{BodyAbort, Event, Violation, Violations};
 use super::extras::{Collected, SessionCollected};
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
+use super::xclient::Told;
 use crate::client::Xforward;
 use crate::parameter::{BodyKind, Extensions, MailParameters};
 use crate::reply::{Approval, Refusal, Reply, write_line};
@@ -45,7 +46,7 @@ pub struct Server {
     /// The recipients of a transaction that a failed chunk ended, until the chunk that was to be its last.
     pub(super) failed_recipients: Option<usize>,
     /// XCLIENT was said: the other end of TLS is whoever speaks for the client, not the client.
-    pub(super) spoken_for: bool,
+    pub(super) spoken_for: Option<Told>,
     /// What XFORWARD has told about the next message.
     pub(super) xforward: Option<Arc<Xforward>>,
     pub(super) violations: Violations,
@@ -149,7 +150,7 @@ impl Server {
             transaction: None,
             session_collected: SessionCollected::default(),
             failed_recipients: None,
-            spoken_for: false,
+            spoken_for: None,
             xforward: None,
             violations: Violations::default(),
             greeted: false,
@@ -188,7 +189,8 @@ impl Server {
         &self.peer
     }
 
-    /// Which rules this session has seen broken so far. (In what [`Event::Violation`] tells as well.)
+    /// Which rules this session has seen broken so far, since XCLIENT if that was said. (In what [`Event::Violation`]
+    /// tells as well.)
     pub fn violations(&self) -> Violations {
         self.violations
     }
@@ -205,7 +207,7 @@ impl Server {
     pub(super) fn conditions(&self) -> Conditions {
         let entropy = self.entropy.as_ref().is_some_and(|entropy| !entropy.nonces.is_empty());
         let known = Conditions::new(self.tls.as_deref(), entropy);
-        if self.spoken_for {
+        if self.spoken_for.is_some() {
             Conditions { channel_binding: false, peer_certificate: false, ..known }
         } else {
             known

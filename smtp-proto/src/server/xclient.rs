@@ -18,6 +18,7 @@
 //! * XFORWARD takes an address of IPv4 or IPv6, and none of other networks.
 
 use super::config::Peer;
+use super::event::Violations;
 use super::extras::SessionCollected;
 use super::session::{Phase, Server};
 use crate::client::{Xforward, XforwardSource};
@@ -34,16 +35,29 @@ pub(super) const XCLIENT_NAMES: &[&str] =
 /// The attributes of XFORWARD, as EHLO shows them.
 pub(super) const XFORWARD_NAMES: &[&str] = &["NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"];
 
+/// What XCLIENT has told of the client; else it is still the connection's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told {
+    name: bool,
+    port: bool,
+}
+
 impl Server {
     pub(super) fn xclient(&mut self, now: Now, arguments: &[u8]) {
         let mut peer = self.peer.clone();
         // A login that XCLIENT does not repeat is over.
         peer.login = None;
+        let mut told = self.spoken_for.unwrap_or_default();
         let read = attributes(arguments, XCLIENT_NAMES).and_then(|all| {
-            if !self.spoken_for && all.iter().any(|(name, _)| *name == "ADDR") {
-                // Name and port of who speaks for the client are not the client's.
-                (peer.name, peer.name_lookup_failed, peer.port) = (None, false, None);
+            let has = |attribute| all.iter().any(|(name, _)| *name == attribute);
+            // Name and port of who speaks for the client are not the client's.
+            if has("ADDR") && !told.name {
+                (peer.name, peer.name_lookup_failed) = (None, false);
             }
+            if has("ADDR") && !told.port {
+                peer.port = None;
+            }
+            told = Told { name: told.name || has("NAME"), port: told.port || has("PORT") };
             all.into_iter().try_for_each(|(name, value)| overrule(&mut peer, name, value))
         });
         if read.is_none() {
@@ -57,7 +71,9 @@ impl Server {
         self.xforward = None;
         self.refuse_next = false;
         self.peer = peer;
-        self.spoken_for = true;
+        self.spoken_for = Some(told);
+        // What the proxy did wrong is no fault of its client's.
+        self.violations = Violations::default();
         self.phase = Phase::Connect;
     }
 
@@ -127,3 +143,31 @@ fn tell(told: &mut Xforward, name: &str, value: Value) -> Option<()> {
 static OK: Reply = Reply::fixed(250, (0, 0), "Ok");
 static SYNTAX_XCLIENT: Reply = Reply::fixed(501, (5, 4), "Syntax: XCLIENT attribute=value ...");
 static SYNTAX_XFORWARD: Reply = Reply::fixed(501, (5, 4), "Syntax: XFORWARD attribute=value ...");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::{Config, Event, Verdict, Violation};
+    use proto_core::{Instant, Machine, Step, UnixTime};
+
+    #[test]
+    fn the_faults_of_a_proxy_are_not_its_clients() {
+        const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(0));
+        let mut peer = Peer::new([192, 0, 2, 7].into());
+        peer.xclient = true;
+        let mut server = Server::new(NOW, Arc::new(Config::new("mx.t").unwrap()), peer);
+        for line in ["", "EHLO a\r\nNOOP\r\n", "XCLIENT ADDR=192.0.2.1\r\n"] {
+            assert_eq!(server.violations().is_empty(), line != "XCLIENT ADDR=192.0.2.1\r\n");
+            server.handle_input(NOW, line.as_bytes());
+            while let Some(step) = server.poll_event(NOW) {
+                match step {
+                    Step::App(Event::Connect(ask)) => server.answer(NOW, ask, Verdict::Accept(())).unwrap(),
+                    Step::App(Event::Hello(ask)) => server.answer(NOW, ask, Verdict::Accept(())).unwrap(),
+                    Step::App(Event::Violation(Violation::PipelinedBeforeCapability)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert!(server.spoken_for.is_some() && server.violations().is_empty());
+    }
+}
