@@ -11,7 +11,7 @@
 use super::header::HeaderField;
 use super::question::Verdict;
 use super::session::Server;
-use crate::reply::{Approval, Refusal, Reply, write_line};
+use crate::reply::{Approval, EnhancedCode, Refusal, Reply, write_line};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -56,7 +56,8 @@ impl Extras {
     /// missing enhanced code to the standard one. At connect and hello the code is always the standard one and the
     /// text stands behind the host name, where RFC 5321 section 4.2 wants that first; there a text of several lines, or
     /// one that is too long to stand beside the name, gives way to the standard text. A TLS question has no reply,
-    /// and that to the first BDAT says how much was taken.
+    /// and that to the first BDAT says how much was taken. Where VRFY or EXPN is answered with mailboxes these stand in
+    /// place of the text, for the client reads them there (RFC 5321 sections 3.5.1 and 3.5.2); only the codes count then.
     #[must_use]
     pub fn reply(mut self, reply: Approval) -> Self {
         self.reply = Some(reply);
@@ -163,15 +164,22 @@ impl Server {
 
     /// Says yes, in the application's words if it has some.
     pub(super) fn approve(&mut self, own: Option<&Approval>, standard: &Reply) {
+        let (code, enhanced) = codes(own, standard);
         let Some(own) = own.map(Approval::reply) else { return self.reply(standard) };
-        let same_class = own.code() / 100 == standard.code() / 100;
-        let (code, enhanced) =
-            if same_class { (own.code(), own.enhanced()) } else { (standard.code(), None) };
         let mut lines = own.text().split('\n').peekable();
         while let Some(line) = lines.next() {
-            let enhanced = enhanced.or(standard.enhanced());
             write_line(&mut self.output, code, enhanced, lines.peek().is_none(), line);
         }
+    }
+}
+
+/// The codes of a yes: the application's as far as it has some that fit.
+pub(super) fn codes(own: Option<&Approval>, standard: &Reply) -> (u16, Option<EnhancedCode>) {
+    match own.map(Approval::reply) {
+        Some(own) if own.code() / 100 == standard.code() / 100 => {
+            (own.code(), own.enhanced().or(standard.enhanced()))
+        }
+        _ => (standard.code(), standard.enhanced()),
     }
 }
 

@@ -5,9 +5,10 @@
 
 use super::config::VerifyMode;
 use super::event::Event;
+use super::extras::codes;
 use super::question::{Expand, Verdict, Verified, Verify};
 use super::session::Server;
-use crate::reply::{Reply, ReplyText, write_line};
+use crate::reply::{Approval, Reply, ReplyText, write_line};
 use alloc::string::String;
 use alloc::vec::Vec;
 use proto_core::Now;
@@ -29,20 +30,19 @@ impl Server {
             Ok((verified, extras)) => (verified, extras.and_then(|extras| extras.reply)),
             Err(refusal) => return self.refuse_by_verdict(now, &refusal),
         };
+        let (own, smtp_utf8) = (own.as_ref(), verify.smtp_utf8);
         match verified {
-            Verified::Exists(_) if own.is_some() => self.approve(own.as_ref(), &KNOWN),
-            Verified::Exists(text) => self.show(&[text], verify.smtp_utf8),
-            Verified::WillForward(_) if own.is_some() => self.approve(own.as_ref(), &FORWARDED),
-            Verified::WillForward(text) => self.show_as(&FORWARDED, &[text], verify.smtp_utf8),
+            Verified::Exists(text) => self.show(&KNOWN, own, &[text], smtp_utf8),
+            Verified::WillForward(text) => self.show(&FORWARDED, own, &[text], smtp_utf8),
             Verified::NotLocal(text) => {
-                self.show_as(&NOT_LOCAL, &[text], verify.smtp_utf8);
+                self.show(&NOT_LOCAL, None, &[text], smtp_utf8);
                 self.count_error(now);
             }
             Verified::Ambiguous(mailboxes) => {
-                self.show_as(&AMBIGUOUS, &mailboxes, verify.smtp_utf8);
+                self.show(&AMBIGUOUS, None, &mailboxes, smtp_utf8);
                 self.count_error(now);
             }
-            Verified::CannotTell => self.approve(own.as_ref(), &CANNOT_VERIFY),
+            Verified::CannotTell => self.approve(own, &CANNOT_VERIFY),
         }
     }
 
@@ -57,7 +57,10 @@ impl Server {
     pub(super) fn settle_expand(&mut self, now: Now, expand: Expand, verdict: Verdict<Vec<ReplyText>>) {
         match verdict.into_parts() {
             Ok((members, _)) if members.is_empty() => self.refuse(now, &UNKNOWN_LIST),
-            Ok((members, _)) => self.show(&members, expand.smtp_utf8),
+            Ok((members, extras)) => {
+                let own = extras.and_then(|extras| extras.reply);
+                self.show(&KNOWN, own.as_ref(), &members, expand.smtp_utf8);
+            }
             Err(refusal) => self.refuse_by_verdict(now, &refusal),
         }
     }
@@ -76,19 +79,15 @@ impl Server {
         (!argument.is_empty() && argument.chars().all(plain)).then(|| (argument.into(), parameter))
     }
 
-    /// Shows mailboxes, one a line; none of them if one would be UTF-8 for a client that did not ask for it.
-    fn show(&mut self, texts: &[ReplyText], smtp_utf8: bool) {
-        self.show_as(&KNOWN, texts, smtp_utf8);
-    }
-
-    /// Likewise, under another reply, whose text, if it has one, stands before them.
-    fn show_as(&mut self, reply: &Reply, texts: &[ReplyText], smtp_utf8: bool) {
+    /// Shows mailboxes, one a line, behind the text of the standard reply, if it has one, and under the application's
+    /// codes, if there are some; none of them if one would be UTF-8 for a client that did not ask for it.
+    fn show(&mut self, standard: &Reply, own: Option<&Approval>, texts: &[ReplyText], smtp_utf8: bool) {
         if !smtp_utf8 && texts.iter().any(|text| !text.as_str().is_ascii()) {
             return self.reply(&CANNOT_SHOW);
         }
-        let (code, enhanced) = (reply.code(), reply.enhanced());
-        if !reply.text().is_empty() {
-            write_line(&mut self.output, code, enhanced, texts.is_empty(), reply.text());
+        let (code, enhanced) = codes(own, standard);
+        if !standard.text().is_empty() {
+            write_line(&mut self.output, code, enhanced, texts.is_empty(), standard.text());
         }
         for (left, text) in (0..texts.len()).rev().zip(texts) {
             write_line(&mut self.output, code, enhanced, left == 0, text.as_str());

@@ -248,6 +248,14 @@ impl App {
         if extras == Extras::new() { Verdict::Accept(()) } else { extras.into() }
     }
 
+    /// A yes that says something, with what else the transcript wants.
+    fn with_extras<A>(&self, stage: &str, verdict: Verdict<A>) -> Verdict<A> {
+        match (verdict, self.approval(stage)) {
+            (Verdict::Accept(answer), Verdict::AcceptWith((), extras)) => Verdict::AcceptWith(answer, extras),
+            (verdict, _) => verdict,
+        }
+    }
+
     fn recipient(&self, path: &ForwardPath) -> Verdict {
         let ForwardPath::Mailbox(mailbox) = path else { return Verdict::Accept(()) };
         let here = mailbox.domain().name().map(DomainName::as_str) == Some(&self.dom);
@@ -445,6 +453,7 @@ impl Fixture<Server> for App {
                     )),
                     _ => refusal(550, (1, 1), "User unknown").into(),
                 };
+                let verdict = self.with_extras("vrfy", verdict);
                 server.answer(now, ask, verdict).unwrap();
             }
             Event::Expand(ask) => {
@@ -455,7 +464,8 @@ impl Fixture<Server> for App {
                     "list" => vec![ReplyText::new("<a@t>").unwrap(), ReplyText::new("<b@t>").unwrap()],
                     _ => vec![],
                 };
-                server.answer(now, ask, Verdict::Accept(members)).unwrap();
+                let verdict = self.with_extras("expn", Verdict::Accept(members));
+                server.answer(now, ask, verdict).unwrap();
             }
             Event::TransactionReset => self.log.event("reset"),
             Event::LoginFailed(failed) => self.log.event(testkit::account::failed(&failed)),
