@@ -8,21 +8,29 @@ use common::App;
 use proto_core::sasl::Mechanism;
 use smtp_proto::Reply;
 use smtp_proto::client::ReplyParser;
-use smtp_proto::server::{Config, Server, TlsMode};
-use testkit::Driver;
+use smtp_proto::server::{Config, Peer, Server, TlsMode};
+use std::sync::Arc;
+use testkit::{Driver, START};
 
-const COMMANDS: [(&str, &str); 11] = [
+const COMMANDS: [(&str, &str); 18] = [
     ("HELO", "HELO c\r\n"),
     ("EHLO", "EHLO c\r\n"),
+    ("LHLO", "LHLO c\r\n"),
     ("MAIL", "MAIL FROM:<a@x>\r\n"),
     ("RCPT", "RCPT TO:<ok@t>\r\n"),
     ("DATA", "DATA\r\n"),
+    ("BDAT", "BDAT 6 LAST\r\nQUIT\r\n"),
     ("RSET", "RSET\r\n"),
     ("NOOP", "NOOP\r\n"),
     ("VRFY", "VRFY ok\r\n"),
+    ("EXPN", "EXPN list\r\n"),
     ("HELP", "HELP\r\n"),
     ("AUTH", "AUTH PLAIN AHUAcA==\r\n"),
     ("STARTTLS", "STARTTLS\r\n"),
+    ("ETRN", "ETRN none.t\r\n"),
+    ("XCLIENT", "XCLIENT ADDR=192.0.2.1\r\n"),
+    ("XFORWARD", "XFORWARD ADDR=192.0.2.1\r\n"),
+    ("QUIT", "QUIT\r\n"),
 ];
 
 fn session() -> Driver<Server, App> {
@@ -30,11 +38,18 @@ fn session() -> Driver<Server, App> {
     config.tls = TlsMode::Offered;
     config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
     config.allow_plaintext_auth = true;
-    Driver::new(common::server(config), App::plain())
+    config.expand = true;
+    config.offer.etrn = true;
+    let mut peer = Peer::new([192, 0, 2, 7].into());
+    (peer.xclient, peer.xforward) = (true, true);
+    Driver::new(Server::new(START, Arc::new(config), peer), App::plain())
 }
 
-/// The code of the last reply; after STARTTLS the handshake is done at once.
+/// The code of the last reply, zero where none came; after STARTTLS the handshake is done at once.
 fn code(session: &mut Driver<Server, App>, line: &str) -> u16 {
+    if session.closed().is_some() {
+        return 0;
+    }
     session.receive(line.as_bytes());
     let sent = String::from_utf8(session.take_sent()).unwrap();
     if session.awaits_tls() {
@@ -62,7 +77,7 @@ fn table(fresh: bool) -> String {
             } else {
                 code(&mut session, second_line)
             };
-            table += &format!(" {second}");
+            table += &format!(" {second:03}");
         }
         table = table.trim_end().to_owned() + "\n";
     }
@@ -72,17 +87,24 @@ fn table(fresh: bool) -> String {
 #[test]
 fn r31_all_sequences_of_two_commands_after_ehlo() {
     let expected = "\
-HELO      250 250 250 503 503 250 250 252 214 503 220
-EHLO      250 250 250 503 503 250 250 252 214 235 220
-MAIL      250 250 503 250 554 250 250 252 214 503 503
-RCPT      250 250 250 503 503 250 250 252 214 235 220
-DATA      250 250 250 503 503 250 250 252 214 235 220
-RSET      250 250 250 503 503 250 250 252 214 235 220
-NOOP      250 250 250 503 503 250 250 252 214 235 220
-VRFY      250 250 250 503 503 250 250 252 214 235 220
-HELP      250 250 250 503 503 250 250 252 214 235 220
-AUTH      250 250 250 503 503 250 250 252 214 503 220
-STARTTLS  250 250 503 503 503 250 250 252 214 503 503
+HELO      250 250 500 250 503 503 503 250 250 252 250 214 503 220 251 220 250 221
+EHLO      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+LHLO      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+MAIL      250 250 500 503 250 554 554 250 250 252 250 214 503 503 503 503 503 221
+RCPT      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+DATA      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+BDAT      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+RSET      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+NOOP      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+VRFY      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+EXPN      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+HELP      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+AUTH      250 250 500 250 503 503 503 250 250 252 250 214 503 220 251 220 250 221
+STARTTLS  250 250 500 503 503 503 503 250 250 252 250 214 503 503 503 220 250 221
+ETRN      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+XCLIENT   250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+XFORWARD  250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+QUIT      000 000 000 000 000 000 000 000 000 000 000 000 000 000 000 000 000 000
 ";
     let got = table(false);
     assert_eq!(got, expected, "\n{got}");
@@ -91,17 +113,24 @@ STARTTLS  250 250 503 503 503 250 250 252 214 503 503
 #[test]
 fn r31_all_sequences_of_two_commands_before_any_hello() {
     let expected = "\
-HELO      250 250 250 503 503 250 250 252 214 503 220
-EHLO      250 250 250 503 503 250 250 252 214 235 220
-MAIL      250 250 503 503 503 250 250 252 214 503 220
-RCPT      250 250 503 503 503 250 250 252 214 503 220
-DATA      250 250 503 503 503 250 250 252 214 503 220
-RSET      250 250 503 503 503 250 250 252 214 503 220
-NOOP      250 250 503 503 503 250 250 252 214 503 220
-VRFY      250 250 503 503 503 250 250 252 214 503 220
-HELP      250 250 503 503 503 250 250 252 214 503 220
-AUTH      250 250 503 503 503 250 250 252 214 503 220
-STARTTLS  250 250 503 503 503 250 250 252 214 503 503
+HELO      250 250 500 250 503 503 503 250 250 252 250 214 503 220 251 220 250 221
+EHLO      250 250 500 250 503 503 503 250 250 252 250 214 235 220 251 220 250 221
+LHLO      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+MAIL      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+RCPT      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+DATA      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+BDAT      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+RSET      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+NOOP      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+VRFY      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+EXPN      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+HELP      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+AUTH      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+STARTTLS  250 250 500 503 503 503 503 250 250 252 250 214 503 503 503 220 250 221
+ETRN      250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+XCLIENT   250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+XFORWARD  250 250 500 503 503 503 503 250 250 252 250 214 503 220 503 220 250 221
+QUIT      000 000 000 000 000 000 000 000 000 000 000 000 000 000 000 000 000 000
 ";
     let got = table(true);
     assert_eq!(got, expected, "\n{got}");

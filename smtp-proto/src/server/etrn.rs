@@ -1,7 +1,8 @@
 //! ETRN: a client asks that the mail waiting for it be sent.
 //!
 //! RFC 1985. Offered where [`Offer::etrn`](super::Offer::etrn) is on; who may ask for which node, and what then
-//! happens, is the application's business. No refusal needs a type of its own: 458 and 459 are codes like others.
+//! happens, is the application's business. It may come after HELO as after EHLO: section 4 speaks of "an SMTP or ESMTP
+//! connection". No refusal needs a type of its own: 458 and 459 are codes like others.
 //!
 //! # Departures
 //! A missing argument is `501` like a wrong one; RFC 1985 section 7 shows `500`. A node without a dot is no fully
