@@ -27,8 +27,10 @@ use message::{Message, Transaction};
 use policy::Moment;
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::Request;
-use smtp_proto::reply::Refusal;
-use smtp_proto::server::{BodyAbort, Disposition, Event, Peer, Rcpt, Server, ServerQuestion, Verdict};
+use smtp_proto::reply::{EnhancedCode, Refusal};
+use smtp_proto::server::{
+    BodyAbort, Disposition, Event, Peer, Rcpt, Server, ServerQuestion, Verdict, Verified,
+};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use tracing::Instrument as _;
@@ -270,8 +272,11 @@ impl Service<Server> for SmtpService {
             // The session is about to end; a commit that is under way ends by itself.
             Event::Cancelled(_) => {}
             Event::Violation(violation) => tracing::info!(?violation, "client breaks the rules"),
-            // VRFY, EXPN and ETRN are not configured to ask.
-            _ => {}
+            // Our listeners are not configured to ask these. One that is shall not make its client wait for nothing.
+            Event::Verify(ask) => told(server.answer(now, ask, Verdict::Accept(Verified::CannotTell))),
+            Event::Expand(ask) => told(server.answer(now, ask, not_implemented().into())),
+            Event::Etrn(ask) => told(server.answer(now, ask, not_implemented().into())),
+            unknown => tracing::error!(event = ?unknown, "an event that nobody here knows"),
         }
     }
 
@@ -299,4 +304,11 @@ impl Service<Server> for SmtpService {
     fn ended(&mut self, reason: &CloseReason) {
         tracing::info!(%reason, "session ended");
     }
+}
+
+/// What this service does not do for anybody.
+fn not_implemented() -> Refusal {
+    EnhancedCode::new(5, 5, 1)
+        .and_then(|code| Refusal::new(502, code, "Error: command not implemented").ok())
+        .unwrap_or(Refusal::PERMANENT)
 }
