@@ -46,8 +46,8 @@ fn envelope(recipients: usize) -> Envelope {
     Envelope::new(ReversePath::Null, vec![mailbox; recipients])
 }
 
-/// Output up to its mark, a chunk, both once more while they grow, and change.
-const MESSAGE_BYTES_MAX: usize = 4 * 16 * 1024 + 8 * 1024;
+/// Output up to its mark, and 32 KiB: a chunk that is gathered, in a buffer that doubles, while another is waiting to go.
+const MESSAGE_BYTES_MAX: usize = 32 * 1024 + OutBuf::HIGH_WATER_BYTES;
 
 #[test]
 fn a_message_is_never_held() {

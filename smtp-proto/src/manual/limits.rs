@@ -18,7 +18,7 @@
 //! | [`auth_failures_max`](crate::server::Limits::auth_failures_max) | 3 | `421 4.7.0` and the end | |
 //! | [`added_octets_max`](crate::server::Limits::added_octets_max) | 16 KiB | the acceptance that brings more becomes `451 4.3.0` | |
 //! | [`output_bytes_max`](crate::server::Limits::output_bytes_max) | 16 KiB | no further command is read | |
-//! | [`input_bytes_max`](crate::server::Limits::input_bytes_max) | 16 KiB, or the longest line | octets stay with the driver | |
+//! | [`input_bytes_max`](crate::server::Limits::input_bytes_max) | 14 KiB, or the longest line | octets stay with the driver | |
 //!
 //! Of an address: 64 octets of local part (more is taken when lenient), 255 of domain, 256 of path
 //! (sections 4.5.3.1.1 to 4.5.3.1.3; [`proto_core::address`]).

@@ -42,7 +42,8 @@ pub struct Limits {
     pub auth_failures_max: u32,
     /// Output that may wait before no further command is parsed. Default 16 KiB.
     pub output_bytes_max: usize,
-    /// Input that is held before the driver has to keep it: raised to the longest line. Default 16 KiB.
+    /// Input that is held before the driver has to keep it: raised to the longest line. Default 14 KiB, which
+    /// leaves room in 16 KiB for the events and replies of a session that is flooded.
     pub input_bytes_max: usize,
 }
 
@@ -61,7 +62,7 @@ impl Default for Limits {
             idle_commands_max: 100,
             auth_failures_max: 3,
             output_bytes_max: 16 * 1024,
-            input_bytes_max: 16 * 1024,
+            input_bytes_max: 14 * 1024,
         }
     }
 }
