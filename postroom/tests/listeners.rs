@@ -258,7 +258,10 @@ async fn a_reload_reaches_sessions_that_begin_later() {
     let needs_restart = server.reload(changed.clone()).unwrap().needs_restart;
     assert_eq!(
         needs_restart,
-        ["listener l0: a new address needs a restart", "listener later: a new listener needs a restart"]
+        [
+            "listener l0 (127.0.0.1:1): a new address needs a restart",
+            "listener later: a new listener needs a restart"
+        ]
     );
     changed.hostname = "no name".into();
     assert!(server.reload(changed).is_err(), "and the settings stay");
@@ -283,14 +286,17 @@ async fn r8_a_port_that_is_taken_is_named() {
     let mut settings = settings(&[(Protocol::Smtp, TlsMode::None)]);
     settings.listeners[0].address = Some(address);
     let error = start(settings, None).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("listener l0: {address}: ")), "{error}");
+    assert!(error.starts_with(&format!("listener l0 ({address}): ")), "{error}");
     assert!(error.ends_with("another server has this port: stop it, or choose another port"), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_missing_is_named() {
     let no_certificate = start(settings(&[(Protocol::Smtp, TlsMode::StartTls)]), None).await.unwrap_err();
-    assert_eq!(no_certificate.to_string(), "listener l0: TLS needs a certificate, and none is given");
+    assert_eq!(
+        no_certificate.to_string(),
+        "listener l0 (127.0.0.1:0): TLS needs a certificate, and none is given"
+    );
     let mut no_domain = settings(&[(Protocol::Smtp, TlsMode::None)]);
     no_domain.domains.clear();
     assert!(start(no_domain, None).await.unwrap_err().to_string().starts_with("domains: none is given"));
@@ -298,7 +304,7 @@ async fn what_is_missing_is_named() {
     twice.listeners[1].name = "l0".into();
     assert_eq!(
         start(twice, None).await.unwrap_err().to_string(),
-        "listener l0: another one has the same name"
+        "listener l0 (127.0.0.1:0): another one has the same name"
     );
     assert_eq!(Server::builder().start().await.unwrap_err().to_string(), "no hostname is given");
 }

@@ -80,6 +80,26 @@ async fn a_refusal_names_stage_recipient_and_sender_in_plain_words() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_rule_of_the_policy_is_a_line_of_its_session() {
+    let (log, _guard) = Log::start(tracing::Level::DEBUG);
+    let server = start(&SimFs::new(), 1).await.unwrap();
+    let mut client = Client::connect(&server, "smtp");
+    client.reply().await;
+    client.command("EHLO client.test").await;
+    client.command("MAIL FROM:<s@x.test>").await;
+    assert!(client.command("RCPT TO:<bob@elsewhere.test>").await.starts_with("554"));
+    let text = log.text();
+    for rule in
+        ["permit_mynetworks: no: ", "permit_sasl_authenticated: no: ", "reject_unauth_destination: reject: "]
+    {
+        let line = text.lines().find(|line| line.contains(rule)).unwrap();
+        for word in ["DEBUG", "session{id=", "at=RCPT <bob@elsewhere.test> rule=relay: "] {
+            assert!(line.contains(word), "{line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_whose_file_is_gone_is_told_once() {
     let (log, _guard) = Log::start(tracing::Level::WARN);
     let fs = SimFs::new();
@@ -116,8 +136,13 @@ async fn s43_the_client_behind_a_proxy_is_named_and_the_proxy_too() {
     assert_eq!(stranger.line().await, "");
     let mut silent = Client::connect_from("10.1.2.4:50000".parse().unwrap(), &server, "smtp");
     assert_eq!(silent.line().await, "");
+    let mut plain = Client::connect_from("10.1.2.5:50000".parse().unwrap(), &server, "smtp");
+    plain.send(b"EHLO client.test\r\n").await;
+    assert_eq!(plain.line().await, "");
     let text = log.text();
+    assert_eq!(text.matches("no PROXY header").count(), 2, "one each: {text}");
     for (what, words) in [
+        ("error=no PROXY header", ["proxy=10.1.2.5:50000", "did not say for whom"]),
         ("connected", ["peer=192.0.2.7:56324", "proxy=10.1.2.3:50000"]),
         ("disconnected", ["peer=192.0.2.7:56324", "proxy=10.1.2.3:50000"]),
         ("refused", ["peer=203.0.113.9:40000", "none of the proxies"]),

@@ -129,11 +129,15 @@ async fn s43_a_proxy_that_brings_no_header_in_time_is_closed() {
 #[test]
 fn a_wrong_network_is_named() {
     let mut settings = settings();
+    settings.mynetworks = vec!["10.0.0.0/33".into()];
+    let error = settings.check().unwrap_err().to_string();
+    assert_eq!(error, "mynetworks: 10.0.0.0/33: an IPv4 network's length is at most 32, in digits");
+    settings.mynetworks.clear();
     settings.listeners[2].proxies = vec!["10.0.0.1/8".into()];
     let error = settings.check().unwrap_err();
     assert!(matches!(error, SettingsError::Networks { .. }));
     assert_eq!(
         error.to_string(),
-        "listener imap: proxies: 10.0.0.1/8: bits are set beyond the network's length"
+        "listener imap: proxies: 10.0.0.1/8: bits are set beyond the network's length: write 10.0.0.0/8"
     );
 }

@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(refused(&["a..b"], &[]), "local domains: a..b: not a domain name");
         assert_eq!(
             refused(&["example.test"], &["10.0.0.1/8"]),
-            "mynetworks: 10.0.0.1/8: bits are set beyond the network's length"
+            "mynetworks: 10.0.0.1/8: bits are set beyond the network's length: write 10.0.0.0/8"
         );
     }
 }

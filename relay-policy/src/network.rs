@@ -4,6 +4,7 @@
 //! first entry that matches decides, so exclusions stand first. An IPv4 address mapped into IPv6 is the IPv4 address.
 
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -20,8 +21,8 @@ pub struct NetworkList(Vec<Entry>);
 pub struct NetworkError {
     /// The entry.
     pub entry: String,
-    /// What is wrong with it.
-    pub what: &'static str,
+    /// What is wrong with it, and what is to be written instead.
+    pub what: Cow<'static, str>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,23 +77,39 @@ impl Display for NetworkList {
     }
 }
 
-fn parse(written: &str) -> Result<Entry, &'static str> {
+const NEITHER: &str =
+    "neither an address nor network/length: write it as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32";
+
+fn parse(written: &str) -> Result<Entry, Cow<'static, str>> {
     let (excluded, network) = match written.strip_prefix('!') {
         Some(rest) => (true, rest),
         None => (false, written),
     };
     let network = network.replace(['[', ']'], "");
-    let network = match network.contains('/') {
-        true => IpNet::from_str(&network).map_err(|_| "neither an address nor network/length")?,
-        false => IpAddr::from_str(&network)
-            .map(IpNet::from)
-            .map_err(|_| "neither an address nor network/length")?,
+    let (address, length) = match network.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (&*network, None),
+    };
+    let address = IpAddr::from_str(address).map_err(|_| NEITHER)?;
+    let network = match length {
+        None => IpNet::from(address),
+        Some(length) => {
+            let digits = !length.is_empty() && length.bytes().all(|octet| octet.is_ascii_digit());
+            let length = length.parse().ok().filter(|_| digits);
+            length.and_then(|length| IpNet::new(address, length).ok()).ok_or(if address.is_ipv4() {
+                "an IPv4 network's length is at most 32, in digits"
+            } else {
+                "an IPv6 network's length is at most 128, in digits"
+            })?
+        }
     };
     if network.trunc() != network {
-        return Err("bits are set beyond the network's length");
+        let excluding = if excluded { "!" } else { "" };
+        let meant = network.trunc();
+        return Err(format!("bits are set beyond the network's length: write {excluding}{meant}").into());
     }
     if network.prefix_len() == 0 && !excluded {
-        return Err("this trusts the whole world");
+        return Err("this is the whole world: write the networks that are meant".into());
     }
     Ok(Entry { excluded, network, written: written.into() })
 }
@@ -125,6 +142,23 @@ mod tests {
     fn what_would_surprise_is_refused() {
         for entry in ["192.0.2.1/24", "0.0.0.0/0", "::/0", "host.test", "1.2.3.4/33", ""] {
             assert!(NetworkList::new(&[entry.to_string()]).is_err(), "{entry}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_written_instead_is_said() {
+        for (entry, words) in [
+            ("10.1.2.3/8", "10.1.2.3/8: bits are set beyond the network's length: write 10.0.0.0/8"),
+            ("![2001:db8::1]/32", "beyond the network's length: write !2001:db8::/32"),
+            ("0.0.0.0/0", "the whole world"),
+            ("10.0.0.0/33", "10.0.0.0/33: an IPv4 network's length is at most 32"),
+            ("10.0.0.0/255.0.0.0", "an IPv4 network's length is at most 32"),
+            ("10.0.0.0/+8", "an IPv4 network's length is at most 32"),
+            ("::/129", "an IPv6 network's length is at most 128"),
+            ("localhost", "localhost: neither an address nor network/length: write it as 192.0.2.1"),
+        ] {
+            let error = NetworkList::new(&[entry.to_string()]).unwrap_err().to_string();
+            assert!(error.contains(words), "{error:?} lacks {words:?}");
         }
     }
 }

@@ -64,14 +64,18 @@ impl Display for Outcome {
     }
 }
 
+impl Display for TrailEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { list, rule, outcome, why } = self;
+        if let Some(list) = list {
+            write!(f, "{list}: ")?;
+        }
+        write!(f, "{rule}: {outcome}: {why}")
+    }
+}
+
 impl Display for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for TrailEntry { list, rule, outcome, why } in &self.entries {
-            if let Some(list) = list {
-                write!(f, "{list}: ")?;
-            }
-            writeln!(f, "{rule}: {outcome}: {why}")?;
-        }
-        Ok(())
+        self.entries.iter().try_for_each(|entry| writeln!(f, "{entry}"))
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// start, so that it can be tried at once. Logs go to standard error; the variable RUST_LOG says what is logged
 /// (error, warn, info, debug, trace; info when it says nothing).
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "postroom", version, max_term_width = 100)]
 pub struct Cli {
     /// What to do; `serve` when nothing is said.
     #[command(subcommand)]

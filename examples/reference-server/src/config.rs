@@ -46,7 +46,7 @@ pub enum ConfigError {
     Value {
         /// Which file.
         path: PathBuf,
-        /// Which key, as `listener[2].address`.
+        /// Which key, as `limits.recipients_max` or `listener imap#2 (127.0.0.1:143): address`.
         key: String,
         /// What is wrong and what is allowed.
         problem: String,
@@ -103,7 +103,7 @@ impl Config {
         changed.iter().filter(|(_, is)| *is).map(|(key, _)| format!("{key} has changed")).collect()
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let mut config: Config = toml::from_str(text)
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new(""));
@@ -113,10 +113,15 @@ impl Config {
             key,
             problem,
         })?;
-        wiring::settings(&config)
-            .check()
-            .map_err(|source| ConfigError::Settings { path: path.to_owned(), source: Box::new(source) })?;
-        Ok(config)
+        match wiring::settings(&config).check() {
+            Ok(()) => Ok(config),
+            Err(SettingsError::Mynetworks(error)) => Err(ConfigError::Value {
+                path: path.to_owned(),
+                key: "policy.mynetworks".to_owned(),
+                problem: error.to_string(),
+            }),
+            Err(source) => Err(ConfigError::Settings { path: path.to_owned(), source: Box::new(source) }),
+        }
     }
 
     fn make_paths_absolute_from(&mut self, base: &Path) {

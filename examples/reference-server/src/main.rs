@@ -5,6 +5,7 @@
 //! | [`cli`] | the command line |
 //! | [`config`] | the configuration file |
 //! | [`first_start`] | what the first start makes: directory, certificate, accounts |
+//! | [`doubts`] | what a configuration hardly can mean |
 //! | [`wiring`] | from a configuration to a running engine |
 //! | [`serve`], [`check`], [`hash_password`] | the three commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
@@ -12,6 +13,7 @@
 mod check;
 mod cli;
 mod config;
+mod doubts;
 mod first_start;
 mod hash_password;
 mod serve;

@@ -1,6 +1,7 @@
 //! `postroom serve`: start, tell where, reload on SIGHUP, stop well on SIGTERM or SIGINT.
 
 use crate::config::Config;
+use crate::doubts::doubts;
 use crate::wiring::{self, Running};
 use crate::{config, first_start};
 use std::error::Error;
@@ -41,6 +42,7 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
         configuration = %path.unwrap_or(Path::new("embedded default")).display(),
         "started"
     );
+    warn_of_doubts(&config, &running);
     announce(&config, &running, &shown)?;
 
     loop {
@@ -58,6 +60,13 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     }
 }
 
+/// What `check` would warn of.
+fn warn_of_doubts(config: &Config, running: &Running) {
+    for doubt in doubts(config, &running.accounts) {
+        tracing::warn!("{doubt}");
+    }
+}
+
 /// Reads configuration, accounts and certificate anew. What cannot be read leaves the old in place.
 fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
     let reloaded = || -> Result<Vec<String>, Box<dyn Error>> {
@@ -69,6 +78,7 @@ fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
         running.accounts.reload()?;
         running.certificate.replace_with(&certificate);
         needs_restart.extend(running.server.reload(settings)?.needs_restart);
+        warn_of_doubts(&config, running);
         Ok(needs_restart)
     };
     match reloaded() {

@@ -49,20 +49,36 @@ pub fn settings(config: &Config) -> Settings {
     settings
 }
 
+/// The certificate authorities of a listener cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{listener}: client_ca: {source}")]
+pub struct ClientCaError {
+    listener: String,
+    source: Box<TlsFileError>,
+}
+
 /// The engine's settings, with what stands in other files.
 ///
 /// # Errors
-/// [`TlsFileError`], naming the file.
-pub fn whole_settings(config: &Config) -> Result<Settings, TlsFileError> {
+/// [`ClientCaError`], naming the listener and the file.
+pub fn whole_settings(config: &Config) -> Result<Settings, ClientCaError> {
     let mut settings = settings(config);
-    for (listener, section) in settings.listeners.iter_mut().zip(&config.listeners) {
+    for (index, (listener, section)) in settings.listeners.iter_mut().zip(&config.listeners).enumerate() {
         if let Some(path) = &section.client_ca {
-            let authorities = postroom::tls::load_certificates(path)?;
+            let authorities = postroom::tls::load_certificates(path).map_err(|source| ClientCaError {
+                listener: key(index, section),
+                source: Box::new(source),
+            })?;
             let required = section.require_client_certificate;
             listener.client_certificates = Some(ClientCertificates { authorities, required });
         }
     }
     Ok(settings)
+}
+
+/// What messages call a listener: as the engine's own do.
+pub fn key(index: usize, section: &ListenerSection) -> String {
+    format!("listener {}", listener((index, section)))
 }
 
 /// A listener is named after its protocol and place in the file, so that a reload finds it again.

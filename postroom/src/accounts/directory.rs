@@ -97,6 +97,16 @@ impl PasswdFile {
     }
 }
 
+/// What a mechanism wants that never sees the password.
+pub(super) fn wanted(mechanism: Mechanism) -> Option<Wanted> {
+    Some(match mechanism {
+        Mechanism::CramMd5 => Wanted::Password,
+        Mechanism::ScramSha256Plus | Mechanism::ScramSha256 => Wanted::ScramKeys(ScramHash::Sha256),
+        Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => Wanted::ScramKeys(ScramHash::Sha1),
+        _ => return None,
+    })
+}
+
 impl Directory for PasswdFile {
     fn authenticate(&self, login: Login) -> Later<'_, Result<Option<AccountId>, Backend>> {
         Box::pin(async move {
@@ -137,10 +147,10 @@ impl Directory for PasswdFile {
             Mechanism::Plain | Mechanism::Login | Mechanism::External => return Serves::Everybody,
             Mechanism::OauthBearer | Mechanism::Xoauth2 if self.tokens.is_some() => return Serves::Everybody,
             Mechanism::Anonymous if self.anonymous.is_some() => return Serves::Everybody,
-            Mechanism::CramMd5 => Wanted::Password,
-            Mechanism::ScramSha256Plus | Mechanism::ScramSha256 => Wanted::ScramKeys(ScramHash::Sha256),
-            Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => Wanted::ScramKeys(ScramHash::Sha1),
-            _ => return Serves::Nobody,
+            _ => match wanted(mechanism) {
+                Some(wanted) => wanted,
+                None => return Serves::Nobody,
+            },
         };
         let table = self.table.load();
         let (mut all, mut some) = (true, false);

@@ -44,7 +44,7 @@ use crate::entropy::{Entropy as _, SystemEntropy};
 use crate::wall::{AccountId, TokenVerifier};
 use arc_swap::ArcSwap;
 use file::Table;
-use proto_core::sasl::Decoys;
+use proto_core::sasl::{Decoys, Mechanism};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -143,6 +143,14 @@ impl PasswdFile {
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// The first account that cannot log in by this mechanism, for what its scheme stores.
+    pub fn first_without(&self, mechanism: Mechanism) -> Option<AccountId> {
+        let table = self.table.load();
+        let wanted = directory::wanted(mechanism)?;
+        let fits = |account: &&AccountId| table.password(account).is_some_and(|stored| stored.serves(wanted));
+        table.accounts().find(|account| !fits(account)).cloned()
     }
 
     /// The accounts, in the order of the file.

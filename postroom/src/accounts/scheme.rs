@@ -73,7 +73,7 @@ pub enum SchemeError {
     /// What follows is not what the scheme writes.
     #[error("the password is not written as {{{}}} has it", .0.name())]
     Malformed(Scheme),
-    /// A new password is empty, or longer than its scheme heeds.
+    /// A password is empty, or a new one longer than its scheme heeds.
     #[error("a password for {{{}}} has 1 to {octets_max} octets", .scheme.name())]
     Length {
         /// The scheme.

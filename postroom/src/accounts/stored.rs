@@ -1,5 +1,6 @@
 //! A password as the file has it: read, checked, and given to the mechanisms that never see one.
 
+use super::PASSWORD_BYTES_MAX;
 use super::scheme::{Scheme, SchemeError};
 use argon2::Argon2;
 use argon2::password_hash::phc;
@@ -30,7 +31,9 @@ impl StoredPassword {
         let stored = Secret::from(hash);
         let (well_formed, password) = match scheme {
             // What a client sends comes prepared, and so must be what it is compared with.
-            Scheme::Plain if hash.is_empty() => (true, Self::Plain(stored)),
+            Scheme::Plain if hash.is_empty() => {
+                return Err(SchemeError::Length { scheme, octets_max: PASSWORD_BYTES_MAX });
+            }
             Scheme::Plain => (true, Self::Plain(saslprep(hash).map_err(|_| malformed())?)),
             Scheme::Sha512Crypt => (
                 hash.starts_with("$6$") && sha_crypt::PasswordHashRef::new(hash).is_ok(),
@@ -70,7 +73,7 @@ impl StoredPassword {
     /// itself has everything.
     pub(super) fn serves(&self, wanted: Wanted) -> bool {
         match (self, wanted) {
-            (Self::Plain(stored), _) => !stored.expose().is_empty(),
+            (Self::Plain(_), _) => true,
             (Self::Scram(keys), Wanted::ScramKeys(hash)) => keys.hash() == hash,
             _ => false,
         }

@@ -92,7 +92,7 @@ async fn client_behind<S: AsyncRead + Unpin>(
         Ok(Ok(ProxyHeader::Tcp { source, .. })) => Some(source),
         Ok(Ok(_)) => Some(peer),
         Ok(Err(error)) => {
-            tracing::warn!(listener, proxy = %peer, %error, "closed: no PROXY header");
+            tracing::warn!(listener, proxy = %peer, %error, "closed: it did not say for whom it speaks");
             None
         }
         Err(_) => {

@@ -48,7 +48,7 @@ pub enum StartError {
     #[error("no {0} is given")]
     Missing(&'static str),
     /// A socket cannot be opened.
-    #[error("listener {name}: {address}: {error}; {advice}", advice = advice(.error))]
+    #[error("listener {name} ({address}): {error}; {advice}", advice = advice(.error))]
     Bind {
         /// The listener's name.
         name: String,
@@ -251,10 +251,10 @@ pub(super) fn check(settings: &Settings, certificate: bool, store: bool) -> Resu
     for listener in &settings.listeners {
         let protocol = listener.protocol;
         if listener.tls != TlsMode::None && !certificate {
-            return Err(SettingsError::NoCertificate(listener.name.clone()));
+            return Err(SettingsError::NoCertificate(listener.to_string()));
         }
         if matches!(protocol, Protocol::Imap | Protocol::Pop3) && !store {
-            let listener = listener.name.clone();
+            let listener = listener.to_string();
             return Err(SettingsError::Missing { listener, protocol, what: "a store" });
         }
     }

@@ -174,17 +174,16 @@ fn restart_reasons(old: &Settings, new: &Settings) -> Vec<String> {
     for listener in &old.listeners {
         match find(new, &listener.name) {
             None => reasons.push(format!(
-                "listener {}: it is gone; its socket closes when the server is started again",
-                listener.name
+                "listener {listener}: it is gone; its socket closes when the server is started again"
             )),
             Some(now) if now.address != listener.address => {
-                reasons.push(format!("listener {}: a new address needs a restart", listener.name))
+                reasons.push(format!("listener {now}: a new address needs a restart"))
             }
             Some(_) => {}
         }
     }
     for listener in new.listeners.iter().filter(|listener| find(old, &listener.name).is_none()) {
-        reasons.push(format!("listener {}: a new listener needs a restart", listener.name));
+        reasons.push(format!("listener {listener}: a new listener needs a restart"));
     }
     reasons
 }

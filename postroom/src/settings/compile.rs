@@ -63,6 +63,8 @@ impl Snapshot {
         settings: Settings,
         serves: impl Fn(Mechanism) -> Serves,
     ) -> Result<Self, SettingsError> {
+        // Once for all, so that no listener is blamed for what is common.
+        NetworkList::new(&settings.mynetworks).map_err(SettingsError::Mynetworks)?;
         let mut profiles = BTreeMap::new();
         for listener in &settings.listeners {
             let limits = listener.limits.over(settings.limits);
@@ -70,13 +72,13 @@ impl Snapshot {
             let protocol = protocol(&settings, listener, limits, mechanisms)?;
             let client_trust = listener.client_certificates.as_ref().map(ClientTrust::new).transpose();
             let client_trust = client_trust.map_err(|error| SettingsError::ClientCertificates {
-                listener: listener.name.clone(),
+                listener: listener.to_string(),
                 error,
             })?;
             let proxies = networks(listener, "proxies", &listener.proxies)?;
             let profile = Profile { listener: listener.clone(), limits, proxies, protocol, client_trust };
             if profiles.insert(listener.name.clone(), Arc::new(profile)).is_some() {
-                return Err(SettingsError::SameName(listener.name.clone()));
+                return Err(SettingsError::SameName(listener.to_string()));
             }
         }
         Ok(Self { settings, profiles })
@@ -89,7 +91,7 @@ fn networks(
     entries: &[String],
 ) -> Result<NetworkList, SettingsError> {
     NetworkList::new(entries).map_err(|error| SettingsError::Networks {
-        listener: listener.name.clone(),
+        listener: listener.to_string(),
         list,
         error,
     })
@@ -156,13 +158,13 @@ fn smtp_profile(
     let mut overrides = listener.policy.clone();
     if listener.protocol == Protocol::Lmtp {
         if listener.address.is_some_and(|address| address.port() == 25) {
-            return Err(SettingsError::LmtpOnPort25(listener.name.clone()));
+            return Err(SettingsError::LmtpOnPort25(listener.to_string()));
         }
         // A refusal in one list is not excused by another, so this holds whatever the others say.
         overrides.lists.insert(ListName::Relay, vec![Restriction::RejectUnauthDestination]);
     }
     let policy = Policy::compile(&common, kind, &overrides)
-        .map_err(|error| SettingsError::Policy { listener: listener.name.clone(), error })?;
+        .map_err(|error| SettingsError::Policy { listener: listener.to_string(), error })?;
     Ok(SmtpProfile {
         config: Arc::new(config),
         policy,

@@ -15,6 +15,7 @@ use proto_core::address::Mailbox;
 use proto_core::sasl::Mechanism;
 pub use relay_policy::PolicyOverrides;
 use smtp_proto::server::Config as SmtpConfig;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -270,6 +271,14 @@ impl Listener {
     }
 }
 
+/// What messages call it: its name, and its address in parentheses.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.address.map_or(Ok(()), |address| write!(f, " ({address})"))
+    }
+}
+
 /// Why settings are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -288,10 +297,13 @@ pub enum SettingsError {
     /// The postmaster's address, or the first domain, is no address.
     #[error("postmaster: {0} is no mail address")]
     Postmaster(String),
+    /// [`Settings::mynetworks`].
+    #[error("mynetworks: {0}")]
+    Mynetworks(relay_policy::NetworkError),
     /// A listener's policy.
     #[error("listener {listener}: {error}")]
     Policy {
-        /// Its name.
+        /// Its name and address.
         listener: String,
         /// What is wrong with it.
         error: relay_policy::ConfigError,
@@ -299,7 +311,7 @@ pub enum SettingsError {
     /// A listener's list of networks.
     #[error("listener {listener}: {list}: {error}")]
     Networks {
-        /// Its name.
+        /// Its name and address.
         listener: String,
         /// The list's name.
         list: &'static str,
@@ -318,7 +330,7 @@ pub enum SettingsError {
     /// A listener's client certificates cannot be checked.
     #[error("listener {listener}: {error}")]
     ClientCertificates {
-        /// Its name.
+        /// Its name and address.
         listener: String,
         /// What is wrong with its authorities.
         error: ClientCertificatesError,
@@ -326,7 +338,7 @@ pub enum SettingsError {
     /// A listener's protocol needs something that the server does not have.
     #[error("listener {listener}: {protocol:?} needs {what}, and none is given")]
     Missing {
-        /// Its name.
+        /// Its name and address.
         listener: String,
         /// Its protocol.
         protocol: Protocol,

@@ -4,6 +4,7 @@
 //! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
 
 use super::schema::{Config, LimitsSection, TlsMode};
+use crate::wiring;
 use postroom::wall::AccountId;
 use std::collections::BTreeSet;
 
@@ -21,22 +22,20 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     }
     let mut addresses = BTreeSet::new();
     for (index, listener) in config.listeners.iter().enumerate() {
+        let key = wiring::key(index, listener);
         if listener.address.port() != 0 && !addresses.insert(listener.address) {
             return problem(
-                format!("listener[{index}].address"),
+                format!("{key}: address"),
                 format!("{} is already the address of another listener", listener.address),
             );
         }
-        limits(&format!("listener[{index}].limits"), &listener.limits)?;
+        limits(&format!("{key}: limits"), &listener.limits)?;
         if listener.client_ca.is_some() && listener.tls == TlsMode::None {
-            return problem(
-                format!("listener[{index}].client_ca"),
-                "certificates are shown in TLS, and tls is none",
-            );
+            return problem(format!("{key}: client_ca"), "certificates are shown in TLS, and tls is none");
         }
         if listener.require_client_certificate && listener.client_ca.is_none() {
             return problem(
-                format!("listener[{index}].require_client_certificate"),
+                format!("{key}: require_client_certificate"),
                 "client_ca must say whose certificates are believed",
             );
         }

@@ -51,13 +51,21 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("127.0.0.1:2424", "127.0.0.1:25", &["lmtp#3", "port 25", "RFC 2033"]);
     refused("\"maildir\"", "\"mbox\"", &["mbox", "`maildir`"]);
     refused("127.0.0.1:2525", "127.0.0.1", &["address"]);
-    refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["mynetworks", "127.0.0.0/33"]);
+    refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["toml: policy.mynetworks: 127.0.0.0/33: an IPv4"]);
+    let own = "tls = \"starttls\"\n[listener.policy]\nmynetworks = [\"10.1.2.3/8\"]";
+    let words = "listener smtp#0 (127.0.0.1:2525): mynetworks: 10.1.2.3/8: bits are set beyond the network's length: \
+        write 10.0.0.0/8";
+    refused("tls = \"starttls\"", own, &[words]);
     refused(
         "# proxies = [\"10.0.0.0/8\"]",
         "proxies = [\"10.0.0.1/8\"] #",
-        &["smtp#0", "proxies", "10.0.0.1/8"],
+        &["listener smtp#0 (127.0.0.1:2525): proxies: 10.0.0.1/8"],
     );
-    refused("127.0.0.1:2587", "127.0.0.1:2525", &["listener[1].address", "another listener"]);
+    refused(
+        "127.0.0.1:2587",
+        "127.0.0.1:2525",
+        &["listener submission#1 (127.0.0.1:2525): address: 127.0.0.1:2525 is already", "another listener"],
+    );
     let key = "# auth_mechanisms = [\"SCRAM-SHA-256-PLUS\",";
     refused(key, "auth_mechanisms = [\"NTLM\",", &["\"NTLM\" is not known", "SCRAM-SHA-256-PLUS, "]);
     refused(
@@ -67,9 +75,9 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     );
     refused("# auth_anonymous_username = \"guest@", "auth_anonymous_username = \"@", &["\"@example.test\""]);
     let key = "# require_client_certificate = true";
-    refused(key, &key[2..], &["listener[0].require_client_certificate", "client_ca"]);
+    refused(key, &key[2..], &["listener smtp#0 (127.0.0.1:2525): require_client_certificate: ", "client_ca"]);
     let ca = "tls = \"none\"\nclient_ca = \"ca.pem\"";
-    refused("tls = \"starttls\"", ca, &["listener[0].client_ca", "tls is none"]);
+    refused("tls = \"starttls\"", ca, &["listener smtp#0 (127.0.0.1:2525): client_ca: ", "tls is none"]);
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
     refused("{user}", "{name}", &["storage.path", "{user}"]);
     refused("mail/{domain}", "../{domain}", &["storage.path", ".."]);
@@ -113,7 +121,9 @@ fn authorities_are_read_from_beside_the_file() {
     let text = EMBEDDED.replacen("# client_ca", "client_ca", 1).replacen("# require_", "require_", 1);
     let config = Config::parse(&path, &text).unwrap();
     let error = wiring::whole_settings(&config).unwrap_err().to_string();
-    assert!(error.starts_with(&directory.path().join("clients.pem").display().to_string()), "{error}");
+    let file = directory.path().join("clients.pem");
+    let named = format!("listener smtp#0 (127.0.0.1:2525): client_ca: {}: ", file.display());
+    assert!(error.starts_with(&named), "{error}");
     let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
     std::fs::write(directory.path().join("clients.pem"), made.cert.pem()).unwrap();
     let settings = wiring::whole_settings(&config).unwrap();

@@ -105,6 +105,7 @@ fn errors_name_file_and_line() {
         ("a@b:{ARGON2ID}secret\n", 1, "not written as {ARGON2ID} has it"),
         ("a@b:{BLF-CRYPT}secret\n", 1, "not written as {BLF-CRYPT} has it"),
         ("a@b:{SHA512-CRYPT}secret\n", 1, "not written as {SHA512-CRYPT} has it"),
+        ("# x\na@b:{PLAIN}::::::\n", 2, "a password for {PLAIN} has 1 to 512 octets"),
         ("a@b:{PLAIN}x:::::/bin/sh:nologin allow_nets=::1\n", 1, "extra fields \"nologin allow_nets=::1\""),
         ("a@b:{PLAIN}x\nA@B:{PLAIN}y\n", 2, "a@b stands already in line 1"),
     ] {

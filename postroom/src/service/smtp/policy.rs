@@ -62,7 +62,9 @@ pub(super) async fn decide(
                 }
             }
             Step::Done(decision, trail) => {
-                tracing::debug!(at = %moment, %trail, "policy");
+                for rule in trail.entries() {
+                    tracing::debug!(at = %moment, %rule, "policy");
+                }
                 return match decision {
                     Decision::Accept { destination } => Ok(destination),
                     Decision::Reject(reply) | Decision::Defer(reply) => {

@@ -1,0 +1,204 @@
+//! What a server starts with and hardly anybody means: `check` tells it, and `serve` logs it.
+
+use crate::config::{Config, ListenerSection, Protocol, TlsMode};
+use crate::wiring;
+use postroom::accounts::PasswdFile;
+use postroom::proto_core::Mechanism;
+use postroom::wall::{AccountId, Directory as _, Serves};
+use std::net::IpAddr;
+
+/// One sentence for each doubt, which names the key, listener or account.
+pub fn doubts(config: &Config, accounts: &PasswdFile) -> Vec<String> {
+    let mut doubts = of_accounts(config, &accounts.accounts());
+    if let Some(named) = &config.accounts.auth_mechanisms {
+        let certificates = config.listeners.iter().any(|listener| listener.client_ca.is_some());
+        let said = of_mechanisms(named, certificates, accounts);
+        doubts.extend(said.map(|doubt| format!("accounts.auth_mechanisms: {doubt}")));
+    }
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let said = of_listener(config, listener, accounts);
+        doubts.extend(said.iter().map(|doubt| format!("{}: {doubt}", wiring::key(index, listener))));
+    }
+    doubts
+}
+
+fn of_accounts(config: &Config, accounts: &[AccountId]) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if accounts.is_empty() {
+        doubts.push(format!(
+            "{}: no accounts: nobody can log in or receive mail",
+            config.accounts.passwd_file.display()
+        ));
+    }
+    let is_local = |domain: &str| config.domains.local.iter().any(|local| local.eq_ignore_ascii_case(domain));
+    for account in accounts.iter().filter(|account| !is_local(account.domain())) {
+        doubts.push(format!("account {account}: its domain is not in domains.local, so it receives no mail"));
+    }
+    let postmaster = match &config.domains.postmaster {
+        Some(address) => AccountId::from_mailbox(address),
+        None => config.domains.local.first().and_then(|domain| AccountId::new("postmaster", domain)),
+    };
+    if let Some(postmaster) = postmaster.filter(|postmaster| !accounts.contains(postmaster)) {
+        doubts.push(format!(
+            "{postmaster}: no such account, so mail for the postmaster is refused; set domains.postmaster"
+        ));
+    }
+    doubts
+}
+
+/// Mechanisms that the file names and nobody, or not everybody, can use.
+fn of_mechanisms(
+    named: &[Mechanism],
+    certificates: bool,
+    accounts: &PasswdFile,
+) -> impl Iterator<Item = String> {
+    named.iter().filter_map(move |&mechanism| {
+        let why = match (accounts.serves(mechanism), mechanism) {
+            (_, Mechanism::External) if !certificates => "there is no client_ca".to_owned(),
+            (Serves::Everybody, _) => return None,
+            (Serves::Somebody, _) => {
+                let without = accounts.first_without(mechanism)?;
+                return Some(format!(
+                    "{mechanism}: {without}, for one, cannot use it with the scheme of its password, and few clients \
+                     try a second mechanism"
+                ));
+            }
+            (Serves::Nobody, Mechanism::OauthBearer | Mechanism::Xoauth2) => {
+                "this program judges no tokens".to_owned()
+            }
+            (Serves::Nobody, Mechanism::Anonymous) => "there is no accounts.auth_anonymous_username".to_owned(),
+            (Serves::Nobody, _) => "no account's scheme serves it".to_owned(),
+        };
+        Some(format!("{mechanism}: {why}, so it is not offered"))
+    })
+}
+
+fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFile) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let is_smtp = matches!(listener.protocol, Protocol::Smtp | Protocol::Submission | Protocol::Lmtp);
+    let certificates = listener.client_ca.is_some();
+    if let Some(named) = &listener.auth_mechanisms {
+        let said = of_mechanisms(named, certificates, accounts);
+        doubts.extend(said.map(|doubt| format!("auth_mechanisms: {doubt}")));
+    }
+    if !matches!(listener.protocol, Protocol::Smtp | Protocol::Lmtp) {
+        let nobody = match listener.protocol {
+            Protocol::Submission => "nobody can log in, and so nobody can send",
+            _ => "nobody can log in",
+        };
+        if listener.tls == TlsMode::None && !config.accounts.allow_plaintext_auth {
+            doubts.push(format!("without TLS and without allow_plaintext_auth {nobody}"));
+        }
+        let offered = |mechanism: &Mechanism| {
+            accounts.serves(*mechanism) != Serves::Nobody
+                && (*mechanism != Mechanism::External || certificates)
+        };
+        let named = listener.auth_mechanisms.as_ref().or(config.accounts.auth_mechanisms.as_ref());
+        if named.is_some_and(|named| !named.iter().any(offered)) {
+            doubts.push(format!("auth_mechanisms leaves none to offer: {nobody}"));
+        }
+    }
+    if listener.protocol == Protocol::Lmtp
+        && listener.proxies.is_empty()
+        && !is_our_own(listener.address.ip())
+    {
+        doubts.push(
+            "mail is taken without login, and not only from a network of your own; give it a loopback or private \
+             address (RFC 2033 section 5)"
+                .to_owned(),
+        );
+    }
+    let of_smtp =
+        [("xclient_clients", &listener.xclient_clients), ("xforward_clients", &listener.xforward_clients)];
+    for (key, _) in of_smtp.iter().filter(|(_, clients)| !is_smtp && !clients.is_empty()) {
+        doubts.push(format!(
+            "{key}: only smtp, submission and lmtp have this command, so it does nothing here"
+        ));
+    }
+    doubts
+}
+
+/// Whether an address is reached from this machine or a private network only.
+fn is_our_own(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EMBEDDED;
+    use postroom::Blocking;
+    use std::path::Path;
+
+    const ACCOUNTS: &str = "alice@example.test:{PLAIN}x\nbob@example.test:{BLF-CRYPT}\
+        $2y$04$abcdefghijklmnopqrstuuIh0Yl6RVKRvKqNhZoTsUvE5jxHh7aVO\n";
+
+    fn doubts_with(from: &str, to: &str) -> Vec<String> {
+        assert!(EMBEDDED.contains(from), "the default has no {from:?}");
+        let config = Config::parse(Path::new("postroom.toml"), &EMBEDDED.replacen(from, to, 1)).unwrap();
+        doubts(&config, &PasswdFile::from_text(ACCOUNTS, None, Blocking::inline()).unwrap())
+    }
+
+    #[test]
+    fn the_embedded_default_is_in_no_doubt() {
+        assert_eq!(doubts_with("hostname", "hostname"), [""; 0]);
+    }
+
+    #[test]
+    fn lmtp_that_the_world_reaches() {
+        for (address, doubted) in [
+            ("0.0.0.0:24", true),
+            ("[::]:24", true),
+            ("192.0.2.7:2424", true),
+            ("[2001:db8::1]:24", true),
+            ("10.1.2.3:24", false),
+            ("[fd00::1]:24", false),
+            ("[::1]:24", false),
+        ] {
+            let doubts = doubts_with("127.0.0.1:2424", address);
+            assert_eq!(doubts.len(), usize::from(doubted), "{address}: {doubts:?}");
+            let words = format!("listener lmtp#3 ({address}): mail is taken without login");
+            assert!(doubts.iter().all(|doubt| doubt.starts_with(&words)), "{doubts:?}");
+        }
+    }
+
+    #[test]
+    fn mechanisms_that_not_everybody_can_use() {
+        let named = |mechanisms: &str| {
+            doubts_with("# allow_plaintext_auth", &format!("auth_mechanisms = [{mechanisms}]\n# allow"))
+        };
+        let some = named("\"PLAIN\", \"SCRAM-SHA-256\"");
+        assert_eq!(some.len(), 1, "{some:?}");
+        assert!(some[0].starts_with("accounts.auth_mechanisms: SCRAM-SHA-256: bob@example.test, for one,"));
+        let none = named("\"PLAIN\", \"OAUTHBEARER\", \"EXTERNAL\", \"ANONYMOUS\"");
+        assert_eq!(none.len(), 3, "{none:?}");
+        assert!(none[0].ends_with("OAUTHBEARER: this program judges no tokens, so it is not offered"));
+        assert!(none[1].ends_with("EXTERNAL: there is no client_ca, so it is not offered"));
+        assert!(none[2].contains("auth_anonymous_username"));
+    }
+
+    #[test]
+    fn no_mechanism_at_all() {
+        let doubts = doubts_with("# allow_plaintext_auth", "auth_mechanisms = []\n# allow");
+        let sending: Vec<_> = doubts.iter().filter(|doubt| doubt.ends_with("nobody can send")).collect();
+        assert_eq!(sending.len(), 2, "{doubts:?}");
+        assert!(
+            sending[0].starts_with("listener submission#1 (127.0.0.1:2587): auth_mechanisms leaves none")
+        );
+        let own = doubts_with("tls = \"starttls\"", "tls = \"starttls\"\nauth_mechanisms = []");
+        assert_eq!(own, [""; 0], "nobody needs to log in to bring mail");
+    }
+
+    #[test]
+    fn what_only_smtp_has() {
+        let imap = "address = \"127.0.0.1:2143\"";
+        let doubts = doubts_with(imap, &format!("{imap}\nxclient_clients = [\"10.1.2.3\"]"));
+        assert_eq!(doubts.len(), 1, "{doubts:?}");
+        assert!(doubts[0].starts_with("listener imap#4 (127.0.0.1:2143): xclient_clients: only smtp"));
+        let smtp = doubts_with("# xforward_clients", "xforward_clients");
+        assert_eq!(smtp, [""; 0]);
+    }
+}
