@@ -82,5 +82,5 @@ async fn nothing_is_relayed_whatever_the_policy_permits() {
 fn port_25_is_refused() {
     let mut settings = settings();
     settings.listeners = vec![Listener::new(Protocol::Lmtp, "127.0.0.1:25".parse().unwrap())];
-    assert_eq!(settings.check().unwrap_err(), SettingsError::LmtpOnPort25("lmtp:25".into()));
+    assert_eq!(settings.check().unwrap_err(), SettingsError::LmtpOnPort25("lmtp:25 (127.0.0.1:25)".into()));
 }
