@@ -17,6 +17,10 @@ fn main() -> ExitCode {
             let grammar = smtp::grammar();
             repeat(times, || smtp::COMMANDS.iter().for_each(|line| smtp::parse(line.as_bytes(), &grammar)));
         }
+        "smtp-group" => {
+            let grammar = smtp::grammar();
+            repeat(times, || smtp::parse_group(black_box(smtp::GROUP), &grammar));
+        }
         "smtp-session" => {
             let (config, segments) = (smtp::config(), smtp::segments(10, &message(Kind::Text, 4096)));
             repeat(times, || smtp::session(&config, &segments));
@@ -60,7 +64,7 @@ fn repeat<T>(times: usize, mut workload: impl FnMut() -> T) {
 fn usage() -> ExitCode {
     eprintln!(
         "usage: workload NAME TIMES\n\
-         NAME: smtp-commands smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session pop3-session"
+         NAME: smtp-commands smtp-group smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session pop3-session"
     );
     ExitCode::FAILURE
 }

@@ -1,12 +1,12 @@
 //! The part of an address after the `@`: a domain name or an address literal.
 
 use super::literal::{self, GeneralLiteral};
-use super::scanner::Scanner;
+use super::scanner::{Class, Scanner};
 use super::{AddressError, AddressSyntax};
-use alloc::string::String;
 use core::fmt::{self, Display};
 use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use smol_str::SmolStr;
 
 /// Where mail goes: RFC 5321 section 4.1.2, `Domain / address-literal`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl Display for Domain {
 /// A domain name, in A-labels or U-labels as it came. Comparisons ignore the case of ASCII letters; whether an A-label
 /// and a U-label mean the same is not decided here.
 #[derive(Debug, Clone)]
-pub struct DomainName(String);
+pub struct DomainName(SmolStr);
 
 impl DomainName {
     /// Parses a domain name and nothing after it.
@@ -81,19 +81,14 @@ impl DomainName {
     }
 
     pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
-        let lenient = scanner.syntax.lenient;
-        let name = scanner.run(|octet| {
-            octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.') || (lenient && octet == b'_')
-        })?;
+        let class = if scanner.syntax.lenient { &LENIENT } else { &STRICT };
+        let (name, joints) = scanner.run(class)?;
         if name.len() > Domain::OCTETS_MAX {
             return Err(AddressError::DomainTooLong);
         }
-        let is_label = |label: &str| {
-            let hyphen_outside = label.starts_with('-') || label.ends_with('-');
-            let too_long = label.is_ascii() && label.len() > LABEL_OCTETS_MAX;
-            !(label.is_empty() || hyphen_outside || too_long)
-        };
-        if name.split('.').all(is_label) { Ok(Self(name.into())) } else { Err(AddressError::Domain) }
+        // Hyphens may stand side by side, but seldom do.
+        let good = (joints && name.len() <= LABEL_OCTETS_MAX) || name.split('.').all(is_label);
+        if good { Ok(Self(name.into())) } else { Err(AddressError::Domain) }
     }
 }
 
@@ -118,6 +113,15 @@ impl Display for DomainName {
         f.write_str(&self.0)
     }
 }
+
+fn is_label(label: &str) -> bool {
+    let hyphen_outside = label.starts_with('-') || label.ends_with('-');
+    let too_long = label.is_ascii() && label.len() > LABEL_OCTETS_MAX;
+    !(label.is_empty() || hyphen_outside || too_long)
+}
+
+static STRICT: Class = Class::new(b"", b".-");
+static LENIENT: Class = Class::new(b"_", b".-");
 
 /// RFC 1035 section 2.3.4.
 const LABEL_OCTETS_MAX: usize = 63;

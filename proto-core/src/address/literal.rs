@@ -5,47 +5,46 @@
 
 use super::scanner::Scanner;
 use super::{AddressError, Domain};
-use alloc::string::String;
 use core::fmt::{self, Display};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use smol_str::SmolStr;
 
 /// `tag:text`, a literal of a kind that is not known here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GeneralLiteral {
-    tag: String,
-    text: String,
-}
+pub struct GeneralLiteral(SmolStr);
 
 impl GeneralLiteral {
     /// The tag, as it was written; its case has no meaning.
     pub fn tag(&self) -> &str {
-        &self.tag
+        self.parts().0
     }
 
     /// What follows the tag and its colon.
     pub fn text(&self) -> &str {
-        &self.text
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.split_once(':').expect("invariant: no literal of this kind is without a colon")
     }
 }
 
 impl Display for GeneralLiteral {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.tag, self.text)
+        f.write_str(&self.0)
     }
 }
 
 /// Reads a literal whose `[` has been passed.
 pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Domain, AddressError> {
-    let end = memchr::memchr(b']', scanner.rest).ok_or(AddressError::Literal)?;
-    let text = core::str::from_utf8(&scanner.rest[..end]).map_err(|_| AddressError::Literal)?;
+    let text = scanner.text_until(b']').ok_or(AddressError::Literal)?;
     if text.len() + "[]".len() > Domain::OCTETS_MAX {
         return Err(AddressError::DomainTooLong);
     }
-    scanner.rest = &scanner.rest[end + 1..];
     let domain = match text.split_once(':') {
         None => ipv4(text).map(Domain::Ipv4),
         Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6") => ipv6(address).map(Domain::Ipv6),
-        Some((tag, text)) => general(tag, text).map(Domain::General),
+        Some((tag, rest)) => is_general(tag, rest).then(|| Domain::General(GeneralLiteral(text.into()))),
     };
     domain.ok_or(AddressError::Literal)
 }
@@ -105,9 +104,8 @@ fn groups_of(text: &str, may_end_in_ipv4: bool, groups: &mut [u16; 8]) -> Option
     Some(count)
 }
 
-fn general(tag: &str, text: &str) -> Option<GeneralLiteral> {
+fn is_general(tag: &str, text: &str) -> bool {
     let good_tag = tag.bytes().all(|o| o.is_ascii_alphanumeric() || o == b'-')
         && tag.ends_with(|c: char| c.is_ascii_alphanumeric());
-    let good_text = !text.is_empty() && text.bytes().all(|o| matches!(o, b'!'..=b'Z' | b'^'..=b'~'));
-    (good_tag && good_text).then(|| GeneralLiteral { tag: tag.into(), text: text.into() })
+    good_tag && !text.is_empty() && text.bytes().all(|o| matches!(o, b'!'..=b'Z' | b'^'..=b'~'))
 }

@@ -1,16 +1,17 @@
 //! The part of an address before the `@`.
 
-use super::scanner::Scanner;
+use super::scanner::{Class, Scanner};
 use super::{AddressError, AddressSyntax, path};
 use alloc::string::String;
 use core::fmt::{self, Display, Write};
+use smol_str::SmolStr;
 
 /// A local part, kept without quoting: `"ok"@x` and `ok@x` are the same (RFC 5321 section 4.1.2).
 ///
 /// Case is kept and counts in comparisons; what it means is the receiving domain's matter (section 2.4). `Display`
 /// quotes what needs it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LocalPart(String);
+pub struct LocalPart(SmolStr);
 
 impl LocalPart {
     /// The most octets of a strict one, RFC 5321 section 4.5.3.1.1.
@@ -21,15 +22,15 @@ impl LocalPart {
     /// # Errors
     /// [`AddressError::LocalPart`] with a control character in it, [`AddressError::LocalPartTooLong`] when it is longer
     /// than any path.
-    pub fn new(value: impl Into<String>) -> Result<Self, AddressError> {
-        let value = value.into();
+    pub fn new(value: impl AsRef<str>) -> Result<Self, AddressError> {
+        let value = value.as_ref();
         if value.len() > path::OCTETS_MAX {
             return Err(AddressError::LocalPartTooLong);
         }
         if value.chars().any(char::is_control) {
             return Err(AddressError::LocalPart);
         }
-        Ok(Self(value))
+        Ok(Self(value.into()))
     }
 
     /// Parses the written form, quoted or not, and nothing after it.
@@ -56,11 +57,17 @@ impl LocalPart {
         self.0.len() + escaped + b"\"\"".len()
     }
 
+    /// What [`Self::written_len`] is at most: everything escaped, between quotes.
+    pub(super) fn written_len_max(&self) -> usize {
+        2 * self.0.len() + b"\"\"".len()
+    }
+
     pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
         let part = if scanner.eat(b'"') {
             Self::new(quoted_string(scanner)?)
         } else {
-            Self::new(dot_string(scanner)?)
+            // No control character passes for a part of an atom.
+            Ok(Self(dot_string(scanner)?.into()))
         };
         match part {
             Ok(part) if part.0.len() > Self::OCTETS_MAX && !scanner.syntax.lenient => {
@@ -85,36 +92,20 @@ fn quoted_string(scanner: &mut Scanner<'_>) -> Result<String, AddressError> {
 }
 
 fn dot_string<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, AddressError> {
-    let value = scanner.run(|octet| is_atext(octet) || octet == b'.')?;
-    let good = if scanner.syntax.lenient { !value.is_empty() } else { is_dot_string(value) };
+    let (value, joints) = scanner.run(&ATEXT)?;
+    let good = joints || (scanner.syntax.lenient && !value.is_empty());
     if good { Ok(value) } else { Err(AddressError::LocalPart) }
 }
 
 /// Whether a value may be written without quotes.
 fn is_dot_string(value: &str) -> bool {
-    value.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(|o| is_atext(o) || !o.is_ascii()))
+    value
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.bytes().all(|o| ATEXT.has_inside(o) || !o.is_ascii()))
 }
 
-/// RFC 5322 section 3.2.3. Looked up, because it is asked of every octet of every address.
-fn is_atext(octet: u8) -> bool {
-    ATEXT[usize::from(octet)]
-}
-
-const ATEXT: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut octet: u8 = 0;
-    while octet < 128 {
-        table[octet as usize] = in_atext(octet);
-        octet += 1;
-    }
-    table
-};
-
-const fn in_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?')
-        || matches!(octet, b'^'..=b'`' | b'{'..=b'~')
-}
+/// RFC 5322 section 3.2.3, and the dots between atoms.
+static ATEXT: Class = Class::new(b"!#$%&'*+-/=?^_`{|}~", b".");
 
 impl Display for LocalPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

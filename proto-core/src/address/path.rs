@@ -89,7 +89,7 @@ fn scan(input: &[u8], syntax: AddressSyntax) -> Result<(Scanned, &[u8]), Address
         return Err(AddressError::Brackets);
     }
     if in_brackets && scanner.eat(b'>') {
-        return Ok((Scanned::Null, scanner.rest));
+        return Ok((Scanned::Null, scanner.rest()));
     }
     route(&mut scanner)?;
     let local_part = LocalPart::scan(&mut scanner)?;
@@ -98,22 +98,22 @@ fn scan(input: &[u8], syntax: AddressSyntax) -> Result<(Scanned, &[u8]), Address
         if !scanner.eat(b'>') {
             return Err(misplaced(&scanner, domain.is_some()));
         }
-    } else if !matches!(scanner.rest, [] | [b' ', ..]) {
+    } else if !matches!(scanner.rest(), [] | [b' ', ..]) {
         return Err(misplaced(&scanner, domain.is_some()));
     }
-    if input.len() - scanner.rest.len() > OCTETS_MAX {
+    if scanner.at() > OCTETS_MAX {
         return Err(AddressError::PathTooLong);
     }
     let path = match domain {
         None => Scanned::LocalPart(local_part),
         Some(domain) => Scanned::Mailbox(Mailbox::new(local_part, domain)?),
     };
-    Ok((path, scanner.rest))
+    Ok((path, scanner.rest()))
 }
 
 /// What is wrong when something stands where a path should end.
 fn misplaced(scanner: &Scanner<'_>, in_domain: bool) -> AddressError {
-    match scanner.rest {
+    match scanner.rest() {
         [] | [b' ', ..] => AddressError::Brackets,
         _ if in_domain => AddressError::Domain,
         _ => AddressError::LocalPart,

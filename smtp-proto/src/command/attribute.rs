@@ -49,7 +49,7 @@ pub(crate) fn attributes(arguments: &[u8], names: &[&'static str]) -> Option<Vec
         } else if text.eq_ignore_ascii_case("[TEMPUNAVAIL]") {
             Value::Unknown
         } else {
-            Value::Text(xtext::decode(text)?)
+            Value::Text(xtext::decode(text)?.into_owned())
         };
         found.push((name, value));
     }

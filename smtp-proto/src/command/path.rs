@@ -48,10 +48,11 @@ pub fn mail(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ReversePath, Mai
         let keyword = word.split(|b| *b == b'=').next().unwrap_or_default();
         keyword.eq_ignore_ascii_case(b"SMTPUTF8")
     };
-    let utf8 = grammar.extensions.smtp_utf8 && words.any(asks);
+    let ascii = arguments.is_ascii();
+    let utf8 = !ascii && grammar.extensions.smtp_utf8 && words.any(asks);
     let (path, rest) = path(arguments, b"FROM:", grammar, utf8, ReversePath::parse_prefix)?;
     let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
-    if !parameters.smtp_utf8 && path.mailbox().is_some_and(Mailbox::needs_utf8) {
+    if !ascii && !parameters.smtp_utf8 && path.mailbox().is_some_and(Mailbox::needs_utf8) {
         return Err(PathFault::Address(AddressError::NonAscii));
     }
     Ok((path, parameters))

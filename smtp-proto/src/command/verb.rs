@@ -51,21 +51,54 @@ pub enum Verb {
 /// Splits a line into its verb and its arguments, white space around these removed (RFC 5321 section 4.1.1
 /// tolerates it at the end).
 pub fn split(line: &[u8]) -> (Verb, &[u8]) {
-    let blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let end = line.iter().rposition(|b| !blank(b)).map_or(0, |last| last + 1);
-    let line = &line[..end];
-    let word = line.iter().position(blank).unwrap_or(end);
-    let start = line[word..].iter().position(|b| !blank(b)).map_or(end, |gap| word + gap);
-    (from_word(&line[..word]), &line[start..])
+    let (mut arguments, mut key) = (line, 0);
+    while let [octet, after @ ..] = arguments
+        && !matches!(octet, b' ' | b'\t')
+    {
+        key = longer_key(key, *octet);
+        arguments = after;
+    }
+    let word = &line[..line.len() - arguments.len()];
+    while let [b' ' | b'\t', after @ ..] = arguments {
+        arguments = after;
+    }
+    while let [before @ .., b' ' | b'\t'] = arguments {
+        arguments = before;
+    }
+    (from_word(word, key), arguments)
 }
 
-fn from_word(word: &[u8]) -> Verb {
-    if let Some((_, verb)) = VERBS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word)) {
-        return *verb;
+fn from_word(word: &[u8], key: u64) -> Verb {
+    let known = KEYS.iter().position(|known| *known == key).map(|index| VERBS[index]);
+    match known {
+        // A longer word may have the same key, its first letters lost.
+        Some((name, verb)) if name.len() == word.len() => verb,
+        // The methods of HTTP are case-sensitive (RFC 9110 section 9.1).
+        _ if HTTP_METHODS.iter().any(|method| method.as_bytes() == word) => Verb::Http,
+        _ => Verb::Unknown,
     }
-    // The methods of HTTP are case-sensitive (RFC 9110 section 9.1).
-    if HTTP_METHODS.iter().any(|method| method.as_bytes() == word) { Verb::Http } else { Verb::Unknown }
 }
+
+/// The key of a word that is one octet longer: its last eight octets as a number, without the bit that tells small
+/// letters from capital ones, so that a verb is found by comparing numbers. Only a letter becomes a letter by that.
+const fn longer_key(key: u64, octet: u8) -> u64 {
+    key << 8 | (octet & !0x20) as u64
+}
+
+/// The keys of [`VERBS`], in its order. None is longer than eight letters.
+const KEYS: [u64; VERBS.len()] = {
+    let (mut keys, mut at) = ([0; VERBS.len()], 0);
+    while at < VERBS.len() {
+        let (name, mut letter) = (VERBS[at].0.as_bytes(), 0);
+        assert!(name.len() <= 8);
+        while letter < name.len() {
+            keys[at] = longer_key(keys[at], name[letter]);
+            letter += 1;
+        }
+        at += 1;
+    }
+    keys
+};
 
 /// All verbs with a meaning, in the order in which HELP shows them.
 pub(crate) const VERBS: &[(&str, Verb)] = &[
@@ -107,6 +140,9 @@ mod tests {
             (b"", (Verb::Unknown, b"")),
             (b"   ", (Verb::Unknown, b"")),
             (b" NOOP", (Verb::Unknown, b"NOOP")),
+            (b"NNOOP", (Verb::Unknown, b"")),
+            (b"\0NOOP", (Verb::Unknown, b"")),
+            (b"XSTARTTLS", (Verb::Unknown, b"")),
             (b"GET / HTTP/1.1", (Verb::Http, b"/ HTTP/1.1")),
             (b"get /", (Verb::Unknown, b"/")),
         ] {

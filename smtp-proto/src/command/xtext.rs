@@ -2,12 +2,16 @@
 //!
 //! RFC 3461 section 4; used by the AUTH parameter of MAIL (RFC 4954 section 5), ENVID and ORCPT.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Write};
 
 /// Decodes `xtext`; `None` when it is malformed or what it says is not UTF-8 without control characters.
-pub(crate) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if text.bytes().all(is_plain) {
+        return Some(text.into());
+    }
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(b) = rest.next() {
@@ -18,7 +22,7 @@ pub(crate) fn decode(text: &str) -> Option<String> {
         });
     }
     let text = String::from_utf8(octets).ok()?;
-    (!text.chars().any(char::is_control)).then_some(text)
+    (!text.chars().any(char::is_control)).then_some(text.into())
 }
 
 /// Text that `Display` writes as `xtext`.
@@ -39,7 +43,7 @@ pub(crate) fn encoded_len(text: &str) -> usize {
 
 /// RFC 3461 section 4: `xchar`.
 fn is_plain(octet: u8) -> bool {
-    octet.is_ascii_graphic() && !matches!(octet, b'+' | b'=')
+    matches!(octet, b'!'..=b'*' | b','..=b'<' | b'>'..=b'~')
 }
 
 /// RFC 3461 section 4: the digits are upper case.

@@ -7,8 +7,8 @@
 
 use super::ParameterFault;
 use crate::command::xtext;
-use alloc::string::String;
 use core::fmt::{self, Display};
+use smol_str::SmolStr;
 
 /// The RET parameter: what of the message a report of failure brings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,17 +41,17 @@ impl Display for Ret {
 
 /// The ENVID parameter: what the sender calls this transaction, to find it in a report. Printable ASCII and spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvelopeId(String);
+pub struct EnvelopeId(SmolStr);
 
 impl EnvelopeId {
     /// The most octets of its `xtext`.
     pub const OCTETS_MAX: usize = 100;
 
     /// A checked identifier; `None` when it is empty, holds anything but printable ASCII and spaces, or is too long.
-    pub fn new(text: impl Into<String>) -> Option<Self> {
-        let text = text.into();
-        let fits = !text.is_empty() && xtext::encoded_len(&text) <= Self::OCTETS_MAX;
-        (fits && text.bytes().all(|b| matches!(b, b' '..=b'~'))).then_some(Self(text))
+    pub fn new(text: impl AsRef<str>) -> Option<Self> {
+        let text = text.as_ref();
+        let fits = !text.is_empty() && xtext::encoded_len(text) <= Self::OCTETS_MAX;
+        (fits && text.bytes().all(|b| matches!(b, b' '..=b'~'))).then(|| Self(text.into()))
     }
 
     /// The identifier, decoded.
@@ -98,11 +98,11 @@ impl Notify {
             return Ok(Self::NEVER);
         }
         let mut notify = Self::default();
-        for word in value.split(',') {
+        for word in value.as_bytes().split(|b| *b == b',') {
             match () {
-                () if word.eq_ignore_ascii_case("SUCCESS") => notify.success = true,
-                () if word.eq_ignore_ascii_case("FAILURE") => notify.failure = true,
-                () if word.eq_ignore_ascii_case("DELAY") => notify.delay = true,
+                () if word.eq_ignore_ascii_case(b"SUCCESS") => notify.success = true,
+                () if word.eq_ignore_ascii_case(b"FAILURE") => notify.failure = true,
+                () if word.eq_ignore_ascii_case(b"DELAY") => notify.delay = true,
                 () => return Err(ParameterFault::Malformed),
             }
         }

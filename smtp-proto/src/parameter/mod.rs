@@ -99,9 +99,9 @@ impl MailParameters {
     pub fn parse(text: &[u8], with: &Extensions) -> Result<Self, ParameterFault> {
         let mut parameters = Self::default();
         let mut body = None;
-        for word in words(text) {
-            let (keyword, value) = keyword_and_value(word, false)?;
-            let is = |name: &str| keyword.eq_ignore_ascii_case(name);
+        for word in (Words { rest: text, utf8: false }) {
+            let (keyword, value) = word?;
+            let is = |name: &str| keyword.eq_ignore_ascii_case(name.as_bytes());
             match with {
                 Extensions { size_max: Some(size_max), .. } if is("SIZE") => {
                     once(&mut parameters.size, size::parse(value)?)?;
@@ -177,9 +177,9 @@ impl RcptParameters {
     /// The first [`ParameterFault`].
     pub fn parse(text: &[u8], with: &Extensions) -> Result<Self, ParameterFault> {
         let mut parameters = Self::default();
-        for word in words(text) {
-            let (keyword, value) = keyword_and_value(word, with.smtp_utf8)?;
-            let is = |name: &str| keyword.eq_ignore_ascii_case(name);
+        for word in (Words { rest: text, utf8: with.smtp_utf8 }) {
+            let (keyword, value) = word?;
+            let is = |name: &str| keyword.eq_ignore_ascii_case(name.as_bytes());
             match with {
                 Extensions { dsn: true, .. } if is("NOTIFY") => {
                     once(&mut parameters.notify, Notify::parse(value)?)?;
@@ -218,25 +218,62 @@ fn valued<T: Display>(f: &mut fmt::Formatter<'_>, keyword: &str, value: Option<&
     }
 }
 
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|b| *b == b' ').filter(|word| !word.is_empty())
+/// The parameters as they stand behind the path: `esmtp-keyword ["=" esmtp-value]`, RFC 5321 section 4.1.2.
+struct Words<'a> {
+    rest: &'a [u8],
+    /// A value may hold more than ASCII, as RFC 6533 section 3 has it for ORCPT.
+    utf8: bool,
 }
 
-/// RFC 5321 section 4.1.2: `esmtp-keyword ["=" esmtp-value]`; with `utf8` the value may hold more than ASCII, as
-/// RFC 6533 section 3 has it for ORCPT.
-fn keyword_and_value(word: &[u8], utf8: bool) -> Result<(&str, Option<&str>), ParameterFault> {
-    let word = core::str::from_utf8(word).map_err(|_| ParameterFault::Malformed)?;
-    let (keyword, value) = match word.split_once('=') {
-        Some((keyword, value)) => (keyword, Some(value)),
-        None => (word, None),
-    };
-    let mut letters = keyword.bytes();
-    let begins = letters.next().is_some_and(|b| b.is_ascii_alphanumeric());
-    let goes_on = letters.all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let fits = |b: u8| (b.is_ascii_graphic() && b != b'=') || (utf8 && !b.is_ascii());
-    let valued = value.is_none_or(|v| !v.is_empty() && v.bytes().all(fits));
-    if begins && goes_on && valued { Ok((keyword, value)) } else { Err(ParameterFault::Malformed) }
+impl<'a> Iterator for Words<'a> {
+    type Item = Result<(&'a [u8], Option<&'a str>), ParameterFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let [b' ', after @ ..] = self.rest {
+            self.rest = after;
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let keyword = self.run(KEYWORD);
+        let value = if let [b'=', after @ ..] = self.rest {
+            self.rest = after;
+            Some(self.run(if self.utf8 { VALUE | NON_ASCII } else { VALUE }))
+        } else {
+            None
+        };
+        let good =
+            !matches!(keyword, [] | [b'-', ..]) && value != Some(b"") && matches!(self.rest, [] | [b' ', ..]);
+        let value = value.map(core::str::from_utf8).transpose();
+        Some(value.ok().filter(|_| good).map(|value| (keyword, value)).ok_or(ParameterFault::Malformed))
+    }
 }
+
+impl<'a> Words<'a> {
+    /// Passes over the longest run of octets that may stand in one of `places`.
+    fn run(&mut self, places: u8) -> &'a [u8] {
+        let outside = |b: &u8| PLACES[usize::from(*b)] & places == 0;
+        let (run, rest) = self.rest.split_at(self.rest.iter().position(outside).unwrap_or(self.rest.len()));
+        self.rest = rest;
+        run
+    }
+}
+
+const KEYWORD: u8 = 1;
+const VALUE: u8 = 2;
+const NON_ASCII: u8 = 4;
+
+/// Where in a parameter each octet may stand.
+static PLACES: [u8; 256] = {
+    let (mut places, mut at) = ([NON_ASCII; 256], 0u8);
+    while at.is_ascii() {
+        let in_keyword = at.is_ascii_alphanumeric() || at == b'-';
+        let in_value = at.is_ascii_graphic() && at != b'=';
+        places[at as usize] = if in_keyword { KEYWORD } else { 0 } | if in_value { VALUE } else { 0 };
+        at += 1;
+    }
+    places
+};
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), ParameterFault> {
     if slot.is_some() {

@@ -11,14 +11,15 @@
 
 use super::ParameterFault;
 use crate::command::{unitext, xtext};
-use alloc::string::String;
+use alloc::borrow::Cow;
 use core::fmt::{self, Display};
+use smol_str::SmolStr;
 
 /// The ORCPT parameter, which travels with the recipient unchanged, into every report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginalRecipient {
-    address_type: String,
-    address: String,
+    address_type: SmolStr,
+    address: SmolStr,
 }
 
 impl OriginalRecipient {
@@ -27,14 +28,17 @@ impl OriginalRecipient {
 
     /// A checked one; `None` when the type is no atom, the address is empty, too long or holds a control character,
     /// or is not ASCII though the type is not `utf-8`.
-    pub fn new(address_type: impl Into<String>, address: impl Into<String>) -> Option<Self> {
-        let it = Self { address_type: address_type.into(), address: address.into() };
-        let is_atom = !it.address_type.is_empty() && it.address_type.bytes().all(is_atom_octet);
-        let encoded_len =
-            if it.is_utf8() { unitext::encoded_len(&it.address) } else { xtext::encoded_len(&it.address) };
-        let fits = !it.address.is_empty() && it.address_type.len() + 1 + encoded_len <= Self::OCTETS_MAX;
-        let plain = (it.is_utf8() || it.address.is_ascii()) && !it.address.chars().any(char::is_control);
-        (is_atom && fits && plain).then_some(it)
+    pub fn new(address_type: impl AsRef<str>, address: impl AsRef<str>) -> Option<Self> {
+        let (address_type, address) = (address_type.as_ref(), address.as_ref());
+        let is_atom = !address_type.is_empty() && address_type.bytes().all(is_atom_octet);
+        let (encoded_len, plain) = if is_utf8(address_type) {
+            (unitext::encoded_len(address), !address.chars().any(char::is_control))
+        } else {
+            (xtext::encoded_len(address), address.bytes().all(|octet| matches!(octet, b' '..=b'~')))
+        };
+        let fits = !address.is_empty() && address_type.len() + 1 + encoded_len <= Self::OCTETS_MAX;
+        let good = is_atom && fits && plain;
+        good.then(|| Self { address_type: address_type.into(), address: address.into() })
     }
 
     /// What kind of address it is: mostly `rfc822`. Compared without regard to case.
@@ -47,15 +51,11 @@ impl OriginalRecipient {
         &self.address
     }
 
-    fn is_utf8(&self) -> bool {
-        self.address_type.eq_ignore_ascii_case(UTF_8)
-    }
-
     pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
         let (address_type, encoded) =
             value.and_then(|v| v.split_once(';')).ok_or(ParameterFault::Malformed)?;
-        let address = if address_type.eq_ignore_ascii_case(UTF_8) {
-            unitext::decode(encoded)
+        let address = if is_utf8(address_type) {
+            unitext::decode(encoded).map(Cow::Owned)
         } else {
             xtext::decode(encoded)
         };
@@ -64,18 +64,21 @@ impl OriginalRecipient {
 }
 
 /// RFC 6533 section 3.
-const UTF_8: &str = "utf-8";
+fn is_utf8(address_type: &str) -> bool {
+    address_type.eq_ignore_ascii_case("utf-8")
+}
 
 /// RFC 822 section 3.3: no space, no special, no control character.
 fn is_atom_octet(octet: u8) -> bool {
-    octet.is_ascii_graphic() && !b"()<>@,;:\\\".[]=".contains(&octet)
+    octet.is_ascii_graphic()
+        && !matches!(octet, b'"' | b'(' | b')' | b',' | b'.' | b':'..=b'=' | b'>' | b'@' | b'['..=b']')
 }
 
 /// The value as it stands after `ORCPT=`, in ASCII; with `{:#}` in UTF-8, for a transaction with SMTPUTF8.
 impl Display for OriginalRecipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{};", self.address_type)?;
-        if self.is_utf8() {
+        if is_utf8(&self.address_type) {
             unitext::write(f, &self.address, f.alternate())
         } else {
             xtext::Encoded(&self.address).fmt(f)

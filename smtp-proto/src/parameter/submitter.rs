@@ -19,7 +19,7 @@ pub enum Submitter {
 impl Submitter {
     pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
         let text = value.and_then(xtext::decode).ok_or(ParameterFault::Malformed)?;
-        Ok(if text == "<>" { Self::Unknown } else { Self::Mailbox(text) })
+        Ok(if text == "<>" { Self::Unknown } else { Self::Mailbox(text.into_owned()) })
     }
 }
 
