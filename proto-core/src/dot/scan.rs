@@ -1,7 +1,8 @@
 //! The one look at every octet that both directions of the codec share.
 //!
-//! A text is looked at in blocks, without a decision on the way, so that it compiles to vector instructions; only a
-//! block with a dot at a line's start is looked at octet by octet. Most blocks of most mail have none.
+//! A text is looked at in blocks, without a decision on the way, so that it compiles to vector instructions; a block with
+//! a dot at a line's start is looked at again in smaller ones, and only the last of these octet by octet. Most blocks of
+//! most mail have none.
 
 /// Octets in a block: large enough that the decision after each costs little, small enough that one dot does not cost
 /// much.
@@ -23,17 +24,18 @@ pub(super) fn dot_after_lf(text: &[u8], from: usize, parted: &mut bool) -> usize
     one_by_one(&text[from..near], parted).map_or_else(
         || {
             let quiet = near.max(from + 1) - 1;
-            let at = quiet + quiet_blocks(&text[quiet..], parted);
+            let at = quiet + quiet_blocks::<BLOCK_BYTES>(&text[quiet..], parted);
+            let at = at + quiet_blocks::<LANES>(&text[at..], parted);
             one_by_one(&text[at..], parted).map_or(text.len(), |dot| at + dot)
         },
         |dot| from + dot,
     )
 }
 
-/// The length of the blocks in front of which none has a pair that the search is for.
-fn quiet_blocks(text: &[u8], parted: &mut bool) -> usize {
+/// The length of the blocks of `BYTES` in front of which none has a pair that the search is for.
+fn quiet_blocks<const BYTES: usize>(text: &[u8], parted: &mut bool) -> usize {
     let nexts = text.get(1..).unwrap_or_default();
-    let blocks = text.as_chunks::<BLOCK_BYTES>().0.iter().zip(nexts.as_chunks::<BLOCK_BYTES>().0);
+    let blocks = text.as_chunks::<BYTES>().0.iter().zip(nexts.as_chunks::<BYTES>().0);
     let (mut quiet, mut any_breaks) = (0, false);
     for (one, next) in blocks {
         let (mut dots, mut breaks) = ([0; LANES], [0; LANES]);
@@ -47,7 +49,7 @@ fn quiet_blocks(text: &[u8], parted: &mut bool) -> usize {
             break;
         }
         any_breaks |= u128::from_ne_bytes(breaks) != 0;
-        quiet += BLOCK_BYTES;
+        quiet += BYTES;
     }
     *parted |= any_breaks;
     quiet
@@ -62,4 +64,35 @@ fn one_by_one(text: &[u8], parted: &mut bool) -> Option<usize> {
     });
     *parted |= any_breaks;
     found.map(|lf| lf + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Long texts in which dots and parted line ends are rare, so that blocks of both sizes are gone through.
+    #[test]
+    fn blocks_find_what_a_look_at_each_octet_finds() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        for _ in 0..20_000 {
+            let mut text: Vec<u8> = (0..random(300)).map(|_| b'a').collect();
+            for _ in 0..random(4) {
+                let at = random(text.len() as u64 + 1) as usize;
+                let piece: &[u8] = [&b"\r\n"[..], b"\r\n.", b"\n.", b"\n", b"\r", b"."][random(6) as usize];
+                text.splice(at..at, piece.iter().copied());
+            }
+            let from = random(text.len() as u64 + 1) as usize;
+            let (mut parted, mut naive) = (false, false);
+            let dot = dot_after_lf(&text, from, &mut parted);
+            let expected = one_by_one(&text[from..], &mut naive).map_or(text.len(), |at| from + at);
+            assert_eq!((dot, parted), (expected, naive), "{from} {text:?}");
+        }
+    }
 }
