@@ -19,7 +19,7 @@
 //!   high-water mark. `wants_input` is false in all but the first: that is the back-pressure.
 //! * **Split-invariant**: however octets are cut, events (adjacent body chunks merged) and output are the same.
 //!   One thing depends on the cut by nature: octets that arrive in the same call as a command that ends a
-//!   pipelined group.
+//!   pipelined group, and, of a client, replies that arrive in the same call as the one after which it goes on.
 //! * **Bounded**: nothing is allocated because a peer announced a size; every limit is in the configuration.
 
 use crate::output::OutBuf;

@@ -12,7 +12,6 @@
 //!
 //! [`ClientLimits::chunk_bytes_max`]: super::ClientLimits::chunk_bytes_max
 
-use super::event::ClientEvent;
 use super::session::{Awaited, Client, Phase};
 use super::text::{BodyFault, Text};
 use alloc::vec::Vec;
@@ -72,8 +71,7 @@ impl Client {
                 false => Transfer::Data(DotEncoder::new(EncodePolicy::Refuse)),
             },
         });
-        self.phase = Phase::Body;
-        self.events.push_back(ClientEvent::SendBody);
+        self.phase = Phase::BeforeBody;
     }
 
     /// How many octets [`Client::write_body`] would take now; zero when no message is due, and when output or a reply is
@@ -119,7 +117,7 @@ impl Client {
         Ok(octets.len())
     }
 
-    /// Ends the message. [`ClientEvent::Done`] tells what became of it.
+    /// Ends the message. [`ClientEvent::Done`](super::ClientEvent::Done) tells what became of it.
     ///
     /// # Errors
     /// As [`Client::write_body`].
@@ -197,7 +195,7 @@ impl Client {
                 return self.await_end_of_data();
             }
             gathered.drain(..bytes);
-            self.awaited.push_back(Awaited::Chunk);
+            self.await_reply(Awaited::Chunk);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Client {
     }
 
     pub(super) fn unsolicited(&mut self, reply: Reply) {
-        let in_body = self.phase == Phase::Body;
+        let in_body = matches!(self.phase, Phase::BeforeBody | Phase::Body);
         if is_goodbye(&reply) {
             self.service_closing(self.stage(), reply);
         } else if in_body && (reply.is_temporary() || reply.is_permanent()) {

@@ -43,7 +43,7 @@ pub enum ClientFailure {
     Authentication(Reply),
     /// What the server sends is no reply.
     Reply(ReplyParseFault),
-    /// A reply that cannot be one to what was asked.
+    /// A reply that cannot be one to what was asked, or came when nothing had been.
     Unexpected(Reply),
     /// The server did not answer in time.
     Timeout,

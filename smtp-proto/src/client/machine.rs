@@ -58,17 +58,22 @@ impl Machine for Client {
 
     fn poll_event(&mut self, now: Now) -> Option<Step<ClientEvent>> {
         loop {
-            match self.events.pop_front() {
-                Some(ClientEvent::Ready) if self.stopping => {
-                    if self.phase == Phase::Idle {
-                        self.say_quit(now);
-                    }
-                    continue;
-                }
-                Some(event) => return Some(Step::App(event)),
-                None => {}
+            if let Some(event) = self.events.pop_front() {
+                return Some(Step::App(event));
             }
             match self.phase {
+                Phase::BeforeIdle if self.is_heard_out() && !self.eof => {
+                    self.phase = Phase::Idle;
+                    if self.stopping {
+                        self.say_quit(now);
+                        continue;
+                    }
+                    return Some(Step::App(ClientEvent::Ready));
+                }
+                Phase::BeforeBody if self.is_heard_out() && !self.eof => {
+                    self.phase = Phase::Body;
+                    return Some(Step::App(ClientEvent::SendBody));
+                }
                 Phase::Closing(_) => {
                     return match core::mem::replace(&mut self.phase, Phase::Closed) {
                         Phase::Closing(reason) => Some(Step::Closed(reason)),

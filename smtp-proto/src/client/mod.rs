@@ -80,6 +80,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Replies that nobody asked for
+//!
+//! What the server has said before it was asked is no answer. [`ClientEvent::Ready`] and [`ClientEvent::SendBody`] wait
+//! until all that was received has been read, and whatever else is sent when no reply is due does not take for its own
+//! what was received before it. Such a reply is the server's closing (421, 521), or a refusal of the message that is on
+//! its way, or [`ClientFailure::Unexpected`], which ends the session. Here it matters by nature how octets are cut, as
+//! behind STARTTLS: a reply too many that comes later than the next command cannot be told from the answer to it.
+//!
 //! # Limits
 //! [`ClientLimits`]. A message streams: [`Client::body_room`] is the back-pressure.
 //!

@@ -42,6 +42,11 @@ impl ReplyParser {
         Self { code: None, enhanced: None, text: String::new(), lines: 0 }
     }
 
+    /// Whether no reply has begun that is not complete.
+    pub const fn is_at_start(&self) -> bool {
+        self.lines == 0
+    }
+
     /// Takes a line without its ending; a reply when it was the last line of one. `lines_max` and `text_bytes_max`
     /// bound a whole reply.
     ///

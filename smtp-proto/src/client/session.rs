@@ -52,12 +52,16 @@ pub(super) enum Phase {
     Handshake { greeted: bool },
     /// Up to [`ClientEvent::Ready`].
     Opening,
+    /// Everything was answered. What came behind the last answer is looked at before [`ClientEvent::Ready`].
+    BeforeIdle,
     /// Nothing is under way.
     Idle,
     /// A command that brings no mail is under way.
     Command,
     /// Envelope commands are under way.
     Envelope,
+    /// The server waits for the message. What came behind its word is looked at before [`ClientEvent::SendBody`].
+    BeforeBody,
     /// The application writes the message.
     Body,
     /// The message is complete, or given up without harm; its reply is awaited.
@@ -73,6 +77,8 @@ pub(super) enum Phase {
 /// What a reply will be the reply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaited {
+    /// Nothing that was asked: it had begun to come before the next in this list was sent.
+    Nothing,
     Greeting,
     Ehlo,
     Helo,
@@ -106,7 +112,7 @@ impl Awaited {
             Self::Rcpt(_) => Stage::Rcpt,
             Self::Data | Self::Chunk => Stage::Data,
             Self::EndOfData | Self::Verdict(_) | Self::PrdrEnd => Stage::EndOfData,
-            Self::Command | Self::Rset | Self::Quit => Stage::Idle,
+            Self::Command | Self::Rset | Self::Quit | Self::Nothing => Stage::Idle,
         }
     }
 }
@@ -157,7 +163,21 @@ impl Client {
     /// Sends a command that holds nothing from outside.
     pub(super) fn say(&mut self, line: &[u8], awaited: Awaited) {
         self.output.extend(line);
+        self.await_reply(awaited);
+    }
+
+    /// A reply is due to what was sent just now. When nothing else is due and the server has said more already, that is
+    /// not it.
+    pub(super) fn await_reply(&mut self, awaited: Awaited) {
+        if self.awaited.is_empty() && !self.is_heard_out() {
+            self.awaited.push_back(Awaited::Nothing);
+        }
         self.awaited.push_back(awaited);
+    }
+
+    /// Whether all that was received has been looked at.
+    pub(super) fn is_heard_out(&self) -> bool {
+        self.input.is_empty() && self.parser.is_at_start()
     }
 
     /// Sets the one deadline that what is awaited now has.
@@ -165,7 +185,7 @@ impl Client {
         let timeouts = &self.config.timeouts;
         let (timer, after): (ClientTimer, Duration) = match (&self.phase, self.awaited.front()) {
             (Phase::StartTls | Phase::Handshake { .. }, _) => (ClientTimer::Handshake, timeouts.handshake),
-            (Phase::Body, None) => (ClientTimer::DataBlock, timeouts.data_block),
+            (Phase::BeforeBody | Phase::Body, None) => (ClientTimer::DataBlock, timeouts.data_block),
             (_, Some(Awaited::Greeting)) => (ClientTimer::Greeting, timeouts.greeting),
             (_, Some(Awaited::Data)) => (ClientTimer::DataInitiation, timeouts.data_initiation),
             (_, Some(Awaited::Chunk)) => (ClientTimer::DataBlock, timeouts.data_block),
@@ -174,6 +194,8 @@ impl Client {
             }
             (_, Some(Awaited::Quit)) => (ClientTimer::Quit, timeouts.quit),
             (_, Some(_)) => (ClientTimer::Command, timeouts.command),
+            // The rest of what was not asked for is awaited.
+            (_, None) if !self.is_heard_out() => (ClientTimer::Command, timeouts.command),
             (_, None) => return self.timers.stop_all(),
         };
         self.timers.stop_all();
@@ -186,6 +208,7 @@ impl Client {
             return self.unsolicited(reply);
         };
         match awaited {
+            Awaited::Nothing => return self.unsolicited(reply),
             Awaited::Quit => return self.close(CloseReason::Quit),
             Awaited::Greeting if reply.code() == 220 => self.say_hello(true),
             Awaited::Greeting if reply.code() != 421 => self.fail(ClientFailure::Greeting(reply)),
@@ -205,9 +228,9 @@ impl Client {
 
     /// What is going on.
     pub(super) fn stage(&self) -> Stage {
-        match self.awaited.front() {
+        match self.awaited.iter().find(|awaited| **awaited != Awaited::Nothing) {
             Some(awaited) => awaited.stage(),
-            None if self.phase == Phase::Body => Stage::Data,
+            None if matches!(self.phase, Phase::BeforeBody | Phase::Body) => Stage::Data,
             None => Stage::Idle,
         }
     }
@@ -217,7 +240,6 @@ impl Client {
     }
 
     pub(super) fn become_idle(&mut self) {
-        self.phase = Phase::Idle;
-        self.events.push_back(ClientEvent::Ready);
+        self.phase = Phase::BeforeIdle;
     }
 }

@@ -165,7 +165,7 @@ impl Client {
         if self.is_lmtp() {
             self.await_verdicts(false);
         } else {
-            self.awaited.push_back(Awaited::EndOfData);
+            self.await_reply(Awaited::EndOfData);
         }
     }
 

@@ -42,10 +42,7 @@ pub fn fuzz_client(data: &[u8]) {
     // comes before a piece of the message could be written comes before or after it as the octets are cut.
     if choice & (TLS | TINY) == 0 {
         let other = Session::run(*choice, *wish, input, usize::from(*cut).max(1));
-        assert!(
-            one.events == other.events && one.output == other.output,
-            "cut {cut}: not the same as octet by octet"
-        );
+        assert!(other.is_as_far_as_it_goes(&one), "cut {cut}: not the same as octet by octet");
     }
 }
 
@@ -115,6 +112,15 @@ impl Session {
         let over = session.client.is_closed() && session.client.poll_timeout().is_none();
         assert!(over && session.open == 0, "the end of input ends a session, and each message has a report");
         session
+    }
+
+    /// Whether this session is the other, or ended in a fault where the other went on: a reply that had come before its
+    /// question, which octet by octet it cannot.
+    fn is_as_far_as_it_goes(&self, other: &Self) -> bool {
+        let same = self.events.iter().zip(&other.events).take_while(|(a, b)| a == b).count();
+        let ended = self.events[same..].iter().all(|event| b"dfsc".contains(event));
+        let end = self.events == other.events || (ended && self.events.ends_with(b"c"));
+        end && other.output.starts_with(&self.output)
     }
 
     /// Steps, the message and output, until nothing moves.

@@ -21,6 +21,7 @@
 //! | --- | --- | --- |
 //! | commands injected behind STARTTLS | what was received in the clear is thrown away, as is all that was said | `starttls.txt: S13`, `faults.rs: fault_5_octets_after_starttls_are_gone_in_the_server` |
 //! | replies injected behind the reply to STARTTLS | the client ends the session | `client-opening.txt: S14 plaintext behind the reply to STARTTLS` |
+//! | replies sent ahead of their commands | no command takes what was received before it for its answer; the session ends | `client-sending.txt: a reply too many is not that of the next message`, `client-sending.txt: a yes before the message is no yes to it` |
 //! | STARTTLS stripped | with [`ClientTls::Required`](crate::client::ClientTls::Required) nothing but EHLO, STARTTLS and QUIT is said | `client-opening.txt: TLS required and not offered`, `client-commands.txt: nothing but EHLO, STARTTLS and QUIT without the TLS that is required` |
 //! | a password coaxed out of the client, or taken by the server, in the clear | mechanisms that show it are neither offered nor used without TLS | `client-opening.txt: no password is shown without TLS`, `auth.txt: R55 not without TLS` |
 //! | a server that says yes before it proved anything | it is not believed | `client-opening.txt: a server that says yes too early is not believed` |
