@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Octets, all, append, flags, inbox, message, name, read_all, uid};
 use mail_message::FlagSet;
+use mailstore::fs::{Fs as _, OpenMode, RealFs};
 use mailstore::spool::{Envelope, FileSpool, RecipientState, Spool, SpoolLimits};
 use mailstore::{
     Access, Class, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, MaildirStore, Store,
@@ -326,4 +327,25 @@ fn a_session_that_has_not_looked_acts_on_what_others_have_set() {
     assert_eq!(now, [(uid(1), flags("new-keyword newer"))]);
     other.set_flags(&all(), FlagChange::Replace, &flags("\\Deleted")).unwrap();
     assert_eq!(stale.expunge(&all(), Expunge::Deleted).unwrap(), [uid(1)]);
+}
+
+#[test]
+fn parts_are_written_behind_each_other_at_an_offset() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let file = RealFs.open(&path, OpenMode::CreateWrite).unwrap();
+    file.allocate(8192).unwrap();
+    let parts: Vec<Vec<u8>> = (0..3000_u32).map(|number| number.to_le_bytes().to_vec()).collect();
+    let slices: Vec<&[u8]> = parts.iter().map(Vec::as_slice).chain([&b""[..]]).collect();
+    file.write_at(&slices, 5).unwrap();
+    file.write_at(&[b"xy"], 1).unwrap();
+    file.sync_data().unwrap();
+    drop(file);
+    let content = std::fs::read(&path).unwrap();
+    assert_eq!(content[..5], *b"\0xy\0\0");
+    assert_eq!(content[5..], parts.concat());
+    let again = RealFs.open(&path, OpenMode::Write).unwrap();
+    again.write_at(&[b"z"], 0).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap()[..3], *b"zxy");
+    assert!(RealFs.open(&path, OpenMode::CreateWrite).is_err());
 }

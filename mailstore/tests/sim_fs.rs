@@ -165,3 +165,21 @@ fn a_fork_goes_its_own_way_and_the_same_seed_gives_the_same_disks() {
     assert_eq!(prints(1), prints(1));
     assert_ne!(prints(1), prints(2));
 }
+
+#[test]
+fn the_parts_of_one_write_reach_the_disk_in_any_order() {
+    let disk = SimFs::new();
+    disk.mkdir(Path::new("/d")).unwrap();
+    let file = disk.open(Path::new("/d/a"), OpenMode::CreateWrite).unwrap();
+    file.allocate(1 << 20).unwrap();
+    file.write_at(&[b"1234", b"5678"], 0).unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir(Path::new("/d")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    file.write_at(&[b"ab", b"", b"cd"], 2).unwrap();
+    let contents: BTreeSet<Vec<u8>> = found(&disk).into_iter().map(|mut names| names.remove(0).1).collect();
+    for whole in [b"12345678", b"12ab5678", b"1234cd78", b"12abcd78"] {
+        assert!(contents.contains(&whole[..]), "{whole:?}");
+    }
+    assert!(contents.contains(&b"12345678"[..]) && contents.iter().all(|content| content.len() == 8));
+}

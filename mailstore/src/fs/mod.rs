@@ -43,16 +43,25 @@ pub trait Fs: Send + Sync + fmt::Debug {
 }
 
 /// An open file.
-pub trait File: Send + fmt::Debug {
+pub trait File: Send + Sync + fmt::Debug {
     /// Reads into `buf` from `offset`; short only at the end of the file or when interrupted, 0 at the end.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `data` at the end of the file.
     fn append(&mut self, data: &[u8]) -> io::Result<()>;
+    /// Writes all of `parts`, one behind the other, at `offset`; in a file opened for writing at offsets. After an
+    /// error any part of them may stand there. No two calls may overlap in time.
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()>;
+    /// Reserves room for the file up to `len` octets, so that writing below `len` cannot fail for want of space, and
+    /// costs less. The file may grow by that, zeros standing where nothing was written. Does nothing where the file
+    /// system cannot do it.
+    fn allocate(&self, len: u64) -> io::Result<()>;
     /// Cuts the file to `len` octets.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
     /// Makes data, length and times durable. After an error nothing is known of what was written since the
     /// last success, and a second call proves nothing.
     fn sync(&self) -> io::Result<()>;
+    /// Makes data and length durable, but not times; the rest is as for [`File::sync`].
+    fn sync_data(&self) -> io::Result<()>;
     /// Sets the modification time.
     fn set_mtime(&self, since_epoch: Duration) -> io::Result<()>;
     /// What is known about the file.
@@ -68,6 +77,10 @@ pub enum OpenMode {
     Append,
     /// For reading and appending; it must not exist (O_EXCL). Created for its owner only (mode 0600).
     CreateNew,
+    /// For reading and writing at offsets; it must exist.
+    Write,
+    /// For reading and writing at offsets; else as `CreateNew`.
+    CreateWrite,
 }
 
 /// A name in a directory.

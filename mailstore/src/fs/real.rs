@@ -1,7 +1,7 @@
 //! [`RealFs`]: the operating system's file system.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -23,6 +23,13 @@ impl Fs for RealFs {
             }
             OpenMode::CreateNew => {
                 options.append(true).create_new(true);
+            }
+            // Without O_APPEND, which would send every write to the end.
+            OpenMode::Write => {
+                options.write(true);
+            }
+            OpenMode::CreateWrite => {
+                options.write(true).create_new(true);
             }
         }
         Ok(Box::new(RealFile(options.open(path)?)))
@@ -66,6 +73,9 @@ impl Fs for RealFs {
     }
 }
 
+/// How many parts one system call writes: IOV_MAX of every system we know is no lower.
+const PARTS_MAX: usize = 1024;
+
 #[derive(Debug)]
 struct RealFile(fs::File);
 
@@ -76,6 +86,37 @@ impl File for RealFile {
 
     fn append(&mut self, data: &[u8]) -> io::Result<()> {
         self.0.write_all(data)
+    }
+
+    fn write_at(&self, parts: &[&[u8]], mut offset: u64) -> io::Result<()> {
+        for parts in parts.chunks(PARTS_MAX) {
+            let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let mut left = &mut slices[..];
+            while left.iter().any(|slice| !slice.is_empty()) {
+                match rustix::io::pwritev(&self.0, left, offset) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(n) => {
+                        IoSlice::advance_slices(&mut left, n);
+                        offset += n as u64;
+                    }
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {

@@ -224,10 +224,20 @@ impl Disk {
     }
 
     pub(super) fn append(&mut self, inode: usize, data: &[u8]) -> io::Result<()> {
+        let end = self.file(inode)?.data.len();
+        self.write_at(inode, end, data)
+    }
+
+    pub(super) fn write_at(&mut self, inode: usize, offset: usize, data: &[u8]) -> io::Result<()> {
         let clock = self.clock;
         let file = self.file_mut(inode)?;
-        file.writes.push(Write::At(file.data.len(), data.to_vec()));
-        file.data.extend_from_slice(data);
+        if data.is_empty() {
+            return Ok(());
+        }
+        file.writes.push(Write::At(offset, data.to_vec()));
+        let end = offset + data.len();
+        file.data.resize(file.data.len().max(end), 0);
+        file.data[offset..end].copy_from_slice(data);
         file.mtime = clock;
         Ok(())
     }

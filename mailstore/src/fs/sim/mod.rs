@@ -4,13 +4,17 @@
 //! [`File::sync`] of that file or [`Fs::sync_dir`] of that directory. At a power cut each pending thing is
 //! dropped, kept or torn, independently of all others and of their order:
 //!
-//! * a write: not there; there; its first part, followed by nothing or by zeros;
+//! * a write: not there; there; its first part, followed by nothing or by zeros. Of a write of several parts that is
+//!   said of each part by itself;
 //! * a creation or removal: not there; there;
 //! * a rename: not there; there; the file has both names. It never has neither: no file system we know loses
 //!   a renamed file, and no order of operations could guard against one that did.
 //!
 //! Syncing a file does not make its name durable, syncing a directory not the files in it. A failed sync
 //! leaves what it should have made durable visible and not durable for ever, as on Linux.
+//!
+//! Reserved room ([`File::allocate`]) does not show in a file's length, so that a state can be kept for every operation
+//! without its zeros.
 //!
 //! Every call is an *operation* with a number. [`SimFs::fail_at`] makes one fail; [`SimFs::power_off_at`]
 //! ends the machine at one; [`SimFs::record_crash_points`] keeps the state before each, so that one run gives
@@ -227,10 +231,10 @@ impl SimFs {
 impl Fs for SimFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
         let inode = match mode {
-            OpenMode::CreateNew => {
+            OpenMode::CreateNew | OpenMode::CreateWrite => {
                 self.simple("create", path, true, |disk| disk.create(path, Inode::File(FileNode::default())))
             }
-            OpenMode::Read | OpenMode::Append => self.simple("open", path, false, |disk| {
+            OpenMode::Read | OpenMode::Append | OpenMode::Write => self.simple("open", path, false, |disk| {
                 let inode = disk.find(path)?;
                 disk.file(inode).map(|_| inode)
             }),
@@ -308,6 +312,35 @@ impl File for SimFile {
             Some(Fault::NoSpace) => disk.append(self.inode, &data[..data.len() / 2]),
             Some(Fault::Io) => Ok(()),
         })
+    }
+
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.check_writable()?;
+        let mut offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        self.fs.op("write", &self.path, true, |disk, fault| {
+            let mut left = match fault {
+                None => usize::MAX,
+                Some(Fault::NoSpace) => parts.iter().map(|part| part.len()).sum::<usize>() / 2,
+                Some(Fault::Io) => 0,
+            };
+            // Each part is a write of its own: the system is free to bring them to the disk in any order.
+            for part in parts {
+                let taken = part.len().min(left);
+                disk.write_at(self.inode, offset, &part[..taken])?;
+                offset += taken;
+                left -= taken;
+            }
+            Ok(())
+        })
+    }
+
+    fn allocate(&self, _len: u64) -> io::Result<()> {
+        self.check_writable()?;
+        self.fs.simple("allocate", &self.path, true, |_| Ok(()))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync()
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
