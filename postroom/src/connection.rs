@@ -29,10 +29,12 @@ where
     let now = backends.clock.now();
     match &profile.protocol {
         Protocols::Smtp(smtp) => {
-            let client = session.peer.ip().to_canonical();
-            let mut peer = smtp::Peer::new(client);
-            peer.xclient = smtp.xclient_clients.contains(client);
-            peer.xforward = smtp.xforward_clients.contains(client);
+            let mut peer = smtp::Peer::default();
+            if let Some(client) = session.client {
+                peer = smtp::Peer::new(client);
+                peer.xclient = smtp.xclient_clients.contains(client);
+                peer.xforward = smtp.xforward_clients.contains(client);
+            }
             let mut machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             machine.set_entropy(session.sasl.clone());
             let service = SmtpService::new(Arc::clone(smtp), backends, session);

@@ -3,7 +3,7 @@
 use crate::entropy::Entropy;
 use proto_core::sasl::{Decoys, Nonces, ServerEntropy};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// One connection.
@@ -13,8 +13,11 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     /// The listener's name.
     pub(crate) listener: Arc<str>,
-    /// Where the client is.
+    /// Where the client is, or the proxy that does not tell.
     pub(crate) peer: SocketAddr,
+    /// What may be allowed to a client by its address; `None` when a proxy does not tell it: the client has none of the
+    /// proxy's rights.
+    pub(crate) client: Option<IpAddr>,
     /// The proxy that told so.
     pub(crate) proxy: Option<SocketAddr>,
     /// The randomness of its logins.
@@ -33,7 +36,8 @@ impl Session {
         let mut seed = [0; 32];
         entropy.fill(&mut seed);
         let sasl = ServerEntropy { nonces: Nonces::seeded(seed), decoys: decoys.clone() };
-        Self { id: SessionId(entropy.next_u64()), listener, peer, proxy, sasl }
+        let client = Some(peer.ip().to_canonical());
+        Self { id: SessionId(entropy.next_u64()), listener, peer, client, proxy, sasl }
     }
 
     /// The span that all its log lines stand in.

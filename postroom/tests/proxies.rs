@@ -67,6 +67,46 @@ async fn s43_policy_and_trace_know_the_client_and_not_the_proxy() {
     assert!(stranger.command("RCPT TO:<a@elsewhere.test>").await.starts_with("554 5.7.1"));
 }
 
+/// As XCLIENT is not offered, so may nobody relay who comes through a proxy of `mynetworks` that does not tell who it is.
+#[tokio::test(start_paused = true)]
+async fn s43_whom_a_proxy_does_not_tell_has_not_its_rights() {
+    let fs = SimFs::new();
+    let mut settings = settings();
+    settings.mynetworks = vec!["10.0.0.0/8".into()];
+    settings.listeners[0].proxies = vec!["10.1.2.3".into()];
+    settings.listeners[0].xclient_clients = vec!["10.1.2.3".into()];
+    settings.listeners[0].xforward_clients = vec!["10.1.2.3".into()];
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let told = b"PROXY TCP4 10.1.2.3 198.51.100.2 56324 25\r\n".as_slice();
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".as_slice();
+    let unspecified = b"\r\n\r\n\0\r\nQUIT\n\x21\0\0\0".as_slice();
+    for (header, trusted) in
+        [(told, true), (b"PROXY UNKNOWN\r\n", false), (b"PROXY UNKNOWN 10.1.2.3\r\n", false)]
+            .into_iter()
+            .chain([(local, false), (unspecified, false)])
+    {
+        let mut client = Client::connect_from(proxy(), &server, "smtp");
+        client.send(header).await;
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        for command in ["XCLIENT NOTHING=1", "XFORWARD NOTHING=1"] {
+            let reply = client.command(command).await;
+            let expected = if trusted { "501 " } else { "550 5.7.0" };
+            assert!(reply.starts_with(expected), "{}: {command}: {reply}", header.escape_ascii());
+        }
+        client.command("MAIL FROM:<s@x.test>").await;
+        let reply = client.command("RCPT TO:<a@elsewhere.test>").await;
+        let expected = if trusted { "550 5.4.4" } else { "554 5.7.1" };
+        assert!(reply.starts_with(expected), "{}: {reply}", header.escape_ascii());
+        client.command("RSET").await;
+        if !trusted {
+            assert!(client.mail("s@x.test", &["bob@example.test"], "x").await.starts_with("250"));
+        }
+    }
+    until("delivered", || inbox(&fs, "bob").len() == 4).await;
+    assert!(inbox(&fs, "bob").iter().all(|mail| mail.contains("Received: from client.test\r\n")));
+}
+
 #[tokio::test(start_paused = true)]
 async fn s43_a_binary_header_with_tlvs_on_every_listener() {
     let server = start_behind_proxies(&SimFs::new()).await;

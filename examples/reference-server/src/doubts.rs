@@ -4,6 +4,7 @@ use crate::config::{Config, ListenerSection, Protocol, TlsMode};
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::proto_core::Mechanism;
+use postroom::relay_policy::NetworkList;
 use postroom::wall::{AccountId, Directory as _, Serves};
 use std::net::IpAddr;
 
@@ -108,6 +109,7 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
                 .to_owned(),
         );
     }
+    doubts.extend(of_trusted_proxies(config, listener));
     let of_smtp =
         [("xclient_clients", &listener.xclient_clients), ("xforward_clients", &listener.xforward_clients)];
     for (key, _) in of_smtp.iter().filter(|(_, clients)| !is_smtp && !clients.is_empty()) {
@@ -116,6 +118,31 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
         ));
     }
     doubts
+}
+
+/// A proxy that may relay lends that to everybody whom it brings here without saying who it is.
+fn of_trusted_proxies<'a>(config: &'a Config, listener: &'a ListenerSection) -> Option<String> {
+    // Only there is anything decided by the network alone.
+    if listener.protocol != Protocol::Smtp || !listener.proxies.is_empty() {
+        return None;
+    }
+    let trusted = listener.policy.mynetworks.as_ref().or(config.policy.mynetworks.as_ref())?;
+    let proxy = config.listeners.iter().flat_map(|other| &other.proxies).find(|proxy| {
+        let proxies = core::slice::from_ref(*proxy);
+        trusted.iter().any(|network| holds_first_of(proxies, network)) || holds_first_of(trusted, proxy)
+    })?;
+    Some(format!(
+        "the proxy {proxy} of another listener lies within mynetworks, and this one names no proxies: whoever comes \
+         through it to here may relay"
+    ))
+}
+
+/// Whether the first address of a network is in a list. Of two networks that overlap, one has the other's first address.
+fn holds_first_of(networks: &[String], network: &str) -> bool {
+    let written = network.split_once('/').map_or(network, |(address, _)| address).replace(['[', ']'], "");
+    // What is no network is refused with the settings.
+    let list = NetworkList::new(networks).unwrap_or_default();
+    written.parse().is_ok_and(|address: IpAddr| list.contains(address))
 }
 
 /// Whether an address is reached from this machine or a private network only.
@@ -163,6 +190,26 @@ mod tests {
             let words = format!("listener lmtp#3 ({address}): mail is taken without login");
             assert!(doubts.iter().all(|doubt| doubt.starts_with(&words)), "{doubts:?}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_may_relay_and_listeners_that_do_not_hear_it_out() {
+        let imap = "address = \"127.0.0.1:2143\"";
+        for (proxies, doubted) in [
+            ("\"127.0.0.1\"", true),
+            ("\"10.1.2.3\", \"[::1]\"", true),
+            ("\"126.0.0.0/7\"", true),
+            ("\"!127.0.0.1\"", false),
+            ("\"10.0.0.0/8\"", false),
+        ] {
+            let doubts = doubts_with(imap, &format!("{imap}\nproxies = [{proxies}]"));
+            assert_eq!(doubts.len(), usize::from(doubted), "{proxies}: {doubts:?}");
+            let words = "listener smtp#0 (127.0.0.1:2525): the proxy ";
+            assert!(doubts.iter().all(|doubt| doubt.starts_with(words)), "{doubts:?}");
+        }
+        // Every listener that may relay hears it out.
+        let own = doubts_with("# proxies = [\"10.0.0.0/8\"]", "proxies = [\"127.0.0.1\"]");
+        assert_eq!(own, [""; 0]);
     }
 
     #[test]

@@ -3,6 +3,12 @@
 //! Where a listener names proxies, a connection is from one of them or it is closed at once; it begins with the header
 //! of the PROXY protocol within [`Timeouts::proxy_header`](crate::driver::Timeouts::proxy_header) or it is closed; and
 //! everything after that (counts, policy, logs, trace fields) knows the client by the address in the header.
+//!
+//! # Departures
+//! A proxy that names no client (`UNKNOWN`, `LOCAL`) leaves the connection's own address in place, says the text of the
+//! PROXY protocol (sections 2.1 and 2.2). So it does in counts and logs. What the address would allow is another thing:
+//! the rights of a proxy are not those of whoever comes through it, and so policy has no address in place of one that is
+//! within `mynetworks`, `xclient_clients` or `xforward_clients`, and the trace field names none. A health check needs none.
 
 use super::Guard;
 use crate::connection;
@@ -35,12 +41,13 @@ impl Arrival {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { listener, profile, shared, peer, mut guard } = self;
-        let (mut client, mut proxy) = (peer, None);
+        let (mut client, mut known, mut proxy) = (peer, true, None);
         if !profile.proxies.is_empty() {
             // Boxed, because the session that follows needs none of it.
             let told = Box::pin(client_behind(peer, &mut stream, &listener, &profile, &shared)).await;
             let Some(told) = told else { return };
-            (client, proxy) = (told, Some(peer));
+            (client, proxy) = (told.unwrap_or(peer), Some(peer));
+            known = told.is_some();
             if let Some(counted) = guard {
                 guard = counted.of(client.ip(), &profile.limits);
                 if guard.is_none() {
@@ -49,7 +56,8 @@ impl Arrival {
                 }
             }
         }
-        let session = Session::new(listener, client, proxy, &*shared.entropy, &shared.decoys);
+        let mut session = Session::new(listener, client, proxy, &*shared.entropy, &shared.decoys);
+        session.client = session.client.filter(|_| known);
         let span = session.span();
         async move {
             tracing::info!("connected");
@@ -69,15 +77,15 @@ impl Arrival {
     }
 }
 
-/// The client that the proxy at the other end speaks for. `None` when the connection is to be closed: nothing that was
-/// said could be believed.
+/// The client that the proxy at the other end speaks for, if it names one. `None` when the connection is to be closed:
+/// nothing that was said could be believed.
 async fn client_behind<S: AsyncRead + Unpin>(
     peer: SocketAddr,
     stream: &mut S,
     listener: &str,
     profile: &Profile,
     shared: &Shared,
-) -> Option<SocketAddr> {
+) -> Option<Option<SocketAddr>> {
     if !profile.proxies.contains(peer.ip()) {
         tracing::warn!(listener, %peer, "refused: none of the proxies that this listener names");
         return None;
@@ -89,8 +97,8 @@ async fn client_behind<S: AsyncRead + Unpin>(
         header = tokio::time::timeout(shared.timeouts.proxy_header, proxy_header(stream)) => header,
     };
     match header {
-        Ok(Ok(ProxyHeader::Tcp { source, .. })) => Some(source),
-        Ok(Ok(_)) => Some(peer),
+        Ok(Ok(ProxyHeader::Tcp { source, .. })) => Some(Some(source)),
+        Ok(Ok(_)) => Some(None),
         Ok(Err(error)) => {
             tracing::warn!(listener, proxy = %peer, %error, "closed: it did not say for whom it speaks");
             None

@@ -214,8 +214,8 @@ pub struct Listener {
     /// header says is believed: let only proxies that you run be in it. (Postfix: `smtpd_upstream_proxy_protocol`;
     /// Dovecot: `haproxy_trusted_networks`.)
     ///
-    /// A proxy that does not know its client (`UNKNOWN`, `LOCAL`) counts as the client itself, so it should not be in
-    /// `mynetworks`.
+    /// Of a client that the proxy does not tell (`UNKNOWN`, `LOCAL`), policy knows no address: it is in nobody's
+    /// networks, whatever the proxy is in. Logs and counts have the proxy's.
     pub proxies: Vec<String>,
     /// Networks of clients that may say by XCLIENT for whom they speak: what they say of address, name and login is
     /// believed, and decides who may relay. SMTP, submission and LMTP. (Postfix: `smtpd_authorized_xclient_hosts`.)

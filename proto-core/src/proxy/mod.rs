@@ -47,10 +47,12 @@ use v2::Binary;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeader {
-    /// The proxy speaks for itself, as in a health check (version 2, `LOCAL`): its own address holds.
+    /// The proxy speaks for itself, as in a health check (version 2, `LOCAL`): the connection has no other end than its
+    /// own (section 2.2).
     Local,
     /// The proxy speaks for a client whose address it cannot tell (version 1, `UNKNOWN`; version 2, `UNSPEC`, a
-    /// UNIX socket or datagrams): its own address holds, as section 2.1 would have it.
+    /// UNIX socket or datagrams): the connection's own end is all there is (section 2.1). What the proxy may do, nobody
+    /// may who comes through it so.
     Unknown,
     /// The proxy speaks for a client that came by TCP.
     Tcp {

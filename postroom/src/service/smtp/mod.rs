@@ -53,7 +53,7 @@ type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
     pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
-        let request = Request::new(session.peer.ip().to_canonical());
+        let request = Request::new(address(session.client));
         Self {
             profile,
             backends,
@@ -68,8 +68,7 @@ impl SmtpService {
 
     /// Takes the client for who it is, at first and whenever XCLIENT says otherwise.
     fn meet(&mut self, peer: &Peer) {
-        // A client whose address is not known is in nobody's networks.
-        let client = peer.address.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.to_canonical());
+        let client = address(peer.address);
         if client != self.request.client || peer.login.is_some() {
             tracing::info!(%client, login = peer.login, "XCLIENT");
         }
@@ -311,4 +310,9 @@ fn not_implemented() -> Refusal {
     EnhancedCode::new(5, 5, 1)
         .and_then(|code| Refusal::new(502, code, "Error: command not implemented").ok())
         .unwrap_or(Refusal::PERMANENT)
+}
+
+/// The address that policy knows a client by. One whose address is not known is in nobody's networks.
+fn address(known: Option<IpAddr>) -> IpAddr {
+    known.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.to_canonical())
 }
