@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::read_names;
 use mailstore::fs::sim::{CrashPoint, Fault};
-use mailstore::fs::{self, Fs, OpenMode, SimFs};
+use mailstore::fs::{self, Fs, LockKind, OpenMode, RealFs, SimFs};
 
 fn create(disk: &SimFs, path: &str, data: &[u8]) -> Box<dyn fs::File> {
     let mut file = disk.open(Path::new(path), OpenMode::CreateNew).unwrap();
@@ -182,4 +182,38 @@ fn the_parts_of_one_write_reach_the_disk_in_any_order() {
         assert!(contents.contains(&whole[..]), "{whole:?}");
     }
     assert!(contents.contains(&b"12345678"[..]) && contents.iter().all(|content| content.len() == 8));
+}
+
+/// Both disks hold to it: a lock is one open file's, shared ones go together, and closing lets go.
+#[test]
+fn locks_belong_to_an_open_file_and_writes_stay_where_they_are_put() {
+    let real = tempfile::tempdir().unwrap();
+    let disks: [(&dyn Fs, &Path); 2] = [(&SimFs::new(), Path::new("/")), (&RealFs, real.path())];
+    for (fs, dir) in disks {
+        let path = dir.join("m");
+        fs.open(&path, OpenMode::CreateNew).unwrap().append(b"0123456789").unwrap();
+        let open = |mode| fs.open(&path, mode).unwrap();
+        let (one, two, reader) = (open(OpenMode::Write), open(OpenMode::Write), open(OpenMode::Read));
+        assert!(one.try_lock(LockKind::Exclusive).unwrap());
+        assert!(one.try_lock(LockKind::Exclusive).unwrap(), "its own");
+        assert!(!two.try_lock(LockKind::Exclusive).unwrap() && !reader.try_lock(LockKind::Shared).unwrap());
+        drop(reader);
+        assert!(!two.try_lock(LockKind::Shared).unwrap(), "closing another handle lets nothing go");
+        assert!(one.try_lock(LockKind::Shared).unwrap());
+        assert!(two.try_lock(LockKind::Shared).unwrap() && !two.try_lock(LockKind::Exclusive).unwrap());
+        one.unlock().unwrap();
+        assert!(two.try_lock(LockKind::Exclusive).unwrap());
+        drop(two);
+        assert!(one.try_lock(LockKind::Exclusive).unwrap());
+        assert!(open(OpenMode::Read).try_lock(LockKind::Exclusive).is_err(), "not opened for writing");
+
+        let mut one = one;
+        one.write_at(&[b"ab", b"c"], 8).unwrap();
+        one.write_at(&[b"x"], 0).unwrap();
+        assert_eq!(mailstore::fs::read(fs, &path).unwrap(), b"x1234567abc");
+        one.set_len(12).unwrap();
+        assert_eq!(mailstore::fs::read(fs, &path).unwrap(), b"x1234567abc\0");
+        fs.link(&path, &dir.join("n")).unwrap();
+        assert_eq!(one.metadata().unwrap().links, 2);
+    }
 }

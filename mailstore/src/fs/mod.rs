@@ -55,13 +55,22 @@ pub trait File: Send + Sync + fmt::Debug {
     /// costs less. The file may grow by that, zeros standing where nothing was written. Does nothing where the file
     /// system cannot do it.
     fn allocate(&self, len: u64) -> io::Result<()>;
-    /// Cuts the file to `len` octets.
+    /// Cuts the file to `len` octets, or fills it up with zeros to that length.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
     /// Makes data, length and times durable. After an error nothing is known of what was written since the
     /// last success, and a second call proves nothing.
     fn sync(&self) -> io::Result<()>;
     /// Makes data and length durable, but not times; the rest is as for [`File::sync`].
     fn sync_data(&self) -> io::Result<()>;
+    /// Takes a lock on the whole file, as `fcntl` does, without waiting; false when somebody else holds one that
+    /// does not go with it. In place of a lock that this file holds already. An exclusive lock needs a file that was
+    /// opened for writing.
+    ///
+    /// The lock belongs to this open file: it goes with [`File::unlock`] and when the file is closed, and closing
+    /// another handle of the same file leaves it. Every program that locks by `fcntl` sees it.
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool>;
+    /// Gives the lock back; nothing happens when there is none.
+    fn unlock(&self) -> io::Result<()>;
     /// Sets the modification time.
     fn set_mtime(&self, since_epoch: Duration) -> io::Result<()>;
     /// What is known about the file.
@@ -81,6 +90,15 @@ pub enum OpenMode {
     Write,
     /// For reading and writing at offsets; else as `CreateNew`.
     CreateWrite,
+}
+
+/// What a lock on a file lets others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LockKind {
+    /// Others may hold shared locks.
+    Shared,
+    /// Others may hold none.
+    Exclusive,
 }
 
 /// A name in a directory.
@@ -103,6 +121,8 @@ pub struct Metadata {
     pub inode: u64,
     /// Whether it is a directory.
     pub is_dir: bool,
+    /// How many names a file has.
+    pub links: u64,
 }
 
 /// Reads a file whole. For small files of ours only, never for a message.

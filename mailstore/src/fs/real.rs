@@ -6,7 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{DirEntry, File, Fs, Metadata, OpenMode};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::{DirEntry, File, Fs, LockKind, Metadata, OpenMode};
 
 /// The operating system's file system. Files are created for their owner only, whatever the umask allows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,6 +130,23 @@ impl File for RealFile {
         self.0.sync_all()
     }
 
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        match set_lock(&self.0, Some(kind)) {
+            // POSIX lets a system say either.
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock
+                    || error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Ok(false)
+            }
+            result => result.map(|()| true),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        set_lock(&self.0, None)
+    }
+
     fn set_mtime(&self, since_epoch: Duration) -> io::Result<()> {
         self.0.set_modified(SystemTime::UNIX_EPOCH + since_epoch)
     }
@@ -134,6 +154,30 @@ impl File for RealFile {
     fn metadata(&self) -> io::Result<Metadata> {
         self.0.metadata().map(|metadata| convert(&metadata))
     }
+}
+
+/// A record lock over the whole file that belongs to the open file, not to the process: the process may close other
+/// handles of the file meanwhile, and its threads keep each other out. Programs that use the older kind see it.
+fn set_lock(file: &fs::File, kind: Option<LockKind>) -> io::Result<()> {
+    let kind = match kind {
+        Some(LockKind::Shared) => libc::F_RDLCK,
+        Some(LockKind::Exclusive) => libc::F_WRLCK,
+        None => libc::F_UNLCK,
+    };
+    let whole = libc::flock {
+        l_type: narrow(kind),
+        l_whence: narrow(libc::SEEK_SET),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole))?;
+    Ok(())
+}
+
+/// The constants are `int`, the fields `short`.
+fn narrow(constant: libc::c_int) -> libc::c_short {
+    libc::c_short::try_from(constant).expect("invariant: POSIX keeps these constants small")
 }
 
 fn convert(metadata: &fs::Metadata) -> Metadata {
@@ -145,5 +189,6 @@ fn convert(metadata: &fs::Metadata) -> Metadata {
         mtime: Duration::new(seconds, nanos),
         inode: metadata.ino(),
         is_dir: metadata.is_dir(),
+        links: metadata.nlink(),
     }
 }

@@ -177,7 +177,7 @@ fn apply_change(dirs: &mut BTreeMap<usize, BTreeMap<String, usize>>, change: &Ch
 fn apply_write(data: &mut Vec<u8>, write: &Write, fate: Fate, random: &mut Split64) {
     match (write, fate) {
         (_, Fate::Dropped) => {}
-        (Write::Cut(len), _) => data.truncate(*len),
+        (Write::Cut(len), _) => data.resize(*len, 0),
         (Write::At(offset, octets), fate) => {
             let whole = octets.len();
             let kept =

@@ -320,7 +320,12 @@ impl Disk {
             Inode::File(file) => (file.data.len(), file.mtime, false),
             Inode::Dir(dir) => (dir.entries.len(), dir.mtime, true),
         };
-        Metadata { size: size as u64, mtime, inode: inode as u64, is_dir }
+        let names = |node: &Arc<Inode>| match &**node {
+            Inode::Dir(dir) => dir.entries.values().filter(|&&named| named == inode).count(),
+            Inode::File(_) => 0,
+        };
+        let links = self.inodes.iter().map(names).sum::<usize>() as u64;
+        Metadata { size: size as u64, mtime, inode: inode as u64, is_dir, links }
     }
 }
 

@@ -47,7 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{DirEntry, File, Fs, Metadata, OpenMode};
+use super::{DirEntry, File, Fs, LockKind, Metadata, OpenMode};
 pub use crash::CrashPoint;
 use disk::{DirNode, Disk, FileNode, Inode};
 pub use host::SimHost;
@@ -67,6 +67,9 @@ struct Sim {
     alive: BTreeSet<u32>,
     boot: u64,
     booted: Duration,
+    /// Who holds which lock on which inode; a handle is known by its number.
+    locks: BTreeMap<usize, BTreeMap<u64, LockKind>>,
+    handles: u64,
 }
 
 /// A way for one operation to fail.
@@ -116,6 +119,8 @@ impl SimFs {
             points: None,
             alive: BTreeSet::new(),
             boot,
+            locks: BTreeMap::new(),
+            handles: 0,
         })))
     }
 
@@ -244,6 +249,10 @@ impl Fs for SimFs {
             inode,
             path: path.to_path_buf(),
             writable: mode != OpenMode::Read,
+            handle: self.with(|sim| {
+                sim.handles += 1;
+                sim.handles
+            }),
         }))
     }
 
@@ -286,11 +295,26 @@ struct SimFile {
     inode: usize,
     path: PathBuf,
     writable: bool,
+    handle: u64,
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.release();
+    }
 }
 
 impl SimFile {
     fn check_writable(&self) -> io::Result<()> {
         if self.writable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+
+    fn release(&self) {
+        self.fs.with(|sim| {
+            if let Some(holders) = sim.locks.get_mut(&self.inode) {
+                holders.remove(&self.handle);
+            }
+        });
     }
 }
 
@@ -354,6 +378,30 @@ impl File for SimFile {
             None => disk.sync_file(self.inode),
             Some(_) => disk.fail_sync_file(self.inode),
         })
+    }
+
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        if kind == LockKind::Exclusive {
+            self.check_writable()?;
+        }
+        self.fs.simple("try_lock", &self.path, false, |_| Ok(()))?;
+        Ok(self.fs.with(|sim| {
+            let holders = sim.locks.entry(self.inode).or_default();
+            let goes = |(&holder, &held): (&u64, &LockKind)| {
+                holder == self.handle || held == LockKind::Shared && kind == LockKind::Shared
+            };
+            let free = holders.iter().all(goes);
+            if free {
+                holders.insert(self.handle, kind);
+            }
+            free
+        }))
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.fs.simple("unlock", &self.path, false, |_| Ok(()))?;
+        self.release();
+        Ok(())
     }
 
     fn set_mtime(&self, since_epoch: Duration) -> io::Result<()> {
