@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use proto_core::UnixTime;
 
 use crate::fs::{Fs, RealFs};
+use crate::sync::Syncs;
 
 /// The machine and process a store runs in.
 pub trait Host: Send + Sync + fmt::Debug {
@@ -97,6 +98,7 @@ pub struct Env(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     fs: Arc<dyn Fs>,
+    syncs: Syncs,
     host: Arc<dyn Host>,
     /// `host.name()` as it may stand in a file name.
     file_host: String,
@@ -112,6 +114,7 @@ impl Env {
         let file_host = host.name().replace('/', "\\057").replace(':', "\\072").replace(',', "\\054");
         let started = host.now();
         Self(Arc::new(Inner {
+            syncs: Syncs::new(Arc::clone(&fs)),
             fs,
             host,
             file_host,
@@ -130,6 +133,11 @@ impl Env {
     /// The disk.
     pub fn fs(&self) -> &dyn Fs {
         &*self.0.fs
+    }
+
+    /// The flushes of the disk, shared by all who need something durable.
+    pub fn syncs(&self) -> &Syncs {
+        &self.0.syncs
     }
 
     /// The host.

@@ -7,12 +7,15 @@
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`FileSpool`] behind it |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
+//! | [`batch`] | deliveries in two steps, many sharing their flushes |
+//! | [`sync`] | [`Syncs`](sync::Syncs): concurrent callers share flushes |
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
 //!
 //! What is acknowledged is durable: each operation's order of steps and the states a crash can leave are told
 //! at the top of its module, and tested by cutting the power at every step on the simulated disk.
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod env;
 pub mod error;
 pub mod fs;
@@ -21,6 +24,7 @@ pub mod maildir;
 pub mod name;
 pub mod spool;
 pub mod store;
+pub mod sync;
 
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};

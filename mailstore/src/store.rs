@@ -15,6 +15,7 @@
 use mail_message::{Flag, FlagSet, Uid, UidSet, UidValidity};
 use proto_core::UnixTime;
 
+use crate::batch::Staged;
 use crate::error::Result;
 use crate::name::MailboxName;
 use crate::spool::QueueId;
@@ -81,6 +82,21 @@ pub trait Store: Send + Sync {
         delivery: &Delivery<'_>,
         body: &mut dyn MessageReader,
     ) -> Result<Delivered>;
+
+    /// The first step of [`deliver`](Store::deliver): writes the message where no reader sees it. The second,
+    /// [`commit`](crate::batch::commit), is made for many deliveries at once. A store that has nothing to share
+    /// delivers at once.
+    ///
+    /// # Errors
+    /// Those of [`deliver`](Store::deliver).
+    fn stage(
+        &self,
+        name: &MailboxName,
+        delivery: &Delivery<'_>,
+        body: &mut dyn MessageReader,
+    ) -> Result<Staged> {
+        self.deliver(name, delivery, body).map(Staged::done)
+    }
 }
 
 /// One opened mailbox: a snapshot, and the means to change what it shows. All changes made here show in the

@@ -3,7 +3,8 @@
 //! The trait is low: one method is one system call or a fixed short sequence of them, so that a crash between
 //! any two is a crash between two calls. What makes things durable is explicit and never implied:
 //! [`File::sync`] makes the data and length of a file durable, [`Fs::sync_dir`] the entries of a directory.
-//! Neither does the other's work.
+//! Neither does the other's work. [`Volume::sync`] does both for a whole file system at once; who shares such a
+//! flush with whom is [`Syncs`](crate::sync::Syncs)' affair.
 //!
 //! * [`RealFs`]: the operating system's.
 //! * [`SimFs`]: in memory, with a power cut at any operation, and faults on demand.
@@ -40,6 +41,23 @@ pub trait Fs: Send + Sync + fmt::Debug {
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// What is known about a file or directory.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+    /// Opens the file system on which the directory `path` lies, to make it durable as a whole. `None` where that
+    /// is not known to tell every error: then each file and directory is synced by itself.
+    fn volume(&self, path: &Path) -> io::Result<Option<Box<dyn Volume>>> {
+        let _ = path;
+        Ok(None)
+    }
+}
+
+/// A file system, held open.
+pub trait Volume: Send + Sync + fmt::Debug {
+    /// Makes all that was written to any of its files, and every entry of its directories, durable.
+    ///
+    /// # Errors
+    /// When anything that was written since the last call, or since it was opened, did not reach the disk. It is told
+    /// once, and not which file it was: nothing is known then of what was not durable before, and a second call
+    /// proves nothing.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file.
@@ -58,7 +76,8 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Cuts the file to `len` octets, or fills it up with zeros to that length.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
     /// Makes data, length and times durable. After an error nothing is known of what was written since the
-    /// last success, and a second call proves nothing.
+    /// last success, and a second call proves nothing. What was lost in between, by a [`Volume::sync`] that failed,
+    /// is an error here too.
     fn sync(&self) -> io::Result<()>;
     /// Makes data and length durable, but not times; the rest is as for [`File::sync`].
     fn sync_data(&self) -> io::Result<()>;
@@ -119,6 +138,8 @@ pub struct Metadata {
     pub mtime: Duration,
     /// Its number, unique among the files of its file system that exist now.
     pub inode: u64,
+    /// The number of its file system.
+    pub device: u64,
     /// Whether it is a directory.
     pub is_dir: bool,
     /// How many names a file has.
@@ -233,9 +254,10 @@ impl BufferedFile {
         self.file.sync()
     }
 
-    /// The file under it; what was gathered may not be in it yet.
-    pub(crate) fn file(&self) -> &dyn File {
-        &*self.file
+    /// Writes what was gathered and gives the file back.
+    pub(crate) fn into_file(mut self) -> io::Result<Box<dyn File>> {
+        self.flush()?;
+        Ok(self.file)
     }
 
     /// Writes what was gathered.

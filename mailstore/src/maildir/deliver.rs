@@ -1,41 +1,52 @@
 //! Delivery from the spool into `new/`.
 //!
 //! # Order of operations
-//! 1. Create a file in `tmp/` (O_EXCL), write header and body, set its date, sync it.
-//! 2. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this
+//! 1. Create a file in `tmp/` (O_EXCL), write header and body, set its date.
+//! 2. Sync it, with all others that are [committed](crate::batch) at that time.
+//! 3. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this
 //!    delivery.
-//! 3. Sync `new/`. Only then is the delivery reported, and the spool records it.
+//! 4. Sync `new/`, with all others again. Only then is the delivery reported, and the spool records it.
 //!
 //! # What a crash can leave
 //!
 //! | `tmp/` | `new/` or `cur/` | spool | when | next attempt |
 //! | --- | --- | --- | --- | --- |
 //! | – | – | pending | before 1 | delivers |
-//! | any content | – | pending | in 1, before 2 is on disk | delivers; the file in `tmp/` goes with the next sweep |
-//! | – or the same file | there | pending | after 2 | finds the name, syncs its directory, reports `AlreadyThere` |
+//! | any content | – | pending | in 1 or 2, before 3 is on disk | delivers; the file in `tmp/` goes with the next sweep |
+//! | – or the same file | there, whole | pending | after 3 | finds the name, syncs its directory, reports `AlreadyThere` |
 //! | – | there or gone | delivered | after the record | none is made |
 //! | – | gone | pending | a reader of ours removed it | cannot be: it had the spool record the delivery first ([`Settle`](crate::Settle)) |
 //! | – | gone | pending | another program removed it | delivers again: never lost, but doubled if it was read |
 //!
+//! Of a batch each delivery is in one of these states, whatever the others are in.
+//!
 //! The name is looked for only when an earlier attempt is possible; the first attempt reads no directory.
+
+use std::path::PathBuf;
 
 use super::filename;
 use super::paths::{MailboxPaths, Sub};
 use super::staged::Staged;
+use crate::batch::{self, StagedDelivery};
 use crate::error::{Result, StoreError};
+use crate::fs::File;
 use crate::store::{Delivered, Delivery, MessageReader};
+use crate::sync::{Flushed, Ticket};
 
 const CHUNK_BYTES: usize = 64 << 10;
 
-pub(super) fn deliver(
+/// Does step 1, or finds what an earlier attempt has left.
+pub(super) fn stage(
     paths: &MailboxPaths,
     delivery: &Delivery<'_>,
     body: &mut dyn MessageReader,
-) -> Result<Delivered> {
+) -> Result<batch::Staged> {
     paths.check_exists()?;
     let prefix = filename::delivery_prefix(delivery.date.0, &delivery.id);
-    if delivery.maybe_delivered && is_there(paths, &prefix)? {
-        return Ok(Delivered::AlreadyThere);
+    if delivery.maybe_delivered
+        && let Some(dir) = find(paths, &prefix)?
+    {
+        return Ok(batch::Staged::pending(Box::new(Found { paths: paths.clone(), dir })));
     }
     let mut staged = Staged::create(paths)?;
     staged.write(delivery.header)?;
@@ -50,22 +61,74 @@ pub(super) fn deliver(
         staged.write(&chunk[..n])?;
         offset += n as u64;
     }
-    staged.finish(delivery.date)?;
-    staged.place(&format!("{prefix}{}", paths.env.file_host()), Sub::New, "")?;
-    paths.sync(&paths.sub(Sub::New))?;
-    Ok(Delivered::Stored)
+    let file = staged.complete(delivery.date)?;
+    let unique = format!("{prefix}{}", paths.env.file_host());
+    Ok(batch::Staged::pending(Box::new(Written { paths: paths.clone(), staged, unique, file })))
 }
 
-/// Whether an earlier attempt got as far as step 2; if so, step 3 is made good.
-fn is_there(paths: &MailboxPaths, prefix: &str) -> Result<bool> {
+/// A delivery after step 1.
+#[derive(Debug)]
+struct Written {
+    paths: MailboxPaths,
+    staged: Staged,
+    unique: String,
+    file: Option<Box<dyn File>>,
+}
+
+impl StagedDelivery for Written {
+    fn flush(&mut self) -> Ticket {
+        self.paths.env.syncs().submit(self.file.take().into_iter().collect(), Vec::new())
+    }
+
+    fn publish(&mut self, written: Flushed) -> Result<Ticket> {
+        written.all().map_err(|error| self.staged.failed(&error))?;
+        self.staged.place(&self.unique, Sub::New, "")?;
+        Ok(submit_dir(&self.paths, self.paths.sub(Sub::New)))
+    }
+
+    fn finish(self: Box<Self>, published: Flushed) -> Result<Delivered> {
+        check_dir(published, &self.paths.sub(Sub::New)).map(|()| Delivered::Stored)
+    }
+}
+
+/// A delivery of which an earlier attempt got as far as step 3; step 4 is made good.
+#[derive(Debug)]
+struct Found {
+    paths: MailboxPaths,
+    dir: PathBuf,
+}
+
+impl StagedDelivery for Found {
+    fn flush(&mut self) -> Ticket {
+        self.paths.env.syncs().submit(Vec::new(), Vec::new())
+    }
+
+    fn publish(&mut self, _: Flushed) -> Result<Ticket> {
+        Ok(submit_dir(&self.paths, self.dir.clone()))
+    }
+
+    fn finish(self: Box<Self>, published: Flushed) -> Result<Delivered> {
+        check_dir(published, &self.dir).map(|()| Delivered::AlreadyThere)
+    }
+}
+
+fn submit_dir(paths: &MailboxPaths, dir: PathBuf) -> Ticket {
+    paths.env.syncs().submit(Vec::new(), vec![dir])
+}
+
+fn check_dir(flushed: Flushed, dir: &std::path::Path) -> Result<()> {
+    flushed.all().map_err(|error| StoreError::io("syncing", dir, &error))
+}
+
+/// The directory in which an earlier attempt has put the message.
+fn find(paths: &MailboxPaths, prefix: &str) -> Result<Option<PathBuf>> {
     for sub in [Sub::New, Sub::Cur] {
         let dir = paths.sub(sub);
         let entries =
             paths.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
         if entries.iter().any(|entry| entry.name.to_str().is_some_and(|name| name.starts_with(prefix))) {
-            paths.sync(&dir)?;
-            return Ok(true);
+            return Ok(Some(dir));
         }
     }
-    Ok(false)
+    Ok(None)
 }

@@ -44,8 +44,9 @@ impl MailboxPaths {
         self.dir.join("dovecot-keywords")
     }
 
+    /// Makes the entries of a directory durable, together with what others wait for.
     pub(super) fn sync(&self, dir: &Path) -> Result<()> {
-        self.env.fs().sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, &error))
+        self.env.syncs().sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, &error))
     }
 
     /// # Errors

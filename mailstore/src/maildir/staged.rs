@@ -8,7 +8,7 @@ use proto_core::UnixTime;
 use super::filename::{self, Sizes};
 use super::paths::{MailboxPaths, Sub};
 use crate::error::{Result, StoreError};
-use crate::fs::{BufferedFile, OpenMode};
+use crate::fs::{BufferedFile, File, OpenMode};
 
 /// A file in `tmp/`; removed on drop unless it was placed.
 #[derive(Debug)]
@@ -43,16 +43,26 @@ impl Staged {
         Ok(())
     }
 
+    /// Writes what was gathered, sets its date, and hands the file out to be synced; once.
+    pub(super) fn complete(&mut self, date: UnixTime) -> Result<Option<Box<dyn File>>> {
+        let Some(file) = self.file.take() else { return Ok(None) };
+        let since_epoch = Duration::from_secs(u64::try_from(date.0).unwrap_or(0));
+        let file = file.into_file().map_err(|error| self.failed(&error))?;
+        file.set_mtime(since_epoch).map_err(|error| self.failed(&error))?;
+        Ok(Some(file))
+    }
+
     /// Sets its date, makes content and date durable, and closes it.
     pub(super) fn finish(&mut self, date: UnixTime) -> Result<()> {
-        let failed = |error: std::io::Error| StoreError::io("writing", &self.tmp, &error);
-        if let Some(mut file) = self.file.take() {
-            let since_epoch = Duration::from_secs(u64::try_from(date.0).unwrap_or(0));
-            file.flush().map_err(failed)?;
-            file.file().set_mtime(since_epoch).map_err(failed)?;
-            file.sync().map_err(failed)?;
+        match self.complete(date)? {
+            Some(file) => self.paths.env.syncs().sync_file(file).1.map_err(|error| self.failed(&error)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The error of a write or sync.
+    pub(super) fn failed(&self, error: &std::io::Error) -> StoreError {
+        StoreError::io("writing", &self.tmp, error)
     }
 
     /// Renames the finished file to its place. The directory is not synced. Returns base and path.

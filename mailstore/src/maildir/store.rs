@@ -9,8 +9,9 @@ use super::mailbox::MaildirMailbox;
 use super::paths::MailboxPaths;
 use super::uids::{UidLock, Uids};
 use super::{deliver, folders, subscriptions};
+use crate::batch::{self, Staged};
 use crate::env::Env;
-use crate::error::{Result, StoreError};
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs;
 use crate::name::MailboxName;
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
@@ -39,6 +40,27 @@ impl Inner {
         let dir = folders::dir_name(name).map_or_else(|| self.root.clone(), |dir| self.root.join(dir));
         MailboxPaths { env: self.env.clone(), root: self.root.clone(), dir }
     }
+
+    /// Makes what is missing of INBOX.
+    fn make(&self) -> Result<()> {
+        let inbox = self.paths(&MailboxName::inbox());
+        // The list of UIDs is written after the directories are durable: where it is, they are.
+        let is_made = Uids::load(&inbox, None)?.is_some();
+        if !is_made {
+            for sub in ["tmp", "new", "cur"] {
+                let dir = self.root.join(sub);
+                fs::create_dir_durably(self.env.fs(), &dir)
+                    .map_err(|error| StoreError::io("creating", &dir, &error))?;
+            }
+        }
+        // Before anything is written here that is made durable together with others.
+        let attached = self.env.syncs().attach(&self.root);
+        attached.map_err(|error| StoreError::io("opening the file system of", &self.root, &error))?;
+        if !is_made {
+            Uids::load_or_create(&inbox, &UidLock::take(&inbox)?, None)?;
+        }
+        Ok(())
+    }
 }
 
 impl MaildirStore {
@@ -50,16 +72,7 @@ impl MaildirStore {
     /// When it cannot be made or read.
     pub fn open(env: Env, root: &Path, settle: Option<Arc<dyn Settle>>) -> Result<Self> {
         let store = Inner { env, root: root.to_path_buf(), settle };
-        let inbox = store.paths(&MailboxName::inbox());
-        // The list of UIDs is written after the directories are durable: where it is, they are.
-        if Uids::load(&inbox, None)?.is_none() {
-            for sub in ["tmp", "new", "cur"] {
-                let dir = root.join(sub);
-                fs::create_dir_durably(store.env.fs(), &dir)
-                    .map_err(|error| StoreError::io("creating", &dir, &error))?;
-            }
-            Uids::load_or_create(&inbox, &UidLock::take(&inbox)?, None)?;
-        }
+        store.make()?;
         Ok(Self(Arc::new(store)))
     }
 
@@ -130,6 +143,24 @@ impl Store for MaildirStore {
         delivery: &Delivery<'_>,
         body: &mut dyn MessageReader,
     ) -> Result<Delivered> {
-        deliver::deliver(&self.0.paths(name), delivery, body)
+        let staged = self.stage(name, delivery, body)?;
+        batch::commit([staged]).pop().expect("invariant: one result for each delivery")
+    }
+
+    fn stage(
+        &self,
+        name: &MailboxName,
+        delivery: &Delivery<'_>,
+        body: &mut dyn MessageReader,
+    ) -> Result<Staged> {
+        let paths = self.0.paths(name);
+        match deliver::stage(&paths, delivery, body) {
+            // INBOX is always there: one that was taken away while this was open is made anew, as it is by `open`.
+            Err(error) if error.kind() == ErrorKind::NoSuchMailbox && name.is_inbox() => {
+                self.0.make()?;
+                deliver::stage(&paths, delivery, body)
+            }
+            staged => staged,
+        }
     }
 }

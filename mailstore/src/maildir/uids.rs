@@ -159,7 +159,13 @@ fn append(paths: &MailboxPaths, _lock: &UidLock, lines: &str) -> Result<Metadata
     let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
     let mut file = paths.env.fs().open(&path, OpenMode::Append).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.size;
-    if let Err(error) = file.append(lines.as_bytes()).and_then(|()| file.sync()) {
+    let written = file.append(lines.as_bytes());
+    let synced;
+    (file, synced) = match written {
+        Ok(()) => paths.env.syncs().sync_file(file),
+        Err(error) => (file, Err(error)),
+    };
+    if let Err(error) = synced {
         // Whether a later sync would make these lines durable is unknown, so they must not be read.
         let _ = file.set_len(length);
         return Err(failed(error));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::disk::{Change, DirNode, Disk, FileNode, Inode, ROOT, Write};
+use super::disk::{Change, DirNode, Disk, FileNode, Inode, Losses, ROOT, Write};
 use super::{SimFs, Split64};
 
 /// The state of a disk just before one operation.
@@ -143,6 +143,7 @@ impl CrashPoint {
                     writes: Vec::new(),
                     mtime,
                     durable_mtime: mtime,
+                    losses: Losses::default(),
                 }))
             }
         };

@@ -38,6 +38,22 @@ pub(super) struct FileNode {
     pub(super) writes: Vec<Write>,
     pub(super) mtime: Duration,
     pub(super) durable_mtime: Duration,
+    pub(super) losses: Losses,
+}
+
+/// How often writes of a file were lost by a failed flush, and whether somebody has been told of the last time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Losses {
+    pub(super) count: u32,
+    pub(super) told: bool,
+}
+
+impl Losses {
+    /// What a handle that is opened now need not be told. A loss of which nobody was told is told to the next one
+    /// who opens the file, as on Linux.
+    pub(super) fn known_on_open(self) -> u32 {
+        if self.told { self.count } else { self.count.saturating_sub(1) }
+    }
 }
 
 /// A write that is not durable.
@@ -270,8 +286,49 @@ impl Disk {
     /// Forgets what was written since the last sync: readers still see it, no later sync makes it durable.
     /// This is what Linux does when a sync fails.
     pub(super) fn fail_sync_file(&mut self, inode: usize) -> io::Result<()> {
-        self.file_mut(inode)?.writes.clear();
+        let file = self.file_mut(inode)?;
+        file.writes.clear();
+        file.losses = Losses { count: file.losses.count + 1, told: false };
         Ok(())
+    }
+
+    /// Makes everything durable.
+    pub(super) fn sync_all(&mut self) {
+        self.changes.clear();
+        for number in 0..self.inodes.len() {
+            // What is durable as it is stays shared with the states that were kept.
+            match &*self.inodes[number] {
+                Inode::File(file) if file.writes.is_empty() && file.durable_mtime == file.mtime => {}
+                Inode::File(_) => {
+                    let _ = self.sync_file(number);
+                }
+                Inode::Dir(dir) if dir.durable == dir.entries => {}
+                Inode::Dir(_) => {
+                    if let Inode::Dir(dir) = Arc::make_mut(&mut self.inodes[number]) {
+                        dir.durable = dir.entries.clone();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Loses every write that is not durable. Entry changes stay as they are, there or not after a power cut.
+    pub(super) fn fail_sync_all(&mut self) {
+        for number in 0..self.inodes.len() {
+            if matches!(&*self.inodes[number], Inode::File(file) if !file.writes.is_empty()) {
+                let _ = self.fail_sync_file(number);
+            }
+        }
+    }
+
+    /// Whether a handle that knows of `known` losses is told of one now.
+    pub(super) fn tell_losses(&mut self, inode: usize, known: u32) -> io::Result<Option<u32>> {
+        if self.file(inode)?.losses.count <= known {
+            return Ok(None);
+        }
+        let losses = &mut self.file_mut(inode)?.losses;
+        losses.told = true;
+        Ok(Some(losses.count))
     }
 
     pub(super) fn sync_dir(&mut self, inode: usize) -> io::Result<()> {
@@ -325,7 +382,7 @@ impl Disk {
             Inode::File(_) => 0,
         };
         let links = self.inodes.iter().map(names).sum::<usize>() as u64;
-        Metadata { size: size as u64, mtime, inode: inode as u64, is_dir, links }
+        Metadata { size: size as u64, mtime, inode: inode as u64, device: 0, is_dir, links }
     }
 }
 

@@ -11,7 +11,9 @@
 //!   a renamed file, and no order of operations could guard against one that did.
 //!
 //! Syncing a file does not make its name durable, syncing a directory not the files in it. A failed sync
-//! leaves what it should have made durable visible and not durable for ever, as on Linux.
+//! leaves what it should have made durable visible and not durable for ever, as on Linux. [`Volume::sync`] makes all
+//! that is pending durable; when it fails, every pending write is lost so, and the next sync of each file by a handle
+//! that was not told yet fails too.
 //!
 //! Reserved room ([`File::allocate`]) does not show in a file's length, so that a state can be kept for every operation
 //! without its zeros.
@@ -44,10 +46,11 @@ mod host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{DirEntry, File, Fs, LockKind, Metadata, OpenMode};
+use super::{DirEntry, File, Fs, LockKind, Metadata, OpenMode, Volume};
 pub use crash::CrashPoint;
 use disk::{DirNode, Disk, FileNode, Inode};
 pub use host::SimHost;
@@ -235,18 +238,19 @@ impl SimFs {
 
 impl Fs for SimFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
-        let inode = match mode {
-            OpenMode::CreateNew | OpenMode::CreateWrite => {
-                self.simple("create", path, true, |disk| disk.create(path, Inode::File(FileNode::default())))
-            }
+        let (inode, known) = match mode {
+            OpenMode::CreateNew | OpenMode::CreateWrite => self.simple("create", path, true, |disk| {
+                disk.create(path, Inode::File(FileNode::default())).map(|inode| (inode, 0))
+            }),
             OpenMode::Read | OpenMode::Append | OpenMode::Write => self.simple("open", path, false, |disk| {
                 let inode = disk.find(path)?;
-                disk.file(inode).map(|_| inode)
+                disk.file(inode).map(|file| (inode, file.losses.known_on_open()))
             }),
         }?;
         Ok(Box::new(SimFile {
             fs: self.clone(),
             inode,
+            losses_known: AtomicU32::new(known),
             path: path.to_path_buf(),
             writable: mode != OpenMode::Read,
             handle: self.with(|sim| {
@@ -287,6 +291,27 @@ impl Fs for SimFs {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.op("metadata", path, false, |disk, _| disk.find(path).map(|inode| disk.metadata(inode)))
     }
+
+    fn volume(&self, path: &Path) -> io::Result<Option<Box<dyn Volume>>> {
+        self.simple("volume", path, false, |disk| disk.find(path))?;
+        Ok(Some(Box::new(SimVolume(self.clone()))))
+    }
+}
+
+/// The whole simulated disk.
+#[derive(Debug)]
+struct SimVolume(SimFs);
+
+impl Volume for SimVolume {
+    fn sync(&self) -> io::Result<()> {
+        self.0.op("sync_fs", Path::new("/"), true, |disk, fault| {
+            match fault {
+                None => disk.sync_all(),
+                Some(_) => disk.fail_sync_all(),
+            }
+            Ok(())
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -296,6 +321,8 @@ struct SimFile {
     path: PathBuf,
     writable: bool,
     handle: u64,
+    /// Losses of this file that this handle has been told of.
+    losses_known: AtomicU32,
 }
 
 impl Drop for SimFile {
@@ -374,9 +401,18 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.fs.op("sync", &self.path, true, |disk, fault| match fault {
-            None => disk.sync_file(self.inode),
-            Some(_) => disk.fail_sync_file(self.inode),
+        self.fs.op("sync", &self.path, true, |disk, fault| {
+            match fault {
+                None => disk.sync_file(self.inode)?,
+                Some(_) => disk.fail_sync_file(self.inode)?,
+            }
+            match disk.tell_losses(self.inode, self.losses_known.load(Ordering::Relaxed))? {
+                None => Ok(()),
+                Some(now_known) => {
+                    self.losses_known.store(now_known, Ordering::Relaxed);
+                    Err(io::Error::other("input/output error (simulated): writes were lost"))
+                }
+            }
         })
     }
 
