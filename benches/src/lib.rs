@@ -6,6 +6,7 @@
 //! | [`dot`] | a text through the dot decoder and encoder |
 //! | [`smtp`] | command lines, and sessions that bring mail |
 //! | [`imap`] | FETCH commands and responses, and a session of a mail reader |
+//! | [`mime`] | messages through the MIME scanner |
 //! | [`pop3`] | a session that fetches and removes everything |
 //!
 //! The criterion benches, the allocation table and the `workload` binary (for callgrind) measure these same functions.
@@ -19,6 +20,7 @@
 pub mod dot;
 pub mod imap;
 pub mod mail;
+pub mod mime;
 pub mod pop3;
 pub mod smtp;
 

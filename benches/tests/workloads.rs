@@ -2,7 +2,7 @@
 
 use postroom_benches::imap::{self, Stored};
 use postroom_benches::mail::{Kind, message};
-use postroom_benches::{dot, pop3, smtp};
+use postroom_benches::{dot, mime, pop3, smtp};
 use proto_core::OutBuf;
 
 const OCTETS: usize = 20_000;
@@ -54,4 +54,14 @@ fn a_pop3_session_fetches_and_removes() {
     let outcome = pop3::session(&pop3::config(), &pop3::commands(7), 7, &text);
     assert_eq!((outcome.messages, outcome.removed), (7, 7));
     assert!(outcome.reply_octets > 7 * text.len() as u64);
+}
+
+#[test]
+fn messages_are_scanned_to_their_last_part() {
+    let corpus = mime::corpus();
+    assert!(corpus.len() > 100 && mime::scan_all(&corpus) > 2 * corpus.len());
+    let large = mime::with_attachment(OCTETS);
+    let message = mime::scan(&large);
+    let parts: Vec<_> = message.leaves().map(|part| part.body.end - part.body.start).collect();
+    assert!(parts.len() == 2 && parts[1] as usize > OCTETS - 1000 && large.len() > OCTETS, "{parts:?}");
 }

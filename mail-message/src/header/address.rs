@@ -9,6 +9,7 @@
 //! * Words before an address without angle brackets (`John Doe john@a.test`) are taken for its name.
 //! * With several `@`, the domain is what follows the last one.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -27,7 +28,13 @@ use crate::envelope::Address;
 /// assert!(list[1].is_group_start() && list[3].is_group_end());
 /// ```
 pub fn parse_addresses(value: &[u8], addresses_max: usize) -> Vec<Address> {
-    let mut parser = Parser { rest: value, comment: None };
+    read_addresses(&Bytes::copy_from_slice(value), addresses_max)
+}
+
+/// As [`parse_addresses`]; what it gives shares the memory of `value` as far as it lies there in one piece.
+pub(crate) fn read_addresses(value: &Bytes, addresses_max: usize) -> Vec<Address> {
+    let mut parser = Parser { whole: value, rest: value, comment: None };
+    let mut words = Vec::new();
     let mut list = Vec::new();
     let mut taken = 0;
     let mut in_group = false;
@@ -45,14 +52,14 @@ pub fn parse_addresses(value: &[u8], addresses_max: usize) -> Vec<Address> {
                 }
             }
             Some(_) => {
-                let words = parser.words(in_group);
+                parser.words(if in_group { IN_GROUP } else { PHRASE }, &mut words);
                 taken += 1;
                 if !in_group && parser.rest.first() == Some(&b':') {
                     parser.bump();
-                    list.push(Address::group_start(join(&words)));
+                    list.push(Address::group_start(parser.join(&words)));
                     in_group = true;
                 } else {
-                    list.push(parser.address(&words));
+                    list.push(parser.address(&mut words));
                 }
             }
         }
@@ -64,20 +71,28 @@ pub fn parse_addresses(value: &[u8], addresses_max: usize) -> Vec<Address> {
 }
 
 /// An atom, a quoted string without its quotes, or a stray octet; and whether blanks stood before it.
-struct Word {
-    text: Vec<u8>,
+struct Word<'a> {
+    text: Cow<'a, [u8]>,
     spaced: bool,
 }
 
 struct Parser<'a> {
+    whole: &'a Bytes,
     rest: &'a [u8],
     /// The last comment since the element began.
-    comment: Option<Vec<u8>>,
+    comment: Option<Cow<'a, [u8]>>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn bump(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
+    fn share(&self, text: Cow<'_, [u8]>) -> Bytes {
+        match text {
+            Cow::Borrowed(text) => self.whole.slice_ref(text),
+            Cow::Owned(text) => Bytes::from(text),
+        }
     }
 
     /// Skips white space and comments; true if there was any.
@@ -94,9 +109,17 @@ impl Parser<'_> {
 
     /// Reads from `open` to its `close` (quoted string, domain literal, nested comment) without the outer pair
     /// and without the backslashes of quoted pairs. The end of the octets closes everything.
-    fn delimited(&mut self, open: u8, close: u8) -> Vec<u8> {
+    fn delimited(&mut self, open: u8, close: u8) -> Cow<'a, [u8]> {
         self.bump();
-        let mut text = Vec::new();
+        let inside = self.rest;
+        // Mostly there is nothing in it but text.
+        let end = memchr::memchr3(b'\\', open, close, inside).unwrap_or(inside.len());
+        if inside.get(end).is_none_or(|octet| *octet == close) {
+            self.rest = inside.get(end + 1..).unwrap_or_default();
+            return Cow::Borrowed(&inside[..end]);
+        }
+        let mut text = inside[..end].to_vec();
+        self.rest = &inside[end..];
         let mut depth = 1;
         while let Some(&octet) = self.rest.first() {
             self.bump();
@@ -115,45 +138,45 @@ impl Parser<'_> {
             }
             text.push(octet);
         }
-        text
+        Cow::Owned(text)
     }
 
-    /// The words up to what ends a phrase or a local part: `<`, `@`, `,`, `;`, and `:` outside groups.
-    fn words(&mut self, in_group: bool) -> Vec<Word> {
-        let mut words = Vec::new();
+    /// The words up to an octet of the class `ends`.
+    fn words(&mut self, ends: u8, words: &mut Vec<Word<'a>>) {
+        words.clear();
         loop {
             let spaced = self.skip_blanks();
             let text = match self.rest.first() {
-                None | Some(b'<' | b'@' | b',' | b';') => return words,
-                Some(b':') if !in_group => return words,
+                None => return,
+                Some(&octet) if is(octet, ends) => return,
                 Some(b'"') => self.delimited(b'"', b'"'),
-                Some(_) => self.atom(),
+                Some(_) => Cow::Borrowed(self.atom()),
             };
             words.push(Word { text, spaced });
         }
     }
 
     /// One octet, whatever it is, and then as far as an atom with dots goes.
-    fn atom(&mut self) -> Vec<u8> {
-        let ends = |octet: &u8| octet.is_ascii_whitespace() || b"<>@,;:\"()".contains(octet);
-        let len = 1 + self.rest.iter().skip(1).take_while(|octet| !ends(octet)).count();
+    fn atom(&mut self) -> &'a [u8] {
+        let more = &self.rest[1..];
+        let len = 1 + more.iter().position(|&octet| is(octet, ATOM)).unwrap_or(more.len());
         let (atom, rest) = self.rest.split_at(len);
         self.rest = rest;
-        atom.to_vec()
+        atom
     }
 
     /// The address that begins with `words`; reads up to the comma or semicolon behind it.
-    fn address(&mut self, words: &[Word]) -> Address {
+    fn address(&mut self, words: &mut Vec<Word<'a>>) -> Address {
         let mut address = Address { adl: None, ..Address::GROUP_END };
         if self.rest.first() == Some(&b'<') {
             self.bump();
             self.comment = None;
-            address.name = (!words.is_empty()).then(|| join(words));
-            self.angle(&mut address);
+            address.name = (!words.is_empty()).then(|| self.join(words));
+            self.angle(&mut address, words);
         } else {
             let split = if self.rest.first() == Some(&b'@') { local_part_start(words) } else { 0 };
+            address.name = (split > 0).then(|| self.join(&words[..split]));
             self.local_and_domain(&words[split..], &mut address);
-            address.name = (split > 0).then(|| join(&words[..split]));
         }
         // What stands behind an address and before the comma can only be a comment or a mistake.
         while !matches!(self.rest.first(), None | Some(b',' | b';')) {
@@ -166,13 +189,16 @@ impl Parser<'_> {
         }
         if address.name.is_none() {
             let comment = self.comment.take().filter(|comment| !comment.trim_ascii().is_empty());
-            address.name = comment.map(|comment| Bytes::copy_from_slice(comment.trim_ascii()));
+            address.name = comment.map(|comment| match comment {
+                Cow::Borrowed(comment) => self.whole.slice_ref(comment.trim_ascii()),
+                Cow::Owned(comment) => Bytes::copy_from_slice(comment.trim_ascii()),
+            });
         }
         address
     }
 
     /// What stands between `<` and `>`.
-    fn angle(&mut self, address: &mut Address) {
+    fn angle(&mut self, address: &mut Address, words: &mut Vec<Word<'a>>) {
         self.skip_blanks();
         if self.rest.first() == Some(&b'@') {
             // No route reaches beyond the next `<`: looking further would make a list of `<@,` quadratic.
@@ -185,72 +211,103 @@ impl Parser<'_> {
                 self.rest = &self.rest[end + 1..];
             }
         }
-        let words = self.angle_words();
-        self.local_and_domain(&words, address);
-    }
-
-    /// The words of a local part inside angle brackets.
-    fn angle_words(&mut self) -> Vec<Word> {
-        let mut words = Vec::new();
-        loop {
-            let spaced = self.skip_blanks();
-            let text = match self.rest.first() {
-                None | Some(b'>' | b'@' | b',' | b';') => return words,
-                Some(b'"') => self.delimited(b'"', b'"'),
-                Some(_) => self.atom(),
-            };
-            words.push(Word { text, spaced });
-        }
+        self.words(ANGLE, words);
+        self.local_and_domain(words, address);
     }
 
     /// Sets mailbox and host from the words before `@` and the domain behind it.
-    fn local_and_domain(&mut self, words: &[Word], address: &mut Address) {
-        let mut mailbox: Vec<u8> = words.iter().flat_map(|word| &word.text).copied().collect();
+    fn local_and_domain(&mut self, words: &[Word<'a>], address: &mut Address) {
         if self.rest.first() != Some(&b'@') {
             // No domain: the text as it reads, spaces and all, says more than one glued together.
-            address.mailbox = Some(join(words));
+            address.mailbox = Some(self.join(words));
             address.host = Some(Bytes::new());
             return;
         }
         self.bump();
+        let mut mailbox = match words {
+            [word] => word.text.clone(),
+            _ => Cow::Owned(words.iter().flat_map(|word| &*word.text).copied().collect()),
+        };
         let mut host = self.domain();
         while self.rest.first() == Some(&b'@') {
             self.bump();
+            let mailbox = mailbox.to_mut();
             mailbox.push(b'@');
-            mailbox.append(&mut host);
+            mailbox.extend_from_slice(&host);
             host = self.domain();
         }
-        address.mailbox = Some(Bytes::from(mailbox));
-        address.host = Some(Bytes::from(host));
+        address.mailbox = Some(self.share(mailbox));
+        address.host = Some(self.share(host));
     }
 
     /// A domain or a domain literal, without the blanks in it (RFC 5322 §4.4).
-    fn domain(&mut self) -> Vec<u8> {
-        let mut host = Vec::new();
+    fn domain(&mut self) -> Cow<'a, [u8]> {
+        let mut host = Cow::Borrowed(&[][..]);
         loop {
             let spaced = self.skip_blanks();
             match self.rest.first() {
                 None | Some(b',' | b';' | b'>' | b'<' | b'@') => return host,
                 Some(b'[') => {
+                    let host = host.to_mut();
                     host.push(b'[');
-                    host.append(&mut self.delimited(b'[', b']'));
+                    host.extend_from_slice(&self.delimited(b'[', b']'));
                     host.push(b']');
                 }
                 // A word behind a blank is part of the domain only around a dot.
                 Some(&octet) if spaced && !host.is_empty() && octet != b'.' && !host.ends_with(b".") => {
                     return host;
                 }
-                Some(&octet) => {
-                    host.push(octet);
-                    self.bump();
+                Some(_) => {
+                    let end = self.rest.iter().position(|&octet| is(octet, DOMAIN));
+                    let (part, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+                    self.rest = rest;
+                    if host.is_empty() {
+                        host = Cow::Borrowed(part);
+                    } else {
+                        host.to_mut().extend_from_slice(part);
+                    }
                 }
             }
         }
     }
+
+    /// The words as they read: one space where there were blanks.
+    fn join(&self, words: &[Word<'a>]) -> Bytes {
+        if let Some(text) = self.as_it_lies(words) {
+            return text;
+        }
+        let mut text = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            if index > 0 && word.spaced {
+                text.push(b' ');
+            }
+            text.extend_from_slice(&word.text);
+        }
+        Bytes::from(text)
+    }
+
+    /// The words, if they lie in the field as they read.
+    fn as_it_lies(&self, words: &[Word<'a>]) -> Option<Bytes> {
+        let place = |word: &Word<'a>| match word.text {
+            Cow::Borrowed(text) => Some(text.as_ptr().addr().wrapping_sub(self.whole.as_ptr().addr())),
+            Cow::Owned(_) => None,
+        };
+        let start = place(words.first()?)?;
+        let mut end = start + words[0].text.len();
+        for word in &words[1..] {
+            let at = place(word)?;
+            let is_space = word.spaced && at == end + 1 && self.whole.get(end) == Some(&b' ');
+            if !is_space && (word.spaced || at != end) {
+                return None;
+            }
+            end = at + word.text.len();
+        }
+        Some(self.whole.slice(start..end))
+    }
 }
 
 /// Where in `words` the local part begins: it reaches back over dots and over words without a blank between.
-fn local_part_start(words: &[Word]) -> usize {
+fn local_part_start(words: &[Word<'_>]) -> usize {
     let mut start = words.len().saturating_sub(1);
     while start > 0 {
         let (before, word) = (&words[start - 1], &words[start]);
@@ -262,14 +319,40 @@ fn local_part_start(words: &[Word]) -> usize {
     start
 }
 
-/// The words as they read: one space where there were blanks.
-fn join(words: &[Word]) -> Bytes {
-    let mut text = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        if index > 0 && word.spaced {
-            text.push(b' ');
+/// Ends a phrase, or an address without angle brackets.
+const PHRASE: u8 = 1;
+/// The same among the members of a group.
+const IN_GROUP: u8 = 2;
+/// Ends the local part inside angle brackets.
+const ANGLE: u8 = 4;
+/// Ends an atom.
+const ATOM: u8 = 8;
+/// Ends a piece of a domain.
+const DOMAIN: u8 = 16;
+
+/// The classes of every octet.
+const CLASSES: [u8; 256] = {
+    let classes: [(&[u8], u8); 5] = [
+        (b"<@,;:", PHRASE),
+        (b"<@,;", IN_GROUP),
+        (b">@,;", ANGLE),
+        (b" \t\n\x0c\r<>@,;:\"()", ATOM),
+        (b" \t\n\x0c\r,;><@[(", DOMAIN),
+    ];
+    let mut table = [0; 256];
+    let mut class = 0;
+    while class < classes.len() {
+        let (octets, bit) = classes[class];
+        let mut at = 0;
+        while at < octets.len() {
+            table[octets[at] as usize] |= bit;
+            at += 1;
         }
-        text.extend_from_slice(&word.text);
+        class += 1;
     }
-    Bytes::from(text)
+    table
+};
+
+fn is(octet: u8, class: u8) -> bool {
+    CLASSES[usize::from(octet)] & class != 0
 }

@@ -36,7 +36,8 @@ pub(crate) fn classify(line: &[u8]) -> LineKind {
         _ => {}
     }
     let is_ftext = |octet: &u8| octet.is_ascii_graphic() && *octet != b':';
-    let name_bytes = line.iter().take(NAME_BYTES_MAX + 1).take_while(|octet| is_ftext(octet)).count();
+    let head = &line[..line.len().min(NAME_BYTES_MAX + 1)];
+    let name_bytes = head.iter().position(|octet| !is_ftext(octet)).unwrap_or(head.len());
     let rest = &line[name_bytes..];
     let gap = rest.iter().take(NAME_BYTES_MAX).take_while(|octet| matches!(octet, b' ' | b'\t')).count();
     if (1..=NAME_BYTES_MAX).contains(&name_bytes) && rest.get(gap) == Some(&b':') {

@@ -35,4 +35,6 @@ pub use line::NAME_BYTES_MAX;
 pub use select::{FieldChoice, FieldSelector, select_fields};
 pub use unfold::unfold;
 
+pub(crate) use address::read_addresses;
 pub(crate) use line::{LINE_HEAD_BYTES, LineKind, classify};
+pub(crate) use unfold::unfold_tail;

@@ -12,9 +12,22 @@ use bytes::Bytes;
 /// assert_eq!(&mail_message::header::unfold(b" a\r\n\tb ")[..], b"a\tb");
 /// ```
 pub fn unfold(value: &[u8]) -> Bytes {
-    let trimmed = value.trim_ascii();
-    let kept: Vec<u8> = trimmed.iter().copied().filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)).collect();
+    let mut kept = value.trim_ascii().to_vec();
+    unfold_tail(&mut kept, 0);
     Bytes::from(kept)
+}
+
+/// Unfolds in place what `octets` holds from `start` on, which does not begin with white space.
+pub(crate) fn unfold_tail(octets: &mut Vec<u8>, start: usize) {
+    octets.truncate(start + octets[start..].trim_ascii_end().len());
+    let Some(first) = memchr::memchr3(b'\r', b'\n', 0, &octets[start..]) else { return };
+    let mut kept = start + first;
+    for at in kept + 1..octets.len() {
+        let octet = octets[at];
+        octets[kept] = octet;
+        kept += usize::from(!matches!(octet, b'\r' | b'\n' | 0));
+    }
+    octets.truncate(kept);
 }
 
 #[cfg(test)]
@@ -26,5 +39,7 @@ mod tests {
         assert_eq!(&unfold(b"\r\n a\r\n  b\rc\n\0d\r\n")[..], b"a  bcd");
         assert_eq!(&unfold(b" \t ")[..], b"");
         assert_eq!(&unfold(b"\xff")[..], b"\xff");
+        assert_eq!(&unfold(b"\0")[..], b"");
+        assert_eq!(&unfold(b"a\0\0\r\n \0b\0")[..], b"a b");
     }
 }

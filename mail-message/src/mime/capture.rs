@@ -1,140 +1,233 @@
 //! The fields of one header that a scan keeps, until the header ends and their meaning is taken.
+//!
+//! The values of all of them lie in one buffer, which goes over into one allocation that they share.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 
 use super::content::{ContentType, parse_disposition, parse_token};
 use super::limits::{Budget, Limits};
 use super::part::PartHeader;
 use crate::envelope::{Address, Envelope};
-use crate::header::{LineKind, classify, parse_addresses, unfold};
+use crate::header::{read_addresses, unfold_tail};
 
-/// The fields that mean something to ENVELOPE; they count only in a message's own header.
-const ENVELOPE_FIELDS: [&str; 10] =
-    ["date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc", "in-reply-to", "message-id"];
-/// The fields that mean something to BODYSTRUCTURE.
-const PART_FIELDS: [&str; 8] = [
-    "content-type",
-    "content-transfer-encoding",
-    "content-id",
-    "content-description",
-    "content-md5",
-    "content-disposition",
-    "content-language",
-    "content-location",
-];
+/// A field that means something to ENVELOPE or to BODYSTRUCTURE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Date,
+    Subject,
+    From,
+    Sender,
+    ReplyTo,
+    To,
+    Cc,
+    Bcc,
+    InReplyTo,
+    MessageId,
+    ContentType,
+    Encoding,
+    Id,
+    Description,
+    Md5,
+    Disposition,
+    Language,
+    Location,
+}
+
+/// Room for the values of most headers.
+const VALUES_BYTES: usize = 1024;
+
+/// How many there are.
+const KNOWN: usize = Known::Location as usize + 1;
+
+impl Known {
+    /// The field of this name; those of ENVELOPE only in a message's own header, where they count.
+    fn named(name: &[u8], of_message: bool) -> Option<Known> {
+        // Most fields of real headers are none of these, and their length tells.
+        let candidates: &[(&[u8], Known)] = match name.len() {
+            2 => &[(b"to", Known::To), (b"cc", Known::Cc)],
+            3 => &[(b"bcc", Known::Bcc)],
+            4 => &[(b"from", Known::From), (b"date", Known::Date)],
+            6 => &[(b"sender", Known::Sender)],
+            7 => &[(b"subject", Known::Subject)],
+            8 => &[(b"reply-to", Known::ReplyTo)],
+            10 => &[(b"message-id", Known::MessageId), (b"content-id", Known::Id)],
+            11 => &[(b"content-md5", Known::Md5), (b"in-reply-to", Known::InReplyTo)],
+            12 => &[(b"content-type", Known::ContentType)],
+            16 => &[(b"content-language", Known::Language), (b"content-location", Known::Location)],
+            19 => {
+                &[(b"content-disposition", Known::Disposition), (b"content-description", Known::Description)]
+            }
+            25 => &[(b"content-transfer-encoding", Known::Encoding)],
+            _ => return None,
+        };
+        let (_, found) = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
+        (of_message || *found as usize >= Known::ContentType as usize).then_some(*found)
+    }
+}
 
 /// The first of each field that matters, unfolded.
 #[derive(Default)]
 pub(super) struct Captured {
-    envelope: [Option<Bytes>; ENVELOPE_FIELDS.len()],
-    part: [Option<Bytes>; PART_FIELDS.len()],
-    /// The field that is being read, as far as [`Limits::field_bytes_max`].
-    field: Vec<u8>,
+    /// The values, one behind the other. The last one may still be being read, and is then as it lies.
+    values: Vec<u8>,
+    /// Where in `values` each field lies.
+    places: [Option<Range<usize>>; KNOWN],
+    /// The field that is being read, if it is to be kept, and where in `values` it begins.
+    open: Option<(Known, usize)>,
+    /// Octets of that field, its name included.
+    field_bytes: usize,
     /// A `Content-Type` was there and could not be kept.
     type_lost: bool,
     any_field: bool,
 }
 
 impl Captured {
+    /// Forgets everything, for another header.
+    pub(super) fn clear(&mut self) {
+        let mut values = core::mem::take(&mut self.values);
+        values.clear();
+        *self = Captured { values, ..Captured::default() };
+    }
+
     /// Whether a continuation line has something to continue.
     pub(super) fn has_fields(&self) -> bool {
         self.any_field
     }
 
-    /// A field line: ends the field before it.
-    pub(super) fn start_field(&mut self, line: &[u8], limits: &Limits, budget: &mut Budget) {
+    /// The line of a field whose name ends at `name_bytes` and whose value begins at `value_at`: ends the field
+    /// before it. `of_message` tells whose header it stands in.
+    pub(super) fn start_field(
+        &mut self,
+        line: &[u8],
+        (name_bytes, value_at): (usize, usize),
+        of_message: bool,
+        limits: &Limits,
+        budget: &mut Budget,
+    ) {
         self.end_field(budget);
         self.any_field = true;
-        self.continue_field(line, limits);
+        if value_at > limits.field_bytes_max {
+            return;
+        }
+        let known = Known::named(&line[..name_bytes], of_message);
+        self.open =
+            known.filter(|known| self.places[*known as usize].is_none()).map(|k| (k, self.values.len()));
+        self.field_bytes = value_at;
+        self.continue_field(&line[value_at..], limits);
     }
 
     /// A continuation line.
     pub(super) fn continue_field(&mut self, line: &[u8], limits: &Limits) {
-        let room = limits.field_bytes_max.saturating_sub(self.field.len());
-        self.field.extend_from_slice(&line[..line.len().min(room)]);
+        let Some((_, start)) = self.open else { return };
+        let room = limits.field_bytes_max.saturating_sub(self.field_bytes);
+        let mut line = &line[..line.len().min(room)];
+        self.field_bytes += line.len();
+        if self.values.len() == start {
+            line = line.trim_ascii_start();
+            if self.values.capacity() == 0 {
+                self.values.reserve(VALUES_BYTES);
+            }
+        }
+        self.values.extend_from_slice(line);
     }
 
     fn end_field(&mut self, budget: &mut Budget) {
-        if let LineKind::Field { name_bytes, value_at } = classify(&self.field) {
-            let name = &self.field[..name_bytes];
-            let index_in =
-                |names: &[&str]| names.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-            let slot = match (index_in(&ENVELOPE_FIELDS), index_in(&PART_FIELDS)) {
-                (Some(index), _) => Some(&mut self.envelope[index]),
-                (_, Some(index)) => Some(&mut self.part[index]),
-                _ => None,
-            };
-            if let Some(slot @ None) = slot {
-                let value = unfold(&self.field[value_at..]);
-                if budget.take_value(value.len()) {
-                    *slot = Some(value);
-                } else {
-                    self.type_lost |= name.eq_ignore_ascii_case(b"content-type");
-                }
-            }
+        let Some((known, start)) = self.open.take() else { return };
+        unfold_tail(&mut self.values, start);
+        if budget.take_value(self.values.len() - start) {
+            self.places[known as usize] = Some(start..self.values.len());
+        } else {
+            self.values.truncate(start);
+            self.type_lost |= known == Known::ContentType;
         }
-        self.field.clear();
     }
 
-    /// The header has ended: what it says of the content.
-    pub(super) fn part_header(
+    /// The header has ended: what it says of the content and, `of_message`, the envelope that it makes.
+    pub(super) fn finish(
         &mut self,
+        in_digest: bool,
+        of_message: bool,
+        limits: &Limits,
+        budget: &mut Budget,
+    ) -> (PartHeader, Option<Envelope>) {
+        self.end_field(budget);
+        let values = Values { octets: Bytes::copy_from_slice(&self.values), places: &self.places };
+        let header = values.part_header(self.type_lost, in_digest, limits, budget);
+        (header, of_message.then(|| values.envelope(budget)))
+    }
+}
+
+/// The values of a header that has ended.
+struct Values<'a> {
+    octets: Bytes,
+    places: &'a [Option<Range<usize>>; KNOWN],
+}
+
+impl Values<'_> {
+    fn of(&self, known: Known) -> Option<Bytes> {
+        self.places[known as usize].clone().map(|place| self.octets.slice(place))
+    }
+
+    fn part_header(
+        &self,
+        type_lost: bool,
         in_digest: bool,
         limits: &Limits,
         budget: &mut Budget,
     ) -> PartHeader {
-        self.end_field(budget);
-        let [content_type, encoding, id, description, md5, disposition, language, location] = &self.part;
-        let content_type = match content_type {
+        let content_type = match self.of(Known::ContentType) {
             Some(value) => {
-                let content_type = ContentType::parse(value, budget.parameters(limits));
+                let content_type = ContentType::read(&value, budget.parameters(limits));
                 content_type.unwrap_or_else(ContentType::text_plain)
             }
-            None if self.type_lost => ContentType::fixed(b"application", b"octet-stream", Vec::new()),
+            None if type_lost => ContentType::fixed(b"application", b"octet-stream", Vec::new()),
             None if in_digest => ContentType::fixed(b"message", b"rfc822", Vec::new()),
             None => ContentType::text_plain(),
         };
         budget.take_parameters(content_type.parameters.len());
-        let disposition =
-            disposition.as_ref().and_then(|value| parse_disposition(value, budget.parameters(limits)));
+        let disposition = self
+            .of(Known::Disposition)
+            .and_then(|value| parse_disposition(&value, budget.parameters(limits)));
         budget.take_parameters(disposition.as_ref().map_or(0, |disposition| disposition.parameters.len()));
-        let tags =
-            language.iter().flat_map(|value| value.split(|&octet| octet == b',')).filter_map(parse_token);
-        let language: Vec<Bytes> = tags.take(budget.parameters(limits)).collect();
-        budget.take_parameters(language.len());
+        let mut language = Vec::new();
+        if let Some(value) = self.of(Known::Language) {
+            let tags = value.split(|&octet| octet == b',').map(|tag| value.slice_ref(tag));
+            language = tags.filter_map(|tag| parse_token(&tag)).take(budget.parameters(limits)).collect();
+            budget.take_parameters(language.len());
+        }
         PartHeader {
             content_type,
-            encoding: encoding.as_ref().and_then(|value| parse_token(value)),
-            id: id.clone(),
-            description: description.clone(),
-            md5: md5.clone(),
+            encoding: self.of(Known::Encoding).and_then(|value| parse_token(&value)),
+            id: self.of(Known::Id),
+            description: self.of(Known::Description),
+            md5: self.of(Known::Md5),
             disposition,
             language,
-            location: location.clone(),
+            location: self.of(Known::Location),
         }
     }
 
-    /// The header has ended: the envelope it makes, with RFC 3501 §7.4.2's defaults.
-    pub(super) fn envelope(&mut self, budget: &mut Budget) -> Envelope {
-        let [date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id] = &self.envelope;
-        let mut list = |value: &Option<Bytes>| {
-            let list = value.as_ref().map_or_else(Vec::new, |value| parse_addresses(value, budget.addresses));
+    /// With RFC 3501 §7.4.2's defaults.
+    fn envelope(&self, budget: &mut Budget) -> Envelope {
+        let mut list = |known: Known| {
+            let list = self.of(known).map_or_else(Vec::new, |value| read_addresses(&value, budget.addresses));
             budget.addresses = budget.addresses.saturating_sub(list.len());
             list
         };
-        let from = list(from);
+        let from = list(Known::From);
         let or_from = |list: Vec<Address>| if list.is_empty() { from.clone() } else { list };
         Envelope {
-            date: date.clone(),
-            subject: subject.clone(),
-            sender: or_from(list(sender)),
-            reply_to: or_from(list(reply_to)),
-            to: list(to),
-            cc: list(cc),
-            bcc: list(bcc),
-            in_reply_to: in_reply_to.clone(),
-            message_id: message_id.clone(),
+            date: self.of(Known::Date),
+            subject: self.of(Known::Subject),
+            sender: or_from(list(Known::Sender)),
+            reply_to: or_from(list(Known::ReplyTo)),
+            to: list(Known::To),
+            cc: list(Known::Cc),
+            bcc: list(Known::Bcc),
+            in_reply_to: self.of(Known::InReplyTo),
+            message_id: self.of(Known::MessageId),
             from,
         }
     }

@@ -30,6 +30,11 @@ impl ContentType {
     /// assert_eq!(ContentType::parse(b"text", 64), None);
     /// ```
     pub fn parse(value: &[u8], parameters_max: usize) -> Option<ContentType> {
+        ContentType::read(&Bytes::copy_from_slice(value), parameters_max)
+    }
+
+    /// As [`ContentType::parse`]; what it gives shares the memory of `value`.
+    pub(super) fn read(value: &Bytes, parameters_max: usize) -> Option<ContentType> {
         let mut cursor = Cursor::new(value);
         let media_type = cursor.token(b"/;");
         if media_type.is_empty() || !cursor.eat(b'/') {
@@ -41,8 +46,8 @@ impl ContentType {
         }
         let parameters = cursor.parameters(parameters_max);
         Some(ContentType {
-            media_type: Bytes::copy_from_slice(media_type),
-            subtype: Bytes::copy_from_slice(subtype),
+            media_type: value.slice_ref(media_type),
+            subtype: value.slice_ref(subtype),
             parameters,
         })
     }
@@ -80,17 +85,17 @@ impl ContentType {
 }
 
 /// Reads an unfolded `Content-Disposition`; `None` if it is empty.
-pub(super) fn parse_disposition(value: &[u8], parameters_max: usize) -> Option<Disposition> {
+pub(super) fn parse_disposition(value: &Bytes, parameters_max: usize) -> Option<Disposition> {
     let mut cursor = Cursor::new(value);
-    let kind = Bytes::copy_from_slice(cursor.token(b";"));
+    let kind = value.slice_ref(cursor.token(b";"));
     let parameters = cursor.parameters(parameters_max);
     (!kind.is_empty()).then_some(Disposition { kind, parameters })
 }
 
 /// The token of an unfolded `Content-Transfer-Encoding`, without comments.
-pub(super) fn parse_token(value: &[u8]) -> Option<Bytes> {
+pub(super) fn parse_token(value: &Bytes) -> Option<Bytes> {
     let token = Cursor::new(value).token(b";");
-    (!token.is_empty()).then(|| Bytes::copy_from_slice(token))
+    (!token.is_empty()).then(|| value.slice_ref(token))
 }
 
 /// How a body is encoded for transfer (RFC 2045 §6).

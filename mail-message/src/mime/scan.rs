@@ -1,12 +1,15 @@
 //! [`Scanner`]: the one pass over a message.
 //!
-//! The scanner works line by line. Of a line it keeps what can matter: in a header the field, in a body the first
-//! octets if they may be a boundary. `open` is the path from the message to the part that is being read: each
-//! element lies in the one before it, and only the last can be in its header.
+//! In a header the scanner works line by line, where the line lies; of a line that a piece cuts it keeps what can matter.
+//! In a body it looks for two dashes behind a line end and nothing else: a line that does not begin with them is nobody's
+//! boundary, and is passed over with all others like it in one search. `open` is the path from the message to the part
+//! that is being read: each element lies in the one before it, and only the last can be in its header.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::mem;
+use memchr::memmem::Finder;
 
 use super::capture::Captured;
 use super::content::{ContentType, Encoding};
@@ -15,6 +18,7 @@ use super::part::{Content, Message, Part, PartHeader};
 use crate::decode::decode_parameter;
 use crate::envelope::Envelope;
 use crate::header::{LINE_HEAD_BYTES, LineKind, classify};
+use crate::structure::Parameter;
 
 /// Finds the structure of a message that is fed in pieces.
 ///
@@ -35,21 +39,36 @@ use crate::header::{LINE_HEAD_BYTES, LineKind, classify};
 pub struct Scanner {
     limits: Limits,
     budget: Budget,
+    /// Finds what a boundary line begins with, and the line end before it.
+    dashes: Finder<'static>,
     open: Vec<Open>,
     /// The fields of the header that the last of `open` is in.
     captured: Captured,
     /// Octets so far.
     at: u64,
+    place: Place,
     line_start: u64,
-    /// The beginning of the current line, as far as it can matter.
+    /// In [`Place::Cut`] the beginning of the line, as far as it can matter.
     line: Vec<u8>,
     /// Whether what is not kept of the current line is all white space.
     tail_is_blank: bool,
+    /// Whether the octet before is CR.
     last_was_cr: bool,
     /// Octets of the line end before the current line.
     line_end_bytes: u64,
     /// Line ends so far.
     line_ends: u64,
+}
+
+/// Where in a line the next octet stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// At its beginning.
+    Start,
+    /// Inside a line that can matter: its beginning is in `line`.
+    Cut,
+    /// Inside a line of a body that cannot.
+    Passing,
 }
 
 /// A part that has begun and not ended.
@@ -67,7 +86,7 @@ enum Kind {
     Leaf,
     Multipart {
         /// Empty when there is none.
-        boundary: Vec<u8>,
+        boundary: Bytes,
         /// The last boundary was met, or no more parts are allowed: what follows is epilogue.
         is_closed: bool,
         parts: Vec<Part>,
@@ -82,9 +101,11 @@ impl Scanner {
         Scanner {
             budget: Budget::new(&limits),
             limits,
+            dashes: Finder::new(b"\n--"),
             open: alloc::vec![Open::new(0, true)],
             captured: Captured::default(),
             at: 0,
+            place: Place::Start,
             line_start: 0,
             line: Vec::new(),
             tail_is_blank: true,
@@ -98,26 +119,91 @@ impl Scanner {
     pub fn feed(&mut self, octets: &[u8]) {
         let mut rest = octets;
         while !rest.is_empty() {
-            if self.only_counts() {
-                self.at += rest.len() as u64;
-                self.line_ends += memchr::memchr_iter(b'\n', rest).count() as u64;
-                return;
-            }
-            let end = memchr::memchr(b'\n', rest);
-            let (line, more) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-            self.take(line);
-            if end.is_some() {
-                self.end_line(if self.last_was_cr { 2 } else { 1 });
-            }
-            self.last_was_cr = line.ends_with(b"\r");
-            rest = more;
+            let taken = match self.place {
+                Place::Cut => self.feed_line(rest),
+                Place::Start if self.in_header() => self.feed_line(rest),
+                Place::Start | Place::Passing => self.feed_body(rest),
+            };
+            rest = &rest[taken..];
         }
+    }
+
+    /// Takes the rest of a line that can matter, or as much of it as is there. Returns how much that is.
+    fn feed_line(&mut self, octets: &[u8]) -> usize {
+        let end = memchr::memchr(b'\n', octets);
+        let piece = &octets[..end.map_or(octets.len(), |end| end + 1)];
+        let line_end_bytes = if self.ends_with_cr(&piece[..end.unwrap_or(0)]) { 2 } else { 1 };
+        self.pass(piece);
+        if self.place == Place::Start && end.is_some() {
+            self.end_line(piece, line_end_bytes);
+            return piece.len();
+        }
+        let wanted = if self.in_header() {
+            self.limits.field_bytes_max.max(LINE_HEAD_BYTES)
+        } else {
+            BOUNDARY_LINE_BYTES_MAX
+        };
+        let (kept, dropped) = piece.split_at(wanted.saturating_sub(self.line.len()).min(piece.len()));
+        self.line.extend_from_slice(kept);
+        self.tail_is_blank &= dropped.trim_ascii().is_empty();
+        self.place = Place::Cut;
+        if end.is_some() {
+            let mut line = mem::take(&mut self.line);
+            self.end_line(&line, line_end_bytes);
+            line.clear();
+            self.line = line;
+        }
+        piece.len()
+    }
+
+    /// Takes octets of a body up to the next line that may be a boundary. Returns how many they are.
+    fn feed_body(&mut self, octets: &[u8]) -> usize {
+        if self.only_counts() {
+            self.line_ends += count_line_ends(octets);
+            self.pass(octets);
+            return octets.len();
+        }
+        if self.place == Place::Start && (octets.starts_with(b"--") || octets == b"-") {
+            return self.feed_line(octets);
+        }
+        let next = self.dashes.find(octets).map(|at| at + 1);
+        let next = next.or_else(|| octets.ends_with(b"\n").then_some(octets.len()));
+        let next = next.or_else(|| octets.ends_with(b"\n-").then(|| octets.len() - 1));
+        let passed = &octets[..next.unwrap_or(octets.len())];
+        self.line_ends += count_line_ends(passed);
+        self.place = Place::Passing;
+        if next.is_some() {
+            let line_end_bytes = if self.ends_with_cr(&passed[..passed.len() - 1]) { 2 } else { 1 };
+            self.pass(passed);
+            self.start_line(line_end_bytes);
+        } else {
+            self.pass(passed);
+        }
+        passed.len()
+    }
+
+    /// Whether CR stands before what follows `octets`, which come next.
+    fn ends_with_cr(&self, octets: &[u8]) -> bool {
+        octets.last().map_or(self.last_was_cr, |&last| last == b'\r')
+    }
+
+    fn pass(&mut self, octets: &[u8]) {
+        self.at += octets.len() as u64;
+        self.last_was_cr = octets.ends_with(b"\r");
+    }
+
+    fn start_line(&mut self, line_end_bytes: u64) {
+        self.place = Place::Start;
+        self.tail_is_blank = true;
+        self.line_start = self.at;
+        self.line_end_bytes = line_end_bytes;
     }
 
     /// The message has ended.
     pub fn finish(mut self) -> Message {
-        if !self.line.is_empty() {
-            self.end_line(0);
+        if self.place == Place::Cut {
+            let line = mem::take(&mut self.line);
+            self.end_line(&line, 0);
         }
         let mut last = None;
         while let Some(closed) = self.close_innermost(self.at, self.line_ends) {
@@ -136,37 +222,13 @@ impl Scanner {
         self.open.last().is_some_and(|open| open.in_header)
     }
 
-    /// Keeps what can matter of a piece of the current line.
-    fn take(&mut self, piece: &[u8]) {
-        self.at += piece.len() as u64;
-        if piece.ends_with(b"\n") && piece.len() > 1 {
-            self.last_was_cr = piece[piece.len() - 2] == b'\r';
-        }
-        let mut beginning = self.line.iter().chain(piece);
-        let wanted = if self.in_header() {
-            self.limits.field_bytes_max.max(LINE_HEAD_BYTES)
-        } else if beginning.next() == Some(&b'-') && beginning.next().is_none_or(|&octet| octet == b'-') {
-            BOUNDARY_LINE_BYTES_MAX
-        } else {
-            1
-        };
-        let (kept, dropped) = piece.split_at(wanted.saturating_sub(self.line.len()).min(piece.len()));
-        self.line.extend_from_slice(kept);
-        self.tail_is_blank &= dropped.trim_ascii().is_empty();
-    }
-
     /// The current line is whole; its line end has `line_end_bytes` octets (none at the end of the message).
-    fn end_line(&mut self, line_end_bytes: u64) {
-        let line = mem::take(&mut self.line);
+    fn end_line(&mut self, line: &[u8], line_end_bytes: u64) {
         // A line that ends a header without being part of it is looked at again as a line of the body, which may
         // be a boundary or the first line of an enclosed message's header.
-        while !self.boundary_line(&line) && self.in_header() && !self.header_line(&line, line_end_bytes) {}
-        self.line = line;
-        self.line.clear();
-        self.tail_is_blank = true;
-        self.line_start = self.at;
-        self.line_end_bytes = line_end_bytes;
+        while !self.boundary_line(line) && self.in_header() && !self.header_line(line, line_end_bytes) {}
         self.line_ends += u64::from(line_end_bytes > 0);
+        self.start_line(line_end_bytes);
     }
 
     /// Acts on `line` if it is a boundary of an open multipart.
@@ -175,7 +237,7 @@ impl Scanner {
         let Some((level, is_last)) = self.find_boundary(text) else { return false };
         self.close_inside(level);
         if !is_last && self.budget.take_part() {
-            self.captured = Captured::default();
+            self.captured.clear();
             self.open.push(Open::new(self.at, false));
         } else if let Kind::Multipart { is_closed, .. } = &mut self.open[level].kind {
             *is_closed = true;
@@ -233,12 +295,17 @@ impl Scanner {
 
     /// Reads `line` as a line of the innermost part's header; false if it ends the header without belonging to it.
     fn header_line(&mut self, line: &[u8], line_end_bytes: u64) -> bool {
-        let is_first = self.open.last().is_some_and(|open| open.part.header.start == self.line_start);
+        let Some(open) = self.open.last() else { return true };
+        let is_first = open.part.header.start == self.line_start;
+        let of_message = open.envelope.is_some();
         match classify(line) {
             LineKind::Blank => {
                 self.end_header(self.at, self.line_ends + u64::from(line_end_bytes > 0));
             }
-            LineKind::Field { .. } => self.captured.start_field(line, &self.limits, &mut self.budget),
+            LineKind::Field { name_bytes, value_at } => {
+                let ends = (name_bytes, value_at);
+                self.captured.start_field(line, ends, of_message, &self.limits, &mut self.budget);
+            }
             LineKind::Continuation if self.captured.has_fields() => {
                 self.captured.continue_field(line, &self.limits)
             }
@@ -253,14 +320,14 @@ impl Scanner {
 
     /// The header of the innermost part ends at `at`, with `line_ends` line ends before: what is its body?
     fn end_header(&mut self, at: u64, line_ends: u64) {
-        let mut captured = mem::take(&mut self.captured);
         let depth = self.open.len();
         let in_digest = depth > 1 && self.open[depth - 2].is_digest();
         let Some(open) = self.open.last_mut() else { return };
-        let mut fields = captured.part_header(in_digest, &self.limits, &mut self.budget);
-        if open.envelope.is_some() {
-            open.envelope = Some(captured.envelope(&mut self.budget));
-        }
+        let of_message = open.envelope.is_some();
+        let (mut fields, envelope) =
+            self.captured.finish(in_digest, of_message, &self.limits, &mut self.budget);
+        self.captured.clear();
+        open.envelope = envelope;
         open.in_header = false;
         open.line_ends_before = line_ends;
         open.part.header.end = at;
@@ -348,14 +415,20 @@ impl Open {
     }
 }
 
+fn count_line_ends(octets: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', octets).count() as u64
+}
+
 fn multipart(content_type: &ContentType) -> Kind {
     // The extended form (RFC 2231 §4) is legal for every parameter, if unwise for this one.
-    let extended = || decode_parameter(&content_type.parameters, "boundary").unwrap_or_default().into_bytes();
-    let boundary = content_type.parameter("boundary").map_or_else(extended, <[u8]>::to_vec);
+    let named = |parameter: &&Parameter| parameter.name.eq_ignore_ascii_case(b"boundary");
+    let plain = content_type.parameters.iter().find(named).map(|parameter| parameter.value.clone());
+    let extended = || decode_parameter(&content_type.parameters, "boundary").unwrap_or_default().into();
+    let boundary: Bytes = plain.unwrap_or_else(extended);
     // A boundary of white space would make every signature's `-- ` one.
     let usable = boundary.len() <= BOUNDARY_BYTES_MAX && !boundary.trim_ascii().is_empty();
     Kind::Multipart {
-        boundary: if usable { boundary } else { Vec::new() },
+        boundary: if usable { boundary } else { Bytes::new() },
         is_closed: false,
         parts: Vec::new(),
         is_digest: content_type.is("multipart", "digest"),
