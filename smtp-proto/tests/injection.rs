@@ -156,7 +156,7 @@ proptest! {
         if !matches!(&meant.auth, Some(Submitter::Mailbox(mailbox)) if !mailbox.is_empty() && mailbox != "<>") {
             meant.auth = meant.auth.map(|_| Submitter::Unknown);
         }
-        prop_assert_eq!(reverse_path, envelope.reverse_path);
+        prop_assert_eq!(reverse_path.into_owned(), envelope.reverse_path);
         grammar.extensions.smtp_utf8 = std::mem::take(&mut parameters.smtp_utf8);
         meant.smtp_utf8 = false;
         prop_assert_eq!(parameters, meant);
@@ -165,7 +165,7 @@ proptest! {
             let (verb, arguments) = command::split(line);
             prop_assert_eq!(verb, Verb::Rcpt);
             let (forward_path, parameters) = command::rcpt(arguments, &grammar).unwrap();
-            prop_assert_eq!(&forward_path, &recipient.forward_path);
+            prop_assert_eq!(&forward_path.into_owned(), &recipient.forward_path);
             prop_assert_eq!(&parameters, &recipient.parameters);
         }
     }

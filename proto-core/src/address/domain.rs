@@ -31,8 +31,11 @@ impl Domain {
     /// What [`AddressError`] says of domains and literals.
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
         let mut scanner = Scanner::new(input, syntax);
-        let domain = Self::scan(&mut scanner)?;
-        if scanner.is_at_end() { Ok(domain) } else { Err(AddressError::Domain) }
+        Self::scan(&mut scanner)?;
+        if !scanner.is_at_end() {
+            return Err(AddressError::Domain);
+        }
+        Ok(Self::from_scanned(scanner.text(0..scanner.at())))
     }
 
     /// The domain name, if it is one.
@@ -43,8 +46,17 @@ impl Domain {
         }
     }
 
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
-        if scanner.eat(b'[') { literal::scan(scanner) } else { DomainName::scan(scanner).map(Self::Name) }
+    /// Passes over a domain name or a literal.
+    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
+        if scanner.eat(b'[') { literal::scan(scanner) } else { DomainName::scan(scanner) }
+    }
+
+    /// Of what [`Self::scan`] has passed.
+    pub(super) fn from_scanned(written: &str) -> Self {
+        match written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            None => Self::Name(DomainName(written.into())),
+            Some(text) => literal::parse(text).expect("invariant: a literal that was scanned"),
+        }
     }
 }
 
@@ -71,8 +83,11 @@ impl DomainName {
     /// [`AddressError::Domain`], [`AddressError::DomainTooLong`], [`AddressError::NonAscii`], [`AddressError::Utf8`].
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
         let mut scanner = Scanner::new(input, syntax);
-        let name = Self::scan(&mut scanner)?;
-        if scanner.is_at_end() { Ok(name) } else { Err(AddressError::Domain) }
+        Self::scan(&mut scanner)?;
+        if !scanner.is_at_end() {
+            return Err(AddressError::Domain);
+        }
+        Ok(Self(scanner.text(0..scanner.at()).into()))
     }
 
     /// The name as it was written.
@@ -80,15 +95,18 @@ impl DomainName {
         &self.0
     }
 
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
-        let class = if scanner.syntax.lenient { &LENIENT } else { &STRICT };
-        let (name, joints) = scanner.run(class)?;
-        if name.len() > Domain::OCTETS_MAX {
+    /// Passes over a domain name.
+    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
+        let start = scanner.at();
+        let joints = scanner.run(if scanner.syntax.lenient { &LENIENT } else { &STRICT })?;
+        let octets = scanner.at() - start;
+        if octets > Domain::OCTETS_MAX {
             return Err(AddressError::DomainTooLong);
         }
         // Hyphens may stand side by side, but seldom do.
-        let good = (joints && name.len() <= LABEL_OCTETS_MAX) || name.split('.').all(is_label);
-        if good { Ok(Self(name.into())) } else { Err(AddressError::Domain) }
+        let good = (joints && octets <= LABEL_OCTETS_MAX)
+            || scanner.text(start..scanner.at()).split('.').all(is_label);
+        if good { Ok(()) } else { Err(AddressError::Domain) }
     }
 }
 

@@ -35,18 +35,23 @@ impl Display for GeneralLiteral {
     }
 }
 
-/// Reads a literal whose `[` has been passed.
-pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Domain, AddressError> {
-    let text = scanner.text_until(b']').ok_or(AddressError::Literal)?;
+/// Passes over a literal whose `[` has been passed.
+pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
+    let octets = scanner.octets_until(b']').ok_or(AddressError::Literal)?;
+    let text = core::str::from_utf8(octets).map_err(|_| AddressError::Literal)?;
     if text.len() + "[]".len() > Domain::OCTETS_MAX {
         return Err(AddressError::DomainTooLong);
     }
-    let domain = match text.split_once(':') {
+    parse(text).map(drop).ok_or(AddressError::Literal)
+}
+
+/// What stands between the brackets.
+pub(super) fn parse(text: &str) -> Option<Domain> {
+    match text.split_once(':') {
         None => ipv4(text).map(Domain::Ipv4),
         Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6") => ipv6(address).map(Domain::Ipv6),
         Some((tag, rest)) => is_general(tag, rest).then(|| Domain::General(GeneralLiteral(text.into()))),
-    };
-    domain.ok_or(AddressError::Literal)
+    }
 }
 
 fn ipv4(text: &str) -> Option<Ipv4Addr> {

@@ -2,7 +2,6 @@
 
 use super::scanner::{Class, Scanner};
 use super::{AddressError, AddressSyntax, path};
-use alloc::string::String;
 use core::fmt::{self, Display, Write};
 use smol_str::SmolStr;
 
@@ -39,8 +38,11 @@ impl LocalPart {
     /// What [`AddressError`] says of local parts.
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
         let mut scanner = Scanner::new(input, syntax);
-        let local_part = Self::scan(&mut scanner)?;
-        if scanner.is_at_end() { Ok(local_part) } else { Err(AddressError::LocalPart) }
+        Self::scan(&mut scanner)?;
+        if !scanner.is_at_end() {
+            return Err(AddressError::LocalPart);
+        }
+        Ok(Self::from_scanned(scanner.text(0..scanner.at())))
     }
 
     /// The value, without quotes and backslashes.
@@ -48,53 +50,58 @@ impl LocalPart {
         &self.0
     }
 
-    /// The length of the written form.
-    pub(super) fn written_len(&self) -> usize {
-        if is_dot_string(&self.0) {
-            return self.0.len();
-        }
-        let escaped = self.0.bytes().filter(|octet| matches!(octet, b'"' | b'\\')).count();
-        self.0.len() + escaped + b"\"\"".len()
-    }
-
-    /// What [`Self::written_len`] is at most: everything escaped, between quotes.
-    pub(super) fn written_len_max(&self) -> usize {
-        2 * self.0.len() + b"\"\"".len()
-    }
-
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Self, AddressError> {
-        let part = if scanner.eat(b'"') {
-            Self::new(quoted_string(scanner)?)
-        } else {
-            // No control character passes for a part of an atom.
-            Ok(Self(dot_string(scanner)?.into()))
-        };
-        match part {
-            Ok(part) if part.0.len() > Self::OCTETS_MAX && !scanner.syntax.lenient => {
-                Err(AddressError::LocalPartTooLong)
+    /// Passes over a local part, quoted or not.
+    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
+        let octets = if scanner.eat(b'"') {
+            let octets = quoted_string(scanner)?;
+            if octets > path::OCTETS_MAX {
+                return Err(AddressError::LocalPartTooLong);
             }
-            part => part,
+            octets
+        } else {
+            dot_string(scanner)?
+        };
+        if octets > Self::OCTETS_MAX && !scanner.syntax.lenient {
+            return Err(AddressError::LocalPartTooLong);
+        }
+        Ok(())
+    }
+
+    /// Of what [`Self::scan`] has passed.
+    pub(super) fn from_scanned(written: &str) -> Self {
+        let Some(quoted) = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+            return Self(written.into());
+        };
+        let mut characters = quoted.chars();
+        let unescaped = core::iter::from_fn(|| match characters.next() {
+            Some('\\') => characters.next(),
+            other => other,
+        });
+        Self(unescaped.collect())
+    }
+}
+
+/// Passes over what follows the first quote; returns how many octets the value has.
+fn quoted_string(scanner: &mut Scanner<'_>) -> Result<usize, AddressError> {
+    let mut octets = 0;
+    while !scanner.eat(b'"') {
+        let is_escaped = scanner.eat(b'\\');
+        match scanner.next_if(|octet| matches!(octet, b' '..=b'~'))? {
+            1 => octets += 1,
+            len @ 2.. if !is_escaped => octets += len,
+            _ => return Err(AddressError::LocalPart),
         }
     }
+    Ok(octets)
 }
 
-fn quoted_string(scanner: &mut Scanner<'_>) -> Result<String, AddressError> {
-    let mut value = String::new();
-    while !scanner.eat(b'"') {
-        let next = if scanner.eat(b'\\') {
-            scanner.next_if(|octet| matches!(octet, b' '..=b'~'))?.filter(char::is_ascii)
-        } else {
-            scanner.next_if(|octet| matches!(octet, b' '..=b'~'))?
-        };
-        value.push(next.ok_or(AddressError::LocalPart)?);
-    }
-    Ok(value)
-}
-
-fn dot_string<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, AddressError> {
-    let (value, joints) = scanner.run(&ATEXT)?;
-    let good = joints || (scanner.syntax.lenient && !value.is_empty());
-    if good { Ok(value) } else { Err(AddressError::LocalPart) }
+/// Passes over atoms with dots between them; returns how many octets that is.
+fn dot_string(scanner: &mut Scanner<'_>) -> Result<usize, AddressError> {
+    let start = scanner.at();
+    let joints = scanner.run(&ATEXT)?;
+    let octets = scanner.at() - start;
+    let good = joints || (scanner.syntax.lenient && octets > 0);
+    if good { Ok(octets) } else { Err(AddressError::LocalPart) }
 }
 
 /// Whether a value may be written without quotes.

@@ -1,7 +1,6 @@
 //! A mailbox: who, where.
 
-use super::scanner::Scanner;
-use super::{AddressError, AddressSyntax, Domain, LocalPart, path};
+use super::{AddressError, AddressSyntax, Domain, LocalPart, MailboxRef, path};
 use core::fmt::{self, Display};
 use core::str::FromStr;
 
@@ -18,22 +17,17 @@ impl Mailbox {
     /// # Errors
     /// [`AddressError::PathTooLong`] when the written form would be too long for a path.
     pub fn new(local_part: LocalPart, domain: Domain) -> Result<Self, AddressError> {
-        let domain_len = domain.name().map_or_else(
-            || {
-                let mut length = Length(0);
-                // `Length` accepts everything.
-                let _ = fmt::write(&mut length, format_args!("{domain}"));
-                length.0
-            },
-            |name| name.as_str().len(),
-        );
-        let fits = |local_len| b"<@>".len() + local_len + domain_len <= path::OCTETS_MAX;
-        // Most are so short that what has to be quoted in them makes no difference.
-        if fits(local_part.written_len_max()) || fits(local_part.written_len()) {
-            Ok(Self { local_part, domain })
+        let mailbox = Self::from_parts(local_part, domain);
+        if mailbox.written_len() + "<>".len() <= path::OCTETS_MAX {
+            Ok(mailbox)
         } else {
             Err(AddressError::PathTooLong)
         }
+    }
+
+    /// Of parts that are not too long together.
+    pub(super) fn from_parts(local_part: LocalPart, domain: Domain) -> Self {
+        Self { local_part, domain }
     }
 
     /// Parses an address without angle brackets, and nothing after it.
@@ -41,14 +35,15 @@ impl Mailbox {
     /// # Errors
     /// What [`AddressError`] says.
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
-        let mut scanner = Scanner::new(input, syntax);
-        let local_part = LocalPart::scan(&mut scanner)?;
-        if !scanner.eat(b'@') {
-            let error = if scanner.is_at_end() { AddressError::NoDomain } else { AddressError::LocalPart };
-            return Err(error);
-        }
-        let domain = Domain::scan(&mut scanner)?;
-        if scanner.is_at_end() { Self::new(local_part, domain) } else { Err(AddressError::Domain) }
+        MailboxRef::parse(input, syntax).map(Self::from)
+    }
+
+    /// The length of the written form.
+    pub(super) fn written_len(&self) -> usize {
+        let mut length = Length(0);
+        // `Length` accepts everything.
+        let _ = fmt::write(&mut length, format_args!("{self}"));
+        length.0
     }
 
     /// The part before the `@`.

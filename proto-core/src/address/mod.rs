@@ -14,6 +14,9 @@
 //! # Ok::<(), proto_core::address::AddressError>(())
 //! ```
 //!
+//! What is asked of every line of a client is read without copying it: [`ForwardPath::read_prefix`] and
+//! [`MailboxRef`] lie where they were read, checked in full; who keeps one makes an owned one of it.
+//!
 //! # Limits
 //! A local part has at most 64 octets, a domain 255, a path 256 with its brackets (RFC 5321 section 4.5.3.1.1 to
 //! 4.5.3.1.3). The local part is counted without quotes and backslashes; a lenient one is bounded by its path alone. A
@@ -27,6 +30,7 @@ mod domain;
 mod literal;
 mod local_part;
 mod mailbox;
+mod mailbox_ref;
 mod path;
 mod scanner;
 
@@ -37,6 +41,7 @@ pub use domain::{Domain, DomainName};
 pub use literal::GeneralLiteral;
 pub use local_part::LocalPart;
 pub use mailbox::Mailbox;
+pub use mailbox_ref::MailboxRef;
 pub use path::{ForwardPath, ReversePath};
 
 /// Which addresses are accepted where octets are parsed.

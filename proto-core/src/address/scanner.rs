@@ -1,22 +1,17 @@
 //! The cursor that the parts of an address are read with.
 
 use super::{AddressError, AddressSyntax};
+use core::ops::Range;
 
 pub(super) struct Scanner<'a> {
     octets: &'a [u8],
-    /// What stands before the first octet that is not UTF-8: checked once, for all the text that is cut from it.
-    valid: &'a str,
     at: usize,
     pub(super) syntax: AddressSyntax,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(octets: &'a [u8], syntax: AddressSyntax) -> Self {
-        let valid = match core::str::from_utf8(octets) {
-            Ok(text) => text,
-            Err(_) => octets.utf8_chunks().next().map_or("", |chunk| chunk.valid()),
-        };
-        Self { octets, valid, at: 0, syntax }
+        Self { octets, at: 0, syntax }
     }
 
     /// How many octets were passed.
@@ -39,34 +34,48 @@ impl<'a> Scanner<'a> {
         next
     }
 
-    /// Passes over what comes before `octet`, and over it; `None` when it does not come or what comes before is not
-    /// UTF-8.
-    pub(super) fn text_until(&mut self, octet: u8) -> Option<&'a str> {
+    /// Passes over what comes before `octet`, and over it; `None` when it does not come.
+    pub(super) fn octets_until(&mut self, octet: u8) -> Option<&'a [u8]> {
         let end = self.at + memchr::memchr(octet, self.rest())?;
-        let text = self.valid.get(self.at..end)?;
+        let passed = &self.octets[self.at..end];
         self.at = end + 1;
-        Some(text)
+        Some(passed)
     }
 
-    /// The next character, if it is ASCII that `accept` takes, or any other that may stand in an address.
-    pub(super) fn next_if(&mut self, accept: impl Fn(u8) -> bool) -> Result<Option<char>, AddressError> {
-        let Some(&octet) = self.octets.get(self.at) else { return Ok(None) };
-        let next = if octet.is_ascii() {
-            accept(octet).then_some(char::from(octet))
-        } else if !self.syntax.utf8 {
-            return Err(AddressError::NonAscii);
-        } else {
-            let next = self.valid[self.at..].chars().next().ok_or(AddressError::Utf8)?;
-            Some(next).filter(|c| !c.is_control())
+    /// What was passed between two places, neither of which is within a character.
+    pub(super) fn text(&self, passed: Range<usize>) -> &'a str {
+        core::str::from_utf8(&self.octets[passed])
+            .expect("invariant: nothing is passed that is neither ASCII nor a character by itself")
+    }
+
+    /// Passes over the next character if it is ASCII that `accept` takes, or any other that may stand in an address;
+    /// returns of how many octets it is, none if it was not passed.
+    pub(super) fn next_if(&mut self, accept: impl Fn(u8) -> bool) -> Result<usize, AddressError> {
+        let len = match self.octets.get(self.at) {
+            Some(octet) if octet.is_ascii() => usize::from(accept(*octet)),
+            Some(_) => self.wide_character()?,
+            None => 0,
         };
-        self.at += next.map_or(0, char::len_utf8);
-        Ok(next)
+        self.at += len;
+        Ok(len)
+    }
+
+    /// The length of the next character, which is not ASCII; zero if it is a control character.
+    #[cold]
+    fn wide_character(&self) -> Result<usize, AddressError> {
+        if !self.syntax.utf8 {
+            return Err(AddressError::NonAscii);
+        }
+        // No character is longer than this.
+        let front = &self.rest()[..self.rest().len().min(4)];
+        let valid = front.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let next = valid.chars().next().ok_or(AddressError::Utf8)?;
+        Ok(if next.is_control() { 0 } else { next.len_utf8() })
     }
 
     /// Passes over the longest run of what `class` has and of characters outside ASCII that may stand in an address; it
-    /// may be empty. Returns it, and whether none of the joints in it is at an end or beside another.
-    pub(super) fn run(&mut self, class: &Class) -> Result<(&'a str, bool), AddressError> {
-        let start = self.at;
+    /// may be empty. Returns whether none of the joints in it is at an end or beside another.
+    pub(super) fn run(&mut self, class: &Class) -> Result<bool, AddressError> {
         let (mut before, mut misplaced) = (JOINT, 0);
         loop {
             let mut rest = self.rest();
@@ -80,13 +89,13 @@ impl<'a> Scanner<'a> {
                 rest = after;
             }
             self.at = self.octets.len() - rest.len();
-            if rest.first().is_none_or(u8::is_ascii) || self.next_if(|_| false)?.is_none() {
+            if rest.first().is_none_or(u8::is_ascii) || self.next_if(|_| false)? == 0 {
                 break;
             }
             before = INSIDE;
         }
         misplaced |= before & JOINT;
-        Ok((&self.valid[start..self.at], misplaced & JOINT == 0))
+        Ok(misplaced & JOINT == 0)
     }
 }
 

@@ -126,6 +126,47 @@ fn lenient_takes_what_is_seen_in_the_wild() {
 }
 
 #[test]
+fn what_is_read_is_not_copied_and_owned_without_fault() {
+    let line = br#"<@a.x:"o\"k"@[127.000.0.1]> SIZE=1"#;
+    let (path, rest) = ForwardPath::read_prefix(line, AddressSyntax::STRICT, None).unwrap();
+    let mailbox = path.mailbox().unwrap();
+    assert_eq!((mailbox.local_part(), mailbox.domain()), (r#""o\"k""#, "[127.000.0.1]"));
+    assert_eq!(path.to_string(), r#"<"o\"k"@[127.000.0.1]>"#);
+    assert_eq!(path.into_owned().to_string(), r#"<"o\"k"@[127.0.0.1]>"#);
+    assert_eq!(rest, b" SIZE=1");
+    assert!(MailboxRef::parse("пётр@x".as_bytes(), UTF8).unwrap().needs_utf8());
+    assert!(!MailboxRef::parse(b"a@x", UTF8).unwrap().needs_utf8());
+}
+
+#[test]
+fn a_mailbox_without_a_domain_gets_the_origin() {
+    use AddressError as E;
+    let reverse = |input: &str, origin: &str| {
+        let read = ReversePath::read_prefix(input.as_bytes(), LENIENT, Some(origin));
+        read.map(|(path, rest)| format!("{path}{}", String::from_utf8_lossy(rest)))
+    };
+    for (input, expected) in [
+        ("<root> SIZE=1", "<root@here.test> SIZE=1"),
+        ("root SIZE=1", "<root@here.test> SIZE=1"),
+        ("<\"a>b\">", "<\"a>b\"@here.test>"),
+        ("<postmaster>", "<postmaster@here.test>"),
+        ("<a@b>", "<a@b>"),
+        ("<>", "<>"),
+    ] {
+        assert_eq!(reverse(input, "here.test").as_deref(), Ok(expected));
+    }
+    assert_eq!(reverse("<root>", "[127.0.0.1]").as_deref(), Ok("<root@[127.0.0.1]>"));
+    for (origin, error) in [("", E::Domain), ("a b", E::Domain), ("é", E::NonAscii), ("[x]", E::Literal)] {
+        assert_eq!(reverse("<root>", origin), Err(error), "{origin}");
+    }
+    let origin = "x.".repeat(100) + "test";
+    assert_eq!(reverse(&format!("<{}>", "a".repeat(49)), &origin).map(|path| path.len()), Ok(256));
+    assert_eq!(reverse(&format!("<{}>", "a".repeat(50)), &origin), Err(E::PathTooLong));
+    let (path, _) = ForwardPath::read_prefix(b"<PostMaster>", LENIENT, Some("here.test")).unwrap();
+    assert_eq!(path.into_owned(), ForwardPath::Postmaster);
+}
+
+#[test]
 fn address_literals() {
     for (literal, expected) in [
         ("[127.0.0.1]", "[127.0.0.1]"),

@@ -7,15 +7,14 @@
 //! [`Syntax::Lenient`](crate::server::Syntax::Lenient).
 
 use crate::parameter::{Extensions, MailParameters, ParameterFault, RcptParameters};
-use alloc::vec::Vec;
-use proto_core::address::{AddressError, AddressSyntax, ForwardPath, Mailbox, ReversePath};
+use proto_core::address::{AddressError, AddressSyntax, ForwardPath, MailboxRef, ReversePath};
 
 /// How MAIL and RCPT are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Grammar<'a> {
     /// Accept the forms that are wrong and common.
     pub lenient: bool,
-    /// The domain that completes a mailbox without one, when lenient.
+    /// The domain that completes a mailbox without one, when lenient, as it would be written.
     pub origin: &'a str,
     /// Which extensions bring parameters. [`Extensions::smtp_utf8`] allows UTF-8 in the addresses as well: for
     /// [`mail`] it says that the extension is offered, for [`rcpt`] that the MAIL of the transaction asked for it.
@@ -37,46 +36,62 @@ pub enum PathFault {
     Parameter(ParameterFault),
 }
 
-/// Reads what follows `MAIL`.
+/// Reads what follows `MAIL`. The path still lies in `arguments`: it is checked, and copied by whoever keeps it.
 ///
 /// # Errors
 /// The first [`PathFault`].
-pub fn mail(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ReversePath, MailParameters), PathFault> {
-    // Whether the address may be UTF-8 stands behind it. A word that only looks like the parameter is found out below.
-    let mut words = arguments.split(|b| *b == b' ');
-    let asks = |word: &[u8]| {
-        let keyword = word.split(|b| *b == b'=').next().unwrap_or_default();
-        keyword.eq_ignore_ascii_case(b"SMTPUTF8")
-    };
-    let ascii = arguments.is_ascii();
-    let utf8 = !ascii && grammar.extensions.smtp_utf8 && words.any(asks);
-    let (path, rest) = path(arguments, b"FROM:", grammar, utf8, ReversePath::parse_prefix)?;
-    let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
-    if !ascii && !parameters.smtp_utf8 && path.mailbox().is_some_and(Mailbox::needs_utf8) {
-        return Err(PathFault::Address(AddressError::NonAscii));
+pub fn mail<'a>(
+    arguments: &'a [u8],
+    grammar: &Grammar<'a>,
+) -> Result<(ReversePath<MailboxRef<'a>>, MailParameters), PathFault> {
+    // Whether the address may be UTF-8 stands behind it.
+    match sender(arguments, grammar, false) {
+        Err(PathFault::Address(AddressError::NonAscii)) if grammar.extensions.smtp_utf8 => {
+            let asked = sender(arguments, grammar, asks_for_utf8(arguments))?;
+            // A word that only looks like the parameter.
+            if asked.1.smtp_utf8 { Ok(asked) } else { Err(PathFault::Address(AddressError::NonAscii)) }
+        }
+        read => read,
     }
+}
+
+fn sender<'a>(
+    arguments: &'a [u8],
+    grammar: &Grammar<'a>,
+    utf8: bool,
+) -> Result<(ReversePath<MailboxRef<'a>>, MailParameters), PathFault> {
+    let (path, rest) = path(arguments, b"FROM:", grammar, utf8, ReversePath::read_prefix)?;
+    let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
     Ok((path, parameters))
 }
 
-/// Reads what follows `RCPT`.
+fn asks_for_utf8(arguments: &[u8]) -> bool {
+    arguments.split(|b| *b == b' ').any(|word| {
+        let keyword = word.split(|b| *b == b'=').next().unwrap_or_default();
+        keyword.eq_ignore_ascii_case(b"SMTPUTF8")
+    })
+}
+
+/// Reads what follows `RCPT`. The path still lies in `arguments`: it is checked, and copied by whoever keeps it.
 ///
 /// # Errors
 /// The first [`PathFault`].
-pub fn rcpt(arguments: &[u8], grammar: &Grammar<'_>) -> Result<(ForwardPath, RcptParameters), PathFault> {
+pub fn rcpt<'a>(
+    arguments: &'a [u8],
+    grammar: &Grammar<'a>,
+) -> Result<(ForwardPath<MailboxRef<'a>>, RcptParameters), PathFault> {
     let utf8 = grammar.extensions.smtp_utf8;
-    let (path, rest) = path(arguments, b"TO:", grammar, utf8, ForwardPath::parse_prefix)?;
+    let (path, rest) = path(arguments, b"TO:", grammar, utf8, ForwardPath::read_prefix)?;
     let parameters = RcptParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
     Ok((path, parameters))
 }
 
-type ParsePrefix<T> = for<'a> fn(&'a [u8], AddressSyntax) -> Result<(T, &'a [u8]), AddressError>;
-
 fn path<'a, T>(
     arguments: &'a [u8],
     keyword: &[u8],
-    grammar: &Grammar<'_>,
+    grammar: &Grammar<'a>,
     utf8: bool,
-    parse: ParsePrefix<T>,
+    read: impl Fn(&'a [u8], AddressSyntax, Option<&'a str>) -> Result<(T, &'a [u8]), AddressError>,
 ) -> Result<(T, &'a [u8]), PathFault> {
     let (word, mut rest) = arguments.split_at_checked(keyword.len()).ok_or(PathFault::Form)?;
     if !word.eq_ignore_ascii_case(keyword) {
@@ -89,31 +104,12 @@ fn path<'a, T>(
         return Err(PathFault::Form);
     }
     let syntax = AddressSyntax { utf8, lenient: grammar.lenient };
-    let (path, rest) = match parse(rest, syntax) {
-        Err(AddressError::NoDomain) if grammar.lenient => complete(rest, grammar, syntax, parse),
+    let (path, after) = read(rest, syntax, grammar.lenient.then_some(grammar.origin)).map_err(|fault| {
         // Brackets that are missing altogether are a matter of form, not of the address.
-        Err(AddressError::Brackets) if rest.first() != Some(&b'<') => return Err(PathFault::Form),
-        parsed => parsed.map_err(PathFault::Address),
-    }?;
-    if matches!(rest, [] | [b' ', ..]) { Ok((path, rest)) } else { Err(PathFault::Form) }
-}
-
-/// A mailbox without a domain gets ours.
-fn complete<'a, T>(
-    rest: &'a [u8],
-    grammar: &Grammar<'_>,
-    syntax: AddressSyntax,
-    parse: ParsePrefix<T>,
-) -> Result<(T, &'a [u8]), PathFault> {
-    let end = if rest.first() == Some(&b'<') { b'>' } else { b' ' };
-    let end = rest.iter().position(|b| *b == end).unwrap_or(rest.len());
-    let completed: Vec<u8> = [&rest[..end], b"@", grammar.origin.as_bytes(), &rest[end..]].concat();
-    let (path, after) = parse(&completed, syntax).map_err(PathFault::Address)?;
-    // An origin that is no domain may have ended the path early.
-    if after.len() > rest.len() - end {
-        return Err(PathFault::Form);
-    }
-    Ok((path, &rest[rest.len() - after.len()..]))
+        let no_brackets = fault == AddressError::Brackets && rest.first() != Some(&b'<');
+        if no_brackets { PathFault::Form } else { PathFault::Address(fault) }
+    })?;
+    if matches!(after, [] | [b' ', ..]) { Ok((path, after)) } else { Err(PathFault::Form) }
 }
 
 #[cfg(test)]
@@ -146,6 +142,7 @@ mod tests {
             ("FROM:   a@b", "<a@b>"),
             ("FROM:a@b SIZE=1", "<a@b>"),
             ("FROM:root", "<root@here.test>"),
+            ("FROM:\"a b\"", "<\"a b\"@here.test>"),
             ("from:root SIZE=1", "<root@here.test>"),
         ] {
             assert_eq!(sender(arguments, true).as_deref(), Ok(path), "{arguments}");

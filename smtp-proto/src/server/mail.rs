@@ -36,7 +36,8 @@ impl Server {
             return self.close_with(421, (7, 0), "Error: too many messages", reason);
         }
         match command::mail(arguments, &self.grammar(now)) {
-            Ok((reverse_path, parameters)) => {
+            Ok((path, parameters)) => {
+                let reverse_path = path.into_owned();
                 let xforward = self.xforward.clone();
                 self.ask(now, Mail { reverse_path, parameters, xforward }, Event::Mail);
             }
@@ -74,7 +75,8 @@ impl Server {
         match command::rcpt(arguments, &grammar) {
             // RFC 5321 section 4.5.3.1.10: 452, so that the client sends the rest in another transaction.
             Ok(_) if accepted_before >= self.config.limits.recipients_max => self.refuse_excess(now),
-            Ok((forward_path, parameters)) => {
+            Ok((path, parameters)) => {
+                let forward_path = path.into_owned();
                 self.ask(now, Rcpt { forward_path, parameters, accepted_before }, Event::Rcpt);
             }
             Err(fault) => self.refuse_path(now, fault, &SYNTAX_RCPT, &BAD_RECIPIENT),
