@@ -13,7 +13,8 @@ use postroom::tls::ClientCertificates;
 use postroom::wall::{AccountId, BearerToken, Later, TokenVerifier};
 use postroom::{Blocking, Server};
 use proto_core::Backend;
-use proto_core::sasl::{ClientCredentials, Mechanism};
+use proto_core::sasl::line::{decode, encode};
+use proto_core::sasl::{ClientContext, ClientCredentials, ClientExchange, Mechanism, Nonces};
 use rustls::SupportedProtocolVersion;
 use std::sync::Arc;
 
@@ -364,4 +365,35 @@ async fn a_reload_offers_what_the_accounts_have_become() {
     kept.reload().unwrap();
     server.reload(settings(TlsMode::None)).unwrap();
     assert_eq!(offered().await, [Mechanism::ScramSha256]);
+}
+
+/// RFC 4422 section 3.5: up to its last message a client may give up, and is then not logged in.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_at_the_last_message_may_not_relay() {
+    let mut settings = common::settings();
+    settings.allow_plaintext_auth = true;
+    settings.listeners = vec![Listener::without_socket(Protocol::Smtp)];
+    let server = start(&Authority::new(), settings, accounts(PLAIN)).await;
+    for (last, entered) in [("*", false), ("", true)] {
+        let mut dialogue = Dialogue::begin(plain(&server, "smtp"), "smtp").await;
+        let mut nonces = Nonces::once("fyko+d2lbbFgONRv9qkxdawL").unwrap();
+        let context = ClientContext { nonces: Some(&mut nonces), ..ClientContext::default() };
+        let credentials = ClientCredentials::password("alice@example.test", "pencil");
+        let mut exchange = ClientExchange::new(Mechanism::ScramSha256, &credentials, context).unwrap();
+        let first = exchange.initial_response().unwrap().unwrap();
+        dialogue.send(&format!("AUTH SCRAM-SHA-256 {}", encode(first.expose()))).await;
+        let challenge = dialogue.line().await;
+        let proof = exchange.respond(decode(&challenge.as_bytes()[4..]).unwrap().expose()).unwrap();
+        dialogue.send(&encode(proof.expose())).await;
+        assert!(dialogue.line().await.starts_with("334 "), "the server's signature");
+        for (said, expected) in [
+            (last, if entered { "235 " } else { "501 5.7.0" }),
+            ("MAIL FROM:<alice@example.test>", "250 "),
+            ("RCPT TO:<a@elsewhere.test>", if entered { "550 5.4.4" } else { "554 5.7.1" }),
+        ] {
+            dialogue.send(said).await;
+            let reply = dialogue.line().await;
+            assert!(reply.starts_with(expected), "{said:?}: {reply}");
+        }
+    }
 }

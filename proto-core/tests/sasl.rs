@@ -199,6 +199,7 @@ fn exchange(
         plus_offered: true,
         host: Some("mx.test"),
         port: Some(587),
+        ..ClientContext::default()
     };
     let mut client = ClientExchange::new(mechanism, credentials, context).unwrap();
     let initial = if with_initial_response { client.initial_response().unwrap() } else { None };

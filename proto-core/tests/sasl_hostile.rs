@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proto_core::TlsInfo;
-use proto_core::sasl::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
+use proto_core::sasl::scram::{ITERATIONS_MAX_DEFAULT, ITERATIONS_MIN, SALT_BYTES_MAX};
 use proto_core::sasl::{
-    AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, LoginFailed, Mechanism,
-    Nonces, SaslFault, ServerContext, ServerExchange, ServerStep, StoredSecret,
+    AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, Decoys, LoginFailed,
+    Mechanism, Nonces, SaslFault, ScramHash, ServerContext, ServerExchange, ServerStep, StoredSecret,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use testkit::Account;
 use testkit::account::entropy;
@@ -209,6 +210,36 @@ fn verdicts_that_answer_another_question() {
     assert_eq!(cram.verdict(AuthVerdict::Accept), failed(Mechanism::CramMd5));
 }
 
+/// A directory that knows no password of a user may not mean that everybody knows it.
+#[test]
+fn an_empty_password_is_nobodys() {
+    let mut cram = server(Mechanism::CramMd5, false);
+    let ServerStep::Challenge(challenge) = cram.start(None) else { panic!("no challenge") };
+    let credentials = ClientCredentials::password("user", "");
+    let mut client = ClientExchange::new(Mechanism::CramMd5, &credentials, ClientContext::default()).unwrap();
+    let answer = client.respond(&challenge).unwrap();
+    assert!(matches!(cram.respond(answer.expose()), ServerStep::Ask(_)));
+    let empty = AuthVerdict::Secret(StoredSecret::Password("".into()));
+    assert_eq!(cram.verdict(empty), failed(Mechanism::CramMd5));
+}
+
+/// RFC 5802 section 5.1 shows the salt to everybody: one that is too short, or repeats itself, tells that it is nobody's.
+#[test]
+fn a_decoy_has_a_salt_of_any_length() {
+    for salt_bytes in [1, 16, 32, 33, 64, 65, 96, 200, SALT_BYTES_MAX] {
+        let decoys = Decoys::new([7; 32]).with_shape(4096, salt_bytes);
+        let keys = decoys.keys(ScramHash::Sha256, "nobody");
+        assert_eq!(keys.salt().len(), salt_bytes);
+        let blocks: BTreeSet<_> = keys.salt().chunks_exact(32).collect();
+        assert_eq!(blocks.len(), salt_bytes / 32, "no block comes twice");
+        assert_eq!(keys, decoys.keys(ScramHash::Sha256, "nobody"));
+    }
+    let no_shape = Decoys::new([7; 32]).with_shape(0, 0).keys(ScramHash::Sha256, "nobody");
+    assert_eq!((no_shape.iterations(), no_shape.salt().len()), (1, 1));
+    let long = Decoys::new([7; 32]).with_shape(4096, usize::MAX).keys(ScramHash::Sha256, "nobody");
+    assert_eq!(long.salt().len(), SALT_BYTES_MAX);
+}
+
 #[test]
 fn servers_that_lie() {
     let salt = "W22ZaJ0SNY7soEsUEjb6gQ==";
@@ -229,7 +260,7 @@ fn servers_that_lie() {
         format!("r=clientx,s={salt},i=05000"),
         format!("r=clientx,s={salt},i="),
         format!("r=clientx,s={salt},i={}", ITERATIONS_MIN - 1),
-        format!("r=clientx,s={salt},i={}", ITERATIONS_MAX + 1),
+        format!("r=clientx,s={salt},i={}", ITERATIONS_MAX_DEFAULT + 1),
         format!("r=clientx,s={salt},i=2147483648"),
         format!("r=clientx,s={salt},i=99999999999999999999"),
         "n,,n=user,r=client".into(),

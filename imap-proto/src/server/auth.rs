@@ -96,12 +96,12 @@ impl Server {
         let response = match line {
             Ok(line) => Response::parse(&line),
             Err(_) => {
-                self.bad(now, &exchange.tag, "Authentication response too long.");
+                self.break_off(now, &exchange, "Authentication response too long.");
                 return true;
             }
         };
         match response {
-            Ok(Response::Cancel) => self.bad(now, &exchange.tag, "Authentication cancelled."),
+            Ok(Response::Cancel) => self.break_off(now, &exchange, "Authentication cancelled."),
             Ok(Response::Message(message)) if exchange.confirming => {
                 if message.expose().is_empty() {
                     self.logged_in(now, exchange.tag);
@@ -113,9 +113,17 @@ impl Server {
                 let step = exchange.sasl.respond(message.expose());
                 self.exchange_step(now, exchange, step);
             }
-            Err(_) => self.bad(now, &exchange.tag, "Authentication response is not base64."),
+            Err(_) => self.break_off(now, &exchange, "Authentication response is not base64."),
         }
         true
+    }
+
+    /// The client ends the exchange. When it had been refused before, that was a login and has failed.
+    fn break_off(&mut self, now: Now, exchange: &Exchange, why: &'static str) {
+        self.bad(now, &exchange.tag, why);
+        if exchange.sasl.is_refused() {
+            self.count_auth_failure();
+        }
     }
 
     fn exchange_step(&mut self, now: Now, mut exchange: Exchange, step: ServerStep) {
@@ -169,10 +177,14 @@ impl Server {
     }
 
     fn auth_failed(&mut self, now: Now, tag: Tag) {
-        self.session.auth_failures += 1;
         let reply =
             StatusResponse::no("Authentication failed.").with_code(ResponseCode::AuthenticationFailed);
         self.finish(now, tag, reply, Moment::Silent);
+        self.count_auth_failure();
+    }
+
+    fn count_auth_failure(&mut self) {
+        self.session.auth_failures += 1;
         if self.session.auth_failures >= self.config.limits.auth_failures_max {
             self.close_protocol("too many failed logins", "Too many failed logins.");
         }

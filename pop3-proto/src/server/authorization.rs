@@ -67,22 +67,23 @@ impl Server {
     pub(super) fn pass_verdict(&mut self, now: Now, verdict: AuthVerdict) {
         match verdict {
             AuthVerdict::Accept => self.open_maildrop(now),
-            AuthVerdict::Reject => self.reject_credentials(),
+            AuthVerdict::Reject => self.reject_credentials(&reply::AUTH_FAILED),
             AuthVerdict::Backend(backend) => self.refuse_backend(&backend, "Authentication failed"),
             // A verdict on credentials that only a mechanism brings is no yes.
-            _ => self.reject_credentials(),
+            _ => self.reject_credentials(&reply::AUTH_FAILED),
         }
     }
 
     /// Nobody was asked, so that somebody has to be told.
     pub(super) fn login_failed(&mut self, failed: LoginFailed) {
         self.event = Some(Event::LoginFailed(failed));
-        self.reject_credentials();
+        self.reject_credentials(&reply::AUTH_FAILED);
     }
 
-    pub(super) fn reject_credentials(&mut self) {
+    /// Says so, and counts a failed login.
+    pub(super) fn reject_credentials(&mut self, reply: &reply::Refusal) {
         self.auth_failures = self.auth_failures.saturating_add(1);
-        reply::AUTH_FAILED.write(&mut self.output);
+        reply.write(&mut self.output);
         if self.auth_failures >= self.config.limits.auth_failures_max {
             self.close(CloseReason::Protocol("too many failed logins".into()));
         }

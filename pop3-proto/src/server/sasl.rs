@@ -69,14 +69,14 @@ impl Server {
             return;
         };
         let response = match line {
-            Err(LineFault::TooLong) => return self.bad_command(&reply::TOO_LONG),
-            Err(LineFault::BareLf) => return self.bad_command(&reply::BARE_LF),
+            Err(LineFault::TooLong) => return self.break_off(&exchange, &reply::TOO_LONG),
+            Err(LineFault::BareLf) => return self.break_off(&exchange, &reply::BARE_LF),
             Ok(line) => Response::parse(line),
         };
         match response {
-            Err(_) => self.bad_command(&reply::BAD_BASE64),
+            Err(_) => self.break_off(&exchange, &reply::BAD_BASE64),
             // Counted: each exchange may have cost the application a lookup.
-            Ok(Response::Cancel) => self.bad_command(&reply::CANCELLED),
+            Ok(Response::Cancel) => self.break_off(&exchange, &reply::CANCELLED),
             Ok(Response::Message(message)) if exchange.confirming => {
                 if message.expose().is_empty() {
                     self.open_maildrop(now);
@@ -88,6 +88,15 @@ impl Server {
                 let step = exchange.sasl.respond(message.expose());
                 self.exchange_step(now, exchange, step);
             }
+        }
+    }
+
+    /// The client ends the exchange. When it had been refused before, that was a login and has failed.
+    fn break_off(&mut self, exchange: &Exchange, reply: &reply::Refusal) {
+        if exchange.sasl.is_refused() {
+            self.reject_credentials(reply);
+        } else {
+            self.bad_command(reply);
         }
     }
 
@@ -113,7 +122,7 @@ impl Server {
                 exchange.confirming = true;
                 self.challenge(exchange, &message);
             }
-            ServerStep::Failed(SaslFault::Rejected) => self.reject_credentials(),
+            ServerStep::Failed(SaslFault::Rejected) => self.reject_credentials(&reply::AUTH_FAILED),
             ServerStep::LoginFailed(failed) => self.login_failed(failed),
             ServerStep::Failed(SaslFault::Backend(backend)) => {
                 self.refuse_backend(&backend, "Authentication failed");

@@ -6,7 +6,7 @@ use argon2::Argon2;
 use argon2::password_hash::phc;
 use password_hash::PasswordVerifier as _;
 use proto_core::sasl::saslprep::saslprep;
-use proto_core::sasl::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
+use proto_core::sasl::scram::ITERATIONS_MIN;
 use proto_core::sasl::{Decoys, ScramHash, ScramKeys, StoredSecret, Wanted, line};
 use proto_core::secret::Secret;
 use sha_crypt::ShaCrypt;
@@ -122,3 +122,6 @@ fn scram(hash: ScramHash, field: &str) -> Option<ScramKeys> {
     }
     ScramKeys::new(hash, salt.expose().to_vec(), iterations, stored_key, server_key).ok()
 }
+
+/// Of SCRAM keys in the file.
+const ITERATIONS_MAX: u32 = 1_000_000;

@@ -3,7 +3,7 @@
 //! RFC 5802 section 5.1 wants a nonce that nobody can foretell and that never comes twice; no machine draws one itself.
 //! A driver gives each session a seed ([`Nonces::seeded`]), from which every exchange of the session gets its own nonce.
 
-use super::scram::{ScramHash, ScramKeys};
+use super::scram::{ITERATIONS_MAX_DEFAULT, SALT_BYTES_MAX, ScramHash, ScramKeys};
 use crate::secret::Secret;
 use crate::tls::TlsInfo;
 use alloc::string::String;
@@ -88,11 +88,11 @@ impl Decoys {
         Self { secret: Arc::new(Secret::from(&secret[..])), iterations: 4096, salt_bytes: 16 }
     }
 
-    /// The iterations and the octets of a salt, at most 64, that the users who exist have. Where they differ between
-    /// users no decoy is like all of them.
+    /// The iterations, at least one, and the octets of a salt, 1 to [`SALT_BYTES_MAX`], that the users who exist have.
+    /// Where they differ between users no decoy is like all of them: [`Decoys::number`] helps.
     #[must_use]
     pub fn with_shape(self, iterations: u32, salt_bytes: usize) -> Self {
-        Self { iterations, salt_bytes: salt_bytes.min(64), ..self }
+        Self { iterations: iterations.max(1), salt_bytes: salt_bytes.clamp(1, SALT_BYTES_MAX), ..self }
     }
 
     /// Keys that no proof fits.
@@ -100,9 +100,20 @@ impl Decoys {
         let made = |what: &[u8]| {
             ScramHash::Sha256.hmac(self.secret.expose(), &[hash.name().as_bytes(), what, authcid.as_bytes()])
         };
-        let mut salt: Vec<u8> =
-            [made(b"salt"), made(b"more")].iter().flat_map(|s| s.expose().to_vec()).collect();
-        salt.truncate(self.salt_bytes);
+        let mut salt = Vec::with_capacity(self.salt_bytes);
+        for block in 0_u32.. {
+            let octets = match block {
+                0 => made(b"salt"),
+                1 => made(b"more"),
+                // No name has a control character, so that no two of these are made of the same octets.
+                _ => made(&block.to_be_bytes()),
+            };
+            let missing = self.salt_bytes - salt.len();
+            salt.extend(octets.expose().iter().take(missing));
+            if salt.len() == self.salt_bytes {
+                break;
+            }
+        }
         let key = |what: &[u8]| Secret::from(&made(what).expose()[..hash.bytes()]);
         ScramKeys::unchecked(hash, salt, self.iterations, key(b"stored"), key(b"server"))
     }
@@ -147,7 +158,7 @@ pub struct ServerContext<'a> {
 }
 
 /// What a client's exchange is told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientContext<'a> {
     /// The session's randomness.
     pub nonces: Option<&'a mut Nonces>,
@@ -159,6 +170,18 @@ pub struct ClientContext<'a> {
     pub host: Option<&'a str>,
     /// The server's port, likewise.
     pub port: Option<u16>,
+    /// The most iterations of SCRAM that the server may ask for: each is an HMAC, and all of them are computed in one
+    /// call, so that this is the time for which a server can stop the caller. Over it the exchange fails with
+    /// [`SaslFault::TooManyIterations`](super::SaslFault::TooManyIterations). Default
+    /// [`ITERATIONS_MAX_DEFAULT`](super::scram::ITERATIONS_MAX_DEFAULT).
+    pub scram_iterations_max: u32,
+}
+
+impl Default for ClientContext<'_> {
+    fn default() -> Self {
+        let scram_iterations_max = ITERATIONS_MAX_DEFAULT;
+        Self { nonces: None, tls: None, plus_offered: false, host: None, port: None, scram_iterations_max }
+    }
 }
 
 /// Which data of the TLS session an exchange is bound to.

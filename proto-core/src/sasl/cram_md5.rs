@@ -61,7 +61,12 @@ impl Server {
             }
             (Phase::Lookup { authcid, digest }, verdict) => {
                 let known = match verdict {
-                    AuthVerdict::Secret(StoredSecret::Password(password)) => Some(password),
+                    // Who has no password could be anybody.
+                    AuthVerdict::Secret(StoredSecret::Password(password))
+                        if !password.expose().is_empty() =>
+                    {
+                        Some(password)
+                    }
                     _ => None,
                 };
                 // For who is not known too, so that it takes the same time.

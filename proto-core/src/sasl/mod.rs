@@ -75,6 +75,17 @@ pub enum SaslFault {
     /// The server says that it is content and did not prove that it knows the password.
     #[error("the server proved nothing")]
     Unproved,
+    /// The server asks for more iterations of SCRAM than this client computes. If `asked` may cost its time, raise
+    /// [`ClientContext::scram_iterations_max`] to it.
+    #[error(
+        "SCRAM with {asked} iterations, over the {max} of scram_iterations_max: raise it if so many may be computed"
+    )]
+    TooManyIterations {
+        /// What the server asks for; `u32::MAX` also for more.
+        asked: u32,
+        /// [`ClientContext::scram_iterations_max`].
+        max: u32,
+    },
     /// The credentials could not be judged.
     #[error(transparent)]
     Backend(#[from] Backend),

@@ -24,8 +24,10 @@ pub(super) struct Server {
 enum Phase {
     First,
     Token,
-    /// The client was told why not.
-    Refused,
+    /// The client was told why not; by a verdict, or because it asked.
+    Refused {
+        by_verdict: bool,
+    },
     Over,
 }
 
@@ -44,11 +46,11 @@ impl Server {
                         ServerStep::Ask(token)
                     }
                     // RFC 7628 section 4.3: a client that asks what it takes.
-                    Ok(None) => self.refuse(),
+                    Ok(None) => self.refuse(false),
                     Err(fault) => ServerStep::Failed(fault),
                 }
             }
-            Phase::Refused => ServerStep::Failed(SaslFault::Rejected),
+            Phase::Refused { .. } => ServerStep::Failed(SaslFault::Rejected),
             Phase::Token | Phase::Over => ServerStep::Failed(SaslFault::Malformed),
         }
     }
@@ -57,13 +59,17 @@ impl Server {
         match (core::mem::replace(&mut self.phase, Phase::Over), verdict) {
             (Phase::Token, AuthVerdict::Accept) => ServerStep::Done { server_final: None },
             (Phase::Token, AuthVerdict::Backend(backend)) => ServerStep::Failed(SaslFault::Backend(backend)),
-            (Phase::Token, _) => self.refuse(),
+            (Phase::Token, _) => self.refuse(true),
             _ => ServerStep::Failed(SaslFault::Malformed),
         }
     }
 
-    fn refuse(&mut self) -> ServerStep {
-        self.phase = Phase::Refused;
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused { by_verdict: true })
+    }
+
+    fn refuse(&mut self, by_verdict: bool) -> ServerStep {
+        self.phase = Phase::Refused { by_verdict };
         let why: &[u8] = if self.xoauth2 {
             br#"{"status":"401","schemes":"Bearer"}"#
         } else {

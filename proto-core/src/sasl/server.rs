@@ -28,7 +28,7 @@ pub enum ServerStep {
 }
 
 /// One exchange. Call [`start`](Self::start), then follow the steps. A client's cancel is the protocol's matter: it
-/// drops the exchange.
+/// drops the exchange, and counts a failed login if it [was refused](Self::is_refused) already.
 #[derive(Debug)]
 pub struct ServerExchange {
     mechanism: Mechanism,
@@ -62,6 +62,12 @@ impl ServerExchange {
     /// The mechanism.
     pub fn mechanism(&self) -> Mechanism {
         self.mechanism
+    }
+
+    /// Whether a verdict has said no and only the client's last message, which means nothing, is still due (OAUTHBEARER and
+    /// XOAUTH2: RFC 7628 section 3.2.3). However the exchange ends then, by a cancel too, it is a failed login.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.state, State::Oauth(exchange) if exchange.is_refused())
     }
 
     /// Begins. An empty initial response is one; absent is another thing (RFC 4422 section 3.3).

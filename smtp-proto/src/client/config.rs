@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use proto_core::TimerKind;
 use proto_core::dot::EncodePolicy;
+use proto_core::sasl::scram::ITERATIONS_MAX_DEFAULT;
 use proto_core::sasl::{ClientCredentials, Mechanism};
 
 /// When TLS begins.
@@ -132,6 +133,10 @@ pub struct ClientLimits {
     /// Octets of a BDAT chunk; so many are gathered before they are sent, and while line ends are repaired twice as many.
     /// Default 16 KiB.
     pub chunk_bytes_max: usize,
+    /// Iterations of SCRAM that the server may ask for (RFC 5802 section 5.1, `i=`); over it the login is given up with
+    /// [`SaslFault::TooManyIterations`](proto_core::sasl::SaslFault::TooManyIterations). All are computed in one step, so
+    /// this is how long a server can keep the thread. Default 100,000, where servers in use ask for 4,096 to 15,000.
+    pub scram_iterations_max: u32,
     /// Output that may wait; bounds what [`Client::body_room`](super::Client::body_room) gives. Default 16 KiB.
     pub output_bytes_max: usize,
 }
@@ -144,6 +149,7 @@ impl Default for ClientLimits {
             reply_text_bytes_max: 16 * 1024,
             pipelined_commands_max: 100,
             chunk_bytes_max: 16 * 1024,
+            scram_iterations_max: ITERATIONS_MAX_DEFAULT,
             output_bytes_max: 16 * 1024,
         }
     }

@@ -4,6 +4,7 @@ use super::outcome::{Failure, Report, Stage};
 use super::reply_parser::ReplyParseFault;
 use crate::reply::Reply;
 use alloc::sync::Arc;
+use proto_core::sasl::SaslFault;
 
 /// For the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,11 @@ pub enum ClientFailure {
     NoMechanism,
     /// All mechanisms failed; the last reply.
     Authentication(Reply),
+    /// The client gave the last login up for what the server said or did not say in its exchange:
+    /// [`SaslFault::Unproved`], it is content and has not shown that it knows the password;
+    /// [`SaslFault::TooManyIterations`], over [`ClientLimits::scram_iterations_max`](super::ClientLimits);
+    /// [`SaslFault::Malformed`], it does not keep to the mechanism.
+    Sasl(SaslFault),
     /// What the server sends is no reply.
     Reply(ReplyParseFault),
     /// A reply that cannot be one to what was asked, or came when nothing had been.
@@ -67,7 +73,7 @@ impl ClientFailure {
             Self::Greeting(reply) => said(Stage::Greeting, reply),
             Self::Hello(reply) => said(Stage::Hello, reply),
             Self::TlsUnavailable(_) | Self::PlaintextAfterStartTls => Failure::of_policy(Stage::Tls),
-            Self::NoMechanism => Failure::of_policy(Stage::Auth),
+            Self::NoMechanism | Self::Sasl(_) => Failure::of_policy(Stage::Auth),
             Self::Authentication(reply) => said(Stage::Auth, reply),
             Self::Reply(_) | Self::Unexpected(_) | Self::Timeout | Self::ConnectionLost => {
                 Failure::of_connection(Stage::Idle)

@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use alloc::vec;
 use alloc::vec::Vec;
 use proto_core::Secret;
-use proto_core::sasl::{ClientContext, ClientExchange, Conditions, Mechanism, Nonces, line};
+use proto_core::sasl::{ClientContext, ClientExchange, Conditions, Mechanism, Nonces, SaslFault, line};
 
 /// A login under way.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Login {
     exchange: Option<ClientExchange>,
     /// What to say when the challenge asks for it: an initial response that did not fit the command.
     held_back: Option<Secret>,
+    /// Why the client gave the last exchange up.
+    given_up: Option<SaslFault>,
 }
 
 impl Client {
@@ -43,7 +45,7 @@ impl Client {
         };
         let wanted = self.config.mechanisms.as_deref().unwrap_or(Mechanism::ALL);
         let left: Vec<_> = wanted.iter().copied().filter(usable).collect();
-        self.login = Some(Login { left: left.into_iter(), exchange: None, held_back: None });
+        self.login = Some(Login { left: left.into_iter(), exchange: None, held_back: None, given_up: None });
         self.try_mechanism(ClientFailure::NoMechanism);
     }
 
@@ -59,6 +61,7 @@ impl Client {
                 plus_offered: self.capabilities.mechanisms.iter().any(|m| m.is_plus()),
                 host: self.config.server_host.as_deref(),
                 port: self.config.server_port,
+                scram_iterations_max: self.config.limits.scram_iterations_max,
             };
             let begun = ClientExchange::new(mechanism, credentials, context);
             let Ok((exchange, initial)) = begun.and_then(|mut exchange| {
@@ -94,6 +97,7 @@ impl Client {
                 let exchange = self.login.take().and_then(|login| login.exchange);
                 match exchange.map(|exchange| exchange.finish(None)) {
                     Some(Ok(())) => self.become_idle(),
+                    Some(Err(SaslFault::Unproved)) => self.fail(ClientFailure::Sasl(SaslFault::Unproved)),
                     // It says yes though the exchange is not over: not to be believed.
                     _ => self.fail(ClientFailure::Unexpected(reply)),
                 }
@@ -104,15 +108,16 @@ impl Client {
             }
             (334, Some((None, Some(exchange)))) => {
                 let response = line::decode(reply.text().as_bytes())
-                    .ok()
-                    .and_then(|challenge| exchange.respond(challenge.expose()).ok());
+                    .map_err(|_| SaslFault::Malformed)
+                    .and_then(|challenge| exchange.respond(challenge.expose()));
                 match response {
-                    Some(message) => self.output.extend(line::encode(message.expose()).as_bytes()),
-                    None => {
+                    Ok(message) => self.output.extend(line::encode(message.expose()).as_bytes()),
+                    Err(fault) => {
                         let hidden = !exchange.mechanism().is_plaintext();
                         if let Some(login) = &mut self.login {
-                            // Nothing but a refusal can follow.
+                            // Nothing but a refusal can follow. A server's own is told in its words.
                             login.exchange = None;
+                            login.given_up = Some(fault).filter(|fault| *fault != SaslFault::Rejected);
                             if hidden {
                                 login.left = Vec::new().into_iter();
                             }
@@ -122,8 +127,12 @@ impl Client {
                 }
                 self.say(b"\r\n", Awaited::Auth);
             }
-            _ if reply.is_permanent() => self.try_mechanism(ClientFailure::Authentication(reply)),
-            _ if reply.is_temporary() => self.fail(ClientFailure::Authentication(reply)),
+            _ if reply.is_permanent() || reply.is_temporary() => {
+                let permanent = reply.is_permanent();
+                let given_up = self.login.as_mut().and_then(|login| login.given_up.take());
+                let failure = given_up.map_or(ClientFailure::Authentication(reply), ClientFailure::Sasl);
+                if permanent { self.try_mechanism(failure) } else { self.fail(failure) }
+            }
             _ => self.fail(ClientFailure::Unexpected(reply)),
         }
     }

@@ -44,6 +44,7 @@
 //! | [`reply_text_bytes_max`](crate::client::ClientLimits::reply_text_bytes_max) | 16 KiB of one reply | the session fails | |
 //! | [`pipelined_commands_max`](crate::client::ClientLimits::pipelined_commands_max) | 100 | further commands wait | 2920 section 3.1 |
 //! | [`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max) | 16 KiB | another chunk | 3030 section 2 |
+//! | [`scram_iterations_max`](crate::client::ClientLimits::scram_iterations_max) | 100,000 | the login is given up | 5802 section 5.1 |
 //! | [`output_bytes_max`](crate::client::ClientLimits::output_bytes_max) | 16 KiB | [`body_room`](crate::Client::body_room) is zero | |
 //!
 //! # The client's deadlines: [`ClientTimeouts`](crate::client::ClientTimeouts)

@@ -59,11 +59,11 @@ impl Server {
     pub(super) fn exchange_line(&mut self, now: Now, exchange: Exchange, received: Result<&[u8], LineFault>) {
         self.await_command(now);
         let Ok(received) = received else {
-            return self.refuse(now, &LINE_TOO_LONG);
+            return self.break_off(now, &exchange, &LINE_TOO_LONG);
         };
         match (exchange, line::Response::parse(received)) {
-            (_, Err(_)) => self.refuse(now, &BAD_BASE64),
-            (_, Ok(line::Response::Cancel)) => self.refuse(now, &ABORTED),
+            (exchange, Err(_)) => self.break_off(now, &exchange, &BAD_BASE64),
+            (exchange, Ok(line::Response::Cancel)) => self.break_off(now, &exchange, &ABORTED),
             (Exchange::Running(mut exchange), Ok(line::Response::Message(message))) => {
                 let step = exchange.respond(message.expose());
                 self.follow(now, exchange, step);
@@ -126,9 +126,21 @@ impl Server {
         self.reply(&SUCCESS);
     }
 
+    /// The client ends the exchange. When it had been refused before, that was a login and has failed.
+    fn break_off(&mut self, now: Now, exchange: &Exchange, reply: &Reply) {
+        match exchange {
+            Exchange::Running(exchange) if exchange.is_refused() => self.reject_with(now, reply),
+            _ => self.refuse(now, reply),
+        }
+    }
+
     fn reject(&mut self, now: Now) {
+        self.reject_with(now, &FAILED);
+    }
+
+    fn reject_with(&mut self, now: Now, reply: &Reply) {
         self.counts.auth_failures = self.counts.auth_failures.saturating_add(1);
-        self.refuse(now, &FAILED);
+        self.refuse(now, reply);
         if self.counts.auth_failures >= self.config.limits.auth_failures_max && !self.is_over() {
             let reason = CloseReason::Protocol("too many failed logins".into());
             self.close_with(421, (7, 0), "Error: too many failed logins", reason);

@@ -42,6 +42,8 @@ pub(crate) struct SmtpService {
     session: Session,
     /// What policy is told.
     request: Request,
+    /// Who has shown who it is, and how, until the machine says that the exchange is over.
+    proved: Option<(String, Option<&'static str>)>,
     transaction: Option<Transaction>,
     message: Option<Message>,
     /// A chunk of the message is on its way down.
@@ -59,6 +61,7 @@ impl SmtpService {
             backends,
             session,
             request,
+            proved: None,
             transaction: None,
             message: None,
             writing: false,
@@ -76,6 +79,7 @@ impl SmtpService {
         self.request = Request::new(client);
         self.request.tls = tls;
         self.request.login.clone_from(&peer.login);
+        self.proved = None;
     }
 
     /// Asks policy, and goes on with what it says.
@@ -121,11 +125,19 @@ impl SmtpService {
         self.work.start(async move {
             let (verdict, account) = login(&*directory, asked, tls).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                service.request.sasl_method = account.as_ref().and(ask.detail.mechanism).map(Mechanism::name);
-                service.request.login = account.map(|account| account.to_string());
+                let method = ask.detail.mechanism.map(Mechanism::name);
+                service.proved = account.map(|account| (account.to_string(), method));
                 told(server.answer(now, ask, verdict));
             }) as Finish
         });
+    }
+
+    /// Takes the client for who it has shown to be, once it has confirmed the last message of the exchange: a client that
+    /// gives up there is not logged in (RFC 4422 section 3.5).
+    fn log_in(&mut self, server: &Server) {
+        if let Some((login, method)) = self.proved.take_if(|_| server.is_authenticated()) {
+            (self.request.login, self.request.sasl_method) = (Some(login), method);
+        }
     }
 
     fn recipient(&mut self, ask: Ask<Rcpt>) {
@@ -231,6 +243,7 @@ impl SmtpService {
 
 impl Service<Server> for SmtpService {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
+        self.log_in(server);
         match event {
             Event::Connect(ask) => {
                 self.meet(&ask.detail.peer);
@@ -296,6 +309,7 @@ impl Service<Server> for SmtpService {
 
     fn tls(&mut self, info: &TlsInfo) {
         // RFC 3207 section 4.2: what was learned before TLS is forgotten.
+        self.proved = None;
         self.request = Request::new(self.request.client);
         self.request.tls = Some(info.clone());
     }

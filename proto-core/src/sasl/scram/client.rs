@@ -16,14 +16,15 @@ use base64::engine::general_purpose::STANDARD;
 /// A server that asks for fewer iterations makes the password cheap to guess: RFC 7677 section 4.
 pub const ITERATIONS_MIN: u32 = 4096;
 
-/// A server that asks for more burns the client's time.
-pub const ITERATIONS_MAX: u32 = 1_000_000;
+/// The default of [`ClientContext::scram_iterations_max`].
+pub const ITERATIONS_MAX_DEFAULT: u32 = 100_000;
 
 /// The client's side.
 #[derive(Debug)]
 pub(in crate::sasl) struct Client {
     hash: ScramHash,
     password: Secret,
+    iterations_max: u32,
     nonce: String,
     /// The GS2 header and the data of the TLS session.
     channel_binding: Vec<u8>,
@@ -51,6 +52,7 @@ impl Client {
         context: ClientContext<'_>,
     ) -> Result<Self, SaslFault> {
         let (authzid, authcid) = names;
+        let iterations_max = context.scram_iterations_max;
         let nonce = context.nonces.and_then(|nonces| nonces.draw()).ok_or(SaslFault::Unavailable)?;
         let binding = ChannelBinding::preferred(context.tls);
         let authzid = authzid.map(escaped).transpose()?.map(|name| format!("a={name}")).unwrap_or_default();
@@ -68,7 +70,16 @@ impl Client {
         let client_first_bare = format!("n={},r={nonce}", escaped(authcid)?);
         let password = prepared(password).map_err(|_| SaslFault::Malformed)?;
         let phase = Phase::First;
-        Ok(Self { hash, password, nonce, channel_binding, gs2_header, client_first_bare, phase })
+        Ok(Self {
+            hash,
+            password,
+            iterations_max,
+            nonce,
+            channel_binding,
+            gs2_header,
+            client_first_bare,
+            phase,
+        })
     }
 
     pub(in crate::sasl) fn respond(&mut self, challenge: &[u8]) -> Result<Secret, SaslFault> {
@@ -100,8 +111,11 @@ impl Client {
         if first.nonce.strip_prefix(&*self.nonce).is_none_or(str::is_empty) {
             return Err(SaslFault::Malformed);
         }
-        if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&first.iterations) {
+        if first.iterations < ITERATIONS_MIN {
             return Err(SaslFault::Malformed);
+        }
+        if first.iterations > self.iterations_max {
+            return Err(SaslFault::TooManyIterations { asked: first.iterations, max: self.iterations_max });
         }
         let channel_binding = STANDARD.encode(&self.channel_binding);
         let without_proof = format!("c={channel_binding},r={}", first.nonce);

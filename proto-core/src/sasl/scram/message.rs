@@ -80,8 +80,8 @@ impl<'a> ServerFirst<'a> {
         extensions(attributes)?;
         let positive = !iterations.starts_with('0') && iterations.bytes().all(|octet| octet.is_ascii_digit());
         // A number that is too large to be read is too large.
-        let iterations = iterations.parse().ok().filter(|_| positive).ok_or(SaslFault::Malformed)?;
-        if !matches!(salt.len(), 1..=SALT_BYTES_MAX) {
+        let iterations = iterations.parse().unwrap_or(u32::MAX);
+        if !positive || !matches!(salt.len(), 1..=SALT_BYTES_MAX) {
             return Err(SaslFault::Malformed);
         }
         Ok(Self { nonce, salt, iterations, text })

@@ -4,8 +4,10 @@
 //! `tls-server-end-point` (RFC 5929 section 4).
 //!
 //! # Limits
-//! A nonce has at most 256 octets, a salt [`SALT_BYTES_MAX`]. A client does not iterate less than
-//! [`ITERATIONS_MIN`] times, nor more than [`ITERATIONS_MAX`], so that no server burns its time.
+//! A nonce has at most 256 octets, a salt [`SALT_BYTES_MAX`]. A client does not iterate less than [`ITERATIONS_MIN`]
+//! times, nor more than
+//! [`ClientContext::scram_iterations_max`](crate::sasl::ClientContext::scram_iterations_max), so that no server burns its
+//! time.
 //!
 //! # Departures
 //! * `tls-unique`, which RFC 5802 section 6.1 makes the default, is not there: TLS 1.3 has none, and RFC 9266 puts
@@ -20,7 +22,7 @@ mod message;
 mod server;
 
 pub(super) use client::Client;
-pub use client::{ITERATIONS_MAX, ITERATIONS_MIN};
+pub use client::{ITERATIONS_MAX_DEFAULT, ITERATIONS_MIN};
 pub use hash::ScramHash;
 pub(super) use hash::hmac;
 pub use keys::{BadScramKeys, SALT_BYTES_MAX, ScramKeys};
