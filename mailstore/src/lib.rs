@@ -5,6 +5,7 @@
 //! | [`store`] | the wall for mailboxes: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`] |
 //! | [`maildir`] | [`MaildirStore`]: Maildir++ with UIDs in Dovecot's files |
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`FileSpool`] behind it |
+//! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`batch`] | deliveries in two steps, many sharing their flushes |
@@ -19,11 +20,14 @@ pub mod batch;
 pub mod env;
 pub mod error;
 pub mod fs;
+#[expect(dead_code, reason = "its file comes next")]
+mod index;
 mod lock;
 pub mod maildir;
 pub mod name;
 pub mod spool;
 pub mod store;
+pub mod summary;
 pub mod sync;
 
 pub use env::{Env, Host, RealHost};
@@ -33,5 +37,6 @@ pub use name::MailboxName;
 pub use spool::{FileSpool, Spool};
 pub use store::{
     Access, Append, Appended, Changes, Copied, Delivered, Delivery, DeliveryId, Entry, Expunge, FlagChange,
-    Mailbox, MailboxInfo, MailboxStatus, MessageReader, Meta, PermanentFlags, Settle, Store,
+    Flagged, Mailbox, MailboxInfo, MailboxStatus, MessageReader, Meta, PermanentFlags, Settle, Store, Stored,
 };
+pub use summary::Summary;

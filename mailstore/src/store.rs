@@ -12,13 +12,16 @@
 //! * A mailbox may be changed by other sessions and other programs at any time. A message that is gone is
 //!   [`ErrorKind::NoSuchMessage`](crate::ErrorKind::NoSuchMessage), never another message.
 
-use mail_message::{Flag, FlagSet, Uid, UidSet, UidValidity};
+use std::sync::Arc;
+
+use mail_message::{Flag, FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use proto_core::UnixTime;
 
 use crate::batch::Staged;
 use crate::error::Result;
 use crate::name::MailboxName;
 use crate::spool::QueueId;
+use crate::summary::Summary;
 
 /// One user's mailboxes.
 pub trait Store: Send + Sync {
@@ -114,14 +117,37 @@ pub trait Mailbox: Send {
     /// Which flags can be stored (PERMANENTFLAGS).
     fn permanent_flags(&self) -> PermanentFlags;
 
+    /// The highest mod-sequence of the snapshot, changes and expunges alike (RFC 7162 §3.1.2.1). Zero, in a store
+    /// that keeps none (NOMODSEQ).
+    fn highest_modseq(&self) -> ModSeq {
+        ModSeq::ZERO
+    }
+
+    /// The messages that were removed after `modseq` and are not there any more (RFC 7162 §3.2.5.1), as far as the
+    /// snapshot knows. `None` when that is not remembered so far back: then every UID that is not there may have been
+    /// removed since.
+    fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
+        let _ = modseq;
+        None
+    }
+
     /// Looks for what others have changed, takes it into the snapshot, and tells it.
     fn refresh(&mut self) -> Result<Changes>;
 
-    /// Size and date of a message.
+    /// Size and dates of a message.
     ///
     /// # Errors
     /// `NoSuchMessage`.
     fn meta(&mut self, uid: Uid) -> Result<Meta>;
+
+    /// What is asked of a message most often, without its octets: envelope, structure, offsets, some fields. A store
+    /// that remembers summaries reads a message once for it; any other reads it each time.
+    ///
+    /// # Errors
+    /// `NoSuchMessage`.
+    fn summary(&mut self, uid: Uid) -> Result<Arc<Summary>> {
+        Summary::read(&mut *self.message(uid)?).map(Arc::new)
+    }
 
     /// Opens a message for reading. It stays readable when it is expunged meanwhile.
     ///
@@ -144,7 +170,8 @@ pub trait Mailbox: Send {
     }
 
     /// Changes flags of those of `uids` that are there, and returns what each has now: also what other
-    /// sessions have set. A message that is gone is left out.
+    /// sessions have set. A message that is gone is left out. With `unchanged_since`, messages whose mod-sequence is
+    /// higher are left as they are and named (RFC 7162 §3.1.3).
     ///
     /// # Errors
     /// `ReadOnly`; `KeywordLimit`, in which case nothing was changed.
@@ -153,7 +180,8 @@ pub trait Mailbox: Send {
         uids: &UidSet,
         change: FlagChange,
         flags: &FlagSet,
-    ) -> Result<Vec<(Uid, FlagSet)>>;
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Stored>;
 
     /// Removes those of `uids` that are there and that `which` allows, and returns them, ascending. It is the
     /// flags in the store that count, not those of the snapshot.
@@ -271,12 +299,50 @@ pub struct Entry {
     pub flags: FlagSet,
     /// `\Recent`: this is the first session to be told of it.
     pub recent: bool,
+    /// When it last changed, among the changes of this mailbox (RFC 7162 §3.1); zero in a store that does not tell.
+    pub modseq: ModSeq,
 }
 
 impl Entry {
     /// A message of a snapshot.
-    pub fn new(uid: Uid, flags: FlagSet, recent: bool) -> Self {
-        Self { uid, flags, recent }
+    pub fn new(uid: Uid, flags: FlagSet, recent: bool, modseq: ModSeq) -> Self {
+        Self { uid, flags, recent, modseq }
+    }
+}
+
+/// The flags of a message, and when they last changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flagged {
+    /// The message.
+    pub uid: Uid,
+    /// Its flags.
+    pub flags: FlagSet,
+    /// Its mod-sequence; zero in a store that does not tell.
+    pub modseq: ModSeq,
+}
+
+impl Flagged {
+    /// The flags of a message.
+    pub fn new(uid: Uid, flags: FlagSet, modseq: ModSeq) -> Self {
+        Self { uid, flags, modseq }
+    }
+}
+
+/// What changing flags did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The messages and what they have now, ascending by UID: also those that had it before.
+    pub messages: Vec<Flagged>,
+    /// Those that were left as they are because they had changed meanwhile (MODIFIED, RFC 7162 §3.1.3).
+    pub modified: UidSet,
+}
+
+impl Stored {
+    /// What changing flags did.
+    pub fn new(messages: Vec<Flagged>, modified: UidSet) -> Self {
+        Self { messages, modified }
     }
 }
 
@@ -288,12 +354,21 @@ pub struct Meta {
     pub size_bytes: u64,
     /// INTERNALDATE.
     pub internal_date: UnixTime,
+    /// SAVEDATE: when it came into this mailbox (RFC 8514 §3); `None` in a store that does not tell.
+    pub save_date: Option<UnixTime>,
 }
 
 impl Meta {
-    /// Facts of a message.
+    /// Facts of a message, without SAVEDATE.
     pub fn new(size_bytes: u64, internal_date: UnixTime) -> Self {
-        Self { size_bytes, internal_date }
+        Self { size_bytes, internal_date, save_date: None }
+    }
+
+    /// The same with SAVEDATE.
+    #[must_use]
+    pub fn saved(mut self, date: UnixTime) -> Self {
+        self.save_date = Some(date);
+        self
     }
 }
 
@@ -307,15 +382,22 @@ pub struct Changes {
     /// New messages, ascending by UID.
     pub new: Vec<Entry>,
     /// Messages with other flags than before, ascending by UID.
-    pub flags: Vec<(Uid, FlagSet)>,
+    pub flags: Vec<Flagged>,
     /// Messages that are gone, ascending.
     pub vanished: Vec<Uid>,
+    /// The store has lost its mod-sequences: every message that had a lower one has this one now. A client that asks
+    /// what has changed since is told everything once more.
+    pub modseq_floor: Option<ModSeq>,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        !self.invalidated && self.new.is_empty() && self.flags.is_empty() && self.vanished.is_empty()
+        !self.invalidated
+            && self.new.is_empty()
+            && self.flags.is_empty()
+            && self.vanished.is_empty()
+            && self.modseq_floor.is_none()
     }
 }
 

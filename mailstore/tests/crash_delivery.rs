@@ -215,7 +215,7 @@ fn a_delivery_is_recognised_in_new_and_in_cur_with_flags() {
     assert_eq!(deliver(&id), Delivered::AlreadyThere);
     assert_eq!(deliver(&other), Delivered::Stored);
     let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
-    mailbox.set_flags(&all(), mailstore::FlagChange::Add, &common::flags("\\Seen work")).unwrap();
+    mailbox.set_flags(&all(), mailstore::FlagChange::Add, &common::flags("\\Seen work"), None).unwrap();
     assert_eq!(deliver(&id), Delivered::AlreadyThere);
     assert_eq!(deliver(&other), Delivered::AlreadyThere);
 }

@@ -144,7 +144,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, foreign_syncs: bool) -> Result<(
     for (of, uid, to) in [(1, &one, "\\Flagged"), (1, &one, "\\Flagged play"), (2, &two, "")] {
         if let Ok(uid) = uid {
             let _ = Journal::step(journal, fs, What::Replace(of, flags(to)), || {
-                mailbox.set_flags(&set(&[*uid]), FlagChange::Replace, &flags(to))
+                mailbox.set_flags(&set(&[*uid]), FlagChange::Replace, &flags(to), None)
             });
         }
     }

@@ -47,8 +47,8 @@ fn apply(snapshot: &mut Snapshot, mailbox: &mut dyn Mailbox) {
     for entry in changes.new {
         assert_eq!(snapshot.insert(entry.uid, entry.flags), None, "told as new twice");
     }
-    for (uid, flags) in changes.flags {
-        assert!(snapshot.insert(uid, flags).is_some(), "flags of a message never told");
+    for changed in changes.flags {
+        assert!(snapshot.insert(changed.uid, changed.flags).is_some(), "flags of a message never told");
     }
     for uid in changes.vanished {
         assert!(snapshot.remove(&uid).is_some(), "vanished twice");
@@ -77,7 +77,8 @@ fn run(steps: Vec<Step>) {
             Step::SetFlags(session, raw, change, flags) => {
                 let uids: UidSet = common::uids(&raw);
                 let flags = common::flags(flags);
-                let results = sessions[session].set_flags(&uids, change, &flags).unwrap();
+                let results = sessions[session].set_flags(&uids, change, &flags, None).unwrap();
+                let results = common::told(&results.messages);
                 let expected: Vec<_> = told[session]
                     .keys()
                     .filter(|known| uids.contains(**known) && model.contains_key(known))

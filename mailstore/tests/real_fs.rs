@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Octets, all, append, flags, inbox, message, name, read_all, uid};
+use common::{Octets, all, append, flags, inbox, message, name, read_all, told, uid};
 use mail_message::FlagSet;
 use mailstore::fs::{Fs as _, OpenMode, RealFs};
 use mailstore::spool::{Envelope, FileSpool, RecipientState, Spool, SpoolLimits};
@@ -79,14 +79,14 @@ fn sessions_see_each_others_changes_and_never_another_message() {
     }
     let mut one = store.open(&inbox(), Access::ReadWrite).unwrap();
     let mut two = store.open(&inbox(), Access::ReadWrite).unwrap();
-    one.set_flags(&common::uids(&[1]), FlagChange::Add, &flags("\\Seen")).unwrap();
+    one.set_flags(&common::uids(&[1]), FlagChange::Add, &flags("\\Seen"), None).unwrap();
     // Two adds to what is on disk, not to what it last saw.
-    let now = two.set_flags(&common::uids(&[1]), FlagChange::Add, &flags("\\Flagged")).unwrap();
-    assert_eq!(now, [(uid(1), flags("\\Seen \\Flagged"))]);
-    assert_eq!(one.refresh().unwrap().flags, now);
+    let now = two.set_flags(&common::uids(&[1]), FlagChange::Add, &flags("\\Flagged"), None).unwrap();
+    assert_eq!(told(&now.messages), [(uid(1), flags("\\Seen \\Flagged"))]);
+    assert_eq!(told(&one.refresh().unwrap().flags), told(&now.messages));
     // One marks 2 and 3, two takes the mark off 3: only 2 may go.
-    one.set_flags(&common::uids(&[2, 3]), FlagChange::Add, &flags("\\Deleted")).unwrap();
-    two.set_flags(&common::uids(&[3]), FlagChange::Remove, &flags("\\Deleted")).unwrap();
+    one.set_flags(&common::uids(&[2, 3]), FlagChange::Add, &flags("\\Deleted"), None).unwrap();
+    two.set_flags(&common::uids(&[3]), FlagChange::Remove, &flags("\\Deleted"), None).unwrap();
     let mut reading = two.message(uid(2)).unwrap();
     assert_eq!(one.expunge(&all(), Expunge::Deleted).unwrap(), [uid(2)]);
     assert_eq!(read_all(&mut *reading).unwrap(), message(2), "an open message stays readable");
@@ -167,9 +167,9 @@ fn the_27th_keyword_is_refused_and_changes_nothing() {
     append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
     let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
     let keywords: Vec<String> = (0..26).map(|n| format!("k{n}")).collect();
-    mailbox.set_flags(&all(), FlagChange::Add, &flags(&keywords.join(" "))).unwrap();
+    mailbox.set_flags(&all(), FlagChange::Add, &flags(&keywords.join(" ")), None).unwrap();
     assert!(!mailbox.permanent_flags().new_keywords);
-    let error = mailbox.set_flags(&all(), FlagChange::Replace, &flags("k0 k26")).err().unwrap();
+    let error = mailbox.set_flags(&all(), FlagChange::Replace, &flags("k0 k26"), None).err().unwrap();
     assert_eq!((error.kind(), error.class()), (ErrorKind::KeywordLimit, Class::Permanent));
     assert_eq!(mailbox.entries()[0].flags.len(), 26);
 }
@@ -259,7 +259,7 @@ fn threads_and_a_foreign_program_share_a_maildir() {
                 }
             }
             if !last {
-                mailbox.set_flags(&all(), FlagChange::Add, &flags("\\Seen")).unwrap();
+                mailbox.set_flags(&all(), FlagChange::Add, &flags("\\Seen"), None).unwrap();
             }
         };
         while writers.iter().any(|writer| !writer.is_finished()) {
@@ -318,14 +318,14 @@ fn a_session_that_has_not_looked_acts_on_what_others_have_set() {
     store.create(&name("to")).unwrap();
     let mut stale = store.open(&inbox(), Access::ReadWrite).unwrap();
     let mut other = store.open(&inbox(), Access::ReadWrite).unwrap();
-    other.set_flags(&all(), FlagChange::Add, &flags("new-keyword")).unwrap();
+    other.set_flags(&all(), FlagChange::Add, &flags("new-keyword"), None).unwrap();
     stale.copy(&all(), &name("to")).unwrap();
     let copy = store.open(&name("to"), Access::ReadOnly).unwrap();
     assert_eq!(copy.entries()[0].flags, flags("new-keyword"));
-    other.set_flags(&all(), FlagChange::Add, &flags("newer")).unwrap();
-    let now = stale.set_flags(&all(), FlagChange::Remove, &flags("\\Seen")).unwrap();
-    assert_eq!(now, [(uid(1), flags("new-keyword newer"))]);
-    other.set_flags(&all(), FlagChange::Replace, &flags("\\Deleted")).unwrap();
+    other.set_flags(&all(), FlagChange::Add, &flags("newer"), None).unwrap();
+    let now = stale.set_flags(&all(), FlagChange::Remove, &flags("\\Seen"), None).unwrap();
+    assert_eq!(told(&now.messages), [(uid(1), flags("new-keyword newer"))]);
+    other.set_flags(&all(), FlagChange::Replace, &flags("\\Deleted"), None).unwrap();
     assert_eq!(stale.expunge(&all(), Expunge::Deleted).unwrap(), [uid(1)]);
 }
 

@@ -5,6 +5,9 @@
 
 use crate::store::DeliveryId;
 
+/// The longest name of a file, in octets, on every file system we know.
+pub(super) const BYTES_MAX: usize = 255;
+
 /// A file name split at its info part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileName<'a> {
@@ -71,6 +74,14 @@ pub(super) fn arrival(base: &str) -> u64 {
     digits.parse().unwrap_or(u64::MAX)
 }
 
+/// When a message came into its mailbox, as far as its name tells: the seconds it begins with, if they can be such.
+pub(super) fn saved(base: &str) -> Option<i64> {
+    i64::try_from(arrival(base)).ok().filter(|seconds| SAVED.contains(seconds))
+}
+
+/// From 1990, before there were Maildirs, to 2100.
+const SAVED: std::ops::Range<i64> = 631_152_000..4_102_444_800;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +100,10 @@ mod tests {
     fn names_without_info_or_sizes_are_messages_and_dot_files_are_not() {
         assert_eq!(parse("1.x.y"), Some(FileName { base: "1.x.y", letters: "" }));
         assert_eq!(parse("1.x.y:1,old").unwrap().letters, "");
+        assert_eq!(
+            (saved("1795325990.x"), saved("1.x.y"), saved("x"), saved("99999999999.x")),
+            (Some(1_795_325_990), None, None, None)
+        );
         assert_eq!(sizes("1.x.y,S=1"), None);
         assert_eq!(sizes("1.x.y,S=1,W=-2"), None);
         assert_eq!(parse(".nfs0001"), None);

@@ -1,19 +1,19 @@
 //! [`MaildirMailbox`]: one opened Maildir.
 //!
-//! The snapshot (`entries`) is what the user of this object has been told; `files` is where the messages were
-//! last seen on disk. They differ when another session changed a flag: the file is found again under its new
-//! name, and the next refresh tells the flag.
+//! Three things are told apart: the files, as they are on disk; the *index*, which says what was found there last, and
+//! when each message last changed; and the *entries*, which is what the user of this object has been told. `look.rs`
+//! takes the files into the index and the index into the entries. A file that is not where the index has it was renamed
+//! by somebody since: it is found again by its base, and noted in `moved` until the next look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mail_message::{Flag, FlagSet, Uid, UidSet, UidValidity};
+use mail_message::{Flag, FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use proto_core::UnixTime;
 
-use super::filename::{self, Sizes};
+use super::filename;
 use super::keywords::Keywords;
 use super::message::{self, MessageFile};
 use super::paths::{MailboxPaths, Sub};
@@ -22,41 +22,33 @@ use super::store::Inner;
 use super::uids::{UidLock, Uids};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
+use crate::index::{Facts, Index, Record, Records, Row};
 use crate::name::MailboxName;
 use crate::store::{
-    Access, Changes, Copied, Entry, Expunge, FlagChange, Mailbox, MessageReader, Meta, PermanentFlags,
+    Access, Changes, Copied, Entry, Expunge, FlagChange, Flagged, Mailbox, MessageReader, Meta,
+    PermanentFlags, Stored,
 };
 
 /// How often a message is looked for under a new name before it is given up: each time, somebody else renamed
 /// it between our look and our step.
 const ATTEMPTS_MAX: u32 = 16;
 
-/// A directory changed again within this time of a change may carry the same modification time.
-const QUIET_AFTER: Duration = Duration::from_secs(2);
-
 /// An opened mailbox of a [`MaildirStore`](super::MaildirStore).
 #[derive(Debug)]
 pub(super) struct MaildirMailbox {
     pub(super) store: Arc<Inner>,
     pub(super) paths: MailboxPaths,
-    access: Access,
-    uids: Uids,
+    pub(super) access: Access,
+    pub(super) uids: Uids,
     pub(super) keywords: Keywords,
-    entries: Vec<Entry>,
-    files: BTreeMap<Uid, MessageInfo>,
+    pub(super) index: Index,
+    pub(super) entries: Vec<Entry>,
+    /// The change up to which `entries` are what the index says.
+    pub(super) told: ModSeq,
+    /// Messages that are not where the index has them; `None` for those that are nowhere.
+    pub(super) moved: HashMap<Uid, Option<Place>>,
     /// The directories as they were listed, when they had not changed for a while by then.
-    settled: Option<[Metadata; 2]>,
-}
-
-/// A message of the snapshot, on disk.
-#[derive(Debug, Clone)]
-struct MessageInfo {
-    base: Arc<str>,
-    place: Place,
-    /// Date and sizes, once they have been looked up.
-    meta: Option<Meta>,
-    /// Sizes, once the file has been read through.
-    counted: Option<Sizes>,
+    pub(super) settled: Option<[Metadata; 2]>,
 }
 
 impl MaildirMailbox {
@@ -67,8 +59,18 @@ impl MaildirMailbox {
             None => Uids::load_or_create(&paths, &UidLock::take(&paths)?, None)?,
         };
         let keywords = Keywords::load(&paths)?;
-        let (entries, files) = (Vec::new(), BTreeMap::new());
-        let mut mailbox = Self { store, paths, access, uids, keywords, entries, files, settled: None };
+        let mut mailbox = Self {
+            index: Index::new(&paths.env),
+            store,
+            paths,
+            access,
+            uids,
+            keywords,
+            entries: Vec::new(),
+            told: ModSeq::ZERO,
+            moved: HashMap::new(),
+            settled: None,
+        };
         mailbox.refresh()?;
         Ok(mailbox)
     }
@@ -83,114 +85,48 @@ impl MaildirMailbox {
         }
     }
 
-    fn scan(&self) -> Result<Scan> {
-        let known = || self.files.values().map(|info| &info.base);
-        let scan = scan::scan(&self.paths, |scan| known().all(|base| scan.files.contains_key(base)))?;
+    /// Lists the directories, and mends what stands there under two names.
+    pub(super) fn scan(&self) -> Result<Scan> {
+        let scan = scan::scan(&self.paths, self.index.state())?;
         if self.access == Access::ReadWrite {
-            for (base, second) in &scan.doubles {
-                scan::mend_double(&self.paths, &scan.files[base], second)?;
+            for &(first, second) in &scan.doubles {
+                scan::mend_double(&self.paths, &scan.files[first as usize], &scan.files[second as usize])?;
             }
         }
         Ok(scan)
     }
 
-    /// Brings `self.uids` up to date and gives UIDs to all files in `scan`, which is renewed if need be.
-    fn give_uids(&mut self, scan: &mut Scan) -> Result<()> {
-        let loaded = Uids::load(&self.paths, Some(&self.uids))?;
-        let current = loaded.filter(|uids| {
-            uids.list.uid_validity != self.uids.list.uid_validity || uids.list.next() >= self.uids.list.next()
-        });
-        if let Some(uids) = current {
-            let all_known = scan.files.keys().all(|base| uids.list.uid(base).is_some());
-            if all_known && !(self.access == Access::ReadWrite && uids.has_garbage(scan.files.len())) {
-                self.uids = uids;
-                return Ok(());
-            }
-        }
-        let lock = UidLock::take(&self.paths)?;
-        let mut uids = Uids::load_or_create(&self.paths, &lock, Some(&self.uids))?;
-        *scan = self.scan()?;
-        let mut new: Vec<Arc<str>> =
-            scan.files.keys().filter(|base| uids.list.uid(base).is_none()).cloned().collect();
-        new.sort_by(|a, b| (filename::arrival(a), a).cmp(&(filename::arrival(b), b)));
-        self.make_durable(scan, &mut new)?;
-        uids.assign(&self.paths, &lock, &new, Some(&|base| scan.files.contains_key(base)))?;
-        self.uids = uids;
-        Ok(())
-    }
-
-    /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
-    /// meanwhile is taken out of `new`.
-    fn make_durable(&self, scan: &Scan, new: &mut Vec<Arc<str>>) -> Result<()> {
-        let mut failed = None;
-        let mut synced = [false; 2];
-        new.retain(|base| {
-            let place = &scan.files[base];
-            let path = self.paths.sub(place.sub).join(&place.name);
-            let result = self.paths.env.fs().open(&path, OpenMode::Read).and_then(|file| file.sync());
-            match result {
-                Ok(()) => {
-                    synced[place.sub as usize] = true;
-                    true
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-                Err(error) => {
-                    failed.get_or_insert(StoreError::io("syncing", &path, &error));
-                    false
-                }
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        for sub in [Sub::New, Sub::Cur] {
-            if synced[sub as usize] {
-                self.paths.sync(&self.paths.sub(sub))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves what is in `new/` to `cur/`; returns what was, as recent.
-    fn take_new(&self, scan: &mut Scan) -> Result<BTreeSet<Arc<str>>> {
-        let mut recent = BTreeSet::new();
-        for (base, place) in &mut scan.files {
-            if place.sub != Sub::New {
-                continue;
-            }
-            if self.access == Access::ReadOnly {
-                recent.insert(base.clone());
-                continue;
-            }
-            let from = self.paths.sub(Sub::New).join(&place.name);
-            let name = filename::with_letters(base, place.letters());
-            let to = self.paths.sub(Sub::Cur).join(&name);
-            match self.paths.env.fs().rename(&from, &to) {
-                Ok(()) => {
-                    *place = Place { sub: Sub::Cur, name };
-                    recent.insert(base.clone());
-                }
-                // Another session took it, or somebody removed it: the next step at it finds out.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StoreError::io("moving a new message to", &to, &error)),
-            }
-        }
-        Ok(recent)
-    }
-
-    /// Finds the messages of the snapshot again, after one was not where it was last seen.
+    /// Finds the messages of the index again, after one was not where it was last seen.
     fn find_again(&mut self) -> Result<()> {
-        let mut scan = self.scan()?;
+        let scan = self.scan()?;
         // The new names may carry letters that were given since; each is in the file before it is in a name.
         self.keywords = Keywords::load(&self.paths)?;
-        self.files.retain(|_, info| match scan.files.remove(&info.base) {
-            Some(place) => {
-                info.place = place;
-                true
+        self.moved.clear();
+        for (at, row) in self.index.state().rows().iter().enumerate() {
+            let place = scan.file_of(at);
+            if place.map(Place::as_name) != Some(self.index.state().name(row)) {
+                self.moved.insert(row.uid, place.cloned());
             }
-            None => false,
-        });
+        }
         Ok(())
+    }
+
+    /// Where a message was last seen.
+    fn place(&self, uid: Uid) -> Option<Place> {
+        match self.moved.get(&uid) {
+            Some(place) => place.clone(),
+            None => self.index.state().row(uid).map(|row| Place::of(self.index.state().name(row))),
+        }
+    }
+
+    fn facts(&self, uid: Uid) -> Facts {
+        self.index.state().row(uid).map(|row| row.facts).unwrap_or_default()
+    }
+
+    fn learn(&mut self, uid: Uid, facts: Facts) {
+        let mut records = Records::default();
+        records.push(&Record::Facts { uid, facts });
+        self.index.commit(&records);
     }
 
     /// Does one step at the file of a message, wherever others move it meanwhile. `Ok(None)` when it is gone.
@@ -201,9 +137,9 @@ impl MaildirMailbox {
         mut step: impl FnMut(&Self, &Place, PathBuf) -> io::Result<T>,
     ) -> Result<Option<T>> {
         for _ in 0..ATTEMPTS_MAX {
-            let Some(info) = self.files.get(&uid) else { return Ok(None) };
-            let path = self.paths.sub(info.place.sub).join(&info.place.name);
-            match step(self, &info.place, path.clone()) {
+            let Some(place) = self.place(uid) else { return Ok(None) };
+            let path = self.paths.sub(place.sub).join(&place.name);
+            match step(self, &place, path.clone()) {
                 Ok(done) => return Ok(Some(done)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.find_again()?,
                 Err(error) => return Err(StoreError::io(doing, &path, &error)),
@@ -222,23 +158,23 @@ impl MaildirMailbox {
     }
 
     /// Opens a message and counts it, unless that was done before.
-    fn open_counted(&mut self, uid: Uid) -> Result<(Box<dyn File>, PathBuf, Sizes)> {
-        let counted = self.files.get(&uid).and_then(|info| info.counted);
+    fn open_counted(&mut self, uid: Uid) -> Result<(Box<dyn File>, PathBuf, Facts)> {
+        let known = self.facts(uid);
         let opened = self.with_file(uid, "reading", |mailbox, _, path| {
             let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
-            let sizes = match counted {
-                Some(sizes) => sizes,
-                None => message::count(&*file)?,
-            };
-            let date = date(&*file)?;
-            Ok((file, path, sizes, date))
+            let mut facts = known;
+            if facts.counted().is_none() {
+                let counted = message::count(&*file)?;
+                facts.set_counted(counted.sizes.stored_bytes, counted.sizes.crlf_bytes, date(&*file)?);
+                facts.set_terminated(counted.is_terminated);
+            }
+            Ok((file, path, facts))
         })?;
-        let (file, path, sizes, internal_date) = opened.ok_or_else(|| self.gone())?;
-        if let Some(info) = self.files.get_mut(&uid) {
-            info.counted = Some(sizes);
-            info.meta = Some(Meta { size_bytes: sizes.crlf_bytes, internal_date });
+        let (file, path, facts) = opened.ok_or_else(|| self.gone())?;
+        if facts != known {
+            self.learn(uid, facts);
         }
-        Ok((file, path, sizes))
+        Ok((file, path, facts))
     }
 
     fn entry_mut(&mut self, uid: Uid) -> Option<&mut Entry> {
@@ -247,8 +183,20 @@ impl MaildirMailbox {
     }
 }
 
-fn date(file: &dyn File) -> io::Result<UnixTime> {
-    Ok(UnixTime(i64::try_from(file.metadata()?.mtime.as_secs()).unwrap_or(i64::MAX)))
+fn date(file: &dyn File) -> io::Result<i64> {
+    Ok(seconds(&file.metadata()?))
+}
+
+fn seconds(metadata: &Metadata) -> i64 {
+    i64::try_from(metadata.mtime.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What became of one message whose flags were to be changed.
+enum Change {
+    /// Its file has this name now.
+    Made(Place),
+    /// Somebody had changed them: it has this name.
+    Refused(Place),
 }
 
 impl Mailbox for MaildirMailbox {
@@ -274,92 +222,63 @@ impl Mailbox for MaildirMailbox {
         }
     }
 
-    fn refresh(&mut self) -> Result<Changes> {
-        self.paths.check_exists()?;
-        let stamps = scan::stamps(&self.paths)?;
-        if self.settled == Some(stamps) && self.uids.is_current(&self.paths)? {
-            return Ok(Changes::default());
-        }
-        let newest = stamps[0].mtime.max(stamps[1].mtime);
-        let quiet = self.paths.env.host().now().saturating_sub(newest) > QUIET_AFTER;
-        self.settled = quiet.then_some(stamps);
-        let old_validity = self.uid_validity();
-        let mut scan = self.scan()?;
-        self.give_uids(&mut scan)?;
-        let recent = self.take_new(&mut scan)?;
-        self.keywords = Keywords::load(&self.paths)?;
+    fn highest_modseq(&self) -> ModSeq {
+        self.told
+    }
 
-        let mut changes = Changes { invalidated: self.uid_validity() != old_validity, ..Changes::default() };
-        if changes.invalidated {
-            self.entries.clear();
-            self.files.clear();
+    fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
+        let mut uids = self.index.state().vanished().after(modseq)?;
+        if !uids.is_empty() {
+            // Those that the user has not heard of yet.
+            let present: UidSet = self.entries.iter().map(|entry| entry.uid).collect();
+            uids = uids.difference(&present);
         }
-        let mut files = BTreeMap::new();
-        let mut entries = BTreeMap::new();
-        for (base, place) in scan.files {
-            // A file that appeared after the UIDs were given is for the next refresh.
-            let Some(uid) = self.uids.list.uid(&base) else { continue };
-            let flags = self.keywords.flags(place.letters());
-            let known = self.files.remove(&uid).filter(|info| info.base == base);
-            let old =
-                self.entries.binary_search_by_key(&uid, |entry| entry.uid).ok().map(|at| &self.entries[at]);
-            let entry = match old {
-                Some(old) => {
-                    if old.flags != flags {
-                        changes.flags.push((uid, flags.clone()));
-                    }
-                    Entry { uid, flags, recent: old.recent }
-                }
-                None => {
-                    let entry = Entry { uid, flags, recent: recent.contains(&base) };
-                    changes.new.push(entry.clone());
-                    entry
-                }
-            };
-            entries.insert(uid, entry);
-            let (meta, counted) = known.map_or((None, None), |info| (info.meta, info.counted));
-            files.insert(uid, MessageInfo { base, place, meta, counted });
-        }
-        changes.vanished =
-            self.entries.iter().map(|entry| entry.uid).filter(|uid| !entries.contains_key(uid)).collect();
-        changes.new.sort_by_key(|entry| entry.uid);
-        changes.flags.sort_by_key(|(uid, _)| *uid);
-        self.entries = entries.into_values().collect();
-        self.files = files;
-        if changes.invalidated {
-            changes = Changes { invalidated: true, ..Changes::default() };
-        }
-        Ok(changes)
+        Some(uids)
+    }
+
+    fn refresh(&mut self) -> Result<Changes> {
+        self.look()
     }
 
     fn meta(&mut self, uid: Uid) -> Result<Meta> {
-        if let Some(meta) = self.files.get(&uid).and_then(|info| info.meta) {
-            return Ok(meta);
+        let mut facts = self.facts(uid);
+        if facts.meta().is_none() {
+            let found = self.with_file(uid, "looking at", |mailbox, place, path| {
+                let metadata = mailbox.paths.env.fs().metadata(&path)?;
+                let named = filename::sizes(place.base());
+                Ok((metadata, named.filter(|sizes| sizes.stored_bytes == metadata.size)))
+            })?;
+            let (metadata, named) = found.ok_or_else(|| self.gone())?;
+            match named {
+                Some(sizes) => {
+                    facts.set_meta(sizes.crlf_bytes, seconds(&metadata));
+                    self.learn(uid, facts);
+                }
+                None => (_, _, facts) = self.open_counted(uid)?,
+            }
         }
-        let found = self.with_file(uid, "looking at", |mailbox, place, path| {
-            let metadata = mailbox.paths.env.fs().metadata(&path)?;
-            let named = filename::parse(&place.name).and_then(|name| filename::sizes(name.base));
-            Ok((metadata, named.filter(|sizes| sizes.stored_bytes == metadata.size)))
-        })?;
-        let (metadata, named) = found.ok_or_else(|| self.gone())?;
-        let Some(sizes) = named else {
-            self.open_counted(uid)?;
-            return self.files.get(&uid).and_then(|info| info.meta).ok_or_else(|| self.gone());
-        };
-        let internal_date = UnixTime(i64::try_from(metadata.mtime.as_secs()).unwrap_or(i64::MAX));
-        let meta = Meta { size_bytes: sizes.crlf_bytes, internal_date };
-        if let Some(info) = self.files.get_mut(&uid) {
-            info.meta = Some(meta);
-        }
-        Ok(meta)
+        let (size_bytes, date) = facts.meta().ok_or_else(|| self.gone())?;
+        let state = self.index.state();
+        let saved = state.row(uid).and_then(|row| filename::saved(state.base(row)));
+        Ok(Meta::new(size_bytes, UnixTime(date)).saved(UnixTime(saved.unwrap_or(date))))
     }
 
     fn message(&mut self, uid: Uid) -> Result<Box<dyn MessageReader>> {
-        let (file, path, sizes) = self.open_counted(uid)?;
+        let (file, path, facts) = self.open_counted(uid)?;
+        let sizes = match facts.counted() {
+            Some((stored_bytes, crlf_bytes)) => filename::Sizes { stored_bytes, crlf_bytes },
+            None => {
+                let counted = message::count(&*file);
+                counted.map_err(|error| StoreError::io("reading", &path, &error))?.sizes
+            }
+        };
         Ok(Box::new(MessageFile::new(file, path, sizes)))
     }
 
     fn is_terminated(&mut self, uid: Uid) -> Result<bool> {
+        if let Some(is_terminated) = self.facts(uid).terminated() {
+            return Ok(is_terminated);
+        }
         let last = self.with_file(uid, "reading", |mailbox, _, path| {
             let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
             let mut last = [b'\n'];
@@ -368,7 +287,11 @@ impl Mailbox for MaildirMailbox {
             }
             Ok(last)
         })?;
-        Ok(last.ok_or_else(|| self.gone())? == [b'\n'])
+        let is_terminated = last.ok_or_else(|| self.gone())? == [b'\n'];
+        let mut facts = self.facts(uid);
+        facts.set_terminated(is_terminated);
+        self.learn(uid, facts);
+        Ok(is_terminated)
     }
 
     fn set_flags(
@@ -376,40 +299,62 @@ impl Mailbox for MaildirMailbox {
         uids: &UidSet,
         change: FlagChange,
         flags: &FlagSet,
-    ) -> Result<Vec<(Uid, FlagSet)>> {
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Stored> {
         self.check_writable()?;
         if change != FlagChange::Remove {
             self.keywords.ensure(&self.paths, flags)?;
         }
-        let mut results = Vec::new();
+        let is_told = self.told == self.index.state().highest();
+        let modseq = self.index.state().next_modseq();
+        let (mut stored, mut records) = (Stored::default(), Records::default());
         for uid in self.select(uids) {
-            let placed = self.with_file(uid, "changing the flags of", |mailbox, place, path| {
+            let Some(row) = self.index.state().row(uid).copied() else { continue };
+            if unchanged_since.is_some_and(|since| row.modseq > since) {
+                stored.modified.insert(uid);
+                continue;
+            }
+            let changed = self.with_file(uid, "changing the flags of", |mailbox, place, path| {
                 let old = place.letters();
+                if unchanged_since.is_some() && !mailbox.has_letters(&row, old) {
+                    return Ok(Change::Refused(place.clone()));
+                }
                 let new = change.apply(&mailbox.keywords.flags(old), flags);
                 let letters = mailbox.keywords.letters(&new, old);
-                let base = filename::parse(&place.name).map_or("", |name| name.base);
-                let name = filename::with_letters(base, &letters);
+                let name = filename::with_letters(place.base(), &letters);
                 if place.sub == Sub::Cur && place.name == name {
                     // Nothing to change, if it still is as it was.
                     mailbox.paths.env.fs().metadata(&path)?;
                 } else {
                     mailbox.paths.env.fs().rename(&path, &mailbox.paths.sub(Sub::Cur).join(&name))?;
                 }
-                Ok((Place { sub: Sub::Cur, name }, mailbox.keywords.flags(&letters)))
+                Ok(Change::Made(Place { sub: Sub::Cur, name }))
             })?;
-            if let (Some((place, flags)), Some(info)) = (placed, self.files.get_mut(&uid)) {
-                info.place = place;
-                results.push((uid, flags));
+            let Some(Change::Made(place) | Change::Refused(place)) = &changed else { continue };
+            let now = if self.has_letters(&row, place.letters()) { row.modseq } else { modseq };
+            if place.as_name() != self.index.state().name(&row) {
+                records.push(&Record::Renamed { uid, modseq: now, name: place.as_name() });
+            }
+            self.moved.remove(&uid);
+            if let Some(Change::Refused(_)) = changed {
+                stored.modified.insert(uid);
+            } else {
+                stored.messages.push(Flagged::new(uid, self.keywords.flags(place.letters()), now));
             }
         }
+        self.index.commit(&records);
         // Also when no name was changed: the session that did may not have synced it yet.
         self.paths.sync(&self.paths.sub(Sub::Cur))?;
-        for (uid, flags) in &results {
-            if let Some(entry) = self.entry_mut(*uid) {
-                entry.flags = flags.clone();
+        for changed in &stored.messages {
+            if let Some(entry) = self.entry_mut(changed.uid) {
+                entry.flags = changed.flags.clone();
+                entry.modseq = changed.modseq;
             }
         }
-        Ok(results)
+        if is_told && stored.modified.is_empty() {
+            self.told = self.index.state().highest();
+        }
+        Ok(stored)
     }
 
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>> {
@@ -419,8 +364,9 @@ impl Mailbox for MaildirMailbox {
         self.paths.sync(&self.paths.sub(Sub::New))?;
         let (mut removed, mut from_new) = (Vec::new(), false);
         for uid in self.select(uids) {
-            if let (Some(settle), Some(info)) = (&self.store.settle, self.files.get(&uid))
-                && let Some(delivery) = filename::delivery(&info.base)
+            let state = self.index.state();
+            if let (Some(settle), Some(row)) = (&self.store.settle, state.row(uid))
+                && let Some(delivery) = filename::delivery(state.base(row))
             {
                 // It is here, so it was delivered, whether it is removed or not.
                 settle.settle(&delivery)?;
@@ -439,18 +385,33 @@ impl Mailbox for MaildirMailbox {
                 removed.push(uid);
             }
         }
+        let is_told = self.told == self.index.state().highest();
+        let modseq = self.index.state().next_modseq();
+        let mut records = Records::default();
+        for uids in removed.iter().copied().collect::<UidSet>().ranges() {
+            records.push(&Record::Gone { modseq, uids });
+        }
+        self.index.commit(&records);
         if from_new {
             self.paths.sync(&self.paths.sub(Sub::New))?;
         }
         self.paths.sync(&self.paths.sub(Sub::Cur))?;
-        for uid in &removed {
-            self.files.remove(uid);
-        }
         self.entries.retain(|entry| removed.binary_search(&entry.uid).is_err());
+        if is_told {
+            self.told = self.index.state().highest();
+        }
         Ok(removed)
     }
 
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         super::copy::copy(self, uids, target)
+    }
+}
+
+impl MaildirMailbox {
+    /// Whether the index has a message with these letters.
+    fn has_letters(&self, row: &Row, letters: &str) -> bool {
+        let name = self.index.state().name(row);
+        filename::parse(name.text).map_or("", |name| name.letters) == letters
     }
 }

@@ -30,15 +30,24 @@ struct Cursor {
     owes_lf: bool,
 }
 
+/// What one pass over a file tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) sizes: Sizes,
+    /// Whether it ends in a line end; an empty one counts as ended.
+    pub(super) is_terminated: bool,
+}
+
 /// Counts a file: one pass over it.
-pub(super) fn count(file: &dyn File) -> std::io::Result<Sizes> {
+pub(super) fn count(file: &dyn File) -> std::io::Result<Counted> {
     let mut sizes = Sizes::default();
     let mut last = 0;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let n = fs::read_full(file, &mut chunk, sizes.stored_bytes)?;
         if n == 0 {
-            return Ok(sizes);
+            let is_terminated = sizes.stored_bytes == 0 || last == b'\n';
+            return Ok(Counted { sizes, is_terminated });
         }
         sizes.stored_bytes += n as u64;
         sizes.crlf_bytes += n as u64 + bare_line_feeds(last, &chunk[..n]);
@@ -115,7 +124,7 @@ mod tests {
     fn open(data: &[u8]) -> MessageFile {
         let mut file = SimFs::new().open(Path::new("/m"), OpenMode::CreateNew).unwrap();
         file.append(data).unwrap();
-        let sizes = count(&*file).unwrap();
+        let sizes = count(&*file).unwrap().sizes;
         MessageFile::new(file, PathBuf::from("/m"), sizes)
     }
 

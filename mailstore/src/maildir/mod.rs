@@ -58,6 +58,7 @@ mod deliver;
 mod filename;
 mod folders;
 mod keywords;
+mod look;
 mod mailbox;
 mod message;
 mod paths;

@@ -1,22 +1,26 @@
 //! Listing `new/` and `cur/`, and mending a message that stands there under two names.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use super::filename;
 use super::paths::{MailboxPaths, Sub};
 use crate::error::{Result, StoreError};
 use crate::fs::Metadata;
+use crate::index::{Name, Row, State};
 
 /// How often directories that change while they are listed are listed again.
 const RESCANS_MAX: u32 = 5;
 
-/// The message files of a mailbox by base.
-#[derive(Debug, Clone, Default)]
+/// The message files of a mailbox, beside what its index knows of them.
+#[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) files: BTreeMap<Arc<str>, Place>,
-    /// Names that stand for a base already in `files`.
-    pub(super) doubles: Vec<(Arc<str>, Place)>,
+    pub(super) files: Vec<Place>,
+    /// For each row of the index the number of its file; [`Scan::MISSING`] where there is none.
+    pub(super) found: Vec<u32>,
+    /// The numbers of the files that the index does not know.
+    pub(super) new: Vec<u32>,
+    /// Pairs of files that have one base; the first is in `found` or `new`, the second is not.
+    pub(super) doubles: Vec<(u32, u32)>,
 }
 
 /// Where a message file is, and its name.
@@ -27,25 +31,103 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Where the index says that a message is.
+    pub(super) fn of(name: Name<'_>) -> Self {
+        Self {
+            sub: if name.place == Sub::New as u8 { Sub::New } else { Sub::Cur },
+            name: name.text.to_owned(),
+        }
+    }
+
     /// The flag letters in its name.
     pub(super) fn letters(&self) -> &str {
         filename::parse(&self.name).map_or("", |name| name.letters)
     }
+
+    /// The part of its name that never changes.
+    pub(super) fn base(&self) -> &str {
+        filename::parse(&self.name).map_or("", |name| name.base)
+    }
+
+    /// As the index takes it.
+    pub(super) fn as_name(&self) -> Name<'_> {
+        Name { place: self.sub as u8, base_len: self.base().len() as u8, text: &self.name }
+    }
+}
+
+impl Scan {
+    /// In place of a number.
+    pub(super) const MISSING: u32 = u32::MAX;
+
+    /// The file of a row, which is number `at` in the index.
+    pub(super) fn file_of(&self, at: usize) -> Option<&Place> {
+        self.found.get(at).and_then(|&file| self.files.get(file as usize))
+    }
+
+    /// The numbers of all files but the second ones of pairs.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.found.iter().copied().filter(|&file| file != Self::MISSING).chain(self.new.iter().copied())
+    }
+
+    /// Takes row number `at` for that of another message: its file, if any, counts as new.
+    pub(super) fn disown(&mut self, at: usize) {
+        let file = std::mem::replace(&mut self.found[at], Self::MISSING);
+        if file != Self::MISSING {
+            self.new.push(file);
+        }
+    }
+
+    fn pair(&mut self, index: &State) {
+        let rows = index.rows();
+        self.found = vec![Self::MISSING; rows.len()];
+        let mut bases: HashMap<&str, Owner> = HashMap::with_capacity(rows.len().max(self.files.len()));
+        bases.extend(rows.iter().enumerate().map(|(at, row): (_, &Row)| (index.base(row), Owner::Row(at))));
+        for number in 0..self.files.len() as u32 {
+            let place = &self.files[number as usize];
+            let first = match bases.get(place.base()) {
+                Some(Owner::Row(at)) if self.found[*at] == Self::MISSING => {
+                    self.found[*at] = number;
+                    continue;
+                }
+                Some(Owner::Row(at)) => &mut self.found[*at],
+                Some(Owner::New(at)) => &mut self.new[*at],
+                None => {
+                    bases.insert(place.base(), Owner::New(self.new.len()));
+                    self.new.push(number);
+                    continue;
+                }
+            };
+            let (mut second, known) = (number, &self.files[*first as usize]);
+            // `cur/` before `new/`; in one directory any rule will do.
+            if (place.sub, &place.name) > (known.sub, &known.name) {
+                std::mem::swap(first, &mut second);
+            }
+            self.doubles.push((*first, second));
+        }
+    }
+}
+
+/// Whose a base is.
+enum Owner {
+    Row(usize),
+    New(usize),
 }
 
 /// Lists both directories, `new/` first: a message that is moved to `cur/` meanwhile is seen at least once.
 ///
-/// A file that is renamed in `cur/` meanwhile may be missed. When `must_see` misses a message, and the
+/// A file that is renamed in `cur/` meanwhile may be missed. When one that the index knows is missed, and the
 /// directories changed, they are listed again.
-pub(super) fn scan(paths: &MailboxPaths, must_see: impl Fn(&Scan) -> bool) -> Result<Scan> {
+pub(super) fn scan(paths: &MailboxPaths, index: &State) -> Result<Scan> {
     let mut rescans = 0;
     loop {
         let before = stamps(paths)?;
         let mut scan = Scan::default();
         for sub in [Sub::New, Sub::Cur] {
-            list(paths, sub, &mut scan)?;
+            list(paths, sub, &mut scan.files)?;
         }
-        if must_see(&scan) || rescans == RESCANS_MAX || stamps(paths)? == before && rescans > 0 {
+        scan.pair(index);
+        let sees_all = !scan.found.contains(&Scan::MISSING);
+        if sees_all || rescans == RESCANS_MAX || stamps(paths)? == before && rescans > 0 {
             return Ok(scan);
         }
         rescans += 1;
@@ -61,28 +143,18 @@ pub(super) fn stamps(paths: &MailboxPaths) -> Result<[Metadata; 2]> {
     Ok([stamp(Sub::New)?, stamp(Sub::Cur)?])
 }
 
-fn list(paths: &MailboxPaths, sub: Sub, scan: &mut Scan) -> Result<()> {
+fn list(paths: &MailboxPaths, sub: Sub, files: &mut Vec<Place>) -> Result<()> {
     let dir = paths.sub(sub);
     let entries = paths.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
-    for entry in entries {
+    for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
         // Maildir names are ASCII; what is not even UTF-8 is no message.
-        let Some(name) = entry.name.to_str().filter(|_| !entry.is_dir) else { continue };
-        let Some(parsed) = filename::parse(name) else { continue };
-        let base: Arc<str> = parsed.base.into();
-        let mut place = Place { sub, name: name.to_owned() };
-        if let Some(known) = scan.files.get_mut(&base) {
-            // `cur/` before `new/`; in one directory any rule will do.
-            if (place.sub, &place.name) > (known.sub, &known.name) {
-                std::mem::swap(known, &mut place);
-            }
-            scan.doubles.push((base, place));
-        } else {
-            scan.files.insert(base, place);
+        let Ok(name) = entry.name.into_string() else { continue };
+        if name.len() <= filename::BYTES_MAX && filename::parse(&name).is_some() {
+            files.push(Place { sub, name });
         }
     }
     Ok(())
 }
-
 /// Takes away the second name of a message that a crash left with two (see INTERNALS in `mod.rs`), or gives a
 /// message of its own a name of its own.
 ///

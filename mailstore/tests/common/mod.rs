@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use mail_message::{Flag, FlagSet, Uid, UidSet};
 use mailstore::fs::SimFs;
 use mailstore::fs::sim::SimHost;
-use mailstore::{Appended, Env, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
+use mailstore::{Appended, Env, Flagged, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
 use proto_core::UnixTime;
 
 pub const ROOT: &str = "/mail/alice/Maildir";
@@ -68,6 +68,11 @@ pub fn all() -> UidSet {
 
 pub fn flags(text: &str) -> FlagSet {
     text.split_whitespace().map(|flag| flag.parse::<Flag>().unwrap()).collect()
+}
+
+/// Messages and their flags.
+pub fn told(changed: &[Flagged]) -> Vec<(Uid, FlagSet)> {
+    changed.iter().map(|changed| (changed.uid, changed.flags.clone())).collect()
 }
 
 /// A message that can be told from all others, and from any part of itself.

@@ -14,7 +14,7 @@
 //! the mailbox is closed.
 //!
 //! # Limits
-//! A mailbox costs one snapshot, whatever the number of sessions: 40 octets a message and its keywords. While a
+//! A mailbox costs one snapshot, whatever the number of sessions: 48 octets a message and its keywords. While a
 //! command reads the snapshot and somebody changes it, there are two. News cost a session a set of UIDs.
 //!
 //! # Departures

@@ -10,7 +10,7 @@ use super::snapshot::Snapshot;
 use crate::blocking::JobLost;
 use crate::wall::{Mailbox, Opened, Refreshed, StoreResult};
 use mail_message::{FlagSet, Uid, UidSet};
-use mailstore::{Access, Entry, ErrorKind, Expunge, FlagChange, StoreError};
+use mailstore::{Access, Entry, ErrorKind, Expunge, FlagChange, Flagged, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -47,7 +47,7 @@ struct Taken {
 
 impl Room {
     pub(super) fn new(rooms: Arc<Rooms>, key: Key, opened: Opened) -> Arc<Self> {
-        let Opened { uid_validity, uid_next, entries, permanent_flags, mailbox } = opened;
+        let Opened { uid_validity, uid_next, entries, permanent_flags, mailbox, .. } = opened;
         let unclaimed = entries.iter().filter(|entry| entry.recent).map(|entry| entry.uid).collect();
         let highest = entries.last().map(|entry| entry.uid);
         let snapshot = Arc::new(Snapshot { uid_validity, uid_next, permanent_flags, entries });
@@ -130,10 +130,10 @@ impl Room {
         uids: UidSet,
         change: FlagChange,
         flags: FlagSet,
-    ) -> StoreResult<Vec<(Uid, FlagSet)>> {
+    ) -> StoreResult<Vec<Flagged>> {
         let room = Arc::clone(self);
         self.act(move |mailbox| async move {
-            let results = mailbox.set_flags(uids, change, flags).await?;
+            let results = mailbox.set_flags(uids, change, flags, None).await?.messages;
             room.lock().set_flags(by, &results);
             room.rooms.changed_beside(&room.key);
             Ok(results)
@@ -189,7 +189,7 @@ impl State {
         looked: Instant,
         access: Access,
     ) -> Result<(), StoreError> {
-        let Refreshed { changes, uid_next, permanent_flags } = match refreshed {
+        let Refreshed { changes, uid_next, permanent_flags, .. } = match refreshed {
             Ok(refreshed) => refreshed,
             Err(error) => {
                 if error.kind() == ErrorKind::NoSuchMailbox {
@@ -211,7 +211,7 @@ impl State {
         snapshot.uid_next = uid_next;
         snapshot.permanent_flags = permanent_flags;
         self.came(&changes.new, access);
-        let flags: UidSet = changes.flags.iter().map(|(uid, _)| *uid).collect();
+        let flags: UidSet = changes.flags.iter().map(|changed| changed.uid).collect();
         self.tell(None, |waiting| waiting.flags = waiting.flags.union(&flags));
         self.remove(None, &changes.vanished.into_iter().collect());
         Ok(())
@@ -238,14 +238,14 @@ impl State {
         }
     }
 
-    fn set_flags(&mut self, by: SeatId, flags: &[(Uid, FlagSet)]) {
-        let changed: Vec<_> =
-            flags.iter().filter(|(uid, flags)| self.snapshot.flags(*uid) != Some(flags)).cloned().collect();
+    fn set_flags(&mut self, by: SeatId, flags: &[Flagged]) {
+        let is_other = |flagged: &&Flagged| self.snapshot.flags(flagged.uid) != Some(&flagged.flags);
+        let changed: Vec<_> = flags.iter().filter(is_other).cloned().collect();
         if changed.is_empty() {
             return;
         }
         Arc::make_mut(&mut self.snapshot).set_flags(&changed);
-        let changed: UidSet = changed.iter().map(|(uid, _)| *uid).collect();
+        let changed: UidSet = changed.iter().map(|changed| changed.uid).collect();
         self.tell(Some(by), |waiting| waiting.flags = waiting.flags.union(&changed));
     }
 

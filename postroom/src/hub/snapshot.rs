@@ -1,7 +1,7 @@
 //! A mailbox in memory: what every session on it reads.
 
 use mail_message::{Flag, FlagSet, Uid, UidSet, UidValidity};
-use mailstore::{Changes, Entry, PermanentFlags};
+use mailstore::{Changes, Entry, Flagged, PermanentFlags};
 
 /// The messages of an opened mailbox, ascending by UID. Sessions share one; a change makes a copy only while somebody
 /// still reads the old one.
@@ -49,6 +49,9 @@ impl Snapshot {
     pub(super) fn merge(&mut self, changes: &Changes) {
         self.remove(&changes.vanished.iter().copied().collect());
         self.set_flags(&changes.flags);
+        if let Some(floor) = changes.modseq_floor {
+            self.entries.iter_mut().for_each(|entry| entry.modseq = entry.modseq.max(floor));
+        }
         let last = self.entries.last().map(|entry| entry.uid);
         self.entries.extend(changes.new.iter().cloned());
         // A file that was away comes back with the UID it had; then the new ones do not simply follow.
@@ -59,10 +62,11 @@ impl Snapshot {
     }
 
     /// Gives messages these flags.
-    pub(super) fn set_flags(&mut self, flags: &[(Uid, FlagSet)]) {
-        for (uid, flags) in flags {
-            if let Some(at) = self.position(*uid) {
-                self.entries[at].flags = flags.clone();
+    pub(super) fn set_flags(&mut self, flags: &[Flagged]) {
+        for changed in flags {
+            if let Some(at) = self.position(changed.uid) {
+                self.entries[at].flags = changed.flags.clone();
+                self.entries[at].modseq = changed.modseq;
             }
         }
     }

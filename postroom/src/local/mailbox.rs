@@ -4,8 +4,10 @@ use super::Shared;
 use crate::blocking::Blocking;
 use crate::wall::{Append, Mailbox, MessageReader, Opened, Refreshed, StoreResult, Visitor};
 use bytes::Bytes;
-use mail_message::{FlagSet, Uid, UidSet};
-use mailstore::{Appended, Copied, ErrorKind, Expunge, FlagChange, MailboxName, Meta};
+use mail_message::{FlagSet, ModSeq, Uid, UidSet};
+use mailstore::{
+    Appended, Copied, ErrorKind, Expunge, FlagChange, MailboxName, Meta, StoreError, Stored, Summary,
+};
 use proto_core::UnixTime;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ impl LocalMailbox {
             uid_next: mailbox.uid_next(),
             entries: mailbox.entries().to_vec(),
             permanent_flags: mailbox.permanent_flags(),
+            highest_modseq: mailbox.highest_modseq(),
             mailbox: Arc::new(Self(Shared::new(mailbox, blocking))),
         }
     }
@@ -33,36 +36,27 @@ impl Mailbox for LocalMailbox {
                 changes,
                 uid_next: mailbox.uid_next(),
                 permanent_flags: mailbox.permanent_flags(),
+                highest_modseq: mailbox.highest_modseq(),
             })
         })
     }
 
+    fn vanished_since(&self, modseq: ModSeq) -> StoreResult<Option<UidSet>> {
+        self.0.run(move |mailbox| Ok(mailbox.vanished_since(modseq)))
+    }
+
     fn meta(&self, uids: Vec<Uid>) -> StoreResult<Vec<(Uid, Meta)>> {
-        self.0.run(move |mailbox| {
-            let mut found = Vec::with_capacity(uids.len());
-            for uid in uids {
-                match mailbox.meta(uid) {
-                    Ok(meta) => found.push((uid, meta)),
-                    Err(error) if error.kind() == ErrorKind::NoSuchMessage => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(found)
-        })
+        self.0.run(move |mailbox| of_each(uids, |uid| mailbox.meta(uid)))
+    }
+
+    fn summaries(&self, uids: Vec<Uid>) -> StoreResult<Vec<(Uid, Arc<Summary>)>> {
+        self.0.run(move |mailbox| of_each(uids, |uid| mailbox.summary(uid)))
     }
 
     fn unterminated(&self, uids: Vec<Uid>) -> StoreResult<UidSet> {
         self.0.run(move |mailbox| {
-            let mut found = UidSet::new();
-            for uid in uids {
-                match mailbox.is_terminated(uid) {
-                    Ok(true) => {}
-                    Ok(false) => found.extend([uid]),
-                    Err(error) if error.kind() == ErrorKind::NoSuchMessage => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(found)
+            let found = of_each(uids, |uid| mailbox.is_terminated(uid))?;
+            Ok(found.into_iter().filter(|(_, is_terminated)| !is_terminated).map(|(uid, _)| uid).collect())
         })
     }
 
@@ -80,8 +74,9 @@ impl Mailbox for LocalMailbox {
         uids: UidSet,
         change: FlagChange,
         flags: FlagSet,
-    ) -> StoreResult<Vec<(Uid, FlagSet)>> {
-        self.0.run(move |mailbox| mailbox.set_flags(&uids, change, &flags))
+        unchanged_since: Option<ModSeq>,
+    ) -> StoreResult<Stored> {
+        self.0.run(move |mailbox| mailbox.set_flags(&uids, change, &flags, unchanged_since))
     }
 
     fn expunge(&self, uids: UidSet, which: Expunge) -> StoreResult<Vec<Uid>> {
@@ -92,6 +87,22 @@ impl Mailbox for LocalMailbox {
         let target = target.clone();
         self.0.run(move |mailbox| mailbox.copy(&uids, &target))
     }
+}
+
+/// What is found of each of the messages that are still there.
+fn of_each<T>(
+    uids: Vec<Uid>,
+    mut find: impl FnMut(Uid) -> Result<T, StoreError>,
+) -> Result<Vec<(Uid, T)>, StoreError> {
+    let mut found = Vec::with_capacity(uids.len());
+    for uid in uids {
+        match find(uid) {
+            Ok(one) => found.push((uid, one)),
+            Err(error) if error.kind() == ErrorKind::NoSuchMessage => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 struct LocalReader {

@@ -6,10 +6,10 @@
 
 use super::{AccountId, Later};
 use bytes::Bytes;
-use mail_message::{FlagSet, Uid, UidSet, UidValidity};
+use mail_message::{FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use mailstore::{
     Access, Appended, Changes, Copied, Delivered, DeliveryId, Entry, Expunge, FlagChange, MailboxInfo,
-    MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError,
+    MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError, Stored, Summary,
 };
 use proto_core::UnixTime;
 use std::ops::{ControlFlow, Range};
@@ -68,6 +68,8 @@ pub struct Opened {
     pub entries: Vec<Entry>,
     /// Which flags can be stored.
     pub permanent_flags: PermanentFlags,
+    /// The highest mod-sequence; zero in a store that keeps none.
+    pub highest_modseq: ModSeq,
     /// The means.
     pub mailbox: Arc<dyn Mailbox>,
 }
@@ -81,6 +83,8 @@ pub struct Refreshed {
     pub uid_next: Uid,
     /// Which flags can be stored.
     pub permanent_flags: PermanentFlags,
+    /// The highest mod-sequence; zero in a store that keeps none.
+    pub highest_modseq: ModSeq,
 }
 
 /// One opened mailbox.
@@ -88,8 +92,15 @@ pub trait Mailbox: Send + Sync {
     /// Looks for what others have changed.
     fn refresh(&self) -> StoreResult<Refreshed>;
 
+    /// The messages that were removed after `modseq` and are not there any more; `None` when that is not remembered so
+    /// far back.
+    fn vanished_since(&self, modseq: ModSeq) -> StoreResult<Option<UidSet>>;
+
     /// Sizes and dates of those of the messages that are still there.
     fn meta(&self, uids: Vec<Uid>) -> StoreResult<Vec<(Uid, Meta)>>;
+
+    /// Envelope, structure and common fields of those of the messages that are still there.
+    fn summaries(&self, uids: Vec<Uid>) -> StoreResult<Vec<(Uid, Arc<Summary>)>>;
 
     /// Those of the messages that do not end in a line end. They are not read through for it.
     fn unterminated(&self, uids: Vec<Uid>) -> StoreResult<UidSet>;
@@ -97,9 +108,15 @@ pub trait Mailbox: Send + Sync {
     /// Opens a message. It stays readable when it is expunged meanwhile.
     fn message(&self, uid: Uid) -> StoreResult<Arc<dyn MessageReader>>;
 
-    /// Changes flags of those of `uids` that are there; returns what each has now.
-    fn set_flags(&self, uids: UidSet, change: FlagChange, flags: FlagSet)
-    -> StoreResult<Vec<(Uid, FlagSet)>>;
+    /// Changes flags of those of `uids` that are there; returns what each has now. With `unchanged_since`, those whose
+    /// mod-sequence is higher are left as they are, and named.
+    fn set_flags(
+        &self,
+        uids: UidSet,
+        change: FlagChange,
+        flags: FlagSet,
+        unchanged_since: Option<ModSeq>,
+    ) -> StoreResult<Stored>;
 
     /// Removes those of `uids` that are there and that `which` allows; returns them, ascending.
     fn expunge(&self, uids: UidSet, which: Expunge) -> StoreResult<Vec<Uid>>;

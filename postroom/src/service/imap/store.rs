@@ -38,7 +38,7 @@ impl ImapService {
             let mut stored = stored.into_iter().peekable();
             for uid in uids.iter() {
                 results
-                    .push_back((uid, stored.next_if(|(stored, _)| *stored == uid).map(|(_, flags)| flags)));
+                    .push_back((uid, stored.next_if(|stored| stored.uid == uid).map(|stored| stored.flags)));
             }
             if results.iter().any(|(_, flags)| flags.is_none()) {
                 // So that the client hears which ones are gone as soon as it may. A failure is logged elsewhere.

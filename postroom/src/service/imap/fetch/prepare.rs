@@ -160,7 +160,7 @@ impl Preparation {
         let set = self.room.set_flags(self.by, [uid].into_iter().collect(), FlagChange::Add, seen);
         match set.await {
             Ok(set) => match set.into_iter().next() {
-                Some((_, now)) => *flags = now,
+                Some(now) => *flags = now.flags,
                 None => return false,
             },
             Err(error) => tracing::warn!(%error, %uid, "message not marked as seen"),
