@@ -5,7 +5,9 @@
 mod common;
 
 use proto_core::{Ask, Machine, Now, Step};
+use smtp_proto::client::{Client, ClientConfig, ClientTls};
 use smtp_proto::server::{Config, Event, Server, Verdict, Verified, Verify, VerifyMode};
+use std::sync::Arc;
 use std::time::Duration;
 use testkit::START;
 
@@ -106,6 +108,60 @@ fn an_application_that_is_slow_between_chunks_does_not_cost_the_client_its_sessi
     server.handle_timeout(at(485 + 300));
     assert_eq!(steps(&mut server, at(485 + 300)), None);
     assert!(server.is_closed());
+}
+
+#[test]
+fn an_application_that_is_slow_to_look_at_commands_does_not_cost_the_client_its_session() {
+    let mut server = common::server(Config::new("mx.t").unwrap());
+    for line in ["", "EHLO c\r\n"] {
+        server.handle_input(at(0), line.as_bytes());
+        assert_eq!(steps(&mut server, at(0)), None);
+    }
+    server.handle_input(at(0), b"NOOP\r\nNO");
+    for minute in 1..60 {
+        server.handle_timeout(at(60 * minute));
+    }
+    assert_eq!(steps(&mut server, at(3600)), None);
+    assert!(!server.is_closed());
+    // From here on it is the client that is slow; half a command is none.
+    server.handle_timeout(at(3600 + 299));
+    assert_eq!(steps(&mut server, at(3600 + 299)), None);
+    assert!(!server.is_closed());
+    server.handle_timeout(at(3600 + 300));
+    assert_eq!(steps(&mut server, at(3600 + 300)), None);
+    assert!(server.is_closed());
+}
+
+/// A deadline of no time at all is met by nobody, and is no endless loop either.
+#[test]
+fn no_time_at_all() {
+    let mut config = Config::new("mx.t").unwrap();
+    config.timeouts.command = Duration::ZERO;
+    config.timeouts.body_block = Duration::ZERO;
+    let mut server = common::server(config);
+    assert_eq!(steps(&mut server, at(0)), None);
+    server.handle_input(at(0), b"EHLO c\r\n");
+    server.handle_timeout(at(0));
+    assert!(!server.is_closed());
+}
+
+#[test]
+fn an_application_that_is_slow_to_look_at_replies_is_not_the_servers_fault() {
+    let mut config = ClientConfig::new("c.t").unwrap();
+    config.tls = ClientTls::None;
+    let mut client = Client::new(at(0), Arc::new(config));
+    let events = |client: &mut Client, now| core::iter::from_fn(|| client.poll_event(now)).count();
+    client.handle_input(at(0), b"220 x\r\n");
+    for minute in 1..60 {
+        client.handle_timeout(at(60 * minute));
+    }
+    assert_eq!(events(&mut client, at(3600)), 0);
+    // EHLO is out; half a reply is none.
+    client.handle_input(at(3600), b"250 x");
+    client.handle_timeout(at(3600 + 299));
+    assert_eq!(events(&mut client, at(3600 + 299)), 0);
+    client.handle_timeout(at(3600 + 300));
+    assert_eq!(events(&mut client, at(3600 + 300)), 2, "failed and closed");
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl TimerKind for ClientTimer {
     }
 }
 
-/// How long to wait for the server.
+/// How long to wait for the server. A deadline that expires while a reply line is here and waits to be polled begins anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientTimeouts {

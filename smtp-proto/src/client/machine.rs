@@ -22,11 +22,14 @@ impl Machine for Client {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        while let Some(_timer) = self.timers.expire(now.instant) {
-            match self.awaited.front() {
-                Some(Awaited::Quit) => self.close(CloseReason::Quit),
-                _ => self.break_off(ClientFailure::Timeout, CloseReason::Timeout("server")),
-            }
+        if self.timers.expire(now.instant).is_none() {
+            return;
+        }
+        match self.awaited.front() {
+            // The server has said something, or the application has something to hear: it is not the server that is slow.
+            _ if !self.events.is_empty() || self.input.as_slice().contains(&b'\n') => self.rearm(now),
+            Some(Awaited::Quit) => self.close(CloseReason::Quit),
+            _ => self.break_off(ClientFailure::Timeout, CloseReason::Timeout("server")),
         }
     }
 

@@ -3,6 +3,13 @@
 //! RFC 5321 section 4.1.1.4; what is asked of a message is the same when it comes in chunks (`bdat.rs`). It streams:
 //! nothing of it is held here but what the decoder cannot judge yet. A message that must be refused is swallowed up to its
 //! true end, so that no octet of it is read as a command (section 4.5.3.1.9 has the replies).
+//!
+//! # NUL
+//! A NUL is an octet of the text like any other under every policy, also where it stands between CR LF and a dot. RFC 5321
+//! section 4.5.2 lets mail data hold any of the 128 ASCII characters and has all of them delivered; that RFC 5322
+//! (section 4) no longer lets anybody write one binds those who write. CR LF NUL `.` CR LF ends nothing here, and hides
+//! nothing from a server behind us that drops NUL and would see an end: our [`Client`](crate::Client) lets no NUL out but
+//! under BINARYMIME, which goes in counted chunks.
 
 use super::config::Config;
 use super::event::{BodyAbort, Event};
@@ -75,14 +82,14 @@ impl TextRules {
 }
 
 impl Server {
-    /// Whether octets of the message wait to be taken: then it is the application that is slow, not the client, unless
-    /// they wait because the client does not read. Two octets wait for their successors in the decoder (`CR` or `.CR`),
+    /// Whether a command or octets of the message wait to be taken: then it is the application that is slow, not the client,
+    /// unless they wait because the client does not read. Two octets wait for their successors in the decoder (`CR` or `.CR`),
     /// and mean nothing.
-    pub(super) fn has_body_backlog(&self) -> bool {
+    pub(super) fn has_backlog(&self) -> bool {
         let input_waits = match self.phase {
             Phase::Body(_) => self.input.len() > 2,
             Phase::Chunk(_) => !self.input.is_empty(),
-            // Between two chunks it is a command that waits, once it is complete.
+            // A command waits once it is complete.
             _ => self.input.as_slice().contains(&b'\n'),
         };
         !self.output.is_full() && (!self.events.is_empty() || input_waits)

@@ -10,7 +10,9 @@ use crate::command::{self, Verb};
 use crate::reply::Reply;
 use alloc::collections::VecDeque;
 use bytes::Bytes;
-use proto_core::{CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TlsInfo};
+use proto_core::{
+    CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TimerKind as _, TlsInfo,
+};
 
 impl Machine for Server {
     type Event = Event;
@@ -34,12 +36,15 @@ impl Machine for Server {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        while let Some(timer) = self.timers.expire(now.instant) {
+        // Each at most once: one that begins again may be set to no time at all.
+        for _ in Timer::ALL {
+            let Some(timer) = self.timers.expire(now.instant) else { return };
             match timer {
                 Timer::ErrorPause => self.end_error_pause(now),
                 Timer::GreetDelay => self.greet_late(now),
+                Timer::Command if self.has_backlog() => self.start_command_timer(now),
                 Timer::Command => self.time_out("command"),
-                Timer::BodyBlock | Timer::BodyRate if self.has_body_backlog() => {
+                Timer::BodyBlock | Timer::BodyRate if self.has_backlog() => {
                     self.restart_body_deadlines(now);
                 }
                 Timer::BodyBlock => self.time_out("message data"),

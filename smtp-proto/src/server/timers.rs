@@ -11,8 +11,10 @@
 //! | 4.5.3.2.6 | 10 minutes for the reply to a message | [`Timeouts::verdict`] |
 //! | 4.5.3.2.7 | a server waits 5 minutes for a command | [`Timeouts::command`] |
 //!
-//! A deadline is for a whole command, not for
-//! each octet, so a peer that sends one octet a minute gains nothing by it.
+//! A deadline is for a whole command, not for each octet, so a peer that sends one octet a minute gains nothing by it. It
+//! is for the peer alone: one that expires while what the peer has sent (a complete command, octets of a message) still
+//! waits to be polled begins anew, and so an application that is slow to poll costs nobody the session. What waits because
+//! the peer does not read our output is no excuse.
 
 use core::time::Duration;
 use proto_core::TimerKind;
