@@ -36,6 +36,8 @@ struct Sender {
     waiting: VecDeque<Rc<Mailing>>,
     current: Option<Rc<Mailing>>,
     rest: Option<Vec<u8>>,
+    /// Told before the report.
+    verdicts: Vec<(usize, Outcome)>,
     reports: Vec<(Rc<Mailing>, Report)>,
 }
 
@@ -56,8 +58,12 @@ impl Fixture<Client> for Sender {
                 }
             },
             ClientEvent::SendBody => self.rest = Some(self.current.as_ref().unwrap().body.clone()),
+            ClientEvent::Verdict { recipient, outcome } => self.verdicts.push((recipient, outcome)),
             ClientEvent::Done(report) => {
                 self.rest = None;
+                for (recipient, outcome) in self.verdicts.drain(..) {
+                    assert_eq!(report.outcomes[recipient], outcome, "what was told before stands");
+                }
                 self.reports.push((self.current.take().unwrap(), report));
             }
             ClientEvent::Replied(reply) => assert!(reply.text() == "Ok" || reply.is_temporary(), "{reply}"),
@@ -292,6 +298,7 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
         waiting: mailings.iter().cloned().collect(),
         current: None,
         rest: None,
+        verdicts: Vec::new(),
         reports: Vec::new(),
     };
     let office = PostOffice {

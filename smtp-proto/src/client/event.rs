@@ -1,6 +1,6 @@
 //! What a client session tells its application.
 
-use super::outcome::{Failure, Report, Stage};
+use super::outcome::{Failure, Outcome, Report, Stage};
 use super::reply_parser::ReplyParseFault;
 use crate::reply::Reply;
 use alloc::sync::Arc;
@@ -16,6 +16,15 @@ pub enum ClientEvent {
     /// At least one recipient was accepted and the server waits for the message:
     /// [`Client::write_body`](super::Client::write_body) it.
     SendBody,
+    /// The verdict of an LMTP server for one recipient, by its place in the envelope, as soon as it is there (RFC 2033
+    /// section 5); [`ClientEvent::Done`] has it once more, with all others. Not told under PRDR, where it counts only with
+    /// the last reply.
+    Verdict {
+        /// The place in [`Envelope::recipients`](super::Envelope::recipients).
+        recipient: usize,
+        /// What became of the message for it.
+        outcome: Outcome,
+    },
     /// What became of a [`Client::send`](super::Client::send); told exactly once for each.
     Done(Report),
     /// The reply to [`Client::noop`](super::Client::noop), [`Client::vrfy`](super::Client::vrfy) and their like.

@@ -16,7 +16,7 @@
 //! | --- | --- |
 //! | its envelope | said as the server allows it, in one group with PIPELINING; what it asks for and the server lacks is refused before anything is said, or left out and told: [`SendFault`], [`Omitted`] |
 //! | its octets | by BDAT where CHUNKING is offered, else by DATA; 8-bit octets, NUL, bare CR and LF and long lines only as declared and configured: [`BodyFault`] |
-//! | its outcomes | whose fault, at which stage, with which enhanced code: [`Failure`]; LMTP and PRDR have a verdict for each recipient |
+//! | its outcomes | whose fault, at which stage, with which enhanced code: [`Failure`]; LMTP and PRDR have a verdict for each recipient, LMTP as it comes: [`ClientEvent::Verdict`]. When the connection is lost, those that came stand |
 //!
 //! # A client and a server, without a network
 //!
@@ -98,9 +98,6 @@
 //! # Departures
 //! A refused MAIL or DATA and recipients that were all refused are followed by RSET, also where the server has
 //! nothing left to reset, so that the next message starts from a known state.
-//!
-//! The verdicts of LMTP are told together, in [`ClientEvent::Done`], though RFC 2033 section 5 would have each processed
-//! as it comes. None is lost when the connection is: those that came stand, the rest are temporary failures.
 //!
 //! A 421 that is one recipient's verdict in LMTP does not end the session, since verdicts of others may follow it.
 

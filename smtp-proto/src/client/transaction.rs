@@ -120,7 +120,11 @@ impl Client {
                 return self.finish_transaction(reset);
             }
             Awaited::Verdict(index) => {
-                transaction.recipients[index] = Standing::Decided(outcome(Stage::EndOfData));
+                let outcome = outcome(Stage::EndOfData);
+                transaction.recipients[index] = Standing::Decided(outcome.clone());
+                if !transaction.in_suspense {
+                    self.events.push_back(ClientEvent::Verdict { recipient: index, outcome });
+                }
                 transaction.verdict_refused |= !reply.is_positive();
                 let reset = transaction.chunked && transaction.verdict_refused;
                 if self.awaited.is_empty() {

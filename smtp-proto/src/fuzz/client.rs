@@ -186,6 +186,7 @@ impl Session {
                 self.write_body();
                 b'b'
             }
+            ClientEvent::Verdict { .. } => b'v',
             ClientEvent::Done(report) => {
                 self.done(&report);
                 b'd'

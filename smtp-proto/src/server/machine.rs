@@ -103,9 +103,10 @@ impl Machine for Server {
         }
     }
 
-    /// While a verdict is awaited nothing is handed out, so that the replies to a pipelined group go out together.
+    /// While a verdict is awaited nothing is handed out, so that the replies to a pipelined group go out together; but for
+    /// the replies to a message that come one by one.
     fn poll_transmit(&mut self, out: &mut OutBuf) -> bool {
-        !self.asks.is_open() && self.output.move_to(out)
+        (!self.asks.is_open() || self.answers_one_by_one()) && self.output.move_to(out)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

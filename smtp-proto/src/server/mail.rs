@@ -11,6 +11,7 @@
 //! 550: RFC 5321 section 4.3.2 allows 553 for both, and a server that does not offer the extension says the same.
 
 use super::config::Syntax;
+use super::end_of_data::Answered;
 use super::event::Event;
 use super::extras::Collected;
 use super::question::{Mail, Rcpt, Verdict};
@@ -63,6 +64,7 @@ impl Server {
             recipients_over: 0,
             only_recipient: None,
             collected,
+            answered: Answered::default(),
             chunks: None,
         }));
         self.approve(own.as_ref(), &SENDER_OK);

@@ -99,7 +99,9 @@ pub struct Data {
 }
 
 /// The message is complete; will you answer for it? Accept only when it would survive a power cut. The
-/// [`EndOfDataVerdict`] may differ from recipient to recipient.
+/// [`EndOfDataVerdict`] may differ from recipient to recipient, and [`Server::answer_recipient`](super::Server) gives that
+/// of one before the others are known: for who delivers to each on its own. Who stores a message once for all has nothing
+/// to say before.
 ///
 /// A message that the machine itself must refuse (too large, bare line ends under
 /// [`DecodePolicy::Reject`](proto_core::dot::DecodePolicy::Reject)) is not asked about: it ends in

@@ -7,6 +7,7 @@ use super::bdat::{Chunk, ChunkedMessage};
 use super::body::Body;
 use super::capabilities::Capabilities;
 use super::config::{Config, Peer, Protocol, TlsMode};
+use super::end_of_data::Answered;
 use super::event::{BodyAbort, Event, Violation, Violations};
 use super::extras::{Collected, SessionCollected};
 use super::state::{Stage, Standing};
@@ -109,6 +110,8 @@ pub(super) struct Transaction {
     pub(super) only_recipient: Option<ForwardPath>,
     /// What its verdicts brought.
     pub(super) collected: Collected,
+    /// The verdicts on the complete message that came before the rest.
+    pub(super) answered: Answered,
     /// The message, from its first chunk to its last.
     pub(super) chunks: Option<Box<ChunkedMessage>>,
 }

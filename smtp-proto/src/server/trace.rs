@@ -221,6 +221,7 @@ mod tests {
             recipients_over: 0,
             only_recipient: Some(ForwardPath::Postmaster),
             collected: Collected::default(),
+            answered: Default::default(),
             chunks: None,
         }));
         assert_eq!(
@@ -248,6 +249,7 @@ mod tests {
             recipients_over: 0,
             only_recipient: Some(long),
             collected: Collected::default(),
+            answered: Default::default(),
             chunks: None,
         }));
         let id = QueueId::new("X1").unwrap();
@@ -283,6 +285,7 @@ mod tests {
             recipients_over: 0,
             only_recipient: None,
             collected: collected(&["D", "E"]),
+            answered: Default::default(),
             chunks: None,
         }));
         let block = server.trace_header(&QueueId::new("X1").unwrap(), now).unwrap().to_string();
@@ -311,6 +314,7 @@ mod tests {
                 recipients_over: 0,
                 only_recipient: None,
                 collected: Collected::default(),
+                answered: Default::default(),
                 chunks: None,
             }));
             server.protocol_name()

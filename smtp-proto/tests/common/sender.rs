@@ -35,6 +35,8 @@ pub(crate) struct Sender {
     /// Commands to give before the mails are sent, in this order.
     pub(crate) commands: VecDeque<String>,
     body: Option<Vec<u8>>,
+    /// Told before the report.
+    verdicts: Vec<(usize, Outcome)>,
     pub(crate) reports: Vec<Report>,
     pub(crate) failures: Vec<ClientFailure>,
 }
@@ -202,8 +204,12 @@ impl Fixture<Client> for Sender {
                 }
             }
             ClientEvent::Replied(reply) => self.log.event(format_args!("replied {reply}")),
+            ClientEvent::Verdict { recipient, outcome } => self.verdicts.push((recipient, outcome)),
             ClientEvent::Done(report) => {
                 self.body = None;
+                for (recipient, outcome) in self.verdicts.drain(..) {
+                    assert_eq!(report.outcomes[recipient], outcome, "what was told before stands");
+                }
                 if !report.omitted.is_empty() {
                     self.log.event(format_args!("omitted {:?}", report.omitted));
                 }

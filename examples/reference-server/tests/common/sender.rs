@@ -108,6 +108,7 @@ pub fn send(
                     None => client.quit(now()).unwrap(),
                 },
                 Step::App(ClientEvent::SendBody) => body = Some(message),
+                Step::App(ClientEvent::Verdict { .. }) => {}
                 Step::App(ClientEvent::Done(report)) => session.reports.push(report),
                 Step::StartTls => starts_tls = true,
                 Step::Closed(reason) => closed = Some(reason),
