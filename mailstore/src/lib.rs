@@ -24,6 +24,7 @@ pub mod fs;
 mod index;
 mod lock;
 pub mod maildir;
+pub mod mbox;
 pub mod name;
 pub mod spool;
 pub mod store;

@@ -113,7 +113,8 @@ fn stale(env: &Env, path: &Path) -> std::io::Result<Option<Metadata>> {
     Ok(is_stale.then_some(metadata))
 }
 
-fn break_lock(env: &Env, path: &Path, aside: &Path, stale: &Metadata) -> std::io::Result<()> {
+/// Takes a stale lock away, by way of the path `aside`.
+pub(crate) fn break_lock(env: &Env, path: &Path, aside: &Path, stale: &Metadata) -> std::io::Result<()> {
     match env.fs().rename(path, aside) {
         Err(error) if error_is_gone(&error) => return Ok(()),
         result => result?,

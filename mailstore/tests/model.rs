@@ -5,10 +5,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{all, append, env, inbox, message, read_all, uid};
+use common::{all, append, inbox, message, read_all, uid};
 use mail_message::{FlagSet, Uid, UidSet};
 use mailstore::fs::SimFs;
-use mailstore::{Access, Expunge, FlagChange, Mailbox, MaildirStore, Store};
+use mailstore::{Access, Expunge, FlagChange, Mailbox, Store};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -55,13 +55,12 @@ fn apply(snapshot: &mut Snapshot, mailbox: &mut dyn Mailbox) {
     }
 }
 
-fn run(steps: Vec<Step>) {
+fn run(open: fn(&SimFs, u32) -> Box<dyn Store>, steps: Vec<Step>) {
     let fs = SimFs::new();
     let mut pid = 1;
-    let open = |pid| MaildirStore::open(env(&fs, pid), common::ROOT.as_ref(), None).unwrap();
-    let mut store = open(pid);
-    let session = |store: &MaildirStore| store.open(&inbox(), Access::ReadWrite).unwrap();
-    let mut sessions = [session(&store), session(&store)];
+    let mut store = open(&fs, pid);
+    let session = |store: &dyn Store| store.open(&inbox(), Access::ReadWrite).unwrap();
+    let mut sessions = [session(&*store), session(&*store)];
     let mut told = [Snapshot::new(), Snapshot::new()];
     let mut model = BTreeMap::<Uid, (FlagSet, Vec<u8>)>::new();
     let mut next = 1;
@@ -69,7 +68,7 @@ fn run(steps: Vec<Step>) {
         match step {
             Step::Append(flags) => {
                 let flags = common::flags(flags);
-                let given = append(&store, &inbox(), &message(number), &flags).unwrap();
+                let given = append(&*store, &inbox(), &message(number), &flags).unwrap();
                 assert_eq!(given, uid(next));
                 model.insert(given, (flags, message(number)));
                 next += 1;
@@ -127,8 +126,8 @@ fn run(steps: Vec<Step>) {
             Step::Refresh(session) => apply(&mut told[session], &mut *sessions[session]),
             Step::Restart => {
                 pid += 1;
-                store = open(pid);
-                sessions = [session(&store), session(&store)];
+                store = open(&fs, pid);
+                sessions = [session(&*store), session(&*store)];
                 told = sessions.each_ref().map(|session| {
                     session.entries().iter().map(|entry| (entry.uid, entry.flags.clone())).collect()
                 });
@@ -156,7 +155,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn sessions_agree_with_a_plain_map(steps in steps()) {
-        run(steps);
+    fn sessions_of_a_maildir_agree_with_a_plain_map(steps in steps()) {
+        run(|fs, pid| Box::new(common::maildir(fs, pid).unwrap()), steps);
+    }
+
+    #[test]
+    fn sessions_of_an_mbox_agree_with_a_plain_map(steps in steps()) {
+        run(|fs, pid| Box::new(common::mbox(fs, pid).unwrap()), steps);
     }
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use mail_message::{Flag, FlagSet, Uid, UidSet};
 use mailstore::fs::SimFs;
 use mailstore::fs::sim::SimHost;
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{Appended, Env, Flagged, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
 use proto_core::UnixTime;
 
@@ -42,6 +43,21 @@ pub fn maildir(fs: &SimFs, pid: u32) -> Result<MaildirStore> {
 
 pub fn maildir_with(fs: &SimFs, pid: u32, settle: Arc<dyn Settle>) -> Result<MaildirStore> {
     MaildirStore::open(env(fs, pid), Path::new(ROOT), Some(settle))
+}
+
+pub fn mbox(fs: &SimFs, pid: u32) -> Result<MboxStore> {
+    mbox_with(fs, pid, MboxOptions::default(), None)
+}
+
+/// As a user has it: folders in his home directory, the INBOX where all programs deliver.
+pub fn mbox_with(
+    fs: &SimFs,
+    pid: u32,
+    options: MboxOptions,
+    settle: Option<Arc<dyn Settle>>,
+) -> Result<MboxStore> {
+    let location = MboxLocation::new("/home/alice/mail", "/var/mail/alice");
+    MboxStore::open(env(fs, pid), location, options, settle)
 }
 
 pub fn inbox() -> MailboxName {

@@ -1,0 +1,325 @@
+//! Putting messages at the end of an mbox: APPEND, COPY and delivery.
+//!
+//! # Order of operations
+//! Under the locks: what comes is encoded once to know its length and its checksum; the intent goes into the
+//! [`journal`](super::journal); the file is extended, what comes is written, the last UID is raised in the first
+//! message, the file synced; the journal is emptied. A crash before the journal is emptied leaves nothing of what came,
+//! or all of it, also of several messages; a last UID that is raised for nothing, or not raised for something, does no
+//! harm ([`uids`](super::uids)).
+//!
+//! A delivery gets no UID here: for that all messages before it would have to be known. It gets one when the mailbox is
+//! next opened. Its id stands in its header (`X-Postroom-Delivery`), and an attempt that may be the second looks for it.
+
+use std::ops::ControlFlow;
+
+use mail_message::{FlagSet, Uid};
+use proto_core::UnixTime;
+
+use super::encode::Encoder;
+use super::fields::{Base, Marks};
+use super::journal::{Appending, HEAD_BYTES_MAX, Intent};
+use super::lock::MboxLock;
+use super::place::Place;
+use super::rewrite::{Change, marks_of, rewrite};
+use super::scan::{self, Scanned};
+use super::snapshot::{Known, Snapshot};
+use super::uids::UidState;
+use super::{MboxFormat, from_line};
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::fs::{self, File};
+use crate::store::{DeliveryId, MessageReader};
+
+/// How much is encoded and written at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A message that comes.
+pub(super) struct Item<'a> {
+    /// What stands before the body: the header fields of a delivery.
+    pub(super) prefix: &'a [u8],
+    pub(super) body: &'a mut dyn MessageReader,
+    pub(super) date: UnixTime,
+    pub(super) flags: FlagSet,
+    pub(super) delivery: Option<DeliveryId>,
+}
+
+/// Takes the encoded octets of a message.
+type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+impl Item<'_> {
+    /// The envelope sender, as the first header field tells it.
+    fn sender(&mut self) -> Result<Vec<u8>> {
+        let mut head = self.prefix[..self.prefix.len().min(1024)].to_vec();
+        if head.is_empty() {
+            head = vec![0; 1024];
+            let n = self.body.read_at(0, &mut head)?;
+            head.truncate(n);
+        }
+        let field = b"return-path:";
+        let line = head.split(|&octet| octet == b'\n').next().unwrap_or_default();
+        let is_field = line.get(..field.len()).is_some_and(|name| name.eq_ignore_ascii_case(field));
+        let value = line.get(field.len()..).filter(|_| is_field).unwrap_or_default().trim_ascii();
+        Ok(value.strip_prefix(b"<").and_then(|path| path.strip_suffix(b">")).unwrap_or_default().to_vec())
+    }
+
+    /// Encodes the message; returns how long its body became.
+    fn encode(
+        &mut self,
+        format: MboxFormat,
+        marks: &Marks,
+        body_bytes: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<u64> {
+        let from = from_line::format(&self.sender()?, self.date);
+        sink(&from)?;
+        let mut encoder = Encoder::new(format, marks.block(false), body_bytes);
+        let mut out = Vec::new();
+        encoder.write(self.prefix, &mut out);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut offset = 0;
+        loop {
+            let n = self.body.read_at(offset, &mut chunk)?;
+            if n == 0 {
+                break;
+            }
+            offset += n as u64;
+            encoder.write(&chunk[..n], &mut out);
+            sink(&out)?;
+            out.clear();
+        }
+        if offset < self.body.size_bytes() {
+            let cause = "what was to be stored ended early";
+            return Err(StoreError::new(ErrorKind::Io, "reading a message", cause));
+        }
+        let body_bytes = encoder.finish(&mut out);
+        sink(&out)?;
+        Ok(body_bytes)
+    }
+}
+
+/// Which UIDs the messages get, and whose mailbox it is.
+pub(super) struct Numbered<'a> {
+    pub(super) snapshot: &'a mut Snapshot,
+    pub(super) state: &'a mut UidState,
+}
+
+/// Adds messages, all or none, durably. With `known`, which is up to date, they get UIDs.
+pub(super) fn add(
+    place: &Place,
+    lock: &mut MboxLock,
+    mut known: Option<Numbered<'_>>,
+    items: &mut [Item<'_>],
+) -> Result<Vec<Uid>> {
+    let failed = |error: std::io::Error| place.failed("reading", &error);
+    let metadata = lock.file.metadata().map_err(failed)?;
+    let lead = lead(&*lock.file, metadata.size).map_err(failed)?;
+    let marks = marks(place, &known, items)?;
+    let uids = marks.iter().filter_map(|marks| marks.uid).collect::<Vec<_>>();
+    let format = place.options.format;
+
+    let mut bodies = Vec::new();
+    for (item, marks) in items.iter_mut().zip(&marks) {
+        bodies.push(match format {
+            MboxFormat::Mboxo | MboxFormat::Mboxrd => 0,
+            MboxFormat::Mboxcl | MboxFormat::Mboxcl2 => item.encode(format, marks, 0, &mut |_| Ok(()))?,
+        });
+    }
+    let mut encode = |sink: &mut Sink<'_>| -> Result<()> {
+        sink(lead)?;
+        for ((item, marks), body_bytes) in items.iter_mut().zip(&marks).zip(&bodies) {
+            item.encode(format, marks, *body_bytes, sink)?;
+        }
+        Ok(())
+    };
+    let (mut len, mut sum, mut head) = (0, 0, Vec::new());
+    encode(&mut |octets| {
+        len += octets.len() as u64;
+        sum = crc32c::crc32c_append(sum, octets);
+        let room = HEAD_BYTES_MAX - head.len();
+        head.extend_from_slice(&octets[..octets.len().min(room)]);
+        Ok(())
+    })?;
+
+    if let (Some(known), Some(last)) = (&mut known, uids.last()) {
+        raise_by_rewriting(place, lock, known, last.get())?;
+    }
+    // A rewrite above may have moved it.
+    let old_len = lock.file.metadata().map_err(failed)?.size;
+    let new_len = old_len + len;
+    let appending = Appending::begin(place, Intent { inode: metadata.inode, old_len, new_len, sum, head })?;
+    let written = write(place, lock, old_len, new_len, &mut encode).and_then(|()| {
+        if let (Some(known), Some(last)) = (&mut known, uids.last()) {
+            raise_in_place(place, lock, known, last.get())?;
+        }
+        lock.file.sync().map_err(|error| place.failed("writing", &error))
+    });
+    if let Err(error) = written {
+        appending.undo(place, lock);
+        if let Some(known) = known {
+            *known.snapshot = Snapshot::default();
+        }
+        return Err(error);
+    }
+    appending.done(place)?;
+    if let Some(known) = known {
+        if let Some(last) = uids.last() {
+            known.state.last_uid = last.get();
+        }
+        take_in(place, lock, known.snapshot, old_len, !lead.is_empty())?;
+    }
+    Ok(uids)
+}
+
+fn marks(place: &Place, known: &Option<Numbered<'_>>, items: &[Item<'_>]) -> Result<Vec<Marks>> {
+    let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    let last = match known {
+        None => 0,
+        Some(known) => {
+            let last = known.state.last_uid.saturating_add(count);
+            super::control::Control::cover(place, known.state.uid_validity, last)?;
+            last
+        }
+    };
+    let first = last.saturating_sub(count);
+    let marks = (first..).zip(items).enumerate().map(|(index, (before, item))| {
+        let begins = index == 0 && known.as_ref().is_some_and(|known| known.snapshot.messages.is_empty());
+        let base = known.as_ref().filter(|_| begins).map(|known| Base {
+            uid_validity: known.state.uid_validity,
+            last_uid: last,
+            keywords: String::new(),
+        });
+        let uid = known.as_ref().and_then(|_| Uid::new(before + 1));
+        let delivery = item.delivery.clone();
+        Marks { delivery, base, uid, flags: item.flags.clone(), ..Marks::default() }
+    });
+    Ok(marks.collect())
+}
+
+/// What has to stand between the last message and a new one, so that a blank line does.
+fn lead(file: &dyn File, size: u64) -> std::io::Result<&'static [u8]> {
+    let mut end = [0; 4];
+    let n = fs::read_full(file, &mut end, size.saturating_sub(4))?;
+    let end = &end[..n];
+    let is_blank = end.ends_with(b"\n\n") || end.ends_with(b"\n\r\n") || matches!(end, b"\n" | b"\r\n");
+    Ok(match end {
+        [] => b"",
+        _ if is_blank => b"",
+        [.., b'\n'] => b"\n",
+        _ => b"\n\n",
+    })
+}
+
+fn write(
+    place: &Place,
+    lock: &mut MboxLock,
+    old_len: u64,
+    new_len: u64,
+    encode: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>,
+) -> Result<()> {
+    let failed = |error: std::io::Error| place.failed("writing", &error);
+    // To its full length first: whatever another program appends after a crash is behind it.
+    lock.file.allocate(new_len).map_err(failed)?;
+    if lock.file.metadata().map_err(failed)?.size != new_len {
+        lock.file.set_len(new_len).map_err(failed)?;
+    }
+    let mut at = old_len;
+    let mut pending = Vec::new();
+    let file = &*lock.file;
+    encode(&mut |octets| {
+        if pending.len() + octets.len() > CHUNK_BYTES {
+            file.write_at(&[&pending, octets], at).map_err(failed)?;
+            at += (pending.len() + octets.len()) as u64;
+            pending.clear();
+        } else {
+            pending.extend_from_slice(octets);
+        }
+        Ok(())
+    })?;
+    file.write_at(&[&pending], at).map_err(failed)
+}
+
+/// The first message with a higher last UID, and how its block would look then.
+fn raised(
+    place: &Place,
+    lock: &MboxLock,
+    snapshot: &Snapshot,
+    last_uid: u32,
+) -> Result<Option<(Marks, Option<(u64, Vec<u8>, Vec<u8>)>)>> {
+    let Some(Known { message, .. }) = snapshot.messages.first() else { return Ok(None) };
+    let mut marks = marks_of(place, &*lock.file, message)?;
+    let old = marks.clone();
+    match &mut marks.base {
+        Some(base) => base.last_uid = last_uid,
+        None => return Err(place.corrupt("the first message lost its X-IMAPbase under the lock")),
+    }
+    let in_place = message.block().and_then(|(at, bytes)| {
+        let (old, new) = (old.block_of(message.is_crlf(), bytes)?, marks.block_of(message.is_crlf(), bytes)?);
+        Some((at, old, new))
+    });
+    let mut found = vec![0; in_place.as_ref().map_or(0, |(_, old, _)| old.len())];
+    if let Some((at, old, _)) = &in_place {
+        fs::read_full(&*lock.file, &mut found, *at).map_err(|error| place.failed("reading", &error))?;
+        if found != *old {
+            // Another program's spelling.
+            return Ok(Some((marks, None)));
+        }
+    }
+    Ok(Some((marks, in_place)))
+}
+
+fn raise_by_rewriting(
+    place: &Place,
+    lock: &mut MboxLock,
+    known: &mut Numbered<'_>,
+    last_uid: u32,
+) -> Result<()> {
+    let Some((marks, None)) = raised(place, lock, known.snapshot, last_uid)? else { return Ok(()) };
+    let mut marks = Some(Box::new(marks));
+    rewrite(place, lock, known.snapshot, |index, _| {
+        Ok(marks.take_if(|_| index == 0).map_or(Change::Keep, Change::Mark))
+    })
+}
+
+fn raise_in_place(place: &Place, lock: &mut MboxLock, known: &mut Numbered<'_>, last_uid: u32) -> Result<()> {
+    if let Some((marks, Some((at, old, new)))) = raised(place, lock, known.snapshot, last_uid)? {
+        super::flags::write_difference(place, &*lock.file, at, &old, &new)?;
+        known.snapshot.base = marks.base;
+    }
+    Ok(())
+}
+
+/// Takes what was added into the snapshot.
+fn take_in(
+    place: &Place,
+    lock: &MboxLock,
+    snapshot: &mut Snapshot,
+    old_len: u64,
+    was_mended: bool,
+) -> Result<()> {
+    if was_mended || snapshot.messages.is_empty() {
+        *snapshot = Snapshot::default();
+        return snapshot.update(place, &*lock.file);
+    }
+    let size = lock.file.metadata().map_err(|error| place.failed("reading", &error))?.size;
+    let messages = &mut snapshot.messages;
+    let scanned = scan::scan(&*lock.file, old_len, size, place.options.format, &mut |message, marks| {
+        messages.push(Known { message, flags: marks.flags });
+        ControlFlow::Continue(())
+    });
+    match scanned.map_err(|error| place.failed("reading", &error))? {
+        Scanned::Mbox => snapshot.stamp(place, &*lock.file),
+        Scanned::NoMbox(_) | Scanned::Stopped => Err(place.corrupt("what was written does not read")),
+    }
+}
+
+/// Whether the mailbox holds a message of that delivery.
+pub(super) fn holds(place: &Place, file: &dyn File, delivery: &DeliveryId) -> Result<bool> {
+    let size = file.metadata().map_err(|error| place.failed("reading", &error))?.size;
+    let scanned = scan::scan(file, 0, size, place.options.format, &mut |_, marks| {
+        if marks.delivery.as_ref() == Some(delivery) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    Ok(scanned.map_err(|error| place.failed("reading", &error))? == Scanned::Stopped)
+}

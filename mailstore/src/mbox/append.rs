@@ -1,0 +1,131 @@
+//! [`MboxAppend`]: APPEND, one or several messages.
+//!
+//! What comes from a client comes slowly, so it is put into files of its own first; the mailbox is locked only when all
+//! is there. Several messages become part of the mailbox together, also when the power fails (RFC 3502).
+
+use std::path::PathBuf;
+
+use mail_message::FlagSet;
+use proto_core::UnixTime;
+
+use super::add::{Item, Numbered, add};
+use super::flags;
+use super::mailbox::lock_and_look;
+use super::place::Place;
+use super::snapshot::Snapshot;
+use super::uids;
+use crate::error::{Result, StoreError};
+use crate::fs::{self, BufferedFile, File, OpenMode};
+use crate::store::{Append, Appended, MessageReader};
+
+/// Messages on their way into a mailbox.
+#[derive(Debug)]
+pub(super) struct MboxAppend {
+    place: Place,
+    messages: Vec<Waiting>,
+}
+
+/// A message in a file of its own, which goes with it.
+#[derive(Debug)]
+struct Waiting {
+    place: Place,
+    path: PathBuf,
+    file: Option<BufferedFile>,
+    bytes: u64,
+    flags: FlagSet,
+    date: UnixTime,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // One that stays goes with the next sweep.
+        let _ = self.place.env.fs().unlink(&self.path);
+    }
+}
+
+impl MboxAppend {
+    pub(super) fn begin_at(place: Place) -> Result<Self> {
+        place.stamp()?;
+        Ok(Self { place, messages: Vec::new() })
+    }
+}
+
+impl Append for MboxAppend {
+    fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()> {
+        flags::check(&self.place, flags)?;
+        let path = self.place.scratch();
+        let file = self.place.env.fs().open(&path, OpenMode::CreateNew);
+        let file = file.map_err(|error| StoreError::io("creating", &path, &error))?;
+        self.messages.push(Waiting {
+            place: self.place.clone(),
+            path,
+            file: Some(BufferedFile::new(file)),
+            bytes: 0,
+            flags: flags.clone(),
+            date: date.unwrap_or_else(|| self.place.env.utc()),
+        });
+        Ok(())
+    }
+
+    fn write(&mut self, octets: &[u8]) -> Result<()> {
+        if self.messages.is_empty() {
+            self.begin(&FlagSet::new(), None)?;
+        }
+        if let Some(message) = self.messages.last_mut() {
+            message.bytes += octets.len() as u64;
+            if let Some(file) = &mut message.file {
+                file.append(octets).map_err(|error| StoreError::io("writing", &message.path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Appended> {
+        let mut bodies = Vec::new();
+        for message in &mut self.messages {
+            let failed = |error: std::io::Error| StoreError::io("writing", &message.path, &error);
+            if let Some(file) = message.file.take() {
+                let file = file.into_file().map_err(failed)?;
+                bodies.push(Octets { path: message.path.clone(), file, bytes: message.bytes });
+            }
+        }
+        let mut items: Vec<Item<'_>> = bodies
+            .iter_mut()
+            .zip(&self.messages)
+            .map(|(body, message)| Item {
+                prefix: b"",
+                body,
+                date: message.date,
+                flags: message.flags.clone(),
+                delivery: None,
+            })
+            .collect();
+        let place = &self.place;
+        let mut snapshot = Snapshot::default();
+        let mut lock = lock_and_look(place, &mut snapshot)?;
+        let mut state = uids::give(place, &mut lock, &mut snapshot, false)?;
+        let uid_validity = state.uid_validity;
+        let numbered = Numbered { snapshot: &mut snapshot, state: &mut state };
+        let uids = add(place, &mut lock, Some(numbered), &mut items)?;
+        Ok(Appended { uid_validity, uids })
+    }
+
+    fn abort(self: Box<Self>) {}
+}
+
+/// A file as it is.
+struct Octets {
+    path: PathBuf,
+    file: Box<dyn File>,
+    bytes: u64,
+}
+
+impl MessageReader for Octets {
+    fn size_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        fs::read_full(&*self.file, buf, offset).map_err(|error| StoreError::io("reading", &self.path, &error))
+    }
+}

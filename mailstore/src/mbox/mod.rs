@@ -1,0 +1,201 @@
+//! [`MboxStore`]: a user's mail in mbox files, shared with whatever else reads and writes them.
+//!
+//! A mailbox is one file of messages, each begun by a `From_` line. UIDs, flags and keywords stand in header fields of
+//! the messages, in the form of UW-IMAP and Dovecot, so that either can take over from the other. Where the files are
+//! says an [`MboxLocation`].
+//!
+//! # INTERNALS
+//!
+//! | what | where |
+//! | --- | --- |
+//! | the order of operations of every change, and what a crash can leave | `journal` |
+//! | appends and deliveries | `add.rs` |
+//! | flag changes | `flags.rs` |
+//! | which UIDs are believed | `uids.rs`, `control.rs` |
+//! | locks, and when one is stale | `lock.rs` |
+//! | creating, deleting, renaming mailboxes | `folders.rs` |
+//! | where a message begins and ends | `from_line.rs`, `scan.rs` |
+//! | what is stored of a message, and what is shown of it | `encode.rs`, `decode.rs`, `fields.rs` |
+//! | what is kept between two looks at a file | `snapshot.rs` |
+//!
+//! Beside the mailboxes, in `.postroom` in the root, are for each a journal, which must never be removed while it holds
+//! anything, and `NAME.base` with UIDVALIDITY and a UID above all that were given.
+//!
+//! # Limits
+//! A snapshot holds about 130 octets a message, whatever the messages' sizes. A rewrite (an expunge, the first look at
+//! messages that another program delivered) needs as much room on the disk as what it moves. A lock is waited for as
+//! long as [`MboxOptions::lock_wait`] says. The keywords of one message are 8 KiB together.
+//!
+//! # Departures
+//! * There are no mod-sequences (NOMODSEQ), and no SAVEDATE.
+//! * A message that is expunged while it is being read cannot be read further.
+//! * A message that does not end in a line end gets one; a bare LF becomes a line end.
+//! * Files whose names hold a dot are no mailboxes, since no [`MailboxName`](crate::MailboxName) does.
+//! * Other programs see a field `X-Postroom-Delivery` in what the spool has delivered.
+//! * A change that another program makes twice within one tick of the file system's clock, without changing the file's
+//!   length, is seen with the next change only.
+
+mod add;
+mod append;
+mod control;
+mod decode;
+mod encode;
+mod fields;
+mod flags;
+mod folders;
+mod from_line;
+mod journal;
+mod lines;
+mod location;
+mod lock;
+mod mailbox;
+mod place;
+mod reader;
+mod rewrite;
+mod scan;
+mod snapshot;
+mod store;
+mod subscriptions;
+mod uids;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use location::{MboxLocation, MboxUser};
+pub use store::MboxStore;
+
+/// How messages are kept apart in an mbox, and which lines of theirs are quoted for it.
+///
+/// All four are read whatever is chosen, message by message: one whose Content-Length leads to another message, or to
+/// the end of the file, is read by it, all others by their lines. The choice says what is written, and how quoted
+/// lines are read: in mboxo those with one `>` are restored, else all; where a Content-Length holds, only in mboxcl.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MboxFormat {
+    /// `From ` becomes `>From `: what stood as `>From ` in a message cannot be told from it later.
+    Mboxo,
+    /// Every `>` and `From ` behind it gets one more `>`: reversible.
+    #[default]
+    Mboxrd,
+    /// As mboxrd, with a Content-Length besides.
+    Mboxcl,
+    /// With a Content-Length, and nothing quoted. Programs that do not read it take lines for messages.
+    Mboxcl2,
+}
+
+/// A way to keep others from a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LockMethod {
+    /// A lock of the operating system on the file.
+    Fcntl,
+    /// A file `MAILBOX.lock` beside it.
+    Dotlock,
+}
+
+/// How mbox files are written and locked.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct MboxOptions {
+    /// How messages are written. Default mboxrd.
+    pub format: MboxFormat,
+    /// The locks that are held while a mailbox is changed, in the order in which they are taken. All programs on a
+    /// machine should hold the same. Default: dotlock, then fcntl, as Dovecot does; Debian's policy has fcntl first.
+    pub write_locks: Vec<LockMethod>,
+    /// How long a lock is waited for before the operation fails for now. Default 30 seconds.
+    pub lock_wait: Duration,
+    /// Who is told of what an administrator should know. Default nobody.
+    pub notice: Option<Arc<dyn Fn(&Notice) + Send + Sync>>,
+}
+
+impl Default for MboxOptions {
+    fn default() -> Self {
+        Self {
+            format: MboxFormat::default(),
+            write_locks: vec![LockMethod::Dotlock, LockMethod::Fcntl],
+            lock_wait: Duration::from_secs(30),
+            notice: None,
+        }
+    }
+}
+
+impl fmt::Debug for MboxOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { format, write_locks, lock_wait, .. } = self;
+        f.debug_struct("MboxOptions")
+            .field("format", format)
+            .field("write_locks", write_locks)
+            .field("lock_wait", lock_wait)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MboxOptions {
+    fn tell(&self, notice: Notice) {
+        if let Some(tell) = &self.notice {
+            tell(&notice);
+        }
+    }
+}
+
+/// Something that went another way than it should, and that is no error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// No dotlock could be made beside the mailbox; the other locks hold alone.
+    NoDotlock {
+        /// The mailbox.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// A change that was cut off has been completed.
+    JournalApplied {
+        /// The mailbox.
+        path: PathBuf,
+    },
+    /// An append that was cut off has been taken back; nobody was told that it was made.
+    TornAppendCut {
+        /// The mailbox.
+        path: PathBuf,
+        /// How much was cut off, in octets.
+        bytes: u64,
+    },
+    /// A change was cut off, and another program has rewritten the mailbox since: it was not completed.
+    JournalSetAside {
+        /// The mailbox.
+        path: PathBuf,
+        /// Where the journal is now; it holds what the mailbox was to become.
+        aside: PathBuf,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::NoDotlock { path, cause } => write!(
+                f,
+                "{}: no dotlock can be made ({cause}); let the server's user write to the directory, or leave dotlock \
+                 out of the locks",
+                path.display()
+            ),
+            Notice::JournalApplied { path } => {
+                write!(f, "{}: a change that was cut off has been completed", path.display())
+            }
+            Notice::TornAppendCut { path, bytes } => {
+                write!(
+                    f,
+                    "{}: {bytes} octets of a message that was cut off have been removed",
+                    path.display()
+                )
+            }
+            Notice::JournalSetAside { path, aside } => write!(
+                f,
+                "{}: a change was cut off, and another program has rewritten the mailbox since; what it was to become is \
+                 in {}",
+                path.display(),
+                aside.display()
+            ),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! [`Place`]: where the parts of one mbox lie: the file itself, and beside it what the file cannot hold.
+//!
+//! Journals and the like lie in [`CONTROL`] in the root of the folders, not beside the mailbox: in `/var/mail` nobody
+//! but root may make files, and other programs would take them for mailboxes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::MboxOptions;
+use crate::env::Env;
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::fs::{File, Metadata, OpenMode};
+
+/// The directory in the root that holds what is not mail.
+pub(super) const CONTROL: &str = ".postroom";
+
+/// One mailbox.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) env: Env,
+    pub(super) options: Arc<MboxOptions>,
+    /// The mailbox file.
+    pub(super) path: PathBuf,
+    /// The control directory.
+    pub(super) control: PathBuf,
+    /// The name of this mailbox there.
+    pub(super) key: String,
+}
+
+impl Place {
+    /// What was asked of the file when the power went.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.control.join(format!("{}.journal", self.key))
+    }
+
+    /// UIDVALIDITY and the highest UID that may have been given.
+    pub(super) fn base(&self) -> PathBuf {
+        self.control.join(format!("{}.base", self.key))
+    }
+
+    /// A path in the control directory that nobody else uses.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.control.join(format!("tmp.{}", self.env.unique_name()))
+    }
+
+    pub(super) fn open(&self, mode: OpenMode) -> Result<Box<dyn File>> {
+        self.env.fs().open(&self.path, mode).map_err(|error| self.failed("opening", &error))
+    }
+
+    /// The mailbox as it is now.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`.
+    pub(super) fn stamp(&self) -> Result<Metadata> {
+        match self.env.fs().metadata(&self.path) {
+            Ok(metadata) if metadata.is_dir => Err(self.missing()),
+            Ok(metadata) => Ok(metadata),
+            Err(error) => Err(self.failed("looking at", &error)),
+        }
+    }
+
+    pub(super) fn missing(&self) -> StoreError {
+        StoreError::new(ErrorKind::NoSuchMailbox, "opening the mailbox", "there is none").at(&self.path)
+    }
+
+    /// An error of the disk at the mailbox file.
+    pub(super) fn failed(&self, doing: &'static str, error: &std::io::Error) -> StoreError {
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => self.missing(),
+            _ => StoreError::io(doing, &self.path, error),
+        }
+    }
+
+    pub(super) fn corrupt(&self, why: impl Into<std::borrow::Cow<'static, str>>) -> StoreError {
+        StoreError::new(ErrorKind::Corrupt, "reading the mailbox", why).at(&self.path)
+    }
+
+    /// The directory the mailbox file lies in.
+    pub(super) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Snapshot`]: the messages of an mbox as they were last found, and how they are found again.
+//!
+//! What was found before is only looked at, message by message, at the place where it was: the `From_` line, and the
+//! mailbox's own fields, which hold UID and flags. From the first message that is not as it was, and from the last
+//! message on, which may have grown, the file is scanned again. So a mailbox to which mail was appended costs what was
+//! appended, and one small read a message.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use mail_message::FlagSet;
+
+use super::fields::{self, Base, Marks, Own, Verdict};
+use super::from_line;
+use super::lines::Lines;
+use super::place::Place;
+use super::scan::{self, Message, Scanned};
+use crate::error::Result;
+use crate::fs::{self, File, Metadata};
+
+/// A message and what it is marked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) message: Message,
+    pub(super) flags: FlagSet,
+}
+
+/// All messages of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Snapshot {
+    pub(super) messages: Vec<Known>,
+    /// What the first message says of the mailbox.
+    pub(super) base: Option<Base>,
+    /// The file as it was.
+    pub(super) stamp: Option<Metadata>,
+}
+
+impl Snapshot {
+    /// Looks at the file again.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is no mbox; else what the disk says.
+    pub(super) fn update(&mut self, place: &Place, file: &dyn File) -> Result<()> {
+        let failed = |error: io::Error| place.failed("reading", &error);
+        let stamp = file.metadata().map_err(failed)?;
+        if self.stamp == Some(stamp) {
+            return Ok(());
+        }
+        let kept = if self.stamp.is_some_and(|old| old.inode == stamp.inode) {
+            self.look(file, stamp.size).map_err(failed)?
+        } else {
+            0
+        };
+        let at = match (kept, self.messages.get(kept)) {
+            (1.., Some(known)) => known.message.start,
+            _ => {
+                self.base = None;
+                0
+            }
+        };
+        self.messages.truncate(kept);
+        let (messages, base) = (&mut self.messages, &mut self.base);
+        let mut found = |message: Message, marks: Marks| {
+            if messages.is_empty() {
+                *base = marks.base;
+            }
+            messages.push(Known { message, flags: marks.flags });
+            ControlFlow::Continue(())
+        };
+        let scanned = scan::scan(file, at, stamp.size, place.options.format, &mut found).map_err(failed)?;
+        if let Scanned::NoMbox(at) = scanned {
+            *self = Self::default();
+            return Err(place.corrupt(format!("what stands at octet {at} is no beginning of a message")));
+        }
+        self.stamp = Some(stamp);
+        Ok(())
+    }
+
+    /// Looks at every message but the last where it was, and takes in its marks. Returns how many are as they were.
+    fn look(&mut self, file: &dyn File, size: u64) -> io::Result<usize> {
+        let Some(last) = self.messages.len().checked_sub(1) else { return Ok(0) };
+        for index in 0..last {
+            let known = &mut self.messages[index];
+            // The one before it may have another end than it had.
+            let changed = index.saturating_sub(1);
+            if known.message.end > size {
+                return Ok(changed);
+            }
+            let Some(marks) = look_at(file, &known.message)? else { return Ok(changed) };
+            known.message.mark(&marks);
+            known.flags = marks.flags;
+            if index == 0 {
+                self.base = marks.base;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Takes a change of the file's by us for known.
+    pub(super) fn stamp(&mut self, place: &Place, file: &dyn File) -> Result<()> {
+        let stamp = file.metadata().map_err(|error| place.failed("reading", &error))?;
+        self.stamp = Some(stamp);
+        Ok(())
+    }
+}
+
+/// What a message is marked with now; `None` when it is not where it was, or not as it was.
+pub(super) fn look_at(file: &dyn File, message: &Message) -> io::Result<Option<Marks>> {
+    let Some((block_at, block_bytes)) = message.block() else { return Ok(None) };
+    let mut line = vec![0; (message.header_at() - message.start) as usize];
+    if fs::read_full(file, &mut line, message.start)? < line.len() || line.last() != Some(&b'\n') {
+        return Ok(None);
+    }
+    let line = line.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line)).unwrap_or(&line);
+    if from_line::parse(line).is_none_or(|from| from.date != message.date) {
+        return Ok(None);
+    }
+    let block_end = block_at + block_bytes as u64;
+    let mut marks = Marks::default();
+    if block_bytes > 0 {
+        let mut lines = Lines::small(file, block_at, block_bytes);
+        let (mut own, mut value) = (None, Vec::new());
+        while let Some(line) = lines.next(block_end)? {
+            match fields::judge(line.head, true) {
+                Verdict::Own(field) if field != Own::ContentLength => {
+                    if let Some(own) = own.replace(field) {
+                        marks.read(own, &value);
+                    }
+                    let colon = line.head.iter().position(|&octet| octet == b':').map_or(0, |at| at + 1);
+                    value = line.head[colon..].to_vec();
+                }
+                Verdict::Continued if own.is_some() => value.extend_from_slice(line.head),
+                _ => return Ok(None),
+            }
+            if line.end == super::lines::LineEnd::None {
+                return Ok(None);
+            }
+        }
+        if let Some(own) = own {
+            marks.read(own, &value);
+        }
+    }
+    Ok(Some(marks))
+}

@@ -1,0 +1,188 @@
+//! [`MboxStore`] itself: the [`Store`] wall in front of the mbox modules.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::add::{self, Item};
+use super::append::MboxAppend;
+use super::location::MboxLocation;
+use super::lock::MboxLock;
+use super::mailbox::MboxMailbox;
+use super::place::{CONTROL, Place};
+use super::{MboxOptions, folders, journal, subscriptions};
+use crate::env::Env;
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::fs::{self, OpenMode};
+use crate::name::MailboxName;
+use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
+
+/// Files in the control directory that carry a name of ours for one use, and are older than this, are nobody's.
+const SWEEP_AFTER: Duration = Duration::from_secs(36 * 3600);
+
+/// One user's mail in mbox files. Cloning shares.
+#[derive(Debug, Clone)]
+pub struct MboxStore(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) env: Env,
+    pub(super) options: Arc<MboxOptions>,
+    pub(super) location: MboxLocation,
+    pub(super) settle: Option<Arc<dyn Settle>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MboxStore").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(super) fn control(&self) -> PathBuf {
+        self.location.root().join(CONTROL)
+    }
+
+    pub(super) fn place(&self, name: &MailboxName) -> Place {
+        Place {
+            env: self.env.clone(),
+            options: Arc::clone(&self.options),
+            path: self.location.file(name),
+            control: self.control(),
+            // No component holds a dot, so that no two names become one.
+            key: name.as_str().replace('/', "."),
+        }
+    }
+
+    /// Makes the file of INBOX, if it is missing.
+    fn make_inbox(&self) -> Result<Place> {
+        let place = self.place(&MailboxName::inbox());
+        if self.env.fs().metadata(&place.path).is_ok() {
+            return Ok(place);
+        }
+        let failed = |error: std::io::Error| StoreError::io("creating", &place.path, &error);
+        match self.env.fs().open(&place.path, OpenMode::CreateNew) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            _ => {}
+        }
+        match self.env.fs().sync_dir(place.dir()) {
+            // A directory that may be entered but not read; its owner sees to it.
+            Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => Err(failed(error)),
+            _ => Ok(place),
+        }
+    }
+}
+
+impl MboxStore {
+    /// Opens the mailboxes at a location, and makes the directories and the file of INBOX where they are missing.
+    /// `settle` is the spool that delivers into them, if any: it hears of deliveries that readers remove.
+    ///
+    /// # Errors
+    /// When something cannot be made.
+    pub fn open(
+        env: Env,
+        location: MboxLocation,
+        options: MboxOptions,
+        settle: Option<Arc<dyn Settle>>,
+    ) -> Result<Self> {
+        let inner = Inner { env, options: Arc::new(options), location, settle };
+        let control = inner.control();
+        let make = |dir: &std::path::Path| match inner.env.fs().metadata(dir) {
+            Ok(metadata) if metadata.is_dir => Ok(()),
+            _ => fs::create_dir_durably(inner.env.fs(), dir)
+                .map_err(|error| StoreError::io("creating", dir, &error)),
+        };
+        make(&control)?;
+        if let Some(dir) = inner.location.file(&MailboxName::inbox()).parent() {
+            make(dir)?;
+        }
+        inner.make_inbox()?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Removes what crashes and failed writers left in the control directory more than 36 hours ago. It may run
+    /// beside anything. Journals are never removed, those that were set aside least of all.
+    ///
+    /// # Errors
+    /// When the directory cannot be read. A file that cannot be removed is left.
+    pub fn sweep(&self) -> Result<()> {
+        let (control, disk) = (self.0.control(), self.0.env.fs());
+        let entries = disk.read_dir(&control).map_err(|error| StoreError::io("reading", &control, &error))?;
+        for entry in entries.iter().filter(|entry| entry.name.as_encoded_bytes().starts_with(b"tmp.")) {
+            let path = control.join(&entry.name);
+            let age = disk.metadata(&path).map(|it| self.0.env.host().now().saturating_sub(it.mtime));
+            if age.is_ok_and(|age| age > SWEEP_AFTER) {
+                let _ = disk.unlink(&path);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for MboxStore {
+    fn list(&self) -> Result<Vec<MailboxInfo>> {
+        folders::list(&self.0)
+    }
+
+    fn create(&self, name: &MailboxName) -> Result<()> {
+        folders::create(&self.0, name)
+    }
+
+    fn delete(&self, name: &MailboxName) -> Result<()> {
+        folders::delete(&self.0, name)
+    }
+
+    fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
+        folders::rename(&self.0, from, to)
+    }
+
+    fn subscribe(&self, name: &MailboxName) -> Result<()> {
+        subscriptions::change(&self.0, name, true)
+    }
+
+    fn unsubscribe(&self, name: &MailboxName) -> Result<()> {
+        subscriptions::change(&self.0, name, false)
+    }
+
+    fn subscriptions(&self) -> Result<Vec<MailboxName>> {
+        subscriptions::names(&self.0)
+    }
+
+    fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {
+        let place = if name.is_inbox() { self.0.make_inbox()? } else { self.0.place(name) };
+        Ok(Box::new(MboxMailbox::open(self.0.clone(), place, access)?))
+    }
+
+    fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>> {
+        let place = if name.is_inbox() { self.0.make_inbox()? } else { self.0.place(name) };
+        Ok(Box::new(MboxAppend::begin_at(place)?))
+    }
+
+    fn deliver(
+        &self,
+        name: &MailboxName,
+        delivery: &Delivery<'_>,
+        body: &mut dyn MessageReader,
+    ) -> Result<Delivered> {
+        let place = if name.is_inbox() { self.0.make_inbox()? } else { self.0.place(name) };
+        let mut lock = MboxLock::take(&place)?;
+        journal::recover(&place, &mut lock)?;
+        if delivery.maybe_delivered && add::holds(&place, &*lock.file, &delivery.id)? {
+            lock.file.sync().map_err(|error| place.failed("syncing", &error))?;
+            return Ok(Delivered::AlreadyThere);
+        }
+        let item = Item {
+            prefix: delivery.header,
+            body,
+            date: delivery.date,
+            flags: mail_message::FlagSet::new(),
+            delivery: Some(delivery.id.clone()),
+        };
+        add::add(&place, &mut lock, None, &mut [item])?;
+        Ok(Delivered::Stored)
+    }
+}
+
+/// What is refused of a mailbox's name here.
+pub(super) fn bad_name(why: &'static str) -> StoreError {
+    StoreError::new(ErrorKind::BadName, "naming a mailbox", why)
+}
