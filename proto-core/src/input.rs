@@ -9,8 +9,10 @@
 //! The capacity bounds what is stored; a line limit larger than the capacity can not be met, so the capacity
 //! must be at least the largest line limit that is ever passed to [`InBuf::next_line`].
 
+use crate::secret::SecretLine;
 use bytes::{Bytes, BytesMut};
 use core::fmt;
+use zeroize::Zeroize as _;
 
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,8 @@ impl InBuf {
             let needed = self.octets.len() + taken;
             let mut larger = BytesMut::with_capacity(self.capacity.min(2 * self.octets.len()).max(needed));
             larger.extend_from_slice(&self.octets);
+            // The beginning of what may be a password.
+            self.octets[..].zeroize();
             self.octets = larger;
         }
         self.octets.extend_from_slice(&input[..taken]);
@@ -149,6 +153,32 @@ impl InBuf {
     }
 }
 
+impl InBuf {
+    /// As [`InBuf::next_line`], for a line that may hold a password: nothing shares its memory, which is overwritten when it
+    /// is dropped.
+    ///
+    /// # Errors
+    /// As [`InBuf::next_line`].
+    pub fn next_secret_line(
+        &mut self,
+        max: usize,
+        ending: LineEnding,
+    ) -> Option<Result<SecretLine, LineFault>> {
+        let line = self.next_line(max, ending)?;
+        // What is behind the line moves, so that the memory is the line's alone.
+        self.octets = BytesMut::from(&self.octets[..]);
+        Some(line.map(SecretLine::new))
+    }
+}
+
+/// What was received and not understood may be the beginning of a password.
+impl Drop for InBuf {
+    fn drop(&mut self) {
+        self.octets[..].zeroize();
+        self.octets.spare_capacity_mut().zeroize();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +238,19 @@ mod tests {
         let mut buf = InBuf::with_capacity(64);
         buf.push(b"AUTH PLAIN AHUAcA==");
         assert_eq!(alloc::format!("{buf:?}"), "InBuf { octets: 19, .. }");
+    }
+
+    #[test]
+    fn a_secret_line_has_its_memory_alone() {
+        for rest in ["", "NOOP\r\nAUTH"] {
+            let mut buf = InBuf::with_capacity(64);
+            buf.push(b"NOOP\r\n");
+            buf.push(b"AHUAcA==\r\n");
+            buf.push(rest.as_bytes());
+            assert_eq!(buf.next_line(64, LineEnding::Crlf), Some(Ok(Bytes::from_static(b"NOOP"))));
+            let line = buf.next_secret_line(64, LineEnding::Crlf).unwrap().unwrap();
+            assert_eq!(&*line, b"AHUAcA==");
+            assert_eq!(buf.as_slice(), rest.as_bytes());
+        }
     }
 }

@@ -50,7 +50,7 @@ pub use input::{InBuf, LineEnding, LineFault};
 pub use machine::{CloseReason, Machine, Step};
 pub use output::OutBuf;
 pub use sasl::Mechanism;
-pub use secret::Secret;
+pub use secret::{Secret, SecretLine};
 pub use time::{Instant, Now, UnixTime};
 pub use timer::{TimerKind, TimerTable};
 pub use tls::TlsInfo;

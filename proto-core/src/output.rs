@@ -4,6 +4,7 @@
 //! than the high-water mark is waiting, a machine parses nothing further and a body writer is given no room.
 
 use alloc::vec::Vec;
+use zeroize::Zeroize as _;
 
 /// Octets on their way out. Empty, it holds no memory to speak of.
 ///
@@ -14,6 +15,8 @@ pub struct OutBuf {
     octets: Vec<u8>,
     sent: usize,
     high_water: usize,
+    /// There is a secret among the octets, or was since the buffer was empty.
+    secret: bool,
 }
 
 /// An emptied buffer larger than this gives its memory back.
@@ -33,13 +36,20 @@ impl OutBuf {
 
     /// An empty buffer with a mark of `high_water` octets.
     pub const fn with_high_water(high_water: usize) -> Self {
-        Self { octets: Vec::new(), sent: 0, high_water }
+        Self { octets: Vec::new(), sent: 0, high_water, secret: false }
     }
 
     /// Appends octets, whatever the mark.
     pub fn extend(&mut self, octets: &[u8]) {
         self.reserve(octets.len());
         self.octets.extend_from_slice(octets);
+    }
+
+    /// Appends octets that must not be seen: their memory is overwritten when they were sent, here and wherever
+    /// [`OutBuf::move_to`] brings them.
+    pub fn extend_secret(&mut self, octets: &[u8]) {
+        self.secret = true;
+        self.extend(octets);
     }
 
     /// Makes room in memory for `octets` more, so that a series of small [`OutBuf::extend`]s grows the buffer once.
@@ -50,7 +60,15 @@ impl OutBuf {
         if needed > self.octets.capacity() {
             let spare = needed / GROWTH_PART;
             let roomy = self.high_water.min(2 * self.octets.capacity()).max(needed + spare);
-            self.octets.reserve_exact(roomy - self.octets.len());
+            if self.secret {
+                // Growing by itself, it would leave a copy behind.
+                let mut larger = Vec::with_capacity(roomy);
+                larger.extend_from_slice(&self.octets);
+                self.octets.zeroize();
+                self.octets = larger;
+            } else {
+                self.octets.reserve_exact(roomy - self.octets.len());
+            }
         }
     }
 
@@ -104,7 +122,9 @@ impl OutBuf {
         if to.is_empty() && self.sent == 0 {
             core::mem::swap(&mut self.octets, &mut to.octets);
             to.sent = 0;
+            to.secret = core::mem::take(&mut self.secret);
         } else {
+            to.secret |= self.secret;
             to.extend(self.as_slice());
             self.clear();
         }
@@ -113,10 +133,19 @@ impl OutBuf {
 
     fn clear(&mut self) {
         self.sent = 0;
+        if core::mem::take(&mut self.secret) {
+            self.octets.zeroize();
+        }
         self.octets.clear();
         if self.octets.capacity() > KEEP_BYTES {
             self.octets = Vec::new();
         }
+    }
+}
+
+impl Drop for OutBuf {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -164,6 +193,26 @@ mod tests {
         from.extend(&[0; 2 * KEEP_BYTES]);
         assert!(from.move_to(&mut to));
         assert_eq!(from.octets.capacity(), 0);
+    }
+
+    #[test]
+    fn a_secret_is_known_for_one_until_it_was_sent() {
+        let (mut from, mut to) = (OutBuf::new(), OutBuf::new());
+        from.extend(b"AUTH PLAIN ");
+        from.extend_secret(&[b'x'; 1000]);
+        assert!(from.secret);
+        assert!(from.move_to(&mut to));
+        assert!(!from.secret && to.secret);
+        to.consume(1010);
+        assert!(to.secret, "an octet is left");
+        from.extend_secret(b"y");
+        from.move_to(&mut to);
+        assert!(!from.secret && to.secret);
+        assert_eq!(to.as_slice(), b"xy");
+        to.consume(2);
+        assert!(!to.secret);
+        to.extend(b"EHLO");
+        assert!(!to.secret && to.as_slice() == b"EHLO");
     }
 
     /// A peer that always leaves an octet behind costs no more than one that takes all.

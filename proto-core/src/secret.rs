@@ -2,9 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
 use core::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// A secret. Its memory is overwritten when it is dropped, `Debug` shows nothing of it, not even its length, and
 /// comparing two takes a time that depends on nothing but their lengths.
@@ -60,6 +61,46 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A line that may hold a password, as [`InBuf::next_secret_line`](crate::InBuf::next_secret_line) gives it. Its memory
+/// is overwritten when it is dropped, and what lies behind it in the same memory as well.
+///
+/// # Limits
+/// Octets taken before from the same buffer as slices ([`InBuf::take`](crate::InBuf::take)) and not dropped yet share its
+/// memory; then the line is a copy, and what it was copied from is not overwritten. A machine that is at a command has
+/// handed out no such slice that its application would still hold, but the last piece of a message.
+pub struct SecretLine(BytesMut);
+
+impl SecretLine {
+    pub(crate) fn new(line: Bytes) -> Self {
+        Self(line.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])))
+    }
+
+    fn wipe(&mut self) {
+        self.0[..].zeroize();
+        self.0.spare_capacity_mut().zeroize();
+    }
+}
+
+impl core::ops::Deref for SecretLine {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SecretLine {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl fmt::Debug for SecretLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretLine")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +116,14 @@ mod tests {
         assert_eq!(Secret::from("a"), Secret::new(b"a".to_vec()));
         assert_ne!(Secret::from("a"), Secret::from("b"));
         assert_ne!(Secret::from("a"), Secret::from("ab"));
+    }
+
+    #[test]
+    fn a_line_is_overwritten_where_it_lies() {
+        let mut line = super::SecretLine::new(bytes::Bytes::from(b"AHUAcA==".to_vec()));
+        assert_eq!(&*line, b"AHUAcA==");
+        line.wipe();
+        assert_eq!(&*line, [0; 8]);
+        assert_eq!(alloc::format!("{line:?}"), "SecretLine");
     }
 }

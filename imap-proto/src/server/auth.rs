@@ -89,7 +89,7 @@ impl Server {
 
     /// The client's next line of an AUTHENTICATE; false when it is not there yet.
     pub(super) fn exchange_line(&mut self, now: Now) -> bool {
-        let Some(line) = self.input.next_line(OCTETS_MAX, LineEnding::CrlfOrLf) else { return false };
+        let Some(line) = self.input.next_secret_line(OCTETS_MAX, LineEnding::CrlfOrLf) else { return false };
         let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else {
             return false;
         };

@@ -125,20 +125,28 @@ impl Server {
             Syntax::Strict => LineEnding::Crlf,
             Syntax::Lenient => LineEnding::CrlfOrLf,
         };
-        let Some(line) = self.input.next_line(self.line_bytes_max(), ending) else {
-            if self.eof {
-                self.close(CloseReason::PeerClosed);
-            }
-            return self.eof;
+        let max = self.line_bytes_max();
+        // Before the login any line may hold a password.
+        let taken = if self.maildrop.is_none() {
+            let line = self.input.next_secret_line(max, ending);
+            line.map(|line| self.take_line(now, line.as_deref().map_err(|fault| *fault)))
+        } else {
+            let line = self.input.next_line(max, ending);
+            line.map(|line| self.take_line(now, line.as_deref().map_err(|fault| *fault)))
         };
+        if taken.is_none() && self.eof {
+            self.close(CloseReason::PeerClosed);
+        }
+        taken.is_some() || self.eof
+    }
+
+    fn take_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
         self.timers.set(Timer::Idle, now.instant + self.config.timeouts.idle);
         match (&self.phase, line) {
-            (Phase::Exchange(_), Ok(line)) => self.exchange_line(now, Ok(&line)),
-            (Phase::Exchange(_), Err(fault)) => self.exchange_line(now, Err(fault)),
-            (_, Ok(line)) => self.command(now, &line),
+            (Phase::Exchange(_), line) => self.exchange_line(now, line),
+            (_, Ok(line)) => self.command(now, line),
             (_, Err(LineFault::TooLong)) => self.bad_command(&reply::TOO_LONG),
             (_, Err(LineFault::BareLf)) => self.bad_command(&reply::BARE_LF),
         }
-        true
     }
 }

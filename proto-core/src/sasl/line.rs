@@ -3,11 +3,13 @@
 //! RFC 4954 (SMTP), RFC 3501 section 6.2.2 with RFC 4959 (IMAP), RFC 5034 (POP3). The base64 is RFC 4648 section 4 to
 //! the letter: padded, nothing outside the alphabet, no spare bits.
 
+use crate::output::OutBuf;
 use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// The longest line of an exchange in octets, its CR LF counted: RFC 4954 section 4 holds 12,288 octets sufficient for
 /// every deployed mechanism.
@@ -66,3 +68,31 @@ pub fn encode_initial(message: &[u8]) -> String {
 pub fn encode(message: &[u8]) -> String {
     STANDARD.encode(message)
 }
+
+/// Writes the base64 of a secret straight into the output, so that no other copy of it comes to be.
+pub fn write(message: &Secret, output: &mut OutBuf) {
+    let message = message.expose();
+    output.reserve(encoded_bytes(message.len()));
+    let mut text = Zeroizing::new([0; 4 * GROUPS]);
+    for piece in message.chunks(3 * GROUPS) {
+        let bytes = STANDARD.encode_slice(piece, &mut text[..]).expect("invariant: four octets for three");
+        output.extend_secret(&text[..bytes]);
+    }
+}
+
+/// Writes the initial response as it stands in a command, as [`write`].
+pub fn write_initial(message: &Secret, output: &mut OutBuf) {
+    if message.expose().is_empty() {
+        output.extend(b"=");
+    } else {
+        write(message, output);
+    }
+}
+
+/// The length of a message in base64, padded.
+pub const fn encoded_bytes(message_bytes: usize) -> usize {
+    message_bytes.div_ceil(3) * 4
+}
+
+/// How many groups of three octets are written at once.
+const GROUPS: usize = 32;

@@ -2,6 +2,7 @@
 
 use super::line::{BadBase64, Response, decode_initial, encode, encode_initial};
 use super::*;
+use crate::output::OutBuf;
 use crate::secret::Secret;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -141,5 +142,18 @@ fn lines() {
         let message = &b"\0\xffabcdef"[..len];
         assert_eq!(decode_initial(encode_initial(message).as_bytes()), Ok(message.into()));
         assert_eq!(Response::parse(encode(message).as_bytes()), Ok(Response::Message(message.into())));
+    }
+}
+
+#[test]
+fn base64_is_the_same_straight_into_the_output() {
+    for bytes in [0, 1, 2, 3, 95, 96, 97, 98, 192, 1000] {
+        let message: Vec<u8> = (0..bytes).map(|n| n as u8).collect();
+        let (mut all, mut initial) = (OutBuf::new(), OutBuf::new());
+        super::line::write(&Secret::from(&message[..]), &mut all);
+        super::line::write_initial(&Secret::from(&message[..]), &mut initial);
+        assert_eq!(all.as_slice(), encode(&message).as_bytes());
+        assert_eq!(initial.as_slice(), encode_initial(&message).as_bytes());
+        assert_eq!(all.len(), super::line::encoded_bytes(bytes));
     }
 }

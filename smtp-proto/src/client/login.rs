@@ -74,11 +74,11 @@ impl Client {
             self.output.extend(mechanism.name().as_bytes());
             login.held_back = initial;
             if let Some(message) = &login.held_back {
-                let text = line::encode_initial(message.expose());
+                let bytes = line::encoded_bytes(message.expose().len()).max("=".len());
                 // RFC 4954 section 4: what does not fit a command line waits for the challenge.
-                if "AUTH  ".len() + mechanism.name().len() + text.len() <= COMMAND_BYTES_MAX {
+                if "AUTH  ".len() + mechanism.name().len() + bytes <= COMMAND_BYTES_MAX {
                     self.output.extend(b" ");
-                    self.output.extend(text.as_bytes());
+                    line::write_initial(message, &mut self.output);
                     login.held_back = None;
                 }
             }
@@ -103,7 +103,7 @@ impl Client {
                 }
             }
             (334, Some((Some(message), Some(_)))) => {
-                self.output.extend(line::encode(message.expose()).as_bytes());
+                line::write(&message, &mut self.output);
                 self.say(b"\r\n", Awaited::Auth);
             }
             (334, Some((None, Some(exchange)))) => {
@@ -111,7 +111,7 @@ impl Client {
                     .map_err(|_| SaslFault::Malformed)
                     .and_then(|challenge| exchange.respond(challenge.expose()));
                 match response {
-                    Ok(message) => self.output.extend(line::encode(message.expose()).as_bytes()),
+                    Ok(message) => line::write(&message, &mut self.output),
                     Err(fault) => {
                         let hidden = !exchange.mechanism().is_plaintext();
                         if let Some(login) = &mut self.login {

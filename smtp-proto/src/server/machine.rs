@@ -11,7 +11,8 @@ use crate::reply::Reply;
 use alloc::collections::VecDeque;
 use bytes::Bytes;
 use proto_core::{
-    CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, Step, TimerKind as _, TlsInfo,
+    CloseReason, Instant, LineEnding, LineFault, Machine, Now, OutBuf, SecretLine, Step, TimerKind as _,
+    TlsInfo,
 };
 
 impl Machine for Server {
@@ -138,11 +139,15 @@ impl Server {
             Phase::Connect => self.ask_connect(now),
             Phase::Secured => self.ask_tls(now),
             Phase::Greet { .. } if !self.input.is_empty() => self.early_talk(now),
-            Phase::Command => match self.next_line() {
-                Some(line) => self.command_line(now, line),
+            Phase::Command if begins_with(self.input.as_slice(), b"AUTH ") => match self.next_secret_line() {
+                Some(line) => self.command_line(now, line.as_deref().map_err(|fault| *fault)),
                 None => return self.end_of_input(),
             },
-            Phase::Exchange(_) => match self.next_line() {
+            Phase::Command => match self.next_line() {
+                Some(line) => self.command_line(now, line.as_deref().map_err(|fault| *fault)),
+                None => return self.end_of_input(),
+            },
+            Phase::Exchange(_) => match self.next_secret_line() {
                 Some(line) => {
                     if let Phase::Exchange(exchange) = core::mem::replace(&mut self.phase, Phase::Command) {
                         self.exchange_line(now, exchange, line.as_deref().map_err(|fault| *fault));
@@ -165,15 +170,24 @@ impl Server {
         self.eof
     }
 
-    fn next_line(&mut self) -> Option<Result<Bytes, LineFault>> {
-        let capabilities = self.capabilities();
-        let auth = matches!(self.phase, Phase::Exchange(_)) || begins_with(self.input.as_slice(), b"AUTH ");
-        let max =
-            if auth { capabilities.auth_line_bytes_max() } else { capabilities.command_line_bytes_max() };
-        let ending = match self.config.syntax {
+    fn line_ending(&self) -> LineEnding {
+        match self.config.syntax {
             Syntax::Strict => LineEnding::Crlf,
             Syntax::Lenient => LineEnding::CrlfOrLf,
-        };
+        }
+    }
+
+    /// A line of AUTH, command or response.
+    fn next_secret_line(&mut self) -> Option<Result<SecretLine, LineFault>> {
+        if !self.input.is_discarding() {
+            self.in_bdat_line = false;
+        }
+        let (max, ending) = (self.capabilities().auth_line_bytes_max(), self.line_ending());
+        self.input.next_secret_line(max, ending)
+    }
+
+    fn next_line(&mut self) -> Option<Result<Bytes, LineFault>> {
+        let (max, ending) = (self.capabilities().command_line_bytes_max(), self.line_ending());
         if !self.input.is_discarding() {
             self.in_bdat_line = begins_with(self.input.as_slice(), b"BDAT");
         }
@@ -181,7 +195,7 @@ impl Server {
     }
 
     /// First whether the command may come now, then whether it is well-formed, then what the application says.
-    fn command_line(&mut self, now: Now, line: Result<Bytes, LineFault>) {
+    fn command_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
         self.await_command(now);
         let line = match line {
             Ok(line) => line,
@@ -189,7 +203,7 @@ impl Server {
             Err(LineFault::TooLong) => return self.refuse(now, &LINE_TOO_LONG),
             Err(LineFault::BareLf) => return self.refuse(now, &BARE_LF),
         };
-        let (verb, arguments) = command::split(&line);
+        let (verb, arguments) = command::split(line);
         let impatient = core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http);
         let permitted = if impatient { Err(&IMPATIENT) } else { state::permits(verb, &self.standing()) };
         let misplaced = permitted.err();
