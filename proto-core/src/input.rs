@@ -49,6 +49,9 @@ impl fmt::Debug for InBuf {
     }
 }
 
+/// What is small: this part of the capacity.
+const SMALL_PART: usize = 16;
+
 impl InBuf {
     /// An empty buffer for at most `capacity` octets. It allocates when octets come.
     pub fn with_capacity(capacity: usize) -> Self {
@@ -59,9 +62,13 @@ impl InBuf {
     pub fn push(&mut self, input: &[u8]) -> usize {
         let taken = input.len().min(self.room());
         if !self.octets.try_reclaim(taken) {
-            // Growing by itself, it would take more than the capacity.
+            // Growing by itself, it would take more than the capacity. Past a small part of that it takes all at once: while
+            // it grows there are two of it.
             let needed = self.octets.len() + taken;
-            let mut larger = BytesMut::with_capacity(self.capacity.min(2 * self.octets.len()).max(needed));
+            let small = needed <= self.capacity / SMALL_PART;
+            let bytes =
+                if small { self.capacity.min(2 * self.octets.len()).max(needed) } else { self.capacity };
+            let mut larger = BytesMut::with_capacity(bytes);
             larger.extend_from_slice(&self.octets);
             // The beginning of what may be a password.
             self.octets[..].zeroize();

@@ -46,8 +46,32 @@ fn envelope(recipients: usize) -> Envelope {
     Envelope::new(ReversePath::Null, vec![mailbox; recipients])
 }
 
-/// Output up to its mark, and 32 KiB: a chunk that is gathered, in a buffer that doubles, while another is waiting to go.
-const MESSAGE_BYTES_MAX: usize = 32 * 1024 + OutBuf::HIGH_WATER_BYTES;
+/// What the limits say: output up to its mark, a chunk that is gathered, and 4 KiB.
+const MESSAGE_BYTES_MAX: usize = OutBuf::HIGH_WATER_BYTES + CHUNK_BYTES + 4 * 1024;
+/// The default of `ClientLimits::chunk_bytes_max`.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// A driver that cannot write: another chunk may have gone over the mark.
+#[test]
+fn a_message_that_nobody_takes_is_not_held_either() {
+    for extensions in ["CHUNKING", "SIZE"] {
+        for piece in [1, 24, 1000, 64 * 1024] {
+            let mut client = session(extensions);
+            client.send(NOW, envelope(1)).unwrap();
+            hear(&mut client, b"250 Ok\r\n250 Ok\r\n");
+            if extensions != "CHUNKING" {
+                hear(&mut client, b"354 go on\r\n");
+            }
+            let octets = vec![b'x'; piece];
+            let ((), usage) = measure(|| {
+                while client.write_body(NOW, &octets).unwrap() > 0 {}
+                assert_eq!(client.body_room(), 0);
+            });
+            let bound = MESSAGE_BYTES_MAX + if extensions == "CHUNKING" { CHUNK_BYTES } else { 0 };
+            assert!(usage.peak_bytes < bound, "{extensions} {piece}: {usage:?}");
+        }
+    }
+}
 
 #[test]
 fn a_message_is_never_held() {

@@ -32,6 +32,8 @@ enum Transfer {
     Bdat {
         /// Written and not sent.
         gathered: Vec<u8>,
+        /// How much of it makes a chunk.
+        chunk_bytes_max: usize,
         /// Nothing more will be written.
         complete: bool,
     },
@@ -55,7 +57,15 @@ impl Transfer {
             Self::Data(encoder) => {
                 encoder.encode(octets, output).expect("invariant: Text lets no CR or LF alone through");
             }
-            Self::Bdat { gathered, .. } => gathered.extend_from_slice(octets),
+            Self::Bdat { gathered, chunk_bytes_max, .. } => {
+                let needed = gathered.len() + octets.len();
+                if needed > gathered.capacity() {
+                    // Doubling by itself, it would take twice a chunk.
+                    let roomy = (2 * gathered.capacity()).min(*chunk_bytes_max).max(needed);
+                    gathered.reserve_exact(roomy - gathered.len());
+                }
+                gathered.extend_from_slice(octets);
+            }
         }
     }
 }
@@ -63,11 +73,12 @@ impl Transfer {
 impl Client {
     /// The envelope is accepted.
     pub(super) fn begin_body(&mut self) {
+        let chunk_bytes_max = self.chunk_bytes_max();
         let Some(transaction) = &mut self.transaction else { return };
         transaction.body = Some(Body {
             text: Text::new(&transaction.envelope.parameters, &self.config),
             transfer: match transaction.chunked {
-                true => Transfer::Bdat { gathered: Vec::new(), complete: false },
+                true => Transfer::Bdat { gathered: Vec::new(), chunk_bytes_max, complete: false },
                 false => Transfer::Data(DotEncoder::new(EncodePolicy::Refuse)),
             },
         });
@@ -177,7 +188,8 @@ impl Client {
         while self.awaited.len() < self.commands_at_once() {
             let is_lmtp = self.is_lmtp();
             let Some(transaction) = &mut self.transaction else { return };
-            let Some(Body { transfer: Transfer::Bdat { gathered, complete }, .. }) = &mut transaction.body
+            let Some(Body { transfer: Transfer::Bdat { gathered, complete, .. }, .. }) =
+                &mut transaction.body
             else {
                 return;
             };

@@ -61,5 +61,15 @@
 //!
 //! # Memory
 //!
-//! A session at rest holds less than 1 KiB, and one that is flooded less than 16 KiB besides its mark for output
-//! (`tests/memory.rs` counts both). With a line of AUTH as long as may be and nearly full output, 42 KiB were seen.
+//! What a session holds on the heap, with the defaults; `tests/memory.rs` and `tests/client_memory.rs` count it in every
+//! state. An event counts until the application has taken it.
+//!
+//! | state | bound |
+//! | --- | --- |
+//! | a session at rest, either role | 1 KiB with the value itself |
+//! | a server's, whatever comes | 16 KiB and the mark for output ([`output_bytes_max`](crate::server::Limits::output_bytes_max)) |
+//! | in an exchange of AUTH | besides, what the mechanism remembers: twice a decoded line, of 9 KiB |
+//! | while a line of AUTH is understood | besides, six times a decoded line: itself, what it is decoded to, the question |
+//! | replies to a complete message | besides, a line for each recipient beyond the mark |
+//! | a client's that sends a message | the mark for output ([`output_bytes_max`](crate::client::ClientLimits::output_bytes_max)), a chunk ([`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max)) and 4 KiB; one more chunk where the driver takes no output |
+//! | a client's envelope | what the application gave, and a standing for each recipient |
