@@ -31,6 +31,9 @@ pub enum ErrorKind {
     ReadOnly,
     /// UIDs are used up: the mailbox needs a new UIDVALIDITY.
     UidsExhausted,
+    /// The user's mailboxes hold as much as they may (552 5.2.2, or 452 4.2.2; `[OVERQUOTA]`, RFC 5530 section 3). Permanent
+    /// by itself; who has accepted the message already may wait.
+    OverQuota,
     /// The spool holds as many messages as it may (452 4.3.1).
     Backlog,
     /// No such message in the spool.
@@ -87,7 +90,12 @@ impl StoreError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
             _ => ErrorKind::Io,
         };
-        Self { kind, doing, path: Some(path.to_path_buf()), cause: error.to_string().into() }
+        let cause = match kind {
+            // Whose rights are missing; the path tells where.
+            ErrorKind::Denied => format!("{error}, as user {}", rustix::process::geteuid().as_raw()),
+            _ => error.to_string(),
+        };
+        Self { kind, doing, path: Some(path.to_path_buf()), cause: cause.into() }
     }
 
     /// What kind of thing went wrong.
@@ -112,6 +120,7 @@ impl StoreError {
             | ErrorKind::NoSuchMessage
             | ErrorKind::KeywordLimit
             | ErrorKind::ReadOnly
+            | ErrorKind::OverQuota
             | ErrorKind::NoSuchQueueId
             | ErrorKind::Refused => Class::Permanent,
             ErrorKind::UidsExhausted
@@ -136,6 +145,7 @@ impl StoreError {
             }
             ErrorKind::ReadOnly => "open the mailbox for writing",
             ErrorKind::UidsExhausted => "remove dovecot-uidlist so that the mailbox gets a new UIDVALIDITY",
+            ErrorKind::OverQuota => "the user must remove mail, or the administrator raise the quota",
             ErrorKind::Backlog => "see why deliveries are slow, or raise the backlog limit",
             ErrorKind::NoSuchQueueId => "nothing: the message has left the queue",
             ErrorKind::Refused => "nothing: the sender is told",
@@ -158,6 +168,7 @@ impl StoreError {
             ErrorKind::NoSuchMessage => "message is gone",
             ErrorKind::KeywordLimit => "too many keywords",
             ErrorKind::ReadOnly => "mailbox is read-only",
+            ErrorKind::OverQuota => "mailbox is full",
             ErrorKind::Backlog | ErrorKind::DiskFull => "insufficient system storage",
             ErrorKind::Locked => "mailbox is busy",
             ErrorKind::Refused => "message is not wanted",
@@ -193,6 +204,17 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "writing /mail/tmp/1.x: no storage space (free space on this file system, or raise the disk quota)"
+        );
+    }
+
+    #[test]
+    fn r151_missing_rights_name_path_and_user() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let text = StoreError::io("creating", Path::new("/mail/tmp/1.x"), &denied).to_string();
+        let uid = rustix::process::geteuid().as_raw();
+        assert!(
+            text.starts_with(&format!("creating /mail/tmp/1.x: permission denied, as user {uid} (")),
+            "{text}"
         );
     }
 

@@ -254,14 +254,16 @@ async fn a_disk_that_takes_neither_message_nor_record_is_not_asked_again_and_aga
 async fn messages_whose_files_are_gone_or_do_not_open_hold_up_nobody() {
     for unreadable in [false, true] {
         let fs = SimFs::new();
-        let server = start(&fs, 1).await.unwrap();
+        let mut few = postroom::delivery::Deliverers::default();
+        few.messages_max = 8;
+        let server = start_with(&fs, 1, |builder| builder.deliverers(few)).await.unwrap();
         let mut client = Client::connect(&server, "smtp");
         client.reply().await;
         client.command("EHLO client.test").await;
         // A file where the mailboxes should be: what is accepted waits.
         let mail = Path::new("/mail");
         drop(fs.open(mail, OpenMode::CreateNew).unwrap());
-        for _ in 0..=postroom::delivery::Deliverers::default().messages_max {
+        for _ in 0..=few.messages_max {
             assert!(client.mail("s@x.test", &["bob@example.test"], "lost").await.starts_with("250 "));
         }
         tokio::time::sleep(Duration::from_secs(5)).await;

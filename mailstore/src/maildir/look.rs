@@ -27,6 +27,9 @@ use crate::store::{Access, Changes, Entry, Flagged};
 /// A directory changed again within this time of a change may carry the same modification time.
 const QUIET_AFTER: Duration = Duration::from_secs(2);
 
+/// So many new messages are open at a time while they are made durable.
+const SYNCED_TOGETHER_MAX: usize = 64;
+
 impl MaildirMailbox {
     /// Looks, and tells what is new to the user.
     pub(super) fn look(&mut self) -> Result<Changes> {
@@ -106,31 +109,31 @@ impl MaildirMailbox {
     /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
     /// meanwhile is taken out of `new`.
     fn make_durable(&self, scan: &Scan, new: &mut Vec<u32>) -> Result<()> {
-        let mut failed = None;
-        let mut synced = [false; 2];
-        new.retain(|&file| {
-            let place = &scan.files[file as usize];
-            let path = self.paths.sub(place.sub).join(&place.name);
-            let result = self.paths.env.fs().open(&path, OpenMode::Read).and_then(|file| file.sync());
-            match result {
-                Ok(()) => {
-                    synced[place.sub as usize] = true;
-                    true
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-                Err(error) => {
-                    failed.get_or_insert(StoreError::io("syncing", &path, &error));
-                    false
+        let (mut dirs, mut vanished) = (BTreeSet::new(), BTreeSet::new());
+        for some in new.chunks(SYNCED_TOGETHER_MAX) {
+            let (mut files, mut paths) = (Vec::new(), Vec::new());
+            for &number in some {
+                let place = &scan.files[number as usize];
+                let path = self.paths.sub(place.sub).join(&place.name);
+                match self.paths.env.fs().open(&path, OpenMode::Read) {
+                    Ok(file) => {
+                        dirs.insert(place.sub);
+                        files.push(file);
+                        paths.push(path);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        vanished.insert(number);
+                    }
+                    Err(error) => return Err(StoreError::io("syncing", &path, &error)),
                 }
             }
-        });
-        if let Some(error) = failed {
-            return Err(error);
+            for ((_, result), path) in self.paths.env.syncs().sync_files(files).into_iter().zip(paths) {
+                result.map_err(|error| StoreError::io("syncing", &path, &error))?;
+            }
         }
-        for sub in [Sub::New, Sub::Cur] {
-            if synced[sub as usize] {
-                self.paths.sync(&self.paths.sub(sub))?;
-            }
+        new.retain(|number| !vanished.contains(number));
+        for sub in dirs {
+            self.paths.sync(&self.paths.sub(sub))?;
         }
         Ok(())
     }

@@ -1,52 +1,43 @@
 //! One message, to each of its recipients that is due.
 
-use super::Deliverers;
+use super::Context;
 use super::header::header;
-use crate::clock::Clock;
-use crate::wall::{AccountId, Delivery, Spool, Store};
+use super::lanes::Busy;
+use crate::wall::{AccountId, Delivery};
+use futures_util::StreamExt as _;
 use mailstore::spool::{Job, QueueId, RecipientState};
-use mailstore::{Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
+use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
+use proto_core::UnixTime;
 use proto_core::address::{AddressSyntax, Mailbox};
 use std::sync::Arc;
 
+/// So many recipients of one message are served at a time (`default_destination_recipient_limit` of Postfix).
+const RECIPIENTS_MAX: usize = 50;
+
 pub(super) struct Deliverer {
-    spool: Arc<dyn Spool>,
-    store: Arc<dyn Store>,
-    clock: Clock,
-    how: Deliverers,
-    job: Job,
+    pub(super) context: Arc<Context>,
+    pub(super) job: Job,
 }
 
 impl Deliverer {
-    pub(super) fn new(
-        spool: Arc<dyn Spool>,
-        store: Arc<dyn Store>,
-        clock: Clock,
-        how: Deliverers,
-        job: Job,
-    ) -> Self {
-        Self { spool, store, clock, how, job }
-    }
-
     /// Serves every recipient that is due, then gives the message back; or returns its id, still held, when an
     /// outcome is not recorded. The spool takes such a message for due: given back now, it would come again at once.
     pub(super) async fn run(self) -> Option<QueueId> {
-        let now = self.clock.now().utc;
-        let (mut all_done, mut all_recorded) = (true, true);
-        for (place, state) in self.job.states.iter().enumerate() {
-            let due = match state {
-                RecipientState::Pending => true,
-                RecipientState::Deferred(until) => *until <= now,
-                _ => false,
-            };
-            match if due { self.serve(place).await } else { Ok(*state) } {
+        let this = &self;
+        let now = self.context.clock.now().utc;
+        let (mut all_done, mut all_recorded, mut is_gone) = (true, true, false);
+        let states = self.job.states.iter().enumerate();
+        let outcomes: Vec<_> = states.map(|(place, state)| this.outcome(place, *state, now)).collect();
+        let mut outcomes = futures_util::stream::iter(outcomes).buffer_unordered(RECIPIENTS_MAX);
+        while let Some((place, outcome)) = outcomes.next().await {
+            match outcome {
                 Ok(state) => all_done &= state.is_done(),
                 Err(error) if error.kind() == ErrorKind::NoSuchQueueId => {
-                    // With its id in the line itself: a filter for warnings leaves out the span.
-                    tracing::warn!(queue_id = %self.job.id, %error, "gone from the queue: forgotten");
-                    all_done = true;
-                    all_recorded = true;
-                    break;
+                    if !is_gone {
+                        // With its id in the line itself: a filter for warnings leaves out the span.
+                        tracing::warn!(queue_id = %self.job.id, %error, "gone from the queue: forgotten");
+                    }
+                    is_gone = true;
                 }
                 Err(error) => {
                     let to = &self.job.envelope.recipients[place].address;
@@ -55,15 +46,31 @@ impl Deliverer {
                 }
             }
         }
-        if !all_recorded {
+        drop(outcomes);
+        if !all_recorded && !is_gone {
             return Some(self.job.id);
         }
-        match self.spool.release(&self.job.id).await {
-            Ok(()) if all_done => tracing::info!("removed"),
+        match self.context.spool.release(&self.job.id).await {
+            Ok(()) if all_done || is_gone => tracing::info!("removed"),
             Ok(()) => tracing::debug!("kept"),
             Err(error) => tracing::error!(%error, "not released"),
         }
         None
+    }
+
+    /// The state of one recipient after it was served, if it is due.
+    async fn outcome(
+        &self,
+        place: usize,
+        state: RecipientState,
+        now: UnixTime,
+    ) -> (usize, Result<RecipientState, StoreError>) {
+        let is_due = match state {
+            RecipientState::Pending => true,
+            RecipientState::Deferred(until) => until <= now,
+            _ => false,
+        };
+        (place, if is_due { self.serve(place).await } else { Ok(state) })
     }
 
     /// Delivers to one recipient, and records and returns what became of it.
@@ -71,31 +78,45 @@ impl Deliverer {
     /// # Errors
     /// When it is not recorded; `NoSuchQueueId` when the message is gone.
     async fn serve(&self, place: usize) -> Result<RecipientState, StoreError> {
-        let recipient = &self.job.envelope.recipients[place];
+        let to = &*self.job.envelope.recipients[place].address;
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
         let state = match self.deliver(place, number).await {
             Ok(Delivered::Stored) => {
-                tracing::info!(to = recipient.address, "delivered");
+                tracing::info!(to, "delivered");
                 RecipientState::Delivered
             }
             Ok(Delivered::AlreadyThere) => {
-                tracing::info!(to = recipient.address, "delivered before a crash");
+                tracing::info!(to, "delivered before a crash");
                 RecipientState::Delivered
             }
             Err(error) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
-            Err(error) => {
-                let until = self.how.retry_at(self.clock.now(), self.job.envelope.received_at);
-                tracing::error!(to = recipient.address, %error, until = until.0, "deferred");
-                RecipientState::Deferred(until)
-            }
+            Err(error) => self.failed(to, &error),
         };
         // What is not recorded is tried again, and recognised by the store.
-        self.spool.record(&self.job.id, number, state).await?;
+        self.context.spool.record(&self.job.id, number, state).await?;
         Ok(state)
     }
 
+    /// What becomes of a recipient after a failure.
+    fn failed(&self, to: &str, error: &StoreError) -> RecipientState {
+        let (how, now) = (&self.context.how, self.context.clock.now());
+        let received_at = self.job.envelope.received_at;
+        if how.class(error) == Class::Permanent {
+            tracing::error!(to, %error, "bounced");
+            RecipientState::Failed
+        } else if how.is_expired(now, received_at) {
+            tracing::error!(to, %error, "bounced: not delivered within maximal_queue_lifetime");
+            RecipientState::Failed
+        } else {
+            let until = how.retry_at(now, received_at);
+            tracing::error!(to, %error, until = until.0, "deferred");
+            RecipientState::Deferred(until)
+        }
+    }
+
     async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {
+        let Context { spool, store, lanes, room, .. } = &*self.context;
         let recipient = &self.job.envelope.recipients[place];
         let account = account(&recipient.address).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchMailbox, "delivering", "the address names no account")
@@ -106,8 +127,18 @@ impl Deliverer {
             date: self.job.envelope.received_at,
             header: header(&self.job.envelope, recipient).into(),
         };
-        let body = self.spool.body(&self.job.id).await?;
-        self.store.deliver(&account, &MailboxName::inbox(), delivery, body).await
+        let turn = lanes.turn(&account).await.map_err(|Busy| {
+            StoreError::new(
+                ErrorKind::Locked,
+                "delivering",
+                "deliveries to this mailbox do not come to an end",
+            )
+        })?;
+        let _room = room.acquire().await.expect("invariant: it is never closed");
+        let body = spool.body(&self.job.id).await?;
+        let delivered = store.deliver(&account, &MailboxName::inbox(), delivery, body).await;
+        turn.end(delivered.is_ok());
+        delivered
     }
 }
 

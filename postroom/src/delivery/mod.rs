@@ -1,8 +1,8 @@
 //! From the spool into mailboxes.
 //!
 //! One scheduler takes what is due and hands each message to a deliverer; at most
-//! [`Deliverers::messages_max`] are in hands at a time. What was accepted is never bounced by a mailbox that fails:
-//! it waits and is tried again, until an administrator removes it.
+//! [`Deliverers::messages_max`] are in hands at a time, and all of them share the store's flushes. Recipients of one
+//! message are served side by side. A mailbox that is slow or broken holds nobody else's mail (`lanes.rs`).
 //!
 //! # Order of operations
 //! For each recipient that is due: the body is opened, the store delivers (durably), the outcome is recorded
@@ -10,20 +10,46 @@
 //! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises. A message whose outcome cannot be recorded
 //! rests for [`Deliverers::retry_min`], and others go on meanwhile: a disk that fails is not asked again and again. A
 //! message that is gone from the spool is forgotten.
+//!
+//! # Outcomes
+//! What becomes of a recipient, and what the log says, with path and what to do:
+//!
+//! | what happens | outcome |
+//! | --- | --- |
+//! | delivered, now or before a crash | delivered |
+//! | no room on the disk, a file system mounted read-only, no permission, a disk that fails, a lock that is held, a mailbox that does not answer | deferred |
+//! | the directory of the mailbox is missing | made anew, as for a new account; deferred when it cannot be made |
+//! | over quota | as [`Deliverers::quota_full_tempfail`] says |
+//! | an address that names no account, a store that has no such mailbox or refuses | bounced |
+//! | deferred, and older than [`Deliverers::maximal_queue_lifetime`] | bounced |
+//!
+//! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
+//! [`Deliverers::retry_max`].
+//!
+//! # Limits
+//! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way.
+//!
+//! # Departures
+//! A bounced recipient is recorded and logged; the sender is told nothing yet (RFC 5321 section 6.1 asks for a
+//! notification).
 
 mod deliverer;
 mod header;
+mod lanes;
 
 use crate::clock::Clock;
 use crate::driver::Shutdown;
 use crate::wall::{Spool, Store};
 use deliverer::Deliverer;
 pub(crate) use header::ORIGINAL_RECIPIENT;
+use lanes::Lanes;
 use mailstore::spool::QueueId;
+use mailstore::{Class, ErrorKind, StoreError};
 use proto_core::{Now, UnixTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -32,30 +58,77 @@ use tracing::Instrument as _;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deliverers {
-    /// How many messages are delivered at a time, at least one; fewer than the store has threads, so that accepting goes on
-    /// meanwhile. Default 8.
+    /// How many messages are in hands at a time, at least one, and how many deliveries are under way. The more there are,
+    /// the more share a flush; each costs its envelope and up to two open files. Half as many may be for one mailbox.
+    /// Default 256.
     pub messages_max: usize,
     /// How long a recipient that failed waits at least. It waits as long as the message is old, within these two.
     /// Default 1 minute.
     pub retry_min: Duration,
     /// How long it waits at most. Default 1 hour.
     pub retry_max: Duration,
+    /// How long a recipient waits for other deliveries to its mailbox to end, before it is deferred. Default 30 seconds.
+    pub patience: Duration,
+    /// How old a message becomes: what then fails is bounced; zero is one attempt (`maximal_queue_lifetime` of Postfix).
+    /// Default 5 days.
+    pub maximal_queue_lifetime: Duration,
+    /// Whether mail for a mailbox over its quota waits, instead of being bounced (`quota_full_tempfail` of Dovecot, where
+    /// the default is no). Default true, while no sender is told of a bounce.
+    pub quota_full_tempfail: bool,
 }
 
 impl Default for Deliverers {
     fn default() -> Self {
-        Self { messages_max: 8, retry_min: Duration::from_secs(60), retry_max: Duration::from_secs(3600) }
+        Self {
+            messages_max: 256,
+            retry_min: Duration::from_secs(60),
+            retry_max: Duration::from_secs(3600),
+            patience: Duration::from_secs(30),
+            maximal_queue_lifetime: Duration::from_secs(5 * 24 * 3600),
+            quota_full_tempfail: true,
+        }
     }
 }
 
 impl Deliverers {
     /// When a recipient that has just failed is tried again.
     fn retry_at(&self, now: Now, received_at: UnixTime) -> UnixTime {
-        let age = u64::try_from(now.utc.0.saturating_sub(received_at.0)).unwrap_or(0);
+        let age = age_seconds(now, received_at);
         let wait =
             age.clamp(self.retry_min.as_secs(), self.retry_max.as_secs().max(self.retry_min.as_secs()));
         UnixTime(now.utc.0.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX)))
     }
+
+    /// Whether a recipient that has just failed is not tried again.
+    fn is_expired(&self, now: Now, received_at: UnixTime) -> bool {
+        age_seconds(now, received_at) >= self.maximal_queue_lifetime.as_secs()
+    }
+
+    /// Whether trying again may help.
+    fn class(&self, error: &StoreError) -> Class {
+        match error.kind() {
+            ErrorKind::OverQuota if self.quota_full_tempfail => Class::Temporary,
+            ErrorKind::OverQuota => Class::Permanent,
+            // The mailbox is there and may be written to again.
+            ErrorKind::ReadOnly => Class::Temporary,
+            _ => error.class(),
+        }
+    }
+}
+
+fn age_seconds(now: Now, received_at: UnixTime) -> u64 {
+    u64::try_from(now.utc.0.saturating_sub(received_at.0)).unwrap_or(0)
+}
+
+/// What all deliverers share.
+struct Context {
+    spool: Arc<dyn Spool>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    how: Deliverers,
+    lanes: Lanes,
+    /// For deliveries under way.
+    room: Semaphore,
 }
 
 /// How long the scheduler rests when the spool cannot be read, and how long it sleeps at most, so that a clock which
@@ -70,24 +143,28 @@ pub(crate) async fn run(
     how: Deliverers,
     mut shutdown: Shutdown,
 ) {
+    let messages_max = how.messages_max.max(1);
+    let lanes = Lanes::new(messages_max / 2, how.patience);
+    let room = Semaphore::new(messages_max.min(Semaphore::MAX_PERMITS));
+    let context = Arc::new(Context { spool, store, clock, how, lanes, room });
+    let Context { spool, clock, .. } = &*context;
     let mut in_hands = JoinSet::new();
     // Held in the spool, and in nobody's hands; since when; the first is the first to be given back.
     let mut resting: VecDeque<(Instant, QueueId)> = VecDeque::new();
     while !shutdown.has_begun() {
         while let Some((_, id)) = resting.pop_front_if(|(since, _)| since.elapsed() >= how.retry_min) {
-            give_back(&*spool, &id).await;
+            give_back(&**spool, &id).await;
         }
-        let room = in_hands.len() < how.messages_max.max(1);
+        let room = in_hands.len() < messages_max;
         let taken = if room { spool.next_ready(clock.now().utc).await } else { Ok(None) };
         let rest = match taken {
             Ok(Some(job)) => {
                 let span = tracing::info_span!("delivery", queue_id = %job.id);
-                let (spool, store) = (Arc::clone(&spool), Arc::clone(&store));
-                let deliverer = Deliverer::new(spool, store, clock.clone(), how, job);
+                let deliverer = Deliverer { context: Arc::clone(&context), job };
                 in_hands.spawn(deliverer.run().instrument(span));
                 continue;
             }
-            Ok(None) => until_due(&*spool, clock.now(), room),
+            Ok(None) => until_due(&**spool, clock.now(), room),
             Err(error) => {
                 tracing::error!(%error, "the spool cannot be read");
                 REST
@@ -111,7 +188,7 @@ pub(crate) async fn run(
         resting.extend(unrecorded(ended).map(|id| (Instant::now(), id)));
     }
     for (_, id) in resting {
-        give_back(&*spool, &id).await;
+        give_back(&**spool, &id).await;
     }
 }
 
@@ -154,5 +231,26 @@ mod tests {
             how.retry_at(Now::new(Instant::ORIGIN, UnixTime(10_000)), UnixTime(10_000 - age)).0 - 10_000
         };
         assert_eq!([wait(0), wait(59), wait(600), wait(9_000), wait(-5)], [60, 60, 600, 3600, 60]);
+    }
+
+    #[test]
+    fn a_message_is_given_up_after_five_days_and_with_no_lifetime_at_once() {
+        let mut how = Deliverers::default();
+        let now = Now::new(Instant::ORIGIN, UnixTime(1_000_000));
+        let expired = |how: &Deliverers, age: i64| how.is_expired(now, UnixTime(1_000_000 - age));
+        assert_eq!([expired(&how, 431_999), expired(&how, 432_000)], [false, true]);
+        how.maximal_queue_lifetime = Duration::ZERO;
+        assert!(expired(&how, 0));
+    }
+
+    #[test]
+    fn r258_over_quota_waits_or_bounces_as_it_is_set() {
+        let mut how = Deliverers::default();
+        let full = StoreError::new(ErrorKind::OverQuota, "delivering", "no room");
+        assert_eq!(how.class(&full), Class::Temporary);
+        how.quota_full_tempfail = false;
+        assert_eq!(how.class(&full), Class::Permanent);
+        assert_eq!(how.class(&StoreError::new(ErrorKind::ReadOnly, "delivering", "")), Class::Temporary);
+        assert_eq!(how.class(&StoreError::new(ErrorKind::Refused, "delivering", "")), Class::Permanent);
     }
 }

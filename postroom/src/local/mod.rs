@@ -3,6 +3,7 @@
 //! Nothing here decides anything: an operation goes to a thread, its result comes back. What is dropped on the
 //! reactor (a message half written) is dropped on a thread, because dropping it touches the disk.
 
+mod deliveries;
 mod mailbox;
 mod maildirs;
 mod spool;

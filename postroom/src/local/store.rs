@@ -1,5 +1,6 @@
 //! Blocking stores, one for each account, behind [`Store`].
 
+use super::deliveries::Deliveries;
 use super::mailbox::{LocalAppend, LocalMailbox};
 use super::on_thread;
 use crate::blocking::Blocking;
@@ -15,6 +16,7 @@ pub type Locate = dyn Fn(&AccountId) -> Result<Arc<dyn mailstore::Store>, StoreE
 pub struct LocalStore {
     locate: Arc<Locate>,
     blocking: Blocking,
+    deliveries: Arc<Deliveries>,
 }
 
 impl LocalStore {
@@ -23,7 +25,9 @@ impl LocalStore {
         locate: impl Fn(&AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> + Send + Sync + 'static,
         blocking: Blocking,
     ) -> Self {
-        Self { locate: Arc::new(locate), blocking }
+        let locate: Arc<Locate> = Arc::new(locate);
+        let deliveries = Deliveries::new(Arc::clone(&locate), blocking.clone());
+        Self { locate, blocking, deliveries }
     }
 
     /// Runs an operation on the store of an account.
@@ -91,17 +95,9 @@ impl Store for LocalStore {
         account: &AccountId,
         name: &MailboxName,
         delivery: Delivery,
-        mut body: Box<dyn mailstore::MessageReader>,
+        body: Box<dyn mailstore::MessageReader>,
     ) -> StoreResult<Delivered> {
-        let name = name.clone();
-        self.on(account, move |store| {
-            let delivery = mailstore::Delivery {
-                id: delivery.id,
-                maybe_delivered: delivery.maybe_delivered,
-                date: delivery.date,
-                header: &delivery.header,
-            };
-            store.deliver(&name, &delivery, &mut *body)
-        })
+        let deliveries = Arc::clone(&self.deliveries);
+        Box::pin(deliveries.deliver(account.clone(), name.clone(), delivery, body))
     }
 }

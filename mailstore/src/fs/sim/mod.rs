@@ -65,6 +65,7 @@ struct Sim {
     ops: u64,
     log: Vec<Operation>,
     faults: BTreeMap<u64, Fault>,
+    refused: Vec<(PathBuf, io::ErrorKind)>,
     power_off_at: Option<u64>,
     points: Option<Vec<CrashPoint>>,
     alive: BTreeSet<u32>,
@@ -73,6 +74,18 @@ struct Sim {
     /// Who holds which lock on which inode; a handle is known by its number.
     locks: BTreeMap<usize, BTreeMap<u64, LockKind>>,
     handles: u64,
+}
+
+impl Sim {
+    /// With what a change is refused, if it is.
+    fn refusal(&self, name: &str, path: &Path) -> Option<io::ErrorKind> {
+        let (_, kind) = self.refused.iter().find(|(refused, _)| path.starts_with(refused))?;
+        let needs_room =
+            matches!(name, "create" | "append" | "write" | "allocate" | "mkdir" | "link" | "rename");
+        let is_change = needs_room || matches!(name, "unlink" | "rmdir" | "set_len" | "set_mtime");
+        let is_full = matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        (if is_full { needs_room } else { is_change }).then_some(*kind)
+    }
 }
 
 /// A way for one operation to fail.
@@ -118,6 +131,7 @@ impl SimFs {
             ops: 0,
             log: Vec::new(),
             faults: BTreeMap::new(),
+            refused: Vec::new(),
             power_off_at: None,
             points: None,
             alive: BTreeSet::new(),
@@ -146,6 +160,15 @@ impl SimFs {
     /// Makes operation number `op` fail.
     pub fn fail_at(&self, op: u64, fault: Fault) {
         self.with(|sim| sim.faults.insert(op, fault));
+    }
+
+    /// From now on refuses what would change something at `path` or below with an error of this kind: `PermissionDenied`
+    /// or `ReadOnlyFilesystem` for every change, `StorageFull` or `QuotaExceeded` for those that need room. `None` lifts it.
+    pub fn refuse(&self, path: &Path, kind: Option<io::ErrorKind>) {
+        self.with(|sim| {
+            sim.refused.retain(|(refused, _)| refused != path);
+            sim.refused.extend(kind.map(|kind| (path.to_path_buf(), kind)));
+        });
     }
 
     /// Makes operation number `op` and all after it fail without effect: the machine is off. What is found at
@@ -210,6 +233,9 @@ impl SimFs {
             sim.log.push(Operation { name, path: path.to_path_buf() });
             sim.disk.clock += TICK;
             let fault = sim.faults.remove(&op);
+            if changes && let Some(kind) = sim.refusal(name, path) {
+                return Err(kind.into());
+            }
             let result = call(&mut sim.disk, fault);
             match fault {
                 None => result,

@@ -1,0 +1,178 @@
+//! [`Lanes`]: how many deliveries to one mailbox are under way, so that one that is slow does not hold the others.
+//!
+//! A mailbox begins with a few ([`INITIAL`]), as a destination of Postfix's queue manager does; each that succeeds lets
+//! one more be under way, each that fails takes the room away again. Who waits for longer than
+//! [`Deliverers::patience`](super::Deliverers::patience) is told that the mailbox is busy, and so is everybody who comes
+//! until one of those under way has ended: his message is deferred, and its place is free for another mailbox's.
+//!
+//! # Limits
+//! A lane is there while a delivery waits or is under way in it.
+
+use crate::wall::AccountId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// So many deliveries to one mailbox are under way before one of them has succeeded
+/// (`initial_destination_concurrency` of Postfix is 5).
+const INITIAL: usize = 8;
+
+/// The mailboxes to which something is being delivered.
+pub(super) struct Lanes {
+    lanes: Mutex<HashMap<AccountId, Lane>>,
+    width_max: usize,
+    patience: Duration,
+}
+
+struct Lane {
+    room: Arc<Semaphore>,
+    /// How many may be under way.
+    width: usize,
+    /// How many wait or are under way.
+    there: usize,
+    /// Somebody lost patience, and nothing has ended since.
+    is_busy: bool,
+}
+
+/// The deliveries to a mailbox take too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Busy;
+
+impl Lanes {
+    /// `width_max` is how many may be under way to one mailbox at most.
+    pub(super) fn new(width_max: usize, patience: Duration) -> Self {
+        Self { lanes: Mutex::default(), width_max: width_max.max(INITIAL), patience }
+    }
+
+    /// Waits for its turn.
+    ///
+    /// # Errors
+    /// [`Busy`] when it does not come.
+    pub(super) async fn turn(&self, account: &AccountId) -> Result<Turn<'_>, Busy> {
+        let (room, is_busy) = {
+            let mut lanes = self.lock();
+            let lane = lanes.entry(account.clone()).or_insert_with(|| Lane {
+                room: Arc::new(Semaphore::new(INITIAL)),
+                width: INITIAL,
+                there: 0,
+                is_busy: false,
+            });
+            lane.there += 1;
+            (Arc::clone(&lane.room), lane.is_busy)
+        };
+        let mut turn = Turn { lanes: self, account: account.clone(), permit: None };
+        let permit = match Arc::clone(&room).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) if is_busy => None,
+            Err(_) => match tokio::time::timeout(self.patience, room.acquire_owned()).await {
+                Ok(permit) => permit.ok(),
+                Err(_) => {
+                    self.with(account, |lane| lane.is_busy = true);
+                    None
+                }
+            },
+        };
+        turn.permit = Some(permit.ok_or(Busy)?);
+        Ok(turn)
+    }
+
+    fn with(&self, account: &AccountId, change: impl FnOnce(&mut Lane)) {
+        if let Some(lane) = self.lock().get_mut(account) {
+            change(lane);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A delivery under way, or one that waits for it. It ends when it is dropped.
+pub(super) struct Turn<'a> {
+    lanes: &'a Lanes,
+    account: AccountId,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn<'_> {
+    /// Tells how the delivery ended.
+    pub(super) fn end(mut self, succeeded: bool) {
+        let Some(permit) = self.permit.take() else { return };
+        let width_max = self.lanes.width_max;
+        self.lanes.with(&self.account, |lane| {
+            lane.is_busy = false;
+            if succeeded && lane.width < width_max {
+                lane.width += 1;
+                lane.room.add_permits(1);
+            } else if !succeeded && lane.width > INITIAL {
+                lane.width -= 1;
+                permit.forget();
+            }
+        });
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.get_mut(&self.account) {
+            lane.there -= 1;
+            if lane.there == 0 {
+                lanes.remove(&self.account);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(user: &str) -> AccountId {
+        AccountId::new(user, "example.test").unwrap()
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn fill<'a>(lanes: &'a Lanes, user: &str) -> Vec<Turn<'a>> {
+        let mut turns = Vec::new();
+        while let Ok(Ok(turn)) =
+            tokio::time::timeout(Duration::from_millis(1), lanes.turn(&account(user))).await
+        {
+            turns.push(turn);
+        }
+        turns
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_succeeds_gets_more_room_and_who_fails_less() {
+        let lanes = Lanes::new(20, PATIENCE);
+        assert_eq!(fill(&lanes, "bob").await.len(), INITIAL);
+        let first = lanes.turn(&account("bob")).await.unwrap();
+        for _ in 0..100 {
+            lanes.turn(&account("bob")).await.unwrap().end(true);
+        }
+        assert_eq!(fill(&lanes, "bob").await.len() + 1, 20);
+        for _ in 0..100 {
+            lanes.turn(&account("bob")).await.unwrap().end(false);
+        }
+        assert_eq!(fill(&lanes, "bob").await.len() + 1, INITIAL);
+        drop(first);
+        assert!(lanes.lock().is_empty(), "a lane goes with the last one in it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mailbox_that_hangs_is_busy_until_something_ends() {
+        let lanes = Lanes::new(20, PATIENCE);
+        let mut hang = fill(&lanes, "alice").await;
+        let begun = tokio::time::Instant::now();
+        assert_eq!(lanes.turn(&account("alice")).await.err(), Some(Busy));
+        assert_eq!(begun.elapsed(), PATIENCE);
+        assert_eq!(lanes.turn(&account("alice")).await.err(), Some(Busy));
+        assert_eq!(begun.elapsed(), PATIENCE, "nobody else waits");
+        assert!(lanes.turn(&account("bob")).await.is_ok(), "and no other mailbox is busy");
+        hang.pop().unwrap().end(false);
+        assert!(lanes.turn(&account("alice")).await.is_ok());
+    }
+}

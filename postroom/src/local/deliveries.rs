@@ -1,0 +1,206 @@
+//! Deliveries into the mailboxes of this machine: staged on store threads, mailbox by mailbox, and committed together.
+//!
+//! A delivery waits in the lane of its account until a *stager* takes it: a job on a store thread that writes a run of
+//! messages to one account, one after the other. What is staged waits for a *committer*, which takes all there is and
+//! makes it durable at once ([`mailstore::batch`]). While it does, the next ones are staged.
+//!
+//! A mailbox that does not answer keeps one stager, and nobody else's mail. Stagers and committers give their thread
+//! back after every run, so that other work on the store threads gets its turn.
+//!
+//! # Limits
+//! [`STAGERS_MAX`] and [`COMMITTERS_MAX`] jobs at a time. How many deliveries wait is the caller's to bound.
+
+use super::store::Locate;
+use crate::blocking::{Blocking, JobLost};
+use crate::wall::{AccountId, Delivery};
+use mailstore::batch::{self, Staged};
+use mailstore::{Delivered, MailboxName, MessageReader, StoreError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// So many accounts are written to at a time: as many mailboxes may hang before all mail waits for them.
+const STAGERS_MAX: usize = 8;
+
+/// So many batches are made durable at a time. With two, the files of one are flushed with the directories of the other.
+const COMMITTERS_MAX: usize = 2;
+
+/// So many messages a stager writes before it gives its thread back.
+const RUN_MAX: usize = 32;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+type Answer = oneshot::Sender<Result<Delivered>>;
+
+/// Shared by all who deliver.
+pub(super) struct Deliveries {
+    locate: Arc<Locate>,
+    blocking: Blocking,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What waits for each account; there while something does, or while a stager is at it.
+    lanes: HashMap<AccountId, VecDeque<Waiting>>,
+    /// Accounts that have something and no stager, in the order in which they get one.
+    ready: VecDeque<AccountId>,
+    stagers: usize,
+    staged: Vec<(Staged, Answer)>,
+    committers: usize,
+}
+
+struct Waiting {
+    name: MailboxName,
+    delivery: Delivery,
+    body: Box<dyn MessageReader>,
+    answer: Answer,
+}
+
+impl Deliveries {
+    pub(super) fn new(locate: Arc<Locate>, blocking: Blocking) -> Arc<Self> {
+        Arc::new(Self { locate, blocking, state: Mutex::default() })
+    }
+
+    /// Delivers one message. It goes on to its end when nobody waits for it any more.
+    pub(super) async fn deliver(
+        self: Arc<Self>,
+        account: AccountId,
+        name: MailboxName,
+        delivery: Delivery,
+        body: Box<dyn MessageReader>,
+    ) -> Result<Delivered> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            let waiting = Waiting { name, delivery, body, answer };
+            match state.lanes.get_mut(&account) {
+                Some(lane) => lane.push_back(waiting),
+                None => {
+                    state.lanes.insert(account.clone(), VecDeque::from([waiting]));
+                    state.ready.push_back(account);
+                }
+            }
+        }
+        self.start_stagers();
+        answered.await.map_err(|_| JobLost)?
+    }
+
+    /// Sends out stagers while there is work for them.
+    fn start_stagers(self: &Arc<Self>) {
+        loop {
+            let account = {
+                let mut state = self.lock();
+                if state.stagers == STAGERS_MAX {
+                    return;
+                }
+                let Some(account) = state.ready.pop_front() else { return };
+                state.stagers += 1;
+                account
+            };
+            let stager = Stager { deliveries: Arc::clone(self), account, has_run: false };
+            self.blocking.detach(move || stager.run());
+        }
+    }
+
+    fn start_committers(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            if state.committers == COMMITTERS_MAX || state.staged.is_empty() {
+                return;
+            }
+            state.committers += 1;
+        }
+        let committer = Committer { deliveries: Arc::clone(self), has_run: false };
+        self.blocking.detach(move || committer.run());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One run of messages to one account. Dropped, it leaves the lane to the next: also when a store panics. When it never
+/// got a thread, none will come any more, and all that waits for the account is given up.
+struct Stager {
+    deliveries: Arc<Deliveries>,
+    account: AccountId,
+    has_run: bool,
+}
+
+impl Stager {
+    fn run(mut self) {
+        self.has_run = true;
+        let store = (self.deliveries.locate)(&self.account);
+        for _ in 0..RUN_MAX {
+            let waiting = self.deliveries.lock().lanes.get_mut(&self.account).and_then(VecDeque::pop_front);
+            let Some(Waiting { name, delivery, mut body, answer }) = waiting else { return };
+            let staged = store.as_ref().map_err(StoreError::clone).and_then(|store| {
+                let delivery = mailstore::Delivery {
+                    id: delivery.id,
+                    maybe_delivered: delivery.maybe_delivered,
+                    date: delivery.date,
+                    header: &delivery.header,
+                };
+                store.stage(&name, &delivery, &mut *body)
+            });
+            match staged {
+                Ok(staged) => {
+                    self.deliveries.lock().staged.push((staged, answer));
+                    self.deliveries.start_committers();
+                }
+                // Nobody waits any more when the deliverer has been cut off.
+                Err(error) => drop(answer.send(Err(error))),
+            }
+        }
+    }
+}
+
+impl Drop for Stager {
+    fn drop(&mut self) {
+        let mut state = self.deliveries.lock();
+        state.stagers -= 1;
+        let is_empty = state.lanes.get(&self.account).is_some_and(VecDeque::is_empty);
+        if is_empty || !self.has_run {
+            let given_up = state.lanes.remove(&self.account);
+            drop(state);
+            drop(given_up);
+        } else {
+            state.ready.push_back(self.account.clone());
+            drop(state);
+        }
+        if self.has_run {
+            self.deliveries.start_stagers();
+        }
+    }
+}
+
+/// One batch made durable; given up as a [`Stager`] is.
+struct Committer {
+    deliveries: Arc<Deliveries>,
+    has_run: bool,
+}
+
+impl Committer {
+    fn run(mut self) {
+        self.has_run = true;
+        let batch = std::mem::take(&mut self.deliveries.lock().staged);
+        let (staged, answers): (Vec<Staged>, Vec<Answer>) = batch.into_iter().unzip();
+        for (result, answer) in batch::commit(staged).into_iter().zip(answers) {
+            // As above.
+            drop(answer.send(result));
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        let mut state = self.deliveries.lock();
+        state.committers -= 1;
+        let given_up = if self.has_run { Vec::new() } else { std::mem::take(&mut state.staged) };
+        drop(state);
+        drop(given_up);
+        if self.has_run {
+            self.deliveries.start_committers();
+        }
+    }
+}

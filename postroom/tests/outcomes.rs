@@ -1,0 +1,298 @@
+//! What becomes of accepted mail when mailboxes or disk say no: the whole engine over a simulated disk. Each case has its
+//! outcome, and a log line with path, cause and what to do.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+mod common;
+
+use common::log::Log;
+use common::{Client, env, inbox, start, start_with, until};
+use mailstore::fs::sim::SimFs;
+use mailstore::fs::{Fs as _, OpenMode};
+use mailstore::{Delivered, Delivery, ErrorKind, MailboxName, MessageReader, StoreError};
+use postroom::delivery::Deliverers;
+use postroom::local::{LocalMail, LocalStore};
+use postroom::{Blocking, Server};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::Level;
+
+const BOB: &str = "/mail/example.test/bob";
+
+async fn client(server: &Server) -> Client {
+    let mut client = Client::connect(server, "smtp");
+    client.reply().await;
+    client.command("EHLO client.test").await;
+    client
+}
+
+async fn accept(client: &mut Client, to: &str, text: &str) {
+    let reply = client.mail("s@x.test", &[&format!("{to}@example.test")], text).await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+}
+
+/// The one line that has all these words.
+fn line(log: &Log, words: &[&str]) -> String {
+    let mut lines = log.lines_with(words);
+    assert_eq!(lines.len(), 1, "{words:?}\n{}", log.text());
+    lines.remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_spool_is_delivered_after_a_restart_each_message_once() {
+    const MESSAGES: usize = 40;
+    let fs = SimFs::new();
+    let server = start(&fs, 1).await.unwrap();
+    let mut client = client(&server).await;
+    // No mailbox can be written, so all stays in the spool.
+    fs.refuse(Path::new("/mail"), Some(io::ErrorKind::ReadOnlyFilesystem));
+    for number in 0..MESSAGES {
+        accept(&mut client, ["alice", "bob"][number % 2], &format!("number {number}.")).await;
+    }
+    assert!(server.shutdown(Duration::from_secs(60)).await);
+    fs.refuse(Path::new("/mail"), None);
+
+    let few = |mut how: Deliverers| {
+        how.messages_max = 3;
+        how
+    };
+    let begin = |builder: postroom::server::Builder| builder.deliverers(few(Deliverers::default()));
+    let server = start_with(&fs, 2, begin).await.unwrap();
+    let there = || inbox(&fs, "alice").len() + inbox(&fs, "bob").len();
+    until("delivered", || there() == MESSAGES).await;
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    let all: Vec<String> = inbox(&fs, "alice").into_iter().chain(inbox(&fs, "bob")).collect();
+    for number in 0..MESSAGES {
+        let end = format!("\r\nnumber {number}.\r\n");
+        assert_eq!(all.iter().filter(|message| message.ends_with(&end)).count(), 1, "{number}");
+    }
+    assert!(server.shutdown(Duration::from_secs(1)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r222_a_full_disk_refuses_new_mail_for_now_and_holds_what_was_accepted() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    let server = start(&fs, 1).await.unwrap();
+    let mut client = client(&server).await;
+    accept(&mut client, "bob", "before").await;
+    until("delivered", || inbox(&fs, "bob").len() == 1).await;
+
+    fs.refuse(Path::new("/mail"), Some(io::ErrorKind::StorageFull));
+    accept(&mut client, "bob", "meanwhile").await;
+    fs.refuse(Path::new("/spool"), Some(io::ErrorKind::StorageFull));
+    let reply = client.mail("s@x.test", &["bob@example.test"], "refused").await;
+    assert!(reply.starts_with("452 4.3.1"), "{reply}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let told = line(&log, &["deferred", "bob@example.test"]);
+    assert!(
+        told.contains(&format!("{BOB}/tmp/")) && told.contains("free space on this file system"),
+        "{told}"
+    );
+
+    fs.refuse(Path::new("/mail"), None);
+    fs.refuse(Path::new("/spool"), None);
+    client.command("RSET").await;
+    accept(&mut client, "bob", "after").await;
+    until("delivered", || inbox(&fs, "bob").len() == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn r151_a_mailbox_that_cannot_be_written_waits_and_the_log_says_what_to_do() {
+    for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+        let (log, _guard) = Log::start(Level::INFO);
+        let fs = SimFs::new();
+        let server = start(&fs, 1).await.unwrap();
+        let mut client = client(&server).await;
+        accept(&mut client, "bob", "before").await;
+        until("delivered", || inbox(&fs, "bob").len() == 1).await;
+        fs.refuse(Path::new(BOB), Some(kind));
+        accept(&mut client, "bob", "meanwhile").await;
+        accept(&mut client, "alice", "beside").await;
+        until("delivered", || inbox(&fs, "alice").len() == 1).await;
+        let told = line(&log, &["deferred", "bob@example.test"]);
+        let uid = rustix::process::geteuid().as_raw();
+        for words in
+            [&format!("{BOB}/tmp/"), &format!("as user {uid}"), "check owner, mode and mount options"]
+        {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        fs.refuse(Path::new(BOB), None);
+        until("delivered", || inbox(&fs, "bob").len() == 2).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_mailbox_directory_is_made_anew() {
+    let fs = SimFs::new();
+    let server = start(&fs, 1).await.unwrap();
+    let mut client = client(&server).await;
+    accept(&mut client, "bob", "before").await;
+    until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    fs.rename(Path::new(BOB), Path::new("/taken-away")).unwrap();
+    accept(&mut client, "bob", "after").await;
+    until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    assert!(inbox(&fs, "bob")[0].ends_with("\r\nafter\r\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_its_whole_lifetime_is_bounced_and_leaves_the_spool() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    let mut how = Deliverers::default();
+    how.maximal_queue_lifetime = Duration::from_secs(3600);
+    let server = start_with(&fs, 1, |builder| builder.deliverers(how)).await.unwrap();
+    let mut client = client(&server).await;
+    // A file where the mailboxes should be.
+    drop(fs.open(Path::new("/mail"), OpenMode::CreateNew).unwrap());
+    accept(&mut client, "bob", "x").await;
+    tokio::time::sleep(Duration::from_secs(3590)).await;
+    assert!(log.lines_with(&["bounced"]).is_empty());
+    assert!(log.lines_with(&["deferred", "bob@example.test"]).len() > 3);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let told = line(&log, &["bounced: not delivered within maximal_queue_lifetime", "bob@example.test"]);
+    assert!(told.contains("/mail"), "{told}");
+    assert_eq!(log.lines_with(&["removed"]).len(), 1);
+    fs.unlink(Path::new("/mail")).unwrap();
+    drop(server);
+    let _server = start(&fs, 2).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert!(inbox(&fs, "bob").is_empty(), "it is not delivered any more");
+}
+
+/// A store that says the same to every delivery for Bob; Alice's are delivered.
+struct Refusing {
+    to: mailstore::MaildirStore,
+    kind: ErrorKind,
+    is_bob: bool,
+}
+
+impl mailstore::Store for Refusing {
+    fn deliver(
+        &self,
+        name: &MailboxName,
+        delivery: &Delivery<'_>,
+        body: &mut dyn MessageReader,
+    ) -> mailstore::Result<Delivered> {
+        if self.is_bob {
+            return Err(StoreError::new(self.kind, "delivering into a mailbox", "on purpose"));
+        }
+        self.to.deliver(name, delivery, body)
+    }
+    fn list(&self) -> mailstore::Result<Vec<mailstore::MailboxInfo>> {
+        self.to.list()
+    }
+    fn create(&self, name: &MailboxName) -> mailstore::Result<()> {
+        self.to.create(name)
+    }
+    fn delete(&self, name: &MailboxName) -> mailstore::Result<()> {
+        self.to.delete(name)
+    }
+    fn rename(&self, from: &MailboxName, to: &MailboxName) -> mailstore::Result<()> {
+        self.to.rename(from, to)
+    }
+    fn subscribe(&self, name: &MailboxName) -> mailstore::Result<()> {
+        self.to.subscribe(name)
+    }
+    fn unsubscribe(&self, name: &MailboxName) -> mailstore::Result<()> {
+        self.to.unsubscribe(name)
+    }
+    fn subscriptions(&self) -> mailstore::Result<Vec<MailboxName>> {
+        self.to.subscriptions()
+    }
+    fn open(
+        &self,
+        name: &MailboxName,
+        access: mailstore::Access,
+    ) -> mailstore::Result<Box<dyn mailstore::Mailbox>> {
+        self.to.open(name, access)
+    }
+    fn append(&self, name: &MailboxName) -> mailstore::Result<Box<dyn mailstore::Append>> {
+        self.to.append(name)
+    }
+}
+
+async fn start_refusing(fs: &SimFs, kind: ErrorKind, quota_full_tempfail: bool) -> Server {
+    let environment = env(fs, 1);
+    let locate = move |account: &postroom::wall::AccountId| {
+        let root = format!("/mail/example.test/{}", account.user());
+        let to = mailstore::MaildirStore::open(environment.clone(), Path::new(&root), None)?;
+        Ok(Arc::new(Refusing { to, kind, is_bob: account.user() == "bob" }) as Arc<dyn mailstore::Store>)
+    };
+    let disk = LocalMail::open(env(fs, 1), Path::new("/"), "unused/{domain}/{user}", &Blocking::inline());
+    let spool = disk.unwrap().spool;
+    let mut how = Deliverers::default();
+    how.quota_full_tempfail = quota_full_tempfail;
+    let store = LocalStore::new(locate, Blocking::inline());
+    start_with(fs, 1, |builder| builder.mail(spool, store).deliverers(how)).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn r258_each_kind_of_refusal_has_its_outcome() {
+    for (kind, tempfail, outcome, advice) in [
+        (ErrorKind::OverQuota, true, "deferred", "raise the quota"),
+        (ErrorKind::OverQuota, false, "bounced", "raise the quota"),
+        (ErrorKind::NoSuchMailbox, true, "bounced", "create the mailbox first"),
+        (ErrorKind::Refused, true, "bounced", "the sender is told"),
+        (ErrorKind::Locked, true, "deferred", "see which process holds the lock"),
+        (ErrorKind::Io, true, "deferred", "check the disk"),
+    ] {
+        let (log, _guard) = Log::start(Level::INFO);
+        let fs = SimFs::new();
+        let server = start_refusing(&fs, kind, tempfail).await;
+        let mut client = client(&server).await;
+        let to = ["alice@example.test", "bob@example.test"];
+        assert!(client.mail("s@x.test", &to, "x").await.starts_with("250 2.0.0"));
+        until("delivered", || inbox(&fs, "alice").len() == 1).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let told = line(&log, &[outcome, "bob@example.test"]);
+        assert!(told.contains("delivering into a mailbox: on purpose") && told.contains(advice), "{told}");
+        // Alice's copy is not made again, whatever becomes of Bob's.
+        tokio::time::sleep(Duration::from_secs(7200)).await;
+        assert_eq!(inbox(&fs, "alice").len(), 1);
+        assert_eq!(log.lines_with(&["removed"]).len(), usize::from(outcome == "bounced"), "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
+    let fs = SimFs::new();
+    let blocking = Blocking::threads("store", 4, 64).unwrap();
+    let environment = env(&fs, 1);
+    let disk =
+        LocalMail::open(environment.clone(), Path::new("/"), "unused/{domain}/{user}", &Blocking::inline());
+    let (hang, until_released) = std::sync::mpsc::channel::<()>();
+    let until_released = std::sync::Mutex::new(until_released);
+    let locate = move |account: &postroom::wall::AccountId| {
+        if account.user() == "bob" {
+            let _ = until_released.lock().unwrap().recv();
+        }
+        let root = format!("/mail/example.test/{}", account.user());
+        let store = mailstore::MaildirStore::open(environment.clone(), Path::new(&root), None)?;
+        Ok(Arc::new(store) as Arc<dyn mailstore::Store>)
+    };
+    let mut how = Deliverers::default();
+    how.messages_max = 20;
+    how.patience = Duration::from_millis(50);
+    how.retry_min = Duration::ZERO;
+    let store = LocalStore::new(locate, blocking);
+    let begin = |builder: postroom::server::Builder| builder.mail(disk.unwrap().spool, store).deliverers(how);
+    let server = start_with(&fs, 1, begin).await.unwrap();
+    let mut client = client(&server).await;
+    for number in 0..30 {
+        accept(&mut client, "bob", &format!("number {number}.")).await;
+    }
+    accept(&mut client, "alice", "not held").await;
+    while inbox(&fs, "alice").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(inbox(&fs, "bob").is_empty());
+    // From now on it answers.
+    drop(hang);
+    while inbox(&fs, "bob").len() < 30 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert_eq!(inbox(&fs, "bob").len(), 30);
+}
