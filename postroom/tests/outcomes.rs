@@ -1,5 +1,8 @@
 //! What becomes of accepted mail when mailboxes or disk say no: the whole engine over a simulated disk. Each case has its
 //! outcome, and a log line with path, cause and what to do.
+//!
+//! Every test keeps a log, also one that does not look at it: what a thread without one logs first may be switched off for
+//! the others.
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
@@ -42,6 +45,7 @@ fn line(log: &Log, words: &[&str]) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_full_spool_is_delivered_after_a_restart_each_message_once() {
     const MESSAGES: usize = 40;
+    let (_log, _guard) = Log::start(Level::INFO);
     let fs = SimFs::new();
     let server = start(&fs, 1).await.unwrap();
     let mut client = client(&server).await;
@@ -125,6 +129,7 @@ async fn r151_a_mailbox_that_cannot_be_written_waits_and_the_log_says_what_to_do
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_mailbox_directory_is_made_anew() {
+    let (_log, _guard) = Log::start(Level::INFO);
     let fs = SimFs::new();
     let server = start(&fs, 1).await.unwrap();
     let mut client = client(&server).await;
@@ -255,8 +260,9 @@ async fn r258_each_kind_of_refusal_has_its_outcome() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
+    let (_log, _guard) = Log::start(Level::INFO);
     let fs = SimFs::new();
     let blocking = Blocking::threads("store", 4, 64).unwrap();
     let environment = env(&fs, 1);

@@ -11,8 +11,8 @@ mod check;
 mod schema;
 
 pub use schema::{
-    Config, LimitsSection, ListenerSection, PolicySection, Protocol, SaslSecurityOption, StorageFormat,
-    TlsMode, TlsSection,
+    Config, LimitsSection, ListenerSection, PolicySection, Protocol, QueueSection, SaslSecurityOption,
+    StorageFormat, TlsMode, TlsSection,
 };
 
 use crate::wiring;
@@ -99,6 +99,7 @@ impl Config {
                 self.accounts.auth_anonymous_username != new.accounts.auth_anonymous_username,
             ),
             ("storage.path", self.storage.path != new.storage.path),
+            ("queue", self.queue != new.queue),
         ];
         changed.iter().filter(|(_, is)| *is).map(|(key, _)| format!("{key} has changed")).collect()
     }

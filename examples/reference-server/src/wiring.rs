@@ -1,10 +1,11 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Config, LimitsSection, ListenerSection, PolicySection, Protocol, SaslSecurityOption, StorageFormat,
-    TlsMode, TlsSection,
+    Config, LimitsSection, ListenerSection, PolicySection, Protocol, QueueSection, SaslSecurityOption,
+    StorageFormat, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError};
+use postroom::delivery::Deliverers;
 use postroom::local::LocalMail;
 use postroom::mailstore::Env;
 use postroom::proto_core::sasl::Decoys;
@@ -15,6 +16,7 @@ use postroom::{Blocking, Server};
 use std::error::Error;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 /// Jobs that may wait for a store thread; more make their session wait before they are queued.
 const STORE_QUEUE: usize = 1024;
@@ -128,6 +130,14 @@ fn limits(section: &LimitsSection) -> Limits {
     limits
 }
 
+fn deliverers(section: &QueueSection) -> Deliverers {
+    let mut how = Deliverers::default();
+    how.quota_full_tempfail = section.quota_full_tempfail.unwrap_or(how.quota_full_tempfail);
+    let lifetime = section.maximal_queue_lifetime_seconds.map(Duration::from_secs);
+    how.maximal_queue_lifetime = lifetime.unwrap_or(how.maximal_queue_lifetime);
+    how
+}
+
 /// The accounts of the passwd-file. A login name without a domain belongs to the first local domain.
 ///
 /// # Errors
@@ -162,6 +172,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
         .decoys(decoys)
         .certificate(certificate.clone())
         .mail(mail.spool, mail.store)
+        .deliverers(deliverers(&config.queue))
         .start()
         .await?;
     Ok(Running { server, accounts, certificate })

@@ -34,6 +34,9 @@ pub struct Config {
     /// How mail is kept.
     #[serde(default)]
     pub storage: StorageSection,
+    /// How accepted mail is delivered.
+    #[serde(default)]
+    pub queue: QueueSection,
     /// Limits, unless a listener says otherwise.
     #[serde(default)]
     pub limits: LimitsSection,
@@ -231,6 +234,18 @@ impl Default for StorageSection {
     fn default() -> Self {
         Self { format: StorageFormat::Maildir, path: "mail/{domain}/{user}/Maildir".to_owned() }
     }
+}
+
+/// How accepted mail is delivered; absent means the engine's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSection {
+    /// How old a message becomes: what then fails is bounced; 0 is one attempt (Postfix: `maximal_queue_lifetime`;
+    /// default 432,000, which is 5 days).
+    pub maximal_queue_lifetime_seconds: Option<u64>,
+    /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
+    /// true).
+    pub quota_full_tempfail: Option<bool>,
 }
 
 /// Limits; absent means the default that stands with each.
