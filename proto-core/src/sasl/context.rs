@@ -171,7 +171,8 @@ pub struct ClientContext<'a> {
     /// The server's port, likewise.
     pub port: Option<u16>,
     /// The most iterations of SCRAM that the server may ask for: each is an HMAC, and all of them are computed in one
-    /// call, so that this is the time for which a server can stop the caller. Over it the exchange fails with
+    /// call, so that this is the time for which a server can stop the caller: 100,000 took 0.05 seconds of one core where it
+    /// was measured. Over it the exchange fails with
     /// [`SaslFault::TooManyIterations`](super::SaslFault::TooManyIterations). Default
     /// [`ITERATIONS_MAX_DEFAULT`](super::scram::ITERATIONS_MAX_DEFAULT).
     pub scram_iterations_max: u32,

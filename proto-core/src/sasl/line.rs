@@ -80,7 +80,7 @@ pub fn write(message: &Secret, output: &mut OutBuf) {
     }
 }
 
-/// Writes the initial response as it stands in a command, as [`write`].
+/// Writes the initial response as it stands in a command, as [`write()`].
 pub fn write_initial(message: &Secret, output: &mut OutBuf) {
     if message.expose().is_empty() {
         output.extend(b"=");
