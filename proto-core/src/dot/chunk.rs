@@ -8,7 +8,7 @@
 
 use super::DecodePolicy;
 use super::decoder::{DotDecoder, DotEnd};
-use super::scan::dot_after_lf;
+use super::scan::LineDots;
 use bytes::{Buf, Bytes};
 
 /// Judges one text. For the next text, make a new one.
@@ -72,10 +72,7 @@ impl ChunkDecoder {
 
 /// Whether a CR or an LF stands alone in a run.
 fn has_bare_eol(run: &[u8]) -> bool {
-    let mut bare_eol = run.first() == Some(&b'\n') || run.last() == Some(&b'\r');
-    let mut at = 0;
-    while at < run.len() {
-        at = dot_after_lf(run, at, &mut bare_eol);
-    }
-    bare_eol
+    let mut dots = LineDots::default();
+    while dots.next(run) < run.len() {}
+    dots.parted()
 }

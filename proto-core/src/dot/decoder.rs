@@ -8,11 +8,14 @@
 //! The text's size, [`DotDecoder::new`]: what is beyond is swallowed, in constant memory, and reported at the end.
 //! A long line (RFC 5321 section 4.5.3.1.6: 1000 octets with its CR LF) is reported and never rewritten.
 
-use super::scan::dot_after_lf;
+use super::scan::LineDots;
 use super::{BareEol, DecodePolicy};
 use crate::input::InBuf;
 use alloc::vec::Vec;
 use bytes::Bytes;
+
+/// Octets in which a line of most mail breaks.
+const BREAK_BYTES: usize = 128;
 
 /// A step of decoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +116,8 @@ impl DotDecoder {
     /// a line is judged by the two octets behind it, a CR by the one behind it; until they are there, it stays.
     fn unstuff(&self, octets: &mut [u8]) -> Front {
         let end = octets.len() - usize::from(octets.last() == Some(&b'\r'));
-        let mut front = Front { text: 0, dropped: 0, bare_eol: octets.first() == Some(&b'\n') };
+        let mut front = Front { text: 0, dropped: 0, bare_eol: false };
+        let mut dots = LineDots::default();
         let mut from = 0;
         let mut starts_line = self.at_line_start;
         while from < end {
@@ -122,9 +126,8 @@ impl DotDecoder {
                     break;
                 }
                 from += 1;
-                front.bare_eol |= octets[from] == b'\n';
             }
-            let to = dot_after_lf(&octets[..end], from, &mut front.bare_eol);
+            let to = dots.next(&octets[..end]);
             starts_line = octets[from..to].ends_with(b"\r\n");
             if front.text < from {
                 octets.copy_within(from..to, front.text);
@@ -133,7 +136,7 @@ impl DotDecoder {
             from = to;
         }
         front.dropped = from - front.text;
-        front.bare_eol |= octets[..front.text].last() == Some(&b'\r');
+        front.bare_eol = dots.parted();
         front
     }
 
@@ -179,12 +182,36 @@ impl DotDecoder {
         self.seen.line_octets_max = self.seen.line_octets_max.max(line_octets);
     }
 
+    /// How much of a run's front need not be measured: behind it a line breaks before one could become the longest.
+    ///
+    /// That a line breaks somewhere in the last octets within reach is cheaper to know than where, which no processor
+    /// can guess: the lines of most mail are far shorter than the longest that is not measured.
+    fn short_lines(&self, run: &[u8]) -> usize {
+        let longest = usize::try_from(self.seen.line_octets_max).unwrap_or(usize::MAX);
+        let mut front = 0;
+        if longest >= 2 * BREAK_BYTES {
+            let reach = self.seen.line_octets_max.saturating_sub(self.line_octets);
+            let mut reached = usize::try_from(reach).unwrap_or(usize::MAX);
+            while BREAK_BYTES <= reached
+                && reached <= run.len()
+                && breaks(&run[reached - BREAK_BYTES..reached])
+            {
+                front = reached - BREAK_BYTES;
+                reached = front.saturating_add(longest);
+            }
+        }
+        front
+    }
+
     /// Measures the lines of a run.
     ///
     /// A line is looked at only if it may be the longest: where a line break lies within reach of the longest so far,
     /// nothing before it can be longer.
     fn measure_lines(&mut self, run: &[u8]) {
-        let mut at = 0;
+        let mut at = self.short_lines(run);
+        if at > 0 {
+            self.line_octets = 0;
+        }
         while at < run.len() {
             let reach = self.seen.line_octets_max.saturating_sub(self.line_octets);
             let reached = at + usize::try_from(reach).unwrap_or(usize::MAX).min(run.len() - at);
@@ -201,6 +228,11 @@ impl DotDecoder {
             self.line_octets = 0;
         }
     }
+}
+
+/// Whether a line breaks in these octets. It has no decision on the way, so that it compiles to vector instructions.
+fn breaks(octets: &[u8]) -> bool {
+    octets.iter().fold(false, |any, octet| any | (*octet == b'\n'))
 }
 
 /// The first CR or LF that stands alone in a run, and where.

@@ -7,7 +7,7 @@
 //! # Limits
 //! What comes out is at most twice what went in, plus six octets.
 
-use super::scan::dot_after_lf;
+use super::scan::LineDots;
 use super::{BareEol, EncodePolicy};
 use crate::output::OutBuf;
 
@@ -94,11 +94,12 @@ impl DotEncoder {
     fn lines<'a>(&mut self, text: &'a [u8], out: &mut OutBuf) -> &'a [u8] {
         let last_cr = usize::from(text.last() == Some(&b'\r'));
         let whole = &text[..text.len() - last_cr];
+        crate::prefetch::touch(whole);
+        let mut dots = LineDots::default();
         let mut done = 0;
-        let mut parted = whole.first() == Some(&b'\n') || whole.last() == Some(&b'\r');
         while done < whole.len() {
-            let dot = dot_after_lf(whole, done, &mut parted);
-            if parted {
+            let dot = dots.next(whole);
+            if dots.parted() {
                 break;
             }
             self.octets(&whole[done..dot], out);

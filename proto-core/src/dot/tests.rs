@@ -247,6 +247,37 @@ fn the_longest_line_is_measured_at_every_cut() {
     }
 }
 
+/// Long pieces of lines of all lengths, some of them longer than what is not measured.
+#[test]
+fn a_long_line_among_short_ones_is_measured() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    for _ in 0..2000 {
+        let mut wire = Vec::new();
+        for _ in 0..random(60) {
+            let octets_max = [20, 78, 140, 320, 420][random(5) as usize];
+            wire.extend_from_slice(&b"x".repeat(random(octets_max) as usize));
+            wire.extend_from_slice(b"\r\n");
+        }
+        let longest = wire.split_inclusive(|o| *o == b'\n').map(<[u8]>::len).max().unwrap_or(0) as u64;
+        wire.extend_from_slice(b".\r\n");
+        for floor in [255, 256, 300, 400] {
+            let mut decoder = DotDecoder::new(DecodePolicy::Reject, u64::MAX).ignoring_lines_up_to(floor);
+            let mut buf = InBuf::with_capacity(16 * 1024);
+            for piece in wire.chunks(1 + random(8192) as usize) {
+                assert_eq!(buf.push(piece), piece.len());
+                while decoder.decode(&mut buf).is_some() {}
+            }
+            assert_eq!(decoder.seen().line_octets_max, floor.max(longest));
+        }
+    }
+}
+
 #[test]
 fn a_text_of_dots_makes_few_chunks_and_little_memory_waits() {
     let line = b"..\r\n";
