@@ -6,8 +6,8 @@ use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 /// Decodes text that arrives in pieces. However it is cut, the result is the same.
 ///
 /// Charsets are known by the labels of the WHATWG Encoding Standard, in which `us-ascii` and `iso-8859-1` are
-/// windows-1252. A charset that is unknown or not named is read as UTF-8; what a charset does not know becomes
-/// U+FFFD.
+/// windows-1252. A charset that is unknown, or that the standard refuses to decode, or not named, is read as UTF-8;
+/// what a charset does not know becomes U+FFFD.
 ///
 /// ```
 /// use mail_message::decode::CharsetDecoder;
@@ -23,7 +23,7 @@ pub struct CharsetDecoder(Decoder);
 impl CharsetDecoder {
     /// A decoder for the charset of that name, in any case.
     pub fn new(charset: Option<&[u8]>) -> CharsetDecoder {
-        let encoding = charset.and_then(Encoding::for_label).unwrap_or(UTF_8);
+        let encoding = charset.and_then(Encoding::for_label_no_replacement).unwrap_or(UTF_8);
         CharsetDecoder(encoding.new_decoder_without_bom_handling())
     }
 
@@ -73,5 +73,6 @@ mod tests {
     fn what_is_not_known_is_replaced() {
         assert_eq!(decode("utf-8", &[b"a\xffb\xe2"]), "a\u{fffd}b\u{fffd}");
         assert_eq!(decode("x-nosuch", &["ä".as_bytes()]), "ä");
+        assert_eq!(decode("iso-2022-kr", &[b"plain"]), "plain");
     }
 }

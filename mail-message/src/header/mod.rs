@@ -26,6 +26,7 @@ mod date;
 mod fields;
 mod line;
 mod select;
+mod stream;
 mod unfold;
 
 pub use address::parse_addresses;
@@ -37,4 +38,5 @@ pub use unfold::unfold;
 
 pub(crate) use address::read_addresses;
 pub(crate) use line::{LINE_HEAD_BYTES, LineKind, classify};
+pub(crate) use stream::{FieldSink, FieldStream};
 pub(crate) use unfold::unfold_tail;

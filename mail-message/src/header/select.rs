@@ -11,9 +11,8 @@
 //! message without body and without empty line in HEADER itself, and clients read up to that line.
 
 use alloc::vec::Vec;
-use core::mem;
 
-use super::{LINE_HEAD_BYTES, LineKind, classify};
+use super::stream::{FieldSink, FieldStream};
 
 /// Which fields to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,38 +44,22 @@ pub fn select_fields<S: AsRef<[u8]>>(header: &[u8], choice: FieldChoice, names: 
 /// Chooses fields of a header that arrives in pieces. However it is cut, the result is the same.
 #[derive(Debug, Clone)]
 pub struct FieldSelector {
+    fields: FieldStream,
     choice: FieldChoice,
     names: Vec<Vec<u8>>,
-    /// The beginning of a line of which it is not known yet what it is.
-    head: Vec<u8>,
-    line: Line,
-    is_first_line: bool,
-    /// Whether the current field is chosen; `None` before the first one.
-    chosen: Option<bool>,
+    is_chosen: bool,
     /// Whether the last chosen octet was no line end.
     is_open: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
-    /// Not known yet.
-    Head,
-    /// Known; to its end it goes the way of its field.
-    Rest,
-    /// The header has ended.
-    Behind,
 }
 
 impl FieldSelector {
     /// A selector at the start of a header.
     pub fn new<S: AsRef<[u8]>>(choice: FieldChoice, names: &[S]) -> FieldSelector {
         FieldSelector {
+            fields: FieldStream::new(),
             choice,
             names: names.iter().map(|name| name.as_ref().to_vec()).collect(),
-            head: Vec::new(),
-            line: Line::Head,
-            is_first_line: true,
-            chosen: None,
+            is_chosen: false,
             is_open: false,
         }
     }
@@ -84,56 +67,40 @@ impl FieldSelector {
     /// Takes the next octets of the header and appends those of chosen fields to `selected`. What follows the
     /// header is passed over.
     pub fn feed(&mut self, octets: &[u8], selected: &mut Vec<u8>) {
-        let mut rest = octets;
-        while !rest.is_empty() && self.line != Line::Behind {
-            let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
-            let (piece, more) = rest.split_at(end.unwrap_or(rest.len()));
-            rest = more;
-            if self.line == Line::Rest {
-                self.append(piece, selected);
-            } else {
-                self.head.extend_from_slice(piece);
-                if end.is_some() || self.head.len() >= LINE_HEAD_BYTES {
-                    self.decide(selected);
-                }
-            }
-            if end.is_some() && self.line == Line::Rest {
-                self.line = Line::Head;
-            }
-        }
+        self.with_sink(selected, |fields, sink| fields.feed(octets, sink));
     }
 
     /// The header has ended: appends the empty line.
     pub fn finish(mut self, selected: &mut Vec<u8>) {
-        if !self.head.is_empty() {
-            self.decide(selected);
-        }
+        self.with_sink(selected, |fields, sink| fields.finish(sink));
         // A field that the end of the message cut off must not swallow the empty line.
         selected.extend_from_slice(if self.is_open { b"\r\n\r\n" } else { b"\r\n" });
     }
 
-    fn decide(&mut self, selected: &mut Vec<u8>) {
-        let head = mem::take(&mut self.head);
-        let is_first_line = mem::take(&mut self.is_first_line);
-        self.line = Line::Rest;
-        match classify(&head) {
-            LineKind::Field { name_bytes, .. } => {
-                let named = self.names.iter().any(|name| head[..name_bytes].eq_ignore_ascii_case(name));
-                self.chosen = Some(named == (self.choice == FieldChoice::Named));
-            }
-            LineKind::Continuation if self.chosen.is_some() => {}
-            LineKind::MboxFrom if is_first_line => {}
-            _ => self.line = Line::Behind,
-        }
-        if self.line == Line::Rest {
-            self.append(&head, selected);
-        }
+    fn with_sink(&mut self, selected: &mut Vec<u8>, run: impl FnOnce(&mut FieldStream, &mut Selection<'_>)) {
+        let FieldSelector { fields, choice, names, is_chosen, is_open } = self;
+        run(fields, &mut Selection { choice: *choice, names, is_chosen, is_open, selected });
+    }
+}
+
+struct Selection<'a> {
+    choice: FieldChoice,
+    names: &'a [Vec<u8>],
+    is_chosen: &'a mut bool,
+    is_open: &'a mut bool,
+    selected: &'a mut Vec<u8>,
+}
+
+impl FieldSink for Selection<'_> {
+    fn start(&mut self, name: &[u8], _: usize) {
+        let is_named = self.names.iter().any(|known| name.eq_ignore_ascii_case(known));
+        *self.is_chosen = is_named == (self.choice == FieldChoice::Named);
     }
 
-    fn append(&mut self, octets: &[u8], selected: &mut Vec<u8>) {
-        if self.chosen == Some(true) {
-            selected.extend_from_slice(octets);
-            self.is_open = !octets.ends_with(b"\n");
+    fn octets(&mut self, octets: &[u8]) {
+        if *self.is_chosen {
+            self.selected.extend_from_slice(octets);
+            *self.is_open = !octets.ends_with(b"\n");
         }
     }
 }

@@ -14,14 +14,13 @@ mod layout;
 mod prepare;
 mod source;
 
-pub(super) use layout::{Depth, Layout, header_end};
-
 use super::refusal::refusal;
 use super::{ImapService, Responding, UNAVAILABLE};
 use crate::hub::{Room, Seat};
 use crate::service::told;
 use bytes::Bytes;
 use imap_proto::server::{Fetch, MessageData, Refusal, Server};
+pub(super) use layout::Layout;
 use mail_message::Uid;
 use mailstore::StoreError;
 use prepare::{Needs, Preparation};

@@ -1,80 +1,181 @@
 //! What a search has to open a message for: its header, then its body.
+//!
+//! Structure and common fields come from the message's summary, which the store may remember. Of the message itself only
+//! the texts that are searched are read: headers, and parts that are text. Texts that lie near to one another are read in
+//! one go, where blocking is allowed.
 
-use super::super::fetch::{Depth, Layout, header_end};
 use super::plan::{Facts, Plan};
-use crate::wall::{Mailbox, MessageReader};
-use bytes::Bytes;
-use mail_message::mime::Part;
-use mail_message::search::{BodySearch, Needle};
+use crate::wall::Mailbox;
+use mail_message::search::{Search, Target};
 use mailstore::StoreError;
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How much of a header is searched, in octets; fields beyond are not found.
-pub(super) const HEADER_BYTES_MAX: usize = 256 * 1024;
-
-/// A header that ends within these octets is read at once.
-const HEAD_BYTES: usize = 16 * 1024;
+/// Octets between two texts that are rather read than skipped.
+const GAP_BYTES: u64 = 64 * 1024;
 
 /// Whether a message meets the condition that flags, date and size did not decide.
-pub(super) async fn meets(plan: &Plan, mut facts: Facts, mailbox: &dyn Mailbox) -> Result<bool, StoreError> {
-    let reader = mailbox.message(facts.uid).await?;
-    facts.header = Some(header(&*reader).await?);
+pub(super) async fn meets(
+    plan: &Arc<Plan>,
+    mut facts: Facts,
+    mailbox: &dyn Mailbox,
+) -> Result<bool, StoreError> {
+    let uid = facts.uid;
+    // One that is not among them is gone, and meets nothing.
+    let Some((_, summary)) = mailbox.summaries(vec![uid]).await?.pop() else { return Ok(false) };
+    facts.date = Some(summary.message.envelope.date.clone());
+    let mut search = Search::new(Arc::clone(plan.query()));
+    if let Some(fields) = plan.fields_in(&summary) {
+        search.begin_header();
+        search.feed(fields);
+        search.end();
+    }
+    let targets = search.targets(&summary.message);
+    drop(summary);
+    facts.search = Some(search);
     if let Some(meets) = plan.meets(&facts) {
         return Ok(meets);
     }
-    let layout = Layout::read(facts.uid, &reader, Depth::Structure).await?;
-    let mut found = vec![false; plan.texts().len()];
-    for part in layout.message.leaves().filter(|part| part.fields.content_type.has_type("text")) {
-        search_part(part, &*reader, plan.texts(), &mut found).await?;
-        if found.iter().all(|found| *found) {
-            break;
+    let reader = mailbox.message(uid).await?;
+    let ranges = ranges(&targets);
+    let walk = Walk { plan: Arc::clone(plan), facts, targets: targets.into(), is_begun: false, at: 0 };
+    let walk = Arc::new(Mutex::new(walk));
+    for range in ranges {
+        lock(&walk).at = range.start;
+        let feeding = Arc::clone(&walk);
+        reader.visit(range, Box::new(move |octets: &[u8]| lock(&feeding).feed(octets))).await?;
+        if let Some(meets) = lock(&walk).meets() {
+            return Ok(meets);
         }
     }
-    facts.body = Some(found);
-    Ok(plan.meets(&facts).unwrap_or(false))
+    Ok(lock(&walk).finish())
 }
 
-async fn header(reader: &dyn MessageReader) -> Result<Bytes, StoreError> {
-    let mut wanted = HEAD_BYTES;
-    loop {
-        let mut head = reader.read_at(0, wanted).await?;
-        let is_whole = head.len() as u64 == reader.size_bytes();
-        if let Some(end) = header_end(&head, is_whole) {
-            head.truncate(end);
-            return Ok(head);
+/// What has to be read for these texts, those near to one another in one range.
+fn ranges(targets: &[Target]) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for range in targets.iter().map(Target::range) {
+        match ranges.last_mut() {
+            Some(last) if range.start - last.end <= GAP_BYTES => last.end = range.end,
+            _ => ranges.push(range),
         }
-        if wanted >= HEADER_BYTES_MAX {
-            return Ok(head);
+    }
+    ranges
+}
+
+/// The walk through a message from text to text.
+struct Walk {
+    plan: Arc<Plan>,
+    facts: Facts,
+    /// What is still to be searched.
+    targets: VecDeque<Target>,
+    /// The search is in the first of them.
+    is_begun: bool,
+    /// Where in the message the next octets lie.
+    at: u64,
+}
+
+fn lock(walk: &Mutex<Walk>) -> MutexGuard<'_, Walk> {
+    walk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Walk {
+    /// The next octets of the message; breaks off when the condition is decided.
+    fn feed(&mut self, octets: &[u8]) -> ControlFlow<()> {
+        let Some(search) = &mut self.facts.search else { return ControlFlow::Break(()) };
+        let start = self.at;
+        let end = start + octets.len() as u64;
+        self.at = end;
+        let mut has_ended = false;
+        while let Some(range) = self.targets.front().map(Target::range).filter(|range| range.start < end) {
+            if !std::mem::replace(&mut self.is_begun, true) {
+                search.begin(&self.targets[0]);
+            }
+            let place = |at: u64| usize::try_from(at.clamp(start, end) - start).unwrap_or(octets.len());
+            let has_enough = search.feed(&octets[place(range.start)..place(range.end)]);
+            if !has_enough && range.end > end {
+                break;
+            }
+            search.end();
+            self.targets.pop_front();
+            (self.is_begun, has_ended) = (false, true);
         }
-        wanted = HEADER_BYTES_MAX;
+        if has_ended && self.meets().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn meets(&self) -> Option<bool> {
+        self.plan.meets(&self.facts)
+    }
+
+    /// There is no more to be searched.
+    fn finish(&mut self) -> bool {
+        self.facts.search.iter_mut().for_each(Search::finish);
+        self.meets().unwrap_or(false)
     }
 }
 
-/// Searches one part for all texts that were not found before, where blocking is allowed.
-async fn search_part(
-    part: &Part,
-    reader: &dyn MessageReader,
-    texts: &[Arc<Needle>],
-    found: &mut [bool],
-) -> Result<(), StoreError> {
-    let open: Vec<usize> = (0..texts.len()).filter(|&text| !found[text]).collect();
-    let searches: Vec<_> =
-        open.iter().map(|&text| Some(BodySearch::new(part, Arc::clone(&texts[text])))).collect();
-    let searches = Arc::new(Mutex::new(searches));
-    let feeding = Arc::clone(&searches);
-    let visitor = Box::new(move |piece: &[u8]| {
-        let mut searches = feeding.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all_found = true;
-        for search in searches.iter_mut().flatten() {
-            all_found &= search.feed(piece);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use imap_proto::types::SearchKey;
+    use mail_message::mime::{Limits, Scanner};
+    use mail_message::search::{Query, Scope};
+    use mail_message::{FlagSet, Uid};
+
+    const MESSAGE: &[u8] = b"Subject: one\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n\
+        --x\r\n\r\ntwo\r\n--x\r\nContent-Type: image/png\r\n\r\n0123456789\r\n--x\r\n\r\nthree\r\n--x--\r\n";
+
+    /// The walk over the whole message in pieces: whether it meets `key`, and how many octets it wanted.
+    fn walk(key: &SearchKey, piece_bytes: usize) -> (bool, u64) {
+        let mut scanner = Scanner::new(Limits::default());
+        scanner.feed(MESSAGE);
+        let plan = Arc::new(Plan::new(key));
+        let mut facts = Facts::new(Uid::MIN, FlagSet::default());
+        let search = Search::new(Arc::clone(plan.query()));
+        let targets = search.targets(&scanner.finish()).into();
+        facts.search = Some(search);
+        let mut walk = Walk { plan, facts, targets, is_begun: false, at: 0 };
+        for piece in MESSAGE.chunks(piece_bytes) {
+            if walk.feed(piece).is_break() {
+                return (walk.meets().unwrap(), walk.at);
+            }
         }
-        if all_found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    reader.visit(part.body.clone(), visitor).await?;
-    let mut searches = searches.lock().unwrap_or_else(PoisonError::into_inner);
-    for (search, text) in searches.iter_mut().zip(open) {
-        found[text] = search.take().is_some_and(BodySearch::finish);
+        (walk.finish(), walk.at)
     }
-    Ok(())
+
+    #[test]
+    fn however_it_is_cut_the_walk_finds_the_same() {
+        let body = |text: &str| SearchKey::Body(text.into());
+        for piece_bytes in [1, 2, 3, 10, 1000] {
+            assert!(walk(&body("TWO"), piece_bytes).0);
+            assert!(walk(&SearchKey::And(vec![body("three"), body("two")]), piece_bytes).0);
+            assert!(!walk(&body("345"), piece_bytes).0);
+            assert!(!walk(&body("one"), piece_bytes).0);
+            assert!(walk(&SearchKey::Text("one".into()), piece_bytes).0);
+            assert!(walk(&SearchKey::Text("image/png".into()), piece_bytes).0);
+            assert!(walk(&SearchKey::Not(Box::new(body("four"))), piece_bytes).0);
+        }
+    }
+
+    #[test]
+    fn what_is_decided_early_is_not_read_on() {
+        let (meets, at) = walk(&SearchKey::Body("two".into()), 1);
+        assert!(meets && at < 75, "{at}");
+        let (meets, at) = walk(&SearchKey::Subject("nosuch".into()), 1);
+        assert!(!meets && at < 75, "{at}");
+    }
+
+    #[test]
+    fn texts_near_to_one_another_are_one_range() {
+        let targets = |filler: usize| {
+            let (before, behind) = MESSAGE.split_at(MESSAGE.len() - 30);
+            let mut scanner = Scanner::new(Limits::default());
+            [before, &vec![b'x'; filler], behind].iter().for_each(|piece| scanner.feed(piece));
+            Search::new(Query::new([(Scope::Body, "x")])).targets(&scanner.finish())
+        };
+        let (near, far) = (targets(0), targets(100_000));
+        assert_eq!((near.len(), ranges(&near).len()), (2, 1));
+        assert_eq!((far.len(), ranges(&far).len()), (2, 2));
+    }
 }

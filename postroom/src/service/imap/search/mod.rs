@@ -2,13 +2,14 @@
 //!
 //! RFC 3501 section 6.4.4, RFC 9051 section 6.4.4 (texts are decoded first). The condition is compiled once (`plan`) and
 //! asked of each message with what is known of it: first flags and UID, then date and size, then the header, last the
-//! body (`look`). Most messages are decided before they have to be opened.
+//! body (`look`). Most messages are decided before they have to be opened, and those that are asked for common fields
+//! from what the store remembers of them.
 //!
 //! When the session ends, the search ends with the step it is at.
 //!
 //! # Limits
-//! [`BATCH_MESSAGES`] messages are looked at together, and as many of them are open as [`OPENED_MAX`] says. Of a message a
-//! header up to [`look::HEADER_BYTES_MAX`] is in memory; a body streams.
+//! [`BATCH_MESSAGES`] messages are looked at together, and as many of them are open as [`OPENED_MAX`] says. Of a message
+//! its summary is in memory; headers and bodies stream.
 
 mod look;
 mod plan;

@@ -7,20 +7,23 @@
 //! INTERNALDATE is compared by its day in UTC, the zone in which it is told. A message whose `Date:` cannot be read
 //! meets none of the SENT keys.
 
+use bytes::Bytes;
 use imap_proto::types::{Date, DateTime, SearchKey};
-use mail_message::header::{Fields, parse_date};
-use mail_message::search::Needle;
+use mail_message::header::parse_date;
+use mail_message::search::{Query, Scope, Search};
 use mail_message::{Flag, FlagSet, Uid, UidSet};
-use mailstore::Meta;
+use mailstore::{Meta, Summary};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// A condition, with the texts that bodies are searched for.
+/// A condition, with the texts that messages are searched for.
 #[derive(Debug)]
 pub(super) struct Plan {
     condition: Condition,
-    texts: Vec<Arc<Needle>>,
+    query: Arc<Query>,
     asks_meta: bool,
+    /// The fields of a [`Summary`] are all that the texts are looked for in.
+    is_in_summary: bool,
 }
 
 #[derive(Debug)]
@@ -37,12 +40,8 @@ enum Condition {
     Smaller(u64),
     /// The day of `Date:` compares so.
     Sent(Comparison, Date),
-    /// A field of this name holds the text.
-    Field(Box<str>, Needle),
-    /// The text of this number is in the body.
-    Body(usize),
-    /// The text of this number is in the header or in the body.
-    Text(usize),
+    /// The text of this number is where it is to be, and how much has to be known before that is decided.
+    Term(usize, u8),
     /// A key that this server does not know; no message meets it.
     Nothing,
 }
@@ -65,28 +64,36 @@ impl Comparison {
 }
 
 /// What is known of a message.
-#[derive(Debug)]
 pub(super) struct Facts {
     pub(super) uid: Uid,
     flags: FlagSet,
     pub(super) meta: Option<Meta>,
-    /// The octets of the header.
-    pub(super) header: Option<bytes::Bytes>,
-    /// For each text of the plan, whether the body holds it.
-    pub(super) body: Option<Vec<bool>>,
+    /// `Date:`, if there is one.
+    pub(super) date: Option<Option<Bytes>>,
+    /// How far the message was searched for the texts of the plan.
+    pub(super) search: Option<Search<Arc<Query>>>,
 }
 
 impl Facts {
     pub(super) fn new(uid: Uid, flags: FlagSet) -> Self {
-        Self { uid, flags, meta: None, header: None, body: None }
+        Self { uid, flags, meta: None, date: None, search: None }
     }
 }
 
 impl Plan {
     pub(super) fn new(key: &SearchKey) -> Self {
-        let mut plan = Self { condition: Condition::Nothing, texts: Vec::new(), asks_meta: false };
-        plan.condition = plan.compile(key);
-        plan
+        let mut compiler = Compiler { terms: Vec::new(), asks_meta: false };
+        let condition = compiler.compile(key);
+        let is_kept = |scope: &Scope<'_>| match scope {
+            Scope::Field(name) => Summary::FIELDS.iter().any(|kept| kept.eq_ignore_ascii_case(name)),
+            _ => false,
+        };
+        Self {
+            condition,
+            is_in_summary: compiler.terms.iter().all(|(scope, _)| is_kept(scope)),
+            query: Arc::new(Query::new(compiler.terms)),
+            asks_meta: compiler.asks_meta,
+        }
     }
 
     /// Whether a date or a size can make a difference.
@@ -94,17 +101,30 @@ impl Plan {
         self.asks_meta
     }
 
-    /// The texts that bodies are searched for.
-    pub(super) fn texts(&self) -> &[Arc<Needle>] {
-        &self.texts
+    /// The texts that messages are searched for.
+    pub(super) fn query(&self) -> &Arc<Query> {
+        &self.query
+    }
+
+    /// The fields that tell all that is asked of texts, if they are all in the summary.
+    pub(super) fn fields_in<'a>(&self, summary: &'a Summary) -> Option<&'a Bytes> {
+        summary.fields.as_ref().filter(|_| self.is_in_summary)
     }
 
     /// Whether the message meets the condition; `None` when that is not known yet. With all facts it is.
     pub(super) fn meets(&self, facts: &Facts) -> Option<bool> {
-        self.condition.meets(facts, &self.texts)
+        self.condition.meets(facts)
     }
+}
 
-    fn compile(&mut self, key: &SearchKey) -> Condition {
+/// From a key to a condition.
+struct Compiler<'a> {
+    terms: Vec<(Scope<'a>, &'a str)>,
+    asks_meta: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn compile(&mut self, key: &'a SearchKey) -> Condition {
         match key {
             SearchKey::All => Condition::All,
             SearchKey::And(keys) => {
@@ -119,14 +139,14 @@ impl Plan {
             SearchKey::Unflag(flag) => Condition::Not(Box::new(Condition::Flag(flag.clone()))),
             // The machine has put plain numbers in place of all that only the session knows.
             SearchKey::Uid(set) => Condition::Uids(set.resolve(None)),
-            SearchKey::Bcc(text) => field("Bcc", text),
-            SearchKey::Cc(text) => field("Cc", text),
-            SearchKey::From(text) => field("From", text),
-            SearchKey::To(text) => field("To", text),
-            SearchKey::Subject(text) => field("Subject", text),
-            SearchKey::Header(name, text) => field(name, text),
-            SearchKey::Body(text) => Condition::Body(self.text(text)),
-            SearchKey::Text(text) => Condition::Text(self.text(text)),
+            SearchKey::Bcc(text) => self.term(Scope::Field("Bcc"), text, 2),
+            SearchKey::Cc(text) => self.term(Scope::Field("Cc"), text, 2),
+            SearchKey::From(text) => self.term(Scope::Field("From"), text, 2),
+            SearchKey::To(text) => self.term(Scope::Field("To"), text, 2),
+            SearchKey::Subject(text) => self.term(Scope::Field("Subject"), text, 2),
+            SearchKey::Header(name, text) => self.term(Scope::Field(name), text, 2),
+            SearchKey::Body(text) => self.term(Scope::Body, text, 4),
+            SearchKey::Text(text) => self.term(Scope::Text, text, 3),
             SearchKey::Before(date) => self.day(Comparison::Before, *date),
             SearchKey::On(date) => self.day(Comparison::On, *date),
             SearchKey::Since(date) => self.day(Comparison::Since, *date),
@@ -153,14 +173,10 @@ impl Plan {
         Condition::Day(comparison, date)
     }
 
-    fn text(&mut self, text: &str) -> usize {
-        self.texts.push(Arc::new(Needle::new(text)));
-        self.texts.len() - 1
+    fn term(&mut self, scope: Scope<'a>, text: &'a str, cost: u8) -> Condition {
+        self.terms.push((scope, text));
+        Condition::Term(self.terms.len() - 1, cost)
     }
-}
-
-fn field(name: &str, text: &str) -> Condition {
-    Condition::Field(name.into(), Needle::new(text))
 }
 
 impl Condition {
@@ -169,23 +185,22 @@ impl Condition {
         match self {
             Self::All | Self::Nothing | Self::Flag(_) | Self::Uids(_) => 0,
             Self::Day(..) | Self::Larger(_) | Self::Smaller(_) => 1,
-            Self::Sent(..) | Self::Field(..) => 2,
-            Self::Text(_) => 3,
-            Self::Body(_) => 4,
+            Self::Sent(..) => 2,
+            Self::Term(_, cost) => *cost,
             Self::Not(condition) => condition.cost(),
             Self::And(conditions) => conditions.iter().map(Self::cost).max().unwrap_or(0),
             Self::Or(conditions) => conditions.0.cost().max(conditions.1.cost()),
         }
     }
 
-    fn meets(&self, facts: &Facts, texts: &[Arc<Needle>]) -> Option<bool> {
+    fn meets(&self, facts: &Facts) -> Option<bool> {
         match self {
             Self::All => Some(true),
             Self::Nothing => Some(false),
             Self::And(conditions) => {
                 let mut all = Some(true);
                 for condition in conditions {
-                    match condition.meets(facts, texts) {
+                    match condition.meets(facts) {
                         Some(true) => {}
                         Some(false) => return Some(false),
                         None => all = None,
@@ -193,14 +208,12 @@ impl Condition {
                 }
                 all
             }
-            Self::Or(conditions) => {
-                match (conditions.0.meets(facts, texts), conditions.1.meets(facts, texts)) {
-                    (Some(true), _) | (_, Some(true)) => Some(true),
-                    (Some(false), Some(false)) => Some(false),
-                    _ => None,
-                }
-            }
-            Self::Not(condition) => condition.meets(facts, texts).map(|meets| !meets),
+            Self::Or(conditions) => match (conditions.0.meets(facts), conditions.1.meets(facts)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Self::Not(condition) => condition.meets(facts).map(|meets| !meets),
             Self::Flag(flag) => Some(facts.flags.contains(flag)),
             Self::Uids(uids) => Some(uids.contains(facts.uid)),
             Self::Day(comparison, date) => {
@@ -210,35 +223,17 @@ impl Condition {
             Self::Larger(octets) => Some(facts.meta?.size_bytes > *octets),
             Self::Smaller(octets) => Some(facts.meta?.size_bytes < *octets),
             Self::Sent(comparison, date) => {
-                let sent = sent_day(facts.header.as_ref()?);
+                let sent = facts.date.as_ref()?.as_ref().and_then(|date| sent_day(date));
                 Some(sent.is_some_and(|day| comparison.holds(day.cmp(date))))
             }
-            Self::Field(name, needle) => {
-                let mut fields = Fields::new(facts.header.as_ref()?);
-                let holds = |field: mail_message::header::Field<'_>| {
-                    field.is_named(name.as_bytes()) && needle.is_in_header(&field.unfolded())
-                };
-                Some(fields.any(holds))
-            }
-            Self::Body(text) => facts.body.as_ref().map(|found| found[*text]),
-            Self::Text(text) => {
-                let header = facts.header.as_ref()?;
-                let in_field = |field: mail_message::header::Field<'_>| {
-                    texts[*text].is_in_header(&[field.name(), b": ", &field.unfolded()].concat())
-                };
-                if Fields::new(header).any(in_field) {
-                    return Some(true);
-                }
-                facts.body.as_ref().map(|found| found[*text])
-            }
+            Self::Term(number, _) => facts.search.as_ref()?.outcome(*number),
         }
     }
 }
 
 /// The day of `Date:` as it is written, "disregarding time and timezone".
-fn sent_day(header: &[u8]) -> Option<Date> {
-    let field = Fields::new(header).find(|field| field.is_named(b"Date"))?;
-    let date = parse_date(&field.unfolded())?;
+fn sent_day(date: &[u8]) -> Option<Date> {
+    let date = parse_date(date)?;
     Date::new(date.year, date.month, date.day)
 }
 
@@ -270,7 +265,7 @@ mod tests {
         let date = Date::new(2026, 11, 22).unwrap();
         let with_header = |date: &str| {
             let mut facts = facts(1, &[]);
-            facts.header = Some(format!("Date: {date}\r\n\r\n").into());
+            facts.date = Some(Some(Bytes::copy_from_slice(date.as_bytes())));
             facts
         };
         let late = with_header("Sun, 22 Nov 2026 23:59:59 -1200");
