@@ -302,3 +302,30 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     assert!(server.shutdown(Duration::from_secs(10)).await);
     assert_eq!(inbox(&fs, "bob").len(), 30);
 }
+
+#[tokio::test]
+async fn a_store_that_panics_costs_its_own_messages_and_they_wait() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    let environment = env(&fs, 1);
+    let disk =
+        LocalMail::open(environment.clone(), Path::new("/"), "unused/{domain}/{user}", &Blocking::inline());
+    let locate = move |account: &postroom::wall::AccountId| {
+        assert_ne!(account.user(), "bob", "on purpose");
+        let root = format!("/mail/example.test/{}", account.user());
+        let store = mailstore::MaildirStore::open(environment.clone(), Path::new(&root), None)?;
+        Ok(Arc::new(store) as Arc<dyn mailstore::Store>)
+    };
+    let store = LocalStore::new(locate, Blocking::threads("store", 1, 8).unwrap());
+    let begin = |builder: postroom::server::Builder| builder.mail(disk.unwrap().spool, store);
+    let server = start_with(&fs, 1, begin).await.unwrap();
+    let mut client = client(&server).await;
+    for number in 0..20 {
+        accept(&mut client, ["bob", "alice"][number % 2], &format!("number {number}.")).await;
+    }
+    while inbox(&fs, "alice").len() < 10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert_eq!(log.lines_with(&["deferred", "bob@example.test", "a job failed inside"]).len(), 10);
+}

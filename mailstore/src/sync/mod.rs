@@ -43,7 +43,7 @@ use crate::fs::{File, Fs, Volume};
 use group::Request;
 
 /// This many things on one file system are synced one by one. From three on, one flush of the whole takes less time
-/// (measured on ext4: for two about the same, for four a third, for 64 a twentieth).
+/// (measured on ext4: for two about the same, for four clearly less, for 64 a twentieth).
 const SINGLE_MAX: usize = 2;
 
 /// The flushes of one disk. Cloning shares; an [`Env`](crate::Env) has one.

@@ -20,6 +20,15 @@ pub(super) struct Key {
     pub(super) access: Access,
 }
 
+/// All rooms that a mailbox may have.
+fn keys(account: &AccountId, name: &MailboxName) -> [Key; 2] {
+    [Access::ReadWrite, Access::ReadOnly].map(|access| Key {
+        account: account.clone(),
+        name: name.clone(),
+        access,
+    })
+}
+
 /// The place of a room, there before it is open; the lock is held while it is opened, so that this happens once.
 type Slot = tokio::sync::Mutex<Weak<Room>>;
 
@@ -59,9 +68,15 @@ impl Rooms {
 
     /// Refreshes every room of a mailbox, after it was changed through the store.
     pub(super) async fn changed(&self, account: &AccountId, name: &MailboxName) {
-        for access in [Access::ReadWrite, Access::ReadOnly] {
-            self.refresh(&Key { account: account.clone(), name: name.clone(), access }).await;
+        for key in keys(account, name) {
+            self.refresh(&key).await;
         }
+    }
+
+    /// Whether anybody is at a mailbox, or about to open it.
+    pub(super) fn is_open(&self, account: &AccountId, name: &MailboxName) -> bool {
+        let slots = self.lock();
+        !slots.is_empty() && keys(account, name).iter().any(|key| slots.contains_key(key))
     }
 
     /// The names of open mailboxes that are, or lie below, this one.

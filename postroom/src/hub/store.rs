@@ -89,8 +89,10 @@ impl Store for Hub {
         let (hub, account, name) = (self.clone(), account.clone(), name.clone());
         Box::pin(async move {
             let delivered = delivering.await?;
-            // The deliverer need not wait until readers have looked.
-            tokio::spawn(async move { hub.changed(&account, &name).await }.in_current_span());
+            // The deliverer need not wait until readers have looked. Who opens the mailbox from here on finds the message.
+            if hub.rooms.is_open(&account, &name) {
+                tokio::spawn(async move { hub.changed(&account, &name).await }.in_current_span());
+            }
             Ok(delivered)
         })
     }

@@ -130,10 +130,12 @@ struct Stager {
 impl Stager {
     fn run(mut self) {
         self.has_run = true;
-        let store = (self.deliveries.locate)(&self.account);
+        let mut located = None;
         for _ in 0..RUN_MAX {
             let waiting = self.deliveries.lock().lanes.get_mut(&self.account).and_then(VecDeque::pop_front);
             let Some(Waiting { name, delivery, mut body, answer }) = waiting else { return };
+            // After a message was taken, so that a store that panics costs one each time.
+            let store = located.get_or_insert_with(|| (self.deliveries.locate)(&self.account));
             let staged = store.as_ref().map_err(StoreError::clone).and_then(|store| {
                 let delivery = mailstore::Delivery {
                     id: delivery.id,
