@@ -74,11 +74,12 @@ mod tests {
             assert_eq!(Crc::new().add(&whole[..cut]).add(&whole[cut..]).sum(), 0xcbf4_3926);
         }
         let long: Vec<u8> = (0..1000_u32).map(|octet| (octet * 7) as u8).collect();
-        let bitwise = !long.iter().fold(!0_u32, |crc, &octet| {
-            (0..8).fold(crc ^ u32::from(octet), |crc, _| {
-                if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
-            })
-        });
+        let bitwise =
+            !long.iter().fold(!0_u32, |crc, &octet| {
+                (0..8).fold(crc ^ u32::from(octet), |crc, _| {
+                    if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
+                })
+            });
         assert_eq!(Crc::new().add(&long).sum(), bitwise);
     }
 }

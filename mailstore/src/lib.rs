@@ -17,10 +17,10 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+mod crc;
 pub mod env;
 pub mod error;
 pub mod fs;
-#[expect(dead_code, reason = "its file comes next")]
 mod index;
 mod lock;
 pub mod maildir;

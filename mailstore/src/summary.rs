@@ -39,6 +39,10 @@ pub struct Summary {
 }
 
 impl Summary {
+    pub(crate) fn new(message: Message, fields: Option<Bytes>) -> Self {
+        Self { message, fields }
+    }
+
     /// The fields that are kept, in lower case.
     pub const FIELDS: [&str; 24] = [
         "authentication-results",

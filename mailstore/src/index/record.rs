@@ -121,8 +121,9 @@ pub(crate) struct Stamps {
     pub(crate) boot: u64,
     /// Two directories and the list of UIDs.
     pub(crate) files: [Stamp; 3],
-    /// What the list of UIDs says is the next one.
+    /// What the list of UIDs says is the next one, and how many it has.
     pub(crate) uid_next: Uid,
+    pub(crate) listed: u32,
 }
 
 /// A file or directory at one moment.
@@ -141,19 +142,39 @@ impl Stamp {
 
 /// Records one behind the other.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Records(Vec<u8>);
+pub(crate) struct Records {
+    octets: Vec<u8>,
+    has_changes: bool,
+}
 
 impl Records {
     pub(crate) fn octets(&self) -> &[u8] {
-        &self.0
+        &self.octets
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.octets.is_empty()
+    }
+
+    /// Whether there are mod-sequences among them.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.has_changes
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.octets.clear();
+        self.has_changes = false;
+    }
+
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.octets.extend_from_slice(&others.octets);
+        self.has_changes |= others.has_changes;
     }
 
     pub(crate) fn push(&mut self, record: &Record<'_>) {
-        let out = &mut self.0;
+        self.has_changes |=
+            matches!(record, Record::Row { .. } | Record::Renamed { .. } | Record::Gone { .. });
+        let out = &mut self.octets;
         match record {
             Record::Row { uid, modseq, name, facts } => {
                 out.push(1);
@@ -189,6 +210,7 @@ impl Records {
                 out.push(6);
                 put_u64(out, stamps.boot);
                 put_uid(out, stamps.uid_next);
+                put_u32(out, stamps.listed);
                 for stamp in &stamps.files {
                     put_u64(out, stamp.inode);
                     put_u64(out, stamp.size);
@@ -254,11 +276,12 @@ impl<'a> Reader<'a> {
                 Record::Gone { modseq, uids: (first <= last).then_some(first..=last)? }
             }
             6 => {
-                let (boot, uid_next) = (self.u64()?, self.uid()?);
+                let (boot, uid_next, listed) = (self.u64()?, self.uid()?, self.u32()?);
                 Record::Stamps(Stamps {
                     boot,
                     files: [self.stamp()?, self.stamp()?, self.stamp()?],
                     uid_next,
+                    listed,
                 })
             }
             7 => {

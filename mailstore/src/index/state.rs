@@ -15,6 +15,9 @@ use super::vanished::Vanished;
 /// Names are not tidied up below this many octets.
 const NAMES_BYTES_MIN: usize = 64 << 10;
 
+/// How long names usually are.
+const NAME_BYTES: usize = 64;
+
 /// The messages of a mailbox, ascending by UID, and those that were removed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
@@ -118,6 +121,29 @@ impl State {
         let floor = floor.max(self.next_modseq());
         self.rows.iter_mut().for_each(|row| row.modseq = floor);
         (self.highest, self.vanished, self.stamps) = (floor, Vanished::since(floor), None);
+    }
+
+    /// There will be so many messages.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.rows.reserve_exact(rows);
+        self.names.reserve(rows.saturating_mul(NAME_BYTES));
+    }
+
+    /// The file that has the summaries is no more.
+    pub(crate) fn forget_summaries(&mut self) {
+        self.rows.iter_mut().for_each(|row| row.facts.set_summary(None));
+        self.early.clear();
+    }
+
+    /// A summary was moved.
+    pub(crate) fn place_summary(&mut self, uid: Uid, at: u64, len: usize) {
+        if let Some(position) = self.alive(uid) {
+            self.rows[position].facts.set_summary(Some((at, len)));
+        }
+    }
+
+    pub(crate) fn mark_dirty(&mut self, boot: u64) {
+        self.dirty = Some(boot);
     }
 
     /// Mod-sequences up to this one have been given, and removals up to `floor` are forgotten.

@@ -11,17 +11,17 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use mail_message::{Uid, UidSet};
+use mail_message::{ModSeq, Uid, UidSet};
 
 use super::filename;
 use super::keywords::Keywords;
 use super::mailbox::MaildirMailbox;
 use super::paths::Sub;
 use super::scan::{self, Place, Scan};
-use super::uids::{UidLock, Uids};
+use super::uids::{UidHead, UidLock, Uids};
 use crate::error::{Result, StoreError};
 use crate::fs::OpenMode;
-use crate::index::{Record, Records};
+use crate::index::{Record, Records, Row, Stamp, Stamps};
 use crate::store::{Access, Changes, Entry, Flagged};
 
 /// A directory changed again within this time of a change may carry the same modification time.
@@ -34,42 +34,110 @@ impl MaildirMailbox {
     /// Looks, and tells what is new to the user.
     pub(super) fn look(&mut self) -> Result<Changes> {
         self.paths.check_exists()?;
-        let stamps = scan::stamps(&self.paths)?;
+        let found = self.stamps()?;
         let is_told = self.told == self.index.state().highest();
-        if self.settled == Some(stamps) && is_told && self.uids.is_current(&self.paths)? {
+        if found.is_some() && self.settled == found && is_told && self.index.is_current() {
             return Ok(Changes::default());
         }
-        let newest = stamps[0].mtime.max(stamps[1].mtime);
-        let quiet = self.paths.env.host().now().saturating_sub(newest) > QUIET_AFTER;
-        self.settled = quiet.then_some(stamps);
-        let old_validity = self.uids.list.uid_validity;
-        let mut scan = self.scan()?;
-        self.give_uids(&mut scan)?;
-        let recent = self.take_new(&mut scan)?;
-        let recent = self.take_in(&scan, &recent);
+        let turn = self.index.turn()?;
+        let old_validity = self.uids.uid_validity;
         let keywords = Keywords::load(&self.paths)?;
-        let same_keywords = keywords == self.keywords;
-        self.keywords = keywords;
-        let invalidated = self.uids.list.uid_validity != old_validity;
+        let mut recent = UidSet::new();
+        if self.is_known(found) {
+            if self.access == Access::ReadOnly {
+                recent = self.in_new().collect();
+            }
+            self.index.commit(&turn, &Records::default())?;
+        } else {
+            let mut scan = self.scan()?;
+            self.give_uids(&mut scan, found.map(|found| found[2]))?;
+            let taken = self.take_new(&mut scan)?;
+            let mut records;
+            (records, recent) = self.take_in(&scan, &taken);
+            self.settled = None;
+            if let Some(files) = found
+                && self.is_quiet()?
+                && self.stamps()? == found
+            {
+                self.settled = found;
+                let (boot, UidHead { next: uid_next, listed, .. }) = (self.index.boot(), self.uids);
+                records.push(&Record::Stamps(Stamps { boot, files, uid_next, listed }));
+            }
+            self.index.commit(&turn, &records)?;
+            self.moved.clear();
+        }
+        let same_keywords = keywords == self.told_keywords;
+        (self.told_keywords, self.keywords) = (keywords.clone(), keywords);
+        let is_first = self.told == ModSeq::ZERO;
+        let invalidated = !is_first && self.uids.uid_validity != old_validity;
         if invalidated {
             self.entries.clear();
         }
-        let changes = self.tell(&recent, same_keywords);
+        let mut changes = self.tell(&recent, same_keywords, is_first);
+        changes.modseq_floor = self.index.take_raised().filter(|_| !is_first);
         Ok(if invalidated { Changes { invalidated, ..Changes::default() } } else { changes })
     }
 
-    /// Brings `self.uids` up to date and gives UIDs to all files in `scan`, which is renewed if need be.
-    fn give_uids(&mut self, scan: &mut Scan) -> Result<()> {
-        let loaded = Uids::load(&self.paths, Some(&self.uids))?;
+    /// The two directories and the list of UIDs; `None` without a list.
+    fn stamps(&self) -> Result<Option<[Stamp; 3]>> {
+        let [new, cur] = scan::stamps(&self.paths)?;
+        let path = self.paths.uidlist();
+        let list = match self.paths.env.fs().metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            list => list.map_err(|error| StoreError::io("reading", &path, &error))?,
+        };
+        Ok(Some([&new, &cur, &list].map(Stamp::of)))
+    }
+
+    /// Whether a directory that changes from now on gets another modification time.
+    fn is_quiet(&self) -> Result<bool> {
+        let [new, cur] = scan::stamps(&self.paths)?;
+        let newest = new.mtime.max(cur.mtime);
+        Ok(self.paths.env.host().now().saturating_sub(newest) > QUIET_AFTER)
+    }
+
+    /// Whether the index says all that there is to say, so that no directory has to be listed.
+    fn is_known(&mut self, found: Option<[Stamp; 3]>) -> bool {
+        let (Some(stamps), Some(uid_validity)) = (self.index.stamps(), self.index.uid_validity()) else {
+            return false;
+        };
+        let is_known = Some(stamps.files) == found
+            && (self.access == Access::ReadOnly || self.in_new().next().is_none());
+        if is_known {
+            let (next, listed) = (stamps.uid_next, stamps.listed);
+            self.uids = UidHead { uid_validity, next, listed, stamp: Some(stamps.files[2]) };
+            self.settled = found;
+        }
+        is_known
+    }
+
+    /// The messages that the index has in `new/`.
+    fn in_new(&self) -> impl Iterator<Item = Uid> + '_ {
+        let state = self.index.state();
+        let is_new = |row: &&Row| state.name(row).place == Sub::New as u8;
+        state.rows().iter().filter(is_new).map(|row| row.uid)
+    }
+
+    /// Brings `self.uids` up to date and gives UIDs to all files in `scan`, which is renewed if need be. `found` is the
+    /// list as it was before the scan.
+    fn give_uids(&mut self, scan: &mut Scan, found: Option<Stamp>) -> Result<()> {
+        let files = scan.numbers().count();
+        let may_rewrite = self.access == Access::ReadWrite;
+        let is_current = found.is_some()
+            && self.uids.stamp == found
+            && self.index.uid_validity() == Some(self.uids.uid_validity);
+        if is_current && scan.new.is_empty() && !(may_rewrite && self.uids.has_garbage(files)) {
+            return Ok(());
+        }
+        let loaded = Uids::load(&self.paths)?;
         let current = loaded.filter(|uids| {
-            uids.list.uid_validity != self.uids.list.uid_validity || uids.list.next() >= self.uids.list.next()
+            uids.list.uid_validity != self.uids.uid_validity || uids.list.next() >= self.uids.next
         });
         if let Some(uids) = current {
             let is_known = |file: u32| uids.list.uid(scan.files[file as usize].base()).is_some();
-            let files = scan.numbers().count();
-            if scan.numbers().all(is_known) && !(self.access == Access::ReadWrite && uids.has_garbage(files))
-            {
-                self.adopt(uids, scan);
+            let has_garbage = may_rewrite && uids.head().has_garbage(files);
+            if scan.numbers().all(is_known) && !has_garbage {
+                self.adopt(&uids, scan);
                 return Ok(());
             }
         }
@@ -86,24 +154,25 @@ impl MaildirMailbox {
         let bases: Vec<_> = new.iter().map(|&file| scan.files[file as usize].base().into()).collect();
         let alive: BTreeSet<&str> = scan.numbers().map(|file| scan.files[file as usize].base()).collect();
         uids.assign(&self.paths, &lock, &bases, Some(&|base| alive.contains(base)))?;
-        self.adopt(uids, scan);
+        self.adopt(&uids, scan);
         Ok(())
     }
 
-    /// Goes by this list from now on.
-    fn adopt(&mut self, uids: Uids, scan: &mut Scan) {
-        if uids.list.uid_validity != self.uids.list.uid_validity {
-            self.index.reset();
-            (0..scan.found.len()).for_each(|at| scan.disown(at));
-            scan.found.clear();
+    /// Goes by this list from now on. What is in `scan` and not on the list appeared later, and is left for the next
+    /// look.
+    fn adopt(&mut self, uids: &Uids, scan: &mut Scan) {
+        if self.index.uid_validity() != Some(uids.list.uid_validity) {
+            self.index.set_uid_validity(uids.list.uid_validity);
+            scan.pair(self.index.state());
         }
         let state = self.index.state();
         for (at, row) in state.rows().iter().enumerate() {
-            if uids.list.uid(state.base(row)).is_some_and(|uid| uid != row.uid) {
+            if uids.list.uid(state.base(row)) != Some(row.uid) {
                 scan.disown(at);
             }
         }
-        self.uids = uids;
+        scan.uids = scan.new.iter().map(|&file| uids.list.uid(scan.files[file as usize].base())).collect();
+        self.uids = uids.head();
     }
 
     /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
@@ -167,8 +236,8 @@ impl MaildirMailbox {
         Ok(recent)
     }
 
-    /// Takes what was found into the index; returns the UIDs of what is recent.
-    fn take_in(&mut self, scan: &Scan, recent: &BTreeSet<u32>) -> UidSet {
+    /// What of all that was found the index has to be told, and the UIDs of what is recent.
+    fn take_in(&self, scan: &Scan, recent: &BTreeSet<u32>) -> (Records, UidSet) {
         let state = self.index.state();
         let modseq = state.next_modseq();
         let mut records = Records::default();
@@ -188,14 +257,12 @@ impl MaildirMailbox {
                 recent_uids.insert(row.uid);
             }
         }
-        let mut new: Vec<(Uid, u32)> = Vec::with_capacity(scan.new.len());
-        // A file that appeared after the UIDs were given is for the next look.
-        let uid_of = |file: u32| self.uids.list.uid(scan.files[file as usize].base());
-        new.extend(scan.new.iter().filter_map(|&file| Some((uid_of(file)?, file))));
-        new.sort_unstable();
         for uids in gone.ranges() {
             records.push(&Record::Gone { modseq, uids });
         }
+        let uids = scan.new.iter().zip(&scan.uids);
+        let mut new: Vec<(Uid, u32)> = uids.filter_map(|(&file, uid)| Some(((*uid)?, file))).collect();
+        new.sort_unstable();
         for (uid, file) in new {
             if state.row(uid).is_some() && !gone.contains(uid) {
                 continue;
@@ -206,13 +273,11 @@ impl MaildirMailbox {
                 recent_uids.insert(uid);
             }
         }
-        self.index.commit(&records);
-        self.moved.clear();
-        recent_uids
+        (records, recent_uids)
     }
 
     /// Takes the index into the entries, and tells what has changed by that.
-    fn tell(&mut self, recent: &UidSet, same_keywords: bool) -> Changes {
+    fn tell(&mut self, recent: &UidSet, same_keywords: bool, is_first: bool) -> Changes {
         let state = self.index.state();
         let mut changes = Changes::default();
         let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
@@ -242,7 +307,7 @@ impl MaildirMailbox {
                 None => recent.contains(uid),
             };
             let entry = Entry { uid, flags, recent, modseq };
-            if known.is_none() {
+            if known.is_none() && !is_first {
                 changes.new.push(entry.clone());
             }
             entries.push(entry);

@@ -19,15 +19,16 @@ use super::message::{self, MessageFile};
 use super::paths::{MailboxPaths, Sub};
 use super::scan::{self, Place, Scan};
 use super::store::Inner;
-use super::uids::{UidLock, Uids};
+use super::uids::UidHead;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
-use crate::index::{Facts, Index, Record, Records, Row};
+use crate::index::{Facts, Index, Record, Records, Row, Stamp, Turn};
 use crate::name::MailboxName;
 use crate::store::{
     Access, Changes, Copied, Entry, Expunge, FlagChange, Flagged, Mailbox, MessageReader, Meta,
     PermanentFlags, Stored,
 };
+use crate::summary::Summary;
 
 /// How often a message is looked for under a new name before it is given up: each time, somebody else renamed
 /// it between our look and our step.
@@ -39,39 +40,37 @@ pub(super) struct MaildirMailbox {
     pub(super) store: Arc<Inner>,
     pub(super) paths: MailboxPaths,
     pub(super) access: Access,
-    pub(super) uids: Uids,
+    pub(super) uids: UidHead,
     pub(super) keywords: Keywords,
     pub(super) index: Index,
     pub(super) entries: Vec<Entry>,
     /// The change up to which `entries` are what the index says.
     pub(super) told: ModSeq,
+    /// The keywords with which they are.
+    pub(super) told_keywords: Keywords,
     /// Messages that are not where the index has them; `None` for those that are nowhere.
     pub(super) moved: HashMap<Uid, Option<Place>>,
-    /// The directories as they were listed, when they had not changed for a while by then.
-    pub(super) settled: Option<[Metadata; 2]>,
+    /// The files as they were looked at, when they had not changed for a while by then.
+    pub(super) settled: Option<[Stamp; 3]>,
 }
 
 impl MaildirMailbox {
     pub(super) fn open(store: Arc<Inner>, paths: MailboxPaths, access: Access) -> Result<Self> {
         paths.check_exists()?;
-        let uids = match Uids::load(&paths, None)? {
-            Some(uids) => uids,
-            None => Uids::load_or_create(&paths, &UidLock::take(&paths)?, None)?,
-        };
-        let keywords = Keywords::load(&paths)?;
         let mut mailbox = Self {
-            index: Index::new(&paths.env),
+            index: Index::open(&paths.env, paths.index(), paths.tmp())?,
             store,
             paths,
             access,
-            uids,
-            keywords,
+            uids: UidHead::NONE,
+            keywords: Keywords::default(),
             entries: Vec::new(),
             told: ModSeq::ZERO,
+            told_keywords: Keywords::default(),
             moved: HashMap::new(),
             settled: None,
         };
-        mailbox.refresh()?;
+        mailbox.look()?;
         Ok(mailbox)
     }
 
@@ -111,6 +110,16 @@ impl MaildirMailbox {
         Ok(())
     }
 
+    /// Takes the right to change the index. What others have changed may carry letters that were given since.
+    fn turn(&mut self) -> Result<Turn> {
+        let before = self.index.state().highest();
+        let turn = self.index.turn()?;
+        if self.index.state().highest() != before {
+            self.keywords = Keywords::load(&self.paths)?;
+        }
+        Ok(turn)
+    }
+
     /// Where a message was last seen.
     fn place(&self, uid: Uid) -> Option<Place> {
         match self.moved.get(&uid) {
@@ -121,12 +130,6 @@ impl MaildirMailbox {
 
     fn facts(&self, uid: Uid) -> Facts {
         self.index.state().row(uid).map(|row| row.facts).unwrap_or_default()
-    }
-
-    fn learn(&mut self, uid: Uid, facts: Facts) {
-        let mut records = Records::default();
-        records.push(&Record::Facts { uid, facts });
-        self.index.commit(&records);
     }
 
     /// Does one step at the file of a message, wherever others move it meanwhile. `Ok(None)` when it is gone.
@@ -172,7 +175,7 @@ impl MaildirMailbox {
         })?;
         let (file, path, facts) = opened.ok_or_else(|| self.gone())?;
         if facts != known {
-            self.learn(uid, facts);
+            self.index.learn(uid, facts, None)?;
         }
         Ok((file, path, facts))
     }
@@ -201,11 +204,11 @@ enum Change {
 
 impl Mailbox for MaildirMailbox {
     fn uid_validity(&self) -> UidValidity {
-        self.uids.list.uid_validity
+        self.uids.uid_validity
     }
 
     fn uid_next(&self) -> Uid {
-        self.uids.list.next()
+        self.uids.next
     }
 
     fn entries(&self) -> &[Entry] {
@@ -252,7 +255,7 @@ impl Mailbox for MaildirMailbox {
             match named {
                 Some(sizes) => {
                     facts.set_meta(sizes.crlf_bytes, seconds(&metadata));
-                    self.learn(uid, facts);
+                    self.index.learn(uid, facts, None)?;
                 }
                 None => (_, _, facts) = self.open_counted(uid)?,
             }
@@ -275,6 +278,24 @@ impl Mailbox for MaildirMailbox {
         Ok(Box::new(MessageFile::new(file, path, sizes)))
     }
 
+    fn summary(&mut self, uid: Uid) -> Result<Arc<Summary>> {
+        if let Some(summary) = self.index.summary(uid) {
+            return Ok(summary);
+        }
+        let known = self.facts(uid);
+        let read = self.with_file(uid, "reading", |mailbox, _, path| {
+            let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
+            let date = date(&*file)?;
+            message::summarise(file, path).map(|(counted, summary)| (counted, summary, date))
+        })?;
+        let (counted, summary, date) = read.ok_or_else(|| self.gone())?;
+        let (mut facts, summary) = (known, Arc::new(summary));
+        facts.set_counted(counted.sizes.stored_bytes, counted.sizes.crlf_bytes, date);
+        facts.set_terminated(counted.is_terminated);
+        self.index.learn(uid, facts, Some(&summary))?;
+        Ok(summary)
+    }
+
     fn is_terminated(&mut self, uid: Uid) -> Result<bool> {
         if let Some(is_terminated) = self.facts(uid).terminated() {
             return Ok(is_terminated);
@@ -290,7 +311,7 @@ impl Mailbox for MaildirMailbox {
         let is_terminated = last.ok_or_else(|| self.gone())? == [b'\n'];
         let mut facts = self.facts(uid);
         facts.set_terminated(is_terminated);
-        self.learn(uid, facts);
+        self.index.learn(uid, facts, None)?;
         Ok(is_terminated)
     }
 
@@ -305,6 +326,7 @@ impl Mailbox for MaildirMailbox {
         if change != FlagChange::Remove {
             self.keywords.ensure(&self.paths, flags)?;
         }
+        let turn = self.turn()?;
         let is_told = self.told == self.index.state().highest();
         let modseq = self.index.state().next_modseq();
         let (mut stored, mut records) = (Stored::default(), Records::default());
@@ -342,9 +364,10 @@ impl Mailbox for MaildirMailbox {
                 stored.messages.push(Flagged::new(uid, self.keywords.flags(place.letters()), now));
             }
         }
-        self.index.commit(&records);
+        let recorded = self.index.commit(&turn, &records);
         // Also when no name was changed: the session that did may not have synced it yet.
         self.paths.sync(&self.paths.sub(Sub::Cur))?;
+        recorded?;
         for changed in &stored.messages {
             if let Some(entry) = self.entry_mut(changed.uid) {
                 entry.flags = changed.flags.clone();
@@ -362,6 +385,9 @@ impl Mailbox for MaildirMailbox {
         // Messages may have been moved out of `new/` not durably. They must not be found there again, with
         // the flags they had then, when they are gone from `cur/`.
         self.paths.sync(&self.paths.sub(Sub::New))?;
+        let turn = self.turn()?;
+        let is_told = self.told == self.index.state().highest();
+        let modseq = self.index.state().next_modseq();
         let (mut removed, mut from_new) = (Vec::new(), false);
         for uid in self.select(uids) {
             let state = self.index.state();
@@ -385,17 +411,16 @@ impl Mailbox for MaildirMailbox {
                 removed.push(uid);
             }
         }
-        let is_told = self.told == self.index.state().highest();
-        let modseq = self.index.state().next_modseq();
         let mut records = Records::default();
         for uids in removed.iter().copied().collect::<UidSet>().ranges() {
             records.push(&Record::Gone { modseq, uids });
         }
-        self.index.commit(&records);
+        let recorded = self.index.commit(&turn, &records);
         if from_new {
             self.paths.sync(&self.paths.sub(Sub::New))?;
         }
         self.paths.sync(&self.paths.sub(Sub::Cur))?;
+        recorded?;
         self.entries.retain(|entry| removed.binary_search(&entry.uid).is_err());
         if is_told {
             self.told = self.index.state().highest();

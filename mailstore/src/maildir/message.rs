@@ -7,8 +7,12 @@ use super::staged::bare_line_feeds;
 use crate::error::{Result, StoreError};
 use crate::fs::{self, File};
 use crate::store::MessageReader;
+use crate::summary::{Summarizer, Summary};
 
 const CHUNK_BYTES: usize = 16 << 10;
+
+/// The same, where a message is read whole.
+const SUMMARY_CHUNK_BYTES: usize = 64 << 10;
 
 /// An open message. Stays readable when the file is renamed or removed.
 #[derive(Debug)]
@@ -38,21 +42,57 @@ pub(super) struct Counted {
     pub(super) is_terminated: bool,
 }
 
+/// Counts octets that pass by.
+#[derive(Debug, Default)]
+struct Counter {
+    sizes: Sizes,
+    last: u8,
+}
+
+impl Counter {
+    fn add(&mut self, octets: &[u8]) {
+        self.sizes.stored_bytes += octets.len() as u64;
+        self.sizes.crlf_bytes += octets.len() as u64 + bare_line_feeds(self.last, octets);
+        self.last = octets.last().copied().unwrap_or(self.last);
+    }
+
+    fn counted(self) -> Counted {
+        Counted { sizes: self.sizes, is_terminated: self.sizes.stored_bytes == 0 || self.last == b'\n' }
+    }
+}
+
 /// Counts a file: one pass over it.
 pub(super) fn count(file: &dyn File) -> std::io::Result<Counted> {
-    let mut sizes = Sizes::default();
-    let mut last = 0;
+    let mut counter = Counter::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        let n = fs::read_full(file, &mut chunk, sizes.stored_bytes)?;
+        let n = fs::read_full(file, &mut chunk, counter.sizes.stored_bytes)?;
         if n == 0 {
-            let is_terminated = sizes.stored_bytes == 0 || last == b'\n';
-            return Ok(Counted { sizes, is_terminated });
+            return Ok(counter.counted());
         }
-        sizes.stored_bytes += n as u64;
-        sizes.crlf_bytes += n as u64 + bare_line_feeds(last, &chunk[..n]);
-        last = chunk[n - 1];
+        counter.add(&chunk[..n]);
     }
+}
+
+/// Counts a file and summarises it as it is served: one pass, unless it has bare line feeds.
+pub(super) fn summarise(file: Box<dyn File>, path: PathBuf) -> std::io::Result<(Counted, Summary)> {
+    let mut summarizer = Summarizer::new();
+    let mut counter = Counter::default();
+    let mut chunk = vec![0; SUMMARY_CHUNK_BYTES];
+    loop {
+        let n = fs::read_full(&*file, &mut chunk, counter.sizes.stored_bytes)?;
+        if n == 0 {
+            break;
+        }
+        counter.add(&chunk[..n]);
+        summarizer.feed(&chunk[..n]);
+    }
+    let counted = counter.counted();
+    if counted.sizes.stored_bytes == counted.sizes.crlf_bytes {
+        return Ok((counted, summarizer.finish()));
+    }
+    let summary = Summary::read(&mut MessageFile::new(file, path, counted.sizes));
+    Ok((counted, summary.map_err(|error| std::io::Error::other(error.to_string()))?))
 }
 
 impl MessageFile {

@@ -15,6 +15,7 @@
 //! | giving UIDs, rewriting the list | `uids.rs` |
 //! | creating, deleting, renaming mailboxes | `folders.rs` |
 //! | locks | `lock.rs` |
+//! | the index | `index/mod.rs` |
 //!
 //! The rest are short:
 //!
@@ -41,12 +42,21 @@
 //! A session finds a file that was renamed under it by its base: listing the directory again, and trying
 //! again.
 //!
+//! What is known of the messages is in `postroom.index` (see `index/`), a cache beside all this: names, and with them
+//! flags, and mod-sequences, sizes and dates, envelopes and structures. Once a message is in it, its file is opened for its
+//! octets alone; as long as directories and list of UIDs have not changed for two seconds, they are not even listed.
+//!
 //! # Limits
-//! 26 keywords a mailbox. Names of message files are UTF-8. A snapshot holds about 300 octets a message.
+//! 26 keywords a mailbox. Names of message files are UTF-8. A snapshot holds 104 octets a message, its name, and its
+//! keywords.
 //!
 //! # Departures
 //! * `W=` in a file name is believed for sizes when `S=` is the true length; a wrong `W=` shows when the
-//!   message is first opened, is right from then on, and is not mended in the name.
+//!   message is first opened, is right from then on (the index remembers), and is not mended in the name.
+//! * INTERNALDATE is the modification time of the file when it was first asked for.
+//! * SAVEDATE (RFC 8514) is the time with which a file's name begins: when it was written there, or accepted into the spool.
+//!   What another program named otherwise was saved at its INTERNALDATE. RENAME of INBOX keeps it.
+//! * A keyword that another program gives another letter changes the flags of messages without a new mod-sequence.
 //! * A message that another program delivered without syncing it, and whose sync by us fails, gets its UID at
 //!   the next attempt. The kernel may have lost octets of it by then, and says so only once.
 //! * MULTIAPPEND and COPY of several messages are atomic for readers that ask for UIDs, and when they fail; a

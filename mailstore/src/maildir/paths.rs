@@ -44,6 +44,10 @@ impl MailboxPaths {
         self.dir.join("dovecot-keywords")
     }
 
+    pub(super) fn index(&self) -> PathBuf {
+        self.dir.join("postroom.index")
+    }
+
     /// Makes the entries of a directory durable, together with what others wait for.
     pub(super) fn sync(&self, dir: &Path) -> Result<()> {
         self.env.syncs().sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, &error))

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use mail_message::Uid;
+
 use super::filename;
 use super::paths::{MailboxPaths, Sub};
 use crate::error::{Result, StoreError};
@@ -19,6 +21,8 @@ pub(super) struct Scan {
     pub(super) found: Vec<u32>,
     /// The numbers of the files that the index does not know.
     pub(super) new: Vec<u32>,
+    /// Their UIDs, when they have one.
+    pub(super) uids: Vec<Option<Uid>>,
     /// Pairs of files that have one base; the first is in `found` or `new`, the second is not.
     pub(super) doubles: Vec<(u32, u32)>,
 }
@@ -77,7 +81,9 @@ impl Scan {
         }
     }
 
-    fn pair(&mut self, index: &State) {
+    /// Finds for each row of the index its file.
+    pub(super) fn pair(&mut self, index: &State) {
+        (self.new, self.doubles) = (Vec::new(), Vec::new());
         let rows = index.rows();
         self.found = vec![Self::MISSING; rows.len()];
         let mut bases: HashMap<&str, Owner> = HashMap::with_capacity(rows.len().max(self.files.len()));

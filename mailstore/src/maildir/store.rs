@@ -45,7 +45,7 @@ impl Inner {
     fn make(&self) -> Result<()> {
         let inbox = self.paths(&MailboxName::inbox());
         // The list of UIDs is written after the directories are durable: where it is, they are.
-        let is_made = Uids::load(&inbox, None)?.is_some();
+        let is_made = Uids::load(&inbox)?.is_some();
         if !is_made {
             for sub in ["tmp", "new", "cur"] {
                 let dir = self.root.join(sub);

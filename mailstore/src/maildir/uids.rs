@@ -36,17 +36,40 @@ use super::paths::MailboxPaths;
 use super::uidlist::{Parsed, UidList};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, Metadata, OpenMode};
+use crate::index::Stamp;
 use crate::lock::DotLock;
 
 /// A list is rewritten without its garbage when that is a quarter of it, and at least this many records.
 const GARBAGE_RECORDS_MIN: usize = 8;
 
-/// A list as one mailbox knows it, and the file it was read from.
+/// A list, and the file it was read from.
 #[derive(Debug, Clone)]
 pub(super) struct Uids {
-    pub(super) list: Arc<UidList>,
+    pub(super) list: UidList,
     stamp: Metadata,
     needs_rewrite: bool,
+}
+
+/// What an opened mailbox keeps of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UidHead {
+    pub(super) uid_validity: UidValidity,
+    pub(super) next: Uid,
+    /// How many messages were listed.
+    pub(super) listed: u32,
+    /// The file; none, when no list was read.
+    pub(super) stamp: Option<Stamp>,
+}
+
+impl UidHead {
+    /// Before any list was read.
+    pub(super) const NONE: Self =
+        Self { uid_validity: UidValidity::MIN, next: Uid::MIN, listed: 0, stamp: None };
+
+    /// Whether so much of the list names files that are not there that it should be rewritten.
+    pub(super) fn has_garbage(&self, alive: usize) -> bool {
+        is_garbage((self.listed as usize).saturating_sub(alive), self.listed as usize)
+    }
 }
 
 /// The lock under which UIDs are given.
@@ -62,9 +85,8 @@ impl UidLock {
 }
 
 impl Uids {
-    /// Reads the list; `None` when there is none, or it is worthless. `known` is returned as it is when the
-    /// file has not changed since.
-    pub(super) fn load(paths: &MailboxPaths, known: Option<&Self>) -> Result<Option<Self>> {
+    /// Reads the list; `None` when there is none, or it is worthless.
+    pub(super) fn load(paths: &MailboxPaths) -> Result<Option<Self>> {
         let path = paths.uidlist();
         let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
         let file = match paths.env.fs().open(&path, OpenMode::Read) {
@@ -72,27 +94,26 @@ impl Uids {
             file => file.map_err(failed)?,
         };
         let stamp = file.metadata().map_err(failed)?;
-        if let Some(known) = known
-            && known.stamp == stamp
-        {
-            return Ok(Some(known.clone()));
-        }
         let data = fs::read_open(&*file).map_err(failed)?;
         file.sync().map_err(failed)?;
         let Some(Parsed { list, needs_rewrite }) = UidList::parse(&data) else { return Ok(None) };
         // The list may have grown while it was read; then the stamp is old, and it is read again next time.
-        Ok(Some(Self { list: Arc::new(list), stamp, needs_rewrite }))
+        Ok(Some(Self { list, stamp, needs_rewrite }))
     }
 
     /// Reads the list under the lock, and makes a new one when there is none. `floor` is the last list known
     /// of this mailbox: its next UID is kept.
-    pub(super) fn load_or_create(paths: &MailboxPaths, lock: &UidLock, floor: Option<&Self>) -> Result<Self> {
-        if let Some(mut uids) = Self::load(paths, None)? {
+    pub(super) fn load_or_create(
+        paths: &MailboxPaths,
+        lock: &UidLock,
+        floor: Option<&UidHead>,
+    ) -> Result<Self> {
+        if let Some(mut uids) = Self::load(paths)? {
             if let Some(floor) = floor
-                && floor.list.uid_validity == uids.list.uid_validity
-                && floor.list.next() > uids.list.next()
+                && floor.uid_validity == uids.list.uid_validity
+                && floor.next > uids.list.next()
             {
-                Arc::make_mut(&mut uids.list).raise_next(floor.list.next());
+                uids.list.raise_next(floor.next);
                 uids.needs_rewrite = true;
             }
             return Ok(uids);
@@ -113,14 +134,14 @@ impl Uids {
         bases: &[Arc<str>],
         alive: Option<&dyn Fn(&str) -> bool>,
     ) -> Result<Vec<Uid>> {
-        let mut list = UidList::clone(&self.list);
+        let mut list = self.list.clone();
         let before = list.len();
         if let Some(alive) = alive {
             list.retain(alive);
         }
         let rewrite = self.needs_rewrite || is_garbage(before - list.len(), before);
         if !rewrite {
-            list = UidList::clone(&self.list);
+            list = self.list.clone();
         }
         let Some(lines) = list.assign(bases) else {
             let error = StoreError::new(ErrorKind::UidsExhausted, "giving a UID", "none is left");
@@ -130,23 +151,19 @@ impl Uids {
             *self = write(paths, lock, list)?;
         } else if !bases.is_empty() {
             self.stamp = append(paths, lock, &lines)?;
-            self.list = Arc::new(list);
+            self.list = list;
         }
         Ok(bases.iter().filter_map(|base| self.list.uid(base)).collect())
     }
 
-    /// Whether the file is the one that was read.
-    pub(super) fn is_current(&self, paths: &MailboxPaths) -> Result<bool> {
-        match paths.env.fs().metadata(&paths.uidlist()) {
-            Ok(stamp) => Ok(stamp == self.stamp),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(StoreError::io("reading", &paths.uidlist(), &error)),
+    /// What is kept of it.
+    pub(super) fn head(&self) -> UidHead {
+        UidHead {
+            uid_validity: self.list.uid_validity,
+            next: self.list.next(),
+            listed: u32::try_from(self.list.len()).unwrap_or(u32::MAX),
+            stamp: Some(Stamp::of(&self.stamp)),
         }
-    }
-
-    /// Whether so much of the list names files that `alive` does not know that it should be rewritten.
-    pub(super) fn has_garbage(&self, alive: usize) -> bool {
-        is_garbage(self.list.len().saturating_sub(alive), self.list.len())
     }
 }
 
@@ -179,7 +196,7 @@ fn write(paths: &MailboxPaths, _lock: &UidLock, list: UidList) -> Result<Uids> {
     let scratch = paths.tmp().join(paths.env.unique_name());
     fs::replace_durably(paths.env.fs(), &path, &scratch, list.text().as_bytes()).map_err(failed)?;
     let stamp = paths.env.fs().metadata(&path).map_err(failed)?;
-    Ok(Uids { list: Arc::new(list), stamp, needs_rewrite: false })
+    Ok(Uids { list, stamp, needs_rewrite: false })
 }
 
 /// A UIDVALIDITY greater than all this user's mailboxes ever had: the time, or one more than the last.
