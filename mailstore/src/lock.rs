@@ -81,8 +81,11 @@ impl DotLock {
 
 impl Drop for DotLock {
     fn drop(&mut self) {
-        // A lock that cannot be removed goes stale.
-        let _ = self.env.fs().unlink(&self.path);
+        // One that cannot be removed keeps everybody out until this process ends.
+        let removed = self.env.fs().unlink(&self.path);
+        if removed.is_err_and(|error| !error_is_gone(&error)) {
+            let _ = self.env.fs().unlink(&self.path);
+        }
     }
 }
 

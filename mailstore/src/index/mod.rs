@@ -481,11 +481,9 @@ impl Index {
         self.reader.as_deref()
     }
 
-    /// Something was found out of a message. It is written with the next change, or when there is enough of it.
-    ///
-    /// # Errors
-    /// Those of [`Index::turn`] and [`Index::commit`].
-    pub(crate) fn learn(&mut self, uid: Uid, facts: Facts, summary: Option<&Arc<Summary>>) -> Result<()> {
+    /// Something was found out of a message. It is written with the next change, or when there is enough of it; what
+    /// cannot be written is found out again.
+    pub(crate) fn learn(&mut self, uid: Uid, facts: Facts, summary: Option<&Arc<Summary>>) {
         let mut records = Records::default();
         records.push(&Record::Facts { uid, facts });
         self.apply(&records, None);
@@ -497,13 +495,12 @@ impl Index {
             }
         }
         self.pending.extend(&records);
-        if self.pending.octets().len() > PENDING_BYTES_MAX { self.flush() } else { Ok(()) }
-    }
-
-    /// Writes what is pending.
-    fn flush(&mut self) -> Result<()> {
-        let turn = self.turn()?;
-        self.commit(&turn, &Records::default())
+        if self.pending.octets().len() > PENDING_BYTES_MAX {
+            let written = self.turn().and_then(|turn| self.commit(&turn, &Records::default()));
+            if written.is_err() {
+                self.pending.clear();
+            }
+        }
     }
 
     /// The summary of a message, if it is remembered.

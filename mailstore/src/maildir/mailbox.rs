@@ -175,7 +175,7 @@ impl MaildirMailbox {
         })?;
         let (file, path, facts) = opened.ok_or_else(|| self.gone())?;
         if facts != known {
-            self.index.learn(uid, facts, None)?;
+            self.index.learn(uid, facts, None);
         }
         Ok((file, path, facts))
     }
@@ -255,7 +255,7 @@ impl Mailbox for MaildirMailbox {
             match named {
                 Some(sizes) => {
                     facts.set_meta(sizes.crlf_bytes, seconds(&metadata));
-                    self.index.learn(uid, facts, None)?;
+                    self.index.learn(uid, facts, None);
                 }
                 None => (_, _, facts) = self.open_counted(uid)?,
             }
@@ -292,7 +292,7 @@ impl Mailbox for MaildirMailbox {
         let (mut facts, summary) = (known, Arc::new(summary));
         facts.set_counted(counted.sizes.stored_bytes, counted.sizes.crlf_bytes, date);
         facts.set_terminated(counted.is_terminated);
-        self.index.learn(uid, facts, Some(&summary))?;
+        self.index.learn(uid, facts, Some(&summary));
         Ok(summary)
     }
 
@@ -311,7 +311,7 @@ impl Mailbox for MaildirMailbox {
         let is_terminated = last.ok_or_else(|| self.gone())? == [b'\n'];
         let mut facts = self.facts(uid);
         facts.set_terminated(is_terminated);
-        self.index.learn(uid, facts, None)?;
+        self.index.learn(uid, facts, None);
         Ok(is_terminated)
     }
 

@@ -7,6 +7,8 @@
     reason = "each test file uses a part, and shows its seed"
 )]
 
+pub mod clients;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
