@@ -3,12 +3,14 @@
 //! They are part of the library so that the ordinary test run calls them too, with the corpus and with generated
 //! messages, and a fuzz target is one line.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::decode::{CharsetDecoder, TransferDecoder, decode_header};
-use crate::header::{FieldChoice, Fields, header_len, parse_addresses, parse_date, select_fields};
+use crate::decode::{CharsetDecoder, TransferDecoder, decode_header, decode_parameter};
+use crate::header::{Field, FieldChoice, Fields, header_len, parse_addresses, parse_date, select_fields};
 use crate::mime::{Content, ContentType, Encoding, Limits, Message, Part, Scanner};
+use crate::search::{Query, Scope, Search, is_in_text};
 use crate::structure::BodyStructure;
 use crate::{Section, SectionText, SequenceSet, SetBound, Uid, UidSet};
 
@@ -54,8 +56,11 @@ fn check_part(part: &Part, octets: &[u8]) {
         Content::Multipart(parts) => {
             assert!(!parts.is_empty());
             let mut at = body.start;
-            for part in parts {
+            for (index, part) in parts.iter().enumerate() {
                 assert!(at <= part.header.start && part.body.end <= body.end);
+                let between = slice(octets, &(at..part.header.start));
+                // The one empty part of a multipart without any stands at its beginning.
+                assert!(between.is_empty() && parts.len() == 1 || is_boundary(between, index == 0));
                 at = part.body.end;
                 check_part(part, octets);
             }
@@ -65,6 +70,13 @@ fn check_part(part: &Part, octets: &[u8]) {
             check_message(message, octets);
         }
     }
+}
+
+/// Whether what stands before a part is a boundary line; before the first one the preamble may come.
+fn is_boundary(between: &[u8], is_first: bool) -> bool {
+    let line = between.strip_suffix(b"\n").unwrap_or(between);
+    let start = memchr::memrchr(b'\n', line).map_or(0, |at| at + 1);
+    line[start..].starts_with(b"--") && (is_first || matches!(&line[..start], b"" | b"\n" | b"\r\n"))
 }
 
 /// Every part number that `structure` names can be fetched, and has the octets it tells.
@@ -173,6 +185,67 @@ pub fn fuzz_decode(octets: &[u8]) {
         decoder.feed(&whole, &mut text);
         decoder.finish(&mut text);
     }
+}
+
+/// Takes the first line of `octets` for a string, and looks for it in the message that is the rest: every scope finds
+/// what a search through the decoded text as a whole finds, however the message is cut.
+pub fn fuzz_search(octets: &[u8]) {
+    let end = memchr::memchr(b'\n', octets).unwrap_or(octets.len());
+    let (text, octets) = (&octets[..end], octets.get(end + 1..).unwrap_or_default());
+    let text = String::from_utf8_lossy(text);
+    let message = scan_in_pieces(octets, usize::MAX);
+    let is_in = |decoded: &str| is_in_text(&text, decoded);
+
+    let own: Vec<_> = Fields::new(slice(octets, &message.root.header)).collect();
+    let in_subject = own.iter().any(|field| field.is_named(b"subject") && is_in(&value_text(field)));
+    let mut in_body = text.is_empty();
+    let mut in_headers = own.iter().any(|field| is_in(&field_text(field)));
+    let mut open = alloc::vec![&message.root];
+    while let Some(part) = open.pop() {
+        in_headers |= Fields::new(slice(octets, &part.header)).any(|field| is_in(&field_text(&field)));
+        match &part.content {
+            Content::Leaf if part.fields.content_type.has_type("text") => {
+                in_body |= is_in(&body_text(part, slice(octets, &part.body)));
+            }
+            Content::Leaf => {}
+            Content::Multipart(parts) => open.extend(parts),
+            Content::Message(message) => open.push(&message.root),
+        }
+    }
+    let terms = [(Scope::Field("Subject"), &*text), (Scope::Body, &*text), (Scope::Text, &*text)];
+    let query = Query::new(terms);
+    for piece_bytes in [usize::MAX, 1, 5] {
+        let mut search = Search::new(&query);
+        for target in search.targets(&message) {
+            search.begin(&target);
+            slice(octets, &target.range()).chunks(piece_bytes).any(|piece| search.feed(piece));
+        }
+        search.finish();
+        let found = [0, 1, 2].map(|term| search.outcome(term) == Some(true));
+        assert!(found == [in_subject, in_body, in_body || in_headers], "{text:?} in pieces of {piece_bytes}");
+    }
+}
+
+fn value_text(field: &Field<'_>) -> String {
+    let value = field.value().iter().copied();
+    decode_header(&value.filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)).collect::<Vec<u8>>())
+}
+
+fn field_text(field: &Field<'_>) -> String {
+    String::from_utf8_lossy(field.name()).into_owned() + ": " + &value_text(field)
+}
+
+fn body_text(part: &Part, body: &[u8]) -> String {
+    let mut transfer = TransferDecoder::new(part.fields.transfer_encoding());
+    let mut decoded = Vec::new();
+    transfer.feed(body, &mut decoded);
+    transfer.finish(&mut decoded);
+    let charset = decode_parameter(&part.fields.content_type.parameters, "charset");
+    let mut charset = CharsetDecoder::new(charset.as_ref().map(|name| name.as_bytes()));
+    let mut text = String::new();
+    charset.feed(&decoded, &mut text);
+    charset.finish(&mut text);
+    text
 }
 
 /// Reads `octets` as a sequence set and resolves it: writing and reading agree, and set arithmetic obeys its laws.

@@ -13,6 +13,9 @@ fn every_message_keeps_every_promise() {
                 fuzz::fuzz_message(&octets);
                 fuzz::fuzz_header(&octets);
                 fuzz::fuzz_decode(&octets);
+                for text in ["", "a message", "content-type: text", "\u{f6}", "GIF89", "from"] {
+                    fuzz::fuzz_search(&[text.as_bytes(), b"\n", &octets].concat());
+                }
             });
             assert!(outcome.is_ok(), "{name}");
         }

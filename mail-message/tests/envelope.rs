@@ -57,6 +57,18 @@ fn the_first_of_several_fields_counts() {
     assert_eq!(found.subject.as_deref(), Some(&b"1"[..]));
 }
 
+/// RFC 5322 §4.5.3: the lists of several destination fields are one.
+#[test]
+fn destination_fields_are_one_list() {
+    let octets = b"To: a@b\r\nCc: c@d\r\nTO:\r\nto: e@f, g: h@i;\r\nBcc:\r\nCC: j@k\r\n\r\n";
+    let found = common::scan(octets).envelope;
+    assert_eq!(found.to, parse_addresses(b"a@b, e@f, g: h@i;", 9));
+    assert_eq!(found.cc, parse_addresses(b"c@d, j@k", 9));
+    assert_eq!(found.bcc, []);
+    let many = common::scan("To: a@b\r\n".repeat(10_000).as_bytes()).envelope;
+    assert_eq!(many.to.len(), Limits::default().addresses_max);
+}
+
 #[test]
 fn encoded_words_stay_and_folding_goes() {
     assert_eq!(

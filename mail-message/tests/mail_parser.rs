@@ -120,7 +120,7 @@ fn offsets_agree_where_structures_do_or_the_difference_is_argued() {
 /// Where what is read differs in messages that both take apart in the same way.
 const OTHER_VALUES: [(&str, &str, &str); 12] = [
     ("cpython-msg_15", "body", NO_BASE64),
-    ("cpython-msg_25", "to", "of several fields the first counts"),
+    ("cpython-msg_25", "to", "of several fields of recipients the lists are one (RFC 5322 §4.5.3)"),
     ("cpython-msg_39", "body", NO_BASE64),
     ("mime4j-basic-plain", "date", NAMED_ZONE),
     ("mime4j-basic-plain-very-long-lines", "date", NAMED_ZONE),

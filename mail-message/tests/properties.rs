@@ -1,6 +1,9 @@
 //! Random and exhaustive small messages: every promise that the fuzz bodies check.
 
-use mail_message::fuzz::{fuzz_decode, fuzz_header, fuzz_message};
+mod common;
+
+use mail_message::fuzz::{fuzz_decode, fuzz_header, fuzz_message, fuzz_search};
+use mail_message::mime::Content;
 use proptest::prelude::*;
 
 /// Lines that mean something to a scanner, with two boundaries of which one begins with the other.
@@ -44,6 +47,14 @@ proptest! {
         fuzz_message(&octets);
         fuzz_header(&octets);
     }
+
+    #[test]
+    fn searches_of_meaningful_lines(
+        text in proptest::sample::select(&["", "x", "TEXT", "a@b", "d", "text\r\n--", "folded text", "\u{fffd}", "--xy"][..]),
+        octets in message(),
+    ) {
+        fuzz_search(&[text.as_bytes(), b"\n", &octets].concat());
+    }
 }
 
 proptest! {
@@ -71,6 +82,47 @@ fn every_short_message() {
         messages = [longer.collect(), vec![String::new()]].concat();
     }
     messages.iter().for_each(|message| fuzz_message(message.as_bytes()));
+}
+
+/// All bodies of up to six of the octets that make up a boundary line, beside a reader that looks at line after line.
+#[test]
+fn every_short_run_of_boundary_octets() {
+    const HEADER: &[u8] = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n";
+    let mut bodies = vec![Vec::new()];
+    for _ in 0..6 {
+        let longer = bodies
+            .iter()
+            .flat_map(|body: &Vec<u8>| b"\r\n-x ".iter().map(|&octet| [&body[..], &[octet]].concat()));
+        bodies = [longer.collect(), vec![Vec::new()]].concat();
+    }
+    let around: [(&[u8], &[u8]); 3] = [(b"", b""), (b"--x\r\n\r\n", b"--x--\r\n"), (b"\r\n--", b"\r\n--x")];
+    for run in bodies {
+        for (before, behind) in around {
+            let octets = [HEADER, before, &run, behind].concat();
+            fuzz_message(&octets);
+            let message = common::scan(&octets);
+            let Content::Multipart(parts) = &message.root.content else { panic!("{run:?}") };
+            let starts: Vec<u64> = parts.iter().map(|part| part.header.start).collect();
+            let expected = parts_by_lines(&octets, HEADER.len());
+            assert_eq!(starts, expected, "{:?}", octets.escape_ascii().to_string());
+        }
+    }
+}
+
+/// Where the parts of a multipart with the boundary `x` begin.
+fn parts_by_lines(octets: &[u8], body: usize) -> Vec<u64> {
+    let mut starts = Vec::new();
+    let mut at = body;
+    for line in octets[body..].split_inclusive(|&octet| octet == b'\n') {
+        at += line.len();
+        if line.starts_with(b"--x--") {
+            break;
+        }
+        if line.starts_with(b"--x") {
+            starts.push(at as u64);
+        }
+    }
+    if starts.is_empty() { vec![body as u64] } else { starts }
 }
 
 #[test]

@@ -65,15 +65,22 @@ impl Known {
         let (_, found) = candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
         (of_message || *found as usize >= Known::ContentType as usize).then_some(*found)
     }
+
+    /// RFC 5322 §4.5.3: of several such fields the lists are one.
+    fn counts_together(self) -> bool {
+        matches!(self, Known::To | Known::Cc | Known::Bcc)
+    }
 }
 
-/// The first of each field that matters, unfolded.
+/// The first of each field that matters, unfolded, and of those that name recipients every one.
 #[derive(Default)]
 pub(super) struct Captured {
     /// The values, one behind the other. The last one may still be being read, and is then as it lies.
     values: Vec<u8>,
     /// Where in `values` each field lies.
     places: [Option<Range<usize>>; KNOWN],
+    /// Where the further ones lie of fields that count together.
+    more: Vec<(Known, Range<usize>)>,
     /// The field that is being read, if it is to be kept, and where in `values` it begins.
     open: Option<(Known, usize)>,
     /// Octets of that field, its name included.
@@ -112,8 +119,10 @@ impl Captured {
             return;
         }
         let known = Known::named(&line[..name_bytes], of_message);
-        self.open =
-            known.filter(|known| self.places[*known as usize].is_none()).map(|k| (k, self.values.len()));
+        let may_repeat = self.more.len() < limits.addresses_max;
+        let is_wanted =
+            |known: &Known| self.places[*known as usize].is_none() || known.counts_together() && may_repeat;
+        self.open = known.filter(is_wanted).map(|known| (known, self.values.len()));
         self.field_bytes = value_at;
         self.continue_field(&line[value_at..], limits);
     }
@@ -137,7 +146,11 @@ impl Captured {
         let Some((known, start)) = self.open.take() else { return };
         unfold_tail(&mut self.values, start);
         if budget.take_value(self.values.len() - start) {
-            self.places[known as usize] = Some(start..self.values.len());
+            let place = start..self.values.len();
+            match &mut self.places[known as usize] {
+                first @ None => *first = Some(place),
+                Some(_) => self.more.push((known, place)),
+            }
         } else {
             self.values.truncate(start);
             self.type_lost |= known == Known::ContentType;
@@ -153,7 +166,8 @@ impl Captured {
         budget: &mut Budget,
     ) -> (PartHeader, Option<Envelope>) {
         self.end_field(budget);
-        let values = Values { octets: Bytes::copy_from_slice(&self.values), places: &self.places };
+        let octets = Bytes::copy_from_slice(&self.values);
+        let values = Values { octets, places: &self.places, more: &self.more };
         let header = values.part_header(self.type_lost, in_digest, limits, budget);
         (header, of_message.then(|| values.envelope(budget)))
     }
@@ -163,6 +177,7 @@ impl Captured {
 struct Values<'a> {
     octets: Bytes,
     places: &'a [Option<Range<usize>>; KNOWN],
+    more: &'a [(Known, Range<usize>)],
 }
 
 impl Values<'_> {
@@ -212,8 +227,15 @@ impl Values<'_> {
     /// With RFC 3501 §7.4.2's defaults.
     fn envelope(&self, budget: &mut Budget) -> Envelope {
         let mut list = |known: Known| {
-            let list = self.of(known).map_or_else(Vec::new, |value| read_addresses(&value, budget.addresses));
-            budget.addresses = budget.addresses.saturating_sub(list.len());
+            let mut list = Vec::new();
+            let more = self.more.iter().filter(|(its, _)| *its == known);
+            for value in
+                self.of(known).into_iter().chain(more.map(|(_, place)| self.octets.slice(place.clone())))
+            {
+                let addresses = read_addresses(&value, budget.addresses);
+                budget.addresses = budget.addresses.saturating_sub(addresses.len());
+                list.extend(addresses);
+            }
             list
         };
         let from = list(Known::From);

@@ -18,7 +18,7 @@
 //! | no closing boundary | the part ends where what holds it ends |
 //! | a boundary line of an outer multipart | ends all inner parts |
 //! | a line that begins with two boundaries | one that fills the line, else the longest |
-//! | parameter given twice | the first |
+//! | parameter or field given twice | the first; of To, Cc and Bcc all as one list (RFC 5322 §4.5.3) |
 //! | `message/rfc822` in any encoding but 7bit, 8bit, binary, which RFC 2046 §5.2.1 forbids | an `application/octet-stream` leaf |
 //! | a multipart or message deeper than [`Limits::depth_max`] | an `application/octet-stream` leaf |
 //! | more parts than [`Limits::parts_max`] | parts beyond are not named; their text belongs to the epilogue |

@@ -36,3 +36,5 @@ mod text;
 pub use query::{Query, Scope};
 pub use run::{Search, Target};
 pub use text::WINDOW_BYTES;
+
+pub(crate) use needles::is_in_text;
