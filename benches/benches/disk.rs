@@ -12,7 +12,7 @@ use criterion::{
 use mail_message::FlagSet;
 use mailstore::fs::sim::SimHost;
 use mailstore::fs::{OpenMode, SimFs};
-use mailstore::spool::{Envelope, FileSpool, QueueId, SpoolLimits};
+use mailstore::spool::{self, Envelope, LogSpool, QueueId, SpoolLimits};
 use mailstore::{
     Delivered, Delivery, DeliveryId, Env, MailboxName, MaildirStore, MessageReader, Spool, Store,
 };
@@ -26,14 +26,14 @@ use std::time::{Duration, Instant};
 struct Disk {
     env: Env,
     dir: PathBuf,
-    spool: FileSpool,
+    spool: LogSpool,
     maildir: MaildirStore,
     number: u64,
 }
 
 impl Disk {
     fn new(env: Env, dir: &Path) -> Self {
-        let (spool, _) = FileSpool::open(env.clone(), &dir.join("spool"), SpoolLimits::default()).unwrap();
+        let (spool, _) = LogSpool::open(env.clone(), &dir.join("spool"), SpoolLimits::default()).unwrap();
         let maildir = MaildirStore::open(env.clone(), &dir.join("Maildir"), None).unwrap();
         for sub in ["plain", "plain/tmp", "plain/new"] {
             env.fs().mkdir(&dir.join(sub)).unwrap();
@@ -69,7 +69,7 @@ impl Disk {
         let envelope = Envelope::new("alice@example.net", NOW.utc).to("bob@example.test");
         let mut writer = self.spool.begin(envelope).unwrap();
         writer.write(octets).unwrap();
-        writer.commit().unwrap()
+        spool::wait(|done| writer.commit(done)).unwrap()
     }
 
     fn deliver(&mut self, octets: &[u8]) {

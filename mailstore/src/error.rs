@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Locked,
     /// A file of ours does not read as we wrote it.
     Corrupt,
+    /// Files are of a form that this version does not read.
+    OldFormat,
     /// No space left on the file system, or the disk quota is used up.
     DiskFull,
     /// The file system is read-only, or access is denied.
@@ -127,6 +129,7 @@ impl StoreError {
             | ErrorKind::Backlog
             | ErrorKind::Locked
             | ErrorKind::Corrupt
+            | ErrorKind::OldFormat
             | ErrorKind::DiskFull
             | ErrorKind::Denied
             | ErrorKind::Io => Class::Temporary,
@@ -151,6 +154,9 @@ impl StoreError {
             ErrorKind::Refused => "nothing: the sender is told",
             ErrorKind::Locked => "see which process holds the lock; remove the lock file if none does",
             ErrorKind::Corrupt => "look at the file; it is set aside or rebuilt where that loses nothing",
+            ErrorKind::OldFormat => {
+                "let the version that wrote these files deliver what is in them, or move the directory away"
+            }
             ErrorKind::DiskFull => "free space on this file system, or raise the disk quota",
             ErrorKind::Denied => {
                 "check owner, mode and mount options; the server's user must be able to write"

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`store`] | the wall for mailboxes: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`] |
 //! | [`maildir`] | [`MaildirStore`]: Maildir++ with UIDs in Dovecot's files |
-//! | [`spool`] | the wall for accepted mail: [`Spool`], and [`FileSpool`] behind it |
+//! | [`spool`] | the wall for accepted mail: [`Spool`], and [`LogSpool`] behind it |
 //! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
@@ -35,7 +35,7 @@ pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 pub use maildir::MaildirStore;
 pub use name::MailboxName;
-pub use spool::{FileSpool, Spool};
+pub use spool::{LogSpool, Spool};
 pub use store::{
     Access, Append, Appended, Changes, Copied, Delivered, Delivery, DeliveryId, Entry, Expunge, FlagChange,
     Flagged, Mailbox, MailboxInfo, MailboxStatus, MessageReader, Meta, PermanentFlags, Settle, Store, Stored,

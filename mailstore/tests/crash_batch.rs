@@ -12,7 +12,7 @@ use common::{Octets, SPOOL, env, every_power_cut, inbox, message, read_all};
 use mailstore::batch::commit;
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
-use mailstore::spool::{Envelope, FileSpool, Job, RecipientState, Spool, SpoolLimits};
+use mailstore::spool::{Envelope, Job, LogSpool, Outcome, QueueId, RecipientState, Spool, SpoolLimits, wait};
 use mailstore::{Access, Class, Delivered, Delivery, DeliveryId, MaildirStore, Result, Store};
 use proto_core::UnixTime;
 
@@ -29,14 +29,14 @@ const MAIL: [(u32, &[&str]); 5] =
 type Story = Vec<(u32, u64)>;
 
 struct Post {
-    spool: FileSpool,
+    spool: LogSpool,
     stores: BTreeMap<&'static str, MaildirStore>,
 }
 
 impl Post {
     fn open(fs: &SimFs, pid: u32) -> Result<Self> {
         let env = env(fs, pid);
-        let (spool, _) = FileSpool::open(env.clone(), Path::new(SPOOL), SpoolLimits::default())?;
+        let (spool, _) = LogSpool::open(env.clone(), Path::new(SPOOL), SpoolLimits::default())?;
         let mut stores = BTreeMap::new();
         for user in USERS {
             let root = format!("/mail/{user}/Maildir");
@@ -53,7 +53,7 @@ impl Post {
         }
         let mut writer = self.spool.begin(envelope)?;
         writer.write(&message(number))?;
-        writer.commit().map(drop)
+        wait(|done| writer.commit(done)).map(drop)
     }
 
     /// Takes up to `jobs_max` messages, delivers them in one batch, records what became of each. Whether there were any.
@@ -84,13 +84,15 @@ impl Post {
                 }
             }
         }
-        for (result, (id, recipient)) in commit(staged).into_iter().zip(whose) {
-            if result.is_ok() {
-                let _ = self.spool.record(id, recipient, RecipientState::Delivered);
-            }
-        }
+        let delivered = commit(staged).into_iter().zip(whose).filter(|(result, _)| result.is_ok());
+        let outcome = |(id, recipient): (&QueueId, u32)| {
+            let delivery = DeliveryId { queue_id: id.clone(), recipient };
+            Outcome::new(delivery, RecipientState::Delivered)
+        };
+        let outcomes = delivered.map(|(_, whose)| outcome(whose)).collect();
+        let _ = wait(|done| self.spool.record(outcomes, done));
         for job in &jobs {
-            let _ = self.spool.release(&job.id);
+            self.spool.release(&job.id);
         }
         Ok(!jobs.is_empty())
     }

@@ -7,9 +7,11 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{SPOOL, all, env, every_power_cut, inbox, maildir_with, message, name, read_all};
+use common::{
+    SPOOL, all, commit, env, every_power_cut, inbox, maildir_with, message, name, read_all, record,
+};
 use mailstore::fs::sim::{Fault, SimFs};
-use mailstore::spool::{Envelope, FileSpool, Job, RecipientState, Spool, SpoolLimits};
+use mailstore::spool::{Envelope, Job, LogSpool, RecipientState, Spool, SpoolLimits};
 use mailstore::{Access, Class, Delivered, Delivery, DeliveryId, Expunge, MaildirStore, Result, Store};
 use proto_core::UnixTime;
 
@@ -31,14 +33,14 @@ struct Story {
     removal: Option<(u32, u64, Option<u64>)>,
 }
 
-fn open(fs: &SimFs, pid: u32) -> Result<(FileSpool, MaildirStore)> {
+fn open(fs: &SimFs, pid: u32) -> Result<(LogSpool, MaildirStore)> {
     let env = env(fs, pid);
-    let (spool, _) = FileSpool::open(env.clone(), Path::new(SPOOL), SpoolLimits::default())?;
+    let (spool, _) = LogSpool::open(env.clone(), Path::new(SPOOL), SpoolLimits::default())?;
     let store = MaildirStore::open(env, Path::new(common::ROOT), Some(Arc::new(spool.clone())))?;
     Ok((spool, store))
 }
 
-fn deliver(spool: &FileSpool, store: &MaildirStore, job: &Job) -> Result<Delivered> {
+fn deliver(spool: &LogSpool, store: &MaildirStore, job: &Job) -> Result<Delivered> {
     let id = DeliveryId { queue_id: job.id.clone(), recipient: 0 };
     let delivery = Delivery {
         id,
@@ -50,12 +52,12 @@ fn deliver(spool: &FileSpool, store: &MaildirStore, job: &Job) -> Result<Deliver
 }
 
 /// Delivers all that is due. What fails is due again at once.
-fn drain(spool: &FileSpool, store: &MaildirStore) -> Result<()> {
+fn drain(spool: &LogSpool, store: &MaildirStore) -> Result<()> {
     while let Some(job) = spool.next_ready(DUE)? {
         if !job.states[0].is_done() && deliver(spool, store, &job).is_ok() {
-            let _ = spool.record(&job.id, 0, RecipientState::Delivered);
+            let _ = record(spool, &job.id, 0, RecipientState::Delivered);
         }
-        let _ = spool.release(&job.id);
+        spool.release(&job.id);
     }
     Ok(())
 }
@@ -67,7 +69,7 @@ fn play(fs: &SimFs, reader: Reader, story: &mut Story) -> Result<()> {
         let accept = || {
             let mut writer = spool.begin(envelope)?;
             writer.write(&message(number))?;
-            writer.commit()
+            commit(writer)
         };
         if accept().is_ok() {
             story.accepted.push((number, fs.ops()));
@@ -90,8 +92,8 @@ fn play(fs: &SimFs, reader: Reader, story: &mut Story) -> Result<()> {
     if let Some(removal) = &mut story.removal {
         removal.2 = Some(fs.ops());
     }
-    spool.record(&job.id, 0, RecipientState::Delivered)?;
-    spool.release(&job.id)?;
+    record(&spool, &job.id, 0, RecipientState::Delivered)?;
+    spool.release(&job.id);
     drain(&spool, &store)
 }
 

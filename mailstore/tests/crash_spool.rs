@@ -5,28 +5,99 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
 
-use common::{SPOOL, env, every_power_cut, message, read_all};
+use common::{SPOOL, commit, env, every_power_cut, message, read_all, record};
+use mailstore::fs::Fs as _;
 use mailstore::fs::sim::{Fault, SimFs};
-use mailstore::spool::{Envelope, FileSpool, QueueId, RecipientState, Recovered, Spool, SpoolLimits};
+use mailstore::spool::{
+    Envelope, LogSpool, QueueId, RecipientState, Recovered, Spool, SpoolLimits, SpoolWriter, wait,
+};
 use mailstore::{Class, ErrorKind, Result};
 use proto_core::UnixTime;
 
-/// What was done with one message, and before which operation each step began and had been answered.
+/// Small enough that a few messages fill a segment, and that most of them arrive in chunks.
+const LIMITS: SpoolLimits =
+    SpoolLimits { messages_max: 100, bytes_max: 1 << 20, small_bytes_max: 40, segment_bytes: 5000 };
+
+/// A step: what was asked for, before which operation, and before which operation it had been answered.
+#[derive(Debug, Clone)]
+struct Step<T> {
+    what: T,
+    begun: u64,
+    answered: Option<u64>,
+}
+
+/// What was done with one message.
 #[derive(Debug, Clone, Default)]
 struct Story {
     body: Vec<u8>,
     begun: u64,
     committed: Option<u64>,
-    /// State of recipient 0 or 1: begun, answered.
-    records: Vec<(u32, RecipientState, u64, Option<u64>)>,
-    released: Option<u64>,
+    records: Vec<Step<(u32, RecipientState)>>,
+    holds: Vec<Step<bool>>,
+    removed: Option<Step<()>>,
+}
+
+impl Story {
+    /// The states that may be found of a recipient after a power cut before `op`.
+    fn states(&self, op: u64, recipient: u32) -> Vec<RecipientState> {
+        let steps: Vec<_> = self.records.iter().filter(|step| step.what.0 == recipient).collect();
+        // Who is done stays done: nothing that comes later is recorded.
+        let done =
+            steps.iter().position(|step| step.what.1.is_done() && step.answered.is_some_and(|at| at <= op));
+        let steps = steps.iter().take(done.map_or(usize::MAX, |done| done + 1));
+        allowed(op, RecipientState::Pending, steps.map(|step| (step.what.1, *step)))
+    }
+
+    /// Whether the message may be gone.
+    fn may_be_gone(&self, op: u64) -> bool {
+        let done = |recipient| self.states(op, recipient).iter().any(|state| state.is_done());
+        self.committed.is_none_or(|at| at > op)
+            || self.removed.as_ref().is_some_and(|step| step.begun < op)
+            || (done(0) && done(1))
+    }
+
+    /// Whether the message must be gone.
+    fn must_be_gone(&self, op: u64) -> bool {
+        let done = |recipient| self.states(op, recipient).iter().all(|state| state.is_done());
+        let removed = self.removed.as_ref().and_then(|step| step.answered);
+        removed.is_some_and(|at| at <= op) || (done(0) && done(1))
+    }
+}
+
+/// What may be found: what was answered last, or anything asked for since.
+fn allowed<T, S: 'static>(op: u64, first: T, steps: impl Iterator<Item = (T, impl AsStep<S>)>) -> Vec<T> {
+    let mut allowed = vec![first];
+    for (what, step) in steps {
+        let (begun, answered) = step.times();
+        if answered.is_some_and(|at| at <= op) {
+            allowed = vec![what];
+        } else if begun < op {
+            allowed.push(what);
+        }
+    }
+    allowed
+}
+
+trait AsStep<T> {
+    fn times(&self) -> (u64, Option<u64>);
+}
+
+impl<T> AsStep<T> for &Step<T> {
+    fn times(&self) -> (u64, Option<u64>) {
+        (self.begun, self.answered)
+    }
 }
 
 type Stories = BTreeMap<QueueId, Story>;
 
-fn open(fs: &SimFs, pid: u32) -> Result<(FileSpool, Recovered)> {
-    FileSpool::open(env(fs, pid), Path::new(SPOOL), SpoolLimits::default())
+fn open(fs: &SimFs, pid: u32) -> Result<(LogSpool, Recovered)> {
+    open_with(fs, pid, LIMITS)
+}
+
+fn open_with(fs: &SimFs, pid: u32, limits: SpoolLimits) -> Result<(LogSpool, Recovered)> {
+    LogSpool::open(env(fs, pid), Path::new(SPOOL), limits)
 }
 
 fn envelope(number: u32) -> Envelope {
@@ -35,96 +106,148 @@ fn envelope(number: u32) -> Envelope {
         .to("b@example.test")
 }
 
-fn accept(fs: &SimFs, spool: &FileSpool, stories: &mut Stories, number: u32) -> Result<QueueId> {
-    let begun = fs.ops();
-    let mut writer = spool.begin(envelope(number))?;
-    let id = writer.id().clone();
-    let body = message(number);
-    stories.insert(id.clone(), Story { body: body.clone(), begun, ..Story::default() });
-    for chunk in body.chunks(7) {
-        writer.write(chunk)?;
-    }
-    writer.commit()?;
-    stories.get_mut(&id).unwrap().committed = Some(fs.ops());
-    Ok(id)
+/// The play of one process, as the messages lived through it.
+struct Play<'a> {
+    fs: &'a SimFs,
+    spool: LogSpool,
+    stories: &'a mut Stories,
 }
 
-/// Three messages in all their stages. Steps that fail are passed over, as a server does.
+impl Play<'_> {
+    fn begin(&mut self, number: u32) -> Result<Box<dyn SpoolWriter>> {
+        let begun = self.fs.ops();
+        let writer = self.spool.begin(envelope(number))?;
+        let story = Story { body: message(number), begun, ..Story::default() };
+        self.stories.insert(writer.id().clone(), story);
+        Ok(writer)
+    }
+
+    fn accept(&mut self, number: u32) -> Result<QueueId> {
+        let mut writer = self.begin(number)?;
+        for chunk in message(number).chunks(7) {
+            writer.write(chunk)?;
+        }
+        self.commit(writer)
+    }
+
+    fn commit(&mut self, writer: Box<dyn SpoolWriter>) -> Result<QueueId> {
+        let id = commit(writer)?;
+        self.stories.get_mut(&id).unwrap().committed = Some(self.fs.ops());
+        Ok(id)
+    }
+
+    fn step<T>(&self, what: T, act: impl FnOnce(&LogSpool) -> Result<()>) -> Step<T> {
+        let begun = self.fs.ops();
+        let answered = act(&self.spool).is_ok().then(|| self.fs.ops());
+        Step { what, begun, answered }
+    }
+
+    fn record(&mut self, id: &QueueId, recipient: u32, state: RecipientState) {
+        let step = self.step((recipient, state), |spool| record(spool, id, recipient, state));
+        self.stories.get_mut(id).unwrap().records.push(step);
+    }
+
+    fn hold(&mut self, id: &QueueId, hold: bool) {
+        let step = self.step(hold, |spool| wait(|done| spool.hold(id, hold, done)));
+        self.stories.get_mut(id).unwrap().holds.push(step);
+    }
+
+    fn remove(&mut self, id: &QueueId) {
+        let step = self.step((), |spool| wait(|done| spool.remove(id, done)));
+        self.stories.get_mut(id).unwrap().removed = Some(step);
+    }
+
+    /// Takes the next message and leaves its recipients in these states.
+    fn serve(&mut self, states: [RecipientState; 2]) -> Result<()> {
+        let Some(job) = self.spool.next_ready(UnixTime(1000))? else { return Ok(()) };
+        for (recipient, state) in (0..).zip(states) {
+            self.record(&job.id, recipient, state);
+        }
+        self.spool.release(&job.id);
+        Ok(())
+    }
+}
+
+const DEFERRED: RecipientState = RecipientState::Deferred(UnixTime(5000));
+
+/// Messages in all their stages. Steps that fail are passed over, as a server does.
 fn play(fs: &SimFs, stories: &mut Stories) -> Result<()> {
     let (spool, _) = open(fs, 1)?;
-    for number in 1..=3 {
-        let _ = accept(fs, &spool, stories, number);
+    let mut play = Play { fs, spool, stories };
+    let small = play.accept(7);
+    // Two that arrive at the same time, in several chunks each, and one that never comes to its end.
+    let mut first = play.begin(5)?;
+    let mut second = play.begin(6)?;
+    let mut never = play.spool.begin(envelope(99))?;
+    for (one, other) in message(5).chunks(25).zip(message(6).chunks(25)) {
+        let _ = never.write(&[b'x'; 30]);
+        let _ = first.write(one);
+        let _ = second.write(other);
     }
-    let mut aborted = spool.begin(envelope(9))?;
-    let _ = aborted.write(b"never committed");
-    aborted.abort();
-    let steps = [
-        [RecipientState::Deferred(UnixTime(50)), RecipientState::Delivered],
-        [RecipientState::Delivered, RecipientState::Failed],
-    ];
-    for states in steps {
-        let Some(job) = spool.next_ready(UnixTime(10))? else { break };
-        for (recipient, state) in (0..).zip(states) {
-            let begun = fs.ops();
-            let answered = spool.record(&job.id, recipient, state).is_ok().then(|| fs.ops());
-            stories.get_mut(&job.id).unwrap().records.push((recipient, state, begun, answered));
-        }
-        stories.get_mut(&job.id).unwrap().released = Some(fs.ops());
-        let _ = spool.release(&job.id);
+    let rest = |number: u32, other: u32| {
+        let rounds = message(5).chunks(25).count().min(message(6).chunks(25).count());
+        assert!(number != other);
+        message(number).chunks(25).skip(rounds).flatten().copied().collect::<Vec<u8>>()
+    };
+    let (more, less) = (first.write(&rest(5, 6)), second.write(&rest(6, 5)));
+    let first = more.and_then(|()| play.commit(first));
+    let second = less.and_then(|()| play.commit(second));
+    drop(never);
+    if let Ok(small) = &small {
+        play.hold(small, true);
+        let _ = wait(|done| play.spool.expire(small, Some(UnixTime(77)), done));
     }
+    play.serve([DEFERRED, RecipientState::Delivered])?;
+    play.serve([RecipientState::Delivered, RecipientState::Bounced])?;
+    // Some stay, others pass through: segments are dropped and emptied.
+    for number in 10..22 {
+        let _ = play.accept(number);
+        let stays = number % 3 == 0;
+        play.serve([if stays { DEFERRED } else { RecipientState::Delivered }, RecipientState::Delivered])?;
+    }
+    let removed = play.accept(29);
+    if let Ok(removed) = &removed {
+        play.remove(removed);
+    }
+    if let Ok(small) = &small {
+        play.hold(small, false);
+    }
+    let _ = (first, second);
+    for number in 30..34 {
+        let _ = play.accept(number);
+        play.serve([RecipientState::Delivered, RecipientState::Delivered])?;
+    }
+    let _ = play.spool.upkeep();
     Ok(())
 }
 
 /// Everything that was answered before operation `op` must hold on the disk found after a power cut there.
 fn check(op: u64, disk: &SimFs, stories: &Stories) {
     let (spool, recovered) = open(disk, 2).unwrap();
-    assert_eq!(recovered.corrupt, []);
+    assert_eq!(recovered.corrupt, [], "op {op}");
     let listed: BTreeMap<_, _> = spool.list().into_iter().map(|entry| (entry.id.clone(), entry)).collect();
     for id in listed.keys() {
         assert!(stories.contains_key(id), "op {op}: {id} was never begun, or was aborted");
     }
     for (id, story) in stories {
-        let answered = |at: Option<u64>| at.is_some_and(|at| at <= op);
         let Some(entry) = listed.get(id) else {
-            let done = |recipient| {
-                story
-                    .records
-                    .iter()
-                    .any(|&(to, state, begun, _)| to == recipient && state.is_done() && begun < op)
-            };
-            assert!(
-                !answered(story.committed) || done(0) && done(1),
-                "op {op}: {id} was accepted and is lost"
-            );
+            assert!(story.may_be_gone(op), "op {op}: {id} was accepted and is lost: {story:?}");
             continue;
         };
-        assert!(story.begun < op);
+        assert!(story.begun < op && !story.must_be_gone(op), "op {op}: {id} has come back: {story:?}");
         assert_eq!(entry.envelope.recipients.len(), 2);
-        assert_eq!(read_all(&mut *spool.body(id).unwrap()).unwrap(), story.body, "op {op}: half a message");
+        let body = spool.body(id).and_then(|mut body| read_all(&mut *body)).unwrap();
+        assert_eq!(body, story.body, "op {op}: half a message");
         for recipient in 0..2 {
-            let mut allowed = vec![RecipientState::Pending];
-            for &(_, state, begun, end) in story.records.iter().filter(|record| record.0 == recipient) {
-                if answered(end) {
-                    allowed = vec![state];
-                } else if begun < op {
-                    allowed.push(state);
-                }
-            }
-            assert!(
-                allowed.contains(&entry.states[recipient as usize]),
-                "op {op}: {:?} not in {allowed:?}",
-                entry.states
-            );
+            let (found, allowed) = (entry.statuses[recipient as usize].state, story.states(op, recipient));
+            assert!(allowed.contains(&found), "op {op}: {found:?} not in {allowed:?}");
         }
+        let holds = allowed(op, false, story.holds.iter().map(|step| (step.what, step)));
+        assert!(holds.contains(&entry.hold), "op {op}: {id} on hold: {} not in {holds:?}", entry.hold);
     }
-    assert_eq!(
-        mailstore::fs::Fs::read_dir(disk, Path::new("/spool/tmp")).unwrap(),
-        [],
-        "half-written files are gone"
-    );
     // And it works on.
     let mut more = Stories::new();
-    let id = accept(disk, &spool, &mut more, 100).unwrap();
+    let id = Play { fs: disk, spool, stories: &mut more }.accept(100).unwrap();
     assert!(!stories.contains_key(&id), "a queue id is not given twice");
 }
 
@@ -134,9 +257,12 @@ fn the_power_fails_at_every_operation() {
     fs.record_crash_points();
     let mut stories = Stories::new();
     play(&fs, &mut stories).unwrap();
-    assert_eq!(stories.values().filter(|story| story.committed.is_some()).count(), 3);
-    let done = stories.values().filter(|story| story.released.is_some()).count();
-    assert_eq!(done, 2);
+    assert_eq!(stories.values().filter(|story| story.committed.is_some()).count(), 20);
+    let log = fs.log();
+    let dropped = log.iter().filter(|operation| operation.name == "unlink").count();
+    assert!(dropped > 3, "{dropped} segments were dropped");
+    let first = Path::new("/spool/log/0000000000000001");
+    assert!(fs.metadata(first).is_err(), "what stays was moved out of the first segment");
     every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &stories));
 }
 
@@ -146,18 +272,61 @@ fn recovery_itself_may_be_cut_off() {
     fs.record_crash_points();
     let mut stories = Stories::new();
     play(&fs, &mut stories).unwrap();
-    let end = fs.ops();
     for point in fs.crash_points().into_iter().step_by(5) {
         for disk in point.outcomes(common::seed(), 4).take(4) {
             disk.record_crash_points();
             open(&disk, 2).unwrap();
             for again in disk.crash_points() {
                 for disk in again.outcomes(common::seed(), 4).take(8) {
-                    check(point.op.min(end), &disk, &stories);
+                    check(point.op, &disk, &stories);
                 }
             }
         }
     }
+}
+
+#[test]
+fn groups_of_many_writers_are_cut_off() {
+    let fs = SimFs::new();
+    fs.record_crash_points();
+    let (spool, _) = open_with(&fs, 1, SpoolLimits { segment_bytes: 16_000, ..LIMITS }).unwrap();
+    spool.start().unwrap();
+    let stories = Arc::new(Mutex::new(Stories::new()));
+    let (send, receive) = mpsc::channel();
+    for round in 0..3 {
+        let mut writers = Vec::new();
+        for number in 0..5 {
+            let number = round * 10 + number;
+            let mut writer = spool.begin(envelope(number)).unwrap();
+            let story = Story { body: message(number), begun: 0, ..Story::default() };
+            stories.lock().unwrap().insert(writer.id().clone(), story);
+            writer.write(&message(number)).unwrap();
+            writers.push(writer);
+        }
+        for writer in writers {
+            let (fs, stories, send) = (fs.clone(), Arc::clone(&stories), send.clone());
+            writer.commit(Box::new(move |result| {
+                let id = result.unwrap();
+                stories.lock().unwrap().get_mut(&id).unwrap().committed = Some(fs.ops());
+                send.send(id).unwrap();
+            }));
+        }
+        let ids: Vec<QueueId> = receive.iter().take(5).collect();
+        for (id, recipient) in ids.iter().take(3).zip([0, 1, 1]) {
+            let step = {
+                let begun = fs.ops();
+                record(&spool, id, recipient, RecipientState::Delivered).unwrap();
+                Step { what: (recipient, RecipientState::Delivered), begun, answered: Some(fs.ops()) }
+            };
+            stories.lock().unwrap().get_mut(id).unwrap().records.push(step);
+        }
+    }
+    drop(spool);
+    let log = fs.log();
+    let (syncs, answered) = (log.iter().filter(|operation| operation.name == "sync").count(), 3 * 5 + 3 * 3);
+    assert!(syncs < answered, "{syncs} syncs for {answered} answers");
+    let stories = stories.lock().unwrap();
+    every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &stories));
 }
 
 #[test]
@@ -183,59 +352,4 @@ fn every_operation_fails_once() {
             }
         }
     }
-}
-
-#[test]
-fn above_the_backlog_limit_new_mail_is_refused_for_now() {
-    let fs = SimFs::new();
-    let limits = SpoolLimits { messages_max: 2 };
-    let (spool, _) = FileSpool::open(env(&fs, 1), Path::new(SPOOL), limits).unwrap();
-    let first = spool.begin(envelope(1)).unwrap();
-    let second = spool.begin(envelope(2)).unwrap();
-    let error = spool.begin(envelope(3)).err().unwrap();
-    assert_eq!((error.kind(), error.class()), (ErrorKind::Backlog, Class::Temporary));
-    first.abort();
-    drop(second);
-    let id = spool.begin(envelope(4)).unwrap().commit().unwrap();
-    assert_eq!(spool.backlog(), 1);
-    spool.remove(&id).unwrap();
-    assert_eq!(spool.backlog(), 0);
-}
-
-#[test]
-fn messages_fall_due_in_order_and_one_deliverer_has_each() {
-    let fs = SimFs::new();
-    let (spool, _) = open(&fs, 1).unwrap();
-    let mut stories = Stories::new();
-    let late = accept(&fs, &spool, &mut stories, 20).unwrap();
-    let early = accept(&fs, &spool, &mut stories, 10).unwrap();
-    assert_eq!(spool.next_due(), Some(UnixTime(10)));
-    let job = spool.next_ready(UnixTime(15)).unwrap().unwrap();
-    assert_eq!((&job.id, job.maybe_delivered), (&early, false));
-    assert_eq!(spool.next_ready(UnixTime(15)).unwrap(), None);
-    for recipient in 0..2 {
-        spool.record(&early, recipient, RecipientState::Deferred(UnixTime(30))).unwrap();
-    }
-    spool.release(&early).unwrap();
-    assert_eq!(spool.next_ready(UnixTime(25)).unwrap().unwrap().id, late);
-    assert_eq!(spool.next_due(), Some(UnixTime(30)));
-    let again = spool.next_ready(UnixTime(30)).unwrap().unwrap();
-    assert_eq!((&again.id, again.maybe_delivered), (&early, true));
-    assert!(spool.record(&early, 2, RecipientState::Delivered).is_err());
-}
-
-#[test]
-fn a_damaged_file_is_set_aside_and_reported() {
-    let fs = SimFs::new();
-    let mut stories = Stories::new();
-    let (spool, _) = open(&fs, 1).unwrap();
-    let id = accept(&fs, &spool, &mut stories, 1).unwrap();
-    drop(spool);
-    let queue = Path::new("/spool/queue");
-    let file = mailstore::fs::Fs::read_dir(&fs, queue).unwrap().remove(0).name;
-    mailstore::fs::Fs::rename(&fs, &queue.join(&file), &queue.join(format!("{id},99999"))).unwrap();
-    let (spool, recovered) = open(&fs, 2).unwrap();
-    assert_eq!(spool.backlog(), 0);
-    assert_eq!(recovered.corrupt.len(), 1);
-    assert_eq!(recovered.corrupt[0].1, "shorter than its name says");
 }

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Octets, all, append, flags, inbox, message, name, read_all, told, uid};
+use common::{Octets, all, append, commit, flags, inbox, message, name, read_all, record, told, uid};
 use mail_message::FlagSet;
 use mailstore::fs::{Fs as _, OpenMode, RealFs};
-use mailstore::spool::{Envelope, FileSpool, RecipientState, Spool, SpoolLimits};
+use mailstore::spool::{Envelope, LogSpool, RecipientState, Spool, SpoolLimits};
 use mailstore::{
     Access, Class, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, MaildirStore, Store,
 };
@@ -280,7 +280,7 @@ fn threads_and_a_foreign_program_share_a_maildir() {
 fn the_spool_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let open = || {
-        FileSpool::open(Env::real("test.example"), &dir.path().join("spool"), SpoolLimits::default()).unwrap()
+        LogSpool::open(Env::real("test.example"), &dir.path().join("spool"), SpoolLimits::default()).unwrap()
     };
     let (spool, _) = open();
     let envelope = || Envelope::new("", UnixTime(1)).to("\"a b\"@example.test").to("c@example.test");
@@ -289,8 +289,8 @@ fn the_spool_survives_a_restart() {
     for chunk in body.chunks(999) {
         kept.write(chunk).unwrap();
     }
-    let id = kept.commit().unwrap();
-    spool.record(&id, 1, RecipientState::Failed).unwrap();
+    let id = commit(kept).unwrap();
+    record(&spool, &id, 1, RecipientState::Bounced).unwrap();
     // Killed in the middle of the next one.
     let mut cut_off = spool.begin(envelope()).unwrap();
     cut_off.write(&body).unwrap();
@@ -299,13 +299,13 @@ fn the_spool_survives_a_restart() {
     assert_eq!((recovered.messages, recovered.unfinished), (1, 1));
     let job = spool.next_ready(UnixTime(1)).unwrap().unwrap();
     assert_eq!((&job.id, &job.envelope, job.maybe_delivered), (&id, &envelope(), true));
-    assert_eq!(job.states, [RecipientState::Pending, RecipientState::Failed]);
+    assert_eq!(job.states, [RecipientState::Pending, RecipientState::Bounced]);
     let mut reader = spool.body(&id).unwrap();
     assert_eq!(read_all(&mut *reader).unwrap(), body);
     let mut part = [0; 10];
     assert_eq!(reader.read_at(199_995, &mut part).unwrap(), 5);
-    spool.record(&id, 0, RecipientState::Delivered).unwrap();
-    spool.release(&id).unwrap();
+    record(&spool, &id, 0, RecipientState::Delivered).unwrap();
+    spool.release(&id);
     assert_eq!(open().1.messages, 0);
     let _: Arc<dyn Spool> = Arc::new(spool);
 }

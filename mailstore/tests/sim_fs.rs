@@ -207,7 +207,6 @@ fn locks_belong_to_an_open_file_and_writes_stay_where_they_are_put() {
         assert!(one.try_lock(LockKind::Exclusive).unwrap());
         assert!(open(OpenMode::Read).try_lock(LockKind::Exclusive).is_err(), "not opened for writing");
 
-        let mut one = one;
         one.write_at(&[b"ab", b"c"], 8).unwrap();
         one.write_at(&[b"x"], 0).unwrap();
         assert_eq!(mailstore::fs::read(fs, &path).unwrap(), b"x1234567abc");

@@ -44,6 +44,11 @@ impl Blocking {
         Self(Place::Inline)
     }
 
+    /// Whether work is done where it is asked for.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.0, Place::Inline)
+    }
+
     /// `threads` threads (at least one) of this name, and a queue of `queue` jobs (at least one) before them.
     ///
     /// # Errors

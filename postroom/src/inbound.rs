@@ -152,6 +152,10 @@ impl SpoolWriter for Call {
         })
     }
 
+    fn hold(&mut self) -> Result<(), StoreError> {
+        Err(StoreError::new(ErrorKind::Io, "handing a mail to the program", "it holds nothing for anybody"))
+    }
+
     fn commit(self: Box<Self>) -> StoreResult<()> {
         Box::pin(async move {
             // As above.

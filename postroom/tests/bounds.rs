@@ -49,6 +49,10 @@ impl SpoolWriter for Forgotten {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn hold(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn commit(self: Box<Self>) -> StoreResult<()> {
         Box::pin(std::future::ready(Ok(())))
     }

@@ -56,6 +56,10 @@ impl SpoolWriter for Incoming {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn hold(&mut self) -> Result<(), StoreError> {
+        Err(StoreError::new(ErrorKind::Io, "holding the message", "there is no place for it"))
+    }
+
     fn commit(self: Box<Self>) -> StoreResult<()> {
         let refused = self.octets.ends_with(b"refuse me\r\n");
         let taken = !refused && self.done.send((self.envelope, self.octets)).is_ok();

@@ -4,7 +4,7 @@
 mod common;
 
 use common::log::Log;
-use common::{Client, inbox, settings, start, start_with, until};
+use common::{Client, inbox, segments, settings, start, start_with, until};
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs as _, OpenMode};
 use std::path::Path;
@@ -112,8 +112,9 @@ async fn a_message_whose_file_is_gone_is_told_once() {
     let reply = client.mail("s@x.test", &["bob@example.test", "alice@example.test"], "x").await;
     let id = reply.split_once("queued as ").unwrap().1;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let queue = Path::new("/spool/queue");
-    fs.unlink(&queue.join(&fs.read_dir(queue).unwrap()[0].name)).unwrap();
+    assert!(server.shutdown(Duration::from_secs(1)).await);
+    let _server = start(&fs, 2).await.unwrap();
+    fs.unlink(&segments(&fs)[0]).unwrap();
     tokio::time::sleep(Duration::from_secs(7200)).await;
     let text = log.text();
     let told: Vec<&str> = text.lines().filter(|line| line.contains("WARN")).collect();

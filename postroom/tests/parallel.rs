@@ -7,6 +7,7 @@ use common::USERS;
 use mailstore::{Access, Env, MailboxName, MaildirStore, Store as _};
 use postroom::local::LocalMail;
 use postroom::settings::{Listener, Protocol};
+use postroom::wall::Spool as _;
 use postroom::{Blocking, Server};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -55,11 +56,17 @@ fn messages(root: &Path) -> Vec<String> {
     uids.into_iter().map(&mut content).collect()
 }
 
+/// How many files there are in an INBOX.
+fn delivered(root: &Path) -> usize {
+    ["new", "cur"].iter().filter_map(|dir| std::fs::read_dir(root.join(dir)).ok()).map(Iterator::count).sum()
+}
+
 /// Sends all contents at once, and returns what then is in the mailbox.
 async fn deliver_all(contents: Vec<String>) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let blocking = Blocking::threads("store", 4, 64).unwrap();
     let mail = LocalMail::open(Env::real("mail"), dir.path(), "mail/{domain}/{user}", &blocking).unwrap();
+    let spool = mail.spool.clone();
     let mut settings = common::settings();
     settings.limits.connections_per_ip_max = contents.len();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -81,7 +88,7 @@ async fn deliver_all(contents: Vec<String>) -> Vec<String> {
         ids.insert(session.await.unwrap());
     }
     assert_eq!(ids.len(), count, "every message has an id of its own");
-    while std::fs::read_dir(dir.path().join("spool/queue")).unwrap().next().is_some() {
+    while !(spool.next_due().is_none() && delivered(&dir.path().join("mail/example.test/bob")) >= count) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(server.shutdown(Duration::from_secs(10)).await);

@@ -7,10 +7,8 @@
 
 mod common;
 
-use common::{Client, inbox, start, until};
-use mailstore::fs::Fs as _;
+use common::{Client, inbox, queued, spool_sync, start, until};
 use mailstore::fs::sim::SimFs;
-use std::path::Path;
 use std::time::Duration;
 
 /// One message, and the operation from which on it must not be lost.
@@ -32,20 +30,15 @@ async fn send(fs: &SimFs, client: &mut Client, text: &'static str, to: &'static 
     let reply = client.mail("s@x.test", &addresses, text).await;
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
     // When the client hears the 250, the deliverer may be at work already. The server was free to say it when the
-    // queue directory had been synced, so that is what it is held to.
-    let heard = fs.ops();
-    let synced = |op: &u64| {
-        let operation = &fs.log()[usize::try_from(*op).unwrap()];
-        operation.name == "sync_dir" && operation.path == Path::new("/spool/queue")
-    };
-    let answered = (begun..heard).find(synced).map_or(heard, |op| op + 1);
+    // spool had been synced, so that is what it is held to.
+    let answered = spool_sync(fs, begun).unwrap() + 1;
     Sent { text, to, answered }
 }
 
 /// What is left of a disk after a cut, when a new server has delivered what it found.
 async fn recover(disk: &SimFs) {
     let server = start(disk, 2).await.unwrap();
-    until("the spool is empty", || disk.read_dir(Path::new("/spool/queue")).unwrap().is_empty()).await;
+    until("the spool is empty", || queued(disk) == 0).await;
     assert!(server.shutdown(Duration::from_secs(1)).await);
 }
 

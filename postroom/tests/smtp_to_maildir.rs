@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Client, inbox, start, start_with, until};
+use common::{Client, inbox, queued, segments, spool_sync, start, start_with, until};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs as _, OpenMode};
 use std::path::Path;
@@ -140,8 +140,8 @@ async fn r45_half_a_message_leaves_nothing() {
     client.send(b"half a mess").await;
     drop(client);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let names = |dir| fs.read_dir(Path::new(dir)).unwrap().len();
-    assert_eq!((names("/spool/tmp"), names("/spool/queue")), (0, 0));
+    assert_eq!(queued(&fs), 0);
+    assert!(inbox(&fs, "bob").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,8 +220,7 @@ async fn a_message_that_goes_round_is_refused() {
     }
     until("delivered", || inbox(&fs, "alice").len() == 2).await;
     assert!(server.shutdown(Duration::from_secs(1)).await);
-    assert!(fs.read_dir(Path::new("/spool/queue")).unwrap().is_empty());
-    assert!(fs.read_dir(Path::new("/spool/tmp")).unwrap().is_empty());
+    assert_eq!(queued(&fs), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,10 +238,7 @@ async fn a_disk_that_takes_neither_message_nor_record_is_not_asked_again_and_aga
     }
     let fs = SimFs::new();
     accept(&fs).await;
-    let accepted = |operation: &mailstore::fs::sim::Operation| {
-        operation.name == "sync_dir" && operation.path == Path::new("/spool/queue")
-    };
-    let accepted = u64::try_from(fs.log().iter().rposition(accepted).unwrap()).unwrap() + 1;
+    let accepted = spool_sync(&fs, 0).unwrap() + 1;
     let fs = SimFs::new();
     (accepted..accepted + 10_000).for_each(|op| fs.fail_at(op, Fault::Io));
     accept(&fs).await;
@@ -268,11 +264,15 @@ async fn messages_whose_files_are_gone_or_do_not_open_hold_up_nobody() {
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
         fs.unlink(mail).unwrap();
-        let queue = Path::new("/spool/queue");
-        for entry in fs.read_dir(queue).unwrap() {
-            fs.unlink(&queue.join(&entry.name)).unwrap();
+        assert!(server.shutdown(Duration::from_secs(1)).await);
+        let server = start(&fs, 2).await.unwrap();
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        for segment in segments(&fs) {
+            fs.unlink(&segment).unwrap();
             if unreadable {
-                fs.mkdir(&queue.join(&entry.name)).unwrap();
+                fs.mkdir(&segment).unwrap();
             }
         }
         tokio::time::sleep(Duration::from_secs(70)).await;

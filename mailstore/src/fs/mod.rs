@@ -74,7 +74,7 @@ pub trait File: Send + Sync + fmt::Debug {
     /// system cannot do it.
     fn allocate(&self, len: u64) -> io::Result<()>;
     /// Cuts the file to `len` octets, or fills it up with zeros to that length.
-    fn set_len(&mut self, len: u64) -> io::Result<()>;
+    fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes data, length and times durable. After an error nothing is known of what was written since the
     /// last success, and a second call proves nothing. What was lost in between, by a [`Volume::sync`] that failed,
     /// is an error here too.

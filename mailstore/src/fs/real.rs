@@ -154,7 +154,7 @@ impl File for RealFile {
         self.0.sync_data()
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
 

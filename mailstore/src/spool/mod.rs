@@ -1,10 +1,16 @@
 //! The wall between accepting mail and delivering it: what is committed to the [`Spool`] is durable, and
 //! stays until every recipient is done.
 //!
-//! A receiver calls [`Spool::begin`], writes the body while it arrives, and answers 250 after
-//! [`commit`](SpoolWriter::commit). Deliverers take messages with [`Spool::next_ready`], record what became
-//! of each recipient with [`Spool::record`], and [`Spool::release`] the message; when nobody is left to be
-//! served it is removed. After a restart everything committed and not done is there again.
+//! A receiver calls [`Spool::begin`], writes the body while it arrives, and answers 250 when
+//! [`commit`](SpoolWriter::commit) has called back. Deliverers take messages with [`Spool::next_ready`], record what
+//! became of each recipient with [`Spool::record`], and [`Spool::release`] the message; when nobody is left to be
+//! served it is gone. After a restart everything committed and not done is there again.
+//!
+//! What must wait for the disk calls back, so that a hundred receivers share one flush and hold no thread meanwhile;
+//! who has a thread to spare calls it through [`wait`]. A callback runs on the thread that flushed: it passes a
+//! message on, and does no work of its own.
+//!
+//! [`LogSpool`] is the spool on a disk: a log of segments, told in `log.rs`.
 //!
 //! # Promises
 //! * A committed message is there after a power cut, whole; one that was not committed is not there at all.
@@ -12,31 +18,61 @@
 //!   attempt, with [`Job::maybe_delivered`] set; a [`Store`](crate::Store) recognises it by its
 //!   [`DeliveryId`](crate::DeliveryId).
 //! * One message is in the hands of one deliverer at a time.
+//! * A message on hold is in no deliverer's hands, restarts included, until the hold is taken off.
 
+mod compact;
 mod envelope;
-mod file;
-mod format;
+mod log;
+mod log_spool;
+mod messages;
+mod reader;
+mod record;
+mod recover;
+mod scan;
+mod segment;
 mod writer;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::mpsc;
 
 use proto_core::UnixTime;
 
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::store::{MessageReader, Settle};
+use crate::store::{DeliveryId, MessageReader, Settle};
 
 pub use envelope::{Envelope, Recipient};
-pub use file::{FileSpool, Recovered, SpoolLimits};
+pub use log_spool::{LogSpool, SpoolLimits};
+pub use recover::Recovered;
 #[doc(hidden)]
-pub use format::fuzz_queue_file;
+pub use scan::fuzz_spool_segment;
 
-/// Accepted mail that waits for delivery.
+/// What is called when something has become durable, or has failed. It must neither block nor call the spool.
+pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send>;
+
+/// Waits for what would call back.
+///
+/// # Errors
+/// That of the operation; `Io` when it was given up without an answer.
+pub fn wait<T: Send + 'static>(start: impl FnOnce(Done<T>)) -> Result<T> {
+    let (send, receive) = mpsc::sync_channel(1);
+    start(Box::new(move |result| {
+        // The receiver is this function, which waits.
+        let _ = send.send(result);
+    }));
+    receive.recv().unwrap_or_else(|_| {
+        Err(StoreError::new(ErrorKind::Io, "waiting for the spool", "it has ended without an answer"))
+    })
+}
+
+/// Accepted mail that waits for delivery. What does not take a [`Done`] does not wait for the disk, except
+/// [`body`](Spool::body).
 pub trait Spool: Settle {
     /// Begins a message.
     ///
     /// # Errors
-    /// `Backlog` when the spool holds as many messages as it may (452 4.3.1).
+    /// `Backlog` when the spool holds as much as it may (452 4.3.1).
     fn begin(&self, envelope: Envelope) -> Result<Box<dyn SpoolWriter>>;
 
     /// Takes the message that has been due longest at `now`, if any. It is not given out again before it is
@@ -46,30 +82,45 @@ pub trait Spool: Settle {
     /// When the next message that nobody holds falls due; it may lie in the past.
     fn next_due(&self) -> Option<UnixTime>;
 
-    /// Opens the body of a message, held or not.
+    /// Opens the body of a message, in a deliverer's hands or not.
     ///
     /// # Errors
     /// `NoSuchQueueId`, also when its file was removed by another hand; the message is then forgotten.
     fn body(&self, id: &QueueId) -> Result<Box<dyn MessageReader>>;
 
-    /// Records durably what became of one recipient.
+    /// Records durably what became of recipients, of one message or of many, in one step. Of a recipient that is
+    /// done already, and of a message that has left the spool, nothing is recorded.
     ///
     /// # Errors
-    /// `NoSuchQueueId`, as for [`body`](Spool::body), and for a recipient that the envelope does not have.
-    fn record(&self, id: &QueueId, recipient: u32, state: RecipientState) -> Result<()>;
+    /// `NoSuchQueueId` when all of the messages have left, and for a recipient that an envelope does not have.
+    fn record(&self, outcomes: Vec<Outcome>, done: Done<()>);
 
     /// Gives a message back. When every recipient is [done](RecipientState::is_done) it leaves the spool.
-    ///
-    /// # Errors
-    /// When it cannot be removed; it is then removed at the next start, and not delivered again.
-    fn release(&self, id: &QueueId) -> Result<()>;
+    fn release(&self, id: &QueueId);
 
-    /// Removes a message whatever its state (an administrator's command). One that is held leaves the spool
-    /// too; its deliverer sees `NoSuchQueueId`.
+    /// Puts a message on hold, or takes the hold off. One that is in a deliverer's hands stays there until released.
     ///
     /// # Errors
     /// `NoSuchQueueId`.
-    fn remove(&self, id: &QueueId) -> Result<()>;
+    fn hold(&self, id: &QueueId, hold: bool, done: Done<()>);
+
+    /// Sets when a message expires. The spool keeps that time and acts on nothing: who delivers gives up a message
+    /// that fails after it.
+    ///
+    /// # Errors
+    /// `NoSuchQueueId`.
+    fn expire(&self, id: &QueueId, expires: Option<UnixTime>, done: Done<()>);
+
+    /// Makes deferred recipients due at once, of one message or of all, and returns of how many messages. It is
+    /// forgotten at a restart: the time they were deferred to stands in the log.
+    fn retry_now(&self, which: Option<&QueueId>) -> usize;
+
+    /// Removes a message whatever its state (an administrator's command). One that is in a deliverer's hands leaves
+    /// the spool too; its deliverer sees `NoSuchQueueId`.
+    ///
+    /// # Errors
+    /// `NoSuchQueueId`.
+    fn remove(&self, id: &QueueId, done: Done<()>);
 
     /// All messages, oldest first.
     fn list(&self) -> Vec<QueueEntry>;
@@ -78,20 +129,65 @@ pub trait Spool: Settle {
     fn backlog(&self) -> usize;
 }
 
-/// A message that is being accepted. Dropping it is [`SpoolWriter::abort`].
+/// A message that is being accepted. Dropping it takes it back.
 pub trait SpoolWriter: Send {
     /// The id the message will have; for its `Received:` field.
     fn id(&self) -> &QueueId;
 
-    /// Writes the next octets of the body. After an error only `abort` is left.
+    /// Writes the next octets of the body. It waits for the disk only when the message is large and so much of it is
+    /// on the way that no more shall be held in memory: see [`when_ready`](SpoolWriter::when_ready).
+    ///
+    /// # Errors
+    /// `Backlog` when the spool holds as many octets as it may. After an error the message can only be dropped.
     fn write(&mut self, octets: &[u8]) -> Result<()>;
+
+    /// Calls `then` once, as soon as a write of no more than the spool holds of a message in memory
+    /// (64 KiB by default) does not wait for the disk: at once, on this thread, if that is
+    /// so now.
+    fn when_ready(&mut self, then: Box<dyn FnOnce() + Send>);
+
+    /// The message shall be on hold from the beginning.
+    fn hold(&mut self);
+
+    /// The message shall expire at that time.
+    fn expire(&mut self, expires: UnixTime);
 
     /// Makes the message durable and due at once. After an error it may or may not be there after the next
     /// start; its sender must be told that it was not taken (451), and will send it again.
-    fn commit(self: Box<Self>) -> Result<QueueId>;
+    fn commit(self: Box<Self>, done: Done<QueueId>);
+}
 
-    /// Drops the message.
-    fn abort(self: Box<Self>);
+/// What became of one recipient, with what it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The message, and the place of the recipient in its envelope.
+    pub delivery: DeliveryId,
+    /// What became of it.
+    pub status: Status,
+}
+
+impl Outcome {
+    /// An outcome without a reason.
+    pub fn new(delivery: DeliveryId, state: RecipientState) -> Self {
+        Self { delivery, status: Status { state, reason: None } }
+    }
+
+    /// The outcome with its reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<Arc<str>>) -> Self {
+        self.status.reason = Some(reason.into());
+        self
+    }
+}
+
+/// How far a recipient has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// The state.
+    pub state: RecipientState,
+    /// Why: the reply or the error of the last attempt, as a delivery status notification (RFC 3464) or the queue
+    /// listing tells it.
+    pub reason: Option<Arc<str>>,
 }
 
 /// A message in the hands of a deliverer.
@@ -109,6 +205,8 @@ pub struct Job {
     /// Whether a delivery that is not recorded may have been made: the message has been in a deliverer's
     /// hands before, in this life or an earlier one.
     pub maybe_delivered: bool,
+    /// When it expires: whoever fails after that is not tried again.
+    pub expires: Option<UnixTime>,
 }
 
 /// A line of the queue listing.
@@ -119,32 +217,37 @@ pub struct QueueEntry {
     pub id: QueueId,
     /// Its envelope.
     pub envelope: Envelope,
-    /// What became of each recipient so far, in the order of the envelope.
-    pub states: Vec<RecipientState>,
+    /// How far each recipient has come, in the order of the envelope.
+    pub statuses: Vec<Status>,
     /// The length of the body in octets.
     pub body_bytes: u64,
     /// Whether a deliverer has it in hands.
-    pub held: bool,
+    pub active: bool,
+    /// Whether it is on hold.
+    pub hold: bool,
+    /// When it expires.
+    pub expires: Option<UnixTime>,
 }
 
 /// What became of one recipient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RecipientState {
     /// Not tried, or tried without a result.
+    #[default]
     Pending,
     /// Failed for now; to be tried again at this time.
     Deferred(UnixTime),
     /// Delivered.
     Delivered,
     /// Failed for good.
-    Failed,
+    Bounced,
 }
 
 impl RecipientState {
     /// Whether nothing is left to be done for this recipient.
     pub fn is_done(self) -> bool {
-        matches!(self, RecipientState::Delivered | RecipientState::Failed)
+        matches!(self, RecipientState::Delivered | RecipientState::Bounced)
     }
 }
 

@@ -1,91 +1,330 @@
-//! [`FileWriter`]: one message on its way into the spool.
+//! [`LogWriter`]: one message on its way into the spool.
+//!
+//! A small message stays in memory, in the record that it will be, until it is committed. One that grows past
+//! [`SpoolLimits::small_bytes_max`](super::SpoolLimits) goes to the log in chunks while it arrives, and its record
+//! says where they stand.
+//!
+//! # Limits
+//! In memory: what a small message may have, and of a large one at most [`CHUNKS_MAX`] chunks of the same size behind
+//! the one that fills, and sixteen octets for each chunk written.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+
+use proto_core::UnixTime;
 
 use super::envelope::Envelope;
-use super::file::{Inner, Message};
-use super::{QueueId, RecipientState, SpoolWriter, format};
+use super::log::{Entry, EntryClass, Place, lock};
+use super::log_spool::Inner;
+use super::messages::Message;
+use super::record::{self, Buffer, Extent, MessageRecord, Subject, Terms};
+use super::{Done, QueueId, SpoolWriter};
 use crate::env::Env;
-use crate::error::{Result, StoreError};
-use crate::fs::{BufferedFile, OpenMode};
+use crate::error::{ErrorKind, Result, StoreError};
 
-/// A file in `tmp/`. However it ends, the spool is told.
-#[derive(Debug)]
-pub(super) struct FileWriter {
+/// Chunks of one message that are on their way to the disk.
+const CHUNKS_MAX: usize = 2;
+
+/// The longest envelope, as a record. RFC 5321 section 4.5.3.1.8 asks for 100 recipients of 256 octets; this is room
+/// for thousands.
+const ENVELOPE_BYTES_MAX: usize = 4 << 20;
+
+/// However it ends, the spool is told.
+pub(super) struct LogWriter {
     spool: Arc<Inner>,
     id: QueueId,
-    tmp: PathBuf,
-    file: BufferedFile,
     envelope: Envelope,
-    body_offset: u64,
+    /// The message, or the chunk that fills.
+    buffer: Buffer,
+    /// Where the body begins in the payload of `buffer`.
+    body_at: usize,
     body_bytes: u64,
-    committed: Option<Message>,
+    terms: Terms,
+    stream: Option<Arc<Stream>>,
+    committed: bool,
 }
 
-impl FileWriter {
-    /// Creates the file and writes the envelope.
-    pub(super) fn begin(spool: Arc<Inner>, envelope: Envelope) -> Result<Box<dyn SpoolWriter>> {
+/// What is done when all chunks are written: the error if one was not, and where they stand.
+type Finish = Box<dyn FnOnce(Option<StoreError>, Vec<Extent>) + Send>;
+
+/// The chunks of a large message.
+#[derive(Default)]
+struct Stream {
+    state: Mutex<StreamState>,
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct StreamState {
+    in_flight: usize,
+    /// Where the chunks stand that have been written; their segments are pinned.
+    extents: Vec<Extent>,
+    failed: Option<StoreError>,
+    /// Called when fewer chunks are on their way.
+    ready: VecDeque<Box<dyn FnOnce() + Send>>,
+    /// Called when none is.
+    finish: Option<Finish>,
+    /// Nobody will commit: what is still written is of no use.
+    abandoned: bool,
+}
+
+impl LogWriter {
+    /// A message that has been counted among those being written.
+    pub(super) fn begin(spool: Arc<Inner>, envelope: Envelope) -> Result<Self> {
         let id = new_id(&spool.env);
-        let tmp = spool.tmp.join(id.as_str());
-        let head = format::write_envelope(&envelope);
-        let file = spool.env.fs().open(&tmp, OpenMode::CreateNew);
-        let mut file = BufferedFile::new(file.map_err(|error| StoreError::io("creating", &tmp, &error))?);
-        if let Err(error) = file.append(&head) {
-            let _ = spool.env.fs().unlink(&tmp);
-            return Err(StoreError::io("writing", &tmp, &error));
+        let buffer = record::message(&Subject { id: id.clone(), birth: None }, &envelope, &[], &[]);
+        let body_at = buffer.payload_bytes();
+        let writer = Self {
+            spool,
+            id,
+            envelope,
+            buffer,
+            body_at,
+            body_bytes: 0,
+            terms: Terms::default(),
+            stream: None,
+            committed: false,
+        };
+        if body_at > ENVELOPE_BYTES_MAX {
+            return Err(StoreError::new(
+                ErrorKind::Refused,
+                "accepting a message",
+                "its envelope is too long",
+            ));
         }
-        let body_offset = head.len() as u64;
-        Ok(Box::new(Self { spool, id, tmp, file, envelope, body_offset, body_bytes: 0, committed: None }))
+        Ok(writer)
+    }
+
+    /// Sends what is in the buffer as a chunk, and begins another.
+    fn send_chunk(&mut self, stream: &Arc<Stream>) {
+        let (mut next, body_at) = begin_chunk(&self.id);
+        std::mem::swap(&mut next, &mut self.buffer);
+        let (spool, stream) = (Arc::clone(&self.spool), Arc::clone(stream));
+        let start = u32::try_from(self.body_at).expect("invariant: what stands before a chunk is an id");
+        let bytes = u32::try_from(next.payload_bytes() - self.body_at).expect("invariant: a chunk is small");
+        self.body_at = body_at;
+        lock(&stream.state).in_flight += 1;
+        let entry = Entry {
+            buffer: next,
+            needs: Vec::new(),
+            class: EntryClass::Chunk,
+            done: Box::new({
+                let spool = Arc::clone(&spool);
+                move |result: Result<Place>| {
+                    let written = result.map(|place| Extent {
+                        segment: place.segment,
+                        offset: place.offset + start,
+                        bytes,
+                    });
+                    stream.chunk_written(&spool, written);
+                }
+            }),
+        };
+        spool.log.push([entry]);
+        spool.log.drive();
+    }
+
+    /// The error that makes all writing useless.
+    fn failure(&self) -> Option<StoreError> {
+        self.stream.as_ref().and_then(|stream| lock(&stream.state).failed.clone())
     }
 }
 
-impl SpoolWriter for FileWriter {
+impl Stream {
+    fn chunk_written(&self, spool: &Inner, written: Result<Extent>) {
+        let mut state = lock(&self.state);
+        state.in_flight -= 1;
+        match written {
+            Ok(extent) if !state.abandoned => {
+                spool.messages().pin(&[extent]);
+                state.extents.push(extent);
+            }
+            Ok(_) => {}
+            Err(error) => state.failed = Some(error),
+        }
+        let ready = if state.in_flight < CHUNKS_MAX { state.ready.pop_front() } else { None };
+        let finish = if state.in_flight == 0 { state.finish.take() } else { None };
+        let result = finish.as_ref().map(|_| state.result());
+        drop(state);
+        self.written.notify_one();
+        if let Some(ready) = ready {
+            ready();
+        }
+        if let (Some(finish), Some((failed, extents))) = (finish, result) {
+            finish(failed, extents);
+        }
+    }
+
+    /// Calls `finish` when every chunk is written.
+    fn when_written(&self, finish: Finish) {
+        let mut state = lock(&self.state);
+        if state.in_flight > 0 {
+            state.finish = Some(finish);
+            return;
+        }
+        let (failed, extents) = state.result();
+        drop(state);
+        finish(failed, extents);
+    }
+}
+
+impl StreamState {
+    fn result(&mut self) -> (Option<StoreError>, Vec<Extent>) {
+        (self.failed.take(), std::mem::take(&mut self.extents))
+    }
+}
+
+impl SpoolWriter for LogWriter {
     fn id(&self) -> &QueueId {
         &self.id
     }
 
-    fn write(&mut self, octets: &[u8]) -> Result<()> {
-        self.file.append(octets).map_err(|error| StoreError::io("writing", &self.tmp, &error))?;
+    fn write(&mut self, mut octets: &[u8]) -> Result<()> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
+        self.spool.take_bytes(octets.len() as u64)?;
         self.body_bytes += octets.len() as u64;
+        let chunk_bytes = self.spool.limits.small_bytes_max;
+        if self.stream.is_none() && self.buffer.payload_bytes() - self.body_at + octets.len() > chunk_bytes {
+            let (mut first, body_at) = begin_chunk(&self.id);
+            std::mem::swap(&mut first, &mut self.buffer);
+            let begun_at = std::mem::replace(&mut self.body_at, body_at);
+            let stream = Arc::new(Stream::default());
+            self.stream = Some(Arc::clone(&stream));
+            for part in first.payload()[begun_at..].chunks(chunk_bytes) {
+                self.buffer.put(part);
+                if part.len() == chunk_bytes {
+                    self.send_chunk(&stream);
+                }
+            }
+        }
+        let Some(stream) = self.stream.clone() else {
+            self.buffer.put(octets);
+            self.buffer.sum();
+            return Ok(());
+        };
+        while !octets.is_empty() {
+            let room = chunk_bytes - (self.buffer.payload_bytes() - self.body_at);
+            let (part, rest) = octets.split_at(octets.len().min(room));
+            self.buffer.put(part);
+            self.buffer.sum();
+            octets = rest;
+            if part.len() == room {
+                let mut state = lock(&stream.state);
+                while state.in_flight >= CHUNKS_MAX {
+                    state = stream.written.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+                }
+                drop(state);
+                self.send_chunk(&stream);
+            }
+        }
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>) -> Result<QueueId> {
-        let disk = self.spool.env.fs();
-        let failed = |error| StoreError::io("writing", &self.tmp, &error);
-        self.file.sync().map_err(failed)?;
-        let path = self.spool.queue.join(format::file_name(&self.id, self.body_bytes));
-        disk.rename(&self.tmp, &path).map_err(|error| StoreError::io("committing", &path, &error))?;
-        if let Err(error) = disk.sync_dir(&self.spool.queue) {
-            // The sender will be told 451 and come again: do not deliver this one as well, if we can help it.
-            let _ = disk.unlink(&path);
-            return Err(StoreError::io("syncing", &self.spool.queue, &error));
+    fn when_ready(&mut self, then: Box<dyn FnOnce() + Send>) {
+        if let Some(stream) = &self.stream {
+            let mut state = lock(&stream.state);
+            if state.in_flight >= CHUNKS_MAX {
+                state.ready.push_back(then);
+                return;
+            }
         }
-        self.committed = Some(Message {
-            path,
-            states: vec![RecipientState::Pending; self.envelope.recipients.len()],
-            envelope: self.envelope.clone(),
-            body_offset: self.body_offset,
-            body_bytes: self.body_bytes,
-            held: false,
-            attempted: false,
-        });
-        Ok(self.id.clone())
+        then();
     }
 
-    fn abort(self: Box<Self>) {}
+    fn hold(&mut self) {
+        self.terms.hold = true;
+    }
+
+    fn expire(&mut self, expires: UnixTime) {
+        self.terms.expires = Some(expires);
+    }
+
+    fn commit(mut self: Box<Self>, done: Done<QueueId>) {
+        self.committed = true;
+        let (spool, id, terms) = (Arc::clone(&self.spool), self.id.clone(), self.terms);
+        let subject = Subject { id: id.clone(), birth: None };
+        let body_bytes = self.body_bytes;
+        match self.stream.clone() {
+            None => {
+                let bytes = self.buffer.payload_bytes() - self.body_at;
+                let mut buffer = std::mem::replace(&mut self.buffer, Buffer::new(record::Kind::Void));
+                record::end_message(&mut buffer, terms);
+                let message = MessageRecord {
+                    subject,
+                    envelope: std::mem::replace(&mut self.envelope, Envelope::new("", UnixTime(0))),
+                    statuses: Vec::new(),
+                    extents: Vec::new(),
+                    terms,
+                    body: (self.body_at, bytes),
+                };
+                commit(&spool, buffer, message, body_bytes, done);
+            }
+            Some(stream) => {
+                if self.buffer.payload_bytes() > self.body_at {
+                    self.send_chunk(&stream);
+                }
+                let envelope = std::mem::replace(&mut self.envelope, Envelope::new("", UnixTime(0)));
+                let of_spool = Arc::clone(&spool);
+                stream.when_written(Box::new(move |failed, extents| {
+                    if let Some(error) = failed {
+                        of_spool.writer_done(body_bytes, None, &extents);
+                        return done(Err(error));
+                    }
+                    let mut buffer = record::message(&subject, &envelope, &[], &extents);
+                    let body = (buffer.payload_bytes(), 0);
+                    record::end_message(&mut buffer, terms);
+                    let message =
+                        MessageRecord { subject, envelope, statuses: Vec::new(), extents, terms, body };
+                    commit(&of_spool, buffer, message, body_bytes, done);
+                }));
+            }
+        }
+        spool.log.drive();
+    }
 }
 
-impl Drop for FileWriter {
+/// Brings the record of a message to the log, and the message into the queue when it is durable.
+fn commit(spool: &Arc<Inner>, buffer: Buffer, message: MessageRecord, body_bytes: u64, done: Done<QueueId>) {
+    let of_spool = Arc::clone(spool);
+    let pinned = message.extents.clone();
+    let entry = Entry {
+        buffer,
+        needs: message.extents.clone(),
+        class: EntryClass::Inward,
+        done: Box::new(move |result| {
+            let id = message.subject.id.clone();
+            let message = result.map(|place| Message::new(message, place, false));
+            let (message, told) = match message {
+                Ok(message) => (Some((id.clone(), message)), Ok(id)),
+                Err(error) => (None, Err(error)),
+            };
+            of_spool.writer_done(body_bytes, message, &pinned);
+            done(told);
+        }),
+    };
+    spool.log.push([entry]);
+}
+
+impl Drop for LogWriter {
     fn drop(&mut self) {
-        let committed = self.committed.take();
-        if committed.is_none() {
-            // What cannot be removed now is removed at the next start.
-            let _ = self.spool.env.fs().unlink(&self.tmp);
+        if self.committed {
+            return;
         }
-        self.spool.writer_done(committed.map(|message| (self.id.clone(), message)));
+        let pinned = self.stream.as_ref().map(|stream| {
+            let mut state = lock(&stream.state);
+            state.abandoned = true;
+            std::mem::take(&mut state.extents)
+        });
+        self.spool.writer_done(self.body_bytes, None, &pinned.unwrap_or_default());
     }
+}
+
+fn begin_chunk(id: &QueueId) -> (Buffer, usize) {
+    let buffer = record::chunk(id);
+    let body_at = buffer.payload_bytes();
+    (buffer, body_at)
 }
 
 /// Microseconds, process and a counter, in base 36: longer than the clock's steps back, and never the same

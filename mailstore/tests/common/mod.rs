@@ -17,7 +17,10 @@ use mail_message::{Flag, FlagSet, Uid, UidSet};
 use mailstore::fs::SimFs;
 use mailstore::fs::sim::SimHost;
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
-use mailstore::{Appended, Env, Flagged, MailboxName, MaildirStore, MessageReader, Result, Settle, Store};
+use mailstore::spool::{self, Outcome, QueueId, RecipientState, Spool, SpoolWriter};
+use mailstore::{
+    Appended, DeliveryId, Env, Flagged, MailboxName, MaildirStore, MessageReader, Result, Settle, Store,
+};
 use proto_core::UnixTime;
 
 pub const ROOT: &str = "/mail/alice/Maildir";
@@ -123,6 +126,15 @@ pub fn append_told(
         append.write(chunk)?;
     }
     append.commit()
+}
+
+pub fn commit(writer: Box<dyn SpoolWriter>) -> Result<QueueId> {
+    spool::wait(|done| writer.commit(done))
+}
+
+pub fn record(spool: &dyn Spool, id: &QueueId, recipient: u32, state: RecipientState) -> Result<()> {
+    let outcome = Outcome::new(DeliveryId { queue_id: id.clone(), recipient }, state);
+    spool::wait(|done| spool.record(vec![outcome], done))
 }
 
 /// Message octets in memory.

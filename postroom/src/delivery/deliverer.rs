@@ -5,7 +5,7 @@ use super::header::header;
 use super::lanes::Busy;
 use crate::wall::{AccountId, Delivery};
 use futures_util::StreamExt as _;
-use mailstore::spool::{Job, QueueId, RecipientState};
+use mailstore::spool::{Job, Outcome, QueueId, RecipientState, Status};
 use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
 use proto_core::UnixTime;
 use proto_core::address::{AddressSyntax, Mailbox};
@@ -50,10 +50,11 @@ impl Deliverer {
         if !all_recorded && !is_gone {
             return Some(self.job.id);
         }
-        match self.context.spool.release(&self.job.id).await {
-            Ok(()) if all_done || is_gone => tracing::info!("removed"),
-            Ok(()) => tracing::debug!("kept"),
-            Err(error) => tracing::error!(%error, "not released"),
+        self.context.spool.release(&self.job.id).await;
+        if all_done || is_gone {
+            tracing::info!("removed");
+        } else {
+            tracing::debug!("kept");
         }
         None
     }
@@ -81,6 +82,7 @@ impl Deliverer {
         let to = &*self.job.envelope.recipients[place].address;
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
+        let mut reason = None;
         let state = match self.deliver(place, number).await {
             Ok(Delivered::Stored) => {
                 tracing::info!(to, "delivered");
@@ -91,10 +93,15 @@ impl Deliverer {
                 RecipientState::Delivered
             }
             Err(error) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
-            Err(error) => self.failed(to, &error),
+            Err(error) => {
+                reason = Some(error.to_string().into());
+                self.failed(to, &error)
+            }
         };
         // What is not recorded is tried again, and recognised by the store.
-        self.context.spool.record(&self.job.id, number, state).await?;
+        let delivery = DeliveryId { queue_id: self.job.id.clone(), recipient: number };
+        let outcome = Outcome { delivery, status: Status { state, reason } };
+        self.context.spool.record(vec![outcome]).await?;
         Ok(state)
     }
 
@@ -104,10 +111,13 @@ impl Deliverer {
         let received_at = self.job.envelope.received_at;
         if how.class(error) == Class::Permanent {
             tracing::error!(to, %error, "bounced");
-            RecipientState::Failed
+            RecipientState::Bounced
         } else if how.is_expired(now, received_at) {
             tracing::error!(to, %error, "bounced: not delivered within maximal_queue_lifetime");
-            RecipientState::Failed
+            RecipientState::Bounced
+        } else if self.job.expires.is_some_and(|expires| expires <= now.utc) {
+            tracing::error!(to, %error, "bounced: it has expired");
+            RecipientState::Bounced
         } else {
             let until = how.retry_at(now, received_at);
             tracing::error!(to, %error, until = until.0, "deferred");

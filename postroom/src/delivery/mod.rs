@@ -21,7 +21,7 @@
 //! | the directory of the mailbox is missing | made anew, as for a new account; deferred when it cannot be made |
 //! | over quota | as [`Deliverers::quota_full_tempfail`] says |
 //! | an address that names no account, a store that has no such mailbox or refuses | bounced |
-//! | deferred, and older than [`Deliverers::maximal_queue_lifetime`] | bounced |
+//! | deferred, and older than [`Deliverers::maximal_queue_lifetime`], or past the time its spool says it expires | bounced |
 //!
 //! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
 //! [`Deliverers::retry_max`].
@@ -153,7 +153,7 @@ pub(crate) async fn run(
     let mut resting: VecDeque<(Instant, QueueId)> = VecDeque::new();
     while !shutdown.has_begun() {
         while let Some((_, id)) = resting.pop_front_if(|(since, _)| since.elapsed() >= how.retry_min) {
-            give_back(&**spool, &id).await;
+            spool.release(&id).await;
         }
         let room = in_hands.len() < messages_max;
         let taken = if room { spool.next_ready(clock.now().utc).await } else { Ok(None) };
@@ -188,7 +188,7 @@ pub(crate) async fn run(
         resting.extend(unrecorded(ended).map(|id| (Instant::now(), id)));
     }
     for (_, id) in resting {
-        give_back(&**spool, &id).await;
+        spool.release(&id).await;
     }
 }
 
@@ -199,12 +199,6 @@ fn unrecorded(ended: Result<Option<QueueId>, tokio::task::JoinError>) -> Option<
         tracing::error!(%error, "a delivery ended by a fault of ours");
         None
     })
-}
-
-async fn give_back(spool: &dyn Spool, id: &QueueId) {
-    if let Err(error) = spool.release(id).await {
-        tracing::error!(queue_id = %id, %error, "not released");
-    }
 }
 
 /// How long there is nothing to do, unless something arrives.

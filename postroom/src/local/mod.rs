@@ -14,7 +14,7 @@ pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
 
 use mailstore::spool::{Recovered, SpoolLimits};
-use mailstore::{Env, FileSpool, Settle};
+use mailstore::{Env, LogSpool, Settle};
 use std::path::Path;
 
 use crate::blocking::Blocking;
@@ -41,7 +41,10 @@ impl LocalMail {
     /// When the spool cannot be made or read.
     pub fn open(env: Env, data_dir: &Path, template: &str, blocking: &Blocking) -> Result<Self, StoreError> {
         let (spool, recovered) =
-            FileSpool::open(env.clone(), &data_dir.join("spool"), SpoolLimits::default())?;
+            LogSpool::open(env.clone(), &data_dir.join("spool"), SpoolLimits::default())?;
+        if !blocking.is_inline() {
+            spool.start()?;
+        }
         let spool = Arc::new(spool);
         let settle = Arc::clone(&spool) as Arc<dyn Settle>;
         let maildirs = Maildirs::new(env, data_dir, template, Some(settle));

@@ -1,16 +1,19 @@
-//! A blocking spool behind [`Intake`] and [`Spool`].
+//! A spool of `mailstore` behind [`Intake`] and [`Spool`].
+//!
+//! It calls back when something is durable, so that a session waits without a thread. Only what reads a body goes to a
+//! store thread, and what writes a message so large that it must wait for the disk goes on when there is room.
 
-use super::{Shared, on_thread};
+use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{Intake, Later, Spool, SpoolWriter, StoreResult};
 use bytes::Bytes;
-use mailstore::spool::{Envelope, Job, QueueId, RecipientState};
-use mailstore::{MessageReader, StoreError};
+use mailstore::spool::{Done, Envelope, Job, Outcome, QueueId};
+use mailstore::{ErrorKind, MessageReader, StoreError};
 use proto_core::UnixTime;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
-/// A `mailstore` spool on store threads.
+/// A `mailstore` spool.
 #[derive(Clone)]
 pub struct LocalSpool {
     spool: Arc<dyn mailstore::Spool>,
@@ -19,7 +22,7 @@ pub struct LocalSpool {
 }
 
 impl LocalSpool {
-    /// The spool, and the threads it may block.
+    /// The spool, and the threads on which bodies are opened.
     pub fn new(spool: Arc<dyn mailstore::Spool>, blocking: Blocking) -> Self {
         Self { spool, blocking, arrival: Arc::new(Notify::new()) }
     }
@@ -27,22 +30,16 @@ impl LocalSpool {
 
 impl Intake for LocalSpool {
     fn begin(&self, envelope: Envelope) -> Later<'_, Result<Box<dyn SpoolWriter>, StoreError>> {
-        let spool = Arc::clone(&self.spool);
-        let begun = on_thread(&self.blocking, move || spool.begin(envelope));
-        Box::pin(async move {
-            let writer = begun.await?;
-            let id = writer.id().clone();
-            let writer = Shared::new(writer, self.blocking.clone());
-            let arrival = Arc::clone(&self.arrival);
-            Ok(Box::new(Writer { id, writer, pending: Vec::new(), pending_bytes: 0, arrival }) as _)
-        })
+        let begun = self.spool.begin(envelope).map(|writer| {
+            Box::new(Writer { writer, arrival: Arc::clone(&self.arrival) }) as Box<dyn SpoolWriter>
+        });
+        Box::pin(std::future::ready(begun))
     }
 }
 
 impl Spool for LocalSpool {
     fn next_ready(&self, now: UnixTime) -> Later<'_, Result<Option<Job>, StoreError>> {
-        let spool = Arc::clone(&self.spool);
-        on_thread(&self.blocking, move || spool.next_ready(now))
+        Box::pin(std::future::ready(self.spool.next_ready(now)))
     }
 
     fn next_due(&self) -> Option<UnixTime> {
@@ -54,14 +51,13 @@ impl Spool for LocalSpool {
         on_thread(&self.blocking, move || spool.body(&id))
     }
 
-    fn record(&self, id: &QueueId, recipient: u32, state: RecipientState) -> StoreResult<()> {
-        let (spool, id) = (Arc::clone(&self.spool), id.clone());
-        on_thread(&self.blocking, move || spool.record(&id, recipient, state))
+    fn record(&self, outcomes: Vec<Outcome>) -> StoreResult<()> {
+        called_back(|done| self.spool.record(outcomes, done))
     }
 
-    fn release(&self, id: &QueueId) -> StoreResult<()> {
-        let (spool, id) = (Arc::clone(&self.spool), id.clone());
-        on_thread(&self.blocking, move || spool.release(&id))
+    fn release(&self, id: &QueueId) -> Later<'static, ()> {
+        self.spool.release(id);
+        Box::pin(std::future::ready(()))
     }
 
     fn arrival(&self) -> Later<'_, ()> {
@@ -69,41 +65,62 @@ impl Spool for LocalSpool {
     }
 }
 
-/// Chunks are gathered, so that a small message crosses to a store thread once, with its commit.
+/// Starts something that calls back, and waits for that.
+fn called_back<T: Send + 'static>(start: impl FnOnce(Done<T>)) -> StoreResult<T> {
+    let (send, receive) = oneshot::channel();
+    start(Box::new(move |result| {
+        // Nobody waits any more when the session has ended meanwhile.
+        let _ = send.send(result);
+    }));
+    Box::pin(async move {
+        receive.await.unwrap_or_else(|_| {
+            Err(StoreError::new(ErrorKind::Io, "waiting for the spool", "it has ended without an answer"))
+        })
+    })
+}
+
 struct Writer {
-    id: QueueId,
-    writer: Shared<dyn mailstore::spool::SpoolWriter>,
-    pending: Vec<Bytes>,
-    pending_bytes: usize,
+    writer: Box<dyn mailstore::spool::SpoolWriter>,
     arrival: Arc<Notify>,
 }
 
-/// How much is gathered before it goes to the disk.
-const PENDING_BYTES_MAX: usize = 64 * 1024;
+/// The most that is written at once: how much of a message the spool holds in memory, and so never waits for once there is
+/// room.
+const PART_BYTES_MAX: usize = 16 << 10;
 
 impl SpoolWriter for Writer {
     fn id(&self) -> &QueueId {
-        &self.id
+        self.writer.id()
     }
 
-    fn write(&mut self, octets: Bytes) -> Later<'_, Result<(), StoreError>> {
-        self.pending_bytes += octets.len();
-        self.pending.push(octets);
-        if self.pending_bytes < PENDING_BYTES_MAX {
-            return Box::pin(std::future::ready(Ok(())));
-        }
-        self.pending_bytes = 0;
-        let chunks = std::mem::take(&mut self.pending);
-        self.writer.run(move |writer| chunks.iter().try_for_each(|chunk| writer.write(chunk)))
+    fn write(&mut self, mut octets: Bytes) -> Later<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            while !octets.is_empty() {
+                let (send, receive) = oneshot::channel();
+                self.writer.when_ready(Box::new(move || {
+                    // Nobody waits any more when the session has ended meanwhile.
+                    let _ = send.send(());
+                }));
+                // A spool that ends meanwhile says so at the next write.
+                let _ = receive.await;
+                self.writer.write(&octets.split_to(octets.len().min(PART_BYTES_MAX)))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn hold(&mut self) -> Result<(), StoreError> {
+        self.writer.hold();
+        Ok(())
     }
 
     fn commit(self: Box<Self>) -> StoreResult<()> {
-        let (chunks, arrival) = (self.pending, self.arrival);
-        self.writer.finish(move |mut writer| {
-            chunks.iter().try_for_each(|chunk| writer.write(chunk))?;
-            writer.commit()?;
-            arrival.notify_one();
-            Ok(())
+        let Self { writer, arrival } = *self;
+        called_back(|done| {
+            writer.commit(Box::new(move |result| {
+                arrival.notify_one();
+                done(result.map(drop));
+            }));
         })
     }
 }

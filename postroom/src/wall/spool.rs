@@ -2,7 +2,7 @@
 
 use super::Later;
 use bytes::Bytes;
-use mailstore::spool::{Envelope, Job, QueueId, RecipientState};
+use mailstore::spool::{Envelope, Job, Outcome, QueueId};
 use mailstore::{MessageReader, StoreError};
 use proto_core::UnixTime;
 
@@ -27,6 +27,13 @@ pub trait SpoolWriter: Send {
     /// # Errors
     /// The client gets 452 or 451 at the end of the message; `commit` is not called.
     fn write(&mut self, octets: Bytes) -> Later<'_, Result<(), StoreError>>;
+
+    /// The message shall be on hold: kept, and given to no deliverer until an administrator takes the hold off. It comes
+    /// before `commit`.
+    ///
+    /// # Errors
+    /// When that cannot be done; the client gets 451.
+    fn hold(&mut self) -> Result<(), StoreError>;
 
     /// The message is complete. `Ok` is a 250 to the client: it says that the message would survive a power cut.
     ///
@@ -54,22 +61,15 @@ pub trait Spool: Intake {
     /// `NoSuchQueueId` when the message is no longer there: it is not tried again.
     fn body(&self, id: &QueueId) -> Later<'static, Result<Box<dyn MessageReader>, StoreError>>;
 
-    /// Records durably what became of one recipient.
+    /// Records durably what became of recipients, of one message or of many.
     ///
     /// # Errors
-    /// When it could not be recorded: the recipient may be served twice after a crash. `NoSuchQueueId` as for `body`.
-    fn record(
-        &self,
-        id: &QueueId,
-        recipient: u32,
-        state: RecipientState,
-    ) -> Later<'static, Result<(), StoreError>>;
+    /// When it could not be recorded: the recipients may be served twice after a crash. `NoSuchQueueId` when none of
+    /// the messages is in the spool any more.
+    fn record(&self, outcomes: Vec<Outcome>) -> Later<'static, Result<(), StoreError>>;
 
     /// Gives a message back; done with all recipients, it leaves the spool.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    fn release(&self, id: &QueueId) -> Later<'static, Result<(), StoreError>>;
+    fn release(&self, id: &QueueId) -> Later<'static, ()>;
 
     /// Resolves when a message has been committed since the last call.
     fn arrival(&self) -> Later<'_, ()>;

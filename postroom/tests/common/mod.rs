@@ -11,8 +11,9 @@ pub mod log;
 pub mod sasl;
 pub mod tls;
 
-use mailstore::fs::sim::{SimFs, SimHost};
-use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Store as _};
+use mailstore::fs::sim::{Operation, SimFs, SimHost};
+use mailstore::spool::{LogSpool, SpoolLimits};
+use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Spool as _, Store as _};
 use postroom::clock::Clock;
 use postroom::entropy::SeededEntropy;
 use postroom::local::LocalMail;
@@ -23,7 +24,7 @@ use postroom::{Blocking, Server};
 use proto_core::sasl::Credentials;
 use proto_core::{Backend, UnixTime};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -189,6 +190,34 @@ pub fn inbox(fs: &SimFs, user: &str) -> Vec<String> {
     let mut mailbox = store.open(&MailboxName::inbox(), Access::ReadOnly).unwrap();
     let uids: Vec<_> = mailbox.entries().iter().map(|entry| entry.uid).collect();
     uids.into_iter().map(|uid| read(&mut *mailbox.message(uid).unwrap())).collect()
+}
+
+/// How many messages another process would find in the spool.
+pub fn queued(fs: &SimFs) -> usize {
+    let (spool, _) =
+        LogSpool::open(env(&fs.fork(), 78), Path::new("/spool"), SpoolLimits::default()).unwrap();
+    spool.backlog()
+}
+
+/// The files of the spool.
+pub fn segments(fs: &SimFs) -> Vec<PathBuf> {
+    let log = Path::new("/spool/log");
+    let entries = mailstore::fs::Fs::read_dir(fs, log).unwrap();
+    entries.into_iter().map(|entry| log.join(entry.name)).collect()
+}
+
+/// The operation, from `begun` on, with which the spool made a group of records durable.
+pub fn spool_sync(fs: &SimFs, begun: u64) -> Option<u64> {
+    let log = fs.log();
+    let begun = usize::try_from(begun).unwrap();
+    let in_log = |operation: &Operation| operation.path.starts_with("/spool/log");
+    // That of a new segment is followed by one of the directory.
+    let is_group = |at: &usize| {
+        log[*at].name == "sync"
+            && in_log(&log[*at])
+            && log.get(at + 1).is_none_or(|next| next.name != "sync_dir" || !in_log(next))
+    };
+    (begun..log.len()).find(is_group).map(|at| at as u64)
 }
 
 fn read(reader: &mut dyn MessageReader) -> String {

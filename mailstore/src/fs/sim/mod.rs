@@ -420,7 +420,7 @@ impl File for SimFile {
         self.sync()
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         self.check_writable()?;
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
         self.fs.simple("set_len", &self.path, true, |disk| disk.cut(self.inode, len))

@@ -252,7 +252,7 @@ impl Appending {
         let path = place.journal();
         let failed = |error: io::Error| StoreError::io("writing", &path, &error);
         let disk = place.env.fs();
-        let mut journal = match disk.open(&path, OpenMode::Write) {
+        let journal = match disk.open(&path, OpenMode::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made = disk.open(&path, OpenMode::CreateWrite).map_err(failed)?;
                 disk.sync_dir(&place.control).map_err(failed)?;

@@ -99,6 +99,21 @@ impl Message {
         self
     }
 
+    /// The message is kept, and not delivered before an administrator says so.
+    ///
+    /// # Errors
+    /// What the client is told when the intake cannot do that: a message to be held is not to be delivered instead.
+    pub(super) fn hold(&mut self) -> Result<(), Refusal> {
+        // A writer that has failed says so when it is asked to commit.
+        let Ok(writer) = &mut self.writer else { return Ok(()) };
+        writer.hold().map_err(|error| {
+            tracing::error!(queue_id = %self.id, %error, "not accepted: it cannot be held");
+            refusal(&error)
+        })?;
+        tracing::info!(queue_id = %self.id, "on hold");
+        Ok(())
+    }
+
     /// Makes the message durable, and says what the client is told.
     pub(super) async fn commit(self, story: String, octets: u64) -> Verdict<QueueId> {
         let Self { id, writer, hops } = self;

@@ -199,7 +199,7 @@ impl SmtpService {
 
     fn end_of_data(&mut self, ask: Ask<smtp_proto::server::EndOfData>) {
         self.decide(Moment::EndOfMessage, move |service, server, now, verdict| {
-            let message = match (verdict, service.message.take()) {
+            let mut message = match (verdict, service.message.take()) {
                 (Ok(_), Some(message)) => message,
                 (Ok(_), None) => return told(server.answer(now, ask, Refusal::TEMPORARY.into())),
                 (Err(refusal), _) => return told(server.answer(now, ask, refusal.into())),
@@ -212,12 +212,11 @@ impl SmtpService {
                     let id = message.id().clone();
                     return told(server.answer(now, ask, Verdict::Accept(id).into()));
                 }
-                // The spool has no place for it. No policy of ours says it yet; one that does is not to be taken
-                // for one that says deliver.
                 Disposition::Hold => {
-                    tracing::error!(queue_id = %message.id(), "to be held, which cannot be done");
-                    service.transaction = None;
-                    return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
+                    if let Err(refusal) = message.hold() {
+                        service.transaction = None;
+                        return told(server.answer(now, ask, refusal.into()));
+                    }
                 }
             }
             let story = service.transaction.take().map(|transaction| transaction.story()).unwrap_or_default();

@@ -1,0 +1,404 @@
+//! The log: records are appended in groups, and all that arrived while the last flush ran share the next one.
+//!
+//! Who has a record to write pushes it and is called back. One thread at a time leads: it takes all that has been
+//! pushed, writes it in one piece, flushes once, and calls back. Who leads is said once: a thread of the spool's own
+//! ([`Log::run`]), so that no flush waits for a pool whose threads all wait for a flush; or, without that thread,
+//! whoever pushes while nobody leads ([`Log::drive`]), so that a program in one thread and virtual time sees the same
+//! operations in the same order at every run.
+//!
+//! # Order of operations
+//! * A group: write all its records at the end of the segment; call back chunks; sync the data; call back the others.
+//! * A new segment: sync the old one if anything in it is not; create the file, reserve its room, write the prelude
+//!   twice, sync it, sync `log/`; cut the old one to what counts. The prelude says how much of the old one that is.
+//! * A write or a sync that fails: everything in the group gets the error, the segment is cut to what was durable, and
+//!   is not written to again. No sync is tried a second time: it would prove nothing. A chunk that was lost with it
+//!   fails the message it belongs to.
+//!
+//! # Limits
+//! A group is [`GROUP_BYTES_MAX`] octets, or one record. The last sixteenth of a segment is kept for what lets mail
+//! out of the spool: when there is no room for a new segment, new mail is refused and deliveries are still recorded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::record::{Buffer, Extent, HEADER_BYTES, Spot};
+use super::segment::{self, Prelude, RECORDS_AT};
+use crate::env::Env;
+use crate::error::{Result, StoreError};
+use crate::fs::{File, OpenMode};
+
+/// Octets in a group.
+const GROUP_BYTES_MAX: u64 = 4 << 20;
+
+/// Files of segments kept open for reading.
+const FILES_MAX: usize = 16;
+
+/// A record to be written.
+pub(super) struct Entry {
+    pub(super) buffer: Buffer,
+    /// What a failure of the log must not have taken.
+    pub(super) needs: Vec<Extent>,
+    pub(super) class: EntryClass,
+    pub(super) done: Box<dyn FnOnce(Result<Place>) + Send>,
+}
+
+/// How an entry is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryClass {
+    /// Called back when it is written: some later entry makes it durable.
+    Chunk,
+    /// Called back when it is durable; brings mail in.
+    Inward,
+    /// Called back when it is durable; lets mail out, and may take the room that is kept for that.
+    Outward,
+}
+
+/// Where a record came to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) segment: u64,
+    /// Where its payload begins.
+    pub(super) offset: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    env: Env,
+    pub(super) dir: PathBuf,
+    segment_bytes: u64,
+    queue: Mutex<Queue>,
+    pushed: Condvar,
+    active: Mutex<Active>,
+    /// The segments there are, and how many octets of each count.
+    segments: Mutex<BTreeMap<u64, u64>>,
+    files: Mutex<Vec<(u64, Arc<dyn File>)>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    entries: Vec<Entry>,
+    /// Somebody leads.
+    led: bool,
+    /// The leader is a thread of its own, which stays.
+    thread: bool,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("entries", &self.entries.len()).field("led", &self.led).finish()
+    }
+}
+
+#[derive(Debug)]
+struct Active {
+    open: Option<Open>,
+    next: u64,
+    /// The segment before the next one, and how much of it counts.
+    previous: (u64, u64),
+    /// Segments that failed, and how much of them counts.
+    failed: BTreeMap<u64, u64>,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    tag: u32,
+    file: Arc<dyn File>,
+    /// Where the next record goes.
+    end: u64,
+    durable: u64,
+    /// How much room there is.
+    room: u64,
+}
+
+impl Open {
+    fn fits(&self, entry: &Entry, pending: u64) -> bool {
+        let kept = if entry.class == EntryClass::Outward { 0 } else { self.room / 16 };
+        // A record that needs a segment of its own has one that is as large as it.
+        let empty = self.end + pending == RECORDS_AT;
+        self.end + pending + entry.buffer.record_bytes() <= if empty { self.room } else { self.room - kept }
+    }
+}
+
+impl Log {
+    /// A log that goes on behind what was found: the segments, and how much of each counts.
+    pub(super) fn new(env: Env, dir: PathBuf, segment_bytes: u64, found: BTreeMap<u64, u64>) -> Self {
+        let previous = found.last_key_value().map_or((0, 0), |(&number, &bytes)| (number, bytes));
+        Self {
+            env,
+            dir,
+            segment_bytes,
+            queue: Mutex::default(),
+            pushed: Condvar::new(),
+            active: Mutex::new(Active {
+                open: None,
+                next: previous.0 + 1,
+                previous,
+                failed: BTreeMap::new(),
+            }),
+            segments: Mutex::new(found),
+            files: Mutex::default(),
+        }
+    }
+
+    /// Brings entries to the log, together and in this order. Without a thread of the log's own, the caller goes on
+    /// with [`Log::drive`] when it holds no lock.
+    pub(super) fn push(&self, entries: impl IntoIterator<Item = Entry>) {
+        let mut queue = lock(&self.queue);
+        queue.entries.extend(entries);
+        if queue.thread {
+            self.pushed.notify_one();
+        }
+    }
+
+    /// Writes what has been pushed, unless somebody else does.
+    pub(super) fn drive(&self) {
+        {
+            let mut queue = lock(&self.queue);
+            if queue.led {
+                return;
+            }
+            queue.led = true;
+        }
+        while let Some(entries) = self.take() {
+            self.write(entries);
+        }
+    }
+
+    /// What has been pushed; when that is nothing, nobody leads any more.
+    fn take(&self) -> Option<Vec<Entry>> {
+        let mut queue = lock(&self.queue);
+        queue.led = !queue.entries.is_empty();
+        queue.led.then(|| std::mem::take(&mut queue.entries))
+    }
+
+    /// Writes what is pushed from now on, until [`Log::stop`].
+    pub(super) fn run(&self) {
+        loop {
+            let mut queue = lock(&self.queue);
+            while queue.entries.is_empty() && queue.thread {
+                queue = self.pushed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            if queue.entries.is_empty() {
+                queue.led = false;
+                return;
+            }
+            let entries = std::mem::take(&mut queue.entries);
+            drop(queue);
+            self.write(entries);
+        }
+    }
+
+    /// Says that a thread calls [`Log::run`]; false when one does already.
+    pub(super) fn start(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        let free = !queue.led;
+        if free {
+            (queue.led, queue.thread) = (true, true);
+        }
+        free
+    }
+
+    /// Lets [`Log::run`] end when everything is written; who pushes later leads.
+    pub(super) fn stop(&self) {
+        lock(&self.queue).thread = false;
+        self.pushed.notify_all();
+    }
+
+    /// The segments there are, and how many octets of each count.
+    pub(super) fn segments(&self) -> BTreeMap<u64, u64> {
+        lock(&self.segments).clone()
+    }
+
+    /// Whether a segment is written to.
+    pub(super) fn is_active(&self, number: u64) -> bool {
+        // The last one may be full already, or have failed; it is then given back a segment later.
+        lock(&self.segments).last_key_value().is_some_and(|(&last, _)| last == number)
+    }
+
+    /// Takes note that segments are gone, durably.
+    pub(super) fn forget(&self, gone: &[u64]) {
+        lock(&self.segments).retain(|number, _| !gone.contains(number));
+    }
+
+    /// Opens a segment for reading.
+    pub(super) fn file(&self, number: u64) -> io::Result<Arc<dyn File>> {
+        let mut files = lock(&self.files);
+        let known = files.iter().position(|(known, _)| *known == number);
+        let file = match known {
+            Some(at) => files.remove(at).1,
+            None => self.env.fs().open(&segment::path(&self.dir, number), OpenMode::Read)?.into(),
+        };
+        keep(&mut files, number, &file);
+        Ok(file)
+    }
+
+    /// Removes the file of a segment; durable when its directory is.
+    pub(super) fn unlink(&self, number: u64) -> Result<()> {
+        lock(&self.files).retain(|(known, _)| *known != number);
+        let path = segment::path(&self.dir, number);
+        match self.env.fs().unlink(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("removing", &path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, entries: Vec<Entry>) {
+        let mut active = lock(&self.active);
+        let mut entries = VecDeque::from(entries);
+        let mut no_room: Option<StoreError> = None;
+        let mut group = Vec::new();
+        while let Some(entry) = entries.pop_front() {
+            if active.has_lost(&entry.needs) {
+                answer(
+                    entry,
+                    Err(self.error("writing", &io::Error::other("a part of the message was lost"))),
+                );
+                continue;
+            }
+            let open = active.open.as_ref();
+            if open.is_some_and(|open| open.fits(&entry, 0)) {
+                let mut bytes = entry.buffer.record_bytes();
+                group.push(entry);
+                while let Some(next) = entries.front()
+                    && bytes < GROUP_BYTES_MAX
+                    && open.is_some_and(|open| open.fits(next, bytes))
+                    && !active.has_lost(&next.needs)
+                {
+                    bytes += next.buffer.record_bytes();
+                    group.extend(entries.pop_front());
+                }
+                self.write_group(&mut active, &mut group);
+                continue;
+            }
+            match no_room.clone().map_or_else(|| self.next_segment(&mut active, &entry), Err) {
+                Ok(()) => entries.push_front(entry),
+                Err(error) => {
+                    no_room = Some(error.clone());
+                    answer(entry, Err(error));
+                }
+            }
+        }
+    }
+
+    /// Writes a group that fits, and empties it.
+    fn write_group(&self, active: &mut Active, group: &mut Vec<Entry>) {
+        let Some(open) = &mut active.open else { return };
+        let (mut end, durable) = (open.end, offset(open.durable));
+        let mut places = Vec::with_capacity(group.len());
+        for entry in &mut *group {
+            let spot = Spot { tag: open.tag, segment: open.number, offset: offset(end) };
+            end += entry.buffer.place(spot, durable).len() as u64;
+            places.push(Place { segment: open.number, offset: spot.offset + offset(HEADER_BYTES as u64) });
+        }
+        let parts: Vec<&[u8]> = group.iter().map(|entry| entry.buffer.record()).collect();
+        let written = open.file.write_at(&parts, open.end);
+        if written.is_ok() {
+            open.end = end;
+            lock(&self.segments).insert(open.number, end);
+        }
+        let mut waiting = Vec::with_capacity(group.len());
+        for (entry, place) in group.drain(..).zip(places) {
+            if entry.class == EntryClass::Chunk && written.is_ok() {
+                answer(entry, Ok(place));
+            } else {
+                waiting.push((entry, place));
+            }
+        }
+        let synced = written.and_then(|()| if waiting.is_empty() { Ok(()) } else { open.sync() });
+        let failed = synced.err().map(|error| self.fail(active, &error));
+        for (entry, place) in waiting {
+            answer(entry, failed.clone().map_or(Ok(place), Err));
+        }
+    }
+
+    /// Gives up the segment that is written to.
+    fn fail(&self, active: &mut Active, error: &io::Error) -> StoreError {
+        if let Some(open) = active.open.take() {
+            // Those who brought it are told that it failed: let it not come back, if we can help it.
+            let _ = open.file.set_len(open.durable);
+            active.failed.insert(open.number, open.durable);
+            active.previous = (open.number, open.durable);
+            lock(&self.segments).insert(open.number, open.durable);
+        }
+        self.error("writing", error)
+    }
+
+    /// Begins a segment that has room for `entry`.
+    fn next_segment(&self, active: &mut Active, entry: &Entry) -> Result<()> {
+        if let Some(open) = &mut active.open
+            && let Err(error) = open.sync()
+        {
+            self.fail(active, &error);
+        }
+        let (previous, previous_bytes) =
+            active.open.as_ref().map_or(active.previous, |open| (open.number, open.durable));
+        let number = active.next;
+        active.next += 1;
+        let tag = format!("{:?} {} {}", self.env.host().now(), self.env.host().pid(), self.env.count());
+        let tag = crc32c::crc32c(tag.as_bytes());
+        let prelude = Prelude { number, tag, previous, previous_bytes: offset(previous_bytes) };
+        let room = self.segment_bytes.max(RECORDS_AT + entry.buffer.record_bytes());
+        let file = segment::create(&self.env, &self.dir, &prelude, room)
+            .map_err(|error| self.error("beginning a segment in", &error))?;
+        if let Some(old) = active.open.take() {
+            // What was reserved and not used is given back; nothing is lost when it is not.
+            let _ = old.file.set_len(old.durable);
+            active.previous = (old.number, old.durable);
+        }
+        lock(&self.segments).insert(number, RECORDS_AT);
+        keep(&mut lock(&self.files), number, &file);
+        active.open = Some(Open { number, tag, file, end: RECORDS_AT, durable: RECORDS_AT, room });
+        Ok(())
+    }
+
+    fn error(&self, doing: &'static str, error: &io::Error) -> StoreError {
+        StoreError::io(doing, &self.dir, error)
+    }
+}
+
+impl Open {
+    /// Makes durable what has been written.
+    fn sync(&mut self) -> io::Result<()> {
+        if self.durable < self.end {
+            self.file.sync_data()?;
+            self.durable = self.end;
+        }
+        Ok(())
+    }
+}
+
+impl Active {
+    fn has_lost(&self, extents: &[Extent]) -> bool {
+        extents.iter().any(|extent| {
+            self.failed
+                .get(&extent.segment)
+                .is_some_and(|&durable| u64::from(extent.offset) + u64::from(extent.bytes) > durable)
+        })
+    }
+}
+
+/// Calls back. A panic there must not take the log from everybody else; its message is in the log of the program.
+fn answer(entry: Entry, result: Result<Place>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| (entry.done)(result)));
+}
+
+fn keep(files: &mut Vec<(u64, Arc<dyn File>)>, number: u64, file: &Arc<dyn File>) {
+    if files.len() >= FILES_MAX {
+        files.remove(0);
+    }
+    files.push((number, Arc::clone(file)));
+}
+
+fn offset(bytes: u64) -> u32 {
+    u32::try_from(bytes).expect("invariant: a segment is far smaller than 4 GiB")
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,214 @@
+//! Reading a segment from its beginning to its end, whatever stands in it.
+//!
+//! What is no record is passed over to the next place at which a whole one stands, if there is one: a record is valid
+//! in its own place only, so none is found that was not written there. What was passed over is a [`Hole`]; whether it
+//! is damage or the torn end of a group that was never answered, recovery decides.
+//!
+//! # Limits
+//! One record is in memory at a time, and a block of [`BLOCK_BYTES`] while looking for the next one. An error of the
+//! disk ends the reading: what cannot be read now may be read tomorrow, and must not be taken for lost.
+
+use std::io;
+use std::path::Path;
+
+use super::record::{self, ALIGN, HEADER_BYTES, Header, Kind, Record, Spot};
+use super::segment::RECORDS_AT;
+use crate::fs::{self, File, Fs as _, OpenMode, SimFs};
+
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Octets that are no record, before one that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hole {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// Reads one segment.
+pub(super) struct Scanner<'a> {
+    file: &'a dyn File,
+    tag: u32,
+    segment: u64,
+    at: u64,
+    end: u64,
+    payload: Vec<u8>,
+    pub(super) holes: Vec<Hole>,
+    /// How much was durable when the last record that can be read was written.
+    pub(super) durable: u64,
+}
+
+/// A record and where it stands.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) record: Record,
+    /// Where its payload begins.
+    pub(super) offset: u32,
+    pub(super) payload_bytes: u32,
+}
+
+impl<'a> Scanner<'a> {
+    /// Reads up to `end` at most.
+    pub(super) fn new(file: &'a dyn File, segment: u64, tag: u32, end: u64) -> Self {
+        let end = end.min(u64::from(u32::MAX));
+        let payload = Vec::new();
+        Self { file, tag, segment, at: RECORDS_AT, end, payload, holes: Vec::new(), durable: 0 }
+    }
+
+    /// Where the last record that can be read ends.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The next record.
+    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
+        loop {
+            let Some(header) = self.header(self.at)? else {
+                let Some(next) = self.search()? else { return Ok(None) };
+                self.hole(self.at, next);
+                self.at = next;
+                continue;
+            };
+            let start = self.at;
+            self.at = start + header.record_bytes();
+            self.durable = self.durable.max(u64::from(header.durable));
+            if header.kind == Kind::Void {
+                continue;
+            }
+            match self.read(start, &header)? {
+                Some(record) => {
+                    let offset = narrow(start) + HEADER_BYTES as u32;
+                    return Ok(Some(Found { record, offset, payload_bytes: header.payload_bytes }));
+                }
+                // The header is whole, so its length is right: what stands inside is not looked at for records.
+                None => self.hole(start, self.at),
+            }
+        }
+    }
+
+    /// Notes octets that are no record; next to others they are one hole.
+    fn hole(&mut self, from: u64, to: u64) {
+        match self.holes.last_mut() {
+            Some(last) if last.to == from => last.to = to,
+            _ => self.holes.push(Hole { from, to }),
+        }
+    }
+
+    /// The header at a place, when the record could be whole.
+    fn header(&self, at: u64) -> io::Result<Option<Header>> {
+        let mut octets = [0; HEADER_BYTES];
+        if at + HEADER_BYTES as u64 > self.end || fs::read_full(self.file, &mut octets, at)? < HEADER_BYTES {
+            return Ok(None);
+        }
+        Ok(self.check(&octets, at))
+    }
+
+    fn check(&self, octets: &[u8; HEADER_BYTES], at: u64) -> Option<Header> {
+        let spot = Spot { tag: self.tag, segment: self.segment, offset: narrow(at) };
+        Header::read(octets, spot).filter(|header| at + header.record_bytes() <= self.end)
+    }
+
+    /// The record behind a header, when its payload is whole.
+    fn read(&mut self, start: u64, header: &Header) -> io::Result<Option<Record>> {
+        self.payload.resize(header.payload_bytes as usize, 0);
+        let whole = fs::read_full(self.file, &mut self.payload, start + HEADER_BYTES as u64)?;
+        if whole < self.payload.len() || crc32c::crc32c(&self.payload) != header.payload_sum {
+            return Ok(None);
+        }
+        Ok(record::read(header.kind, &self.payload))
+    }
+
+    /// The next place behind this one at which a whole record stands.
+    fn search(&mut self) -> io::Result<Option<u64>> {
+        let mut block = vec![0; BLOCK_BYTES + HEADER_BYTES];
+        let mut from = self.at + ALIGN as u64;
+        while from < self.end {
+            let filled = fs::read_full(self.file, &mut block, from)?;
+            for start in (0..filled.min(BLOCK_BYTES)).step_by(ALIGN) {
+                let Some(octets) = block[start..filled].first_chunk::<HEADER_BYTES>() else { break };
+                if octets[..4] != self.tag.to_le_bytes() {
+                    continue;
+                }
+                let at = from + start as u64;
+                if let Some(header) = self.check(octets, at)
+                    && (header.kind == Kind::Void || self.read(at, &header)?.is_some())
+                {
+                    return Ok(Some(at));
+                }
+            }
+            from += BLOCK_BYTES as u64;
+            if filled < block.len() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn narrow(offset: u64) -> u32 {
+    u32::try_from(offset).expect("invariant: the end of a segment is below 2^32")
+}
+
+/// Reads any octets as a segment, and as each kind of payload; what is read must read the same when it is written again.
+/// For fuzzing.
+#[doc(hidden)]
+pub fn fuzz_spool_segment(data: &[u8]) {
+    for kind in [Kind::Message, Kind::Chunk, Kind::States, Kind::Terms, Kind::Gone] {
+        let Some(record) = record::read(kind, data) else { continue };
+        let (mut buffer, body) = match &record {
+            Record::Message(message) => {
+                let (from, bytes) = message.body;
+                let head =
+                    record::message(&message.subject, &message.envelope, &message.statuses, &message.extents);
+                (head, &data[from..from + bytes])
+            }
+            Record::Chunk { id, body } => (record::chunk(id), &data[*body..]),
+            Record::States(states) => (record::states(states), &[][..]),
+            Record::Terms(subject, terms) => (record::terms(subject, *terms), &[][..]),
+            Record::Gone(subject) => (record::gone(subject), &[][..]),
+            Record::Void => continue,
+        };
+        buffer.put(body);
+        if let Record::Message(message) = &record {
+            record::end_message(&mut buffer, message.terms);
+        }
+        assert_eq!(buffer.payload(), data, "{kind:?}");
+        assert_eq!(record::read(kind, buffer.payload()), Some(record));
+    }
+    fuzz_scanner(data);
+}
+
+/// Writes records cut from `data`, damages what `data` says, and reads: nothing is found that was not written.
+fn fuzz_scanner(data: &[u8]) {
+    const TAG: u32 = 0x7461_6721;
+    let (orders, mut octets) = data.split_at(data.len().min(8));
+    let mut segment = vec![0; RECORDS_AT as usize];
+    let mut written = Vec::new();
+    for order in orders {
+        let (part, rest) = octets.split_at(octets.len().min(usize::from(*order)));
+        octets = rest;
+        let mut buffer = record::chunk(&"1".parse().expect("invariant: a digit is a queue id"));
+        buffer.put(part);
+        let spot = Spot { tag: TAG, segment: 7, offset: narrow(segment.len() as u64) };
+        written.push((spot.offset + HEADER_BYTES as u32, narrow(buffer.payload_bytes() as u64)));
+        segment.extend_from_slice(buffer.place(spot, 0));
+    }
+    let whole = segment.len();
+    segment.extend_from_slice(octets);
+    for (at, order) in orders.iter().enumerate().filter(|(_, order)| **order & 1 == 1) {
+        let at = RECORDS_AT as usize + usize::from(*order) * (at + 1);
+        if let Some(octet) = segment[..whole].get_mut(at) {
+            *octet ^= order;
+        }
+    }
+    let file =
+        SimFs::new().open(Path::new("/1"), OpenMode::CreateWrite).expect("invariant: a new disk is empty");
+    file.write_at(&[&segment], 0).expect("invariant: the simulated disk fails when told to");
+    let mut scanner = Scanner::new(&*file, 7, TAG, segment.len() as u64);
+    let mut last = 0;
+    while let Some(found) = scanner.next().expect("invariant: the simulated disk fails when told to") {
+        assert!(written.contains(&(found.offset, found.payload_bytes)), "found what was not written");
+        assert!(last < found.offset, "found twice");
+        last = found.offset;
+    }
+    assert!(scanner.holes.iter().all(|hole| hole.from < hole.to && hole.to <= scanner.at()));
+}
