@@ -200,7 +200,7 @@ fn play(fs: &SimFs, stories: &mut Stories) -> Result<()> {
     play.serve([DEFERRED, RecipientState::Delivered])?;
     play.serve([RecipientState::Delivered, RecipientState::Bounced])?;
     // Some stay, others pass through: segments are dropped and emptied.
-    for number in 10..22 {
+    for number in 10..20 {
         let _ = play.accept(number);
         let stays = number % 3 == 0;
         play.serve([if stays { DEFERRED } else { RecipientState::Delivered }, RecipientState::Delivered])?;
@@ -213,7 +213,7 @@ fn play(fs: &SimFs, stories: &mut Stories) -> Result<()> {
         play.hold(small, false);
     }
     let _ = (first, second);
-    for number in 30..34 {
+    for number in 30..32 {
         let _ = play.accept(number);
         play.serve([RecipientState::Delivered, RecipientState::Delivered])?;
     }
@@ -257,7 +257,7 @@ fn the_power_fails_at_every_operation() {
     fs.record_crash_points();
     let mut stories = Stories::new();
     play(&fs, &mut stories).unwrap();
-    assert_eq!(stories.values().filter(|story| story.committed.is_some()).count(), 20);
+    assert_eq!(stories.values().filter(|story| story.committed.is_some()).count(), 16);
     let log = fs.log();
     let dropped = log.iter().filter(|operation| operation.name == "unlink").count();
     assert!(dropped > 3, "{dropped} segments were dropped");
@@ -272,12 +272,12 @@ fn recovery_itself_may_be_cut_off() {
     fs.record_crash_points();
     let mut stories = Stories::new();
     play(&fs, &mut stories).unwrap();
-    for point in fs.crash_points().into_iter().step_by(5) {
-        for disk in point.outcomes(common::seed(), 4).take(4) {
+    for point in fs.crash_points().into_iter().step_by(11) {
+        for disk in point.outcomes(common::seed(), 4).take(3) {
             disk.record_crash_points();
             open(&disk, 2).unwrap();
             for again in disk.crash_points() {
-                for disk in again.outcomes(common::seed(), 4).take(8) {
+                for disk in again.outcomes(common::seed(), 4).take(6) {
                     check(point.op, &disk, &stories);
                 }
             }
@@ -347,7 +347,7 @@ fn every_operation_fails_once() {
                     assert_eq!(error.kind(), ErrorKind::DiskFull);
                 }
             }
-            for disk in fs.crash_point().outcomes(common::seed(), 8).take(40) {
+            for disk in fs.crash_point().outcomes(common::seed(), 8).take(12) {
                 check(u64::MAX, &disk, &stories);
             }
         }
