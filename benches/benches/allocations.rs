@@ -41,7 +41,7 @@ fn smtp_commands() {
     let grammar = smtp::grammar();
     for line in smtp::COMMANDS.iter().filter(|line| line.contains(':')) {
         let name: String = line.chars().take(50).collect();
-        row(&format!("parse {name}"), usage_of(|| smtp::parse(line.as_bytes(), &grammar)));
+        row(&format!("parse {name}"), usage_of(|| smtp::parse_owned(line.as_bytes(), &grammar)));
     }
 }
 

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         }
         "smtp-group" => {
             let grammar = smtp::grammar();
-            repeat(times, || smtp::parse_group(black_box(smtp::GROUP), &grammar));
+            repeat(times, || smtp::parse_group(black_box(smtp::GROUP), |line| smtp::parse(line, &grammar)));
         }
         "smtp-session" => {
             let (config, segments) = (smtp::config(), smtp::segments(10, &message(Kind::Text, 4096)));

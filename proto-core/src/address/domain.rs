@@ -1,7 +1,7 @@
 //! The part of an address after the `@`: a domain name or an address literal.
 
 use super::literal::{self, GeneralLiteral};
-use super::scanner::{Class, Scanner};
+use super::run::{Class, run, text_of};
 use super::{AddressError, AddressSyntax};
 use core::fmt::{self, Display};
 use core::hash::{Hash, Hasher};
@@ -30,12 +30,11 @@ impl Domain {
     /// # Errors
     /// What [`AddressError`] says of domains and literals.
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
-        let mut scanner = Scanner::new(input, syntax);
-        Self::scan(&mut scanner)?;
-        if !scanner.is_at_end() {
-            return Err(AddressError::Domain);
+        if Self::scan(input, syntax)? == input.len() {
+            Ok(Self::from_scanned(input))
+        } else {
+            Err(AddressError::Domain)
         }
-        Ok(Self::from_scanned(scanner.text(0..scanner.at())))
     }
 
     /// The domain name, if it is one.
@@ -46,16 +45,19 @@ impl Domain {
         }
     }
 
-    /// Passes over a domain name or a literal.
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
-        if scanner.eat(b'[') { literal::scan(scanner) } else { DomainName::scan(scanner) }
+    /// How many octets a domain name or a literal takes.
+    #[inline]
+    pub(super) fn scan(input: &[u8], syntax: AddressSyntax) -> Result<usize, AddressError> {
+        if input.first() == Some(&b'[') { literal::scan(input) } else { DomainName::scan(input, syntax) }
     }
 
-    /// Of what [`Self::scan`] has passed.
-    pub(super) fn from_scanned(written: &str) -> Self {
-        match written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            None => Self::Name(DomainName(written.into())),
-            Some(text) => literal::parse(text).expect("invariant: a literal that was scanned"),
+    /// Of what [`Self::scan`] has passed over.
+    pub(super) fn from_scanned(written: &[u8]) -> Self {
+        match written {
+            [b'[', text @ .., b']'] => {
+                literal::parse(text_of(text)).expect("invariant: a literal that was scanned")
+            }
+            name => Self::Name(DomainName(text_of(name).into())),
         }
     }
 }
@@ -82,12 +84,11 @@ impl DomainName {
     /// # Errors
     /// [`AddressError::Domain`], [`AddressError::DomainTooLong`], [`AddressError::NonAscii`], [`AddressError::Utf8`].
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
-        let mut scanner = Scanner::new(input, syntax);
-        Self::scan(&mut scanner)?;
-        if !scanner.is_at_end() {
-            return Err(AddressError::Domain);
+        if Self::scan(input, syntax)? == input.len() {
+            Ok(Self(text_of(input).into()))
+        } else {
+            Err(AddressError::Domain)
         }
-        Ok(Self(scanner.text(0..scanner.at()).into()))
     }
 
     /// The name as it was written.
@@ -95,18 +96,25 @@ impl DomainName {
         &self.0
     }
 
-    /// Passes over a domain name.
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
-        let start = scanner.at();
-        let joints = scanner.run(if scanner.syntax.lenient { &LENIENT } else { &STRICT })?;
-        let octets = scanner.at() - start;
-        if octets > Domain::OCTETS_MAX {
-            return Err(AddressError::DomainTooLong);
+    /// How many octets a domain name takes: labels with dots between them.
+    #[inline(always)]
+    pub(super) fn scan(input: &[u8], syntax: AddressSyntax) -> Result<usize, AddressError> {
+        let class = if syntax.lenient { &LENIENT } else { &STRICT };
+        let (mut rest, mut good) = (input, true);
+        loop {
+            let (label, after) = rest.split_at(run(rest, class, syntax)?);
+            good &= is_label(label);
+            let [b'.', next @ ..] = after else {
+                rest = after;
+                break;
+            };
+            rest = next;
         }
-        // Hyphens may stand side by side, but seldom do.
-        let good = (joints && octets <= LABEL_OCTETS_MAX)
-            || scanner.text(start..scanner.at()).split('.').all(is_label);
-        if good { Ok(()) } else { Err(AddressError::Domain) }
+        match input.len() - rest.len() {
+            octets @ ..=Domain::OCTETS_MAX if good => Ok(octets),
+            ..=Domain::OCTETS_MAX => Err(AddressError::Domain),
+            _ => Err(AddressError::DomainTooLong),
+        }
     }
 }
 
@@ -132,14 +140,16 @@ impl Display for DomainName {
     }
 }
 
-fn is_label(label: &str) -> bool {
-    let hyphen_outside = label.starts_with('-') || label.ends_with('-');
-    let too_long = label.is_ascii() && label.len() > LABEL_OCTETS_MAX;
+#[inline]
+fn is_label(label: &[u8]) -> bool {
+    let hyphen_outside = matches!(label, [b'-', ..] | [.., b'-']);
+    // One that is not ASCII is shorter or longer where the limit counts.
+    let too_long = label.len() > LABEL_OCTETS_MAX && label.is_ascii();
     !(label.is_empty() || hyphen_outside || too_long)
 }
 
-static STRICT: Class = Class::new(b"", b".-");
-static LENIENT: Class = Class::new(b"_", b".-");
+static STRICT: Class = Class::new(b"-");
+static LENIENT: Class = Class::new(b"-_");
 
 /// RFC 1035 section 2.3.4.
 const LABEL_OCTETS_MAX: usize = 63;

@@ -3,7 +3,6 @@
 //! The grammar is that of the RFC and not that of the standard library's parsers: numbers of an IPv4 address may have
 //! leading zeros and are decimal, and `::` stands for two groups of zeros or more.
 
-use super::scanner::Scanner;
 use super::{AddressError, Domain};
 use core::fmt::{self, Display};
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -35,14 +34,15 @@ impl Display for GeneralLiteral {
     }
 }
 
-/// Passes over a literal whose `[` has been passed.
-pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
-    let octets = scanner.octets_until(b']').ok_or(AddressError::Literal)?;
-    let text = core::str::from_utf8(octets).map_err(|_| AddressError::Literal)?;
-    if text.len() + "[]".len() > Domain::OCTETS_MAX {
+/// How many octets a literal takes, with its brackets, the first of which is there.
+pub(super) fn scan(input: &[u8]) -> Result<usize, AddressError> {
+    let end = memchr::memchr(b']', input).ok_or(AddressError::Literal)?;
+    let text = core::str::from_utf8(&input[1..end]).map_err(|_| AddressError::Literal)?;
+    let octets = end + 1;
+    if octets > Domain::OCTETS_MAX {
         return Err(AddressError::DomainTooLong);
     }
-    parse(text).map(drop).ok_or(AddressError::Literal)
+    parse(text).map(|_| octets).ok_or(AddressError::Literal)
 }
 
 /// What stands between the brackets.

@@ -1,6 +1,6 @@
 //! The part of an address before the `@`.
 
-use super::scanner::{Class, Scanner};
+use super::run::{Class, run, text_of, wide_character};
 use super::{AddressError, AddressSyntax, path};
 use core::fmt::{self, Display, Write};
 use smol_str::SmolStr;
@@ -37,12 +37,11 @@ impl LocalPart {
     /// # Errors
     /// What [`AddressError`] says of local parts.
     pub fn parse(input: &[u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
-        let mut scanner = Scanner::new(input, syntax);
-        Self::scan(&mut scanner)?;
-        if !scanner.is_at_end() {
-            return Err(AddressError::LocalPart);
+        if Self::scan(input, syntax)? == input.len() {
+            Ok(Self::from_scanned(input))
+        } else {
+            Err(AddressError::LocalPart)
         }
-        Ok(Self::from_scanned(scanner.text(0..scanner.at())))
     }
 
     /// The value, without quotes and backslashes.
@@ -50,29 +49,16 @@ impl LocalPart {
         &self.0
     }
 
-    /// Passes over a local part, quoted or not.
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
-        let octets = if scanner.eat(b'"') {
-            let octets = quoted_string(scanner)?;
-            if octets > path::OCTETS_MAX {
-                return Err(AddressError::LocalPartTooLong);
-            }
-            octets
-        } else {
-            dot_string(scanner)?
-        };
-        if octets > Self::OCTETS_MAX && !scanner.syntax.lenient {
-            return Err(AddressError::LocalPartTooLong);
-        }
-        Ok(())
+    /// How many octets a local part takes, quoted or not.
+    #[inline]
+    pub(super) fn scan(input: &[u8], syntax: AddressSyntax) -> Result<usize, AddressError> {
+        if input.first() == Some(&b'"') { quoted_string(input, syntax) } else { dot_string(input, syntax) }
     }
 
-    /// Of what [`Self::scan`] has passed.
-    pub(super) fn from_scanned(written: &str) -> Self {
-        let Some(quoted) = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-            return Self(written.into());
-        };
-        let mut characters = quoted.chars();
+    /// Of what [`Self::scan`] has passed over.
+    pub(super) fn from_scanned(written: &[u8]) -> Self {
+        let [b'"', quoted @ .., b'"'] = written else { return Self(text_of(written).into()) };
+        let mut characters = text_of(quoted).chars();
         let unescaped = core::iter::from_fn(|| match characters.next() {
             Some('\\') => characters.next(),
             other => other,
@@ -81,38 +67,62 @@ impl LocalPart {
     }
 }
 
-/// Passes over what follows the first quote; returns how many octets the value has.
-fn quoted_string(scanner: &mut Scanner<'_>) -> Result<usize, AddressError> {
-    let mut octets = 0;
-    while !scanner.eat(b'"') {
-        let is_escaped = scanner.eat(b'\\');
-        match scanner.next_if(|octet| matches!(octet, b' '..=b'~'))? {
-            1 => octets += 1,
-            len @ 2.. if !is_escaped => octets += len,
-            _ => return Err(AddressError::LocalPart),
+/// How many octets a quoted string takes, whose first quote is there.
+fn quoted_string(input: &[u8], syntax: AddressSyntax) -> Result<usize, AddressError> {
+    let (mut rest, mut value_octets) = (&input[1..], 0);
+    loop {
+        let (escaped, next) = match rest {
+            [b'"', rest @ ..] => {
+                check_octets(value_octets, syntax, path::OCTETS_MAX)?;
+                return Ok(input.len() - rest.len());
+            }
+            [b'\\', next @ ..] => (true, next),
+            next => (false, next),
+        };
+        let octets = match next {
+            [b' '..=b'~', ..] => 1,
+            [octet, ..] if !octet.is_ascii() => wide_character(next, syntax)?,
+            _ => 0,
+        };
+        if octets == 0 || (escaped && octets > 1) {
+            return Err(AddressError::LocalPart);
         }
+        (rest, value_octets) = (&next[octets..], value_octets + octets);
     }
+}
+
+/// How many octets a dot-string takes: atoms with dots between them.
+#[inline]
+fn dot_string(input: &[u8], syntax: AddressSyntax) -> Result<usize, AddressError> {
+    let (mut rest, mut good) = (input, true);
+    loop {
+        let octets = run(rest, &ATEXT, syntax)?;
+        good &= octets > 0;
+        rest = &rest[octets..];
+        let [b'.', next @ ..] = rest else { break };
+        rest = next;
+    }
+    let octets = input.len() - rest.len();
+    if !(good || (syntax.lenient && octets > 0)) {
+        return Err(AddressError::LocalPart);
+    }
+    // A longer one is the path's matter.
+    check_octets(octets, syntax, usize::MAX)?;
     Ok(octets)
 }
 
-/// Passes over atoms with dots between them; returns how many octets that is.
-fn dot_string(scanner: &mut Scanner<'_>) -> Result<usize, AddressError> {
-    let start = scanner.at();
-    let joints = scanner.run(&ATEXT)?;
-    let octets = scanner.at() - start;
-    let good = joints || (scanner.syntax.lenient && octets > 0);
-    if good { Ok(octets) } else { Err(AddressError::LocalPart) }
+fn check_octets(octets: usize, syntax: AddressSyntax, lenient_max: usize) -> Result<(), AddressError> {
+    let max = if syntax.lenient { lenient_max } else { LocalPart::OCTETS_MAX };
+    if octets > max { Err(AddressError::LocalPartTooLong) } else { Ok(()) }
 }
 
 /// Whether a value may be written without quotes.
 fn is_dot_string(value: &str) -> bool {
-    value
-        .split('.')
-        .all(|atom| !atom.is_empty() && atom.bytes().all(|o| ATEXT.has_inside(o) || !o.is_ascii()))
+    value.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(|o| ATEXT.has(o) || !o.is_ascii()))
 }
 
-/// RFC 5322 section 3.2.3, and the dots between atoms.
-static ATEXT: Class = Class::new(b"!#$%&'*+-/=?^_`{|}~", b".");
+/// RFC 5322 section 3.2.3.
+static ATEXT: Class = Class::new(b"!#$%&'*+-/=?^_`{|}~");
 
 impl Display for LocalPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! A mailbox that has been read, and not copied.
 
-use super::scanner::Scanner;
+use super::run::text_of;
 use super::{AddressError, AddressSyntax, Domain, LocalPart, Mailbox, path};
 use core::fmt::{self, Display};
 
@@ -9,8 +9,8 @@ use core::fmt::{self, Display};
 /// Two that are written in different ways may mean the same, so that these cannot be compared.
 #[derive(Debug, Clone, Copy)]
 pub struct MailboxRef<'a> {
-    local_part: &'a str,
-    domain: &'a str,
+    local_part: &'a [u8],
+    domain: &'a [u8],
 }
 
 impl<'a> MailboxRef<'a> {
@@ -19,41 +19,39 @@ impl<'a> MailboxRef<'a> {
     /// # Errors
     /// What [`AddressError`] says.
     pub fn parse(input: &'a [u8], syntax: AddressSyntax) -> Result<Self, AddressError> {
-        let mut scanner = Scanner::new(input, syntax);
-        LocalPart::scan(&mut scanner)?;
-        let at_sign = scanner.at();
-        if !scanner.eat(b'@') {
-            let error = if scanner.is_at_end() { AddressError::NoDomain } else { AddressError::LocalPart };
-            return Err(error);
+        let (local_part, rest) = input.split_at(LocalPart::scan(input, syntax)?);
+        match rest {
+            [b'@', domain @ ..] if Domain::scan(domain, syntax)? == domain.len() => {
+                Self::from_scanned(local_part, domain)
+            }
+            [b'@', ..] => Err(AddressError::Domain),
+            [] => Err(AddressError::NoDomain),
+            _ => Err(AddressError::LocalPart),
         }
-        Domain::scan(&mut scanner)?;
-        if !scanner.is_at_end() {
-            return Err(AddressError::Domain);
-        }
-        let (local_part, domain) = scanner.text(0..scanner.at()).split_at(at_sign);
-        Self::from_scanned(local_part, &domain["@".len()..])
     }
 
-    /// Of what [`LocalPart::scan`] and [`Domain::scan`] have passed.
-    pub(super) fn from_scanned(local_part: &'a str, domain: &'a str) -> Result<Self, AddressError> {
+    /// Of what [`LocalPart::scan`] and [`Domain::scan`] have passed over.
+    #[inline]
+    pub(super) fn from_scanned(local_part: &'a [u8], domain: &'a [u8]) -> Result<Self, AddressError> {
         let mailbox = Self { local_part, domain };
-        // What is quoted differently, or written in full, may be longer than it was.
         let surely_fits = local_part.len() + domain.len() <= SURELY_FITS_OCTETS;
-        if surely_fits || Mailbox::from(mailbox).written_len() + "<>".len() <= path::OCTETS_MAX {
-            Ok(mailbox)
-        } else {
-            Err(AddressError::PathTooLong)
-        }
+        if surely_fits || mailbox.fits() { Ok(mailbox) } else { Err(AddressError::PathTooLong) }
+    }
+
+    /// What is quoted differently, or written in full, may be longer than it was.
+    #[cold]
+    fn fits(self) -> bool {
+        Mailbox::from(self).written_len() + "<>".len() <= path::OCTETS_MAX
     }
 
     /// The part before the `@` as it is written, with quotes where there are any.
     pub fn local_part(&self) -> &'a str {
-        self.local_part
+        text_of(self.local_part)
     }
 
     /// The part after the `@` as it is written: a domain name, or an address literal with its brackets.
     pub fn domain(&self) -> &'a str {
-        self.domain
+        text_of(self.domain)
     }
 
     /// Whether it can only travel where SMTPUTF8 is offered (RFC 6531).
@@ -71,7 +69,7 @@ impl From<MailboxRef<'_>> for Mailbox {
 /// As it was read.
 impl Display for MailboxRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.local_part, self.domain)
+        write!(f, "{}@{}", self.local_part(), self.domain())
     }
 }
 

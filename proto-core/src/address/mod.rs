@@ -32,7 +32,7 @@ mod local_part;
 mod mailbox;
 mod mailbox_ref;
 mod path;
-mod scanner;
+mod run;
 
 #[cfg(test)]
 mod tests;

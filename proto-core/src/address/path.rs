@@ -1,6 +1,5 @@
 //! The paths of an envelope: what follows `MAIL FROM:` and `RCPT TO:`.
 
-use super::scanner::Scanner;
 use super::{AddressError, AddressSyntax, Domain, DomainName, LocalPart, Mailbox, MailboxRef};
 use core::fmt::{self, Display};
 
@@ -134,88 +133,77 @@ impl<M> ForwardPath<M> {
 
 enum Scanned<'a> {
     Null,
-    LocalPart(&'a str),
+    LocalPart(&'a [u8]),
     Mailbox(MailboxRef<'a>),
 }
 
+#[inline(always)]
 fn scan(input: &[u8], syntax: AddressSyntax) -> Result<(Scanned<'_>, &[u8]), AddressError> {
-    let mut scanner = Scanner::new(input, syntax);
-    let in_brackets = scanner.eat(b'<');
+    let (in_brackets, path) = match input {
+        [b'<', b'>', rest @ ..] => return Ok((Scanned::Null, rest)),
+        [b'<', path @ ..] => (true, path),
+        path => (false, path),
+    };
     if !in_brackets && !syntax.lenient {
         return Err(AddressError::Brackets);
     }
-    if in_brackets && scanner.eat(b'>') {
-        return Ok((Scanned::Null, scanner.rest()));
+    let mailbox = if path.first() == Some(&b'@') { &path[route(path, syntax)?..] } else { path };
+    let (local_part, mut rest) = mailbox.split_at(LocalPart::scan(mailbox, syntax)?);
+    let mut domain = None;
+    if let [b'@', after @ ..] = rest {
+        let (scanned, after) = after.split_at(Domain::scan(after, syntax)?);
+        (domain, rest) = (Some(scanned), after);
     }
-    route(&mut scanner)?;
-    let start = scanner.at();
-    LocalPart::scan(&mut scanner)?;
-    let at_sign = scanner.at();
-    let has_domain = scanner.eat(b'@');
-    if has_domain {
-        Domain::scan(&mut scanner)?;
-    }
-    let end = scanner.at();
-    let ends_well = if in_brackets { scanner.eat(b'>') } else { matches!(scanner.rest(), [] | [b' ', ..]) };
-    if !ends_well {
-        return Err(misplaced(&scanner, has_domain));
-    }
-    if scanner.at() > OCTETS_MAX {
+    rest = match rest {
+        [b'>', after @ ..] if in_brackets => after,
+        [] | [b' ', ..] if !in_brackets => rest,
+        // What is wrong when something stands where a path should end.
+        [] | [b' ', ..] => return Err(AddressError::Brackets),
+        _ if domain.is_some() => return Err(AddressError::Domain),
+        _ => return Err(AddressError::LocalPart),
+    };
+    if input.len() - rest.len() > OCTETS_MAX {
         return Err(AddressError::PathTooLong);
     }
-    let (local_part, domain) = scanner.text(start..end).split_at(at_sign - start);
-    let path = if has_domain {
-        Scanned::Mailbox(MailboxRef::from_scanned(local_part, &domain["@".len()..])?)
-    } else {
-        Scanned::LocalPart(local_part)
+    let path = match domain {
+        None => Scanned::LocalPart(local_part),
+        Some(domain) => Scanned::Mailbox(MailboxRef::from_scanned(local_part, domain)?),
     };
-    Ok((path, scanner.rest()))
+    Ok((path, rest))
 }
 
-fn is_postmaster(local_part: &str) -> bool {
+fn is_postmaster(local_part: &[u8]) -> bool {
     LocalPart::from_scanned(local_part).as_str().eq_ignore_ascii_case("postmaster")
 }
 
 /// A mailbox that was written without a domain, in a path of so many octets.
 #[cold]
 fn complete<'a>(
-    local_part: &'a str,
+    local_part: &'a [u8],
     octets: usize,
     origin: Option<&'a str>,
     syntax: AddressSyntax,
 ) -> Result<MailboxRef<'a>, AddressError> {
-    let mut scanner = Scanner::new(origin.ok_or(AddressError::NoDomain)?.as_bytes(), syntax);
-    Domain::scan(&mut scanner)?;
-    if !scanner.is_at_end() {
+    let origin = origin.ok_or(AddressError::NoDomain)?.as_bytes();
+    if Domain::scan(origin, syntax)? != origin.len() {
         return Err(AddressError::Domain);
     }
-    if octets + "@".len() + scanner.at() > OCTETS_MAX {
+    if octets + "@".len() + origin.len() > OCTETS_MAX {
         return Err(AddressError::PathTooLong);
     }
-    MailboxRef::from_scanned(local_part, scanner.text(0..scanner.at()))
+    MailboxRef::from_scanned(local_part, origin)
 }
 
-/// What is wrong when something stands where a path should end.
-fn misplaced(scanner: &Scanner<'_>, in_domain: bool) -> AddressError {
-    match scanner.rest() {
-        [] | [b' ', ..] => AddressError::Brackets,
-        _ if in_domain => AddressError::Domain,
-        _ => AddressError::LocalPart,
-    }
-}
-
-/// Passes over a source route: `@a,@b:`.
-fn route(scanner: &mut Scanner<'_>) -> Result<(), AddressError> {
-    if !scanner.eat(b'@') {
-        return Ok(());
-    }
+/// How many octets a source route takes, whose first `@` is there: `@a,@b:`.
+#[cold]
+fn route(input: &[u8], syntax: AddressSyntax) -> Result<usize, AddressError> {
+    let mut rest = &input[1..];
     loop {
-        DomainName::scan(scanner)?;
-        if scanner.eat(b':') {
-            return Ok(());
-        }
-        if !(scanner.eat(b',') && scanner.eat(b'@')) {
-            return Err(AddressError::Route);
+        rest = &rest[DomainName::scan(rest, syntax)?..];
+        match rest {
+            [b':', rest @ ..] => return Ok(input.len() - rest.len()),
+            [b',', b'@', next @ ..] => rest = next,
+            _ => return Err(AddressError::Route),
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod attribute;
 mod path;
 pub(crate) mod unitext;
 mod verb;
+pub(crate) mod word;
 pub(crate) mod xtext;
 
 pub(crate) use verb::VERBS;

@@ -6,6 +6,7 @@
 //! What [`Grammar::lenient`] accepts beyond the RFC is listed at
 //! [`Syntax::Lenient`](crate::server::Syntax::Lenient).
 
+use super::word::Key;
 use crate::parameter::{Extensions, MailParameters, ParameterFault, RcptParameters};
 use proto_core::address::{AddressError, AddressSyntax, ForwardPath, MailboxRef, ReversePath};
 
@@ -44,24 +45,31 @@ pub fn mail<'a>(
     arguments: &'a [u8],
     grammar: &Grammar<'a>,
 ) -> Result<(ReversePath<MailboxRef<'a>>, MailParameters), PathFault> {
-    // Whether the address may be UTF-8 stands behind it.
-    match sender(arguments, grammar, false) {
+    match path(arguments, FROM, grammar, false, ReversePath::read_prefix) {
+        Ok((path, rest)) => match MailParameters::parse(rest, &grammar.extensions) {
+            Ok(parameters) => Ok((path, parameters)),
+            Err(fault) => Err(PathFault::Parameter(fault)),
+        },
         Err(PathFault::Address(AddressError::NonAscii)) if grammar.extensions.smtp_utf8 => {
-            let asked = sender(arguments, grammar, asks_for_utf8(arguments))?;
-            // A word that only looks like the parameter.
-            if asked.1.smtp_utf8 { Ok(asked) } else { Err(PathFault::Address(AddressError::NonAscii)) }
+            wide_mail(arguments, grammar)
         }
-        read => read,
+        Err(fault) => Err(fault),
     }
 }
 
-fn sender<'a>(
+/// [`mail`] with a path that is not ASCII. Whether it may be UTF-8 stands behind it.
+#[cold]
+fn wide_mail<'a>(
     arguments: &'a [u8],
     grammar: &Grammar<'a>,
-    utf8: bool,
 ) -> Result<(ReversePath<MailboxRef<'a>>, MailParameters), PathFault> {
-    let (path, rest) = path(arguments, b"FROM:", grammar, utf8, ReversePath::read_prefix)?;
+    let utf8 = asks_for_utf8(arguments);
+    let (path, rest) = path(arguments, FROM, grammar, utf8, ReversePath::read_prefix)?;
     let parameters = MailParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
+    // A word that only looks like the parameter.
+    if !parameters.smtp_utf8 {
+        return Err(PathFault::Address(AddressError::NonAscii));
+    }
     Ok((path, parameters))
 }
 
@@ -81,20 +89,26 @@ pub fn rcpt<'a>(
     grammar: &Grammar<'a>,
 ) -> Result<(ForwardPath<MailboxRef<'a>>, RcptParameters), PathFault> {
     let utf8 = grammar.extensions.smtp_utf8;
-    let (path, rest) = path(arguments, b"TO:", grammar, utf8, ForwardPath::read_prefix)?;
+    let (path, rest) = path(arguments, TO, grammar, utf8, ForwardPath::read_prefix)?;
     let parameters = RcptParameters::parse(rest, &grammar.extensions).map_err(PathFault::Parameter)?;
     Ok((path, parameters))
 }
 
+const FROM: (usize, Key) = ("FROM".len(), Key::of(b"FROM"));
+const TO: (usize, Key) = ("TO".len(), Key::of(b"TO"));
+
+#[inline(always)]
 fn path<'a, T>(
     arguments: &'a [u8],
-    keyword: &[u8],
+    (octets, keyword): (usize, Key),
     grammar: &Grammar<'a>,
     utf8: bool,
     read: impl Fn(&'a [u8], AddressSyntax, Option<&'a str>) -> Result<(T, &'a [u8]), AddressError>,
 ) -> Result<(T, &'a [u8]), PathFault> {
-    let (word, mut rest) = arguments.split_at_checked(keyword.len()).ok_or(PathFault::Form)?;
-    if !word.eq_ignore_ascii_case(keyword) {
+    let (word, rest) = arguments.split_at_checked(octets).ok_or(PathFault::Form)?;
+    let [b':', rest @ ..] = rest else { return Err(PathFault::Form) };
+    let mut rest = rest;
+    if Key::of(word) != keyword {
         return Err(PathFault::Form);
     }
     while let (true, [b' ', after @ ..]) = (grammar.lenient, rest) {

@@ -2,6 +2,8 @@
 //!
 //! RFC 5321 section 4.1.1; letter case does not matter (section 2.4).
 
+use super::word::Key;
+
 /// A command, by its verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -51,50 +53,52 @@ pub enum Verb {
 /// Splits a line into its verb and its arguments, white space around these removed (RFC 5321 section 4.1.1
 /// tolerates it at the end).
 pub fn split(line: &[u8]) -> (Verb, &[u8]) {
-    let (mut arguments, mut key) = (line, 0);
-    while let [octet, after @ ..] = arguments
-        && !matches!(octet, b' ' | b'\t')
+    // Nearly every verb has four letters, and no letter is a blank.
+    if let Some((word, rest @ ([] | [b' ' | b'\t', ..]))) = line.split_at_checked(4)
+        && let Some(verb) = known(word)
     {
-        key = longer_key(key, *octet);
+        return (verb, trim(rest));
+    }
+    let end = line.iter().position(is_blank).unwrap_or(line.len());
+    let (word, rest) = line.split_at(end);
+    let verb = match known(word) {
+        Some(verb) => verb,
+        // The methods of HTTP are case-sensitive (RFC 9110 section 9.1).
+        None if HTTP_METHODS.iter().any(|method| method.as_bytes() == word) => Verb::Http,
+        None => Verb::Unknown,
+    };
+    (verb, trim(rest))
+}
+
+fn trim(mut arguments: &[u8]) -> &[u8] {
+    while let [blank, after @ ..] = arguments
+        && is_blank(blank)
+    {
         arguments = after;
     }
-    let word = &line[..line.len() - arguments.len()];
-    while let [b' ' | b'\t', after @ ..] = arguments {
-        arguments = after;
-    }
-    while let [before @ .., b' ' | b'\t'] = arguments {
+    while let [before @ .., blank] = arguments
+        && is_blank(blank)
+    {
         arguments = before;
     }
-    (from_word(word, key), arguments)
+    arguments
 }
 
-fn from_word(word: &[u8], key: u64) -> Verb {
-    let known = KEYS.iter().position(|known| *known == key).map(|index| VERBS[index]);
-    match known {
-        // A longer word may have the same key, its first letters lost.
-        Some((name, verb)) if name.len() == word.len() => verb,
-        // The methods of HTTP are case-sensitive (RFC 9110 section 9.1).
-        _ if HTTP_METHODS.iter().any(|method| method.as_bytes() == word) => Verb::Http,
-        _ => Verb::Unknown,
-    }
+fn is_blank(octet: &u8) -> bool {
+    matches!(octet, b' ' | b'\t')
 }
 
-/// The key of a word that is one octet longer: its last eight octets as a number, without the bit that tells small
-/// letters from capital ones, so that a verb is found by comparing numbers. Only a letter becomes a letter by that.
-const fn longer_key(key: u64, octet: u8) -> u64 {
-    key << 8 | (octet & !0x20) as u64
+#[inline(always)]
+fn known(word: &[u8]) -> Option<Verb> {
+    let key = Key::of(word);
+    KEYS.iter().position(|known| *known == key).map(|index| VERBS[index].1)
 }
 
-/// The keys of [`VERBS`], in its order. None is longer than eight letters.
-const KEYS: [u64; VERBS.len()] = {
-    let (mut keys, mut at) = ([0; VERBS.len()], 0);
+/// The keys of [`VERBS`], in its order.
+static KEYS: [Key; VERBS.len()] = {
+    let (mut keys, mut at) = ([Key::of(b""); VERBS.len()], 0);
     while at < VERBS.len() {
-        let (name, mut letter) = (VERBS[at].0.as_bytes(), 0);
-        assert!(name.len() <= 8);
-        while letter < name.len() {
-            keys[at] = longer_key(keys[at], name[letter]);
-            letter += 1;
-        }
+        keys[at] = Key::of(VERBS[at].0.as_bytes());
         at += 1;
     }
     keys

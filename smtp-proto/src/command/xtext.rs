@@ -41,10 +41,19 @@ pub(crate) fn encoded_len(text: &str) -> usize {
     text.bytes().map(|b| if is_plain(b) { 1 } else { "+00".len() }).sum()
 }
 
-/// RFC 3461 section 4: `xchar`.
 fn is_plain(octet: u8) -> bool {
-    matches!(octet, b'!'..=b'*' | b','..=b'<' | b'>'..=b'~')
+    XCHAR[usize::from(octet)]
 }
+
+/// RFC 3461 section 4: `xchar`. A table, because it is asked about every octet of every value.
+pub(crate) static XCHAR: [bool; 256] = {
+    let (mut xchar, mut octet) = ([false; 256], b'!');
+    while octet <= b'~' {
+        xchar[octet as usize] = octet != b'+' && octet != b'=';
+        octet += 1;
+    }
+    xchar
+};
 
 /// RFC 3461 section 4: the digits are upper case.
 fn hex(digit: u8) -> Option<u8> {

@@ -3,6 +3,7 @@
 //! RFC 6152 (`7BIT`, `8BITMIME`), RFC 3030 section 3 (`BINARYMIME`).
 
 use super::{Extensions, ParameterFault};
+use crate::command::word::Key;
 use core::fmt::{self, Display};
 
 /// The BODY parameter.
@@ -19,19 +20,21 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
-    pub(super) fn parse(value: Option<&str>, with: &Extensions) -> Result<Self, ParameterFault> {
-        let value = value.ok_or(ParameterFault::Malformed)?;
-        let is = |name: &str| value.eq_ignore_ascii_case(name);
-        match () {
-            () if is("7BIT") => Ok(Self::SevenBit),
-            () if is("8BITMIME") => Ok(Self::EightBitMime),
-            () if is("BINARYMIME") && with.binary_mime => Ok(Self::BinaryMime),
+    pub(super) fn parse(value: Option<&[u8]>, with: &Extensions) -> Result<Self, ParameterFault> {
+        match Key::of(value.ok_or(ParameterFault::Malformed)?) {
+            SEVEN_BIT => Ok(Self::SevenBit),
+            EIGHT_BIT_MIME => Ok(Self::EightBitMime),
+            BINARY_MIME if with.binary_mime => Ok(Self::BinaryMime),
             // Known to another extension than the session's.
-            () if is("BINARYMIME") => Err(ParameterFault::Unknown),
-            () => Err(ParameterFault::Malformed),
+            BINARY_MIME => Err(ParameterFault::Unknown),
+            _ => Err(ParameterFault::Malformed),
         }
     }
 }
+
+const SEVEN_BIT: Key = Key::of(b"7BIT");
+const EIGHT_BIT_MIME: Key = Key::of(b"8BITMIME");
+const BINARY_MIME: Key = Key::of(b"BINARYMIME");
 
 /// The value as it stands after `BODY=`.
 impl Display for BodyKind {

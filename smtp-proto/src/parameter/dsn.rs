@@ -6,6 +6,8 @@
 //! An envelope identifier has at most 100 octets as `xtext` (section 4.4).
 
 use super::ParameterFault;
+use super::words::Value;
+use crate::command::word::Key;
 use crate::command::xtext;
 use core::fmt::{self, Display};
 use smol_str::SmolStr;
@@ -20,14 +22,17 @@ pub enum Ret {
 }
 
 impl Ret {
-    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
-        match value {
-            Some(v) if v.eq_ignore_ascii_case("FULL") => Ok(Self::Full),
-            Some(v) if v.eq_ignore_ascii_case("HDRS") => Ok(Self::Headers),
+    pub(super) fn parse(value: Option<&[u8]>) -> Result<Self, ParameterFault> {
+        match value.map(Key::of) {
+            Some(FULL) => Ok(Self::Full),
+            Some(HDRS) => Ok(Self::Headers),
             _ => Err(ParameterFault::Malformed),
         }
     }
 }
+
+const FULL: Key = Key::of(b"FULL");
+const HDRS: Key = Key::of(b"HDRS");
 
 /// The value as it stands after `RET=`.
 impl Display for Ret {
@@ -59,12 +64,12 @@ impl EnvelopeId {
         &self.0
     }
 
-    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
-        value
-            .filter(|text| text.len() <= Self::OCTETS_MAX)
-            .and_then(xtext::decode)
-            .and_then(Self::new)
-            .ok_or(ParameterFault::Malformed)
+    pub(super) fn parse(value: Option<Value<'_>>) -> Result<Self, ParameterFault> {
+        match value.filter(|value| value.octets.len() <= Self::OCTETS_MAX) {
+            Some(value) if value.is_plain => Some(Self(value.text().into())),
+            value => value.and_then(|value| xtext::decode(value.text())).and_then(Self::new),
+        }
+        .ok_or(ParameterFault::Malformed)
     }
 }
 
@@ -92,23 +97,28 @@ impl Notify {
     /// `NOTIFY=NEVER`.
     pub const NEVER: Self = Self { success: false, failure: false, delay: false };
 
-    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
+    pub(super) fn parse(value: Option<&[u8]>) -> Result<Self, ParameterFault> {
         let value = value.ok_or(ParameterFault::Malformed)?;
-        if value.eq_ignore_ascii_case("NEVER") {
+        if Key::of(value) == NEVER {
             return Ok(Self::NEVER);
         }
         let mut notify = Self::default();
-        for word in value.as_bytes().split(|b| *b == b',') {
-            match () {
-                () if word.eq_ignore_ascii_case(b"SUCCESS") => notify.success = true,
-                () if word.eq_ignore_ascii_case(b"FAILURE") => notify.failure = true,
-                () if word.eq_ignore_ascii_case(b"DELAY") => notify.delay = true,
-                () => return Err(ParameterFault::Malformed),
+        for word in value.split(|b| *b == b',') {
+            match Key::of(word) {
+                SUCCESS => notify.success = true,
+                FAILURE => notify.failure = true,
+                DELAY => notify.delay = true,
+                _ => return Err(ParameterFault::Malformed),
             }
         }
         Ok(notify)
     }
 }
+
+const NEVER: Key = Key::of(b"NEVER");
+const SUCCESS: Key = Key::of(b"SUCCESS");
+const FAILURE: Key = Key::of(b"FAILURE");
+const DELAY: Key = Key::of(b"DELAY");
 
 /// The value as it stands after `NOTIFY=`.
 impl Display for Notify {
@@ -125,6 +135,7 @@ impl Display for Notify {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Extensions, MailParameters};
     use super::*;
     use alloc::string::ToString;
 
@@ -136,17 +147,23 @@ mod tests {
             ("FAILURE,FAILURE", "FAILURE"),
             ("SUCCESS,FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"),
         ] {
-            assert_eq!(Notify::parse(Some(value)).map(|notify| notify.to_string()).as_deref(), Ok(written));
+            assert_eq!(
+                Notify::parse(Some(value.as_bytes())).map(|notify| notify.to_string()).as_deref(),
+                Ok(written)
+            );
         }
         for value in ["", "NEVER,SUCCESS", "SUCCESS,NEVER", "SUCCESS,", ",SUCCESS", "SUCCESS;DELAY", "SUCCES"]
         {
-            assert_eq!(Notify::parse(Some(value)), Err(ParameterFault::Malformed), "{value}");
+            assert_eq!(Notify::parse(Some(value.as_bytes())), Err(ParameterFault::Malformed), "{value}");
         }
     }
 
     #[test]
     fn an_envelope_id_is_printable() {
-        assert_eq!(EnvelopeId::parse(Some("a+20b+2B")).unwrap().as_str(), "a b+");
+        for (text, read) in [(&b"ENVID=a+20b+2B"[..], "a b+"), (b"ENVID=QQ314159", "QQ314159")] {
+            let parameters = MailParameters::parse(text, &Extensions::ALL).unwrap();
+            assert_eq!(parameters.envid.unwrap().as_str(), read);
+        }
         for text in ["", "a\tb", "a\u{7f}", "\u{e9}", "a\r\nb"] {
             assert_eq!(EnvelopeId::new(text), None, "{text:?}");
         }

@@ -35,6 +35,7 @@ mod priority;
 mod rrvs;
 mod size;
 mod submitter;
+mod words;
 
 pub use body::BodyKind;
 pub use date_time::DateTime;
@@ -48,7 +49,9 @@ pub use priority::{Priority, PriorityPolicy};
 pub use rrvs::{Rrvs, RrvsAction};
 pub use submitter::Submitter;
 
+use crate::command::word::Key;
 use core::fmt::{self, Display};
+use words::{Value, Words};
 
 /// What MAIL said besides the sender.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,53 +99,63 @@ impl MailParameters {
     ///
     /// # Errors
     /// The first [`ParameterFault`].
+    #[inline]
     pub fn parse(text: &[u8], with: &Extensions) -> Result<Self, ParameterFault> {
+        // Many a command has none.
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
         let mut parameters = Self::default();
+        parameters.read(text, with)?;
+        Ok(parameters)
+    }
+
+    fn read(&mut self, text: &[u8], with: &Extensions) -> Result<(), ParameterFault> {
         let mut body = None;
-        for word in (Words { rest: text, utf8: false }) {
+        for word in Words::new(text, false) {
             let (keyword, value) = word?;
-            let is = |name: &str| keyword.eq_ignore_ascii_case(name.as_bytes());
-            match with {
-                Extensions { size_max: Some(size_max), .. } if is("SIZE") => {
-                    once(&mut parameters.size, size::parse(value)?)?;
-                    if *size_max != 0 && parameters.size > Some(*size_max) {
+            let octets = value.map(|value| value.octets);
+            match (keyword, with) {
+                (SIZE, Extensions { size_max: Some(size_max), .. }) => {
+                    once(&mut self.size, size::parse(octets)?)?;
+                    if *size_max != 0 && self.size > Some(*size_max) {
                         return Err(ParameterFault::TooLarge);
                     }
                 }
-                Extensions { eight_bit_mime: true, .. } if is("BODY") => {
-                    once(&mut body, BodyKind::parse(value, with)?)?;
+                (BODY, Extensions { eight_bit_mime: true, .. }) => {
+                    once(&mut body, BodyKind::parse(octets, with)?)?;
                 }
-                Extensions { auth: true, .. } if is("AUTH") => {
-                    once(&mut parameters.auth, Submitter::parse(value)?)?;
+                (AUTH, Extensions { auth: true, .. }) => {
+                    once(&mut self.auth, Submitter::parse(value.map(Value::text))?)?;
                 }
-                Extensions { smtp_utf8: true, .. } if is("SMTPUTF8") => {
-                    switch(&mut parameters.smtp_utf8, value)?;
+                (SMTP_UTF8, Extensions { smtp_utf8: true, .. }) => {
+                    switch(&mut self.smtp_utf8, value)?;
                 }
-                Extensions { dsn: true, .. } if is("RET") => once(&mut parameters.ret, Ret::parse(value)?)?,
-                Extensions { dsn: true, .. } if is("ENVID") => {
-                    once(&mut parameters.envid, EnvelopeId::parse(value)?)?;
+                (RET, Extensions { dsn: true, .. }) => once(&mut self.ret, Ret::parse(octets)?)?,
+                (ENVID, Extensions { dsn: true, .. }) => {
+                    once(&mut self.envid, EnvelopeId::parse(value)?)?;
                 }
-                Extensions { require_tls: true, .. } if is("REQUIRETLS") => {
-                    switch(&mut parameters.require_tls, value)?;
+                (REQUIRE_TLS, Extensions { require_tls: true, .. }) => {
+                    switch(&mut self.require_tls, value)?;
                 }
-                Extensions { deliver_by: Some(seconds_min), .. } if is("BY") => {
-                    once(&mut parameters.deliver_by, DeliverBy::parse(value, *seconds_min)?)?;
+                (BY, Extensions { deliver_by: Some(seconds_min), .. }) => {
+                    once(&mut self.deliver_by, DeliverBy::parse(value.map(Value::text), *seconds_min)?)?;
                 }
-                Extensions { future_release: Some(announced), .. } if is("HOLDFOR") => {
-                    once(&mut parameters.hold, Hold::parse_for(value, announced)?)?;
+                (HOLD_FOR, Extensions { future_release: Some(announced), .. }) => {
+                    once(&mut self.hold, Hold::parse_for(value.map(Value::text), announced)?)?;
                 }
-                Extensions { future_release: Some(announced), .. } if is("HOLDUNTIL") => {
-                    once(&mut parameters.hold, Hold::parse_until(value, announced)?)?;
+                (HOLD_UNTIL, Extensions { future_release: Some(announced), .. }) => {
+                    once(&mut self.hold, Hold::parse_until(value.map(Value::text), announced)?)?;
                 }
-                Extensions { mt_priority: true, .. } if is("MT-PRIORITY") => {
-                    once(&mut parameters.priority, Priority::parse(value)?)?;
+                (MT_PRIORITY, Extensions { mt_priority: true, .. }) => {
+                    once(&mut self.priority, Priority::parse(octets)?)?;
                 }
-                Extensions { prdr: true, .. } if is("PRDR") => switch(&mut parameters.prdr, value)?,
+                (PRDR, Extensions { prdr: true, .. }) => switch(&mut self.prdr, value)?,
                 _ => return Err(ParameterFault::Unknown),
             }
         }
-        parameters.body = body.unwrap_or_default();
-        Ok(parameters)
+        self.body = body.unwrap_or_default();
+        Ok(())
     }
 }
 
@@ -175,25 +188,34 @@ impl RcptParameters {
     ///
     /// # Errors
     /// The first [`ParameterFault`].
+    #[inline]
     pub fn parse(text: &[u8], with: &Extensions) -> Result<Self, ParameterFault> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
         let mut parameters = Self::default();
-        for word in (Words { rest: text, utf8: with.smtp_utf8 }) {
+        parameters.read(text, with)?;
+        Ok(parameters)
+    }
+
+    fn read(&mut self, text: &[u8], with: &Extensions) -> Result<(), ParameterFault> {
+        for word in Words::new(text, with.smtp_utf8) {
             let (keyword, value) = word?;
-            let is = |name: &str| keyword.eq_ignore_ascii_case(name.as_bytes());
-            match with {
-                Extensions { dsn: true, .. } if is("NOTIFY") => {
-                    once(&mut parameters.notify, Notify::parse(value)?)?;
+            let octets = value.map(|value| value.octets);
+            match (keyword, with) {
+                (NOTIFY, Extensions { dsn: true, .. }) => {
+                    once(&mut self.notify, Notify::parse(octets)?)?;
                 }
-                Extensions { dsn: true, .. } if is("ORCPT") => {
-                    once(&mut parameters.orcpt, OriginalRecipient::parse(value)?)?;
+                (ORCPT, Extensions { dsn: true, .. }) => {
+                    once(&mut self.orcpt, OriginalRecipient::parse(value)?)?;
                 }
-                Extensions { rrvs: true, .. } if is("RRVS") => {
-                    once(&mut parameters.rrvs, Rrvs::parse(value)?)?;
+                (RRVS, Extensions { rrvs: true, .. }) => {
+                    once(&mut self.rrvs, Rrvs::parse(value.map(Value::text))?)?;
                 }
                 _ => return Err(ParameterFault::Unknown),
             }
         }
-        Ok(parameters)
+        Ok(())
     }
 }
 
@@ -218,62 +240,21 @@ fn valued<T: Display>(f: &mut fmt::Formatter<'_>, keyword: &str, value: Option<&
     }
 }
 
-/// The parameters as they stand behind the path: `esmtp-keyword ["=" esmtp-value]`, RFC 5321 section 4.1.2.
-struct Words<'a> {
-    rest: &'a [u8],
-    /// A value may hold more than ASCII, as RFC 6533 section 3 has it for ORCPT.
-    utf8: bool,
-}
-
-impl<'a> Iterator for Words<'a> {
-    type Item = Result<(&'a [u8], Option<&'a str>), ParameterFault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while let [b' ', after @ ..] = self.rest {
-            self.rest = after;
-        }
-        if self.rest.is_empty() {
-            return None;
-        }
-        let keyword = self.run(KEYWORD);
-        let value = if let [b'=', after @ ..] = self.rest {
-            self.rest = after;
-            Some(self.run(if self.utf8 { VALUE | NON_ASCII } else { VALUE }))
-        } else {
-            None
-        };
-        let good =
-            !matches!(keyword, [] | [b'-', ..]) && value != Some(b"") && matches!(self.rest, [] | [b' ', ..]);
-        let value = value.map(core::str::from_utf8).transpose();
-        Some(value.ok().filter(|_| good).map(|value| (keyword, value)).ok_or(ParameterFault::Malformed))
-    }
-}
-
-impl<'a> Words<'a> {
-    /// Passes over the longest run of octets that may stand in one of `places`.
-    fn run(&mut self, places: u8) -> &'a [u8] {
-        let outside = |b: &u8| PLACES[usize::from(*b)] & places == 0;
-        let (run, rest) = self.rest.split_at(self.rest.iter().position(outside).unwrap_or(self.rest.len()));
-        self.rest = rest;
-        run
-    }
-}
-
-const KEYWORD: u8 = 1;
-const VALUE: u8 = 2;
-const NON_ASCII: u8 = 4;
-
-/// Where in a parameter each octet may stand.
-static PLACES: [u8; 256] = {
-    let (mut places, mut at) = ([NON_ASCII; 256], 0u8);
-    while at.is_ascii() {
-        let in_keyword = at.is_ascii_alphanumeric() || at == b'-';
-        let in_value = at.is_ascii_graphic() && at != b'=';
-        places[at as usize] = if in_keyword { KEYWORD } else { 0 } | if in_value { VALUE } else { 0 };
-        at += 1;
-    }
-    places
-};
+const SIZE: Key = Key::of(b"SIZE");
+const BODY: Key = Key::of(b"BODY");
+const AUTH: Key = Key::of(b"AUTH");
+const SMTP_UTF8: Key = Key::of(b"SMTPUTF8");
+const RET: Key = Key::of(b"RET");
+const ENVID: Key = Key::of(b"ENVID");
+const REQUIRE_TLS: Key = Key::of(b"REQUIRETLS");
+const BY: Key = Key::of(b"BY");
+const HOLD_FOR: Key = Key::of(b"HOLDFOR");
+const HOLD_UNTIL: Key = Key::of(b"HOLDUNTIL");
+const MT_PRIORITY: Key = Key::of(b"MT-PRIORITY");
+const PRDR: Key = Key::of(b"PRDR");
+const NOTIFY: Key = Key::of(b"NOTIFY");
+const ORCPT: Key = Key::of(b"ORCPT");
+const RRVS: Key = Key::of(b"RRVS");
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), ParameterFault> {
     if slot.is_some() {
@@ -284,7 +265,7 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), ParameterFault> {
 }
 
 /// A parameter that takes no value.
-fn switch(slot: &mut bool, value: Option<&str>) -> Result<(), ParameterFault> {
+fn switch(slot: &mut bool, value: Option<Value<'_>>) -> Result<(), ParameterFault> {
     match (value, *slot) {
         (Some(_), _) => Err(ParameterFault::Malformed),
         (None, true) => Err(ParameterFault::Duplicate),

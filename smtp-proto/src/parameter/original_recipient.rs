@@ -10,8 +10,8 @@
 //! An address labelled `utf-8` that is not encoded as RFC 6533 has it is refused, not carried along unread.
 
 use super::ParameterFault;
+use super::words::Value;
 use crate::command::{unitext, xtext};
-use alloc::borrow::Cow;
 use core::fmt::{self, Display};
 use smol_str::SmolStr;
 
@@ -30,15 +30,12 @@ impl OriginalRecipient {
     /// or is not ASCII though the type is not `utf-8`.
     pub fn new(address_type: impl AsRef<str>, address: impl AsRef<str>) -> Option<Self> {
         let (address_type, address) = (address_type.as_ref(), address.as_ref());
-        let is_atom = !address_type.is_empty() && address_type.bytes().all(is_atom_octet);
-        let (encoded_len, plain) = if is_utf8(address_type) {
+        let (encoded_octets, plain) = if is_utf8(address_type) {
             (unitext::encoded_len(address), !address.chars().any(char::is_control))
         } else {
             (xtext::encoded_len(address), address.bytes().all(|octet| matches!(octet, b' '..=b'~')))
         };
-        let fits = !address.is_empty() && address_type.len() + 1 + encoded_len <= Self::OCTETS_MAX;
-        let good = is_atom && fits && plain;
-        good.then(|| Self { address_type: address_type.into(), address: address.into() })
+        if plain { Self::checked(address_type, address, encoded_octets) } else { None }
     }
 
     /// What kind of address it is: mostly `rfc822`. Compared without regard to case.
@@ -51,15 +48,22 @@ impl OriginalRecipient {
         &self.address
     }
 
-    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
-        let (address_type, encoded) =
-            value.and_then(|v| v.split_once(';')).ok_or(ParameterFault::Malformed)?;
-        let address = if is_utf8(address_type) {
-            unitext::decode(encoded).map(Cow::Owned)
-        } else {
-            xtext::decode(encoded)
-        };
-        address.and_then(|address| Self::new(address_type, address)).ok_or(ParameterFault::Malformed)
+    pub(super) fn parse(value: Option<Value<'_>>) -> Result<Self, ParameterFault> {
+        let value = value.ok_or(ParameterFault::Malformed)?;
+        let (address_type, encoded) = value.text().split_once(';').ok_or(ParameterFault::Malformed)?;
+        match is_utf8(address_type) {
+            true => unitext::decode(encoded).and_then(|address| Self::new(address_type, address)),
+            false if value.is_plain => Self::checked(address_type, encoded, encoded.len()),
+            false => xtext::decode(encoded).and_then(|address| Self::new(address_type, address)),
+        }
+        .ok_or(ParameterFault::Malformed)
+    }
+
+    /// One whose address is printable, and takes so many octets.
+    fn checked(address_type: &str, address: &str, encoded_octets: usize) -> Option<Self> {
+        let is_atom = !address_type.is_empty() && address_type.bytes().all(is_atom_octet);
+        let fits = !address.is_empty() && address_type.len() + 1 + encoded_octets <= Self::OCTETS_MAX;
+        (is_atom && fits).then(|| Self { address_type: address_type.into(), address: address.into() })
     }
 }
 
@@ -88,6 +92,7 @@ impl Display for OriginalRecipient {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Extensions, RcptParameters};
     use super::*;
     use alloc::format;
 
@@ -99,7 +104,8 @@ mod tests {
             ("utf-8;\\x{E9}", "utf-8", "\u{e9}", "utf-8;\u{e9}"),
             ("UTF-8;\u{e9}\\x{2B}@x", "UTF-8", "\u{e9}+@x", "UTF-8;\u{e9}\\x{2B}@x"),
         ] {
-            let orcpt = OriginalRecipient::parse(Some(value)).unwrap();
+            let parameters = RcptParameters::parse(format!("ORCPT={value}").as_bytes(), &Extensions::ALL);
+            let orcpt = parameters.unwrap().orcpt.unwrap();
             assert_eq!((orcpt.address_type(), orcpt.address()), (address_type, address));
             assert_eq!(format!("{orcpt:#}"), utf8);
         }

@@ -27,8 +27,8 @@ impl Priority {
     }
 
     /// RFC 6710 section 7: `["-"] NZDIGIT / "0"`.
-    pub(super) fn parse(value: Option<&str>) -> Result<Self, ParameterFault> {
-        match value.map(str::as_bytes) {
+    pub(super) fn parse(value: Option<&[u8]>) -> Result<Self, ParameterFault> {
+        match value {
             Some([digit @ b'0'..=b'9']) => Ok(Self((digit - b'0').cast_signed())),
             Some([b'-', digit @ b'1'..=b'9']) => Ok(Self(-(digit - b'0').cast_signed())),
             _ => Err(ParameterFault::Malformed),
@@ -74,10 +74,10 @@ mod tests {
     fn nineteen_spellings_and_no_other() {
         let spelled = (-9..=9).map(|level| alloc::format!("{level}"));
         for (level, text) in (-9..=9).zip(spelled) {
-            assert_eq!(Priority::parse(Some(&text)), Ok(Priority(level)));
+            assert_eq!(Priority::parse(Some(text.as_bytes())), Ok(Priority(level)));
         }
         for text in ["", "-", "-0", "+1", "10", "-10", "00", "1.0", "a", "\u{661}"] {
-            assert_eq!(Priority::parse(Some(text)), Err(ParameterFault::Malformed), "{text}");
+            assert_eq!(Priority::parse(Some(text.as_bytes())), Err(ParameterFault::Malformed), "{text}");
         }
     }
 
