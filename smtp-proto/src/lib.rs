@@ -79,6 +79,7 @@ pub mod manual;
 pub mod parameter;
 pub mod reply;
 pub mod server;
+pub mod xforward;
 
 pub use client::{Client, ClientConfig, ClientEvent};
 pub use parameter::{BodyKind, MailParameters, RcptParameters, Submitter};

@@ -5,8 +5,8 @@
 //! # Departures
 //! What is malformed was not said. Of a keyword that is there twice, the last counts.
 
-use super::xforward::XforwardNames;
 use crate::parameter::{DateTime, Extensions, FutureRelease, HoldSeconds};
+use crate::xforward::XforwardNames;
 use alloc::vec::Vec;
 use proto_core::sasl::Mechanism;
 

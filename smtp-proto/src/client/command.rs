@@ -5,8 +5,8 @@
 
 use super::event::ClientEvent;
 use super::session::{Awaited, Client, Phase};
-use super::xforward::Xforward;
 use crate::reply::Reply;
+use crate::xforward::Xforward;
 use core::fmt::{Display, Write};
 use proto_core::Now;
 use proto_core::address::{DomainName, Mailbox};

@@ -117,8 +117,8 @@ mod reply_parser;
 mod session;
 mod text;
 mod transaction;
-mod xforward;
 
+pub use crate::xforward::{Xforward, XforwardNames, XforwardSource};
 pub use capabilities::{ServerCapabilities, ServerLimits};
 pub use command::CommandFault;
 pub use config::{
@@ -130,4 +130,3 @@ pub use outcome::{Failure, Fault, Outcome, Report, Stage};
 pub use reply_parser::{ReplyParseFault, ReplyParser};
 pub use session::Client;
 pub use text::BodyFault;
-pub use xforward::{Xforward, XforwardNames, XforwardSource};

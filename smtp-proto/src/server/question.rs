@@ -7,9 +7,9 @@
 
 use super::config::Peer;
 use super::extras::{Disposition, Extras};
-use crate::client::Xforward;
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::reply::{Refusal, ReplyText};
+use crate::xforward::Xforward;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -47,7 +47,7 @@ pub enum XforwardSource {
 pub struct XforwardNames(u8);
 
 impl XforwardNames {
-    pub(super) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         let place = |word: &str| NAMES.iter().position(|name| name.eq_ignore_ascii_case(word));
         Self(words.filter_map(place).fold(0, |names, place| names | 1 << place))
     }
@@ -65,7 +65,7 @@ impl XforwardNames {
 
 impl Xforward {
     /// The command lines, without CR LF.
-    pub(super) fn lines(&self, names: XforwardNames) -> Vec<String> {
+    pub(crate) fn lines(&self, names: XforwardNames) -> Vec<String> {
         let values = [
             self.name.clone(),
             self.address.map(|address| match address {
