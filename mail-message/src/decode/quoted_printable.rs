@@ -29,8 +29,20 @@ const BLANKS_BYTES_MAX: usize = 1000;
 
 impl QuotedPrintableDecoder {
     pub(super) fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) {
-        for &octet in input {
+        let mut rest = input;
+        while let Some((&octet, more)) = rest.split_first() {
+            if self.state == State::Text && self.blanks.is_empty() {
+                // Text in which nothing is special goes as it is. Blanks do too, when text follows them.
+                let special = memchr::memchr3(b'=', b'\r', b'\n', rest).unwrap_or(rest.len());
+                let plain = rest[..special].trim_ascii_end();
+                if !plain.is_empty() {
+                    output.extend_from_slice(plain);
+                    rest = &rest[plain.len()..];
+                    continue;
+                }
+            }
             self.push(octet, output);
+            rest = more;
         }
     }
 
