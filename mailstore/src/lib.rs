@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`store`] | the wall for mailboxes: [`Store`], [`Mailbox`], [`Append`], [`MessageReader`] |
 //! | [`maildir`] | [`MaildirStore`]: Maildir++ with UIDs in Dovecot's files |
+//! | [`memory`] | [`MemoryStore`]: the same in memory |
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`LogSpool`] behind it |
 //! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
@@ -25,6 +26,7 @@ mod index;
 mod lock;
 pub mod maildir;
 pub mod mbox;
+pub mod memory;
 pub mod name;
 pub mod spool;
 pub mod store;
@@ -34,6 +36,7 @@ pub mod sync;
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 pub use maildir::MaildirStore;
+pub use memory::MemoryStore;
 pub use name::MailboxName;
 pub use spool::{LogSpool, Spool};
 pub use store::{

@@ -74,6 +74,7 @@ use crate::summary::Summary;
 use file::{HEADER_BYTES, Header, Window};
 pub(crate) use record::{Facts, Name, Record, Records, Stamp, Stamps};
 pub(crate) use state::{Row, State};
+pub(crate) use vanished::Vanished;
 
 /// Facts that only save time are gathered up to this many octets before they are written.
 const PENDING_BYTES_MAX: usize = 64 << 10;
