@@ -142,6 +142,10 @@ pub(super) fn add(
     if let (Some(known), Some(last)) = (&mut known, uids.last()) {
         raise_by_rewriting(place, lock, known, last.get())?;
     }
+    if metadata.size == 0 {
+        // Whoever made the file may have died before its name was durable.
+        place.sync_dir()?;
+    }
     // A rewrite above may have moved it.
     let old_len = lock.file.metadata().map_err(failed)?.size;
     let new_len = old_len + len;

@@ -30,7 +30,7 @@ use super::place::Place;
 use super::store::{Inner, bad_name};
 use super::{journal, scan};
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs::{self, OpenMode};
+use crate::fs;
 use crate::name::MailboxName;
 use crate::store::{Access, Expunge, Mailbox, MailboxInfo};
 
@@ -88,13 +88,13 @@ fn make_room(store: &Inner, name: &MailboxName) -> Result<Place> {
     let place = store.place(name);
     let disk = store.env.fs();
     if name.is_inbox() {
-        return Err(exists(&place));
+        return Err(place.exists());
     }
     match disk.metadata(&place.path) {
         Ok(metadata) if metadata.is_dir => {
             return Err(bad_name("there are mailboxes below it, and a file cannot have any"));
         }
-        Ok(_) => return Err(exists(&place)),
+        Ok(_) => return Err(place.exists()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(bad_name("a mailbox above it is a file, and cannot have mailboxes below it"));
         }
@@ -114,15 +114,9 @@ fn make_room(store: &Inner, name: &MailboxName) -> Result<Place> {
 
 pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
     let place = make_room(store, name)?;
-    let disk = store.env.fs();
     forget(&place)?;
     Control { uid_validity: control::next_uid_validity(&place)?, ceiling: 0 }.save(&place)?;
-    let made = disk.open(&place.path, OpenMode::CreateNew);
-    made.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(&place),
-        _ => StoreError::io("creating the mailbox", &place.path, &error),
-    })?;
-    sync(&place, place.dir())
+    place.create()
 }
 
 /// Removes what a mailbox that is gone has left.
@@ -153,7 +147,7 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     settle_all(store, &place, &lock)?;
     let removed = store.env.fs().unlink(&place.path);
     removed.map_err(|error| StoreError::io("deleting", &place.path, &error))?;
-    sync(&place, place.dir())?;
+    place.sync_dir()?;
     // What stays is removed when a mailbox of that name is made; so is an empty directory.
     let _ = forget(&place);
     if store.location.dirname().is_some() {
@@ -230,7 +224,7 @@ fn make_room_for_rename(store: &Inner, to: &MailboxName) -> Result<Place> {
     }
     let (place, dir) = (store.place(to), store.location.dir(to));
     if store.env.fs().metadata(&dir).is_ok() {
-        return Err(exists(&place));
+        return Err(place.exists());
     }
     if let Some(parent) = dir.parent() {
         fs::create_dir_durably(store.env.fs(), parent)
@@ -250,8 +244,4 @@ fn rename_inbox(store: &std::sync::Arc<Inner>, to: &MailboxName) -> Result<()> {
         mailbox.expunge(&uids, Expunge::Any)?;
     }
     Ok(())
-}
-
-fn exists(place: &Place) -> StoreError {
-    StoreError::new(ErrorKind::MailboxExists, "making a mailbox", "there is one of that name").at(&place.path)
 }

@@ -15,7 +15,8 @@
 //! also where the answer of a network file system was lost. It holds `pid:host:boot-id`.
 //!
 //! It is stale, and taken away,
-//! * when it names a process of this host that does not run, or another boot of it;
+//! * when it names a process of this host that does not run, or another boot of it, or is older than the machine's last
+//!   start and names no other host;
 //! * when it names nobody that we can ask, and neither it nor the mailbox has changed for [`STALE_AFTER`].
 //!
 //! A lock of a process that lives is never taken away. A long rewrite touches its lock now and then.
@@ -231,18 +232,23 @@ fn stale(env: &Env, path: &Path, mailbox: &Path) -> io::Result<Option<Metadata>>
         Err(error) => return Err(error),
     };
     let host = env.host();
-    let text = String::from_utf8_lossy(&content);
+    // A power cut may leave zeros where the text was to be.
+    let text = String::from_utf8_lossy(content.split(|&octet| octet == 0).next().unwrap_or_default());
     let mut parts = text.trim_end().splitn(3, ':');
     let pid = parts.next().and_then(|pid| pid.trim().parse::<u32>().ok()).filter(|pid| *pid > 0);
-    let is_ours = parts.next().map(|name| name == host.name());
-    let other_boot = parts.next().map(|boot_id| boot_id != host.boot_id());
-    let is_stale = match (pid, is_ours, other_boot) {
-        // As we write it.
-        (Some(pid), Some(true), Some(other_boot)) => {
-            other_boot || !host.is_alive(pid) || pid == host.pid() && metadata.mtime < env.started()
+    let (name, boot_id) = (parts.next(), parts.next());
+    // A part of a name may be ours, cut off when the power went.
+    let is_elsewhere = name
+        .is_some_and(|name| name != host.name() && (text.ends_with('\n') || !host.name().starts_with(name)));
+    let is_stale = match (pid, boot_id) {
+        (Some(pid), Some(boot_id)) if !is_elsewhere && text.ends_with('\n') => {
+            boot_id != host.boot_id()
+                || !host.is_alive(pid)
+                || pid == host.pid() && metadata.mtime < env.started()
         }
-        // As others do, with a host or without.
-        (Some(pid), Some(true) | None, None) if host.is_alive(pid) && metadata.mtime > host.booted() => false,
+        // Made before this machine was started.
+        _ if !is_elsewhere && metadata.mtime <= host.booted() => true,
+        (Some(pid), None) if !is_elsewhere && host.is_alive(pid) => false,
         _ => {
             let changed =
                 env.fs().metadata(mailbox).map_or(metadata.mtime, |it| it.mtime.max(metadata.mtime));

@@ -59,6 +59,37 @@ impl Place {
         }
     }
 
+    /// Makes the file, durably.
+    ///
+    /// # Errors
+    /// `MailboxExists`.
+    pub(super) fn create(&self) -> Result<()> {
+        self.env.fs().open(&self.path, OpenMode::CreateNew).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => self.exists(),
+            _ => StoreError::io("creating", &self.path, &error),
+        })?;
+        self.sync_dir().inspect_err(|_| {
+            // Else it would be taken for durable when it is next seen.
+            let _ = self.env.fs().unlink(&self.path);
+        })
+    }
+
+    /// Makes the entry of the file in its directory durable.
+    pub(super) fn sync_dir(&self) -> Result<()> {
+        match self.env.fs().sync_dir(self.dir()) {
+            // A directory that may be entered but not read; its owner sees to it.
+            Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => {
+                Err(StoreError::io("syncing", self.dir(), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn exists(&self) -> StoreError {
+        StoreError::new(ErrorKind::MailboxExists, "making a mailbox", "there is one of that name")
+            .at(&self.path)
+    }
+
     pub(super) fn missing(&self) -> StoreError {
         StoreError::new(ErrorKind::NoSuchMailbox, "opening the mailbox", "there is none").at(&self.path)
     }

@@ -13,7 +13,7 @@ use super::place::{CONTROL, Place};
 use super::{MboxOptions, folders, journal, subscriptions};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs::{self, OpenMode};
+use crate::fs;
 use crate::name::MailboxName;
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
 
@@ -59,15 +59,10 @@ impl Inner {
         if self.env.fs().metadata(&place.path).is_ok() {
             return Ok(place);
         }
-        let failed = |error: std::io::Error| StoreError::io("creating", &place.path, &error);
-        match self.env.fs().open(&place.path, OpenMode::CreateNew) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
-            _ => {}
-        }
-        match self.env.fs().sync_dir(place.dir()) {
-            // A directory that may be entered but not read; its owner sees to it.
-            Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => Err(failed(error)),
-            _ => Ok(place),
+        match place.create() {
+            Err(error) if error.kind() == ErrorKind::MailboxExists => Ok(place),
+            Err(error) => Err(error),
+            Ok(()) => Ok(place),
         }
     }
 }
