@@ -7,6 +7,8 @@
 //! | [`memory`] | [`MemoryStore`]: the same in memory |
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`LogSpool`] behind it |
 //! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
+//! | [`mbox`] | [`MboxStore`]: mbox files, shared with other programs |
+//! | [`mod@convert`] | from one store into another |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`batch`] | deliveries in two steps, many sharing their flushes |
@@ -19,6 +21,7 @@
 
 pub mod batch;
 mod crc;
+pub mod convert;
 pub mod env;
 pub mod error;
 pub mod fs;
@@ -37,6 +40,7 @@ pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 pub use maildir::MaildirStore;
 pub use memory::MemoryStore;
+pub use mbox::MboxStore;
 pub use name::MailboxName;
 pub use spool::{LogSpool, Spool};
 pub use store::{

@@ -11,8 +11,8 @@ mod check;
 mod schema;
 
 pub use schema::{
-    Config, LimitsSection, ListenerSection, PolicySection, Protocol, QueueSection, SaslSecurityOption,
-    StorageFormat, TlsMode, TlsSection,
+    Config, LimitsSection, ListenerSection, MboxFormat, MboxLock, PolicySection, Protocol, QueueSection,
+    SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 
 use crate::wiring;
@@ -98,7 +98,9 @@ impl Config {
                 "accounts.auth_anonymous_username",
                 self.accounts.auth_anonymous_username != new.accounts.auth_anonymous_username,
             ),
-            ("storage.path", self.storage.path != new.storage.path),
+            ("storage.format", self.storage.format != new.storage.format),
+            ("storage.path", self.storage.path() != new.storage.path()),
+            ("storage.location", self.storage.location() != new.storage.location()),
             ("queue", self.queue != new.queue),
         ];
         changed.iter().filter(|(_, is)| *is).map(|(key, _)| format!("{key} has changed")).collect()

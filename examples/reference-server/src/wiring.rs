@@ -1,19 +1,21 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Config, LimitsSection, ListenerSection, PolicySection, Protocol, QueueSection, SaslSecurityOption,
-    StorageFormat, TlsMode, TlsSection,
+    Config, LimitsSection, ListenerSection, MboxFormat, MboxLock, PolicySection, Protocol, QueueSection,
+    SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::delivery::Deliverers;
 use postroom::local::LocalMail;
-use postroom::mailstore::Env;
+use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
+use postroom::mailstore::{Env, StoreError};
 use postroom::proto_core::sasl::Decoys;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
 use postroom::wall::AccountId;
 use postroom::{Blocking, Server};
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -152,6 +154,38 @@ pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, Passw
     })
 }
 
+/// The spool and the mailboxes, in the format that is configured.
+fn mail(config: &Config, data_dir: &Path, store_threads: &Blocking) -> Result<LocalMail, StoreError> {
+    let (env, storage) = (Env::real(&config.hostname), &config.storage);
+    match storage.format {
+        StorageFormat::Maildir => LocalMail::open(env, data_dir, storage.path(), store_threads),
+        StorageFormat::Mbox => {
+            let (home, location) = (storage.path(), storage.location());
+            LocalMail::open_mbox(env, data_dir, home, location, mbox_options(storage), store_threads)
+        }
+    }
+}
+
+/// How mbox files are written and locked.
+pub fn mbox_options(storage: &StorageSection) -> MboxOptions {
+    let mut options = MboxOptions::default();
+    options.format = match storage.mbox_format {
+        MboxFormat::Mboxo => mbox::MboxFormat::Mboxo,
+        MboxFormat::Mboxrd => mbox::MboxFormat::Mboxrd,
+        MboxFormat::Mboxcl => mbox::MboxFormat::Mboxcl,
+        MboxFormat::Mboxcl2 => mbox::MboxFormat::Mboxcl2,
+    };
+    if let Some(locks) = &storage.mbox_write_locks {
+        let lock = |lock: &MboxLock| match lock {
+            MboxLock::Dotlock => LockMethod::Dotlock,
+            MboxLock::Fcntl => LockMethod::Fcntl,
+        };
+        options.write_locks = locks.iter().map(lock).collect();
+    }
+    options.lock_wait = storage.mbox_lock_timeout_seconds.map_or(options.lock_wait, Duration::from_secs);
+    options
+}
+
 /// Opens everything and starts the engine.
 ///
 /// # Errors
@@ -163,8 +197,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
     let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
-    let StorageFormat::Maildir = config.storage.format;
-    let mail = LocalMail::open(Env::real(&config.hostname), &data_dir, &config.storage.path, &store_threads)?;
+    let mail = mail(config, &data_dir, &store_threads)?;
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     let server = Server::builder()
         .settings(whole_settings(config)?)

@@ -140,7 +140,7 @@ pub(super) fn add(
     })?;
 
     if let (Some(known), Some(last)) = (&mut known, uids.last()) {
-        raise_by_rewriting(place, lock, known, last.get())?;
+        raise_by_rewriting(place, lock, known, last.get(), &marks)?;
     }
     if metadata.size == 0 {
         // Whoever made the file may have died before its name was durable.
@@ -186,10 +186,13 @@ fn marks(place: &Place, known: &Option<Numbered<'_>>, items: &[Item<'_>]) -> Res
     let first = last.saturating_sub(count);
     let marks = (first..).zip(items).enumerate().map(|(index, (before, item))| {
         let begins = index == 0 && known.as_ref().is_some_and(|known| known.snapshot.messages.is_empty());
-        let base = known.as_ref().filter(|_| begins).map(|known| Base {
-            uid_validity: known.state.uid_validity,
-            last_uid: last,
-            keywords: String::new(),
+        let base = known.as_ref().filter(|_| begins).map(|known| {
+            let mut base =
+                Base { uid_validity: known.state.uid_validity, last_uid: last, keywords: String::new() };
+            items.iter().for_each(|item| {
+                base.learn(&item.flags);
+            });
+            base
         });
         let uid = known.as_ref().and_then(|_| Uid::new(before + 1));
         let delivery = item.delivery.clone();
@@ -275,8 +278,16 @@ fn raise_by_rewriting(
     lock: &mut MboxLock,
     known: &mut Numbered<'_>,
     last_uid: u32,
+    items: &[Marks],
 ) -> Result<()> {
-    let Some((marks, None)) = raised(place, lock, known.snapshot, last_uid)? else { return Ok(()) };
+    let Some((mut marks, in_place)) = raised(place, lock, known.snapshot, last_uid)? else { return Ok(()) };
+    let mut learned = false;
+    if let Some(base) = &mut marks.base {
+        items.iter().for_each(|item| learned |= base.learn(&item.flags));
+    }
+    if in_place.is_some() && !learned {
+        return Ok(());
+    }
     let mut marks = Some(Box::new(marks));
     rewrite(place, lock, known.snapshot, |index, _| {
         Ok(marks.take_if(|_| index == 0).map_or(Change::Keep, Change::Mark))

@@ -127,6 +127,20 @@ impl Base {
         Some(Self { uid_validity: UidValidity::new(uid_validity)?, last_uid, keywords })
     }
 
+    /// Takes the keywords of a message into the list: other programs know none that is not in it. True when it grew.
+    pub(super) fn learn(&mut self, flags: &FlagSet) -> bool {
+        let before = self.keywords.len();
+        for keyword in flags.keywords() {
+            let is_listed = self.keywords.split(' ').any(|word| word.eq_ignore_ascii_case(keyword.as_str()));
+            if !is_listed && before + keyword.as_str().len() < VALUE_BYTES_MAX / 2 {
+                let room = if self.keywords.is_empty() { "" } else { " " };
+                self.keywords += room;
+                self.keywords += keyword.as_str();
+            }
+        }
+        self.keywords.len() > before
+    }
+
     /// The value of the field. The second number always has ten digits, so that it can be changed in place.
     pub(super) fn value(&self) -> String {
         let room = if self.keywords.is_empty() { "" } else { " " };

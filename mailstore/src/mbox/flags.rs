@@ -41,13 +41,21 @@ pub(super) fn set(
     change: FlagChange,
     flags: &FlagSet,
 ) -> Result<Vec<(Uid, FlagSet)>> {
+    let mut base = snapshot.base.clone();
+    let mut learned = false;
     for known in &snapshot.messages {
         if known.message.uid.is_some_and(|uid| wanted.contains(uid)) {
-            check(place, &change.apply(&known.flags, flags))?;
+            let new = change.apply(&known.flags, flags);
+            check(place, &new)?;
+            learned |= base.as_mut().is_some_and(|base| base.learn(&new));
         }
     }
     let mut results = Vec::new();
     let mut rest: BTreeMap<usize, Marks> = BTreeMap::new();
+    if let (true, Some(first)) = (learned, snapshot.messages.first()) {
+        let marks = marks_of(place, &*lock.file, &first.message)?;
+        rest.insert(0, Marks { base, ..marks });
+    }
     for (index, known) in snapshot.messages.iter_mut().enumerate() {
         let Some(uid) = known.message.uid.filter(|uid| wanted.contains(*uid)) else { continue };
         let new = change.apply(&known.flags, flags);
@@ -55,6 +63,12 @@ pub(super) fn set(
             let old = marks_of(place, &*lock.file, &known.message)?;
             let mut marks = Marks { flags: new.clone(), is_old: true, ..old.clone() };
             marks.is_pseudo &= index == 0;
+            if let Some(first) = rest.remove(&index) {
+                marks.base = first.base;
+                rest.insert(index, marks);
+                results.push((uid, new));
+                continue;
+            }
             if marks.flags.keywords() == old.flags.keywords()
                 && set_in_place(place, &*lock.file, &known.message, &old, &marks)?
             {

@@ -61,6 +61,7 @@ mod uids;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use location::{MboxLocation, MboxUser};
@@ -106,6 +107,8 @@ pub struct MboxOptions {
     pub lock_wait: Duration,
     /// Who is told of what an administrator should know. Default nobody.
     pub notice: Option<Arc<dyn Fn(&Notice) + Send + Sync>>,
+    /// A directory that takes no dotlock is told of once, not with every lock.
+    told_of_dotlock: Arc<AtomicBool>,
 }
 
 impl Default for MboxOptions {
@@ -115,6 +118,7 @@ impl Default for MboxOptions {
             write_locks: vec![LockMethod::Dotlock, LockMethod::Fcntl],
             lock_wait: Duration::from_secs(30),
             notice: None,
+            told_of_dotlock: Arc::default(),
         }
     }
 }
@@ -132,6 +136,10 @@ impl fmt::Debug for MboxOptions {
 
 impl MboxOptions {
     fn tell(&self, notice: Notice) {
+        let is_dotlock = matches!(notice, Notice::NoDotlock { .. });
+        if is_dotlock && self.told_of_dotlock.swap(true, Ordering::Relaxed) {
+            return;
+        }
         if let Some(tell) = &self.notice {
             tell(&notice);
         }
@@ -142,7 +150,8 @@ impl MboxOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// No dotlock could be made beside the mailbox; the other locks hold alone.
+    /// No dotlock could be made beside the mailbox; the other locks hold alone. Told once, whatever the number of
+    /// mailboxes.
     NoDotlock {
         /// The mailbox.
         path: PathBuf,

@@ -4,53 +4,90 @@
 //! reactor (a message half written) is dropped on a thread, because dropping it touches the disk.
 
 mod deliveries;
+mod kept;
 mod mailbox;
 mod maildirs;
+mod mboxes;
 mod spool;
 mod store;
 
 pub use maildirs::Maildirs;
+pub use mboxes::Mboxes;
 pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
 
+use mailstore::mbox::MboxOptions;
 use mailstore::spool::{Recovered, SpoolLimits};
 use mailstore::{Env, LogSpool, Settle};
 use std::path::Path;
 
 use crate::blocking::Blocking;
-use crate::wall::StoreResult;
+use crate::wall::{AccountId, StoreResult};
 use mailstore::StoreError;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// A spool and Maildirs under one directory, knowing of each other.
+/// A spool and mailboxes, knowing of each other.
 pub struct LocalMail {
-    /// The spool, in `spool` below the directory.
+    /// The spool, in `spool` below the data directory.
     pub spool: LocalSpool,
-    /// The Maildirs.
+    /// The mailboxes.
     pub store: LocalStore,
     /// What an earlier run left in the spool.
     pub recovered: Recovered,
 }
 
 impl LocalMail {
-    /// Opens both, and makes what is missing. `data_dir` is an absolute path; `template` is the place of a Maildir
-    /// below it, with `{domain}` and `{user}` in it. It blocks.
+    /// Opens the spool and Maildirs, and makes what is missing. `data_dir` is an absolute path; `template` is the place of
+    /// a Maildir below it, with `{domain}` and `{user}` in it. It blocks.
     ///
     /// # Errors
     /// When the spool cannot be made or read.
     pub fn open(env: Env, data_dir: &Path, template: &str, blocking: &Blocking) -> Result<Self, StoreError> {
+        Self::with(&env, data_dir, blocking, |settle| {
+            let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle));
+            move |account: &AccountId| maildirs.open(account)
+        })
+    }
+
+    /// Opens the spool and mbox files, and makes what is missing. `home` is the place of a home directory below
+    /// `data_dir`, with `{domain}` and `{user}` in it; `location` and `options` are as for [`Mboxes::new`]. It blocks.
+    ///
+    /// # Errors
+    /// When the spool cannot be made or read.
+    pub fn open_mbox(
+        env: Env,
+        data_dir: &Path,
+        home: &str,
+        location: &str,
+        options: MboxOptions,
+        blocking: &Blocking,
+    ) -> Result<Self, StoreError> {
+        Self::with(&env, data_dir, blocking, |settle| {
+            let mboxes = Mboxes::new(env.clone(), data_dir, home, location, options, Some(settle));
+            move |account: &AccountId| mboxes.open(account)
+        })
+    }
+
+    fn with<O>(
+        env: &Env,
+        data_dir: &Path,
+        blocking: &Blocking,
+        locate: impl FnOnce(Arc<dyn Settle>) -> O,
+    ) -> Result<Self, StoreError>
+    where
+        O: Fn(&AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> + Send + Sync + 'static,
+    {
         let (spool, recovered) =
             LogSpool::open(env.clone(), &data_dir.join("spool"), SpoolLimits::default())?;
         if !blocking.is_inline() {
             spool.start()?;
         }
         let spool = Arc::new(spool);
-        let settle = Arc::clone(&spool) as Arc<dyn Settle>;
-        let maildirs = Maildirs::new(env, data_dir, template, Some(settle));
+        let locate = locate(Arc::clone(&spool) as Arc<dyn Settle>);
         Ok(Self {
             spool: LocalSpool::new(spool, blocking.clone()),
-            store: LocalStore::new(move |account| maildirs.open(account), blocking.clone()),
+            store: LocalStore::new(locate, blocking.clone()),
             recovered,
         })
     }

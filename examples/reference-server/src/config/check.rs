@@ -3,10 +3,12 @@
 //! Names, networks and what a protocol needs are judged by the engine
 //! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
 
-use super::schema::{Config, LimitsSection, TlsMode};
+use super::schema::{Config, LimitsSection, MboxLock, StorageFormat, StorageSection, TlsMode};
 use crate::wiring;
+use postroom::mailstore::mbox::{MboxLocation, MboxUser};
 use postroom::wall::AccountId;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// The key and what is wrong with it.
 type Problem = (String, String);
@@ -51,7 +53,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         );
     }
     limits("limits", &config.limits)?;
-    storage_path(&config.storage.path)
+    storage(&config.storage)
 }
 
 /// A domain name as RFC 5321 4.1.2 writes it, or an internationalised one (RFC 6531 3.3).
@@ -91,6 +93,41 @@ fn limits(section: &str, limits: &LimitsSection) -> Result<(), Problem> {
         if value == Some(0) {
             return problem(format!("{section}.{key}"), "at least 1 is expected");
         }
+    }
+    Ok(())
+}
+
+fn storage(storage: &StorageSection) -> Result<(), Problem> {
+    storage_path(storage.path())?;
+    if storage.format != StorageFormat::Mbox {
+        return if storage.has_mbox_keys() {
+            problem(
+                "storage.format",
+                "\"mbox\" is expected where location or a key that begins with mbox_ is set",
+            )
+        } else {
+            Ok(())
+        };
+    }
+    const KEY: &str = "storage.location";
+    let location = storage.location();
+    let user = MboxUser { user: "user", domain: "example.test", home: Path::new("/home") };
+    if let Err(error) = MboxLocation::parse(location, &user) {
+        let example = "a value like \"mbox:~/mail:INBOX=/var/mail/%u\" is expected";
+        return problem(KEY, format!("\"{location}\": {error}; {example}"));
+    }
+    let root = location.trim_start_matches("mbox:").split(':').next();
+    let inbox = location.split(':').find_map(|part| part.strip_prefix("INBOX="));
+    for path in root.into_iter().chain(inbox) {
+        if !["~", "%h", "%u", "%n"].iter().any(|variable| path.contains(variable)) {
+            return problem(
+                KEY,
+                format!("\"{path}\" must contain ~, %u or %n, else all mailboxes would be one"),
+            );
+        }
+    }
+    if storage.mbox_write_locks.as_ref().is_some_and(|locks| !locks.contains(&MboxLock::Fcntl)) {
+        return problem("storage.mbox_write_locks", "\"fcntl\" must be one of them: readers lock by it");
     }
     Ok(())
 }

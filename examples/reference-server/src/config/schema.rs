@@ -213,27 +213,84 @@ pub struct PolicySection {
 }
 
 /// How mail is kept.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StorageSection {
     /// One format for all mailboxes.
+    #[serde(default)]
     pub format: StorageFormat,
-    /// A mailbox's place under `data_dir`; `{user}` and `{domain}` are filled in.
-    pub path: String,
+    /// A place under `data_dir`; `{user}` and `{domain}` are filled in. With `maildir` it is the mailbox itself, with
+    /// `mbox` the home directory that `~` stands for in `location`.
+    path: Option<String>,
+    /// With `mbox`: where the files are, in the words of Dovecot's `mail_location`.
+    location: Option<String>,
+    /// With `mbox`: how messages are written.
+    #[serde(default)]
+    pub mbox_format: MboxFormat,
+    /// With `mbox`: the locks that are held while a mailbox is changed, in their order.
+    pub mbox_write_locks: Option<Vec<MboxLock>>,
+    /// With `mbox`: how long a lock is waited for.
+    pub mbox_lock_timeout_seconds: Option<u64>,
+}
+
+impl StorageSection {
+    /// The place under `data_dir`.
+    pub fn path(&self) -> &str {
+        let default = match self.format {
+            StorageFormat::Maildir => "mail/{domain}/{user}/Maildir",
+            StorageFormat::Mbox => "mail/{domain}/{user}",
+        };
+        self.path.as_deref().unwrap_or(default)
+    }
+
+    /// Where mbox files are.
+    pub fn location(&self) -> &str {
+        self.location.as_deref().unwrap_or("mbox:~/mail:INBOX=~/mbox")
+    }
+
+    /// Whether a key is there that only mbox files need.
+    pub fn has_mbox_keys(&self) -> bool {
+        self.location.is_some()
+            || self.mbox_format != MboxFormat::default()
+            || self.mbox_write_locks.is_some()
+            || self.mbox_lock_timeout_seconds.is_some()
+    }
 }
 
 /// A mailbox format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StorageFormat {
     /// One file a message.
+    #[default]
     Maildir,
+    /// One file a mailbox.
+    Mbox,
 }
 
-impl Default for StorageSection {
-    fn default() -> Self {
-        Self { format: StorageFormat::Maildir, path: "mail/{domain}/{user}/Maildir".to_owned() }
-    }
+/// How messages are kept apart in an mbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MboxFormat {
+    /// `From ` is quoted.
+    Mboxo,
+    /// `From ` is quoted, and what is quoted already.
+    #[default]
+    Mboxrd,
+    /// The same, with a Content-Length.
+    Mboxcl,
+    /// With a Content-Length alone.
+    Mboxcl2,
+}
+
+/// A way to lock an mbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MboxLock {
+    /// A file beside it.
+    Dotlock,
+    /// A lock of the operating system.
+    Fcntl,
 }
 
 /// How accepted mail is delivered; absent means the engine's default.

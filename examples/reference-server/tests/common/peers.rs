@@ -195,3 +195,72 @@ fn certificate(root: &Path) -> (CertificateDer<'static>, PathBuf) {
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
+
+/// Dovecot's `doveadm` at the mbox files of one home directory: no server runs, and it works as the files' owner.
+pub struct Doveadm {
+    directory: tempfile::TempDir,
+    home: PathBuf,
+}
+
+impl Doveadm {
+    /// The home directory and what is in it become `nobody`'s; root, as whom the server runs, may write to it still.
+    pub fn new(home: &Path) -> Self {
+        let directory = directory();
+        let (at, mail) = (directory.path().display(), home.display());
+        let conf = format!(
+            "base_dir = {at}\nstate_dir = {at}\nlog_path = {at}/log\nssl = no\nmail_uid = {MAIL_UID}\n\
+             mail_gid = {MAIL_UID}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n\
+             mail_location = mbox:{mail}/mail:INBOX={mail}/mbox:INDEX={at}/index\n\
+             mbox_write_locks = dotlock fcntl\n"
+        );
+        fs::write(directory.path().join("dovecot.conf"), conf).unwrap();
+        chown(directory.path(), Some(MAIL_UID), Some(MAIL_UID)).unwrap();
+        let mut above = Some(home);
+        while let Some(path) = above.filter(|path| path.starts_with(std::env::temp_dir())) {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap_or_default();
+            above = path.parent().filter(|parent| *parent != std::env::temp_dir());
+        }
+        assert!(Command::new("chown").args(["-R", "nobody:nogroup"]).arg(home).status().unwrap().success());
+        Self { directory, home: home.to_owned() }
+    }
+
+    /// Runs a command of it.
+    pub fn run(&self, args: &[&str], input: &[u8]) -> String {
+        use std::io::Write as _;
+        let mut child = Command::new("setpriv")
+            .args([
+                &format!("--reuid={MAIL_UID}"),
+                &format!("--regid={MAIL_UID}"),
+                "--clear-groups",
+                "doveadm",
+            ])
+            .arg("-c")
+            .arg(self.directory.path().join("dovecot.conf"))
+            .args(args)
+            .env("USER", "alice")
+            .env("HOME", &self.home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "doveadm {args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// UIDs and flags of a mailbox, without `\Recent`.
+    pub fn uid_flags(&self, mailbox: &str) -> Vec<(usize, String)> {
+        let text = self.run(&["-f", "tab", "fetch", "uid flags", "mailbox", mailbox, "all"], b"");
+        let line = |line: &str| {
+            let (uid, flags) = line.split_once('\t').unwrap();
+            let mut flags: Vec<&str> =
+                flags.split(' ').filter(|flag| !matches!(*flag, "" | "\\Recent")).collect();
+            flags.sort_unstable();
+            (uid.parse().unwrap(), flags.join(" "))
+        };
+        text.lines().skip(1).map(line).collect()
+    }
+}
