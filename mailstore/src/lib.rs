@@ -20,8 +20,8 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
-mod crc;
 pub mod convert;
+mod crc;
 pub mod env;
 pub mod error;
 pub mod fs;
