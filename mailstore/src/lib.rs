@@ -39,8 +39,8 @@ pub mod sync;
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 pub use maildir::MaildirStore;
-pub use memory::MemoryStore;
 pub use mbox::MboxStore;
+pub use memory::MemoryStore;
 pub use name::MailboxName;
 pub use spool::{LogSpool, Spool};
 pub use store::{
