@@ -6,6 +6,9 @@
 //! `spool` is [`LogSpool`], begun, written, committed and, where that is said, delivered and released. The three take
 //! turns, so that a disk that others use shows in all of them.
 //!
+//! A second table shows what a message costs when so many are in the queue, on a file system in memory, and what each of
+//! them takes of memory: resident memory of the process, before and after.
+//!
 //! `cargo bench -p postroom-benches --bench spool -- [writers …]`, by default 1, 10 and 100.
 #![allow(clippy::unwrap_used, reason = "a disk that fails measures nothing")]
 #![allow(clippy::print_stdout, reason = "it prints a table")]
@@ -58,6 +61,47 @@ fn main() {
             spool / bare
         );
     }
+    println!("\n{:>8} {:>14} {:>14} {:>16}", "queued", "in, us each", "out, us each", "octets in memory");
+    for queued in if quick { vec![10] } else { vec![1_000, 10_000, 100_000] } {
+        queue(queued);
+    }
+}
+
+/// Fills the queue, then lets messages in and out while it is full.
+fn queue(queued: usize) {
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let limits = SpoolLimits { messages_max: usize::MAX, bytes_max: u64::MAX, ..SpoolLimits::default() };
+    let (spool, _) = LogSpool::open(Env::real("mx.example.test"), dir.path(), limits).unwrap();
+    let accept = || {
+        let envelope = Envelope::new("alice@example.net", NOW.utc).to("bob@example.test");
+        let mut writer = spool.begin(envelope).unwrap();
+        writer.write(b"Subject: x\r\n\r\nx\r\n").unwrap();
+        spool::wait(|done| writer.commit(done)).unwrap();
+    };
+    let before = resident_bytes();
+    (0..queued).for_each(|_| accept());
+    let each = resident_bytes().saturating_sub(before) / queued;
+    let times = queued.min(2_000);
+    let started = Instant::now();
+    (0..times).for_each(|_| accept());
+    let inward = started.elapsed();
+    let started = Instant::now();
+    for _ in 0..times {
+        let job = spool.next_ready(NOW.utc).unwrap().unwrap();
+        let delivery = DeliveryId { queue_id: job.id.clone(), recipient: 0 };
+        let outcome = Outcome::new(delivery, RecipientState::Delivered);
+        spool::wait(|done| spool.record(vec![outcome], done)).unwrap();
+        spool.release(&job.id);
+    }
+    let out = started.elapsed();
+    let micros = |time: Duration| time.as_secs_f64() * 1e6 / times as f64;
+    println!("{queued:>8} {:>14.1} {:>14.1} {each:>16}", micros(inward), micros(out));
+}
+
+/// What the process has of memory; zero where the system does not tell it so.
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).map_or(0, |pages| pages * 4096)
 }
 
 /// Lets so many threads do `work` until the time is over, and returns how often a second they did.

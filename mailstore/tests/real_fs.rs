@@ -7,8 +7,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use common::{Octets, all, append, commit, flags, inbox, message, name, read_all, record, told, uid};
 use mail_message::FlagSet;
@@ -348,4 +348,88 @@ fn parts_are_written_behind_each_other_at_an_offset() {
     again.write_at(&[b"z"], 0).unwrap();
     assert_eq!(std::fs::read(&path).unwrap()[..3], *b"zxy");
     assert!(RealFs.open(&path, OpenMode::CreateWrite).is_err());
+}
+
+/// Many receivers and deliverers at once, large and small messages, segments that are dropped and emptied meanwhile, and
+/// a restart: every message comes out once and whole.
+#[test]
+fn threads_share_the_spool() {
+    const RECEIVERS: u32 = 12;
+    const EACH: u32 = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let limits = SpoolLimits { segment_bytes: 1 << 17, small_bytes_max: 4096, ..SpoolLimits::default() };
+    let open = || LogSpool::open(Env::real("test.example"), &dir.path().join("spool"), limits).unwrap();
+    let content = |receiver: u32, number: u32| {
+        let bytes = if number % 5 == 0 { 30_000 + number } else { 500 + number * 7 };
+        let line = format!("{receiver}/{number};");
+        line.bytes().cycle().take(bytes as usize).collect::<Vec<u8>>()
+    };
+    let out = Mutex::new(BTreeMap::<String, u32>::new());
+    let deliver = |spool: &LogSpool, now: UnixTime, defer: bool| {
+        let mut count = 0;
+        while let Some(job) = spool.next_ready(now).unwrap() {
+            count += 1;
+            let whose = job.envelope.recipients[0].address.clone();
+            let (receiver, number) = whose.split_once('@').unwrap();
+            let (receiver, number) = (receiver.parse().unwrap(), number.parse().unwrap());
+            let body = read_all(&mut *spool.body(&job.id).unwrap()).unwrap();
+            assert!(body == content(receiver, number), "{whose} is not whole");
+            let state = if defer && number % 8 == 0 && job.states[0] == RecipientState::Pending {
+                RecipientState::Deferred(UnixTime(1000))
+            } else {
+                *out.lock().unwrap().entry(whose).or_default() += 1;
+                RecipientState::Delivered
+            };
+            record(spool, &job.id, 0, state).unwrap();
+            spool.release(&job.id);
+        }
+        count
+    };
+    let (spool, _) = open();
+    spool.start().unwrap();
+    let left = AtomicU32::new(RECEIVERS);
+    std::thread::scope(|scope| {
+        for receiver in 0..RECEIVERS {
+            let (spool, left) = (spool.clone(), &left);
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let envelope = Envelope::new("s@x.test", UnixTime(1)).to(format!("{receiver}@{number}"));
+                    let mut writer = spool.begin(envelope).unwrap();
+                    content(receiver, number).chunks(777).for_each(|part| writer.write(part).unwrap());
+                    if number % 10 == 9 {
+                        drop(writer);
+                    } else {
+                        commit(writer).unwrap();
+                    }
+                }
+                left.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while left.load(Ordering::SeqCst) > 0 {
+                    deliver(&spool, UnixTime(10), true);
+                    std::thread::yield_now();
+                }
+                deliver(&spool, UnixTime(10), true);
+            });
+        }
+    });
+    let waiting = spool.backlog();
+    drop(spool);
+    let (spool, recovered) = open();
+    assert_eq!((recovered.messages, recovered.corrupt), (waiting, vec![]));
+    assert!(waiting > 0);
+    spool.start().unwrap();
+    assert_eq!(deliver(&spool, UnixTime(2000), false), waiting);
+    assert_eq!(spool.backlog(), 0);
+    let out = out.into_inner().unwrap();
+    assert_eq!(out.len() as u32, RECEIVERS * EACH * 9 / 10);
+    assert!(out.values().all(|count| *count == 1));
+    spool.upkeep().unwrap();
+    drop(spool);
+    assert!(
+        fs::read_dir(dir.path().join("spool/log")).unwrap().count() <= 2,
+        "all but the last segment are dropped"
+    );
 }

@@ -321,7 +321,7 @@ impl Log {
     fn fail(&self, active: &mut Active, error: &io::Error) -> StoreError {
         if let Some(open) = active.open.take() {
             // Those who brought it are told that it failed: let it not come back, if we can help it.
-            let _ = open.file.set_len(open.durable);
+            open.cut();
             active.failed.insert(open.number, open.durable);
             active.previous = (open.number, open.durable);
             lock(&self.segments).insert(open.number, open.durable);
@@ -347,8 +347,7 @@ impl Log {
         let file = segment::create(&self.env, &self.dir, &prelude, room)
             .map_err(|error| self.error("beginning a segment in", &error))?;
         if let Some(old) = active.open.take() {
-            // What was reserved and not used is given back; nothing is lost when it is not.
-            let _ = old.file.set_len(old.durable);
+            old.cut();
             active.previous = (old.number, old.durable);
         }
         lock(&self.segments).insert(number, RECORDS_AT);
@@ -370,6 +369,12 @@ impl Open {
             self.durable = self.end;
         }
         Ok(())
+    }
+
+    /// Gives back what was reserved and not used. What counts of the segment the next one says; its length says the same
+    /// when that one is gone. Nothing is lost when it fails.
+    fn cut(&self) {
+        let _ = self.file.set_len(self.durable).and_then(|()| self.file.sync_data());
     }
 }
 

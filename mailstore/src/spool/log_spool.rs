@@ -283,8 +283,11 @@ impl Inner {
         self.log.drive();
     }
 
-    /// Says that segments may be free. Cheap.
+    /// Says that segments may be free, if so much has changed.
     pub(super) fn want_upkeep(&self) {
+        if !self.messages().take_freed(self.limits.segment_bytes / 4) {
+            return;
+        }
         let mut state = lock(&self.upkeep.state);
         if !state.wanted {
             state.wanted = true;
@@ -400,6 +403,7 @@ impl Spool for LogSpool {
     fn release(&self, id: &QueueId) {
         let inner = &self.0.inner;
         inner.messages().release(id);
+        inner.want_upkeep();
         if inner.upkeep_is_ours() {
             // What failed is done the next time.
             let _ = inner.upkeep();

@@ -29,6 +29,8 @@ pub(super) struct Messages {
     pub(super) writing: usize,
     /// Octets of bodies in the spool and being written.
     pub(super) body_bytes: u64,
+    /// Octets that are no longer needed, since somebody looked; all there are when a segment may be free.
+    freed_bytes: u64,
 }
 
 /// What of a segment is needed.
@@ -209,14 +211,29 @@ impl Messages {
     }
 
     fn count_one(&mut self, segment: u64, bytes: u64, more: bool) {
-        let segment = self.segments.entry(segment).or_default();
+        let last = self.segments.last_key_value().map_or(0, |(&last, _)| last);
+        let known = self.segments.entry(segment).or_default();
         if more {
-            segment.live += 1;
-            segment.live_bytes += bytes;
+            known.live += 1;
+            known.live_bytes += bytes;
         } else {
-            segment.live -= 1;
-            segment.live_bytes -= bytes;
+            known.live -= 1;
+            known.live_bytes -= bytes;
+            self.freed_bytes = self.freed_bytes.saturating_add(bytes);
         }
+        // The last one is written to and not free; when the first thing comes into another, those before it may be.
+        if known.live == 0 && segment < last || more && known.live == 1 {
+            self.freed_bytes = u64::MAX;
+        }
+    }
+
+    /// Whether it is worth looking after the segments: one may be free, or so many octets are.
+    pub(super) fn take_freed(&mut self, bytes: u64) -> bool {
+        let freed = self.freed_bytes >= bytes;
+        if freed {
+            self.freed_bytes = 0;
+        }
+        freed
     }
 
     /// Takes note that a record in `segment` speaks of a message whose first record is in `birth`.

@@ -142,7 +142,7 @@ impl Recovery<'_> {
                 None => false,
             };
             match prelude {
-                _ if !has_records && is_blank(&*file).map_err(failed)? => {
+                _ if !has_records && is_blank(&*file, RECORDS_AT).map_err(failed)? => {
                     disk.unlink(&path).map_err(|error| StoreError::io("removing", &path, &error))?;
                 }
                 Some(prelude) => preludes.push((prelude, has_records)),
@@ -171,11 +171,13 @@ impl Recovery<'_> {
             self.apply(found, place, counts.is_some() || u64::from(place.offset) < scanner.durable);
         }
         let (end, durable, mut holes) = (scanner.at(), scanner.durable, std::mem::take(&mut scanner.holes));
-        if let Some(counts) = counts.filter(|&counts| end < counts) {
-            holes.push(Hole { from: end, to: counts });
+        // Of a segment that is not the last, all that is there counts; its reserve may not have been given back.
+        let whole = counts.is_some() || (!is_last && !is_blank(&*file, end).map_err(failed)?);
+        if whole && end < counts.unwrap_or(size) {
+            holes.push(Hole { from: end, to: counts.unwrap_or(size) });
         }
         for hole in &holes {
-            if counts.is_some() || hole.from < durable {
+            if whole || hole.from < durable {
                 self.keep_damaged(&*file, prelude.number, hole)?;
             }
         }
@@ -307,10 +309,9 @@ impl Recovery<'_> {
     }
 }
 
-/// Whether nothing stands where records would.
-fn is_blank(file: &dyn File) -> io::Result<bool> {
+/// Whether nothing stands from a place on.
+fn is_blank(file: &dyn File, mut at: u64) -> io::Result<bool> {
     let mut block = [0; 4096];
-    let mut at = RECORDS_AT;
     loop {
         match fs::read_full(file, &mut block, at)? {
             0 => return Ok(true),

@@ -212,3 +212,71 @@ fn fuzz_scanner(data: &[u8]) {
     }
     assert!(scanner.holes.iter().all(|hole| hole.from < hole.to && hole.to <= scanner.at()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What the fuzzer starts from: a payload of each kind.
+    fn payloads() -> Vec<Vec<u8>> {
+        use super::super::{Envelope, RecipientState, Status};
+        use super::record::{Extent, Subject, Terms};
+        use proto_core::UnixTime;
+
+        let mut envelope = Envelope::new("a b@x", UnixTime(5)).to("c\u{e4}@y").to("d@z");
+        envelope.facts.push(("login".into(), "e".into()));
+        envelope.recipients[1].facts.push(("ORCPT".into(), "rfc822;d@z".into()));
+        let later = RecipientState::Deferred(UnixTime(-9));
+        let statuses = [
+            Status { state: later, reason: Some("451 4.3.0 later".into()) },
+            Status { state: RecipientState::Bounced, reason: None },
+        ];
+        let subject = Subject { id: "A1".parse().unwrap(), birth: Some(3) };
+        let terms = Terms { hold: true, expires: Some(UnixTime(77)) };
+        let mut whole = record::message(&subject, &envelope, &[], &[]);
+        whole.put(b"Subject: x\r\n\r\nbody\r\n");
+        record::end_message(&mut whole, terms);
+        let extents = [Extent { segment: 9, offset: 4160, bytes: 70_000 }];
+        let mut parts = record::message(&subject, &envelope, &statuses, &extents);
+        record::end_message(&mut parts, Terms::default());
+        let [first, second] = statuses;
+        let states = vec![(subject.clone(), vec![(0, first), (1, second)])];
+        let buffers =
+            [whole, parts, record::states(&states), record::terms(&subject, terms), record::gone(&subject)];
+        buffers.iter().map(|buffer| buffer.payload().to_vec()).collect()
+    }
+
+    #[test]
+    fn every_payload_reads_back_and_no_part_of_one_does() {
+        for payload in payloads() {
+            fuzz_spool_segment(&payload);
+            let kinds = [Kind::Message, Kind::States, Kind::Terms, Kind::Gone];
+            let reads =
+                |octets: &[u8]| kinds.iter().filter(|kind| record::read(**kind, octets).is_some()).count();
+            assert!(reads(&payload) >= 1);
+            for end in 0..payload.len() {
+                fuzz_spool_segment(&payload[..end]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(data in prop::collection::vec(any::<u8>(), 0..600)) {
+            fuzz_spool_segment(&data);
+        }
+
+        #[test]
+        fn a_changed_payload_is_read_without_panic(
+            which in 0..5_usize,
+            at in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut payload = payloads().remove(which);
+            let at = at.index(payload.len());
+            payload[at] = octet;
+            fuzz_spool_segment(&payload);
+        }
+    }
+}

@@ -124,3 +124,53 @@ impl SpoolWriter for Writer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::fs::sim::{SimFs, SimHost};
+    use mailstore::spool::{LogSpool, SpoolLimits};
+    use mailstore::{Env, Spool as _};
+    use std::path::Path;
+
+    #[tokio::test]
+    async fn a_message_on_hold_is_kept_and_given_to_nobody() {
+        let fs = SimFs::new();
+        let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+        let (spool, _) = LogSpool::open(env, Path::new("/spool"), SpoolLimits::default()).unwrap();
+        let local = LocalSpool::new(Arc::new(spool.clone()), Blocking::inline());
+        for hold in [true, false] {
+            let envelope = Envelope::new("s@x.test", UnixTime(1)).to("bob@example.test");
+            let mut writer = local.begin(envelope).await.unwrap();
+            writer.write(Bytes::from_static(b"x\r\n")).await.unwrap();
+            if hold {
+                writer.hold().unwrap();
+            }
+            writer.commit().await.unwrap();
+        }
+        let job = local.next_ready(UnixTime(1)).await.unwrap().unwrap();
+        assert_eq!(local.next_ready(UnixTime(1)).await.unwrap(), None);
+        let held: Vec<bool> = spool.list().iter().map(|entry| entry.hold && entry.id != job.id).collect();
+        assert_eq!(held, [true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_large_message_goes_to_the_disk_while_it_arrives() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spool, _) =
+            LogSpool::open(Env::real("mail"), &dir.path().join("spool"), SpoolLimits::default()).unwrap();
+        spool.start().unwrap();
+        let local = LocalSpool::new(Arc::new(spool.clone()), Blocking::inline());
+        let envelope = Envelope::new("s@x.test", UnixTime(1)).to("bob@example.test");
+        let mut writer = local.begin(envelope).await.unwrap();
+        let octets = Bytes::from(vec![b'x'; 3_000_000]);
+        writer.write(octets.clone()).await.unwrap();
+        assert!(spool.log_bytes() > 2_500_000, "{} octets are in the log", spool.log_bytes());
+        writer.commit().await.unwrap();
+        let job = local.next_ready(UnixTime(1)).await.unwrap().unwrap();
+        let mut body = local.body(&job.id).await.unwrap();
+        let mut read = vec![0; octets.len()];
+        assert_eq!(body.read_at(0, &mut read).unwrap(), octets.len());
+        assert!(read == octets);
+    }
+}
