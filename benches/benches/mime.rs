@@ -7,7 +7,7 @@
 #![allow(missing_docs, reason = "criterion's macros make functions that nobody documents")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, PartType};
 use postroom_benches::mail::{Kind, message};
 use postroom_benches::mime;
 use std::hint::black_box;
@@ -54,5 +54,41 @@ fn structure(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, structure);
+/// How much faster than decoding all of a message, folding all of it and looking then. The other parser does that.
+fn search(c: &mut Criterion) {
+    for (name, messages) in [
+        ("corpus", mime::corpus()),
+        ("1 MiB text", vec![message(Kind::Text, LARGE_BYTES)]),
+        ("1 MiB quoted-printable", vec![mime::in_quoted_printable(LARGE_BYTES)]),
+        ("1 MiB base64", vec![mime::in_base64(LARGE_BYTES)]),
+    ] {
+        let mut group = c.benchmark_group(format!("search/{name}"));
+        group.throughput(Throughput::Bytes(messages.iter().map(|message| message.len() as u64).sum()));
+        let messages = mime::scanned(messages);
+        for count in [1, 100] {
+            let query = mime::in_bodies(&mime::strings(count));
+            group.bench_function(format!("ours, {count}"), |b| {
+                b.iter(|| mime::search_all(black_box(&messages), &query));
+            });
+        }
+        let string = &mime::strings(1)[0];
+        group.bench_function("mail-parser, text lower-cased, 1", |b| {
+            b.iter(|| {
+                let parsed = messages.iter().filter_map(|(octets, _)| MessageParser::default().parse(octets));
+                parsed.filter(|message| is_in_parts(message, string)).count()
+            });
+        });
+        group.finish();
+    }
+}
+
+fn is_in_parts(message: &mail_parser::Message<'_>, string: &str) -> bool {
+    message.parts.iter().any(|part| match &part.body {
+        PartType::Text(text) | PartType::Html(text) => text.to_lowercase().contains(string),
+        PartType::Message(message) => is_in_parts(message, string),
+        _ => false,
+    })
+}
+
+criterion_group!(benches, structure, search);
 criterion_main!(benches);

@@ -1,7 +1,8 @@
-//! Messages through the MIME scanner: the corpus of `mail-message`, and a large one made here.
+//! Messages through the MIME scanner and the search: the corpus of `mail-message`, and large ones made here.
 
 use crate::mail::{Kind, message};
 use mail_message::mime::{Limits, Message, Scanner};
+use mail_message::search::{Query, Scope, Search};
 use std::path::Path;
 
 /// How much of a message a store hands over at a time.
@@ -51,4 +52,62 @@ pub fn scan(message: &[u8]) -> Message {
 /// Scans every message; returns how many leaves they have.
 pub fn scan_all(messages: &[Vec<u8>]) -> usize {
     messages.iter().map(|message| scan(message).leaves().count()).sum()
+}
+
+/// A message of one text in base64.
+pub fn in_base64(octets: usize) -> Vec<u8> {
+    let text = message(Kind::Base64, octets);
+    let body = text.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
+    let header = b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    [header, &text[body..]].concat()
+}
+
+/// A message of one text in quoted-printable, of which every tenth octet is encoded.
+pub fn in_quoted_printable(octets: usize) -> Vec<u8> {
+    let mut text =
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+            .to_vec();
+    while text.len() < octets {
+        text.extend_from_slice(b"Briefe, die =C3=BCber die Grenze m=C3=BCssen, liegen auf dem Tisch =\r\n");
+    }
+    text
+}
+
+/// Strings that are in none of these messages, each other than the one before.
+pub fn strings(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("a letter for number {number} of nobody")).collect()
+}
+
+/// Looks for strings in the text of every message; returns how many are in one.
+pub fn search_all(messages: &[(Vec<u8>, Message)], query: &Query) -> usize {
+    let mut found = 0;
+    for (octets, message) in messages {
+        let mut search = Search::new(query);
+        for target in search.targets(message) {
+            let range = target.range();
+            search.begin(&target);
+            octets[range.start as usize..range.end as usize]
+                .chunks(PIECE_BYTES)
+                .any(|piece| search.feed(piece));
+        }
+        search.finish();
+        found += (0..query.len()).filter(|&term| search.outcome(term) == Some(true)).count();
+    }
+    found
+}
+
+/// The strings, looked for in bodies.
+pub fn in_bodies(strings: &[String]) -> Query {
+    Query::new(strings.iter().map(|string| (Scope::Body, string.as_str())))
+}
+
+/// Each message with its structure, which an index remembers.
+pub fn scanned(messages: Vec<Vec<u8>>) -> Vec<(Vec<u8>, Message)> {
+    messages
+        .into_iter()
+        .map(|octets| {
+            let message = scan(&octets);
+            (octets, message)
+        })
+        .collect()
 }

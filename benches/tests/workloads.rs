@@ -63,5 +63,9 @@ fn messages_are_scanned_to_their_last_part() {
     let large = mime::with_attachment(OCTETS);
     let message = mime::scan(&large);
     let parts: Vec<_> = message.leaves().map(|part| part.body.end - part.body.start).collect();
+    let messages =
+        mime::scanned([large.clone(), mime::in_base64(OCTETS), mime::in_quoted_printable(OCTETS)].into());
+    assert_eq!(mime::search_all(&messages, &mime::in_bodies(&mime::strings(100))), 0);
+    assert_eq!(mime::search_all(&messages, &mime::in_bodies(&["SEE below".into(), "\u{fc}ber".into()])), 2);
     assert!(parts.len() == 2 && parts[1] as usize > OCTETS - 1000 && large.len() > OCTETS, "{parts:?}");
 }
