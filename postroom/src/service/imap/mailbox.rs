@@ -66,7 +66,7 @@ impl ImapService {
         self.begin(work, move |service, server, now, verdict| {
             match verdict {
                 Ok(()) => {
-                    service.layout = None;
+                    service.looked_at = None;
                     // Also those that are still news to the client, or that others have removed just now.
                     let uids = [Uid::MIN..=Uid::MAX].into_iter().collect();
                     told(server.notify(now, Change::Vanished { uids }));

@@ -36,7 +36,7 @@ use crate::hub::Hub;
 use crate::settings::ImapProfile;
 use crate::wall::AccountId;
 use append::Incoming;
-use fetch::{Fetching, Layout};
+use fetch::{Fetching, LookedAt};
 use imap_proto::server::{Answerable, Event, Refusal, Server, Verdict};
 use list::Listing;
 use proto_core::sasl::Authenticate;
@@ -55,8 +55,8 @@ pub(crate) struct ImapService {
     selection: Option<Selection>,
     incoming: Option<Incoming>,
     responding: Responding,
-    /// The structure of the message that was looked at last.
-    layout: Option<Layout>,
+    /// The summary of the message that was looked at last.
+    looked_at: Option<LookedAt>,
     /// When to look for what other programs have done, while the client idles.
     poll_at: Option<Instant>,
     work: Work<Finish>,
@@ -89,7 +89,7 @@ impl ImapService {
             selection: None,
             incoming: None,
             responding: Responding::Nothing,
-            layout: None,
+            looked_at: None,
             poll_at: None,
             work: Work::default(),
         }

@@ -25,7 +25,7 @@ impl ImapService {
     pub(super) fn select(&mut self, server: &mut Server, now: Now, ask: Ask<Select>) {
         // The mailbox selected before is left, whatever comes of this (RFC 3501 section 6.3.1).
         self.selection = None;
-        self.layout = None;
+        self.looked_at = None;
         let Some(user) = self.user.clone() else {
             return told(server.answer(now, ask, Err(UNAVAILABLE)));
         };
@@ -47,7 +47,7 @@ impl ImapService {
     }
 
     pub(super) fn close(&mut self, server: &mut Server, now: Now, ask: Ask<Close>) {
-        self.layout = None;
+        self.looked_at = None;
         let Some(selection) = self.selection.take() else {
             return told(server.answer(now, ask, Ok(())));
         };
@@ -88,7 +88,7 @@ impl ImapService {
 
     /// The client waits for news.
     pub(super) fn idle(&mut self) {
-        self.layout = None;
+        self.looked_at = None;
         if self.selection.is_some() {
             // Due at once: what has happened before is news, too.
             self.poll_at = Some(Instant::now());

@@ -1,16 +1,16 @@
 //! FETCH: what is known of messages, and their octets.
 //!
 //! RFC 3501 sections 6.4.5 and 7.4.2. Flags come from the snapshot, dates and sizes from the store without the message
-//! being opened. For the rest a message is prepared (`prepare`): opened, scanned as far as the items need it, and its
-//! sections found (`layout`, `source`). Then the machine is given the data and, as the client takes them, the octets.
+//! being opened. Envelope, structure and the common fields come from its summary, which the store remembers, or makes by
+//! reading the message through. Only for octets beyond those a message is opened: the summary says where its sections lie
+//! (`source`). What was found of a message is given to the machine (`prepare`) and, as the client takes them, its octets.
 //!
 //! `\Seen` is set for each message when it is prepared, before the first of its octets is sent.
 //!
 //! # Limits
-//! Data are prepared for as many messages at a time as [`BATCH_MESSAGES`] says; messages whose octets are wanted one
-//! by one. Of a section two chunks of [`CHUNK_BYTES`] are held, the one that goes out and the next one.
+//! Data are prepared for as many messages at a time as [`BATCH_MESSAGES`] and [`BATCH_SUMMARIES`] say; messages whose
+//! octets are wanted one by one. Of a section two chunks of [`CHUNK_BYTES`] are held, the one that goes out and the next one.
 
-mod layout;
 mod prepare;
 mod source;
 
@@ -20,9 +20,9 @@ use crate::hub::{Room, Seat};
 use crate::service::told;
 use bytes::Bytes;
 use imap_proto::server::{Fetch, MessageData, Refusal, Server};
-pub(super) use layout::Layout;
 use mail_message::Uid;
 use mailstore::StoreError;
+pub(super) use prepare::LookedAt;
 use prepare::{Needs, Preparation};
 use proto_core::{Ask, Now};
 use source::Source;
@@ -52,7 +52,7 @@ struct Found {
     data: MessageData,
     /// The sections in the order of the question; `None` where there is no such part.
     sections: VecDeque<Option<Source>>,
-    layout: Option<Layout>,
+    looked_at: Option<LookedAt>,
 }
 
 /// The sections of the message whose response is open.
@@ -73,8 +73,8 @@ struct Body {
 /// How many messages are prepared at a time, when no octets of them are wanted.
 const BATCH_MESSAGES: usize = 256;
 
-/// The same, when they have to be opened.
-const BATCH_OPENED: usize = 8;
+/// The same, when they are summarised; for that a store may have to read them.
+const BATCH_SUMMARIES: usize = 32;
 
 /// How much of a section is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -142,7 +142,7 @@ impl ImapService {
             fetching.ready = prepare::from_snapshot(seat, &uids);
             return true;
         }
-        let preparation = Preparation::new(seat, &fetching.ask.detail, fetching.needs, self.layout.take());
+        let preparation = Preparation::new(seat, &fetching.ask.detail, fetching.needs, self.looked_at.take());
         self.begin(preparation.run(uids), |service, server, now, prepared| {
             service.prepared(server, now, prepared)
         });
@@ -172,8 +172,8 @@ impl ImapService {
                 fetching.any_gone = true;
                 told(server.gone(now, &fetching.ask, uid));
             }
-            Some(Found { data, sections, layout }) => {
-                self.layout = layout;
+            Some(Found { data, sections, looked_at }) => {
+                self.looked_at = looked_at;
                 told(server.fetch(now, &fetching.ask, uid, data));
                 fetching.sending = (!sections.is_empty()).then_some(Sending { sections, body: None });
             }
@@ -240,10 +240,10 @@ impl ImapService {
 impl Needs {
     /// How many messages are prepared at a time.
     fn batch(self) -> usize {
-        match (self.octets, self.layout) {
+        match (self.octets, self.summary) {
             (true, _) => 1,
-            (false, Some(_)) => BATCH_OPENED,
-            (false, None) => BATCH_MESSAGES,
+            (false, true) => BATCH_SUMMARIES,
+            (false, false) => BATCH_MESSAGES,
         }
     }
 }

@@ -1,15 +1,14 @@
 //! What FETCH tells of a message, found out.
 
-use super::layout::{Depth, Layout};
-use super::source::Source;
+use super::source::{self, Source};
 use super::{Found, Prepared, parts};
 use crate::hub::{Room, Seat, SeatId, Snapshot};
-use crate::wall::{Mailbox, MessageReader};
+use crate::wall::Mailbox;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use imap_proto::server::{Fetch, MessageData};
 use imap_proto::types::{DateTime, FetchItem};
 use mail_message::{Flag, FlagSet, Uid};
-use mailstore::{ErrorKind, FlagChange, Meta, StoreError};
+use mailstore::{ErrorKind, FlagChange, Meta, StoreError, Summary};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -18,40 +17,36 @@ use std::sync::Arc;
 pub(super) struct Needs {
     /// Date or size.
     pub(super) meta: bool,
-    /// The message itself, and how deep one has to look into it.
-    pub(super) layout: Option<Depth>,
-    /// Octets of it.
+    /// Envelope, structure, or where its parts lie.
+    pub(super) summary: bool,
+    /// Octets that are not in the summary.
     pub(super) octets: bool,
     seen: bool,
 }
 
 impl Needs {
     pub(super) fn of(fetch: &Fetch) -> Self {
-        let mut needs = Self { meta: false, layout: None, octets: false, seen: fetch.set_seen };
+        let mut needs = Self { meta: false, summary: false, octets: false, seen: fetch.set_seen };
         for item in &fetch.items {
-            let depth = match item {
-                FetchItem::InternalDate | FetchItem::Rfc822Size => {
-                    needs.meta = true;
-                    continue;
-                }
-                FetchItem::Envelope => Depth::Header,
-                FetchItem::Body | FetchItem::BodyStructure => Depth::Structure,
-                FetchItem::Section { section, .. } if !section.part.is_empty() => Depth::Structure,
-                FetchItem::Section { .. }
+            match item {
+                FetchItem::InternalDate | FetchItem::Rfc822Size => needs.meta = true,
+                FetchItem::Envelope
+                | FetchItem::Body
+                | FetchItem::BodyStructure
+                | FetchItem::Section { .. }
                 | FetchItem::Rfc822
                 | FetchItem::Rfc822Header
-                | FetchItem::Rfc822Text => Depth::Header,
-                _ => continue,
-            };
-            needs.layout = needs.layout.max(Some(depth));
+                | FetchItem::Rfc822Text => needs.summary = true,
+                _ => {}
+            }
         }
-        needs.octets = fetch.sections().next().is_some();
+        needs.octets = fetch.sections().any(|item| !source::is_summarised(item));
         needs
     }
 
     /// Whether nothing is asked for but flags and UIDs.
     pub(super) fn is_snapshot_enough(self) -> bool {
-        !self.meta && self.layout.is_none() && !self.seen
+        !self.meta && !self.summary && !self.seen
     }
 }
 
@@ -76,16 +71,22 @@ pub(super) struct Preparation {
     /// Those of `items` that are octets, in their order.
     sections: Vec<FetchItem>,
     needs: Needs,
-    /// Of the message that was looked at last.
-    layout: Option<Layout>,
+    looked_at: Option<LookedAt>,
+}
+
+/// The message that was looked at last: not every store remembers summaries.
+#[derive(Debug, Clone)]
+pub(in crate::service::imap) struct LookedAt {
+    uid: Uid,
+    summary: Arc<Summary>,
 }
 
 impl Preparation {
-    pub(super) fn new(seat: &Seat, fetch: &Fetch, needs: Needs, layout: Option<Layout>) -> Self {
+    pub(super) fn new(seat: &Seat, fetch: &Fetch, needs: Needs, looked_at: Option<LookedAt>) -> Self {
         let (room, mailbox) = parts(seat);
         let (by, snapshot, items) = (seat.id(), seat.snapshot(), fetch.items.clone());
         let sections = fetch.sections().cloned().collect();
-        Self { room, mailbox, by, snapshot, items, sections, needs, layout }
+        Self { room, mailbox, by, snapshot, items, sections, needs, looked_at }
     }
 
     /// Prepares these messages.
@@ -94,9 +95,16 @@ impl Preparation {
             true => self.mailbox.meta(uids.clone()).await?.into_iter().collect(),
             false => BTreeMap::new(),
         };
-        let (this, metas) = (&self, &metas);
+        let summaries: BTreeMap<Uid, Arc<Summary>> = match (&self.looked_at, &uids[..]) {
+            (Some(looked_at), [uid]) if looked_at.uid == *uid => {
+                BTreeMap::from([(*uid, Arc::clone(&looked_at.summary))])
+            }
+            _ if self.needs.summary => self.mailbox.summaries(uids.clone()).await?.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        let (this, metas, summaries) = (&self, &metas, &summaries);
         let prepared = stream::iter(uids).map(|uid| async move {
-            let found = this.message(uid, metas.get(&uid)).await;
+            let found = this.message(uid, metas.get(&uid), summaries.get(&uid)).await;
             match found {
                 Ok(found) => Ok(Prepared { uid, found }),
                 Err(error) if error.kind() == ErrorKind::NoSuchMessage => Ok(Prepared { uid, found: None }),
@@ -107,8 +115,14 @@ impl Preparation {
         prepared.buffered(OPENED_MAX).try_collect().await
     }
 
-    async fn message(&self, uid: Uid, meta: Option<&Meta>) -> Result<Option<Found>, StoreError> {
-        if self.needs.meta && meta.is_none() {
+    /// `None` when it is gone: when there are no facts of it.
+    async fn message(
+        &self,
+        uid: Uid,
+        meta: Option<&Meta>,
+        summary: Option<&Arc<Summary>>,
+    ) -> Result<Option<Found>, StoreError> {
+        if self.needs.meta && meta.is_none() || self.needs.summary && summary.is_none() {
             return Ok(None);
         }
         let Some(mut flags) = self.snapshot.flags(uid).cloned() else { return Ok(None) };
@@ -119,39 +133,36 @@ impl Preparation {
             data.internal_date = DateTime::from_unix(meta.internal_date)
                 .or_else(|| DateTime::from_unix(proto_core::UnixTime(0)));
         }
-        let (mut sections, mut found_layout) = (VecDeque::new(), None);
-        if let Some(depth) = self.needs.layout {
-            let reader = self.mailbox.message(uid).await?;
-            let layout = self.layout(uid, &reader, depth).await?;
+        let mut sections = VecDeque::new();
+        if let Some(summary) = summary {
+            let mut reader = None;
             for item in &self.sections {
-                sections.push_back(Source::find(item, &reader, &layout.message).await?);
+                let source = match Source::of_summary(item, summary) {
+                    Some(source) => Some(source),
+                    None => {
+                        let reader = match &reader {
+                            Some(reader) => reader,
+                            None => reader.insert(self.mailbox.message(uid).await?),
+                        };
+                        Source::find(item, reader, &summary.message).await?
+                    }
+                };
+                sections.push_back(source);
             }
             if self.wants(&FetchItem::Envelope) {
-                data.envelope = Some(Box::new(layout.message.envelope.clone()));
+                data.envelope = Some(Box::new(summary.message.envelope.clone()));
             }
             if self.wants(&FetchItem::Body) || self.wants(&FetchItem::BodyStructure) {
-                data.structure = Some(Box::new(layout.message.body_structure()));
+                data.structure = Some(Box::new(summary.message.body_structure()));
             }
-            found_layout = Some(layout);
         }
         let becomes_seen = self.needs.seen && !flags.contains(&Flag::Seen);
         if becomes_seen && !self.set_seen(uid, &mut flags).await {
             return Ok(None);
         }
         data.flags = (becomes_seen || self.wants(&FetchItem::Flags)).then_some(flags);
-        Ok(Some(Found { data, sections, layout: found_layout }))
-    }
-
-    async fn layout(
-        &self,
-        uid: Uid,
-        reader: &Arc<dyn MessageReader>,
-        depth: Depth,
-    ) -> Result<Layout, StoreError> {
-        match &self.layout {
-            Some(layout) if layout.is_of(uid, depth) => Ok(layout.clone()),
-            _ => Layout::read(uid, reader, depth).await,
-        }
+        let looked_at = summary.map(|summary| LookedAt { uid, summary: Arc::clone(summary) });
+        Ok(Some(Found { data, sections, looked_at }))
     }
 
     /// False when the message is gone. A store that cannot set flags does not keep a client from reading.

@@ -10,7 +10,7 @@ use imap_proto::types::FetchItem;
 use mail_message::header::{FieldChoice, FieldSelector};
 use mail_message::mime::Message;
 use mail_message::{Section, SectionText};
-use mailstore::StoreError;
+use mailstore::{StoreError, Summary};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,27 @@ pub(super) enum Source {
     Range { reader: Arc<dyn MessageReader>, range: Range<u64> },
     /// Chosen fields of a header, and which of their octets.
     Fields { fields: Fields, range: Range<u64>, first: Bytes },
+    /// Octets of the summary.
+    Summary(Bytes),
+}
+
+/// Whether the octets of an item are in a summary, unless they are many.
+pub(super) fn is_summarised(item: &FetchItem) -> bool {
+    named_fields(item).is_some_and(|names| {
+        let is_kept = |name: &String| Summary::FIELDS.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        names.iter().all(is_kept)
+    })
+}
+
+/// The fields of the message's header that an item names.
+fn named_fields(item: &FetchItem) -> Option<&[String]> {
+    match item {
+        FetchItem::Section { section, .. } if section.part.is_empty() => match &section.text {
+            Some(SectionText::HeaderFields(FieldChoice::Named, names)) => Some(names),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Fields of a header.
@@ -34,6 +55,17 @@ pub(super) struct Fields {
 const WINDOW_BYTES: usize = 256 * 1024;
 
 impl Source {
+    /// The octets that an item asks for, if the summary has them.
+    pub(super) fn of_summary(item: &FetchItem, summary: &Summary) -> Option<Self> {
+        let octets = summary.fields_named(named_fields(item)?)?;
+        let FetchItem::Section { partial, .. } = item else { return None };
+        let Some(range) = partial.map(|partial| partial.range_of(octets.len() as u64)) else {
+            return Some(Self::Summary(octets));
+        };
+        let end = |at: u64| usize::try_from(at).map_or(octets.len(), |at| at.min(octets.len()));
+        Some(Self::Summary(octets.slice(end(range.start)..end(range.end))))
+    }
+
     /// The octets that an item asks for; `None` when there is no such part.
     ///
     /// # Errors
@@ -67,8 +99,10 @@ impl Source {
 
     /// How many octets there are.
     pub(super) fn octets(&self) -> u64 {
-        let (Self::Range { range, .. } | Self::Fields { range, .. }) = self;
-        range.end - range.start
+        match self {
+            Self::Range { range, .. } | Self::Fields { range, .. } => range.end - range.start,
+            Self::Summary(octets) => octets.len() as u64,
+        }
     }
 
     /// The next octets, `from` octets behind the first one.
@@ -85,6 +119,7 @@ impl Source {
                 octets.truncate(left);
                 Ok(octets)
             }
+            Self::Summary(octets) => Ok(octets.slice(octets.len() - left..)),
         }
     }
 }
