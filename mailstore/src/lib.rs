@@ -38,6 +38,8 @@ pub mod sync;
 
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
+#[doc(hidden)]
+pub use index::fuzz_index;
 pub use maildir::MaildirStore;
 pub use mbox::MboxStore;
 pub use memory::MemoryStore;

@@ -52,6 +52,7 @@
 //! time. An index that was put back from a backup is believed: its mod-sequences have gone back.
 
 mod file;
+mod fuzz;
 mod record;
 mod state;
 mod structure;
@@ -72,6 +73,8 @@ use crate::fs::{self, BufferedFile, File, Metadata, OpenMode};
 use crate::lock::DotLock;
 use crate::summary::Summary;
 use file::{HEADER_BYTES, Header, Window};
+#[doc(hidden)]
+pub use fuzz::fuzz_index;
 pub(crate) use record::{Facts, Name, Record, Records, Stamp, Stamps};
 pub(crate) use state::{Row, State};
 pub(crate) use vanished::Vanished;
@@ -125,9 +128,10 @@ pub(crate) struct Turn {
 }
 
 impl Index {
-    /// The index whose file is `path`; `scratch` is a directory on the same file system for what is being written.
-    pub(crate) fn open(env: &Env, path: PathBuf, scratch: PathBuf) -> Result<Self> {
-        let mut index = Self {
+    /// The index whose file is `path`; `scratch` is a directory on the same file system for what is being written. It is
+    /// empty until the first [turn](Index::turn).
+    pub(crate) fn new(env: &Env, path: PathBuf, scratch: PathBuf) -> Self {
+        Self {
             env: env.clone(),
             path,
             scratch,
@@ -141,9 +145,7 @@ impl Index {
             raised: None,
             detached: false,
             changed: false,
-        };
-        index.turn()?;
-        Ok(index)
+        }
     }
 
     pub(crate) fn state(&self) -> &State {

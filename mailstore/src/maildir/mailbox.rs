@@ -58,7 +58,7 @@ impl MaildirMailbox {
     pub(super) fn open(store: Arc<Inner>, paths: MailboxPaths, access: Access) -> Result<Self> {
         paths.check_exists()?;
         let mut mailbox = Self {
-            index: Index::open(&paths.env, paths.index(), paths.tmp())?,
+            index: Index::new(&paths.env, paths.index(), paths.tmp()),
             store,
             paths,
             access,
