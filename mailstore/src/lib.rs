@@ -6,6 +6,7 @@
 //! | [`maildir`] | [`MaildirStore`]: Maildir++ with UIDs in Dovecot's files |
 //! | [`memory`] | [`MemoryStore`]: the same in memory |
 //! | [`spool`] | the wall for accepted mail: [`Spool`], and [`LogSpool`] behind it |
+//! | [`conformance`] | cases that any store can run against itself |
 //! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
 //! | [`mbox`] | [`MboxStore`]: mbox files, shared with other programs |
 //! | [`mod@convert`] | from one store into another |
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod conformance;
 pub mod convert;
 mod crc;
 pub mod env;

@@ -27,8 +27,9 @@ pub(super) const NAME_BYTES_MAX: usize = 19;
 /// How much of a value is read. Keywords beyond it are forgotten when the header is next written.
 pub(super) const VALUE_BYTES_MAX: usize = 8 << 10;
 
-/// How many spaces stand behind the keywords of a block that is written anew.
-const ROOM_BYTES: usize = 40;
+/// How many spaces stand behind the keywords of a block that is written anew: room for the UIDs that a message gets when
+/// it is first seen, and for some keywords.
+const ROOM_BYTES: usize = 96;
 
 /// A field that the mailbox keeps for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,6 +58,10 @@ fn walk(store: &Inner, below: Option<&MailboxName>, found: &mut BTreeMap<Mailbox
         let Some(component) = entry.name.to_str() else { continue };
         let text = below.map_or_else(|| component.to_owned(), |below| format!("{below}/{component}"));
         let Ok(name) = MailboxName::new(&text) else { continue };
+        // What lies below INBOX does so in a directory of that spelling.
+        if entry.is_dir && below.is_none() && component == MailboxName::inbox().as_str() {
+            walk(store, Some(&name), found)?;
+        }
         // `Inbox`, which would be INBOX again, is none.
         if name.is_inbox() || dir.join(&entry.name) == store.location.file(&MailboxName::inbox()) {
             continue;

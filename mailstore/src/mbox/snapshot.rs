@@ -68,8 +68,13 @@ impl Snapshot {
             ControlFlow::Continue(())
         };
         let scanned = scan::scan(file, at, stamp.size, place.options.format, &mut found).map_err(failed)?;
-        if let Scanned::NoMbox(at) = scanned {
+        if let Scanned::NoMbox(no_message_at) = scanned {
             *self = Self::default();
+            if at > 0 {
+                // Another message may have come to lie where one was, marks and all, and have another end.
+                return self.update(place, file);
+            }
+            let at = no_message_at;
             return Err(place.corrupt(format!("what stands at octet {at} is no beginning of a message")));
         }
         self.stamp = Some(stamp);
