@@ -360,7 +360,7 @@ fn threads_share_the_spool() {
     let limits = SpoolLimits { segment_bytes: 1 << 17, small_bytes_max: 4096, ..SpoolLimits::default() };
     let open = || LogSpool::open(Env::real("test.example"), &dir.path().join("spool"), limits).unwrap();
     let content = |receiver: u32, number: u32| {
-        let bytes = if number % 5 == 0 { 30_000 + number } else { 500 + number * 7 };
+        let bytes = if number.is_multiple_of(5) { 30_000 + number } else { 500 + number * 7 };
         let line = format!("{receiver}/{number};");
         line.bytes().cycle().take(bytes as usize).collect::<Vec<u8>>()
     };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{SPOOL, commit, env, message, read_all, record};
-use mailstore::fs::sim::SimHost;
+use mailstore::fs::sim::{Fault, SimHost};
 use mailstore::fs::{DirEntry, File, Fs, Metadata, OpenMode, SimFs};
 use mailstore::spool::{
     Envelope, LogSpool, Outcome, QueueId, RecipientState, Recovered, Spool, SpoolLimits, wait,
@@ -355,4 +355,29 @@ fn a_delivery_is_settled_whether_its_message_is_there_or_not() {
     spool.settle(&delivery(1)).unwrap();
     assert_eq!(fs.ops(), before, "nothing is written for a message that is gone");
     let _: Arc<dyn Spool> = Arc::new(spool);
+}
+
+#[test]
+fn a_sync_that_fails_gives_up_the_segment_and_what_was_not_durable_in_it() {
+    let fs = SimFs::new();
+    let limits = SpoolLimits { segment_bytes: 1 << 16, ..SMALL };
+    let (spool, _) = open(&fs, 1, limits);
+    let first = accept(&spool, 1);
+    // A large message is half written when the sync of another one fails.
+    let mut large = spool.begin(envelope(2)).unwrap();
+    large.write(&[b'x'; 100]).unwrap();
+    fs.fail_at(fs.ops() + 1, Fault::Io);
+    let mut writer = spool.begin(envelope(3)).unwrap();
+    writer.write(b"small").unwrap();
+    assert_eq!(commit(writer).unwrap_err().kind(), ErrorKind::Io);
+    large.write(&[b'y'; 100]).unwrap();
+    assert_eq!(commit(large).unwrap_err().kind(), ErrorKind::Io, "a part of it went with the segment");
+    let next = accept(&spool, 4);
+    assert_eq!(segments(&fs).len(), 2, "a new segment is begun");
+    let ids: Vec<QueueId> = spool.list().into_iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [first, next]);
+    drop(spool);
+    let (spool, recovered) = open(&fs, 2, limits);
+    assert_eq!(recovered.corrupt, []);
+    assert_eq!(spool.list().into_iter().map(|entry| entry.id).collect::<Vec<_>>(), ids);
 }
