@@ -148,7 +148,7 @@ impl CrashPoint {
             }
         };
         let inodes = old.inodes.iter().enumerate().map(node).collect();
-        SimFs::booted(Disk { inodes, changes: Vec::new(), clock: old.clock }, self.op + 1)
+        SimFs::booted(Disk::of(inodes, old.clock), self.op + 1)
     }
 }
 

@@ -19,6 +19,8 @@ const BLINKS_MAX: usize = 3;
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) inodes: Vec<Arc<Inode>>,
+    /// How many names each inode has; counted as they come and go, since stores ask often.
+    names: Vec<u64>,
     /// Entry changes since the last sync of their directory, in order.
     pub(super) changes: Vec<Change>,
     pub(super) clock: Duration,
@@ -87,7 +89,18 @@ pub(super) enum Change {
 impl Disk {
     pub(super) fn new(clock: Duration) -> Self {
         let root = Inode::Dir(DirNode { mtime: clock, ..DirNode::default() });
-        Self { inodes: vec![Arc::new(root)], changes: Vec::new(), clock }
+        Self::of(vec![Arc::new(root)], clock)
+    }
+
+    /// A disk on which everything is durable.
+    pub(super) fn of(inodes: Vec<Arc<Inode>>, clock: Duration) -> Self {
+        let mut names = vec![0; inodes.len()];
+        for inode in &inodes {
+            if let Inode::Dir(dir) = &**inode {
+                dir.entries.values().for_each(|&named| names[named] += 1);
+            }
+        }
+        Self { inodes, names, changes: Vec::new(), clock }
     }
 
     pub(super) fn file(&self, inode: usize) -> io::Result<&FileNode> {
@@ -160,6 +173,7 @@ impl Disk {
         }
         let inode = self.inodes.len();
         self.inodes.push(Arc::new(node));
+        self.names.push(1);
         self.dir_mut(place.0)?.entries.insert(place.1.clone(), inode);
         self.changes.push(Change::Add(place, inode));
         Ok(inode)
@@ -173,6 +187,7 @@ impl Disk {
             return Err(ErrorKind::AlreadyExists.into());
         }
         self.dir_mut(place.0)?.entries.insert(place.1.clone(), inode);
+        self.names[inode] += 1;
         self.changes.push(Change::Add(place, inode));
         Ok(())
     }
@@ -195,6 +210,7 @@ impl Disk {
 
     fn take_entry(&mut self, place: Place, inode: usize) -> io::Result<()> {
         self.dir_mut(place.0)?.entries.remove(&place.1);
+        self.names[inode] -= 1;
         self.push_removal(place, inode);
         Ok(())
     }
@@ -234,7 +250,9 @@ impl Disk {
             }
         }
         self.dir_mut(from.0)?.entries.remove(&from.1);
-        self.dir_mut(to.0)?.entries.insert(to.1.clone(), inode);
+        if let Some(replaced) = self.dir_mut(to.0)?.entries.insert(to.1.clone(), inode) {
+            self.names[replaced] -= 1;
+        }
         self.changes.push(Change::Rename(from, to, inode));
         Ok(())
     }
@@ -377,11 +395,7 @@ impl Disk {
             Inode::File(file) => (file.data.len(), file.mtime, false),
             Inode::Dir(dir) => (dir.entries.len(), dir.mtime, true),
         };
-        let names = |node: &Arc<Inode>| match &**node {
-            Inode::Dir(dir) => dir.entries.values().filter(|&&named| named == inode).count(),
-            Inode::File(_) => 0,
-        };
-        let links = self.inodes.iter().map(names).sum::<usize>() as u64;
+        let links = self.names[inode];
         Metadata { size: size as u64, mtime, inode: inode as u64, device: 0, is_dir, links }
     }
 }
