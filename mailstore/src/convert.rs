@@ -1,7 +1,8 @@
 //! From one store into another: Maildir to mbox, mbox to Maildir.
 //!
 //! Every mailbox of the source is made in the target if it is not there, and every message appended to it with its flags,
-//! keywords and date, in the order of the UIDs; subscriptions are taken over. The source is only read.
+//! keywords and date, in the order of the UIDs; subscriptions are taken over. No message of the source is changed or
+//! removed; those that have no UID yet get one, as whenever a mailbox is opened.
 //!
 //! # After a crash or an error
 //! The same call goes on where the last one ended: messages at the beginning of a target mailbox that are those of the

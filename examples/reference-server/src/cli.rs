@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use postroom::accounts::Scheme;
 use std::path::PathBuf;
 
-/// A mail server in one program: SMTP, submission, LMTP, IMAP and POP3 over Maildir.
+/// A mail server in one program: SMTP, submission, LMTP, IMAP and POP3 over Maildir or mbox files.
 ///
 /// Started without arguments it serves an embedded default on loopback ports, with two accounts made at the first
 /// start, so that it can be tried at once. Logs go to standard error; the variable RUST_LOG says what is logged
@@ -32,6 +32,25 @@ pub enum Command {
         /// The configuration file; without one, the embedded default is checked.
         #[arg(long, short)]
         config: Option<PathBuf>,
+    },
+    /// Convert one user's mail from Maildir to mbox files or back.
+    ///
+    /// All mailboxes, with flags, keywords, dates and subscriptions. Nothing is removed from the source. When it was interrupted, the
+    /// same command goes on where it ended; a mailbox that holds other mail already is not touched. Messages get new
+    /// UIDs, so that clients fetch again what they keep. Stop the server, or at least deliveries to this user, before.
+    ///
+    /// Example: postroom convert maildir:~/Maildir mbox:~/mail:INBOX=/var/mail/alice
+    Convert {
+        /// Where the mail is: maildir:PATH, or mbox:PATH:INBOX=PATH as Dovecot's mail_location has it.
+        from: String,
+        /// Where it shall be, in the same form; made if it is not there.
+        to: String,
+        /// Who %u, %n and %d stand for in a place of mbox files.
+        #[arg(long, short)]
+        user: Option<String>,
+        /// What ~ stands for; $HOME when it is not said.
+        #[arg(long)]
+        home: Option<PathBuf>,
     },
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {

@@ -7,12 +7,13 @@
 //! | [`first_start`] | what the first start makes: directory, certificate, accounts |
 //! | [`doubts`] | what a configuration hardly can mean |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`hash_password`] | the three commands |
+//! | [`serve`], [`check`], [`convert`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
 mod cli;
 mod config;
+mod convert;
 mod doubts;
 mod first_start;
 mod hash_password;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Serve { config } => serve::run(config.as_deref()),
         Command::Check { config } => check::run(config.as_deref()),
+        Command::Convert { from, to, user, home } => {
+            convert::run(&from, &to, user.as_deref(), home.as_deref())
+        }
         Command::HashPassword { scheme } => hash_password::run(scheme),
     };
     match done {

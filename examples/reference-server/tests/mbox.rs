@@ -170,3 +170,30 @@ fn dovecot_and_we_share_mbox_files() {
     assert_eq!(dovecot.uid_flags("INBOX"), now);
     assert!(server.stop());
 }
+
+#[test]
+fn mail_is_converted_both_ways_by_the_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    fs::create_dir_all(at.join("Maildir/cur")).unwrap();
+    fs::write(at.join("Maildir/cur/1795325990.M1P1.vm:2,FS"), message("one")).unwrap();
+    let convert = |from: &str, to: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postroom"));
+        command.args(["convert", from, to, "--user", ALICE, "--home"]).arg(at).output().unwrap()
+    };
+    let done = convert("maildir:~/Maildir", "mbox:~/mail:INBOX=~/spool/%n");
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), "1 mailboxes, 1 messages converted\n");
+    assert_eq!(String::from_utf8(done.stderr).unwrap(), "INBOX: 1 of 1\n");
+    let mbox = fs::read_to_string(at.join("spool/alice")).unwrap();
+    assert!(mbox.contains("\nSubject: one\n") && mbox.contains("\nStatus: R"), "{mbox}");
+    assert!(convert("mbox:~/mail:INBOX=~/spool/%n", "maildir:~/Again").status.success());
+    let cur = fs::read_dir(at.join("Again/cur")).unwrap().next().unwrap().unwrap();
+    assert!(cur.file_name().to_str().unwrap().ends_with(":2,FS"));
+    assert_eq!(fs::read(cur.path()).unwrap(), message("one"));
+    for (from, to) in
+        [("maildir:~/nothing", "mbox:~/x"), ("~/Maildir", "mbox:~/x"), ("maildir:~/Maildir", "mbox:")]
+    {
+        let refused = convert(from, to);
+        assert!(!refused.status.success() && refused.stderr.starts_with(b"postroom: "), "{from} {to}");
+    }
+}

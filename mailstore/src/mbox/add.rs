@@ -244,33 +244,37 @@ fn write(
     file.write_at(&[&pending], at).map_err(failed)
 }
 
-/// The first message with a higher last UID, and how its block would look then.
+/// A block as it is and as it is to be, of one length.
+struct InPlace {
+    at: u64,
+    old: Vec<u8>,
+    new: Vec<u8>,
+}
+
+/// The marks of the first message with a higher last UID, and how to write them in place if that can be done.
 fn raised(
     place: &Place,
     lock: &MboxLock,
     snapshot: &Snapshot,
     last_uid: u32,
-) -> Result<Option<(Marks, Option<(u64, Vec<u8>, Vec<u8>)>)>> {
+) -> Result<Option<(Marks, Option<InPlace>)>> {
     let Some(Known { message, .. }) = snapshot.messages.first() else { return Ok(None) };
-    let mut marks = marks_of(place, &*lock.file, message)?;
-    let old = marks.clone();
+    let old = marks_of(place, &*lock.file, message)?;
+    let mut marks = old.clone();
     match &mut marks.base {
         Some(base) => base.last_uid = last_uid,
         None => return Err(place.corrupt("the first message lost its X-IMAPbase under the lock")),
     }
     let in_place = message.block().and_then(|(at, bytes)| {
-        let (old, new) = (old.block_of(message.is_crlf(), bytes)?, marks.block_of(message.is_crlf(), bytes)?);
-        Some((at, old, new))
+        let spelled = |marks: &Marks| marks.block_of(message.is_crlf(), bytes);
+        Some(InPlace { at, old: spelled(&old)?, new: spelled(&marks)? })
     });
-    let mut found = vec![0; in_place.as_ref().map_or(0, |(_, old, _)| old.len())];
-    if let Some((at, old, _)) = &in_place {
-        fs::read_full(&*lock.file, &mut found, *at).map_err(|error| place.failed("reading", &error))?;
-        if found != *old {
-            // Another program's spelling.
-            return Ok(Some((marks, None)));
-        }
-    }
-    Ok(Some((marks, in_place)))
+    let Some(in_place) = in_place else { return Ok(Some((marks, None))) };
+    let mut found = vec![0; in_place.old.len()];
+    fs::read_full(&*lock.file, &mut found, in_place.at).map_err(|error| place.failed("reading", &error))?;
+    // Another program may spell it in another way.
+    let is_ours = found == in_place.old;
+    Ok(Some((marks, Some(in_place).filter(|_| is_ours))))
 }
 
 fn raise_by_rewriting(
@@ -295,7 +299,7 @@ fn raise_by_rewriting(
 }
 
 fn raise_in_place(place: &Place, lock: &mut MboxLock, known: &mut Numbered<'_>, last_uid: u32) -> Result<()> {
-    if let Some((marks, Some((at, old, new)))) = raised(place, lock, known.snapshot, last_uid)? {
+    if let Some((marks, Some(InPlace { at, old, new }))) = raised(place, lock, known.snapshot, last_uid)? {
         super::flags::write_difference(place, &*lock.file, at, &old, &new)?;
         known.snapshot.base = marks.base;
     }

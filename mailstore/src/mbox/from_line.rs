@@ -203,3 +203,6 @@ fn numeric_zone(word: &str) -> Option<i64> {
     let offset = hours * 60 + minutes;
     Some(if word.starts_with('-') { -offset } else { offset })
 }
+
+#[cfg(test)]
+mod tests;

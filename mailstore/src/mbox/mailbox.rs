@@ -128,32 +128,37 @@ impl MboxMailbox {
             }
         }
         let mut lock = lock_and_look(&self.place, &mut self.disk)?;
+        self.give_uids(&mut lock)?;
+        lock.file.sync().map_err(|error| self.place.failed("syncing", &error))
+    }
+
+    /// Gives every message a UID, and takes new ones for this session.
+    fn give_uids(&mut self, lock: &mut MboxLock) -> Result<()> {
         let is_new: Vec<bool> = self.disk.messages.iter().map(|known| !known.message.is_old()).collect();
         let mark_old = self.access == Access::ReadWrite;
-        self.state = uids::give(&self.place, &mut lock, &mut self.disk, mark_old)?;
+        self.state = uids::give(&self.place, lock, &mut self.disk, mark_old)?;
         if mark_old {
             let messages = self.disk.messages.iter_mut().zip(is_new).filter(|(_, is_new)| *is_new);
             for (known, _) in messages {
                 self.recent.extend(known.message.uid);
                 if !known.message.is_old() {
-                    take_recent(&self.place, &lock, known)?;
+                    take_recent(&self.place, lock, known)?;
                 }
             }
             self.disk.stamp(&self.place, &*lock.file)?;
         }
-        lock.file.sync().map_err(|error| self.place.failed("syncing", &error))
+        Ok(())
     }
 
     /// Takes the locks for a change. What others have added gets UIDs first: what their headers say of UIDs may be a lie.
     fn lock(&mut self) -> Result<MboxLock> {
         let mut lock = lock_and_look(&self.place, &mut self.disk)?;
         let old = self.state.uid_validity;
-        let state = uids::give(&self.place, &mut lock, &mut self.disk, false)?;
-        if state.uid_validity != old {
+        self.give_uids(&mut lock)?;
+        if self.state.uid_validity != old {
             // The UIDs that were named are of another mailbox than this one is now.
             return Err(self.gone());
         }
-        self.state = state;
         Ok(lock)
     }
 

@@ -44,6 +44,7 @@ mod fields;
 mod flags;
 mod folders;
 mod from_line;
+mod fuzz;
 mod journal;
 mod lines;
 mod location;
@@ -64,6 +65,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[doc(hidden)]
+pub use fuzz::fuzz_mbox;
 pub use location::{MboxLocation, MboxUser};
 pub use store::MboxStore;
 
@@ -94,6 +97,9 @@ pub enum LockMethod {
     Dotlock,
 }
 
+/// Who is told of a [`Notice`].
+pub type OnNotice = Arc<dyn Fn(&Notice) + Send + Sync>;
+
 /// How mbox files are written and locked.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -106,7 +112,7 @@ pub struct MboxOptions {
     /// How long a lock is waited for before the operation fails for now. Default 30 seconds.
     pub lock_wait: Duration,
     /// Who is told of what an administrator should know. Default nobody.
-    pub notice: Option<Arc<dyn Fn(&Notice) + Send + Sync>>,
+    pub notice: Option<OnNotice>,
     /// A directory that takes no dotlock is told of once, not with every lock.
     told_of_dotlock: Arc<AtomicBool>,
 }
