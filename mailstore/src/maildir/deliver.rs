@@ -50,7 +50,7 @@ pub(super) fn stage(
     }
     let mut staged = Staged::create(paths)?;
     staged.write(delivery.header)?;
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = vec![0; usize::try_from(body.size_bytes()).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES)];
     let mut offset = 0;
     while offset < body.size_bytes() {
         let n = body.read_at(offset, &mut chunk)?;
