@@ -10,8 +10,11 @@ use mailstore::fs::SimFs;
 use mailstore::fs::sim::Fault;
 use mailstore::{Access, ErrorKind, Store};
 
+/// Content, flags and date.
+type Message = (Vec<u8>, FlagSet, i64);
+
 /// Everything of a store but UIDs: mailboxes, and of each message content, flags and date.
-fn everything(store: &dyn Store) -> Vec<(String, Vec<(Vec<u8>, FlagSet, i64)>)> {
+fn everything(store: &dyn Store) -> Vec<(String, Vec<Message>)> {
     let mut all = Vec::new();
     for info in store.list().unwrap().into_iter().filter(|info| info.exists) {
         let mut mailbox = store.open(&info.name, Access::ReadOnly).unwrap();
