@@ -8,7 +8,7 @@
 //! # Order of operations
 //! For one group:
 //! 1. A directory that several asked for counts once.
-//! 2. Of a file system on which more than [two](SINGLE_MAX) things wait, and which was [attached](Syncs::attach), all
+//! 2. Of a file system on which more than two things wait, and which was [attached](Syncs::attach), all
 //!    are made durable by one [`Volume::sync`].
 //! 3. Everything else is synced one by one, files before directories.
 //! 4. Everybody is told what became of his own things.
