@@ -138,32 +138,46 @@ impl InBuf {
     /// # Errors
     /// [`LineFault`]; the line is gone and the next call looks at the next one.
     pub fn next_line(&mut self, max: usize, ending: LineEnding) -> Option<Result<Bytes, LineFault>> {
+        let (line, fault) = self.cut_line(max, ending)?;
+        Some(fault.map_or(Ok(line), Err))
+    }
+
+    /// As [`InBuf::next_line`], with what a line holds that is none.
+    fn cut_line(&mut self, max: usize, ending: LineEnding) -> Option<(Bytes, Option<LineFault>)> {
         let Some(at) = memchr::memchr(b'\n', &self.octets[self.searched..]).map(|at| at + self.searched)
         else {
             self.searched = self.octets.len();
             if self.discarding || self.searched >= max {
                 self.discarding = true;
+                self.wipe();
                 self.skip(self.octets.len());
             }
             return None;
         };
         let mut line = self.take(at + 1);
-        if core::mem::take(&mut self.discarding) || line.len() > max {
-            return Some(Err(LineFault::TooLong));
-        }
+        let too_long = core::mem::take(&mut self.discarding) || line.len() > max;
         line.truncate(at);
-        if line.last() == Some(&b'\r') {
+        let fault = if too_long {
+            Some(LineFault::TooLong)
+        } else if line.last() == Some(&b'\r') {
             line.truncate(at - 1);
-        } else if ending == LineEnding::Crlf {
-            return Some(Err(LineFault::BareLf));
-        }
-        Some(Ok(line))
+            None
+        } else {
+            (ending == LineEnding::Crlf).then_some(LineFault::BareLf)
+        };
+        Some((line, fault))
+    }
+
+    /// Overwrites what is stored and what lies behind it: it may be the beginning of a password.
+    fn wipe(&mut self) {
+        self.octets[..].zeroize();
+        self.octets.spare_capacity_mut().zeroize();
     }
 }
 
 impl InBuf {
     /// As [`InBuf::next_line`], for a line that may hold a password: nothing shares its memory, which is overwritten when it
-    /// is dropped.
+    /// is dropped; that of a faulty one is overwritten at once.
     ///
     /// # Errors
     /// As [`InBuf::next_line`].
@@ -172,18 +186,18 @@ impl InBuf {
         max: usize,
         ending: LineEnding,
     ) -> Option<Result<SecretLine, LineFault>> {
-        let line = self.next_line(max, ending)?;
+        let (line, fault) = self.cut_line(max, ending)?;
         // What is behind the line moves, so that the memory is the line's alone.
         self.octets = BytesMut::from(&self.octets[..]);
-        Some(line.map(SecretLine::new))
+        let line = SecretLine::new(line);
+        Some(fault.map_or(Ok(line), Err))
     }
 }
 
 /// What was received and not understood may be the beginning of a password.
 impl Drop for InBuf {
     fn drop(&mut self) {
-        self.octets[..].zeroize();
-        self.octets.spare_capacity_mut().zeroize();
+        self.wipe();
     }
 }
 

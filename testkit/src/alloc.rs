@@ -1,4 +1,5 @@
-//! A global allocator that counts, for tests of memory bounds.
+//! Global allocators that look: one that counts, for tests of memory bounds, and one that sees what is left in memory that
+//! is given back, for tests of secrets.
 //!
 //! A test binary installs it:
 //!
@@ -15,8 +16,10 @@
 //! [`measure`] counts for the calling thread alone, so tests that run beside it do not disturb it; what another
 //! thread frees of this thread's memory is not seen. [`process_live_bytes`] counts for all threads together.
 //!
-//! Counting needs `unsafe`, because `GlobalAlloc` is an unsafe trait. This module is the only one in the workspace
-//! that is allowed it; every call is passed on to the system allocator unchanged.
+//! [`Watching`] is installed in the same way, for [`freed_with`].
+//!
+//! Both need `unsafe`, because `GlobalAlloc` is an unsafe trait. This module is the only one in the workspace
+//! that is allowed it; every call is passed on to the system allocator, counted ones unchanged.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -117,5 +120,53 @@ unsafe impl GlobalAlloc for Counting {
             count(new_size.cast_signed() - layout.size().cast_signed(), true);
         }
         moved
+    }
+}
+
+/// The allocator of the system, watched: it hands out zeroed memory only, so that all of it may be looked at.
+#[derive(Debug)]
+pub struct Watching;
+
+thread_local! {
+    /// What is looked for, and in how many blocks it was.
+    static WATCHED: Cell<(&'static [u8], usize)> = const { Cell::new((&[], 0)) };
+}
+
+/// Runs `call` and tells how many blocks of memory this thread has given back meanwhile with `octets` in them.
+///
+/// # Panics
+/// When [`Watching`] is not the global allocator: what nobody looks at holds nothing.
+pub fn freed_with<T>(octets: &'static [u8], call: impl FnOnce() -> T) -> (T, usize) {
+    WATCHED.set((octets, 0));
+    drop(std::hint::black_box(octets.to_vec()));
+    assert_eq!(WATCHED.get().1, 1, "install testkit::alloc::Watching first");
+    WATCHED.set((octets, 0));
+    let result = call();
+    let (_, blocks) = WATCHED.replace((&[], 0));
+    (result, blocks)
+}
+
+// SAFETY: every call goes to `System` with the arguments it came with, `alloc` as its zeroing twin, which promises more;
+// `realloc` is the trait's own, made of these. Looking allocates nothing.
+unsafe impl GlobalAlloc for Watching {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is `System`'s.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        let _ = WATCHED.try_with(|watched| {
+            let (octets, blocks) = watched.get();
+            if octets.is_empty() {
+                return;
+            }
+            // SAFETY: the block is the caller's until the next line but one, as long as its layout says, and was zeroed when
+            // it was handed out.
+            let block = unsafe { std::slice::from_raw_parts(memory, layout.size()) };
+            let holds = block.windows(octets.len()).any(|window| window == octets);
+            watched.set((octets, blocks + usize::from(holds)));
+        });
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) };
     }
 }

@@ -7,8 +7,8 @@
 //! # Departures
 //! A proxy that names no client (`UNKNOWN`, `LOCAL`) leaves the connection's own address in place, says the text of the
 //! PROXY protocol (sections 2.1 and 2.2). So it does in counts and logs. What the address would allow is another thing:
-//! the rights of a proxy are not those of whoever comes through it, and so policy has no address in place of one that is
-//! within `mynetworks`, `xclient_clients` or `xforward_clients`, and the trace field names none. A health check needs none.
+//! the rights of a proxy (`mynetworks`, `xclient_clients`, `xforward_clients`) are not those of whoever comes through it,
+//! and so policy has no address in place of the proxy's, and the trace field names none. A health check needs none.
 
 use super::Guard;
 use crate::connection;

@@ -7,7 +7,7 @@ use core::fmt::{self, Display};
 /// `local-part@domain` where it was read, checked: RFC 5321 section 4.1.2. [`Mailbox`] is made of it without fault.
 ///
 /// Two that are written in different ways may mean the same, so that these cannot be compared.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct MailboxRef<'a> {
     local_part: &'a [u8],
     domain: &'a [u8],
@@ -63,6 +63,15 @@ impl<'a> MailboxRef<'a> {
 impl From<MailboxRef<'_>> for Mailbox {
     fn from(mailbox: MailboxRef<'_>) -> Self {
         Self::from_parts(LocalPart::from_scanned(mailbox.local_part), Domain::from_scanned(mailbox.domain))
+    }
+}
+
+impl fmt::Debug for MailboxRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailboxRef")
+            .field("local_part", &self.local_part())
+            .field("domain", &self.domain())
+            .finish()
     }
 }
 

@@ -135,7 +135,9 @@ fn what_is_read_is_not_copied_and_owned_without_fault() {
     assert_eq!(path.into_owned().to_string(), r#"<"o\"k"@[127.0.0.1]>"#);
     assert_eq!(rest, b" SIZE=1");
     assert!(MailboxRef::parse("пётр@x".as_bytes(), UTF8).unwrap().needs_utf8());
-    assert!(!MailboxRef::parse(b"a@x", UTF8).unwrap().needs_utf8());
+    let mailbox = MailboxRef::parse(b"a@x", UTF8).unwrap();
+    assert!(!mailbox.needs_utf8());
+    assert_eq!(alloc::format!("{mailbox:?}"), r#"MailboxRef { local_part: "a", domain: "x" }"#);
 }
 
 #[test]

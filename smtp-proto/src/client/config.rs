@@ -135,7 +135,8 @@ pub struct ClientLimits {
     pub chunk_bytes_max: usize,
     /// Iterations of SCRAM that the server may ask for (RFC 5802 section 5.1, `i=`); over it the login is given up with
     /// [`SaslFault::TooManyIterations`](proto_core::sasl::SaslFault::TooManyIterations). All are computed in one step, so
-    /// this is how long a server can keep the thread: about 0.05 seconds for 100,000. Default 100,000, where servers in use ask for 4,096 to 15,000.
+    /// this is how long a server can keep the thread: about 0.05 seconds for 100,000. Default 100,000, where servers in use
+    /// ask for 4,096 to 15,000.
     pub scram_iterations_max: u32,
     /// Output that may wait; bounds what [`Client::body_room`](super::Client::body_room) gives. Default 16 KiB.
     pub output_bytes_max: usize,
