@@ -61,6 +61,7 @@ fn a_server_leaves_nothing_of_a_login_behind() {
     let of = |parts: &[&[u8]]| parts.concat();
     let sessions = [
         ("in the command", of(&[b"AUTH PLAIN ", PLAIN, b"\r\n"])),
+        ("behind a tab", of(&[b"AUTH\tPLAIN ", PLAIN, b"\r\n"])),
         ("with more behind it", of(&[b"NOOP\r\nAUTH PLAIN ", PLAIN, b"\r\nNOOP\r\nAUTH"])),
         ("after the challenge", of(&[b"AUTH PLAIN\r\n", PLAIN, b"\r\n"])),
         ("by LOGIN", of(&[b"AUTH LOGIN\r\ndXNlcg==\r\n", ALONE, b"\r\n"])),

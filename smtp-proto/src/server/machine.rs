@@ -139,7 +139,7 @@ impl Server {
             Phase::Connect => self.ask_connect(now),
             Phase::Secured => self.ask_tls(now),
             Phase::Greet { .. } if !self.input.is_empty() => self.early_talk(now),
-            Phase::Command if begins_with(self.input.as_slice(), b"AUTH ") => match self.next_secret_line() {
+            Phase::Command if begins_auth(self.input.as_slice()) => match self.next_secret_line() {
                 Some(line) => self.command_line(now, line.as_deref().map_err(|fault| *fault)),
                 None => return self.end_of_input(),
             },
@@ -256,6 +256,11 @@ impl Server {
 
 /// Whether the line that begins here begins so: an AUTH command may be longer than others, a BDAT is followed by what
 /// must not be taken for commands.
+/// With any of the blanks that [`command::split`] knows.
+fn begins_auth(input: &[u8]) -> bool {
+    begins_with(input, b"AUTH") && matches!(input.get("AUTH".len()), Some(b' ' | b'\t'))
+}
+
 fn begins_with(input: &[u8], word: &[u8]) -> bool {
     input.get(..word.len()).is_some_and(|front| front.eq_ignore_ascii_case(word))
 }
