@@ -1,3 +1,5 @@
+//! The flushes that are shared, counted on the simulated disk.
+
 use super::*;
 use crate::fs::sim::{Fault, SimFs};
 use crate::fs::{self, OpenMode};
