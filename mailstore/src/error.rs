@@ -165,7 +165,8 @@ impl StoreError {
         }
     }
 
-    /// The error as a protocol machine takes it: no path, nothing private.
+    /// The error as a protocol machine takes it: no path, nothing private. Of a full mailbox, what the administrator
+    /// wants it to say.
     pub fn to_backend(&self) -> Backend {
         let text = match self.kind {
             ErrorKind::NoSuchMailbox => "no such mailbox",
@@ -174,15 +175,15 @@ impl StoreError {
             ErrorKind::NoSuchMessage => "message is gone",
             ErrorKind::KeywordLimit => "too many keywords",
             ErrorKind::ReadOnly => "mailbox is read-only",
-            ErrorKind::OverQuota => "mailbox is full",
+            ErrorKind::OverQuota => &*self.cause,
             ErrorKind::Backlog | ErrorKind::DiskFull => "insufficient system storage",
             ErrorKind::Locked => "mailbox is busy",
             ErrorKind::Refused => "message is not wanted",
             _ => "",
         };
         match self.class() {
-            Class::Temporary => Backend::Temporary(text.into()),
-            Class::Permanent => Backend::Permanent(text.into()),
+            Class::Temporary => Backend::Temporary(text.to_owned().into()),
+            Class::Permanent => Backend::Permanent(text.to_owned().into()),
         }
     }
 }

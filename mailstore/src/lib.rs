@@ -10,6 +10,7 @@
 //! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
 //! | [`mbox`] | [`MboxStore`]: mbox files, shared with other programs |
 //! | [`mod@convert`] | from one store into another |
+//! | [`quota`] | [`QuotaRules`]: what a user's mailboxes may hold |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`batch`] | deliveries in two steps, many sharing their flushes |
@@ -33,6 +34,7 @@ pub mod maildir;
 pub mod mbox;
 pub mod memory;
 pub mod name;
+pub mod quota;
 pub mod spool;
 pub mod store;
 pub mod summary;
@@ -42,10 +44,11 @@ pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 #[doc(hidden)]
 pub use index::fuzz_index;
-pub use maildir::MaildirStore;
+pub use maildir::{MaildirOptions, MaildirStore};
 pub use mbox::MboxStore;
 pub use memory::MemoryStore;
 pub use name::MailboxName;
+pub use quota::{Adding, Quota, QuotaLimits, QuotaRules, QuotaUsage};
 pub use spool::{LogSpool, Spool};
 pub use store::{
     Access, Append, Appended, Changes, Copied, Delivered, Delivery, DeliveryId, Entry, Expunge, FlagChange,

@@ -20,6 +20,7 @@ use proto_core::UnixTime;
 use crate::batch::Staged;
 use crate::error::Result;
 use crate::name::MailboxName;
+use crate::quota::Quota;
 use crate::spool::QueueId;
 use crate::summary::Summary;
 
@@ -78,13 +79,28 @@ pub trait Store: Send + Sync {
     /// message.
     ///
     /// # Errors
-    /// `NoSuchMailbox`, and whatever reading `body` returns.
+    /// `NoSuchMailbox`, `OverQuota`, and whatever reading `body` returns.
     fn deliver(
         &self,
         name: &MailboxName,
         delivery: &Delivery<'_>,
         body: &mut dyn MessageReader,
     ) -> Result<Delivered>;
+
+    /// How the user's quota stands; `None` where there is none.
+    fn quota(&self) -> Result<Option<Quota>> {
+        Ok(None)
+    }
+
+    /// Whether one message of so many octets could be delivered to `name` now, as far as the quota goes. What is in the
+    /// mailboxes is not looked through for it.
+    ///
+    /// # Errors
+    /// `OverQuota`, when not.
+    fn check_quota(&self, name: &MailboxName, bytes: u64) -> Result<()> {
+        let _ = (name, bytes);
+        Ok(())
+    }
 
     /// The first step of [`deliver`](Store::deliver): writes the message where no reader sees it. The second,
     /// [`commit`](crate::batch::commit), is made for many deliveries at once. A store that has nothing to share

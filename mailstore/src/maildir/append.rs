@@ -7,9 +7,11 @@ use proto_core::UnixTime;
 
 use super::keywords::Keywords;
 use super::paths::{MailboxPaths, Sub};
+use super::quota::Reserved;
 use super::staged::{self, Staged};
 use super::uids::{UidLock, Uids};
 use crate::error::Result;
+use crate::quota::{Adding, QuotaUsage};
 use crate::store::{Append, Appended};
 
 /// Messages in `tmp/` on their way to `new/`, or to `cur/` when they have flags.
@@ -43,6 +45,13 @@ impl MaildirAppend {
 
     /// Places all messages and gives them UIDs; what was placed is in `placed`.
     fn place(&mut self, placed: &mut Vec<std::path::PathBuf>) -> Result<Appended> {
+        let counted = self.messages.iter().filter(|message| self.paths.counts(&message.letters));
+        let sizes = counted.map(|message| QuotaUsage::message(message.staged.stored_bytes()));
+        let size = sizes.fold(QuotaUsage::default(), QuotaUsage::plus);
+        let mut reserved = self.paths.quota.reserve(&self.paths.name, size, Adding::User)?;
+        if let Some(reserved) = &mut reserved {
+            reserved.sync()?;
+        }
         let lock = UidLock::take(&self.paths)?;
         let mut uids = Uids::load_or_create(&self.paths, &lock, None)?;
         let mut bases: Vec<Arc<str>> = Vec::new();
@@ -59,6 +68,7 @@ impl MaildirAppend {
             }
         }
         let given = uids.assign(&self.paths, &lock, &bases, None)?;
+        reserved.into_iter().for_each(Reserved::placed);
         Ok(Appended { uid_validity: uids.list.uid_validity, uids: given })
     }
 }
@@ -69,6 +79,10 @@ impl Append for MaildirAppend {
         self.keywords.ensure(&self.paths, flags)?;
         let letters = self.keywords.letters(flags, "");
         let date = date.unwrap_or_else(|| self.paths.env.utc());
+        if self.messages.is_empty() && self.paths.counts(&letters) {
+            // What is full already is told before the octets come.
+            self.paths.quota.check(&self.paths.name, QuotaUsage::message(0), Adding::User)?;
+        }
         self.messages.push(Message { staged: Staged::create(&self.paths)?, letters, date });
         Ok(())
     }

@@ -13,10 +13,12 @@ use super::filename;
 use super::keywords::Keywords;
 use super::mailbox::MaildirMailbox;
 use super::paths::{MailboxPaths, Sub};
+use super::quota::Reserved;
 use super::staged;
 use super::uids::{UidLock, Uids};
 use crate::error::Result;
 use crate::name::MailboxName;
+use crate::quota::{Adding, QuotaUsage};
 use crate::store::Copied;
 
 pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
@@ -25,17 +27,25 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     let wanted = source.select(uids);
     // Letters mean other keywords in another mailbox.
     let mut keywords = Keywords::load(&target)?;
-    let mut all = FlagSet::new();
+    let (mut all, mut size) = (FlagSet::new(), QuotaUsage::default());
     for uid in &wanted {
         let flags = source.with_file(*uid, "reading", |mailbox, place, path| {
             // Look, so that flags set by others meanwhile are found.
-            mailbox.paths.env.fs().metadata(&path)?;
+            let metadata = mailbox.paths.env.fs().metadata(&path)?;
+            if target.counts(place.letters()) {
+                let bytes = filename::stored_bytes(place.base()).unwrap_or(metadata.size);
+                size = size.plus(QuotaUsage::message(bytes));
+            }
             Ok(mailbox.keywords.flags(place.letters()))
         })?;
         all.insert_all(&flags.unwrap_or_default());
     }
     keywords.ensure(&target, &all)?;
 
+    let mut reserved = target.quota.reserve(&target.name, size, Adding::User)?;
+    if let Some(reserved) = &mut reserved {
+        reserved.sync()?;
+    }
     let lock = UidLock::take(&target)?;
     let mut list = Uids::load_or_create(&target, &lock, None)?;
     let mut linked = Vec::new();
@@ -61,6 +71,7 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     })();
     match result {
         Ok(copies) => {
+            reserved.into_iter().for_each(Reserved::placed);
             let pairs = wanted.into_iter().zip(copies).collect();
             Ok(Copied { uid_validity: list.list.uid_validity, pairs })
         }

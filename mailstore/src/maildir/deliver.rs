@@ -1,6 +1,7 @@
 //! Delivery from the spool into `new/`.
 //!
 //! # Order of operations
+//! 0. Check the quota, and count the message in (`quota.rs`): that line is synced in step 2.
 //! 1. Create a file in `tmp/` (O_EXCL), write header and body, set its date.
 //! 2. Sync it, with all others that are [committed](crate::batch) at that time.
 //! 3. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this
@@ -24,12 +25,14 @@
 
 use std::path::PathBuf;
 
-use super::filename;
 use super::paths::{MailboxPaths, Sub};
+use super::quota::Reserved;
 use super::staged::Staged;
+use super::{filename, warning};
 use crate::batch::{self, StagedDelivery};
 use crate::error::{Result, StoreError};
 use crate::fs::File;
+use crate::quota::{Adding, QuotaUsage};
 use crate::store::{Delivered, Delivery, MessageReader};
 use crate::sync::{Flushed, Ticket};
 
@@ -48,6 +51,8 @@ pub(super) fn stage(
     {
         return Ok(batch::Staged::pending(Box::new(Found { paths: paths.clone(), dir })));
     }
+    let size = QuotaUsage::message(body.size_bytes().saturating_add(delivery.header.len() as u64));
+    let reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery)?;
     let mut staged = Staged::create(paths)?;
     staged.write(delivery.header)?;
     let mut chunk = vec![0; usize::try_from(body.size_bytes()).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES)];
@@ -63,7 +68,7 @@ pub(super) fn stage(
     }
     let file = staged.complete(delivery.date)?;
     let unique = format!("{prefix}{}", paths.env.file_host());
-    Ok(batch::Staged::pending(Box::new(Written { paths: paths.clone(), staged, unique, file })))
+    Ok(batch::Staged::pending(Box::new(Written { paths: paths.clone(), staged, unique, file, reserved })))
 }
 
 /// A delivery after step 1.
@@ -73,21 +78,26 @@ struct Written {
     staged: Staged,
     unique: String,
     file: Option<Box<dyn File>>,
+    reserved: Option<Reserved>,
 }
 
 impl StagedDelivery for Written {
     fn flush(&mut self) -> Ticket {
-        self.paths.env.syncs().submit(self.file.take().into_iter().collect(), Vec::new())
+        let counted = self.reserved.as_mut().and_then(Reserved::take_file);
+        self.paths.env.syncs().submit(self.file.take().into_iter().chain(counted).collect(), Vec::new())
     }
 
     fn publish(&mut self, written: Flushed) -> Result<Ticket> {
         written.all().map_err(|error| self.staged.failed(&error))?;
         self.staged.place(&self.unique, Sub::New, "")?;
+        self.reserved.take().into_iter().for_each(Reserved::placed);
         Ok(submit_dir(&self.paths, self.paths.sub(Sub::New)))
     }
 
     fn finish(self: Box<Self>, published: Flushed) -> Result<Delivered> {
-        check_dir(published, &self.paths.sub(Sub::New)).map(|()| Delivered::Stored)
+        check_dir(published, &self.paths.sub(Sub::New))?;
+        warning::warn(&self.paths);
+        Ok(Delivered::Stored)
     }
 }
 

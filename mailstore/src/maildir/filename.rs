@@ -56,6 +56,11 @@ pub(super) fn sizes(base: &str) -> Option<Sizes> {
     Some(Sizes { stored_bytes: field("S=")?, crlf_bytes: field("W=")? })
 }
 
+/// What a base says of the length of the file; it may be wrong.
+pub(super) fn stored_bytes(base: &str) -> Option<u64> {
+    base.split(',').skip(1).find_map(|part| part.strip_prefix("S="))?.parse().ok()
+}
+
 /// The unique part of a delivery's file name, up to and including the dot before the host: the same for every
 /// attempt at that delivery.
 pub(super) fn delivery_prefix(received: i64, id: &DeliveryId) -> String {

@@ -24,13 +24,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::filename;
 use super::paths::{MailboxPaths, Sub};
+use super::quota::Shift;
 use super::store::Inner;
 use super::uids::{UidLock, Uids};
+use super::{filename, recount};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{Fs, OpenMode};
 use crate::name::MailboxName;
+use crate::quota::QuotaUsage;
 use crate::store::MailboxInfo;
 
 /// What the directories of mailboxes not yet made or already deleted begin with. Maildir++ has no mailbox of
@@ -48,13 +50,17 @@ fn mailbox_name(dir_name: &str) -> Option<MailboxName> {
     (!name.is_inbox()).then_some(name)
 }
 
+/// The mailboxes below `root` and their directories.
+pub(super) fn dirs(disk: &dyn Fs, root: &Path) -> Result<Vec<(MailboxName, PathBuf)>> {
+    let entries = disk.read_dir(root).map_err(|error| StoreError::io("reading", root, &error))?;
+    let dirs = entries.into_iter().filter(|entry| entry.is_dir);
+    let below = dirs.filter_map(|entry| Some((mailbox_name(entry.name.to_str()?)?, root.join(&entry.name))));
+    Ok(std::iter::once((MailboxName::inbox(), root.to_path_buf())).chain(below).collect())
+}
+
 pub(super) fn list(store: &Inner) -> Result<Vec<MailboxInfo>> {
-    let entries = store.env.fs().read_dir(&store.root);
-    let entries = entries.map_err(|error| StoreError::io("reading", &store.root, &error))?;
-    let dirs = entries.iter().filter(|entry| entry.is_dir);
-    let mut names: BTreeSet<MailboxName> =
-        dirs.filter_map(|entry| mailbox_name(entry.name.to_str()?)).collect();
-    names.insert(MailboxName::inbox());
+    let dirs = dirs(store.env.fs(), &store.root)?;
+    let names: BTreeSet<MailboxName> = dirs.into_iter().map(|(name, _)| name).collect();
     let mut missing = BTreeSet::new();
     for name in &names {
         let mut above = name.parent();
@@ -108,12 +114,16 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     let paths = store.paths(name);
     paths.check_exists()?;
     settle_all(store, &paths)?;
+    let mut shift = Shift::new(&paths);
+    let usage = if shift.is_kept() { recount::mailbox(&paths, name)? } else { QuotaUsage::default() };
+    shift.begin(usage);
     let aside = unfinished(store);
     store
         .env
         .fs()
         .rename(&paths.dir, &aside)
         .map_err(|error| StoreError::io("deleting", &paths.dir, &error))?;
+    shift.removed(usage);
     paths.sync(&store.root)?;
     // Nobody sees it any more; what stays is taken by the sweep.
     let _ = remove_tree(store.env.fs(), &aside);
@@ -160,7 +170,10 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     settle_all(store, &source)?;
     if from.is_inbox() {
         create(store, to)?;
-        return move_messages(&source, &target);
+        let moving = Moving::begin(&source, &target)?;
+        move_messages(&source, &target)?;
+        moving.into_iter().for_each(Moving::done);
+        return Ok(());
     }
     let mut moves = vec![(source, target)];
     for info in list(store)?.into_iter().filter(|info| info.exists) {
@@ -174,14 +187,49 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             moves.push(moved);
         }
     }
+    let mut moved = Vec::new();
     for (source, target) in &moves {
+        moved.extend(Moving::begin(source, target)?);
         store
             .env
             .fs()
             .rename(&source.dir, &target.dir)
             .map_err(|error| StoreError::io("renaming to", &target.dir, &error))?;
     }
-    moves[0].1.sync(&store.root)
+    moves[0].1.sync(&store.root)?;
+    moved.into_iter().for_each(Moving::done);
+    Ok(())
+}
+
+/// One mailbox becomes another whose messages count when its own do not, or the other way round.
+struct Moving {
+    shift: Shift,
+    usage: QuotaUsage,
+    counted: bool,
+}
+
+impl Moving {
+    /// `None` when nothing begins or ceases to count.
+    fn begin(source: &MailboxPaths, target: &MailboxPaths) -> Result<Option<Self>> {
+        let rules = &source.quota.rules;
+        let (counted, counts) = (rules.counts(&source.name), rules.counts(&target.name));
+        if counted == counts {
+            return Ok(None);
+        }
+        let within = if counted { source } else { target };
+        let mut shift = Shift::new(within);
+        if !shift.is_kept() {
+            return Ok(None);
+        }
+        let usage = recount::mailbox(source, &within.name)?;
+        shift.begin(usage);
+        Ok(Some(Self { shift, usage, counted }))
+    }
+
+    /// It has become the other, durably.
+    fn done(mut self) {
+        if self.counted { self.shift.removed(self.usage) } else { self.shift.added(self.usage) }
+    }
 }
 
 fn move_messages(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {

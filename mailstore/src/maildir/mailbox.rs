@@ -17,6 +17,8 @@ use super::filename;
 use super::keywords::Keywords;
 use super::message::{self, MessageFile};
 use super::paths::{MailboxPaths, Sub};
+use super::quota::Shift;
+use super::recount;
 use super::scan::{self, Place, Scan};
 use super::store::Inner;
 use super::uids::UidHead;
@@ -24,6 +26,7 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
 use crate::index::{Facts, Index, Record, Records, Row, Stamp, Turn};
 use crate::name::MailboxName;
+use crate::quota::QuotaUsage;
 use crate::store::{
     Access, Changes, Copied, Entry, Expunge, FlagChange, Flagged, Mailbox, MessageReader, Meta,
     PermanentFlags, Stored,
@@ -330,6 +333,8 @@ impl Mailbox for MaildirMailbox {
         let is_told = self.told == self.index.state().highest();
         let modseq = self.index.state().next_modseq();
         let (mut stored, mut records) = (Stored::default(), Records::default());
+        // Told when all is durable.
+        let mut shift = Shift::new(&self.paths);
         for uid in self.select(uids) {
             let Some(row) = self.index.state().row(uid).copied() else { continue };
             if unchanged_since.is_some_and(|since| row.modseq > since) {
@@ -344,11 +349,23 @@ impl Mailbox for MaildirMailbox {
                 let new = change.apply(&mailbox.keywords.flags(old), flags);
                 let letters = mailbox.keywords.letters(&new, old);
                 let name = filename::with_letters(place.base(), &letters);
+                let (counted, counts) = (mailbox.paths.counts(old), mailbox.paths.counts(&letters));
+                let size = if counted != counts && shift.is_kept() {
+                    recount::message(mailbox.paths.env.fs(), &path, place.base())?
+                } else {
+                    QuotaUsage::default()
+                };
+                shift.begin(size);
                 if place.sub == Sub::Cur && place.name == name {
                     // Nothing to change, if it still is as it was.
                     mailbox.paths.env.fs().metadata(&path)?;
                 } else {
                     mailbox.paths.env.fs().rename(&path, &mailbox.paths.sub(Sub::Cur).join(&name))?;
+                }
+                if counts {
+                    shift.added(size)
+                } else {
+                    shift.removed(size)
                 }
                 Ok(Change::Made(Place { sub: Sub::Cur, name }))
             })?;
@@ -389,6 +406,7 @@ impl Mailbox for MaildirMailbox {
         let is_told = self.told == self.index.state().highest();
         let modseq = self.index.state().next_modseq();
         let (mut removed, mut from_new) = (Vec::new(), false);
+        let mut shift = Shift::new(&self.paths);
         for uid in self.select(uids) {
             let state = self.index.state();
             if let (Some(settle), Some(row)) = (&self.store.settle, state.row(uid))
@@ -404,7 +422,15 @@ impl Mailbox for MaildirMailbox {
                     mailbox.paths.env.fs().metadata(&path)?;
                     return Ok(None);
                 }
-                mailbox.paths.env.fs().unlink(&path).map(|()| Some(place.sub))
+                let size = if shift.is_kept() && mailbox.paths.counts(place.letters()) {
+                    recount::message(mailbox.paths.env.fs(), &path, place.base())?
+                } else {
+                    QuotaUsage::default()
+                };
+                shift.begin(size);
+                mailbox.paths.env.fs().unlink(&path)?;
+                shift.removed(size);
+                Ok(Some(place.sub))
             })?;
             if let Some(Some(sub)) = gone {
                 from_new |= sub == Sub::New;

@@ -14,6 +14,7 @@
 //! | delivery | `deliver.rs` |
 //! | giving UIDs, rewriting the list | `uids.rs` |
 //! | creating, deleting, renaming mailboxes | `folders.rs` |
+//! | quota | `quota.rs` |
 //! | locks | `lock.rs` |
 //! | the index | `index/mod.rs` |
 //!
@@ -70,15 +71,19 @@ mod folders;
 mod keywords;
 mod look;
 mod mailbox;
+mod maildirsize;
 mod message;
 mod paths;
+mod quota;
+mod recount;
 mod scan;
 mod staged;
 mod store;
 mod subscriptions;
 mod uidlist;
 mod uids;
+mod warning;
 
-pub use store::MaildirStore;
+pub use store::{MaildirOptions, MaildirStore};
 #[doc(hidden)]
 pub use uidlist::fuzz_uidlist;

@@ -1,9 +1,12 @@
 //! [`MailboxPaths`]: where the parts of one Maildir lie.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::quota::QuotaRoot;
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
+use crate::name::MailboxName;
 
 /// A directory of message files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +25,10 @@ pub(super) struct MailboxPaths {
     pub(super) root: PathBuf,
     /// The directory of this mailbox.
     pub(super) dir: PathBuf,
+    /// Its name.
+    pub(super) name: MailboxName,
+    /// What all mailboxes of this user may hold.
+    pub(super) quota: Arc<QuotaRoot>,
 }
 
 impl MailboxPaths {
@@ -46,6 +53,11 @@ impl MailboxPaths {
 
     pub(super) fn index(&self) -> PathBuf {
         self.dir.join("postroom.index")
+    }
+
+    /// Whether a message with these letters counts for the quota here.
+    pub(super) fn counts(&self, letters: &str) -> bool {
+        self.quota.counts(&self.name, letters)
     }
 
     /// Makes the entries of a directory durable, together with what others wait for.

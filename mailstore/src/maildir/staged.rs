@@ -31,6 +31,11 @@ impl Staged {
         Ok(Self { paths: paths.clone(), tmp, file: Some(file), sizes, last: 0, placed: false })
     }
 
+    /// How long the file is.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.sizes.stored_bytes
+    }
+
     /// Writes the next octets.
     pub(super) fn write(&mut self, octets: &[u8]) -> Result<()> {
         let failed = |error: std::io::Error| StoreError::io("writing", &self.tmp, &error);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::append::MaildirAppend;
 use super::mailbox::MaildirMailbox;
 use super::paths::MailboxPaths;
+use super::quota::QuotaRoot;
 use super::uids::{UidLock, Uids};
 use super::{deliver, folders, subscriptions};
 use crate::batch::{self, Staged};
@@ -14,10 +15,26 @@ use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs;
 use crate::name::MailboxName;
+use crate::quota::{Adding, Quota, QuotaRules, QuotaUsage};
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
 
 /// Files in `tmp/` older than this are nobody's (the Maildir convention).
 const SWEEP_AFTER: Duration = Duration::from_secs(36 * 3600);
+
+/// How a Maildir is used.
+#[derive(Clone, Default)]
+pub struct MaildirOptions {
+    /// The spool that delivers into it: it hears of deliveries that readers remove.
+    pub settle: Option<Arc<dyn Settle>>,
+    /// What its mailboxes may hold. Without limits, those of a `maildirsize` that is there already.
+    pub quota: QuotaRules,
+}
+
+impl std::fmt::Debug for MaildirOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MaildirOptions").field("quota", &self.quota).finish_non_exhaustive()
+    }
+}
 
 /// One user's mail in a Maildir++. Cloning shares.
 #[derive(Debug, Clone)]
@@ -27,6 +44,7 @@ pub(super) struct Inner {
     pub(super) env: Env,
     pub(super) root: PathBuf,
     pub(super) settle: Option<Arc<dyn Settle>>,
+    pub(super) quota: Arc<QuotaRoot>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -38,7 +56,13 @@ impl std::fmt::Debug for Inner {
 impl Inner {
     pub(super) fn paths(&self, name: &MailboxName) -> MailboxPaths {
         let dir = folders::dir_name(name).map_or_else(|| self.root.clone(), |dir| self.root.join(dir));
-        MailboxPaths { env: self.env.clone(), root: self.root.clone(), dir }
+        MailboxPaths {
+            env: self.env.clone(),
+            root: self.root.clone(),
+            dir,
+            name: name.clone(),
+            quota: Arc::clone(&self.quota),
+        }
     }
 
     /// Makes what is missing of INBOX.
@@ -71,7 +95,17 @@ impl MaildirStore {
     /// # Errors
     /// When it cannot be made or read.
     pub fn open(env: Env, root: &Path, settle: Option<Arc<dyn Settle>>) -> Result<Self> {
-        let store = Inner { env, root: root.to_path_buf(), settle };
+        Self::open_with(env, root, MaildirOptions { settle, ..MaildirOptions::default() })
+    }
+
+    /// As [`open`](Self::open), with more to say.
+    ///
+    /// # Errors
+    /// When it cannot be made or read.
+    pub fn open_with(env: Env, root: &Path, options: MaildirOptions) -> Result<Self> {
+        let MaildirOptions { settle, quota } = options;
+        let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota));
+        let store = Inner { env, root: root.to_path_buf(), settle, quota };
         store.make()?;
         Ok(Self(Arc::new(store)))
     }
@@ -135,6 +169,14 @@ impl Store for MaildirStore {
 
     fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>> {
         Ok(Box::new(MaildirAppend::open(self.0.paths(name))?))
+    }
+
+    fn quota(&self) -> Result<Option<Quota>> {
+        self.0.quota.quota()
+    }
+
+    fn check_quota(&self, name: &MailboxName, bytes: u64) -> Result<()> {
+        self.0.quota.check(name, QuotaUsage::message(bytes), Adding::Delivery)
     }
 
     fn deliver(

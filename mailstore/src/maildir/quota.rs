@@ -1,0 +1,337 @@
+//! [`QuotaRoot`]: the quota of one user's Maildirs, kept in `maildirsize` together with other programs.
+//!
+//! A check reads that one small file, however many messages there are. It exists where limits are set, or where
+//! another program has put it; then its own definition holds.
+//!
+//! # Order of operations
+//! * **Adding**: check and append the line that adds, in one step among our threads; the message is written; line and
+//!   message are made durable together; only then the message is placed. If it is not placed, a line takes it back.
+//! * **Removing**: the messages go, durably; then a line takes them away. It is not synced, and a failure to write it is
+//!   no failure of the removal.
+//! * **Recounting** (`recount.rs`): a new file replaces the old one, durably. What our threads have under way counts as
+//!   if it were there.
+//!
+//! # What a crash can leave
+//!
+//! | `maildirsize` | when | what follows |
+//! | --- | --- | --- |
+//! | a line for a message that is not there | between line and message | too much is counted |
+//! | no line for messages that are gone | between removal and line | too much is counted |
+//! | a part of a line, or zeros | in an append | it does not read, and is counted anew by the next to use it |
+//! | old or new, whole | in a recount | either is right |
+//!
+//! Too much counted does no harm: before anything is refused the messages are counted. Too little is counted only
+//! after another program's race, or when the line for a `\Deleted` that was taken back is lost; until the next recount.
+//!
+//! # Limits
+//! Among our threads nothing goes over the limit together. With another process that delivers at the same moment, one
+//! message may (Maildir++ has no lock).
+//!
+//! # Departures
+//! A recount that finds the directories changed under it twice is discarded, as in Maildir++, but not tried again for a
+//! minute when the old file still reads: a mailbox that never rests would be counted all the time.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::maildirsize::{self, Maildirsize};
+use super::paths::MailboxPaths;
+use super::recount;
+use crate::env::{Env, Held};
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::fs::{self, File, OpenMode};
+use crate::name::MailboxName;
+use crate::quota::{Adding, Quota, QuotaRules, QuotaUsage};
+
+/// A file with one line that says "over quota" is believed when it is younger than this; the figure of Maildir++.
+const BELIEVED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// How long a recount is not tried again after the mailboxes did not rest.
+const REST: Duration = Duration::from_secs(60);
+
+/// The quota of one user.
+#[derive(Debug)]
+pub(super) struct QuotaRoot {
+    pub(super) env: Env,
+    pub(super) root: PathBuf,
+    pub(super) rules: QuotaRules,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What is on its way in or out: a recount may or may not see it.
+    pending: QuotaUsage,
+    /// Until when an old file is preferred to a recount.
+    rests_until: Duration,
+}
+
+/// `maildirsize` as it was read.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    file: Maildirsize,
+    age: Duration,
+}
+
+impl QuotaRoot {
+    pub(super) fn new(env: Env, root: PathBuf, rules: QuotaRules) -> Self {
+        Self { env, root, rules, state: Mutex::default() }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.root.join("maildirsize")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps our threads from the file.
+    fn hold(&self) -> Held {
+        self.env.hold(&self.path())
+    }
+
+    /// Whether messages with these letters count in this mailbox.
+    pub(super) fn counts(&self, mailbox: &MailboxName, letters: &str) -> bool {
+        self.rules.counts(mailbox) && (self.rules.count_trash || !letters.contains('T'))
+    }
+
+    /// How it stands; `None` where there is no quota.
+    pub(super) fn quota(&self) -> Result<Option<Quota>> {
+        let held = self.hold();
+        let known = self.load(&held)?;
+        Ok(known.map(|known| Quota { usage: known.file.usage, limits: known.file.limits }))
+    }
+
+    /// Whether there is a file to keep.
+    pub(super) fn is_kept(&self) -> bool {
+        !matches!(self.env.fs().metadata(&self.path()), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    /// # Errors
+    /// `OverQuota` when `added` may not come in.
+    pub(super) fn check(&self, mailbox: &MailboxName, added: QuotaUsage, by: Adding) -> Result<()> {
+        if self.rules.counts(mailbox) {
+            let held = self.hold();
+            self.check_held(&held, mailbox, added, by)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether there is a quota at all.
+    fn check_held(&self, held: &Held, mailbox: &MailboxName, added: QuotaUsage, by: Adding) -> Result<bool> {
+        let Some(mut known) = self.load(held)? else { return Ok(false) };
+        let admits =
+            |known: &Known| self.rules.admit(&known.file.limits, mailbox, known.file.usage, added, by);
+        if !admits(&known) && (known.file.lines > 1 || known.age >= BELIEVED_FOR) {
+            known = self.recount(held, Some(known))?.unwrap_or(known);
+        }
+        if admits(&known) {
+            return Ok(true);
+        }
+        let text = self.rules.exceeded_message.to_string();
+        Err(StoreError::new(ErrorKind::OverQuota, "adding a message to", text).at(&self.root))
+    }
+
+    /// Counts `added` in, if it may come in. `None` when it does not count.
+    ///
+    /// # Errors
+    /// `OverQuota`.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        mailbox: &MailboxName,
+        added: QuotaUsage,
+        by: Adding,
+    ) -> Result<Option<Reserved>> {
+        if added.is_zero() || !self.rules.counts(mailbox) {
+            return Ok(None);
+        }
+        let held = self.hold();
+        if !self.check_held(&held, mailbox, added, by)? {
+            return Ok(None);
+        }
+        let failed = |error: std::io::Error| StoreError::io("writing", &self.path(), &error);
+        let mut file = self.env.fs().open(&self.path(), OpenMode::Append).map_err(failed)?;
+        file.append(maildirsize::added(added).as_bytes()).map_err(failed)?;
+        let mut state = self.state();
+        state.pending = state.pending.plus(added);
+        Ok(Some(Reserved { root: Arc::clone(self), added, file: Some(file), placed: false }))
+    }
+
+    /// Reads the file, and makes it where it is missing or of no use.
+    fn load(&self, held: &Held) -> Result<Option<Known>> {
+        let path = self.path();
+        let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
+        let file = match self.env.fs().open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return self.recount(held, None),
+            Err(error) => return Err(failed(error)),
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        let data = fs::read_open(&*file).map_err(failed)?;
+        let age = self.env.host().now().saturating_sub(metadata.mtime);
+        let read = maildirsize::parse(&data).map(|file| Known { file, age });
+        match read {
+            Some(known) if self.rules.limits.is_some_and(|limits| limits != known.file.limits) => {
+                self.recount(held, None)
+            }
+            Some(known) if data.len() as u64 >= maildirsize::BYTES_MAX => self.recount(held, Some(known)),
+            Some(known) => Ok(Some(known)),
+            None => self.recount(held, None),
+        }
+    }
+
+    /// Counts everything, and writes it down. `known` is a file that reads: it holds on when the mailboxes do not rest.
+    /// `None` when no limits are set and none are written down.
+    fn recount(&self, _held: &Held, known: Option<Known>) -> Result<Option<Known>> {
+        let now = self.env.host().now();
+        if known.is_some() && self.state().rests_until > now {
+            return Ok(known);
+        }
+        let limits = match (self.rules.limits, known) {
+            (Some(limits), _) => limits,
+            (None, Some(known)) => known.file.limits,
+            (None, None) => match self.defined()? {
+                Some(limits) => limits,
+                None => return Ok(None),
+            },
+        };
+        let mut pending = self.state().pending;
+        let mut counted = recount::count(self)?;
+        if !counted.at_rest {
+            pending = self.state().pending;
+            counted = recount::count(self)?;
+        }
+        let usage = counted.usage.plus(pending);
+        let file = Maildirsize { limits, usage, lines: 1 };
+        if !counted.at_rest && known.is_some() {
+            self.state().rests_until = now + REST;
+            return Ok(Some(Known { file, age: Duration::ZERO }));
+        }
+        let path = self.path();
+        let scratch = self.root.join("tmp").join(self.env.unique_name());
+        fs::replace_durably(self.env.fs(), &path, &scratch, maildirsize::text(&limits, usage).as_bytes())
+            .map_err(|error| StoreError::io("writing", &path, &error))?;
+        Ok(Some(Known { file, age: Duration::ZERO }))
+    }
+
+    /// The definition of a file whose lines do not read.
+    fn defined(&self) -> Result<Option<crate::quota::QuotaLimits>> {
+        match fs::read(self.env.fs(), &self.path()) {
+            Ok(data) => Ok(std::str::from_utf8(&data).ok().and_then(|text| {
+                let (first, _) = text.split_once('\n')?;
+                first.parse().ok()
+            })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("reading", &self.path(), &error)),
+        }
+    }
+
+    /// Appends a line, if there is a file. Nobody depends on it: what is missing is found by a recount.
+    fn note(&self, line: &str) {
+        if let Ok(mut file) = self.env.fs().open(&self.path(), OpenMode::Append) {
+            let _ = file.append(line.as_bytes());
+        }
+    }
+}
+
+/// Messages that are counted, and not placed yet. Dropped before [`Reserved::placed`], they are taken back.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    root: Arc<QuotaRoot>,
+    added: QuotaUsage,
+    file: Option<Box<dyn File>>,
+    placed: bool,
+}
+
+impl Reserved {
+    /// The file to be made durable before the messages are placed; once.
+    pub(super) fn take_file(&mut self) -> Option<Box<dyn File>> {
+        self.file.take()
+    }
+
+    /// Makes it durable.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        let Some(file) = self.take_file() else { return Ok(()) };
+        let synced = self.root.env.syncs().sync_file(file).1;
+        synced.map_err(|error| StoreError::io("writing", &self.root.path(), &error))
+    }
+
+    /// The messages are where a recount finds them.
+    pub(super) fn placed(mut self) {
+        self.placed = true;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let _held = self.root.hold();
+        if !self.placed {
+            self.root.note(&maildirsize::removed(self.added));
+        }
+        let mut state = self.root.state();
+        state.pending = state.pending.minus(self.added);
+    }
+}
+
+/// Messages that begin or cease to count in one mailbox. What was noted is written down when this is dropped: after the
+/// change is durable.
+#[derive(Debug)]
+pub(super) struct Shift {
+    root: Arc<QuotaRoot>,
+    is_kept: bool,
+    pending: QuotaUsage,
+    removed: QuotaUsage,
+    added: QuotaUsage,
+}
+
+impl Shift {
+    pub(super) fn new(paths: &MailboxPaths) -> Self {
+        let root = Arc::clone(&paths.quota);
+        let is_kept = paths.quota.rules.counts(&paths.name) && root.is_kept();
+        let zero = QuotaUsage::default();
+        Self { root, is_kept, pending: zero, removed: zero, added: zero }
+    }
+
+    /// Whether anything needs to be told.
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// This is about to be changed; until the end a recount counts it in.
+    pub(super) fn begin(&mut self, usage: QuotaUsage) {
+        if self.is_kept {
+            self.pending = self.pending.plus(usage);
+            let mut state = self.root.state();
+            state.pending = state.pending.plus(usage);
+        }
+    }
+
+    /// This does not count any more.
+    pub(super) fn removed(&mut self, usage: QuotaUsage) {
+        self.removed = self.removed.plus(usage);
+    }
+
+    /// This counts now.
+    pub(super) fn added(&mut self, usage: QuotaUsage) {
+        self.added = self.added.plus(usage);
+    }
+}
+
+impl Drop for Shift {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            return;
+        }
+        let _held = self.root.hold();
+        if !self.added.is_zero() {
+            self.root.note(&maildirsize::added(self.added));
+        }
+        if !self.removed.is_zero() {
+            self.root.note(&maildirsize::removed(self.removed));
+        }
+        let mut state = self.root.state();
+        state.pending = state.pending.minus(self.pending);
+    }
+}

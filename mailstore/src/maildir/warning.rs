@@ -1,0 +1,55 @@
+//! The message that tells a user that the mailboxes are nearly full.
+//!
+//! After a delivery that leaves them at the threshold or above, it is put where the delivery went, at most once in 24
+//! hours: the file `quotawarn` keeps the time, and goes when a delivery leaves them below. A failure is no failure of
+//! the delivery.
+
+use std::time::Duration;
+
+use super::paths::{MailboxPaths, Sub};
+use super::staged::Staged;
+use crate::error::{Result, StoreError};
+use crate::fs;
+use crate::quota::{Adding, QuotaUsage, QuotaWarning};
+
+/// How often the message comes at most.
+const ONCE_IN: Duration = Duration::from_secs(24 * 3600);
+
+/// Looks how full the mailboxes are after a delivery, and puts the message there when it is time.
+pub(super) fn warn(paths: &MailboxPaths) {
+    if let Some(warning) = &paths.quota.rules.warning {
+        // The next delivery tries again.
+        let _ = try_warn(paths, warning);
+    }
+}
+
+fn try_warn(paths: &MailboxPaths, warning: &QuotaWarning) -> Result<()> {
+    let disk = paths.env.fs();
+    let mark = paths.root.join("quotawarn");
+    let Some(percent) = paths.quota.quota()?.and_then(|quota| quota.percent()) else { return Ok(()) };
+    let marked = disk.metadata(&mark).ok();
+    if percent < warning.percent {
+        if marked.is_some() {
+            let _ = disk.unlink(&mark);
+        }
+        return Ok(());
+    }
+    let now = paths.env.host().now();
+    if marked.is_some_and(|marked| now.saturating_sub(marked.mtime) < ONCE_IN) {
+        return Ok(());
+    }
+    let scratch = paths.root.join("tmp").join(paths.env.unique_name());
+    fs::replace_durably(disk, &mark, &scratch, b"")
+        .map_err(|error| StoreError::io("writing", &mark, &error))?;
+    let mut staged = Staged::create(paths)?;
+    staged.write(&warning.message)?;
+    staged.finish(paths.env.utc())?;
+    // It comes in whatever the quota says.
+    let size = QuotaUsage::message(warning.message.len() as u64);
+    let reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery).ok().flatten();
+    staged.place(&paths.env.unique_name(), Sub::New, "")?;
+    if let Some(reserved) = reserved {
+        reserved.placed();
+    }
+    paths.sync(&paths.sub(Sub::New))
+}
