@@ -12,7 +12,7 @@ mod schema;
 
 pub use schema::{
     Config, LimitsSection, ListenerSection, MboxFormat, MboxLock, PolicySection, Protocol, QueueSection,
-    SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
+    QuotaSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 
 use crate::wiring;
@@ -102,6 +102,7 @@ impl Config {
             ("storage.path", self.storage.path() != new.storage.path()),
             ("storage.location", self.storage.location() != new.storage.location()),
             ("queue", self.queue != new.queue),
+            ("quota", self.quota != new.quota),
         ];
         changed.iter().filter(|(_, is)| *is).map(|(key, _)| format!("{key} has changed")).collect()
     }

@@ -2,13 +2,14 @@
 
 use crate::config::{
     Config, LimitsSection, ListenerSection, MboxFormat, MboxLock, PolicySection, Protocol, QueueSection,
-    SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
+    QuotaSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::delivery::Deliverers;
 use postroom::local::LocalMail;
 use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
-use postroom::mailstore::{Env, StoreError};
+use postroom::mailstore::quota::Allowance;
+use postroom::mailstore::{Env, QuotaRules, StoreError};
 use postroom::proto_core::sasl::Decoys;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
@@ -155,15 +156,37 @@ pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, Passw
 }
 
 /// The spool and the mailboxes, in the format that is configured.
-fn mail(config: &Config, data_dir: &Path, store_threads: &Blocking) -> Result<LocalMail, StoreError> {
+fn mail(
+    config: &Config,
+    accounts: &Arc<PasswdFile>,
+    data_dir: &Path,
+    store_threads: &Blocking,
+) -> Result<LocalMail, StoreError> {
     let (env, storage) = (Env::real(&config.hostname), &config.storage);
     match storage.format {
-        StorageFormat::Maildir => LocalMail::open(env, data_dir, storage.path(), store_threads),
+        StorageFormat::Maildir => {
+            let (all, accounts) = (Arc::new(quota_rules(&config.quota)), Arc::clone(accounts));
+            let quotas = Arc::new(move |account: &AccountId| accounts.quota_rules(account, &all));
+            LocalMail::open_with_quotas(env, data_dir, storage.path(), quotas, store_threads)
+        }
         StorageFormat::Mbox => {
             let (home, location) = (storage.path(), storage.location());
             LocalMail::open_mbox(env, data_dir, home, location, mbox_options(storage), store_threads)
         }
     }
+}
+
+fn quota_rules(section: &QuotaSection) -> QuotaRules {
+    let mut rules = QuotaRules::default();
+    for rule in &section.rules {
+        rules.rule(rule).expect("invariant: each was tried when the file was read");
+    }
+    rules.count_trash = section.count_trash;
+    rules.grace = section.grace_percent.map_or(rules.grace, Allowance::Percent);
+    if let Some(text) = &section.exceeded_message {
+        rules.exceeded_message = text.as_str().into();
+    }
+    rules
 }
 
 /// How mbox files are written and locked.
@@ -197,7 +220,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
     let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
-    let mail = mail(config, &data_dir, &store_threads)?;
+    let mail = mail(config, &accounts, &data_dir, &store_threads)?;
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     let server = Server::builder()
         .settings(whole_settings(config)?)

@@ -3,6 +3,8 @@
 use super::scheme::SchemeError;
 use super::stored::StoredPassword;
 use crate::wall::AccountId;
+use mailstore::QuotaRules;
+use mailstore::quota::RuleError;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +48,10 @@ pub enum LineError {
     /// The second field is no password of a known scheme.
     #[error(transparent)]
     Password(#[from] SchemeError),
-    /// There are extra fields behind the seventh `:`.
+    /// A quota rule among the extra fields does not read.
+    #[error(transparent)]
+    Quota(#[from] RuleError),
+    /// There are other extra fields behind the seventh `:`.
     #[error("the extra fields {0:?} are not supported, and may forbid a login; remove them or the line")]
     Extra(String),
     /// The account stands in an earlier line.
@@ -64,6 +69,8 @@ pub enum LineError {
 pub(super) struct Table {
     entries: Vec<(AccountId, Arc<StoredPassword>)>,
     index: HashMap<AccountId, (usize, usize)>,
+    /// Of accounts that have them, in the order of the line.
+    quota_rules: HashMap<AccountId, Vec<String>>,
 }
 
 impl Table {
@@ -79,7 +86,8 @@ impl Table {
     }
 
     /// Empty lines and lines that begin with `#` are passed over, and so are the fields of the system account (uid, gid,
-    /// gecos, home, shell). Extra fields behind them are refused: `nologin` or `allow_nets` left unheeded would open
+    /// gecos, home, shell). Of the extra fields behind them only quota rules are known, as `userdb_quota_rule=*:storage=1G`
+    /// and `userdb_quota_rule2=…`; others are refused: `nologin` or `allow_nets` left unheeded would open
     /// what was closed.
     fn lines(text: &str) -> Result<Self, (usize, LineError)> {
         let mut table = Self::default();
@@ -92,18 +100,24 @@ impl Table {
                 .ok_or_else(|| (number, LineError::Name(name.to_owned())))?;
             let mut fields = rest.splitn(7, ':');
             let password = fields.next().unwrap_or_default();
-            if let Some(extra) = fields.nth(5).filter(|extra| !extra.is_empty()) {
-                return Err((number, LineError::Extra(extra.to_owned())));
-            }
+            let rules = quota_rules(fields.nth(5).unwrap_or_default()).map_err(|error| (number, error))?;
             let stored = StoredPassword::parse(password).map_err(|error| (number, error.into()))?;
             let place = (table.entries.len(), number);
             if let Some(&(_, first)) = table.index.get(&account) {
                 return Err((number, LineError::Twice { account, first }));
             }
             table.index.insert(account.clone(), place);
+            if !rules.is_empty() {
+                table.quota_rules.insert(account.clone(), rules);
+            }
             table.entries.push((account, Arc::new(stored)));
         }
         Ok(table)
+    }
+
+    /// What holds for this account besides, or in place of, what holds for all.
+    pub(super) fn quota_rules(&self, account: &AccountId) -> &[String] {
+        self.quota_rules.get(account).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn accounts(&self) -> impl Iterator<Item = &AccountId> {
@@ -130,4 +144,20 @@ impl Table {
     pub(super) fn passwords(&self) -> impl Iterator<Item = &Arc<StoredPassword>> {
         self.entries.iter().map(|(_, stored)| stored)
     }
+}
+
+/// The quota rules of the extra fields, which must be nothing else.
+fn quota_rules(extra: &str) -> Result<Vec<String>, LineError> {
+    let mut tried = QuotaRules::default();
+    let mut rules = Vec::new();
+    for field in extra.split_ascii_whitespace() {
+        let (key, rule) = field.split_once('=').unwrap_or((field, ""));
+        let number = key.strip_prefix("userdb_quota_rule");
+        if !number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit())) {
+            return Err(LineError::Extra(extra.to_owned()));
+        }
+        tried.rule(rule)?;
+        rules.push(rule.to_owned());
+    }
+    Ok(rules)
 }

@@ -44,6 +44,7 @@ use crate::entropy::{Entropy as _, SystemEntropy};
 use crate::wall::{AccountId, TokenVerifier};
 use arc_swap::ArcSwap;
 use file::Table;
+use mailstore::QuotaRules;
 use proto_core::sasl::{Decoys, Mechanism};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,6 +139,21 @@ impl PasswdFile {
             self.table.store(Arc::new(Table::read(path)?));
         }
         Ok(())
+    }
+
+    /// The quota of an account: that of all, and what its line in the file says besides or instead
+    /// (`userdb_quota_rule`).
+    pub fn quota_rules(&self, account: &AccountId, all: &Arc<QuotaRules>) -> Arc<QuotaRules> {
+        let table = self.table.load();
+        let own = table.quota_rules(account);
+        if own.is_empty() {
+            return Arc::clone(all);
+        }
+        let mut rules = QuotaRules::clone(all);
+        for rule in own {
+            rules.rule(rule).expect("invariant: each was tried when the file was read");
+        }
+        Arc::new(rules)
     }
 
     /// The file, if there is one.

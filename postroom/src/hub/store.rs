@@ -78,6 +78,10 @@ impl Store for Hub {
         Box::pin(async move { Ok(Box::new(Announced { append: begun.await?, hub, account, name }) as _) })
     }
 
+    fn check_quota(&self, account: &AccountId, name: &MailboxName, bytes: u64) -> StoreResult<()> {
+        self.store.check_quota(account, name, bytes)
+    }
+
     fn deliver(
         &self,
         account: &AccountId,

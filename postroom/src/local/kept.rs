@@ -5,35 +5,47 @@ use mailstore::{Store, StoreError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The stores of accounts.
+/// How many stores are kept.
+pub(super) const STORES_MAX: usize = 10_000;
+
+/// The stores of accounts, each with what it was opened with: when that is another, it is opened anew.
 ///
 /// # Limits
-/// As many as [`Kept::STORES_MAX`] are kept; when there are more, all are let go and opened again as they are needed.
+/// As many as `STORES_MAX` are kept; when there are more, all are let go and opened again as they are needed.
 #[derive(Default)]
-pub(super) struct Kept(Mutex<HashMap<AccountId, Arc<dyn Store>>>);
+pub(super) struct Kept<K>(Mutex<Stores<K>>);
 
-impl Kept {
-    pub(super) const STORES_MAX: usize = 10_000;
+type Stores<K> = HashMap<AccountId, (K, Arc<dyn Store>)>;
 
+impl<K: PartialEq> Kept<K> {
     /// The store of an account.
     pub(super) fn open(
         &self,
         account: &AccountId,
+        with: K,
         open: impl FnOnce() -> Result<Arc<dyn Store>, StoreError>,
     ) -> Result<Arc<dyn Store>, StoreError> {
-        if let Some(store) = self.stores().get(account) {
+        if let Some((known, store)) = self.stores().get(account)
+            && *known == with
+        {
             return Ok(Arc::clone(store));
         }
         // Opened outside the lock: one slow store must not hold up the others.
         let store = open()?;
         let mut stores = self.stores();
-        if stores.len() >= Self::STORES_MAX {
+        if stores.len() >= STORES_MAX {
             stores.clear();
         }
-        Ok(Arc::clone(stores.entry(account.clone()).or_insert(store)))
+        match stores.get(account) {
+            Some((known, kept)) if *known == with => Ok(Arc::clone(kept)),
+            _ => {
+                stores.insert(account.clone(), (with, Arc::clone(&store)));
+                Ok(store)
+            }
+        }
     }
 
-    fn stores(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Arc<dyn Store>>> {
+    fn stores(&self) -> std::sync::MutexGuard<'_, Stores<K>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,13 @@
 //! One Maildir for each account, found by a template of its path.
 
-use super::kept::Kept;
+use super::kept::{self, Kept};
 use crate::wall::AccountId;
-use mailstore::{Env, ErrorKind, MaildirStore, Settle, StoreError};
+use mailstore::{Env, ErrorKind, MaildirOptions, MaildirStore, QuotaRules, Settle, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What an account's mailboxes may hold. It is asked for every operation, and must not block.
+pub type Quotas = dyn Fn(&AccountId) -> Arc<QuotaRules> + Send + Sync;
 
 /// Opens Maildirs, and keeps those that are in use.
 pub struct Maildirs {
@@ -12,12 +15,13 @@ pub struct Maildirs {
     base: PathBuf,
     template: String,
     settle: Option<Arc<dyn Settle>>,
-    kept: Kept,
+    quotas: Option<Arc<Quotas>>,
+    kept: Kept<Arc<QuotaRules>>,
 }
 
 impl Maildirs {
     /// How many opened Maildirs are kept.
-    pub const KEPT_MAX: usize = Kept::STORES_MAX;
+    pub const KEPT_MAX: usize = kept::STORES_MAX;
 
     /// Maildirs at `base`, an absolute path, joined with `template`, in which `{domain}` and `{user}` stand for the
     /// account's parts. `settle` is the spool that delivers into them.
@@ -27,7 +31,14 @@ impl Maildirs {
         template: impl Into<String>,
         settle: Option<Arc<dyn Settle>>,
     ) -> Self {
-        Self { env, base: base.into(), template: template.into(), settle, kept: Kept::default() }
+        let (base, template) = (base.into(), template.into());
+        Self { env, base, template, settle, quotas: None, kept: Kept::default() }
+    }
+
+    /// What accounts may hold; a change holds from the next operation on.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Option<Arc<Quotas>>) -> Self {
+        Self { quotas, ..self }
     }
 
     /// The Maildir of an account, made if it is not there. It blocks.
@@ -35,9 +46,12 @@ impl Maildirs {
     /// # Errors
     /// When it cannot be made or read; `BadName` when the account's name cannot be a part of a path.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
-        self.kept.open(account, || {
+        let rules = self.quotas.as_ref().map(|quotas| quotas(account)).unwrap_or_default();
+        self.kept.open(account, Arc::clone(&rules), || {
             let path = path(&self.base, &self.template, account)?;
-            Ok(Arc::new(MaildirStore::open(self.env.clone(), &path, self.settle.clone())?))
+            let mut options = MaildirOptions::default();
+            (options.settle, options.quota) = (self.settle.clone(), QuotaRules::clone(&rules));
+            Ok(Arc::new(MaildirStore::open_with(self.env.clone(), &path, options)?))
         })
     }
 }

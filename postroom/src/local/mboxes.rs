@@ -16,7 +16,7 @@ pub struct Mboxes {
     location: String,
     options: MboxOptions,
     settle: Option<Arc<dyn Settle>>,
-    kept: Kept,
+    kept: Kept<()>,
 }
 
 impl Mboxes {
@@ -42,7 +42,7 @@ impl Mboxes {
     /// When something cannot be made or read; `BadName` when the account's name cannot be a part of a path, or the
     /// location is none.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
-        self.kept.open(account, || {
+        self.kept.open(account, (), || {
             let home = path(&self.base, &self.home, account)?;
             let user = MboxUser { user: account.user(), domain: account.domain(), home: &home };
             let location = MboxLocation::parse(&self.location, &user)?;

@@ -11,7 +11,7 @@ mod mboxes;
 mod spool;
 mod store;
 
-pub use maildirs::Maildirs;
+pub use maildirs::{Maildirs, Quotas};
 pub use mboxes::Mboxes;
 pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
@@ -44,8 +44,33 @@ impl LocalMail {
     /// # Errors
     /// When the spool cannot be made or read.
     pub fn open(env: Env, data_dir: &Path, template: &str, blocking: &Blocking) -> Result<Self, StoreError> {
+        Self::maildirs(env, data_dir, template, None, blocking)
+    }
+
+    /// As [`open`](Self::open), with quotas: `quotas` says what an account's mailboxes may hold.
+    ///
+    /// # Errors
+    /// When the spool cannot be made or read.
+    pub fn open_with_quotas(
+        env: Env,
+        data_dir: &Path,
+        template: &str,
+        quotas: Arc<Quotas>,
+        blocking: &Blocking,
+    ) -> Result<Self, StoreError> {
+        let mail = Self::maildirs(env, data_dir, template, Some(Arc::clone(&quotas)), blocking)?;
+        Ok(Self { store: mail.store.with_quotas(quotas), ..mail })
+    }
+
+    fn maildirs(
+        env: Env,
+        data_dir: &Path,
+        template: &str,
+        quotas: Option<Arc<Quotas>>,
+        blocking: &Blocking,
+    ) -> Result<Self, StoreError> {
         Self::with(&env, data_dir, blocking, |settle| {
-            let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle));
+            let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle)).with_quotas(quotas);
             move |account: &AccountId| maildirs.open(account)
         })
     }

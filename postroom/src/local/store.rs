@@ -2,6 +2,7 @@
 
 use super::deliveries::Deliveries;
 use super::mailbox::{LocalAppend, LocalMailbox};
+use super::maildirs::Quotas;
 use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
@@ -17,6 +18,7 @@ pub struct LocalStore {
     locate: Arc<Locate>,
     blocking: Blocking,
     deliveries: Arc<Deliveries>,
+    quotas: Option<Arc<Quotas>>,
 }
 
 impl LocalStore {
@@ -27,7 +29,14 @@ impl LocalStore {
     ) -> Self {
         let locate: Arc<Locate> = Arc::new(locate);
         let deliveries = Deliveries::new(Arc::clone(&locate), blocking.clone());
-        Self { locate, blocking, deliveries }
+        Self { locate, blocking, deliveries, quotas: None }
+    }
+
+    /// Checks quotas before mail is accepted, for accounts that have limits in `quotas`. What the stores themselves
+    /// refuse does not depend on it.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Arc<Quotas>) -> Self {
+        Self { quotas: Some(quotas), ..self }
     }
 
     /// Runs an operation on the store of an account.
@@ -88,6 +97,14 @@ impl Store for LocalStore {
     fn append(&self, account: &AccountId, name: &MailboxName) -> StoreResult<Box<dyn Append>> {
         let (name, blocking) = (name.clone(), self.blocking.clone());
         self.on(account, move |store| Ok(LocalAppend::boxed(store.append(&name)?, blocking)))
+    }
+
+    fn check_quota(&self, account: &AccountId, name: &MailboxName, bytes: u64) -> StoreResult<()> {
+        if !self.quotas.as_ref().is_some_and(|quotas| quotas(account).limits.is_some()) {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let name = name.clone();
+        self.on(account, move |store| store.check_quota(&name, bytes))
     }
 
     fn deliver(

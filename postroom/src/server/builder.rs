@@ -198,6 +198,7 @@ impl Builder {
                 intake,
                 store: mail.as_ref().map(|(_, hub)| hub.clone()),
                 clock: clock.clone(),
+                quota_full_tempfail: self.deliverers.quota_full_tempfail,
             },
             entropy,
             decoys,

@@ -23,6 +23,8 @@ pub(crate) struct Backends {
     /// There whenever a listener speaks a protocol that reads mail.
     pub(crate) store: Option<Hub>,
     pub(crate) clock: Clock,
+    /// Whether who sends to a full mailbox is asked to try again.
+    pub(crate) quota_full_tempfail: bool,
 }
 
 /// What is to be done on the reactor when work of service `S` for machine `M` has ended.

@@ -3,6 +3,7 @@
 //! Every section refuses keys it does not know. Sizes are octets, times are seconds, and the unit is the last
 //! word of a key.
 
+use postroom::mailstore::QuotaRules;
 use postroom::proto_core::Mechanism;
 use postroom::proto_core::address::{AddressSyntax, Mailbox};
 use serde::de::Error;
@@ -37,6 +38,9 @@ pub struct Config {
     /// How accepted mail is delivered.
     #[serde(default)]
     pub queue: QueueSection,
+    /// What one user's mailboxes may hold.
+    #[serde(default)]
+    pub quota: QuotaSection,
     /// Limits, unless a listener says otherwise.
     #[serde(default)]
     pub limits: LimitsSection,
@@ -303,6 +307,32 @@ pub struct QueueSection {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
     /// true).
     pub quota_full_tempfail: Option<bool>,
+}
+
+/// What one user's mailboxes may hold, where they are Maildirs. A user's own rules stand in the passwd-file, as `userdb_quota_rule=*:storage=2G`
+/// behind the seventh colon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaSection {
+    /// Rules as Dovecot has them: `*:storage=1G`, `*:messages=10000`, `Trash:storage=+10%`, `Spam:ignore`; or as Maildir++
+    /// has them: `1000000000S,10000C` (default none: no limits).
+    #[serde(default, deserialize_with = "quota_rules")]
+    pub rules: Vec<String>,
+    /// Whether Trash and messages marked as deleted count like others (default false).
+    #[serde(default)]
+    pub count_trash: bool,
+    /// How far a delivery may go beyond the limit that was not exceeded before, in per cent of it (Dovecot:
+    /// `quota_grace`; default 0).
+    pub grace_percent: Option<u64>,
+    /// What who sends to a full mailbox is told (Dovecot: `quota_exceeded_message`).
+    pub exceeded_message: Option<String>,
+}
+
+fn quota_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let rules = Vec::<String>::deserialize(from)?;
+    let mut tried = QuotaRules::default();
+    rules.iter().try_for_each(|rule| tried.rule(rule)).map_err(D::Error::custom)?;
+    Ok(rules)
 }
 
 /// Limits; absent means the default that stands with each.

@@ -153,3 +153,25 @@ fn an_unknown_user_costs_a_check_as_well() {
     let picked = |n: u32| accounts.candidate(&format!("n{n}@x.test"), |_| true).0.unwrap();
     assert!((1..100).any(|n| !Arc::ptr_eq(&picked(0), &picked(n))), "all schemes of the file are drawn upon");
 }
+
+/// R256: what stands in an account's line beats what holds for all.
+#[test]
+fn r256_a_line_has_quota_rules_of_its_own() {
+    let text = "a@b.test:{PLAIN}x::::::\nc@b.test:{PLAIN}x::::::userdb_quota_rule=1000S\n\
+                d@b.test:{PLAIN}x::::::userdb_quota_rule=*:messages=5 userdb_quota_rule2=Spam:ignore\n";
+    let accounts = PasswdFile::from_text(text, None, Blocking::inline()).unwrap();
+    let all = Arc::new(mailstore::QuotaRules::new("20971520S".parse().unwrap()));
+    let limits = |user: &str| {
+        let rules = accounts.quota_rules(&AccountId::new(user, "b.test").unwrap(), &all);
+        (rules.limits.unwrap().to_string(), rules.mailboxes.len())
+    };
+    assert_eq!(limits("a"), ("20971520S".to_owned(), 0));
+    assert_eq!(limits("c"), ("1000S".to_owned(), 0));
+    assert_eq!(limits("d"), ("20971520S,5C".to_owned(), 1));
+    for bad in ["userdb_quota_rule=much", "userdb_quota_rules=1S", "userdb_quota_rule=1S nologin"] {
+        assert!(
+            PasswdFile::from_text(&format!("a@b.test:{{PLAIN}}x::::::{bad}\n"), None, Blocking::inline())
+                .is_err()
+        );
+    }
+}

@@ -11,6 +11,7 @@ pub(super) fn refusal(doing: &'static str, error: &StoreError) -> Refusal {
         ErrorKind::BadName => Refusal::Cannot("The store cannot do that with a mailbox of that name.".into()),
         ErrorKind::NoSuchMessage => Refusal::Expunged,
         ErrorKind::KeywordLimit => Refusal::Limit("The mailbox can hold no more keywords.".into()),
+        ErrorKind::OverQuota => Refusal::OverQuota,
         ErrorKind::ReadOnly => Refusal::NoPermission,
         _ => Refusal::Backend(error.to_backend()),
     };

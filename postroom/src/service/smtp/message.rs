@@ -18,13 +18,19 @@ use smtp_proto::server::{QueueId, Verdict};
 pub(super) struct Transaction {
     /// Without brackets; empty is the null path.
     reverse_path: String,
+    /// What MAIL said of the size, in octets.
+    size: Option<u64>,
     recipients: Vec<Recipient>,
 }
 
 impl Transaction {
-    pub(super) fn new(reverse_path: &ReversePath) -> Self {
+    pub(super) fn new(reverse_path: &ReversePath, size: Option<u64>) -> Self {
         let reverse_path = reverse_path.mailbox().map(ToString::to_string).unwrap_or_default();
-        Self { reverse_path, recipients: Vec::new() }
+        Self { reverse_path, size, recipients: Vec::new() }
+    }
+
+    pub(super) fn size(&self) -> Option<u64> {
+        self.size
     }
 
     /// Adds a recipient where policy sends it, unless it is there.

@@ -17,6 +17,7 @@
 mod hops;
 mod message;
 mod policy;
+mod quota;
 
 use super::login::{login, login_failed};
 use super::{Backends, told};
@@ -26,7 +27,7 @@ use crate::settings::SmtpProfile;
 use message::{Message, Transaction};
 use policy::Moment;
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
-use relay_policy::Request;
+use relay_policy::{Destination, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
     BodyAbort, Disposition, Event, Peer, Rcpt, Server, ServerQuestion, Verdict, Verified,
@@ -142,17 +143,33 @@ impl SmtpService {
 
     fn recipient(&mut self, ask: Ask<Rcpt>) {
         let moment = Moment::Rcpt(ask.detail.forward_path.clone());
-        self.decide(moment, move |service, server, now, verdict| {
-            let written = ask.detail.forward_path.clone();
-            let verdict = match (verdict, &mut service.transaction) {
-                (Ok(Some(destination)), Some(transaction)) => {
-                    transaction.add(&written, &destination);
-                    Verdict::Accept(())
-                }
-                (Ok(_), _) => Verdict::Refuse(Refusal::TEMPORARY),
-                (Err(refusal), _) => Verdict::Refuse(refusal),
+        let size = self.transaction.as_ref().and_then(Transaction::size);
+        self.decide(moment, move |service, server, now, verdict| match verdict {
+            Ok(Some(destination)) => service.check_quota(ask, destination, size),
+            Ok(None) => told(server.answer(now, ask, Verdict::Refuse(Refusal::TEMPORARY))),
+            Err(refusal) => told(server.answer(now, ask, Verdict::Refuse(refusal))),
+        });
+    }
+
+    /// Takes a recipient whose mailbox has room.
+    fn check_quota(&mut self, ask: Ask<Rcpt>, destination: Destination, size: Option<u64>) {
+        let Backends { store, quota_full_tempfail, .. } = self.backends.clone();
+        self.work.start(async move {
+            let room = match &store {
+                Some(store) => quota::check(store, &destination, size, quota_full_tempfail).await,
+                None => Ok(()),
             };
-            told(server.answer(now, ask, verdict));
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                let verdict = match (room, &mut service.transaction) {
+                    (Ok(()), Some(transaction)) => {
+                        transaction.add(&ask.detail.forward_path, &destination);
+                        Verdict::Accept(())
+                    }
+                    (Ok(()), None) => Verdict::Refuse(Refusal::TEMPORARY),
+                    (Err(refusal), _) => Verdict::Refuse(refusal),
+                };
+                told(server.answer(now, ask, verdict));
+            }) as Finish
         });
     }
 
@@ -262,7 +279,7 @@ impl Service<Server> for SmtpService {
                     tracing::info!(?xforward, "forwarded from");
                 }
                 self.decide_plainly(Moment::Mail, ask, |service, mail| {
-                    service.transaction = Some(Transaction::new(&mail.reverse_path));
+                    service.transaction = Some(Transaction::new(&mail.reverse_path, mail.parameters.size));
                 });
             }
             Event::Rcpt(ask) => self.recipient(ask),

@@ -1,0 +1,36 @@
+//! Whether a recipient's mailbox has room: said at RCPT, before the message comes.
+//!
+//! RFC 1870 section 6.2 lets a server refuse by the size that MAIL announced. What passes here and does not fit when it
+//! is delivered, is the deliverers' affair.
+
+use crate::wall::{AccountId, Store};
+use mailstore::{ErrorKind, MailboxName};
+use proto_core::Backend;
+use relay_policy::Destination;
+use smtp_proto::reply::{EnhancedCode, Refusal};
+
+/// 452 4.2.2 or, when mail for a full mailbox does not wait, 552 5.2.2, with the administrator's text.
+pub(super) async fn check(
+    store: &dyn Store,
+    destination: &Destination,
+    size: Option<u64>,
+    quota_full_tempfail: bool,
+) -> Result<(), Refusal> {
+    let Some(account) = AccountId::from_mailbox(&destination.address) else { return Ok(()) };
+    let error = match store.check_quota(&account, &MailboxName::inbox(), size.unwrap_or(0)).await {
+        Err(error) if error.kind() == ErrorKind::OverQuota => error,
+        Err(error) => {
+            // The delivery will meet it again, and wait.
+            tracing::error!(%account, %error, "the quota cannot be looked up");
+            return Ok(());
+        }
+        Ok(()) => return Ok(()),
+    };
+    tracing::info!(%account, size, "refused: over quota");
+    let (Backend::Temporary(text) | Backend::Permanent(text)) = error.to_backend();
+    let (code, class, standard) =
+        if quota_full_tempfail { (452, 4, Refusal::TEMPORARY) } else { (552, 5, Refusal::PERMANENT) };
+    let refusal = EnhancedCode::new(class, 2, 2)
+        .and_then(|enhanced| Refusal::new(code, enhanced, format!("<{}>: {text}", destination.address)).ok());
+    Err(refusal.unwrap_or(standard))
+}

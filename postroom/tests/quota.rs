@@ -1,0 +1,96 @@
+//! Quotas in the engine: at RCPT (R258), for APPEND and COPY (R260), and for deliveries.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+mod common;
+
+use common::imap::Imap;
+use common::{Client, START, USERS, env, inbox, settings, until};
+use mailstore::QuotaRules;
+use mailstore::fs::sim::SimFs;
+use postroom::clock::Clock;
+use postroom::delivery::Deliverers;
+use postroom::entropy::SeededEntropy;
+use postroom::local::LocalMail;
+use postroom::{Blocking, Server};
+use std::path::Path;
+use std::sync::Arc;
+
+const TEXT: &str = "Sorry, the user's maildir has overdrawn his diskspace quota";
+
+/// Alice has 1,000 octets, bob has no limit.
+async fn start(fs: &SimFs, quota_full_tempfail: bool) -> Server {
+    let mut limited = QuotaRules::new("1000S".parse().unwrap());
+    limited.exceeded_message = TEXT.into();
+    let (limited, free) = (Arc::new(limited), Arc::new(QuotaRules::default()));
+    let quotas = move |account: &postroom::wall::AccountId| {
+        Arc::clone(if account.user() == "alice" { &limited } else { &free })
+    };
+    let mail = LocalMail::open_with_quotas(
+        env(fs, 1),
+        Path::new("/"),
+        "mail/{domain}/{user}",
+        Arc::new(quotas),
+        &Blocking::inline(),
+    )
+    .unwrap();
+    let mut how = Deliverers::default();
+    how.quota_full_tempfail = quota_full_tempfail;
+    let builder = Server::builder()
+        .settings(settings())
+        .directory(USERS)
+        .mail(mail.spool, mail.store)
+        .deliverers(how)
+        .clock(Clock::starting_at(START))
+        .entropy(SeededEntropy::new(1));
+    builder.start().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn r258_rcpt_says_that_the_mailbox_is_full() {
+    for (tempfail, start_of_reply) in [(true, "452 4.2.2 "), (false, "552 5.2.2 ")] {
+        let fs = SimFs::new();
+        let server = start(&fs, tempfail).await;
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        // By the size that the client announces.
+        client.command("MAIL FROM:<s@x.test> SIZE=1001").await;
+        let reply = client.command("RCPT TO:<alice@example.test>").await;
+        assert!(reply.starts_with(start_of_reply) && reply.contains(TEXT), "{reply}");
+        assert!(reply.contains("<alice@example.test>"), "{reply}");
+        assert!(client.command("RCPT TO:<bob@example.test>").await.starts_with("250 "));
+        client.command("RSET").await;
+        client.command("MAIL FROM:<s@x.test> SIZE=500").await;
+        assert!(client.command("RCPT TO:<alice@example.test>").await.starts_with("250 "));
+        client.command("DATA").await;
+        client.send(format!("Subject: x\r\n\r\n{}\r\n.\r\n", "x".repeat(500)).as_bytes()).await;
+        assert!(client.reply().await.starts_with("250 "));
+        until("delivered", || !inbox(&fs, "alice").is_empty()).await;
+        client.command("MAIL FROM:<s@x.test> SIZE=500").await;
+        let reply = client.command("RCPT TO:<alice@example.test>").await;
+        assert!(reply.starts_with(start_of_reply), "what was delivered counts: {reply}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r260_append_and_copy_beyond_are_refused() {
+    let fs = SimFs::new();
+    let server = start(&fs, true).await;
+    let mut client = Imap::login(&server, "alice").await;
+    let append = |size: usize| format!("APPEND INBOX {{{size}+}}\r\n{}", "x".repeat(size));
+    let steps = [
+        (append(600), "OK "),
+        (append(600), "NO [OVERQUOTA] "),
+        ("CREATE Archive".to_owned(), "OK "),
+        ("SELECT INBOX".to_owned(), "OK "),
+        ("COPY 1 Archive".to_owned(), "NO [OVERQUOTA] "),
+        ("STORE 1 +FLAGS (\\Deleted)".to_owned(), "OK "),
+        ("EXPUNGE".to_owned(), "OK "),
+        (append(600), "OK "),
+    ];
+    for (command, expected) in steps {
+        let reply = client.command(&command).await;
+        let last = reply.lines().last().unwrap_or_default();
+        assert!(last.starts_with(expected), "{command:.20}: {reply}");
+    }
+}
