@@ -22,8 +22,9 @@ use crate::fs::{self, Metadata, OpenMode};
 /// A lock without a readable owner is stale when it is this old; Dovecot's figure for `dovecot-uidlist.lock`.
 const STALE_AFTER: Duration = Duration::from_secs(120);
 
-/// How long to wait for a lock. Beyond [`STALE_AFTER`], so that a stale lock never makes an error.
-const WAIT_MAX: Duration = Duration::from_secs(150);
+/// How long to wait for a lock: a thread waits with it. A lock without a readable owner makes errors, temporary ones, until
+/// it is stale.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The first wait between two attempts; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(1);

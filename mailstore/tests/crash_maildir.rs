@@ -14,7 +14,7 @@ use common::{
 use mail_message::{FlagSet, Uid, UidSet, UidValidity};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
-use mailstore::{Access, Class, Expunge, FlagChange, Mailbox, MailboxName, Result, Store};
+use mailstore::{Access, Class, ErrorKind, Expunge, FlagChange, Mailbox, MailboxName, Result, Store};
 
 /// Something that was asked for: before which operation it began, and by which it had been answered.
 #[derive(Debug, Clone)]
@@ -467,10 +467,14 @@ fn a_second_process_finds_a_lock_of_a_dead_one_and_goes_on() {
     let before = env(&fs, 2).host().now();
     append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
     assert!(env(&fs, 2).host().now() - before < Duration::from_secs(1), "it did not wait");
-    // One that says nothing is waited for.
+    // One that says nothing is waited for, but not until it is stale.
     fs.open(lock.as_ref(), OpenMode::CreateNew).unwrap();
+    let held = append(&store, &inbox(), &message(2), &FlagSet::new()).unwrap_err();
+    assert_eq!((held.kind(), held.class()), (ErrorKind::Locked, Class::Temporary), "{held}");
+    let waited = env(&fs, 2).host().now() - before;
+    assert!(waited > Duration::from_secs(29) && waited < Duration::from_secs(35), "{waited:?}");
+    fs.advance(Duration::from_secs(120));
     append(&store, &inbox(), &message(2), &FlagSet::new()).unwrap();
-    assert!(env(&fs, 2).host().now() - before > Duration::from_secs(120));
     assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().entries().len(), 2);
     assert_eq!(contents(&mut *store.open(&inbox(), Access::ReadOnly).unwrap()).unwrap().len(), 2);
     assert_eq!(store.status(&inbox()).unwrap().messages, 2);

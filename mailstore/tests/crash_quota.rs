@@ -20,8 +20,8 @@ use proto_core::UnixTime;
 const LIMITS: &str = "400S,9C";
 
 fn open(disk: &SimFs, pid: u32) -> Result<MaildirStore> {
-    let mut options = MaildirOptions::default();
-    options.quota = QuotaRules::new(LIMITS.parse().unwrap());
+    let quota = QuotaRules::new(LIMITS.parse().unwrap());
+    let options = MaildirOptions { quota, ..MaildirOptions::default() };
     MaildirStore::open_with(env(disk, pid), Path::new(ROOT), options)
 }
 

@@ -24,8 +24,7 @@ fn rules(limits: &str) -> QuotaRules {
 }
 
 fn open(disk: &SimFs, quota: QuotaRules) -> MaildirStore {
-    let mut options = MaildirOptions::default();
-    options.quota = quota;
+    let options = MaildirOptions { quota, ..MaildirOptions::default() };
     MaildirStore::open_with(env(disk, 1), Path::new(ROOT), options).unwrap()
 }
 
@@ -137,7 +136,7 @@ fn q26_a_long_file_is_made_anew_by_the_next_to_use_it() {
     deliver(&store, 26).unwrap();
     let long =
         format!("100000S\n26 1\n{}", "          26            1\n         -26           -1\n".repeat(98));
-    write(&disk, &long[..5110]);
+    write(&disk, &long[..long.len() - 5]);
     let torn = store.quota().unwrap().unwrap();
     assert_eq!((torn.usage.bytes, lines(&disk)), (26, vec![(26, 1)]), "torn in a line");
     write(&disk, &long);
@@ -211,8 +210,7 @@ fn two_processes_may_go_over_by_one_each_and_never_spoil_the_file() {
     let disk = SimFs::new();
     let stores: Vec<_> = [1, 2]
         .map(|pid| {
-            let mut options = MaildirOptions::default();
-            options.quota = rules("1000S,5C");
+            let options = MaildirOptions { quota: rules("1000S,5C"), ..MaildirOptions::default() };
             Arc::new(MaildirStore::open_with(env(&disk, pid), Path::new(ROOT), options).unwrap())
         })
         .into();

@@ -15,6 +15,7 @@
 //! | giving UIDs, rewriting the list | `uids.rs` |
 //! | creating, deleting, renaming mailboxes | `folders.rs` |
 //! | quota | `quota.rs` |
+//! | taking over a Maildir of Courier's | `courier.rs` |
 //! | locks | `lock.rs` |
 //! | the index | `index/mod.rs` |
 //!
@@ -65,6 +66,7 @@
 
 mod append;
 mod copy;
+mod courier;
 mod deliver;
 mod filename;
 mod folders;

@@ -7,6 +7,7 @@
 use crate::error::{Result, StoreError};
 use crate::fs;
 use crate::lock::DotLock;
+use crate::maildir::courier;
 use crate::maildir::store::Inner;
 use crate::name::MailboxName;
 
@@ -62,6 +63,16 @@ pub(super) fn load(store: &Inner) -> Result<Subscriptions> {
     let path = store.root.join("subscriptions");
     match fs::read(store.env.fs(), &path) {
         Ok(data) => Ok(Subscriptions::parse(&String::from_utf8_lossy(&data))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => load_couriers(store),
+        Err(error) => Err(StoreError::io("reading", &path, &error)),
+    }
+}
+
+/// Those of Courier's programs, where there are none of Dovecot's.
+fn load_couriers(store: &Inner) -> Result<Subscriptions> {
+    let path = store.root.join("courierimapsubscribed");
+    match fs::read(store.env.fs(), &path) {
+        Ok(data) => Ok(Subscriptions::parse(&courier::subscriptions(&String::from_utf8_lossy(&data)))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Subscriptions::parse("")),
         Err(error) => Err(StoreError::io("reading", &path, &error)),
     }

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use mail_message::{Uid, UidValidity};
 
+use super::courier;
 use super::paths::MailboxPaths;
 use super::uidlist::{Parsed, UidList};
 use crate::error::{ErrorKind, Result, StoreError};
@@ -118,7 +119,23 @@ impl Uids {
             }
             return Ok(uids);
         }
-        let list = UidList::new(next_uid_validity(paths)?);
+        // A list that is there and worthless is newer than whatever was taken over before.
+        let is_missing = match paths.env.fs().metadata(&paths.uidlist()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            found => {
+                found.map_err(|error| StoreError::io("reading", &paths.uidlist(), &error))?;
+                false
+            }
+        };
+        let adopted = if is_missing && floor.is_none_or(|floor| floor.stamp.is_none()) {
+            courier::adopt(paths)?
+        } else {
+            None
+        };
+        let list = match adopted {
+            Some(list) => list,
+            None => UidList::new(next_uid_validity(paths)?),
+        };
         write(paths, lock, list)
     }
 

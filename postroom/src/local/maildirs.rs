@@ -49,8 +49,7 @@ impl Maildirs {
         let rules = self.quotas.as_ref().map(|quotas| quotas(account)).unwrap_or_default();
         self.kept.open(account, Arc::clone(&rules), || {
             let path = path(&self.base, &self.template, account)?;
-            let mut options = MaildirOptions::default();
-            (options.settle, options.quota) = (self.settle.clone(), QuotaRules::clone(&rules));
+            let options = MaildirOptions { settle: self.settle.clone(), quota: QuotaRules::clone(&rules) };
             Ok(Arc::new(MaildirStore::open_with(self.env.clone(), &path, options)?))
         })
     }
