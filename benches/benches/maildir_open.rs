@@ -6,7 +6,7 @@
 #![allow(missing_docs, reason = "criterion's macros make functions that nobody documents")]
 #![allow(clippy::unwrap_used, reason = "a disk that fails measures nothing")]
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mail_message::Flag;
 use mailstore::{Access, Env, MailboxName, MaildirStore, Store};
 use std::hint::black_box;
@@ -75,12 +75,13 @@ fn maildir_open(c: &mut Criterion) {
     group.bench_function("index", |b| b.iter(|| open(&store)));
     let mut ago = 61;
     group.bench_function("index, after a change", |b| {
-        b.iter_with_setup(
+        b.iter_batched(
             || {
                 ago += 1;
                 set_time(dir.path(), Duration::from_secs(ago));
             },
             |()| open(&store),
+            BatchSize::PerIteration,
         );
     });
     group.finish();

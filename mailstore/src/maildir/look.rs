@@ -101,11 +101,14 @@ impl MaildirMailbox {
         let (Some(stamps), Some(uid_validity)) = (self.index.stamps(), self.index.uid_validity()) else {
             return false;
         };
+        if found.is_some_and(|found| found[2] == stamps.files[2]) {
+            // Then the list need not be read, unless there is something that it does not name.
+            let (next, listed) = (stamps.uid_next, stamps.listed);
+            self.uids = UidHead { uid_validity, next, listed, stamp: Some(stamps.files[2]) };
+        }
         let is_known = Some(stamps.files) == found
             && (self.access == Access::ReadOnly || self.in_new().next().is_none());
         if is_known {
-            let (next, listed) = (stamps.uid_next, stamps.listed);
-            self.uids = UidHead { uid_validity, next, listed, stamp: Some(stamps.files[2]) };
             self.settled = found;
         }
         is_known
