@@ -17,8 +17,88 @@
 //! | [`sync`] | [`Syncs`](sync::Syncs): concurrent callers share flushes |
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
 //!
-//! What is acknowledged is durable: each operation's order of steps and the states a crash can leave are told
-//! at the top of its module, and tested by cutting the power at every step on the simulated disk.
+//! # Quick start
+//! A store is one user's mail. It blocks, so a server calls it from threads of its own.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use mailstore::{
+//!     Access, Delivery, DeliveryId, Env, Mailbox, MailboxName, MaildirStore, MessageReader, Store,
+//! };
+//! use proto_core::UnixTime;
+//! # let home = std::env::temp_dir().join(format!("mailstore-{}", std::process::id()));
+//!
+//! // One Env for the process; the Maildir is made where it is missing.
+//! let env = Env::real("mail.example");
+//! let store = MaildirStore::open(env.clone(), &home.join("Maildir"), None)?;
+//!
+//! // Deliver: durable on return.
+//! let delivery = Delivery {
+//!     id: DeliveryId { queue_id: "4f1c2a".parse()?, recipient: 0 },
+//!     maybe_delivered: false,
+//!     date: UnixTime(1_800_000_000),
+//!     header: b"Return-Path: <b@example.org>\r\n",
+//! };
+//! let mut body = Bytes::from_static(b"Subject: hello\r\n\r\nhi\r\n");
+//! store.deliver(&MailboxName::inbox(), &delivery, &mut body)?;
+//!
+//! // List.
+//! assert_eq!(store.list()?.len(), 1);
+//! let mut inbox = store.open(&MailboxName::inbox(), Access::ReadWrite)?;
+//! let uid = inbox.entries()[0].uid;
+//!
+//! // Read.
+//! let mut message = inbox.message(uid)?;
+//! let mut start = [0; 11];
+//! message.read_at(0, &mut start)?;
+//! assert_eq!(&start, b"Return-Path");
+//! # std::fs::remove_dir_all(home).ok();
+//! # Ok::<(), mailstore::StoreError>(())
+//! ```
+//!
+//! # What is durable when
+//!
+//! | when this returns `Ok` | this survives a power cut |
+//! | --- | --- |
+//! | [`Store::deliver`], [`batch::commit`] | the message, whole, under its delivery's id |
+//! | [`Append::commit`], [`Mailbox::copy`] | the messages, their UIDs, flags and dates |
+//! | [`Mailbox::set_flags`] | the flags that are returned |
+//! | [`Mailbox::expunge`] | that the messages are gone, and their UIDs are not given again |
+//! | [`Store::open`], [`Mailbox::refresh`] | the UIDs that are told |
+//! | [`Store::create`], [`delete`](Store::delete), [`rename`](Store::rename), [`subscribe`](Store::subscribe) | that |
+//! | the callback of a spool's commit | the accepted message with its envelope |
+//!
+//! Each operation's order of steps and the states that a crash can leave are told at the top of its module, and tested
+//! by cutting the power at every step on the [simulated disk](fs::SimFs). [`MemoryStore`] keeps nothing.
+//!
+//! # Formats
+//!
+//! | file | format | lost, it costs |
+//! | --- | --- | --- |
+//! | `new/`, `cur/` and names in them | Maildir, Maildir++; sizes as `,S=` and `,W=` | mail |
+//! | `dovecot-uidlist` | Dovecot's, version 3 | UIDVALIDITY: clients fetch anew |
+//! | `dovecot-keywords` | Dovecot's: number and name of each letter | the names of keywords |
+//! | `subscriptions` | Dovecot's, either version | subscriptions |
+//! | `postroom.index` | ours: batches with checksums | time, and what was removed since when |
+//! | mbox files | mboxo, mboxrd, mboxcl, mboxcl2; UIDs and flags in header fields | mail |
+//!
+//! # Limits
+//! A name has 254 octets, a part of it 200. A Maildir has 26 keywords. The last UID, 2³²−1, is never given. No message
+//! is held in memory whole, but in a [`MemoryStore`]. Each module tells its own.
+//!
+//! # A store of one's own
+//! Implement [`Store`], [`Mailbox`], [`Append`] and [`MessageReader`]; the promises they make stand at the top of
+//! [`store`]. Then have them looked at in a test:
+//!
+//! ```
+//! use mailstore::conformance::{self, Promises};
+//! # use mailstore::{MemoryStore, RealHost, Store};
+//!
+//! conformance::run(&Promises::default(), || {
+//!     let store = MemoryStore::new(RealHost::new("mail.example")); // Yours, empty.
+//!     move || Ok(Box::new(store.clone()) as Box<dyn Store>) // The same, opened again.
+//! });
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod batch;

@@ -16,7 +16,7 @@
 //! * A committed message is there after a power cut, whole; one that was not committed is not there at all.
 //! * A recorded state is there after a power cut. A crash between a delivery and its record leads to a second
 //!   attempt, with [`Job::maybe_delivered`] set; a [`Store`](crate::Store) recognises it by its
-//!   [`DeliveryId`](crate::DeliveryId).
+//!   [`DeliveryId`].
 //! * One message is in the hands of one deliverer at a time.
 //! * A message on hold is in no deliverer's hands, restarts included, until the hold is taken off.
 

@@ -1,0 +1,224 @@
+//! Eight threads and another program at one mailbox: nothing is lost, nothing is there twice, and no UID ever stands for
+//! two messages. `MAILSTORE_CONCURRENT_SECONDS` says for how long; 3 when it does not.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+#![allow(clippy::print_stdout, reason = "the test says how much was done")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{all, append, flags, inbox, message, name, read_all, uids};
+use mail_message::{FlagSet, Uid};
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use mailstore::{
+    Access, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, Mailbox, MaildirStore,
+    MemoryStore, RealHost, Store,
+};
+use proto_core::UnixTime;
+
+fn seconds() -> u64 {
+    std::env::var("MAILSTORE_CONCURRENT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+}
+
+/// What all threads know of each other's doings.
+#[derive(Default)]
+struct Ledger {
+    stop: AtomicBool,
+    numbers: AtomicU32,
+    /// What was acknowledged as stored.
+    stored: Mutex<BTreeSet<Vec<u8>>>,
+    /// What was acknowledged as removed.
+    removed: Mutex<Vec<Vec<u8>>>,
+    /// Every message that was ever read, by its UID.
+    seen: Mutex<BTreeMap<Uid, Vec<u8>>>,
+}
+
+impl Ledger {
+    fn next(&self) -> Option<u32> {
+        // A breath, so that a disk that is quick does not make a mailbox that is slow to look through.
+        std::thread::sleep(Duration::from_millis(2));
+        (!self.stop.load(Ordering::Relaxed)).then(|| self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn store(&self, octets: Vec<u8>) {
+        let is_new = self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(octets);
+        assert!(is_new);
+    }
+
+    /// Reads a message, if it is still there, and holds it against what the UID stood for before.
+    fn read(&self, mailbox: &mut dyn Mailbox, uid: Uid) -> Option<Vec<u8>> {
+        let octets = match mailbox.message(uid).and_then(|mut reader| read_all(&mut *reader)) {
+            Ok(octets) => octets,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::NoSuchMessage, "{error}");
+                return None;
+            }
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.entry(uid).or_insert_with(|| octets.clone());
+        assert_eq!(*before, octets, "UID {uid} stands for two messages");
+        Some(octets)
+    }
+}
+
+fn appends(store: &dyn Store, ledger: &Ledger) {
+    while let Some(number) = ledger.next() {
+        let flags = if number % 2 == 0 { FlagSet::new() } else { flags("\\Flagged work") };
+        append(store, &inbox(), &message(number), &flags).unwrap();
+        ledger.store(message(number));
+    }
+}
+
+fn deliveries(store: &dyn Store, ledger: &Ledger) {
+    while let Some(number) = ledger.next() {
+        let id = DeliveryId { queue_id: format!("Q{number}").parse().unwrap(), recipient: 0 };
+        let delivery = Delivery { id, maybe_delivered: number % 2 == 0, date: UnixTime(1), header: b"" };
+        let ended = store.deliver(&inbox(), &delivery, &mut Bytes::from(message(number))).unwrap();
+        assert_eq!(ended, Delivered::Stored);
+        ledger.store(message(number));
+    }
+}
+
+fn marks(store: &dyn Store, ledger: &Ledger) {
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    while let Some(number) = ledger.next() {
+        mailbox.refresh().unwrap();
+        let change = if number % 2 == 0 { FlagChange::Add } else { FlagChange::Remove };
+        mailbox.set_flags(&all(), change, &flags("\\Seen mine"), None).unwrap();
+    }
+}
+
+fn reads(store: &dyn Store, ledger: &Ledger) {
+    let mut mailbox = store.open(&inbox(), Access::ReadOnly).unwrap();
+    let mut last = Uid::MIN;
+    while ledger.next().is_some() {
+        for entry in mailbox.refresh().unwrap().new {
+            assert!(entry.uid >= last, "UID {} is new after {last}", entry.uid);
+            last = entry.uid;
+            ledger.read(&mut *mailbox, entry.uid);
+        }
+    }
+}
+
+/// Removes every third message, and copies before it does: so a message that is gone was gone for a reason.
+fn removals(store: &dyn Store, ledger: &Ledger) {
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    let copies = name("copies");
+    while ledger.next().is_some() {
+        mailbox.refresh().unwrap();
+        let wanted: Vec<Uid> = mailbox
+            .entries()
+            .iter()
+            .map(|entry| entry.uid)
+            .filter(|uid| uid.get() % 3 == 0)
+            .take(4)
+            .collect();
+        for uid in wanted {
+            let Some(octets) = ledger.read(&mut *mailbox, uid) else { continue };
+            let one = uids(&[uid.get()]);
+            match mailbox.copy(&one, &copies) {
+                Err(error) => assert_eq!(error.kind(), ErrorKind::NoSuchMessage, "{error}"),
+                Ok(copied) => assert_eq!(copied.pairs.len(), 1),
+            }
+            if !mailbox.expunge(&one, Expunge::Any).unwrap().is_empty() {
+                ledger.removed.lock().unwrap_or_else(PoisonError::into_inner).push(octets);
+            }
+        }
+    }
+}
+
+/// Everybody at work; `outside` is another program that stops by itself, and tells how much it delivered.
+fn run(store: &dyn Store, outside: Option<Child>) {
+    let ledger = Ledger::default();
+    store.create(&name("copies")).unwrap();
+    let foreign = std::thread::scope(|scope| {
+        let jobs: [fn(&dyn Store, &Ledger); 8] =
+            [appends, appends, deliveries, deliveries, marks, reads, removals, removals];
+        for job in jobs {
+            let ledger = &ledger;
+            scope.spawn(move || {
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(store, ledger)));
+                ledger.stop.store(true, Ordering::Relaxed);
+                done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            });
+        }
+        for _ in 0..seconds() * 10 {
+            if ledger.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        ledger.stop.store(true, Ordering::Relaxed);
+        outside.map_or(0, |outside| {
+            let output = outside.wait_with_output().unwrap();
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+        })
+    });
+    let mut stored = ledger.stored.into_inner().unwrap();
+    let ours = stored.len();
+    stored.extend((0..foreign).map(outsider));
+    let removed = ledger.removed.into_inner().unwrap();
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    let mut found = removed.clone();
+    let known: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
+    found.extend(known.iter().map(|&uid| read_all(&mut *mailbox.message(uid).unwrap()).unwrap()));
+    let distinct: BTreeSet<_> = found.iter().cloned().collect();
+    assert_eq!(found.len(), distinct.len(), "a message is there twice, or was removed and is there");
+    assert_eq!(distinct.len(), stored.len(), "messages are lost");
+    assert!(distinct == stored, "what is there is what was stored");
+    let copies = store.open(&name("copies"), Access::ReadOnly).unwrap();
+    assert!(copies.entries().len() >= removed.len(), "each was copied before it was removed");
+    println!("{ours} messages of ours, {foreign} of another program's, {} removed", removed.len());
+    assert!(ours > 0 && !removed.is_empty());
+}
+
+/// What the other program delivers.
+fn outsider(number: u32) -> Vec<u8> {
+    format!("Subject: outside {number}\r\n\r\nbody\r\n").into_bytes()
+}
+
+/// A delivery agent of the simplest kind.
+fn maildir_agent(root: &Path) -> Child {
+    let script = r#"
+        cd "$1" || exit 1
+        n=0
+        end=$(($(date +%s) + $2))
+        while [ "$(date +%s)" -lt "$end" ]; do
+            printf 'Subject: outside %d\n\nbody\n' "$n" > "tmp/1.$n.outside" || exit 1
+            mv "tmp/1.$n.outside" "new/1.$n.outside" || exit 1
+            n=$((n + 1))
+        done
+        echo "$n"
+    "#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "agent"]).arg(root).arg(seconds().to_string());
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_maildir() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("Maildir");
+    let store = MaildirStore::open(Env::real("test.example"), &root, None).unwrap();
+    run(&store, Some(maildir_agent(&root)));
+}
+
+#[test]
+fn an_mbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let location = MboxLocation::new(dir.path().join("mail"), dir.path().join("inbox"));
+    let store = MboxStore::open(Env::real("test.example"), location, MboxOptions::default(), None).unwrap();
+    run(&store, None);
+}
+
+#[test]
+fn memory() {
+    run(&MemoryStore::new(RealHost::new("test.example")), None);
+}
