@@ -75,8 +75,6 @@ struct Model {
     /// Every UID that was ever given.
     given: BTreeSet<Uid>,
     uid_validity: Option<UidValidity>,
-    /// Deliveries whose message was removed: the spool was told, and makes them no more.
-    settled: BTreeSet<u32>,
 }
 
 /// A session, and what it was told.
@@ -177,9 +175,6 @@ fn run(open: &dyn Fn(u32) -> Box<dyn Store>, has_modseqs: bool, steps: Vec<Step>
             }
             Step::Deliver(to, delivery) => {
                 let model = &mut models[to];
-                if model.settled.contains(&delivery) {
-                    continue;
-                }
                 let is_there = |held: &Held| held.delivery == Some(delivery);
                 let known = model.messages.values().any(is_there) || model.delivered.iter().any(is_there);
                 let queue_id = format!("D{delivery}").parse().unwrap();
@@ -228,7 +223,7 @@ fn run(open: &dyn Fn(u32) -> Box<dyn Store>, has_modseqs: bool, steps: Vec<Step>
                 let removed = session.mailbox.expunge(&common::uids(&raw), which).unwrap();
                 assert_eq!(removed, expected);
                 for gone in removed {
-                    model.settled.extend(model.messages.remove(&gone).and_then(|held| held.delivery));
+                    model.messages.remove(&gone);
                     session.told.remove(&gone);
                 }
             }

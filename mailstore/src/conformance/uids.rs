@@ -5,11 +5,12 @@ use super::tools::{
     Outcome, Subject, append, deliver, ensure, inbox, message, name, open, read, refused, same, set, uids_of,
 };
 use crate::error::ErrorKind;
-use crate::store::{Access, Expunge, Mailbox};
+use crate::store::{Access, Delivered, Expunge, Mailbox};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "uids::they_ascend_and_uid_next_is_above", run: ascend },
     Case { name: "uids::they_are_never_given_twice", run: never_twice },
+    Case { name: "uids::a_message_that_comes_back_gets_another", run: comes_back },
     Case { name: "uids::they_survive_a_restart", run: restart },
     Case { name: "uids::two_mailboxes_never_share_a_uidvalidity", run: validity },
     Case { name: "uids::one_that_is_not_there_is_no_message", run: absent },
@@ -53,6 +54,25 @@ fn never_twice(subject: &Subject<'_>) -> Outcome {
         drop(session);
         let next = open(&*subject.store()?, &inbox())?.uid_next();
         ensure(Some(next) > highest, "UIDNEXT stays above what was removed")?;
+    }
+    Ok(())
+}
+
+fn comes_back(subject: &Subject<'_>) -> Outcome {
+    let mut highest = None;
+    for round in 0..3 {
+        let store = subject.store()?;
+        let mut session = open(&*store, &inbox())?;
+        same("the delivery", deliver(&*store, &inbox(), 1)?, Delivered::Stored)?;
+        if round == 1 {
+            session = open(&*store, &inbox())?;
+        } else {
+            session.refresh()?;
+        }
+        let uids = uids_of(&*session);
+        ensure(uids.len() == 1 && uids.first().copied() > highest, "it has a UID above the one it had")?;
+        highest = uids.first().copied();
+        same("what was removed", session.expunge(&set(&uids), Expunge::Any)?, uids)?;
     }
     Ok(())
 }

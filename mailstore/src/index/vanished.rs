@@ -50,6 +50,11 @@ impl Vanished {
         }
     }
 
+    /// Whether this one is known to have been removed.
+    pub(crate) fn contains(&self, uid: Uid) -> bool {
+        self.queue.iter().any(|(_, range)| range.contains(&uid))
+    }
+
     /// This one is there again.
     pub(crate) fn take_back(&mut self, uid: Uid) {
         let Some(at) = self.queue.iter().position(|(_, range)| range.contains(&uid)) else { return };
@@ -98,6 +103,7 @@ mod tests {
         assert_eq!(after(&vanished, 9), None);
         assert_eq!(after(&vanished, 10).unwrap(), "1:3,7");
         assert_eq!(after(&vanished, 11).unwrap(), "7");
+        assert_eq!([3, 4, 7].map(|raw| vanished.contains(uid(raw))), [true, false, true]);
         assert_eq!(vanished.after(at(12)).unwrap(), UidSet::new());
         vanished.take_back(uid(2));
         vanished.take_back(uid(7));

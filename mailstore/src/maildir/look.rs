@@ -6,6 +6,9 @@
 //!
 //! The list of UIDs is the authority for which message a UID names: when it has changed, every row of the index is held
 //! against it, and one that it gainsays counts as gone.
+//!
+//! A file that comes back after its message was told to be gone (put back from a backup, or delivered once more) is a
+//! new message, though the list may still have its name: UIDs only ascend (RFC 3501 §2.3.1.1).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -137,7 +140,7 @@ impl MaildirMailbox {
             uids.list.uid_validity != self.uids.uid_validity || uids.list.next() >= self.uids.next
         });
         if let Some(uids) = current {
-            let is_known = |file: u32| uids.list.uid(scan.files[file as usize].base()).is_some();
+            let is_known = |file: u32| self.listed(&uids, scan.files[file as usize].base()).is_some();
             let has_garbage = may_rewrite && uids.head().has_garbage(files);
             if scan.numbers().all(is_known) && !has_garbage {
                 self.adopt(&uids, scan);
@@ -148,7 +151,8 @@ impl MaildirMailbox {
         let mut uids = Uids::load_or_create(&self.paths, &lock, Some(&self.uids))?;
         *scan = self.scan()?;
         let mut new: Vec<u32> = scan.numbers().collect();
-        new.retain(|&file| uids.list.uid(scan.files[file as usize].base()).is_none());
+        new.retain(|&file| self.listed(&uids, scan.files[file as usize].base()).is_none());
+        uids.forget(new.iter().map(|&file| scan.files[file as usize].base()));
         new.sort_by_cached_key(|&file| {
             let base = scan.files[file as usize].base();
             (filename::arrival(base), base.to_owned())
@@ -159,6 +163,14 @@ impl MaildirMailbox {
         uids.assign(&self.paths, &lock, &bases, Some(&|base| alive.contains(base)))?;
         self.adopt(&uids, scan);
         Ok(())
+    }
+
+    /// The UID that a list has for a file, unless it was told to be gone.
+    fn listed(&self, uids: &Uids, base: &str) -> Option<Uid> {
+        let uid = uids.list.uid(base)?;
+        let is_same = self.index.uid_validity() == Some(uids.list.uid_validity);
+        let was_told_gone = is_same && self.index.state().vanished().contains(uid);
+        (!was_told_gone).then_some(uid)
     }
 
     /// Goes by this list from now on. What is in `scan` and not on the list appeared later, and is left for the next

@@ -27,6 +27,7 @@
 //!
 //! `dovecot-uidlist.lock` may be left as well; see `lock.rs` for when it is stale.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -137,6 +138,15 @@ impl Uids {
             None => UidList::new(next_uid_validity(paths)?),
         };
         write(paths, lock, list)
+    }
+
+    /// Takes files out of the list, so that they can get other UIDs.
+    pub(super) fn forget<'a>(&mut self, bases: impl Iterator<Item = &'a str>) {
+        let listed: BTreeSet<&str> = bases.filter(|base| self.list.uid(base).is_some()).collect();
+        if !listed.is_empty() {
+            self.list.retain(|base| !listed.contains(base));
+            self.needs_rewrite = true;
+        }
     }
 
     /// Gives UIDs to `bases`, in order, durably. `alive` tells which bases still have files; when much of the
