@@ -104,7 +104,6 @@
 pub mod batch;
 pub mod conformance;
 pub mod convert;
-mod crc;
 pub mod env;
 pub mod error;
 pub mod fs;

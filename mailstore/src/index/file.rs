@@ -17,7 +17,6 @@ use mail_message::{ModSeq, Uid, UidValidity};
 
 use super::record::{Record, Records};
 use super::state::State;
-use crate::crc::Crc;
 use crate::fs::{self, File};
 
 const MAGIC: [u8; 8] = *b"PRindex1";
@@ -65,7 +64,7 @@ impl Header {
         for (slot, number) in octets[16..64].chunks_exact_mut(8).zip(numbers) {
             slot.copy_from_slice(&number.to_le_bytes());
         }
-        let sum = Crc::new().add(&octets[..64]).sum();
+        let sum = crc32c::crc32c(&octets[..64]);
         octets[64..68].copy_from_slice(&sum.to_le_bytes());
         octets
     }
@@ -73,9 +72,8 @@ impl Header {
     pub(super) fn parse(octets: &[u8; HEADER_BYTES]) -> Option<Self> {
         let u32_at = |at: usize| Some(u32::from_le_bytes(octets[at..at + 4].try_into().ok()?));
         let u64_at = |at: usize| Some(u64::from_le_bytes(octets[at..at + 8].try_into().ok()?));
-        let is_whole = octets[..8] == MAGIC
-            && u32_at(64)? == Crc::new().add(&octets[..64]).sum()
-            && octets[68..] == [0; 4];
+        let is_whole =
+            octets[..8] == MAGIC && u32_at(64)? == crc32c::crc32c(&octets[..64]) && octets[68..] == [0; 4];
         if !is_whole {
             return None;
         }
@@ -101,8 +99,7 @@ pub(super) fn batch(generation: u64, at: u64, time: Duration, records: &Records)
 }
 
 fn batch_sum(generation: u64, at: u64, len: &[u8], micros: &[u8], records: &[u8]) -> u32 {
-    let place = Crc::new().add(&generation.to_le_bytes()).add(&at.to_le_bytes());
-    place.add(len).add(micros).add(records).sum()
+    sum(&[&generation.to_le_bytes(), &at.to_le_bytes(), len, micros, records])
 }
 
 /// A summary with its checksum in front, as [`Record::Summary`] has it.
@@ -117,8 +114,12 @@ pub(super) fn unsealed(uid_validity: UidValidity, uid: Uid, octets: &[u8]) -> Op
 }
 
 fn summary_sum(uid_validity: UidValidity, uid: Uid, summary: &[u8]) -> u32 {
-    let whose = Crc::new().add(&uid_validity.get().to_le_bytes()).add(&uid.get().to_le_bytes());
-    whose.add(summary).sum()
+    sum(&[&uid_validity.get().to_le_bytes(), &uid.get().to_le_bytes(), summary])
+}
+
+/// The checksum of octets that lie in pieces.
+pub(super) fn sum(pieces: &[&[u8]]) -> u32 {
+    pieces.iter().fold(0, |sum, piece| crc32c::crc32c_append(sum, piece))
 }
 
 /// How far a file was read.

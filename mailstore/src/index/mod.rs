@@ -66,7 +66,6 @@ use std::time::Duration;
 
 use mail_message::{ModSeq, Uid, UidValidity};
 
-use crate::crc::Crc;
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, BufferedFile, File, Metadata, OpenMode};
@@ -473,8 +472,7 @@ impl Index {
     fn generation(&self) -> u64 {
         let now = self.env.host().now().as_nanos().to_le_bytes();
         let whose = [self.env.host().pid().to_le_bytes(), (self.env.count() as u32).to_le_bytes()].concat();
-        u64::from(Crc::new().add(&now).add(&whose).sum()) << 32
-            | u64::from(Crc::new().add(&whose).add(&now).sum())
+        u64::from(file::sum(&[&now, &whose])) << 32 | u64::from(file::sum(&[&whose, &now]))
     }
 
     fn reader(&mut self) -> Option<&dyn File> {
@@ -559,8 +557,8 @@ fn floor(env: &Env, known: ModSeq) -> ModSeq {
 fn boot(env: &Env) -> u64 {
     let id = env.host().boot_id();
     let text = if id.is_empty() { format!("{:?}{}", env.started(), env.host().pid()) } else { id.to_owned() };
-    let half = |text: &[u8]| u64::from(Crc::new().add(text).sum());
-    half(text.as_bytes()) << 32 | half(&[env.host().name().as_bytes(), text.as_bytes()].concat())
+    let (text, name) = (text.as_bytes(), env.host().name().as_bytes());
+    u64::from(file::sum(&[text])) << 32 | u64::from(file::sum(&[name, text]))
 }
 
 /// How long a file may become that was written with this length.
