@@ -49,7 +49,7 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
         &["xclient_clients", "whole world"],
     );
     refused("127.0.0.1:2424", "127.0.0.1:25", &["lmtp#3", "port 25", "RFC 2033"]);
-    refused("\"maildir\"", "\"mbox\"", &["mbox", "`maildir`"]);
+    refused("\"maildir\"", "\"mdbox\"", &["mdbox", "`maildir`", "`mbox`"]);
     refused("127.0.0.1:2525", "127.0.0.1", &["address"]);
     refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["toml: policy.mynetworks: 127.0.0.0/33: an IPv4"]);
     let own = "tls = \"starttls\"\n[listener.policy]\nmynetworks = [\"10.1.2.3/8\"]";
