@@ -94,8 +94,8 @@ pub fn rcpt<'a>(
     Ok((path, parameters))
 }
 
-const FROM: (usize, Key) = ("FROM".len(), Key::of(b"FROM"));
-const TO: (usize, Key) = ("TO".len(), Key::of(b"TO"));
+const FROM: (usize, Key) = ("FROM".len(), Key::known(b"FROM"));
+const TO: (usize, Key) = ("TO".len(), Key::known(b"TO"));
 
 #[inline(always)]
 fn path<'a, T>(

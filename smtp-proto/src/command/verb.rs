@@ -98,7 +98,7 @@ fn known(word: &[u8]) -> Option<Verb> {
 static KEYS: [Key; VERBS.len()] = {
     let (mut keys, mut at) = ([Key::of(b""); VERBS.len()], 0);
     while at < VERBS.len() {
-        keys[at] = Key::of(VERBS[at].0.as_bytes());
+        keys[at] = Key::known(VERBS[at].0.as_bytes());
         at += 1;
     }
     keys

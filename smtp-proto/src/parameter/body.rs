@@ -32,9 +32,9 @@ impl BodyKind {
     }
 }
 
-const SEVEN_BIT: Key = Key::of(b"7BIT");
-const EIGHT_BIT_MIME: Key = Key::of(b"8BITMIME");
-const BINARY_MIME: Key = Key::of(b"BINARYMIME");
+const SEVEN_BIT: Key = Key::known(b"7BIT");
+const EIGHT_BIT_MIME: Key = Key::known(b"8BITMIME");
+const BINARY_MIME: Key = Key::known(b"BINARYMIME");
 
 /// The value as it stands after `BODY=`.
 impl Display for BodyKind {

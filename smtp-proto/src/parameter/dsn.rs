@@ -31,8 +31,8 @@ impl Ret {
     }
 }
 
-const FULL: Key = Key::of(b"FULL");
-const HDRS: Key = Key::of(b"HDRS");
+const FULL: Key = Key::known(b"FULL");
+const HDRS: Key = Key::known(b"HDRS");
 
 /// The value as it stands after `RET=`.
 impl Display for Ret {
@@ -115,10 +115,10 @@ impl Notify {
     }
 }
 
-const NEVER: Key = Key::of(b"NEVER");
-const SUCCESS: Key = Key::of(b"SUCCESS");
-const FAILURE: Key = Key::of(b"FAILURE");
-const DELAY: Key = Key::of(b"DELAY");
+const NEVER: Key = Key::known(b"NEVER");
+const SUCCESS: Key = Key::known(b"SUCCESS");
+const FAILURE: Key = Key::known(b"FAILURE");
+const DELAY: Key = Key::known(b"DELAY");
 
 /// The value as it stands after `NOTIFY=`.
 impl Display for Notify {

@@ -240,21 +240,21 @@ fn valued<T: Display>(f: &mut fmt::Formatter<'_>, keyword: &str, value: Option<&
     }
 }
 
-const SIZE: Key = Key::of(b"SIZE");
-const BODY: Key = Key::of(b"BODY");
-const AUTH: Key = Key::of(b"AUTH");
-const SMTP_UTF8: Key = Key::of(b"SMTPUTF8");
-const RET: Key = Key::of(b"RET");
-const ENVID: Key = Key::of(b"ENVID");
-const REQUIRE_TLS: Key = Key::of(b"REQUIRETLS");
-const BY: Key = Key::of(b"BY");
-const HOLD_FOR: Key = Key::of(b"HOLDFOR");
-const HOLD_UNTIL: Key = Key::of(b"HOLDUNTIL");
-const MT_PRIORITY: Key = Key::of(b"MT-PRIORITY");
-const PRDR: Key = Key::of(b"PRDR");
-const NOTIFY: Key = Key::of(b"NOTIFY");
-const ORCPT: Key = Key::of(b"ORCPT");
-const RRVS: Key = Key::of(b"RRVS");
+const SIZE: Key = Key::known(b"SIZE");
+const BODY: Key = Key::known(b"BODY");
+const AUTH: Key = Key::known(b"AUTH");
+const SMTP_UTF8: Key = Key::known(b"SMTPUTF8");
+const RET: Key = Key::known(b"RET");
+const ENVID: Key = Key::known(b"ENVID");
+const REQUIRE_TLS: Key = Key::known(b"REQUIRETLS");
+const BY: Key = Key::known(b"BY");
+const HOLD_FOR: Key = Key::known(b"HOLDFOR");
+const HOLD_UNTIL: Key = Key::known(b"HOLDUNTIL");
+const MT_PRIORITY: Key = Key::known(b"MT-PRIORITY");
+const PRDR: Key = Key::known(b"PRDR");
+const NOTIFY: Key = Key::known(b"NOTIFY");
+const ORCPT: Key = Key::known(b"ORCPT");
+const RRVS: Key = Key::known(b"RRVS");
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), ParameterFault> {
     if slot.is_some() {
