@@ -14,6 +14,7 @@ use proto_core::UnixTime;
 
 use crate::fs::{Fs, RealFs};
 use crate::sync::Syncs;
+use crate::watch::Watcher;
 
 /// The machine and process a store runs in.
 pub trait Host: Send + Sync + fmt::Debug {
@@ -99,6 +100,7 @@ pub struct Env(Arc<Inner>);
 struct Inner {
     fs: Arc<dyn Fs>,
     syncs: Syncs,
+    watcher: Watcher,
     host: Arc<dyn Host>,
     /// `host.name()` as it may stand in a file name.
     file_host: String,
@@ -115,6 +117,7 @@ impl Env {
         let started = host.now();
         Self(Arc::new(Inner {
             syncs: Syncs::new(Arc::clone(&fs)),
+            watcher: Watcher::new(Arc::clone(&fs), Arc::clone(&host)),
             fs,
             host,
             file_host,
@@ -138,6 +141,11 @@ impl Env {
     /// The flushes of the disk, shared by all who need something durable.
     pub fn syncs(&self) -> &Syncs {
         &self.0.syncs
+    }
+
+    /// Who tells of changes that other programs make; it has to be started.
+    pub fn watcher(&self) -> &Watcher {
+        &self.0.watcher
     }
 
     /// The host.

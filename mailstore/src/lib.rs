@@ -15,6 +15,7 @@
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`batch`] | deliveries in two steps, many sharing their flushes |
 //! | [`sync`] | [`Syncs`](sync::Syncs): concurrent callers share flushes |
+//! | [`watch`] | [`Watcher`](watch::Watcher): what other programs change in a mailbox is told |
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
 //!
 //! # Quick start
@@ -118,6 +119,7 @@ pub mod spool;
 pub mod store;
 pub mod summary;
 pub mod sync;
+pub mod watch;
 
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
@@ -134,3 +136,4 @@ pub use store::{
     Flagged, Mailbox, MailboxInfo, MailboxStatus, MessageReader, Meta, PermanentFlags, Settle, Store, Stored,
 };
 pub use summary::Summary;
+pub use watch::{Tell, Told, Watch};

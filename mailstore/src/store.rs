@@ -23,6 +23,7 @@ use crate::name::MailboxName;
 use crate::quota::Quota;
 use crate::spool::QueueId;
 use crate::summary::Summary;
+use crate::watch::{Tell, Watch};
 
 /// One user's mailboxes.
 pub trait Store: Send + Sync {
@@ -115,6 +116,16 @@ pub trait Store: Send + Sync {
         body: &mut dyn MessageReader,
     ) -> Result<Staged> {
         self.deliver(name, delivery, body).map(Staged::done)
+    }
+
+    /// Has `tell` called whenever a mailbox may have changed, whoever changed it, until the [`Watch`] is dropped. What
+    /// was changed before this returned may go untold. `None` from a store that does not tell, or not now.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`.
+    fn watch(&self, name: &MailboxName, tell: &Tell) -> Result<Option<Watch>> {
+        let _ = (name, tell);
+        Ok(None)
     }
 }
 

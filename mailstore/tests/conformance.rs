@@ -9,6 +9,7 @@ use std::path::Path;
 use mailstore::conformance::{self, Promises};
 use mailstore::fs::SimFs;
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use mailstore::watch::WatchOptions;
 use mailstore::{Env, MaildirStore, MemoryStore, RealHost, Result, Store};
 
 /// Letters `a` to `z` of file names.
@@ -33,6 +34,7 @@ fn simulated<S: Store + 'static>(open: fn(&SimFs, u32) -> Result<S>) -> impl Fn(
 /// A directory of the machine's own file system.
 fn real<S: Store + 'static>(open: fn(Env, &Path) -> Result<S>) -> impl Fn() -> Result<Box<dyn Store>> {
     let (dir, env) = (tempfile::tempdir().unwrap(), Env::real("test.example"));
+    env.watcher().start(WatchOptions::default()).unwrap();
     move || Ok(Box::new(open(env.clone(), dir.path())?) as Box<dyn Store>)
 }
 

@@ -1,14 +1,21 @@
 //! What sessions of one mailbox hear of each other.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use mail_message::Flag;
 
 use super::Case;
 use super::tools::{
-    Outcome, Subject, append, append_flagged, deliver, ensure, flags, inbox, message, name, open, read,
-    read_through, refused, same, set, shown, uids_of,
+    Broken, Outcome, Subject, append, append_flagged, deliver, ensure, flags, inbox, message, name, open,
+    read, read_through, refused, same, set, shown, uids_of,
 };
 use crate::error::ErrorKind;
 use crate::store::{Access, Expunge, FlagChange};
+use crate::watch::{Tell, Told};
+
+/// For how long somebody is waited for who should be told of a change.
+const WATCH_DEADLINE: Duration = Duration::from_secs(120);
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "changes::a_snapshot_stays_until_it_is_refreshed", run: snapshot },
@@ -19,6 +26,7 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "changes::recent_is_told_to_one_session", run: recent },
     Case { name: "changes::status_counts_and_takes_nothing", run: status },
     Case { name: "changes::a_mailbox_that_was_replaced_is_no_longer_the_same", run: replaced },
+    Case { name: "changes::who_watches_a_mailbox_is_told_of_changes", run: watched },
 ];
 
 fn snapshot(subject: &Subject<'_>) -> Outcome {
@@ -168,4 +176,43 @@ fn replaced(subject: &Subject<'_>) -> Outcome {
         }
         Err(_) => Ok(()),
     }
+}
+
+fn watched(subject: &Subject<'_>) -> Outcome {
+    let store = subject.store()?;
+    let box_name = name("watched")?;
+    store.create(&box_name)?;
+    let (send, told) = std::sync::mpsc::channel();
+    let tell: Tell = Arc::new(move |what| {
+        // Nobody listens any more when the case is over.
+        let _ = send.send(what);
+    });
+    let Some(watch) = store.watch(&box_name, &tell)? else { return Ok(()) };
+    // The deadline is there so that a promise that is broken shows at all.
+    let next = || told.recv_timeout(WATCH_DEADLINE).map_err(|_| Broken("nobody was told of a change".into()));
+    let mut session = open(&*store, &box_name)?;
+    let writer = subject.store()?;
+    let uids = append(&*writer, &box_name, &[1])?;
+    while session.entries().is_empty() {
+        same("what is told", next()?, Told::Changed)?;
+        session.refresh()?;
+    }
+    let mut other = open(&*writer, &box_name)?;
+    other.set_flags(&set(&uids), FlagChange::Add, &flags("\\Seen")?, None)?;
+    while shown(&*session, uids[0])?.is_empty() {
+        same("what is told", next()?, Told::Changed)?;
+        session.refresh()?;
+    }
+    other.expunge(&set(&uids), Expunge::Any)?;
+    while !session.entries().is_empty() {
+        same("what is told", next()?, Told::Changed)?;
+        session.refresh()?;
+    }
+    store.delete(&box_name)?;
+    while session.refresh().is_ok() {
+        next()?;
+    }
+    drop(watch);
+    let absent = store.watch(&name("absent")?, &tell);
+    refused("watching a mailbox that is not there", absent, ErrorKind::NoSuchMailbox)
 }

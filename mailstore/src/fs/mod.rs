@@ -9,6 +9,9 @@
 //! * [`RealFs`]: the operating system's.
 //! * [`SimFs`]: in memory, with a power cut at any operation, and faults on demand.
 
+mod changes;
+#[cfg(target_os = "linux")]
+mod inotify;
 mod real;
 pub mod sim;
 
@@ -18,6 +21,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+pub use changes::{Change, ChangeQueue, Interest};
 pub use real::RealFs;
 pub use sim::SimFs;
 
@@ -45,6 +49,13 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// is not known to tell every error: then each file and directory is synced by itself.
     fn volume(&self, path: &Path) -> io::Result<Option<Box<dyn Volume>>> {
         let _ = path;
+        Ok(None)
+    }
+    /// Opens a queue in which the system tells of changes, whoever makes them. `None` where it tells of none.
+    ///
+    /// # Errors
+    /// When the system has no more of them to give.
+    fn changes(&self) -> io::Result<Option<Box<dyn ChangeQueue>>> {
         Ok(None)
     }
 }

@@ -9,6 +9,10 @@ use std::time::{Duration, SystemTime};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+#[cfg(target_os = "linux")]
+use super::ChangeQueue;
+#[cfg(target_os = "linux")]
+use super::inotify::Inotify;
 use super::{DirEntry, File, Fs, LockKind, Metadata, OpenMode, Volume};
 
 /// The operating system's file system. Files are created for their owner only, whatever the umask allows.
@@ -81,6 +85,11 @@ impl Fs for RealFs {
         let trusted = tells_errors(rustix::system::uname().release().to_string_lossy().as_ref())
             && TRUSTED.contains(&i128::from(rustix::fs::fstatfs(&dir)?.f_type));
         Ok(trusted.then(|| Box::new(RealVolume(dir)) as _))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn changes(&self) -> io::Result<Option<Box<dyn ChangeQueue>>> {
+        Ok(Some(Box::new(Inotify::open()?)))
     }
 }
 

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use super::append::MaildirAppend;
 use super::mailbox::MaildirMailbox;
-use super::paths::MailboxPaths;
+use super::paths::{MailboxPaths, Sub};
 use super::quota::QuotaRoot;
 use super::uids::{UidLock, Uids};
 use super::{deliver, folders, subscriptions};
 use crate::batch::{self, Staged};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs;
+use crate::fs::{self, Interest};
 use crate::name::MailboxName;
 use crate::quota::{Adding, Quota, QuotaRules, QuotaUsage};
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
+use crate::watch::{Target, Tell, Watch};
 
 /// Files in `tmp/` older than this are nobody's (the Maildir convention).
 const SWEEP_AFTER: Duration = Duration::from_secs(36 * 3600);
@@ -204,5 +205,16 @@ impl Store for MaildirStore {
             }
             staged => staged,
         }
+    }
+
+    fn watch(&self, name: &MailboxName, tell: &Tell) -> Result<Option<Watch>> {
+        let paths = self.0.paths(name);
+        // A directory that is renamed takes those in it along, and they hear nothing of it.
+        let targets = vec![
+            Target::new(paths.sub(Sub::New), Interest::Entries),
+            Target::new(paths.sub(Sub::Cur), Interest::Entries),
+            Target::new(paths.dir, Interest::Itself),
+        ];
+        self.0.env.watcher().watch(targets, tell)
     }
 }

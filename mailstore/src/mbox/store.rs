@@ -13,9 +13,10 @@ use super::place::{CONTROL, Place};
 use super::{MboxOptions, folders, journal, subscriptions};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs;
+use crate::fs::{self, Interest};
 use crate::name::MailboxName;
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
+use crate::watch::{Target, Tell, Watch};
 
 /// Files in the control directory that carry a name of ours for one use, and are older than this, are nobody's.
 const SWEEP_AFTER: Duration = Duration::from_secs(36 * 3600);
@@ -174,6 +175,13 @@ impl Store for MboxStore {
         };
         add::add(&place, &mut lock, None, &mut [item])?;
         Ok(Delivered::Stored)
+    }
+
+    fn watch(&self, name: &MailboxName, tell: &Tell) -> Result<Option<Watch>> {
+        // The file and not its directory: in one that all users share, each change of anybody's mailbox, and each lock
+        // file, would be told to all.
+        let file = Target::new(self.0.place(name).path, Interest::Content);
+        self.0.env.watcher().watch(vec![file], tell)
     }
 }
 
