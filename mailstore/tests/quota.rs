@@ -205,6 +205,54 @@ fn q28_deliverers_at_the_limit_do_not_go_over_it_together() {
     assert_counted(&disk, "1000S,5C", 130, 5);
 }
 
+/// Recounts run while messages come, are marked, unmarked and go, and while a mailbox that counts is deleted.
+#[test]
+fn what_the_lines_add_up_to_is_there_after_recounts_in_the_middle() {
+    let disk = SimFs::new();
+    let store = Arc::new(open(&disk, rules("100000S,1000C")));
+    store.quota().unwrap();
+    let work = |thread: u32| {
+        let (store, disk) = (Arc::clone(&store), disk.clone());
+        std::thread::spawn(move || {
+            let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+            for round in 0..12 {
+                match (thread, round % 4) {
+                    (0, _) => {
+                        // Whoever is next finds none, and counts.
+                        let _ = disk.unlink(Path::new(&format!("{ROOT}/maildirsize")));
+                        store.quota().unwrap();
+                    }
+                    (1, 0) => {
+                        let _ = mailbox.expunge(&all(), Expunge::Deleted);
+                    }
+                    (1, _) => {
+                        let _ = append(&*store, &inbox(), &[b'x'; 30], &flags("\\Seen"));
+                    }
+                    (2, change) => {
+                        let change = if change < 3 { FlagChange::Add } else { FlagChange::Remove };
+                        let _ = mailbox.refresh();
+                        let _ = mailbox.set_flags(&all(), change, &flags("\\Deleted"), None);
+                    }
+                    (3, 0) => {
+                        store.create(&name("Kept")).unwrap();
+                        let _ = mailbox.copy(&uids(&[1]), &name("Kept"));
+                        store.delete(&name("Kept")).unwrap();
+                    }
+                    _ => {
+                        let _ = deliver(&*store, 26);
+                    }
+                }
+            }
+        })
+    };
+    let threads: Vec<_> = (0..5).map(work).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let usage = || open(&disk, rules("100000S,1000C")).quota().unwrap().unwrap().usage;
+    let summed = usage();
+    disk.unlink(Path::new(&format!("{ROOT}/maildirsize"))).unwrap();
+    assert_eq!(summed, usage());
+}
+
 #[test]
 fn two_processes_may_go_over_by_one_each_and_never_spoil_the_file() {
     let disk = SimFs::new();

@@ -1,5 +1,6 @@
 //! [`MaildirAppend`]: APPEND, one or several messages.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mail_message::FlagSet;
@@ -43,8 +44,8 @@ impl MaildirAppend {
         }
     }
 
-    /// Places all messages and gives them UIDs; what was placed is in `placed`.
-    fn place(&mut self, placed: &mut Vec<std::path::PathBuf>) -> Result<Appended> {
+    /// Places all messages and gives them UIDs; all or none.
+    fn place(&mut self) -> Result<Appended> {
         let counted = self.messages.iter().filter(|message| self.paths.counts(&message.letters));
         let sizes = counted.map(|message| QuotaUsage::message(message.staged.stored_bytes()));
         let size = sizes.fold(QuotaUsage::default(), QuotaUsage::plus);
@@ -54,6 +55,24 @@ impl MaildirAppend {
         }
         let lock = UidLock::take(&self.paths)?;
         let mut uids = Uids::load_or_create(&self.paths, &lock, None)?;
+        let mut placed = Vec::new();
+        let result = Reserved::place(&mut reserved, || self.place_files(&mut placed)).and_then(|bases| {
+            for (sub, flagged) in [(Sub::New, false), (Sub::Cur, true)] {
+                if self.messages.iter().any(|message| message.letters.is_empty() != flagged) {
+                    self.paths.sync(&self.paths.sub(sub))?;
+                }
+            }
+            uids.assign(&self.paths, &lock, &bases, None)
+        });
+        if result.is_err() {
+            let remove = || placed.iter().for_each(|path| staged::remove(&self.paths, path));
+            Reserved::take_back(&mut reserved, remove);
+        }
+        Ok(Appended { uid_validity: uids.list.uid_validity, uids: result? })
+    }
+
+    /// Renames all messages to their places; what got there is in `placed`. Returns the bases of their names.
+    fn place_files(&mut self, placed: &mut Vec<PathBuf>) -> Result<Vec<Arc<str>>> {
         let mut bases: Vec<Arc<str>> = Vec::new();
         for message in &mut self.messages {
             let unique = self.paths.env.unique_name();
@@ -62,14 +81,7 @@ impl MaildirAppend {
             placed.push(path);
             bases.push(base.into());
         }
-        for (sub, flagged) in [(Sub::New, false), (Sub::Cur, true)] {
-            if self.messages.iter().any(|message| message.letters.is_empty() != flagged) {
-                self.paths.sync(&self.paths.sub(sub))?;
-            }
-        }
-        let given = uids.assign(&self.paths, &lock, &bases, None)?;
-        reserved.into_iter().for_each(Reserved::placed);
-        Ok(Appended { uid_validity: uids.list.uid_validity, uids: given })
+        Ok(bases)
     }
 }
 
@@ -99,12 +111,7 @@ impl Append for MaildirAppend {
 
     fn commit(mut self: Box<Self>) -> Result<Appended> {
         self.finish_last()?;
-        let mut placed = Vec::new();
-        let result = self.place(&mut placed);
-        if result.is_err() {
-            placed.iter().for_each(|path| staged::remove(&self.paths, path));
-        }
-        result
+        self.place()
     }
 
     fn abort(self: Box<Self>) {}

@@ -28,6 +28,8 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     // Letters mean other keywords in another mailbox.
     let mut keywords = Keywords::load(&target)?;
     let (mut all, mut size) = (FlagSet::new(), QuotaUsage::default());
+    // A copy has the flags that it was counted with, whatever others change meanwhile.
+    let mut flags_of = Vec::new();
     for uid in &wanted {
         let flags = source.with_file(*uid, "reading", |mailbox, place, path| {
             // Look, so that flags set by others meanwhile are found.
@@ -38,7 +40,9 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
             }
             Ok(mailbox.keywords.flags(place.letters()))
         })?;
-        all.insert_all(&flags.unwrap_or_default());
+        let flags = flags.unwrap_or_default();
+        all.insert_all(&flags);
+        flags_of.push(flags);
     }
     keywords.ensure(&target, &all)?;
 
@@ -49,12 +53,11 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     let lock = UidLock::take(&target)?;
     let mut list = Uids::load_or_create(&target, &lock, None)?;
     let mut linked = Vec::new();
-    let result = (|| {
+    let result = Reserved::place(&mut reserved, || {
         let mut bases: Vec<Arc<str>> = Vec::new();
-        for uid in &wanted {
+        for (uid, flags) in wanted.iter().zip(&flags_of) {
             let link = source.with_file(*uid, "copying", |mailbox, place, path| {
-                let flags = mailbox.keywords.flags(place.letters());
-                let (base, sub, to) = target_name(&target, &keywords, &place.name, &flags);
+                let (base, sub, to) = target_name(&target, &keywords, &place.name, flags);
                 mailbox.paths.env.fs().link(&path, &to)?;
                 Ok((base, sub, to))
             })?;
@@ -62,24 +65,22 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
             linked.push((sub, to));
             bases.push(base.into());
         }
+        Ok(bases)
+    })
+    .and_then(|bases| {
         for sub in [Sub::New, Sub::Cur] {
             if linked.iter().any(|(used, _)| *used == sub) {
                 target.sync(&target.sub(sub))?;
             }
         }
         list.assign(&target, &lock, &bases, None)
-    })();
-    match result {
-        Ok(copies) => {
-            reserved.into_iter().for_each(Reserved::placed);
-            let pairs = wanted.into_iter().zip(copies).collect();
-            Ok(Copied { uid_validity: list.list.uid_validity, pairs })
-        }
-        Err(error) => {
-            linked.iter().for_each(|(_, path)| staged::remove(&target, path));
-            Err(error)
-        }
+    });
+    if result.is_err() {
+        let remove = || linked.iter().for_each(|(_, path)| staged::remove(&target, path));
+        Reserved::take_back(&mut reserved, remove);
     }
+    let pairs = wanted.into_iter().zip(result?).collect();
+    Ok(Copied { uid_validity: list.list.uid_validity, pairs })
 }
 
 /// A new name for a copy: sizes as in the old name, whether true or not.

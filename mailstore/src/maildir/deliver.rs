@@ -89,8 +89,7 @@ impl StagedDelivery for Written {
 
     fn publish(&mut self, written: Flushed) -> Result<Ticket> {
         written.all().map_err(|error| self.staged.failed(&error))?;
-        self.staged.place(&self.unique, Sub::New, "")?;
-        self.reserved.take().into_iter().for_each(Reserved::placed);
+        Reserved::place(&mut self.reserved, || self.staged.place(&self.unique, Sub::New, ""))?;
         Ok(submit_dir(&self.paths, self.paths.sub(Sub::New)))
     }
 

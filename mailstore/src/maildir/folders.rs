@@ -32,7 +32,6 @@ use super::{filename, recount};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{Fs, OpenMode};
 use crate::name::MailboxName;
-use crate::quota::QuotaUsage;
 use crate::store::MailboxInfo;
 
 /// What the directories of mailboxes not yet made or already deleted begin with. Maildir++ has no mailbox of
@@ -115,15 +114,14 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     paths.check_exists()?;
     settle_all(store, &paths)?;
     let mut shift = Shift::new(&paths);
-    let usage = if shift.is_kept() { recount::mailbox(&paths, name)? } else { QuotaUsage::default() };
-    shift.begin(usage);
     let aside = unfinished(store);
-    store
-        .env
-        .fs()
-        .rename(&paths.dir, &aside)
-        .map_err(|error| StoreError::io("deleting", &paths.dir, &error))?;
-    shift.removed(usage);
+    shift.remove(
+        || recount::mailbox(&paths, name),
+        || {
+            let renamed = store.env.fs().rename(&paths.dir, &aside);
+            renamed.map_err(|error| StoreError::io("deleting", &paths.dir, &error))
+        },
+    )?;
     paths.sync(&store.root)?;
     // Nobody sees it any more; what stays is taken by the sweep.
     let _ = remove_tree(store.env.fs(), &aside);
@@ -170,10 +168,7 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     settle_all(store, &source)?;
     if from.is_inbox() {
         create(store, to)?;
-        let moving = Moving::begin(&source, &target)?;
-        move_messages(&source, &target)?;
-        moving.into_iter().for_each(Moving::done);
-        return Ok(());
+        return moving(&source, &target, || move_messages(&source, &target)).map(drop);
     }
     let mut moves = vec![(source, target)];
     for info in list(store)?.into_iter().filter(|info| info.exists) {
@@ -189,47 +184,33 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     }
     let mut moved = Vec::new();
     for (source, target) in &moves {
-        moved.extend(Moving::begin(source, target)?);
-        store
-            .env
-            .fs()
-            .rename(&source.dir, &target.dir)
-            .map_err(|error| StoreError::io("renaming to", &target.dir, &error))?;
+        moved.push(moving(source, target, || {
+            let renamed = store.env.fs().rename(&source.dir, &target.dir);
+            renamed.map_err(|error| StoreError::io("renaming to", &target.dir, &error))
+        })?);
     }
-    moves[0].1.sync(&store.root)?;
-    moved.into_iter().for_each(Moving::done);
-    Ok(())
+    moves[0].1.sync(&store.root)
 }
 
-/// One mailbox becomes another whose messages count when its own do not, or the other way round.
-struct Moving {
-    shift: Shift,
-    usage: QuotaUsage,
-    counted: bool,
-}
-
-impl Moving {
-    /// `None` when nothing begins or ceases to count.
-    fn begin(source: &MailboxPaths, target: &MailboxPaths) -> Result<Option<Self>> {
-        let rules = &source.quota.rules;
-        let (counted, counts) = (rules.counts(&source.name), rules.counts(&target.name));
-        if counted == counts {
+/// Makes one mailbox another; its messages may begin or cease to count. What is returned is dropped when that is durable.
+fn moving(
+    source: &MailboxPaths,
+    target: &MailboxPaths,
+    change: impl FnOnce() -> Result<()>,
+) -> Result<Option<Shift>> {
+    let rules = &source.quota.rules;
+    let (counted, counts) = (rules.counts(&source.name), rules.counts(&target.name));
+    let mut shift = Shift::new(if counted { source } else { target });
+    let usage = |within: &MailboxPaths| recount::mailbox(source, &within.name);
+    match (counted, counts) {
+        (true, false) => shift.remove(|| usage(source), change)?,
+        (false, true) => shift.add(|| usage(target), change)?,
+        (true, true) | (false, false) => {
+            change()?;
             return Ok(None);
         }
-        let within = if counted { source } else { target };
-        let mut shift = Shift::new(within);
-        if !shift.is_kept() {
-            return Ok(None);
-        }
-        let usage = recount::mailbox(source, &within.name)?;
-        shift.begin(usage);
-        Ok(Some(Self { shift, usage, counted }))
     }
-
-    /// It has become the other, durably.
-    fn done(mut self) {
-        if self.counted { self.shift.removed(self.usage) } else { self.shift.added(self.usage) }
-    }
+    Ok(Some(shift))
 }
 
 fn move_messages(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {

@@ -26,7 +26,6 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
 use crate::index::{Facts, Index, Record, Records, Row, Stamp, Turn};
 use crate::name::MailboxName;
-use crate::quota::QuotaUsage;
 use crate::store::{
     Access, Changes, Copied, Entry, Expunge, FlagChange, Flagged, Mailbox, MessageReader, Meta,
     PermanentFlags, Stored,
@@ -350,22 +349,20 @@ impl Mailbox for MaildirMailbox {
                 let letters = mailbox.keywords.letters(&new, old);
                 let name = filename::with_letters(place.base(), &letters);
                 let (counted, counts) = (mailbox.paths.counts(old), mailbox.paths.counts(&letters));
-                let size = if counted != counts && shift.is_kept() {
-                    recount::message(mailbox.paths.env.fs(), &path, place.base())?
-                } else {
-                    QuotaUsage::default()
+                let disk = mailbox.paths.env.fs();
+                let size = || recount::message(disk, &path, place.base());
+                let rename = || {
+                    if place.sub == Sub::Cur && place.name == name {
+                        // Nothing to change, if it still is as it was.
+                        disk.metadata(&path).map(drop)
+                    } else {
+                        disk.rename(&path, &mailbox.paths.sub(Sub::Cur).join(&name))
+                    }
                 };
-                shift.begin(size);
-                if place.sub == Sub::Cur && place.name == name {
-                    // Nothing to change, if it still is as it was.
-                    mailbox.paths.env.fs().metadata(&path)?;
-                } else {
-                    mailbox.paths.env.fs().rename(&path, &mailbox.paths.sub(Sub::Cur).join(&name))?;
-                }
-                if counts {
-                    shift.added(size)
-                } else {
-                    shift.removed(size)
+                match (counted, counts) {
+                    (true, false) => shift.remove(size, rename)?,
+                    (false, true) => shift.add(size, rename)?,
+                    (true, true) | (false, false) => rename()?,
                 }
                 Ok(Change::Made(Place { sub: Sub::Cur, name }))
             })?;
@@ -422,14 +419,13 @@ impl Mailbox for MaildirMailbox {
                     mailbox.paths.env.fs().metadata(&path)?;
                     return Ok(None);
                 }
-                let size = if shift.is_kept() && mailbox.paths.counts(place.letters()) {
-                    recount::message(mailbox.paths.env.fs(), &path, place.base())?
+                let disk = mailbox.paths.env.fs();
+                let size = || recount::message(disk, &path, place.base());
+                if mailbox.paths.counts(place.letters()) {
+                    shift.remove(size, || disk.unlink(&path))?;
                 } else {
-                    QuotaUsage::default()
-                };
-                shift.begin(size);
-                mailbox.paths.env.fs().unlink(&path)?;
-                shift.removed(size);
+                    disk.unlink(&path)?;
+                }
                 Ok(Some(place.sub))
             })?;
             if let Some(Some(sub)) = gone {

@@ -8,8 +8,9 @@
 //!   message are made durable together; only then the message is placed. If it is not placed, a line takes it back.
 //! * **Removing**: the messages go, durably; then a line takes them away. It is not synced, and a failure to write it is
 //!   no failure of the removal.
-//! * **Recounting** (`recount.rs`): a new file replaces the old one, durably. What our threads have under way counts as
-//!   if it were there.
+//! * **Recounting** (`recount.rs`): a new file replaces the old one, durably. No thread of ours places or removes a
+//!   message meanwhile. A message whose line is written and which is not placed yet counts as if it were there; one
+//!   that was removed, and whose line is still to come, too.
 //!
 //! # What a crash can leave
 //!
@@ -61,8 +62,10 @@ pub(super) struct QuotaRoot {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is on its way in or out: a recount may or may not see it.
-    pending: QuotaUsage,
+    /// Not there, and counted by the lines: placed later, or removed without its line yet.
+    missing: QuotaUsage,
+    /// There, and not counted by the lines yet.
+    unwritten: QuotaUsage,
     /// Until when an old file is preferred to a recount.
     rests_until: Duration,
 }
@@ -155,7 +158,7 @@ impl QuotaRoot {
         let mut file = self.env.fs().open(&self.path(), OpenMode::Append).map_err(failed)?;
         file.append(maildirsize::added(added).as_bytes()).map_err(failed)?;
         let mut state = self.state();
-        state.pending = state.pending.plus(added);
+        state.missing = state.missing.plus(added);
         Ok(Some(Reserved { root: Arc::clone(self), added, file: Some(file), placed: false }))
     }
 
@@ -197,13 +200,13 @@ impl QuotaRoot {
                 None => return Ok(None),
             },
         };
-        let mut pending = self.state().pending;
         let mut counted = recount::count(self)?;
         if !counted.at_rest {
-            pending = self.state().pending;
             counted = recount::count(self)?;
         }
-        let usage = counted.usage.plus(pending);
+        let state = self.state();
+        let usage = counted.usage.plus(state.missing).minus(state.unwritten);
+        drop(state);
         let file = Maildirsize { limits, usage, lines: 1 };
         if !counted.at_rest && known.is_some() {
             self.state().rests_until = now + REST;
@@ -258,30 +261,48 @@ impl Reserved {
         synced.map_err(|error| StoreError::io("writing", &self.root.path(), &error))
     }
 
-    /// The messages are where a recount finds them.
-    pub(super) fn placed(mut self) {
-        self.placed = true;
+    /// Places the messages where a recount finds them; if there is a quota, no recount runs meanwhile.
+    pub(super) fn place<T>(reserved: &mut Option<Self>, place: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(reserved) = reserved else { return place() };
+        let _held = reserved.root.hold();
+        let placed = place()?;
+        if !std::mem::replace(&mut reserved.placed, true) {
+            let mut state = reserved.root.state();
+            state.missing = state.missing.minus(reserved.added);
+        }
+        Ok(placed)
+    }
+
+    /// Removes again what was placed, all or some.
+    pub(super) fn take_back(reserved: &mut Option<Self>, remove: impl FnOnce()) {
+        let Some(reserved) = reserved else { return remove() };
+        let _held = reserved.root.hold();
+        remove();
+        if std::mem::take(&mut reserved.placed) {
+            let mut state = reserved.root.state();
+            state.missing = state.missing.plus(reserved.added);
+        }
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        let _held = self.root.hold();
-        if !self.placed {
-            self.root.note(&maildirsize::removed(self.added));
+        if self.placed {
+            return;
         }
+        let _held = self.root.hold();
+        self.root.note(&maildirsize::removed(self.added));
         let mut state = self.root.state();
-        state.pending = state.pending.minus(self.added);
+        state.missing = state.missing.minus(self.added);
     }
 }
 
-/// Messages that begin or cease to count in one mailbox. What was noted is written down when this is dropped: after the
+/// Messages that begin or cease to count in one mailbox. What changed is written down when this is dropped: after the
 /// change is durable.
 #[derive(Debug)]
 pub(super) struct Shift {
     root: Arc<QuotaRoot>,
     is_kept: bool,
-    pending: QuotaUsage,
     removed: QuotaUsage,
     added: QuotaUsage,
 }
@@ -289,39 +310,50 @@ pub(super) struct Shift {
 impl Shift {
     pub(super) fn new(paths: &MailboxPaths) -> Self {
         let root = Arc::clone(&paths.quota);
-        let is_kept = paths.quota.rules.counts(&paths.name) && root.is_kept();
-        let zero = QuotaUsage::default();
-        Self { root, is_kept, pending: zero, removed: zero, added: zero }
+        let is_kept = root.rules.counts(&paths.name) && (root.rules.limits.is_some() || root.is_kept());
+        Self { root, is_kept, removed: QuotaUsage::default(), added: QuotaUsage::default() }
     }
 
-    /// Whether anything needs to be told.
-    pub(super) fn is_kept(&self) -> bool {
-        self.is_kept
-    }
-
-    /// This is about to be changed; until the end a recount counts it in.
-    pub(super) fn begin(&mut self, usage: QuotaUsage) {
-        if self.is_kept {
-            self.pending = self.pending.plus(usage);
-            let mut state = self.root.state();
-            state.pending = state.pending.plus(usage);
+    /// Makes a change after which `usage` does not count any more; if there is a quota, no recount runs meanwhile.
+    pub(super) fn remove<T, E>(
+        &mut self,
+        usage: impl FnOnce() -> Result<QuotaUsage, E>,
+        change: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if !self.is_kept {
+            return change();
         }
-    }
-
-    /// This does not count any more.
-    pub(super) fn removed(&mut self, usage: QuotaUsage) {
+        let _held = self.root.hold();
+        let usage = usage()?;
+        let changed = change()?;
         self.removed = self.removed.plus(usage);
+        let mut state = self.root.state();
+        state.missing = state.missing.plus(usage);
+        Ok(changed)
     }
 
-    /// This counts now.
-    pub(super) fn added(&mut self, usage: QuotaUsage) {
+    /// Makes a change after which `usage` counts too; if there is a quota, no recount runs meanwhile.
+    pub(super) fn add<T, E>(
+        &mut self,
+        usage: impl FnOnce() -> Result<QuotaUsage, E>,
+        change: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if !self.is_kept {
+            return change();
+        }
+        let _held = self.root.hold();
+        let usage = usage()?;
+        let changed = change()?;
         self.added = self.added.plus(usage);
+        let mut state = self.root.state();
+        state.unwritten = state.unwritten.plus(usage);
+        Ok(changed)
     }
 }
 
 impl Drop for Shift {
     fn drop(&mut self) {
-        if !self.is_kept {
+        if self.added.is_zero() && self.removed.is_zero() {
             return;
         }
         let _held = self.root.hold();
@@ -332,6 +364,7 @@ impl Drop for Shift {
             self.root.note(&maildirsize::removed(self.removed));
         }
         let mut state = self.root.state();
-        state.pending = state.pending.minus(self.pending);
+        state.missing = state.missing.minus(self.removed);
+        state.unwritten = state.unwritten.minus(self.added);
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::paths::{MailboxPaths, Sub};
+use super::quota::Reserved;
 use super::staged::Staged;
 use crate::error::{Result, StoreError};
 use crate::fs;
@@ -46,10 +47,7 @@ fn try_warn(paths: &MailboxPaths, warning: &QuotaWarning) -> Result<()> {
     staged.finish(paths.env.utc())?;
     // It comes in whatever the quota says.
     let size = QuotaUsage::message(warning.message.len() as u64);
-    let reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery).ok().flatten();
-    staged.place(&paths.env.unique_name(), Sub::New, "")?;
-    if let Some(reserved) = reserved {
-        reserved.placed();
-    }
+    let mut reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery).ok().flatten();
+    Reserved::place(&mut reserved, || staged.place(&paths.env.unique_name(), Sub::New, ""))?;
     paths.sync(&paths.sub(Sub::New))
 }
