@@ -257,14 +257,52 @@ impl Run {
     }
 }
 
+fn run(steps: Vec<Step>) {
+    let fs = SimFs::new();
+    let spool = Run::open(&fs, 1);
+    let mut run = Run { fs, pid: 1, spool, model: BTreeMap::new(), number: 0 };
+    steps.into_iter().for_each(|step| run.step(step));
+}
+
+/// A message is written anew when its last recipient is served and its deliverer still has it; what it was moved from goes,
+/// and the power fails. It is done, not damaged.
+#[test]
+fn a_message_moved_when_it_was_done_is_not_taken_for_damaged() {
+    use Step::{Abort, Accept, Record, RecordMany, Take};
+    let accept = |bytes, to| Accept(bytes, to, false);
+    let later = RecipientState::Deferred(UnixTime(43));
+    run(vec![
+        accept(23, 2),
+        Abort(51),
+        accept(251, 1),
+        accept(153, 1),
+        accept(301, 1),
+        accept(53, 2),
+        Step::Upkeep,
+        Step::Remove(8),
+        Abort(51),
+        Step::Release(0),
+        Abort(150),
+        Record(4, 1, RecipientState::Delivered),
+        Record(6, 1, later),
+        accept(105, 1),
+        Record(2, 1, RecipientState::Delivered),
+        Take(17),
+        accept(339, 3),
+        accept(299, 2),
+        RecordMany(RecipientState::Bounced),
+        Step::Release(14),
+        Step::Upkeep,
+        Step::PowerCut(15),
+        Step::PowerCut(10),
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn the_spool_is_the_model(steps in prop::collection::vec(step(), 1..120)) {
-        let fs = SimFs::new();
-        let spool = Run::open(&fs, 1);
-        let mut run = Run { fs, pid: 1, spool, model: BTreeMap::new(), number: 0 };
-        steps.into_iter().for_each(|step| run.step(step));
+        run(steps);
     }
 }

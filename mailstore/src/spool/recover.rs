@@ -269,6 +269,12 @@ impl Recovery<'_> {
             let MessageRecord { subject, envelope, extents, statuses, .. } = record;
             let mut done: Vec<bool> = statuses.iter().map(|status| status.state.is_done()).collect();
             done.resize(envelope.recipients.len(), false);
+            if done.iter().all(|done| *done) {
+                // Written anew in the hands of a deliverer who had just served the last recipient.
+                self.messages.note(place.segment, subject.birth.unwrap_or(place.segment));
+                self.seen += usize::from(self.lost.remove(&id).is_none());
+                return;
+            }
             let lost = Lost { subject, envelope, extents, done, answered };
             self.seen += usize::from(self.lost.insert(id, lost).is_none());
         } else {
