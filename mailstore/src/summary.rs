@@ -79,14 +79,18 @@ impl Summary {
     /// # Errors
     /// What reading it returns.
     pub fn read(reader: &mut dyn MessageReader) -> Result<Self> {
+        Self::read_to_end(reader).map(|(summary, _)| summary)
+    }
+
+    /// The same, and whether the message ends in a line end; an empty one counts as ended.
+    pub(crate) fn read_to_end(reader: &mut dyn MessageReader) -> Result<(Self, bool)> {
         let mut summarizer = Summarizer::new();
         let mut chunk = vec![0; CHUNK_BYTES];
-        let mut at = 0;
+        let (mut at, mut last) = (0, b'\n');
         loop {
             let n = reader.read_at(at, &mut chunk)?;
-            if n == 0 {
-                return Ok(summarizer.finish());
-            }
+            let Some(end) = chunk[..n].last() else { return Ok((summarizer.finish(), last == b'\n')) };
+            last = *end;
             summarizer.feed(&chunk[..n]);
             at += n as u64;
         }

@@ -19,7 +19,7 @@ fn maildir() -> Promises {
 
 /// What the documentation of [`mailstore::mbox`] takes back.
 fn mbox() -> Promises {
-    Promises::default().without_mod_sequences().unreadable_after_expunge().flat()
+    Promises::default().unreadable_after_expunge().flat()
 }
 
 /// A process on a simulated machine, another one each time.

@@ -1,5 +1,6 @@
-//! The index on a disk that loses power, or fails, at every operation: appends, marks and the rewriting of its file. A
-//! client that asks what has changed since it last knew everything must be told all of it, whatever is left.
+//! The index of a Maildir and of an mbox on a disk that loses power, or fails, at every operation: appends, marks and the
+//! rewriting of its file. A client that asks what has changed since it last knew everything must be told all of it,
+//! whatever is left.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
@@ -9,12 +10,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::clients::Client;
-use common::{all, append, env, every_power_cut, flags, inbox, maildir, message, uids};
+use common::{all, append, every_power_cut, flags, inbox, maildir, mbox, message, uids};
 use mail_message::FlagSet;
 use mailstore::fs::SimFs;
 use mailstore::fs::sim::Fault;
-use mailstore::{Access, Class, Expunge, FlagChange, Mailbox, MaildirStore, Result, Store};
+use mailstore::{Access, Class, Expunge, FlagChange, Mailbox, Result, Store};
 use proptest::prelude::*;
+
+/// A store, and where it keeps the index of INBOX.
+#[derive(Clone, Copy)]
+struct Kind {
+    open: fn(&SimFs, u32) -> Result<Box<dyn Store>>,
+    index: &'static str,
+}
+
+const MAILDIR: Kind =
+    Kind { open: |fs, pid| Ok(Box::new(maildir(fs, pid)?)), index: "/mail/alice/Maildir/postroom.index" };
+
+const MBOX: Kind =
+    Kind { open: |fs, pid| Ok(Box::new(mbox(fs, pid)?)), index: "/home/alice/mail/.postroom/INBOX.index" };
 
 /// What clients were told, and by which operation.
 type Told = RefCell<Vec<(u64, Client)>>;
@@ -24,10 +38,10 @@ fn tell(told: &Told, fs: &SimFs, mailbox: &dyn Mailbox) {
 }
 
 /// Changes by one session, its end, and changes by two more.
-fn play(fs: &SimFs, told: &Told) -> Result<()> {
-    let store = maildir(fs, 1)?;
+fn play(kind: Kind, fs: &SimFs, told: &Told) -> Result<()> {
+    let store = (kind.open)(fs, 1)?;
     for number in 1..=3 {
-        append(&store, &inbox(), &message(number), &FlagSet::new())?;
+        append(&*store, &inbox(), &message(number), &FlagSet::new())?;
     }
     let open = || store.open(&inbox(), Access::ReadWrite);
     let mut one = open().or_else(|_| open())?;
@@ -54,15 +68,14 @@ fn play(fs: &SimFs, told: &Told) -> Result<()> {
 }
 
 /// So many summaries that the file is rewritten.
-fn play_rewrite(fs: &SimFs, told: &Told) -> Result<()> {
-    let store = maildir(fs, 1)?;
+fn play_rewrite(kind: Kind, fs: &SimFs, told: &Told) -> Result<()> {
+    let store = (kind.open)(fs, 1)?;
     let long = format!("References: {}\r\n\r\nend\r\n", "<x@y> ".repeat(2500));
     for _ in 0..18 {
-        append(&store, &inbox(), long.as_bytes(), &FlagSet::new())?;
+        append(&*store, &inbox(), long.as_bytes(), &FlagSet::new())?;
     }
     let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
-    let index = Path::new(common::ROOT).join("postroom.index");
-    let inode = || mailstore::fs::Fs::metadata(fs, &index).map_or(0, |found| found.inode);
+    let inode = || mailstore::fs::Fs::metadata(fs, Path::new(kind.index)).map_or(0, |found| found.inode);
     let before = inode();
     for raw in 1..=17 {
         mailbox.summary(common::uid(raw))?;
@@ -79,8 +92,8 @@ fn play_rewrite(fs: &SimFs, told: &Told) -> Result<()> {
     Ok(())
 }
 
-fn check(op: u64, disk: &SimFs, told: &[(u64, Client)]) {
-    let store = maildir(disk, 2).unwrap();
+fn check(kind: Kind, op: u64, disk: &SimFs, told: &[(u64, Client)]) {
+    let store = (kind.open)(disk, 2).unwrap();
     let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
     let clients: Vec<&Client> = told.iter().filter(|(at, _)| *at <= op).map(|(_, client)| client).collect();
     let sync = |mailbox: &dyn Mailbox| clients.iter().for_each(|client| (*client).clone().sync(mailbox));
@@ -92,33 +105,52 @@ fn check(op: u64, disk: &SimFs, told: &[(u64, Client)]) {
     sync(&*store.open(&inbox(), Access::ReadOnly).unwrap());
 }
 
-fn power_cuts(play: impl Fn(&SimFs, &Told) -> Result<()>, from_the_start: bool) {
+fn power_cuts(kind: Kind, play: impl Fn(Kind, &SimFs, &Told) -> Result<()>, from_the_start: bool) {
     let fs = SimFs::new();
     if from_the_start {
         fs.record_crash_points();
     }
     let told = Told::default();
-    play(&fs, &told).unwrap();
+    play(kind, &fs, &told).unwrap();
     let told = told.into_inner();
     let demands = |op| told.iter().filter(|(at, _)| *at <= op).count() as u64;
-    every_power_cut(&fs, demands, |op, disk| check(op, disk, &told));
+    every_power_cut(&fs, demands, |op, disk| check(kind, op, disk, &told));
 }
 
 #[test]
 fn the_power_fails_at_every_operation() {
-    power_cuts(play, true);
+    power_cuts(MAILDIR, play, true);
 }
 
 #[test]
 fn the_power_fails_while_the_index_is_rewritten() {
-    power_cuts(play_rewrite, false);
+    power_cuts(MAILDIR, play_rewrite, false);
+}
+
+#[test]
+fn the_power_fails_at_every_operation_at_an_mbox() {
+    power_cuts(MBOX, play, true);
+}
+
+#[test]
+fn the_power_fails_while_the_index_of_an_mbox_is_rewritten() {
+    power_cuts(MBOX, play_rewrite, false);
 }
 
 #[test]
 fn every_operation_fails_once() {
+    fails_once(MAILDIR);
+}
+
+#[test]
+fn every_operation_at_an_mbox_fails_once() {
+    fails_once(MBOX);
+}
+
+fn fails_once(kind: Kind) {
     let count = {
         let fs = SimFs::new();
-        play(&fs, &Told::default()).unwrap();
+        play(kind, &fs, &Told::default()).unwrap();
         fs.ops()
     };
     for fault in [Fault::Io, Fault::NoSpace] {
@@ -126,13 +158,13 @@ fn every_operation_fails_once() {
             let fs = SimFs::new();
             fs.fail_at(op, fault);
             let told = Told::default();
-            if let Err(error) = play(&fs, &told) {
+            if let Err(error) = play(kind, &fs, &told) {
                 assert_eq!(error.class(), Class::Temporary, "op {op}: {error}");
             }
             let told = told.into_inner();
-            check(u64::MAX, &fs.fork(), &told);
+            check(kind, u64::MAX, &fs.fork(), &told);
             for disk in fs.crash_point().outcomes(common::seed(), 2).take(4) {
-                check(u64::MAX, &disk, &told);
+                check(kind, u64::MAX, &disk, &told);
             }
         }
     }
@@ -170,18 +202,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Two processes change one mailbox; whatever one of them has ever told a client, the other one goes on from.
-fn run(steps: Vec<Step>) {
+fn run(kind: Kind, steps: Vec<Step>) {
     let fs = SimFs::new();
     let mut pid = 2;
-    let process = |pid| MaildirStore::open(env(&fs, pid), common::ROOT.as_ref(), None).unwrap();
-    let session = |store: &MaildirStore| store.open(&inbox(), Access::ReadWrite).unwrap();
+    let process = |pid| (kind.open)(&fs, pid).unwrap();
+    let session = |store: &Box<dyn Store>| store.open(&inbox(), Access::ReadWrite).unwrap();
     let mut stores = [process(1), process(2)];
     let mut sessions = stores.each_ref().map(session);
     let mut clients: Vec<Client> = Vec::new();
     for (number, step) in (1..).zip(steps) {
         let acting = match step {
             Step::Append => {
-                append(&stores[0], &inbox(), &message(number), &FlagSet::new()).unwrap();
+                append(&*stores[0], &inbox(), &message(number), &FlagSet::new()).unwrap();
                 continue;
             }
             Step::SetFlags(acting, raw, change, with) => {
@@ -214,7 +246,7 @@ fn run(steps: Vec<Step>) {
                 acting
             }
             Step::LoseIndex => {
-                let _ = mailstore::fs::Fs::unlink(&fs, format!("{}/postroom.index", common::ROOT).as_ref());
+                let _ = mailstore::fs::Fs::unlink(&fs, Path::new(kind.index));
                 continue;
             }
             Step::Wait => {
@@ -238,6 +270,11 @@ proptest! {
 
     #[test]
     fn clients_of_two_processes_are_told_everything(steps in steps()) {
-        run(steps);
+        run(MAILDIR, steps);
+    }
+
+    #[test]
+    fn clients_of_two_processes_at_an_mbox_are_told_everything(steps in steps()) {
+        run(MBOX, steps);
     }
 }

@@ -227,6 +227,9 @@ pub(super) fn dump<E>(state: &State, mut put: impl FnMut(&Records) -> Result<(),
     if let Some(stamps) = state.stamps() {
         records.push(&Record::Stamps(stamps));
     }
+    if let Some(file_stamp) = state.file_stamp() {
+        records.push(&Record::File(file_stamp));
+    }
     // Never none: a file ends with a batch.
     records.push(&Record::Mark { dirty: state.dirty().is_some(), boot: state.dirty().unwrap_or(0) });
     put(&records)

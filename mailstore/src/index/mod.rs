@@ -1,11 +1,11 @@
 //! [`Index`]: what is known of the messages of one mailbox, so that they need not be opened: names, mod-sequences, sizes
 //! and dates, summaries, and which messages were removed.
 //!
-//! A file of the mailbox, `postroom.index`, holds it: records one behind the other, appended in batches. It is a cache.
-//! Names and UIDs have their authority elsewhere (in a Maildir its directories and `dovecot-uidlist`); whoever keeps an
-//! index holds it against them and writes down what is different. Any octet of the file may be lost or wrong: that is
-//! noticed, and what was lost is found out again. Only mod-sequences cannot be: then all messages get a new one, above
-//! any that was ever given, and what was removed before is forgotten.
+//! A file of the mailbox, `postroom.index` in a Maildir, holds it: records one behind the other, appended in batches. It is
+//! a cache. Names and UIDs have their authority elsewhere (in a Maildir its directories and `dovecot-uidlist`, in an mbox
+//! the file itself); whoever keeps an index holds it against them and writes down what is different. Any octet of the file
+//! may be lost or wrong: that is noticed, and what was lost is found out again. Only mod-sequences cannot be: then all
+//! messages get a new one, above any that was ever given, and what was removed before is forgotten.
 //!
 //! # INTERNALS
 //! **In what order.** A change is made to the mailbox first and written here after it. Who dies in between leaves an
@@ -23,7 +23,7 @@
 //! more. A change takes longer than a microsecond and numbers go up by one, so the clock is ahead of every number, as
 //! long as it is not set back.
 //!
-//! **Several processes.** Whoever writes holds `postroom.index.lock` (see `lock.rs`), and takes in what others have
+//! **Several processes.** Whoever writes holds a lock, the file's name and `.lock` (see `lock.rs`), and takes in what others have
 //! written before. Who looks compares length and time of the file with what it knows, without a lock. When the file
 //! cannot be written, it is removed, and the removal made durable: an index that others would believe must not miss a
 //! change. If even that fails, so does the operation; on a file system that is read-only or not ours to write, nobody
@@ -74,7 +74,7 @@ use crate::summary::Summary;
 use file::{HEADER_BYTES, Header, Window};
 #[doc(hidden)]
 pub use fuzz::fuzz_index;
-pub(crate) use record::{Facts, Name, Record, Records, Stamp, Stamps};
+pub(crate) use record::{Facts, FileStamp, Name, Record, Records, Stamp, Stamps};
 pub(crate) use state::{Row, State};
 pub(crate) use vanished::Vanished;
 
@@ -159,6 +159,14 @@ impl Index {
     /// The stamps of what the index says, if they were taken in this boot.
     pub(crate) fn stamps(&self) -> Option<Stamps> {
         self.state.stamps().filter(|stamps| stamps.boot == self.boot)
+    }
+
+    /// The one file of the mailbox as the index has it; nothing is certain of it in another boot.
+    pub(crate) fn file_stamp(&self) -> Option<FileStamp> {
+        let is_of_this_boot = |stamp: &FileStamp| stamp.boot == self.boot;
+        self.state
+            .file_stamp()
+            .map(|stamp| FileStamp { is_settled: stamp.is_settled && is_of_this_boot(&stamp), ..stamp })
     }
 
     pub(crate) fn boot(&self) -> u64 {

@@ -26,14 +26,16 @@ pub(crate) enum Record<'a> {
     Gone { modseq: ModSeq, uids: RangeInclusive<Uid> },
     /// All of the above is what was found when the mailbox's files were these.
     Stamps(Stamps),
+    /// The same, of a mailbox that is one file.
+    File(FileStamp),
     /// From here on changes may be lost with the power (`dirty`), or all up to here are safe.
     Mark { dirty: bool, boot: u64 },
 }
 
-/// A name of a message: where it is, and the text of which the first `base_len` octets never change.
+/// A name of a message: where it is, and its flags. In a Maildir the first `base_len` octets never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name<'a> {
-    /// A number for the directory.
+    /// A number for the directory; in an mbox, for traits of the message.
     pub(crate) place: u8,
     pub(crate) base_len: u8,
     /// At most 255 octets.
@@ -126,17 +128,41 @@ pub(crate) struct Stamps {
     pub(crate) listed: u32,
 }
 
+/// The one file of a mailbox as it was when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileStamp {
+    /// The boot in which it is good for more than to be held against the file.
+    pub(crate) boot: u64,
+    pub(crate) stamp: Stamp,
+    /// Of its last octets.
+    pub(crate) tail_sum: u32,
+    /// Nobody had changed it for so long that a change since must have given it another time.
+    pub(crate) is_settled: bool,
+}
+
+impl FileStamp {
+    /// Whether nothing is to be learnt from the other one.
+    pub(crate) fn says(&self, other: &Self) -> bool {
+        Self { is_settled: self.is_settled && other.is_settled, ..*self } == *other
+    }
+}
+
 /// A file or directory at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    inode: u64,
-    size: u64,
-    mtime: Duration,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime: Duration,
 }
 
 impl Stamp {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self { inode: metadata.inode, size: metadata.size, mtime: metadata.mtime }
+    }
+
+    /// Of the same file, but not as it is now.
+    pub(crate) fn distrusted(self) -> Self {
+        Self { size: u64::MAX, ..self }
     }
 }
 
@@ -211,17 +237,19 @@ impl Records {
                 put_u64(out, stamps.boot);
                 put_uid(out, stamps.uid_next);
                 put_u32(out, stamps.listed);
-                for stamp in &stamps.files {
-                    put_u64(out, stamp.inode);
-                    put_u64(out, stamp.size);
-                    put_u64(out, stamp.mtime.as_secs());
-                    put_u32(out, stamp.mtime.subsec_nanos());
-                }
+                stamps.files.iter().for_each(|stamp| put_stamp(out, stamp));
             }
             Record::Mark { dirty, boot } => {
                 out.push(7);
                 out.push(u8::from(*dirty));
                 put_u64(out, *boot);
+            }
+            Record::File(file) => {
+                out.push(8);
+                put_u64(out, file.boot);
+                put_stamp(out, &file.stamp);
+                put_u32(out, file.tail_sum);
+                out.push(u8::from(file.is_settled));
             }
         }
     }
@@ -284,13 +312,11 @@ impl<'a> Reader<'a> {
                     listed,
                 })
             }
-            7 => {
-                let dirty = match self.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return None,
-                };
-                Record::Mark { dirty, boot: self.u64()? }
+            7 => Record::Mark { dirty: self.bool()?, boot: self.u64()? },
+            8 => {
+                let (boot, stamp) = (self.u64()?, self.stamp()?);
+                let (tail_sum, is_settled) = (self.u32()?, self.bool()?);
+                Record::File(FileStamp { boot, stamp, tail_sum, is_settled })
             }
             _ => return None,
         })
@@ -304,6 +330,10 @@ impl<'a> Reader<'a> {
 
     fn u8(&mut self) -> Option<u8> {
         self.take(1).map(|octets| octets[0])
+    }
+
+    fn bool(&mut self) -> Option<bool> {
+        self.u8().filter(|octet| *octet < 2).map(|octet| octet == 1)
     }
 
     fn u32(&mut self) -> Option<u32> {
@@ -352,6 +382,13 @@ fn put_u64(out: &mut Vec<u8>, number: u64) {
 
 fn put_uid(out: &mut Vec<u8>, uid: Uid) {
     put_u32(out, uid.get());
+}
+
+fn put_stamp(out: &mut Vec<u8>, stamp: &Stamp) {
+    put_u64(out, stamp.inode);
+    put_u64(out, stamp.size);
+    put_u64(out, stamp.mtime.as_secs());
+    put_u32(out, stamp.mtime.subsec_nanos());
 }
 
 fn put_facts(out: &mut Vec<u8>, facts: &Facts) {

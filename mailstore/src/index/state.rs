@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use mail_message::{ModSeq, Uid};
 
-use super::record::{Facts, Name, Nonsense, Record, Stamps};
+use super::record::{Facts, FileStamp, Name, Nonsense, Record, Stamps};
 use super::vanished::Vanished;
 
 /// Names are not tidied up below this many octets.
@@ -28,6 +28,8 @@ pub(crate) struct State {
     vanished: Vanished,
     /// Of the files to which all that was recorded so far belongs.
     stamps: Option<Stamps>,
+    /// The same, of a mailbox that is one file.
+    file_stamp: Option<FileStamp>,
     /// The boot in which changes may be lost with the power; none, when all are safe.
     dirty: Option<u64>,
     /// What is known of messages that have no row yet.
@@ -102,6 +104,10 @@ impl State {
         self.stamps
     }
 
+    pub(crate) fn file_stamp(&self) -> Option<FileStamp> {
+        self.file_stamp
+    }
+
     pub(crate) fn dirty(&self) -> Option<u64> {
         self.dirty
     }
@@ -120,7 +126,8 @@ impl State {
     pub(crate) fn raise(&mut self, floor: ModSeq) {
         let floor = floor.max(self.next_modseq());
         self.rows.iter_mut().for_each(|row| row.modseq = floor);
-        (self.highest, self.vanished, self.stamps) = (floor, Vanished::since(floor), None);
+        (self.highest, self.vanished) = (floor, Vanished::since(floor));
+        (self.stamps, self.file_stamp) = (None, None);
     }
 
     /// There will be so many messages.
@@ -202,6 +209,7 @@ impl State {
                 self.changed(*modseq);
             }
             Record::Stamps(stamps) => self.stamps = Some(*stamps),
+            Record::File(file_stamp) => self.file_stamp = Some(*file_stamp),
             Record::Mark { dirty, boot } => self.dirty = dirty.then_some(*boot),
         }
         Ok(())
@@ -209,7 +217,7 @@ impl State {
 
     fn changed(&mut self, modseq: ModSeq) {
         self.highest = self.highest.max(modseq);
-        self.stamps = None;
+        (self.stamps, self.file_stamp) = (None, None);
     }
 
     fn facts_mut(&mut self, uid: Uid) -> &mut Facts {

@@ -10,10 +10,8 @@ use proto_core::UnixTime;
 
 use super::add::{Item, Numbered, add};
 use super::flags;
-use super::mailbox::lock_and_look;
 use super::place::Place;
-use super::snapshot::Snapshot;
-use super::uids;
+use super::sight::{Locked, Sight};
 use crate::error::{Result, StoreError};
 use crate::fs::{self, BufferedFile, File, OpenMode};
 use crate::store::{Append, Appended, MessageReader};
@@ -101,13 +99,13 @@ impl Append for MboxAppend {
             })
             .collect();
         let place = &self.place;
-        let mut snapshot = Snapshot::default();
-        let mut lock = lock_and_look(place, &mut snapshot)?;
-        let mut state = uids::give(place, &mut lock, &mut snapshot, false)?;
-        let uid_validity = state.uid_validity;
-        let numbered = Numbered { snapshot: &mut snapshot, state: &mut state };
+        let mut sight = Sight::new(place.clone());
+        let Locked { turn, mut lock } = sight.lock()?;
+        sight.give_uids(&mut lock, false)?;
+        let numbered = Numbered { snapshot: &mut sight.disk, state: &mut sight.state };
         let uids = add(place, &mut lock, Some(numbered), &mut items)?;
-        Ok(Appended { uid_validity, uids })
+        sight.note(Some(&turn), &*lock.file)?;
+        Ok(Appended { uid_validity: sight.state.uid_validity, uids })
     }
 
     fn abort(self: Box<Self>) {}

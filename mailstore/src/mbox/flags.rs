@@ -11,9 +11,9 @@ use mail_message::{FlagSet, Uid, UidSet};
 
 use super::fields::{Marks, VALUE_BYTES_MAX};
 use super::lock::MboxLock;
+use super::message::Message;
 use super::place::Place;
 use super::rewrite::{Change, marks_of, rewrite};
-use super::scan::Message;
 use super::snapshot::Snapshot;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File};

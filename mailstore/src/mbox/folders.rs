@@ -125,7 +125,7 @@ pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
 
 /// Removes what a mailbox that is gone has left.
 fn forget(place: &Place) -> Result<()> {
-    for path in [place.journal(), place.base()] {
+    for path in [place.journal(), place.base(), place.index()] {
         match place.env.fs().unlink(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(StoreError::io("removing", &path, &error));
@@ -212,6 +212,10 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
         .map_err(|error| StoreError::io("renaming to", &target, &error))?;
     for dir in [target.parent(), source.parent()].into_iter().flatten() {
         sync(&moves[0].0, dir)?;
+    }
+    for (source, target) in &moves {
+        // What is lost of it is found again, and may be lost as well if the power goes.
+        let _ = store.env.fs().rename(&source.index(), &target.index());
     }
     drop(locks);
     for (source, _) in &moves {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::MboxFormat;
 use super::decode::Decoder;
-use super::scan::{Message, scan};
+use super::message::Message;
+use super::scan::scan;
 use crate::fs::{Fs, OpenMode, SimFs};
 
 /// Reads any octets as an mbox, in every format: messages ascend and do not overlap, each is as long as it was said to

@@ -1,8 +1,8 @@
 //! [`MboxMailbox`]: one opened mbox.
 //!
-//! The snapshot on disk (`disk`) is what was last found in the file; `entries` is what the user of this object has been
-//! told. An operation that changes something takes the locks, brings `disk` up to date, and does it there; the next
-//! refresh tells what others did.
+//! What was last found in the file, and what the index says of it, is the [`Sight`]; `entries` is what the user of this
+//! object has been told. An operation that changes something takes the locks, brings the sight up to date, and does it
+//! there; the next refresh tells what others did.
 //!
 //! # Expunge
 //! The spool is told of deliveries that go ([`Settle`](crate::Settle)); the messages that stay close up
@@ -16,22 +16,23 @@ use mail_message::{Flag, FlagSet, Keyword, ModSeq, Uid, UidSet, UidValidity};
 
 use super::append::MboxAppend;
 use super::fields::Marks;
-use super::journal;
 use super::lock::{self, MboxLock};
 use super::place::Place;
 use super::reader::MboxMessage;
 use super::rewrite::{Change, marks_of, rewrite};
-use super::snapshot::{Known, Snapshot};
+use super::sight::{Locked, Sight};
+use super::snapshot::Known;
 use super::store::Inner;
-use super::uids::{self, UidState};
-use super::{control, flags};
+use super::{control, flags, journal};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::OpenMode;
+use crate::index::Stamp;
 use crate::name::MailboxName;
 use crate::store::{
     Access, Append, Changes, Copied, Entry, Expunge, FlagChange, Flagged, Mailbox, MessageReader, Meta,
     PermanentFlags, Stored,
 };
+use crate::summary::Summary;
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -39,36 +40,38 @@ const CHUNK_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct MboxMailbox {
     store: Arc<Inner>,
-    place: Place,
     access: Access,
-    disk: Snapshot,
-    state: UidState,
+    sight: Sight,
     /// Messages of which this session is the first to be told.
     recent: BTreeSet<Uid>,
     entries: Vec<Entry>,
-}
-
-/// A snapshot under the locks, up to date.
-pub(super) fn lock_and_look(place: &Place, disk: &mut Snapshot) -> Result<MboxLock> {
-    let mut lock = MboxLock::take(place)?;
-    journal::recover(place, &mut lock)?;
-    disk.update(place, &*lock.file)?;
-    Ok(lock)
+    /// The change up to which `entries` are what the index says.
+    told: ModSeq,
 }
 
 impl MboxMailbox {
     pub(super) fn open(store: Arc<Inner>, place: Place, access: Access) -> Result<Self> {
-        let state = UidState { uid_validity: UidValidity::MIN, last_uid: 0 };
-        let (disk, recent, entries) = (Snapshot::default(), BTreeSet::new(), Vec::new());
-        let mut mailbox = Self { store, place, access, disk, state, recent, entries };
+        let (sight, recent, entries) = (Sight::new(place), BTreeSet::new(), Vec::new());
+        let mut mailbox = Self { store, access, sight, recent, entries, told: ModSeq::ZERO };
         mailbox.look()?;
-        mailbox.entries = mailbox.shown().map(|(uid, known)| mailbox.entry(uid, known)).collect();
+        mailbox.tell_all();
         Ok(mailbox)
+    }
+
+    fn place(&self) -> &Place {
+        &self.sight.place
+    }
+
+    /// Forgets what was told, and tells everything.
+    fn tell_all(&mut self) {
+        self.entries = self.shown().map(|(uid, known)| self.entry(uid, known)).collect();
+        self.told = self.sight.highest_modseq();
+        let _ = self.sight.index.take_raised();
     }
 
     /// The messages that have a UID: all but the one that is none, and what came since the last look.
     fn shown(&self) -> impl Iterator<Item = (Uid, &Known)> {
-        self.disk.messages.iter().filter_map(|known| Some((known.message.uid?, known)))
+        self.sight.disk.messages.iter().filter_map(|known| Some((known.message.uid?, known)))
     }
 
     fn entry(&self, uid: Uid, known: &Known) -> Entry {
@@ -76,7 +79,7 @@ impl MboxMailbox {
             Access::ReadWrite => self.recent.contains(&uid),
             Access::ReadOnly => !known.message.is_old(),
         };
-        Entry::new(uid, known.flags.clone(), recent, ModSeq::ZERO)
+        Entry::new(uid, known.flags.clone(), recent, self.sight.modseq(uid))
     }
 
     fn check_writable(&self) -> Result<()> {
@@ -84,13 +87,13 @@ impl MboxMailbox {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => {
                 Err(StoreError::new(ErrorKind::ReadOnly, "changing the mailbox", "it was opened for reading")
-                    .at(&self.place.path))
+                    .at(&self.place().path))
             }
         }
     }
 
     fn gone(&self) -> StoreError {
-        StoreError::new(ErrorKind::NoSuchMessage, "reading a message of", "it is gone").at(&self.place.path)
+        StoreError::new(ErrorKind::NoSuchMessage, "reading a message of", "it is gone").at(&self.place().path)
     }
 
     /// Those of `uids` that the user has been told of.
@@ -100,66 +103,100 @@ impl MboxMailbox {
 
     fn find(&self, uid: Uid) -> Result<&Known> {
         // The message that is none has no UID, and is the first.
-        let found = self.disk.messages.binary_search_by_key(&Some(uid), |known| known.message.uid);
-        found.map(|at| &self.disk.messages[at]).map_err(|_| self.gone())
+        let messages = &self.sight.disk.messages;
+        let found = messages.binary_search_by_key(&Some(uid), |known| known.message.uid);
+        found.map(|at| &messages[at]).map_err(|_| self.gone())
     }
 
-    /// Brings the snapshot up to date, and gives UIDs to all messages.
+    /// Brings the snapshot up to date, gives UIDs to all messages, and tells the index.
     fn look(&mut self) -> Result<()> {
-        self.place.stamp()?;
-        if !journal::is_pending(&self.place)? {
+        self.place().stamp()?;
+        if !journal::is_pending(self.place())? {
             // Without a lock, so that a long look holds up nobody; what was found is checked under one.
-            let file = self.place.open(OpenMode::Read)?;
-            match self.disk.update(&self.place, &*file) {
+            let file = self.place().open(OpenMode::Read)?;
+            let Sight { place, .. } = &self.sight;
+            let place = place.clone();
+            self.sight.recall(&*file)?;
+            match self.sight.disk.update(&place, &*file) {
                 Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
                 _ => {}
             }
-            lock::share(&self.place, &*file)?;
-            if !journal::is_pending(&self.place)? {
-                self.disk.update(&self.place, &*file)?;
+            lock::share(&place, &*file)?;
+            if !journal::is_pending(&place)? {
+                let turn = if self.sight.index.is_current() { None } else { Some(self.sight.turn()?) };
+                self.sight.disk.update(&place, &*file)?;
                 let is_taken = self.shown().all(|(_, known)| known.message.is_old());
                 if (is_taken || self.access == Access::ReadOnly)
-                    && let Some(state) = uids::state(&self.place, &self.disk)?
+                    && let Some(state) = self.sight.uid_state()?
                 {
-                    self.state = state;
+                    self.sight.state = state;
                     // Whoever wrote them may have died before they were durable, and now they are told.
-                    return file.sync().map_err(|error| self.place.failed("syncing", &error));
+                    file.sync().map_err(|error| place.failed("syncing", &error))?;
+                    return self.sight.note(turn.as_ref(), &*file);
                 }
             }
         }
-        let mut lock = lock_and_look(&self.place, &mut self.disk)?;
+        let Locked { turn, mut lock } = self.sight.lock()?;
         self.give_uids(&mut lock)?;
-        lock.file.sync().map_err(|error| self.place.failed("syncing", &error))
+        lock.file.sync().map_err(|error| self.place().failed("syncing", &error))?;
+        self.sight.note(Some(&turn), &*lock.file)
     }
 
     /// Gives every message a UID, and takes new ones for this session.
     fn give_uids(&mut self, lock: &mut MboxLock) -> Result<()> {
-        let is_new: Vec<bool> = self.disk.messages.iter().map(|known| !known.message.is_old()).collect();
+        let is_new: Vec<bool> =
+            self.sight.disk.messages.iter().map(|known| !known.message.is_old()).collect();
         let mark_old = self.access == Access::ReadWrite;
-        self.state = uids::give(&self.place, lock, &mut self.disk, mark_old)?;
-        if mark_old {
-            let messages = self.disk.messages.iter_mut().zip(is_new).filter(|(_, is_new)| *is_new);
+        self.sight.give_uids(lock, mark_old)?;
+        let Sight { place, disk, .. } = &mut self.sight;
+        if mark_old && is_new.contains(&true) {
+            let messages = disk.messages.iter_mut().zip(is_new).filter(|(_, is_new)| *is_new);
             for (known, _) in messages {
                 self.recent.extend(known.message.uid);
                 if !known.message.is_old() {
-                    take_recent(&self.place, lock, known)?;
+                    take_recent(place, lock, known)?;
                 }
             }
-            self.disk.stamp(&self.place, &*lock.file)?;
+            disk.stamp(place, &*lock.file)?;
         }
         Ok(())
     }
 
     /// Takes the locks for a change. What others have added gets UIDs first: what their headers say of UIDs may be a lie.
-    fn lock(&mut self) -> Result<MboxLock> {
-        let mut lock = lock_and_look(&self.place, &mut self.disk)?;
-        let old = self.state.uid_validity;
-        self.give_uids(&mut lock)?;
-        if self.state.uid_validity != old {
+    /// What others have changed gets another mod-sequence than the change.
+    fn lock(&mut self) -> Result<Locked> {
+        let mut locked = self.sight.lock()?;
+        let old = self.sight.state.uid_validity;
+        self.give_uids(&mut locked.lock)?;
+        if self.sight.state.uid_validity != old {
             // The UIDs that were named are of another mailbox than this one is now.
             return Err(self.gone());
         }
-        Ok(lock)
+        self.sight.note(Some(&locked.turn), &*locked.lock.file)?;
+        Ok(locked)
+    }
+
+    /// Tells the index of a change that was made here. `told` is what it had before.
+    fn note(&mut self, locked: &Locked, before: ModSeq) -> Result<()> {
+        let is_told = self.told == before;
+        self.sight.changed();
+        self.sight.note(Some(&locked.turn), &*locked.lock.file)?;
+        if is_told {
+            self.told = self.sight.highest_modseq();
+        }
+        Ok(())
+    }
+
+    /// Reads a message through, and remembers what was found.
+    fn read_through(&mut self, uid: Uid) -> Result<(Arc<Summary>, bool)> {
+        let (summary, is_terminated) = Summary::read_to_end(&mut *self.message(uid)?)?;
+        let summary = Arc::new(summary);
+        if let Some(row) = self.sight.row(uid) {
+            let mut facts = row.facts;
+            facts.set_terminated(is_terminated);
+            self.sight.index.learn(uid, facts, Some(&summary));
+        }
+        Ok((summary, is_terminated))
     }
 
     /// Takes messages out, durably. The state of the mailbox goes to the first that stays.
@@ -168,26 +205,27 @@ impl MboxMailbox {
             let is_deleted = which == Expunge::Any || known.flags.contains(&Flag::Deleted);
             known.message.uid.filter(|uid| is_deleted && wanted.contains(*uid))
         };
-        let removed: Vec<Uid> = self.disk.messages.iter().filter_map(goes).collect();
+        let Sight { place, disk, state, .. } = &mut self.sight;
+        let removed: Vec<Uid> = disk.messages.iter().filter_map(goes).collect();
         if removed.is_empty() {
             return Ok(removed);
         }
-        let file = self.place.open(OpenMode::Read)?;
+        let file = place.open(OpenMode::Read)?;
         if let Some(settle) = &self.store.settle {
-            for known in self.disk.messages.iter().filter(|known| goes(known).is_some()) {
-                if let Some(delivery) = marks_of(&self.place, &*file, &known.message)?.delivery {
+            for known in disk.messages.iter().filter(|known| goes(known).is_some()) {
+                if let Some(delivery) = marks_of(place, &*file, &known.message)?.delivery {
                     // It is here, so it was delivered, whether it is removed or not.
                     settle.settle(&delivery)?;
                 }
             }
         }
-        let mut base = self.disk.base.clone();
-        if removed.len() == self.disk.messages.len() {
-            let ceiling = base.as_ref().map_or(self.state.last_uid, |base| base.last_uid);
-            control::Control { uid_validity: self.state.uid_validity, ceiling }.save(&self.place)?;
+        let mut base = disk.base.clone();
+        if removed.len() == disk.messages.len() {
+            let ceiling = base.as_ref().map_or(state.last_uid, |base| base.last_uid);
+            control::Control { uid_validity: state.uid_validity, ceiling }.save(place)?;
         }
-        let place = &self.place;
-        rewrite(place, lock, &mut self.disk, |index, known| {
+        let place = &*place;
+        rewrite(place, lock, disk, |index, known| {
             if goes(known).is_some() {
                 return Ok(Change::Drop);
             }
@@ -216,11 +254,11 @@ fn take_recent(place: &Place, lock: &MboxLock, known: &mut Known) -> Result<()> 
 
 impl Mailbox for MboxMailbox {
     fn uid_validity(&self) -> UidValidity {
-        self.state.uid_validity
+        self.sight.state.uid_validity
     }
 
     fn uid_next(&self) -> Uid {
-        self.state.next()
+        self.sight.state.next()
     }
 
     fn entries(&self) -> &[Entry] {
@@ -232,7 +270,7 @@ impl Mailbox for MboxMailbox {
             return PermanentFlags::new(FlagSet::new(), false);
         }
         let mut flags: FlagSet = Flag::SYSTEM.into_iter().collect();
-        let listed = self.disk.base.iter().flat_map(|base| base.keywords.split(' '));
+        let listed = self.sight.disk.base.iter().flat_map(|base| base.keywords.split(' '));
         flags.extend(listed.filter_map(|word| Keyword::new(word).ok()).map(Flag::Keyword));
         for (_, known) in self.shown() {
             flags.extend(known.flags.keywords().iter().cloned().map(Flag::Keyword));
@@ -240,27 +278,46 @@ impl Mailbox for MboxMailbox {
         PermanentFlags::new(flags, true)
     }
 
+    fn highest_modseq(&self) -> ModSeq {
+        self.told
+    }
+
+    fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
+        let mut uids = self.sight.index.state().vanished().after(modseq)?;
+        if !uids.is_empty() {
+            // Those that the user has not heard of yet.
+            let present: UidSet = self.entries.iter().map(|entry| entry.uid).collect();
+            uids = uids.difference(&present);
+        }
+        Some(uids)
+    }
+
     fn refresh(&mut self) -> Result<Changes> {
-        if self.disk.stamp != Some(self.place.stamp()?) || journal::is_pending(&self.place)? {
-            let old = self.state.uid_validity;
+        let is_same = self.sight.disk.stamp == Some(Stamp::of(&self.place().stamp()?));
+        if !is_same || journal::is_pending(self.place())? || !self.sight.is_noted() {
+            let old = self.sight.state.uid_validity;
             self.look()?;
-            if self.state.uid_validity != old {
-                self.entries = self.shown().map(|(uid, known)| self.entry(uid, known)).collect();
+            if self.sight.state.uid_validity != old {
+                self.tell_all();
                 return Ok(Changes { invalidated: true, ..Changes::default() });
             }
         }
-        let mut changes = Changes::default();
+        let mut changes = Changes { modseq_floor: self.sight.index.take_raised(), ..Changes::default() };
+        if self.told == self.sight.highest_modseq() {
+            return Ok(changes);
+        }
         let mut told = std::mem::take(&mut self.entries).into_iter().peekable();
-        let mut entries = Vec::with_capacity(self.disk.messages.len());
+        let mut entries = Vec::with_capacity(self.sight.disk.messages.len());
         for (uid, known) in self.shown() {
             while let Some(gone) = told.next_if(|entry| entry.uid < uid) {
                 changes.vanished.push(gone.uid);
             }
             match told.next_if(|entry| entry.uid == uid) {
                 Some(mut entry) => {
+                    entry.modseq = self.sight.modseq(uid);
                     if entry.flags != known.flags {
                         entry.flags.clone_from(&known.flags);
-                        changes.flags.push(Flagged::new(uid, entry.flags.clone(), ModSeq::ZERO));
+                        changes.flags.push(Flagged::new(uid, entry.flags.clone(), entry.modseq));
                     }
                     entries.push(entry);
                 }
@@ -272,7 +329,7 @@ impl Mailbox for MboxMailbox {
             }
         }
         changes.vanished.extend(told.map(|entry| entry.uid));
-        self.entries = entries;
+        (self.entries, self.told) = (entries, self.sight.highest_modseq());
         Ok(changes)
     }
 
@@ -281,10 +338,26 @@ impl Mailbox for MboxMailbox {
         Ok(Meta::new(message.shown_bytes, message.date))
     }
 
+    fn summary(&mut self, uid: Uid) -> Result<Arc<Summary>> {
+        self.find(uid)?;
+        match self.sight.index.summary(uid) {
+            Some(summary) => Ok(summary),
+            None => self.read_through(uid).map(|(summary, _)| summary),
+        }
+    }
+
+    fn is_terminated(&mut self, uid: Uid) -> Result<bool> {
+        self.find(uid)?;
+        match self.sight.row(uid).and_then(|row| row.facts.terminated()) {
+            Some(is_terminated) => Ok(is_terminated),
+            None => self.read_through(uid).map(|(_, is_terminated)| is_terminated),
+        }
+    }
+
     fn message(&mut self, uid: Uid) -> Result<Box<dyn MessageReader>> {
         let message = self.find(uid)?.message;
-        let file = self.place.open(OpenMode::Read)?;
-        let mut reader = MboxMessage::new(self.place.clone(), file, uid, message);
+        let file = self.place().open(OpenMode::Read)?;
+        let mut reader = MboxMessage::new(self.place().clone(), file, uid, message);
         // Whether it is still there is found out now, not in the middle of an answer.
         reader.read_at(0, &mut [])?;
         Ok(Box::new(reader))
@@ -295,26 +368,41 @@ impl Mailbox for MboxMailbox {
         uids: &UidSet,
         change: FlagChange,
         flags: &FlagSet,
-        _: Option<ModSeq>,
+        unchanged_since: Option<ModSeq>,
     ) -> Result<Stored> {
         self.check_writable()?;
-        let wanted = self.select(uids);
-        let mut lock = self.lock()?;
-        let results = flags::set(&self.place, &mut lock, &mut self.disk, &wanted, change, flags)?;
-        for (uid, flags) in &results {
-            if let Ok(at) = self.entries.binary_search_by_key(uid, |entry| entry.uid) {
-                self.entries[at].flags.clone_from(flags);
-            }
+        let mut wanted = self.select(uids);
+        let mut locked = self.lock()?;
+        let before = self.sight.highest_modseq();
+        let mut modified = UidSet::new();
+        if let Some(since) = unchanged_since {
+            let rows = self.sight.index.state().rows().iter();
+            let newer = rows.filter(|row| row.modseq > since && wanted.contains(row.uid));
+            modified = newer.map(|row| row.uid).collect();
+            wanted = wanted.difference(&modified);
         }
-        let messages = results.into_iter().map(|(uid, flags)| Flagged::new(uid, flags, ModSeq::ZERO));
-        Ok(Stored::new(messages.collect(), UidSet::new()))
+        let Sight { place, disk, .. } = &mut self.sight;
+        let results = flags::set(place, &mut locked.lock, disk, &wanted, change, flags)?;
+        self.note(&locked, before)?;
+        let mut messages = Vec::with_capacity(results.len());
+        for (uid, flags) in results {
+            let modseq = self.sight.modseq(uid);
+            if let Ok(at) = self.entries.binary_search_by_key(&uid, |entry| entry.uid) {
+                self.entries[at].flags.clone_from(&flags);
+                self.entries[at].modseq = modseq;
+            }
+            messages.push(Flagged::new(uid, flags, modseq));
+        }
+        Ok(Stored::new(messages, modified))
     }
 
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>> {
         self.check_writable()?;
         let wanted = self.select(uids);
-        let mut lock = self.lock()?;
-        let removed = self.drop_messages(&mut lock, &wanted, which)?;
+        let mut locked = self.lock()?;
+        let before = self.sight.highest_modseq();
+        let removed = self.drop_messages(&mut locked.lock, &wanted, which)?;
+        self.note(&locked, before)?;
         self.entries.retain(|entry| removed.binary_search(&entry.uid).is_err());
         Ok(removed)
     }

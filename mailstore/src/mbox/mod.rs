@@ -17,23 +17,26 @@
 //! | where a message begins and ends | `from_line.rs`, `scan.rs` |
 //! | what is stored of a message, and what is shown of it | `encode.rs`, `decode.rs`, `fields.rs` |
 //! | what is kept between two looks at a file | `snapshot.rs` |
+//! | what the index has of it, and when it is believed | `sight.rs`, `rows.rs` |
 //!
 //! Beside the mailboxes, in `.postroom` in the root, are for each a journal, which must never be removed while it holds
-//! anything, and `NAME.base` with UIDVALIDITY and a UID above all that were given.
+//! anything, `NAME.base` with UIDVALIDITY and a UID above all that were given, and `NAME.index`, which may be lost: it
+//! remembers mod-sequences, removals, summaries, and where each message lies.
 //!
 //! # Limits
-//! A snapshot holds about 130 octets a message, whatever the messages' sizes. A rewrite (an expunge, the first look at
+//! An opened mailbox holds about 260 octets a message, whatever the messages' sizes. A rewrite (an expunge, the first look at
 //! messages that another program delivered) needs as much room on the disk as what it moves. A lock is waited for as
 //! long as [`MboxOptions::lock_wait`] says. The keywords of one message are 8 KiB together.
 //!
 //! # Departures
-//! * There are no mod-sequences (NOMODSEQ), and no SAVEDATE.
+//! * There is no SAVEDATE.
 //! * A message that is expunged while it is being read cannot be read further.
 //! * A message that does not end in a line end gets one; a bare LF becomes a line end.
 //! * Files whose names hold a dot are no mailboxes, since no [`MailboxName`](crate::MailboxName) does.
 //! * Other programs see a field `X-Postroom-Delivery` in what the spool has delivered.
 //! * A change that another program makes twice within one tick of the file system's clock, without changing the file's
-//!   length, is seen with the next change only.
+//!   length, is seen with the next change only. So is one that leaves length, modification time and the last 4096 octets as
+//!   they were.
 
 mod add;
 mod append;
@@ -50,10 +53,13 @@ mod lines;
 mod location;
 mod lock;
 mod mailbox;
+mod message;
 mod place;
 mod reader;
 mod rewrite;
+mod rows;
 mod scan;
+mod sight;
 mod snapshot;
 mod store;
 mod subscriptions;

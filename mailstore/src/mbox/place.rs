@@ -14,6 +14,9 @@ use crate::fs::{File, Metadata, OpenMode};
 /// The directory in the root that holds what is not mail.
 pub(super) const CONTROL: &str = ".postroom";
 
+/// The directory in [`CONTROL`] for what is being written, and for nothing that anybody needs.
+pub(super) const TMP: &str = "tmp";
+
 /// One mailbox.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -36,6 +39,11 @@ impl Place {
     /// UIDVALIDITY and the highest UID that may have been given.
     pub(super) fn base(&self) -> PathBuf {
         self.control.join(format!("{}.base", self.key))
+    }
+
+    /// The index of the mailbox, which may be lost.
+    pub(super) fn index(&self) -> PathBuf {
+        self.control.join(format!("{}.index", self.key))
     }
 
     /// A path in the control directory that nobody else uses.

@@ -12,8 +12,9 @@ use mail_message::Uid;
 
 use super::decode::Decoder;
 use super::lock;
+use super::message::Message;
 use super::place::Place;
-use super::scan::{self, Message};
+use super::scan;
 use super::snapshot::look_at;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata};

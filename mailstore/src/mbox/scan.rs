@@ -12,109 +12,13 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use mail_message::Uid;
-use proto_core::UnixTime;
-
 use super::MboxFormat;
 use super::decode::Unquote;
 use super::fields::{self, Marks, Own, Verdict};
 use super::from_line;
 use super::lines::{FROM, Line, LineEnd, Lines};
+use super::message::{CRLF, HAS_LENGTH, Message, OLD, PSEUDO, SCATTERED, unquote};
 use crate::fs::{self, File};
-
-/// Where a message is, and what never changes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Message {
-    /// Where its `From_` line begins.
-    pub(super) start: u64,
-    /// Where it ends, before the blank line that parts it from the next.
-    pub(super) end: u64,
-    /// Its length as it is shown: CRLF line ends, nothing of the mailbox's own, no quoting.
-    pub(super) shown_bytes: u64,
-    /// When it arrived.
-    pub(super) date: UnixTime,
-    /// From the end of the `From_` line to where its block of the mailbox's own fields begins.
-    block_at: u32,
-    /// How long that block is.
-    block_bytes: u32,
-    /// Its UID, if it has one that can be believed.
-    pub(super) uid: Option<Uid>,
-    /// How long the `From_` line is.
-    from_bytes: u16,
-    traits: u8,
-}
-
-const CRLF: u8 = 1;
-const HAS_LENGTH: u8 = 2;
-const SCATTERED: u8 = 4;
-const OLD: u8 = 8;
-const PSEUDO: u8 = 16;
-
-impl Message {
-    fn is(&self, which: u8) -> bool {
-        self.traits & which != 0
-    }
-
-    /// Where its header begins.
-    pub(super) fn header_at(&self) -> u64 {
-        self.start + u64::from(self.from_bytes)
-    }
-
-    /// Where all of the mailbox's own fields stand, if they stand together.
-    pub(super) fn block(&self) -> Option<(u64, usize)> {
-        let bytes = usize::try_from(self.block_bytes).ok()?;
-        (!self.is(SCATTERED)).then_some((self.header_at() + u64::from(self.block_at), bytes))
-    }
-
-    /// Whether its lines end in CRLF.
-    pub(super) fn is_crlf(&self) -> bool {
-        self.is(CRLF)
-    }
-
-    /// Whether a session has been told of it.
-    pub(super) fn is_old(&self) -> bool {
-        self.is(OLD)
-    }
-
-    /// Whether it is the message that is none, which the UW server writes first.
-    pub(super) fn is_pseudo(&self) -> bool {
-        self.is(PSEUDO)
-    }
-
-    /// Takes in what its header says now.
-    pub(super) fn mark(&mut self, marks: &Marks) {
-        self.uid = marks.uid;
-        self.traits &= !OLD;
-        self.traits |= if marks.is_old { OLD } else { 0 };
-    }
-
-    /// The same message in another place, with another block.
-    pub(super) fn moved(mut self, start: u64, block_bytes: u32) -> Self {
-        let bytes = self.end - self.start + u64::from(block_bytes) - u64::from(self.block_bytes);
-        (self.start, self.end, self.block_bytes) = (start, start + bytes, block_bytes);
-        self
-    }
-
-    /// The same message, with the same block, in another place.
-    pub(super) fn moved_same(self, start: u64) -> Self {
-        self.moved(start, self.block_bytes)
-    }
-
-    /// How its quoted lines are read.
-    pub(super) fn unquote(&self, format: MboxFormat) -> Unquote {
-        unquote(format, self.is(HAS_LENGTH))
-    }
-}
-
-/// A body whose length is told needs no quoting, and has none unless the mailbox is mboxcl.
-fn unquote(format: MboxFormat, has_length: bool) -> Unquote {
-    match (format, has_length) {
-        (MboxFormat::Mboxcl, true) => Unquote::Any,
-        (_, true) => Unquote::Never,
-        (MboxFormat::Mboxo, false) => Unquote::One,
-        (_, false) => Unquote::Any,
-    }
-}
 
 /// What a scan found out beside the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

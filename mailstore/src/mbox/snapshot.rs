@@ -7,16 +7,19 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use mail_message::FlagSet;
 
 use super::fields::{self, Base, Marks, Own, Verdict};
 use super::from_line;
 use super::lines::Lines;
+use super::message::Message;
 use super::place::Place;
-use super::scan::{self, Message, Scanned};
+use super::scan::{self, Scanned};
 use crate::error::Result;
-use crate::fs::{self, File, Metadata};
+use crate::fs::{self, File};
+use crate::index::Stamp;
 
 /// A message and what it is marked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +35,13 @@ pub(super) struct Snapshot {
     /// What the first message says of the mailbox.
     pub(super) base: Option<Base>,
     /// The file as it was.
-    pub(super) stamp: Option<Metadata>,
+    pub(super) stamp: Option<Stamp>,
+    /// Nobody had changed the file for a while when it was looked at: a change since has given it another time.
+    pub(super) is_settled: bool,
 }
+
+/// A file changed again within this time of a change may carry the same modification time.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 impl Snapshot {
     /// Looks at the file again.
@@ -42,10 +50,11 @@ impl Snapshot {
     /// `Corrupt` when it is no mbox; else what the disk says.
     pub(super) fn update(&mut self, place: &Place, file: &dyn File) -> Result<()> {
         let failed = |error: io::Error| place.failed("reading", &error);
-        let stamp = file.metadata().map_err(failed)?;
+        let stamp = Stamp::of(&file.metadata().map_err(failed)?);
         if self.stamp == Some(stamp) {
             return Ok(());
         }
+        let is_settled = place.env.host().now().saturating_sub(stamp.mtime) > SETTLED_AFTER;
         let kept = if self.stamp.is_some_and(|old| old.inode == stamp.inode) {
             self.look(file, stamp.size).map_err(failed)?
         } else {
@@ -77,8 +86,13 @@ impl Snapshot {
             let at = no_message_at;
             return Err(place.corrupt(format!("what stands at octet {at} is no beginning of a message")));
         }
-        self.stamp = Some(stamp);
+        (self.stamp, self.is_settled) = (Some(stamp), is_settled);
         Ok(())
+    }
+
+    /// Others have changed the file since, though its time may not tell: the next update looks at every message.
+    pub(super) fn distrust(&mut self) {
+        self.stamp = self.stamp.map(Stamp::distrusted);
     }
 
     /// Looks at every message but the last where it was, and takes in its marks. Returns how many are as they were.
@@ -104,7 +118,7 @@ impl Snapshot {
     /// Takes a change of the file's by us for known.
     pub(super) fn stamp(&mut self, place: &Place, file: &dyn File) -> Result<()> {
         let stamp = file.metadata().map_err(|error| place.failed("reading", &error))?;
-        self.stamp = Some(stamp);
+        (self.stamp, self.is_settled) = (Some(Stamp::of(&stamp)), false);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::append::MboxAppend;
 use super::location::MboxLocation;
 use super::lock::MboxLock;
 use super::mailbox::MboxMailbox;
-use super::place::{CONTROL, Place};
+use super::place::{CONTROL, Place, TMP};
 use super::{MboxOptions, folders, journal, subscriptions};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
@@ -87,7 +87,7 @@ impl MboxStore {
             _ => fs::create_dir_durably(inner.env.fs(), dir)
                 .map_err(|error| StoreError::io("creating", dir, &error)),
         };
-        make(&control)?;
+        make(&control.join(TMP))?;
         if let Some(dir) = inner.location.file(&MailboxName::inbox()).parent() {
             make(dir)?;
         }
@@ -102,12 +102,15 @@ impl MboxStore {
     /// When the directory cannot be read. A file that cannot be removed is left.
     pub fn sweep(&self) -> Result<()> {
         let (control, disk) = (self.0.control(), self.0.env.fs());
-        let entries = disk.read_dir(&control).map_err(|error| StoreError::io("reading", &control, &error))?;
-        for entry in entries.iter().filter(|entry| entry.name.as_encoded_bytes().starts_with(b"tmp.")) {
-            let path = control.join(&entry.name);
-            let age = disk.metadata(&path).map(|it| self.0.env.host().now().saturating_sub(it.mtime));
-            if age.is_ok_and(|age| age > SWEEP_AFTER) {
-                let _ = disk.unlink(&path);
+        for (dir, prefix) in [(control.join(TMP), ""), (control, "tmp.")] {
+            let entries = disk.read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
+            let is_ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(prefix.as_bytes());
+            for entry in entries.iter().filter(|entry| !entry.is_dir && is_ours(&entry.name)) {
+                let path = dir.join(&entry.name);
+                let age = disk.metadata(&path).map(|it| self.0.env.host().now().saturating_sub(it.mtime));
+                if age.is_ok_and(|age| age > SWEEP_AFTER) {
+                    let _ = disk.unlink(&path);
+                }
             }
         }
         Ok(())

@@ -3,8 +3,9 @@
 //! # Which are believed
 //! UIDVALIDITY and the last UID stand in the first message (`X-IMAPbase`, or `X-IMAP` in a message that is none), and
 //! what must never be forgotten besides in [`control`](super::control). A UID in a header is believed when it is
-//! greater than the one before it and not greater than the last; every other message gets a new one, above all that
-//! were ever given. So a UID is never given twice, whatever somebody wrote into a header.
+//! greater than the one before it and not greater than the last, and is not that of a message of which clients were told
+//! that it is gone, as far as the index remembers; every other message gets a new one, above all that were ever given. So
+//! a UID is never given twice, whatever somebody wrote into a header.
 //!
 //! | `X-IMAPbase` | `NAME.base` | then |
 //! | --- | --- | --- |
@@ -13,7 +14,7 @@
 //! | missing | there | another program deleted the first message: the UIDVALIDITY stays, UIDs up to the ceiling are believed, and go on above it |
 //! | missing | missing | a new UIDVALIDITY, greater than all that this user's mailboxes ever had, and new UIDs |
 
-use mail_message::{Uid, UidValidity};
+use mail_message::{Uid, UidSet, UidValidity};
 
 use super::control::{self, Control};
 use super::fields::Base;
@@ -32,6 +33,9 @@ pub(super) struct UidState {
 }
 
 impl UidState {
+    /// Of a mailbox that was not looked at.
+    pub(super) const NONE: Self = Self { uid_validity: UidValidity::MIN, last_uid: 0 };
+
     /// A UID above all that were given; 2³²−1 is never given.
     pub(super) fn next(&self) -> Uid {
         Uid::new(self.last_uid.saturating_add(1)).unwrap_or(Uid::MAX)
@@ -47,11 +51,11 @@ struct Plan {
     differs: bool,
 }
 
-/// Whether all messages have UIDs, and which; nothing is written.
-pub(super) fn state(place: &Place, snapshot: &Snapshot) -> Result<Option<UidState>> {
+/// Whether all messages have UIDs, and which; nothing is written. Those that are `gone` are not believed.
+pub(super) fn state(place: &Place, snapshot: &Snapshot, gone: &UidSet) -> Result<Option<UidState>> {
     let control = Control::load(place)?;
     let Some(control) = control else { return Ok(None) };
-    let plan = plan(snapshot, Some(control), control.uid_validity);
+    let plan = plan(snapshot, Some(control), control.uid_validity, gone);
     Ok(Some(plan.state).filter(|_| !plan.differs))
 }
 
@@ -60,6 +64,7 @@ pub(super) fn give(
     place: &Place,
     lock: &mut MboxLock,
     snapshot: &mut Snapshot,
+    gone: &UidSet,
     mark_old: bool,
 ) -> Result<UidState> {
     let control = Control::load(place)?;
@@ -68,7 +73,7 @@ pub(super) fn give(
         (None, Some(base)) => base.uid_validity,
         (None, None) => control::next_uid_validity(place)?,
     };
-    let plan = plan(snapshot, control, uid_validity);
+    let plan = plan(snapshot, control, uid_validity, gone);
     let state = plan.state;
     if snapshot.messages.is_empty() {
         if control.is_none() {
@@ -100,7 +105,7 @@ pub(super) fn give(
     Ok(state)
 }
 
-fn plan(snapshot: &Snapshot, control: Option<Control>, uid_validity: UidValidity) -> Plan {
+fn plan(snapshot: &Snapshot, control: Option<Control>, uid_validity: UidValidity, gone: &UidSet) -> Plan {
     let base = snapshot.base.as_ref().filter(|base| base.uid_validity == uid_validity);
     // Nothing above it was ever given, so nothing above it can be true.
     let ceiling = control.map_or(base.map_or(0, |base| base.last_uid), |control| control.ceiling);
@@ -124,9 +129,10 @@ fn plan(snapshot: &Snapshot, control: Option<Control>, uid_validity: UidValidity
             return None;
         }
         let uid = told(known);
-        if uid > before && uid <= believed_max {
+        let known = Uid::new(uid).filter(|known| !gone.contains(*known));
+        if uid > before && uid <= believed_max && known.is_some() {
             before = uid;
-            return Uid::new(uid);
+            return known;
         }
         differs = true;
         last_uid = last_uid.saturating_add(1);
