@@ -71,10 +71,9 @@ impl InBuf {
             let mut larger = BytesMut::with_capacity(bytes);
             larger.extend_from_slice(&self.octets);
             // The beginning of what may be a password.
-            self.octets[..].zeroize();
+            self.wipe();
             self.octets = larger;
         }
-        crate::prefetch::touch(&input[..taken]);
         self.octets.extend_from_slice(&input[..taken]);
         taken
     }
@@ -111,13 +110,22 @@ impl InBuf {
 
     /// Takes the first `n` octets (or all, if there are fewer) as a slice that shares the buffer.
     pub fn take(&mut self, n: usize) -> Bytes {
-        let n = n.min(self.octets.len());
+        let taken = self.split(n.min(self.octets.len()));
+        self.give_back();
+        taken.freeze()
+    }
+
+    /// Takes the first `n` octets.
+    fn split(&mut self, n: usize) -> BytesMut {
         self.searched = self.searched.saturating_sub(n);
-        let taken = self.octets.split_to(n).freeze();
+        self.octets.split_to(n)
+    }
+
+    /// Empty, it holds no memory.
+    fn give_back(&mut self) {
         if self.octets.is_empty() {
             self.octets = BytesMut::new();
         }
-        taken
     }
 
     /// Drops the first `n` octets, or all, if there are fewer.
@@ -138,12 +146,14 @@ impl InBuf {
     /// # Errors
     /// [`LineFault`]; the line is gone and the next call looks at the next one.
     pub fn next_line(&mut self, max: usize, ending: LineEnding) -> Option<Result<Bytes, LineFault>> {
-        let (line, fault) = self.cut_line(max, ending)?;
-        Some(fault.map_or(Ok(line), Err))
+        let line = self.cut_line(max, ending)?;
+        self.give_back();
+        Some(line.map(BytesMut::freeze))
     }
 
-    /// As [`InBuf::next_line`], with what a line holds that is none.
-    fn cut_line(&mut self, max: usize, ending: LineEnding) -> Option<(Bytes, Option<LineFault>)> {
+    /// As [`InBuf::next_line`], the line as a part of the buffer. What a faulty one holds is overwritten: it may be the end of
+    /// a password.
+    fn cut_line(&mut self, max: usize, ending: LineEnding) -> Option<Result<BytesMut, LineFault>> {
         let Some(at) = memchr::memchr(b'\n', &self.octets[self.searched..]).map(|at| at + self.searched)
         else {
             self.searched = self.octets.len();
@@ -154,7 +164,7 @@ impl InBuf {
             }
             return None;
         };
-        let mut line = self.take(at + 1);
+        let mut line = self.split(at + 1);
         let too_long = core::mem::take(&mut self.discarding) || line.len() > max;
         line.truncate(at);
         let fault = if too_long {
@@ -165,7 +175,9 @@ impl InBuf {
         } else {
             (ending == LineEnding::Crlf).then_some(LineFault::BareLf)
         };
-        Some((line, fault))
+        let Some(fault) = fault else { return Some(Ok(line)) };
+        line[..].zeroize();
+        Some(Err(fault))
     }
 
     /// Overwrites what is stored and what lies behind it: it may be the beginning of a password.
@@ -176,8 +188,8 @@ impl InBuf {
 }
 
 impl InBuf {
-    /// As [`InBuf::next_line`], for a line that may hold a password: nothing shares its memory, which is overwritten when it
-    /// is dropped; that of a faulty one is overwritten at once.
+    /// As [`InBuf::next_line`], for a line that may hold a password: its part of the buffer is its alone and is overwritten
+    /// when it is dropped; that of a faulty one is overwritten at once.
     ///
     /// # Errors
     /// As [`InBuf::next_line`].
@@ -186,11 +198,11 @@ impl InBuf {
         max: usize,
         ending: LineEnding,
     ) -> Option<Result<SecretLine, LineFault>> {
-        let (line, fault) = self.cut_line(max, ending)?;
-        // What is behind the line moves, so that the memory is the line's alone.
-        self.octets = BytesMut::from(&self.octets[..]);
-        let line = SecretLine::new(line);
-        Some(fault.map_or(Ok(line), Err))
+        let line = self.cut_line(max, ending)?;
+        // Where the line lay before it was moved to the front.
+        self.octets.spare_capacity_mut().zeroize();
+        self.give_back();
+        Some(line.map(SecretLine::new))
     }
 }
 
@@ -263,15 +275,17 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_line_has_its_memory_alone() {
+    fn a_secret_line_may_be_changed_where_it_lies() {
         for rest in ["", "NOOP\r\nAUTH"] {
             let mut buf = InBuf::with_capacity(64);
             buf.push(b"NOOP\r\n");
             buf.push(b"AHUAcA==\r\n");
             buf.push(rest.as_bytes());
             assert_eq!(buf.next_line(64, LineEnding::Crlf), Some(Ok(Bytes::from_static(b"NOOP"))));
-            let line = buf.next_secret_line(64, LineEnding::Crlf).unwrap().unwrap();
+            let mut line = buf.next_secret_line(64, LineEnding::Crlf).unwrap().unwrap();
             assert_eq!(&*line, b"AHUAcA==");
+            line.fill(b'x');
+            assert_eq!(&*line, b"xxxxxxxx");
             assert_eq!(buf.as_slice(), rest.as_bytes());
         }
     }

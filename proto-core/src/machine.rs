@@ -8,15 +8,16 @@
 //!    TLS handshake, a wish to shut down;
 //! 2. take steps with [`Machine::poll_event`] until there is none, and act on each; answers to asks and other
 //!    commands of the concrete machine belong here;
-//! 3. take output with [`Machine::poll_transmit`] and write it, all of it before step 1;
+//! 3. take output with [`Machine::poll_transmit`] and write it, all of it before step 1; if there was any, take steps
+//!    again, since the machine may have waited for nothing else;
 //! 4. wait for input if [`Machine::wants_input`], for [`Machine::poll_timeout`], for its own work.
 //!
 //! # What a machine promises
 //!
 //! * **Total**: no call panics or fails, on any octets in any order.
 //! * **Lazy**: octets are parsed in `poll_event`, one step a call, so a pause is exact and pipelined octets wait.
-//! * **Blocked has a name**: no step means that it wants input, or an ask is out, or output is above its
-//!   high-water mark. `wants_input` is false in all but the first: that is the back-pressure.
+//! * **Blocked has a name**: no step means that it wants input, or an ask is out, or output has to be taken first: there is
+//!   more than its high-water mark, or what comes next needs the room. `wants_input` is false in all but the first: that is the back-pressure.
 //! * **Split-invariant**: however octets are cut, events (adjacent body chunks merged) and output are the same.
 //!   One thing depends on the cut by nature: octets that arrive in the same call as a command that ends a
 //!   pipelined group, and, of a client, replies that arrive in the same call as the one after which it goes on.

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use core::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -62,22 +62,16 @@ impl fmt::Debug for Secret {
 }
 
 /// A line that may hold a password, as [`InBuf::next_secret_line`](crate::InBuf::next_secret_line) gives it. Its memory
-/// is overwritten when it is dropped, and what lies behind it in the same memory as well.
-///
-/// # Limits
-/// Octets taken before from the same buffer as slices ([`InBuf::take`](crate::InBuf::take)) and not dropped yet share its
-/// memory; then the line is a copy, and what it was copied from is not overwritten. A machine that is at a command has
-/// handed out no such slice that its application would still hold, but the last piece of a message.
+/// is overwritten when it is dropped; its reader may change it.
 pub struct SecretLine(BytesMut);
 
 impl SecretLine {
-    pub(crate) fn new(line: Bytes) -> Self {
-        Self(line.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])))
+    pub(crate) fn new(line: BytesMut) -> Self {
+        Self(line)
     }
 
     fn wipe(&mut self) {
         self.0[..].zeroize();
-        self.0.spare_capacity_mut().zeroize();
     }
 }
 
@@ -86,6 +80,12 @@ impl core::ops::Deref for SecretLine {
 
     fn deref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl core::ops::DerefMut for SecretLine {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_line_is_overwritten_where_it_lies() {
-        let mut line = super::SecretLine::new(bytes::Bytes::from(b"AHUAcA==".to_vec()));
+        let mut line = super::SecretLine::new(bytes::BytesMut::from(&b"AHUAcA=="[..]));
         assert_eq!(&*line, b"AHUAcA==");
         line.wipe();
         assert_eq!(&*line, [0; 8]);

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proto_core::TlsInfo;
-use proto_core::sasl::scram::{ITERATIONS_MAX_DEFAULT, ITERATIONS_MIN, SALT_BYTES_MAX};
+use proto_core::sasl::saslprep::TEXT_BYTES_MAX;
+use proto_core::sasl::scram::{ITERATIONS_MAX_DEFAULT, ITERATIONS_MIN, MESSAGE_BYTES_MAX, SALT_BYTES_MAX};
 use proto_core::sasl::{
     AuthVerdict, ClientContext, ClientCredentials, ClientExchange, Credentials, Decoys, LoginFailed,
     Mechanism, Nonces, SaslFault, ScramHash, ServerContext, ServerExchange, ServerStep, StoredSecret,
@@ -291,6 +292,80 @@ fn a_server_that_proves_nothing() {
     assert_eq!(proving().respond(wrong.as_bytes()), Err(SaslFault::Unproved));
     assert_eq!(proving().respond(b"e=other-error"), Err(SaslFault::Rejected));
     assert!(proving().respond(b"v=").is_err() && proving().respond(b"").is_err());
+}
+
+/// A name that is longer than any is malformed, a password that is longer is nobody's; what is as long as can be is taken.
+#[test]
+fn names_and_passwords_have_a_length() {
+    let (longest, longer) = ("u".repeat(TEXT_BYTES_MAX), "u".repeat(TEXT_BYTES_MAX + 1));
+    let plain = |authzid: &str, authcid: &str, password: &str| {
+        let message = format!("{authzid}\0{authcid}\0{password}");
+        server(Mechanism::Plain, false).start(Some(message.as_bytes()))
+    };
+    assert!(matches!(plain(&longest, &longest, &longest), ServerStep::Ask(_)));
+    assert_eq!(plain(&longer, "user", "p"), MALFORMED);
+    assert_eq!(plain("", &longer, "p"), MALFORMED);
+    assert_eq!(plain("", "user", &longer), failed(Mechanism::Plain));
+
+    let login = |name: &str, password: &str| {
+        let mut server = server(Mechanism::Login, false);
+        match server.start(Some(name.as_bytes())) {
+            ServerStep::Challenge(_) => server.respond(password.as_bytes()),
+            other => other,
+        }
+    };
+    assert!(matches!(login(&longest, &longest), ServerStep::Ask(_)));
+    assert_eq!(login(&longer, "p"), MALFORMED);
+    assert_eq!(login("user", &longer), failed(Mechanism::Login));
+
+    let cram = |name: &str| {
+        let mut server = server(Mechanism::CramMd5, false);
+        server.start(None);
+        server.respond(format!("{name} {}", "0".repeat(32)).as_bytes())
+    };
+    assert!(matches!(cram(&longest), ServerStep::Ask(_)));
+    assert_eq!(cram(&longer), MALFORMED);
+
+    let mut shown = TlsInfo::default();
+    shown.peer_certificate = Some(vec![1]);
+    let shown = Arc::new(shown);
+    let external = |authzid: &str| {
+        let context = ServerContext { tls: Some(&shown), ..Default::default() };
+        ServerExchange::new(Mechanism::External, context).start(Some(authzid.as_bytes()))
+    };
+    assert!(matches!(external(&longest), ServerStep::Ask(_)));
+    assert_eq!(external(&longer), MALFORMED);
+    let bearer = |user: &str, token: &str| {
+        let message = format!("user={user}\x01auth=Bearer {token}\x01\x01");
+        server(Mechanism::Xoauth2, false).start(Some(message.as_bytes()))
+    };
+    assert!(matches!(bearer(&longest, &"t".repeat(8000)), ServerStep::Ask(_)));
+    assert_eq!(bearer(&longer, "t"), MALFORMED);
+    let gs2 = |escaped: &str| {
+        let message = format!("n,a={escaped},\x01auth=Bearer t\x01\x01");
+        server(Mechanism::OauthBearer, false).start(Some(message.as_bytes()))
+    };
+    assert!(matches!(gs2(&"=2C".repeat(TEXT_BYTES_MAX)), ServerStep::Ask(_)));
+    assert_eq!(gs2(&"=2C".repeat(TEXT_BYTES_MAX + 1)), MALFORMED);
+}
+
+/// Of SCRAM a message as a whole: attributes that nobody knows may stand in it.
+#[test]
+fn messages_of_scram_have_a_length() {
+    let first = |octets: usize| {
+        let begun = "n,,n=user,r=x,e=";
+        challenged(Mechanism::ScramSha256, true, &format!("{begun}{}", "x".repeat(octets - begun.len())))
+    };
+    assert!(first(MESSAGE_BYTES_MAX).is_ok());
+    assert_eq!(first(MESSAGE_BYTES_MAX + 1).err(), Some(MALFORMED));
+    let last = |octets: usize| {
+        let (before, proof) = ("c=biws,r=xserver,e=", format!(",p={}=", "A".repeat(43)));
+        let (mut exchange, _) = challenged(Mechanism::ScramSha256, true, "n,,n=user,r=x").unwrap();
+        let extension = "x".repeat(octets - before.len() - proof.len());
+        exchange.respond(format!("{before}{extension}{proof}").as_bytes())
+    };
+    assert_eq!(last(MESSAGE_BYTES_MAX), failed(Mechanism::ScramSha256));
+    assert_eq!(last(MESSAGE_BYTES_MAX + 1), MALFORMED);
 }
 
 #[test]

@@ -54,8 +54,11 @@ fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
             answered.map_err(Error::other)?;
         }
         while server.poll_transmit(&mut out) {}
-        stream.write_all(out.as_slice())?;
-        out.consume(out.len());
+        if !out.is_empty() {
+            stream.write_all(out.as_slice())?;
+            out.consume(out.len());
+            continue; // there may have been too much of it to go on
+        }
         let wait = server.poll_timeout().map(|at| at.saturating_since(now().instant).max(MOMENT));
         if held.is_empty() && server.wants_input() {
             stream.set_read_timeout(wait)?;

@@ -57,8 +57,11 @@ async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
             answered.map_err(Error::other)?;
         }
         while server.poll_transmit(&mut out) {}
-        stream.write_all(out.as_slice()).await?;
-        out.consume(out.len());
+        if !out.is_empty() {
+            stream.write_all(out.as_slice()).await?;
+            out.consume(out.len());
+            continue; // there may have been too much of it to go on
+        }
         let wait = server.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));
         if held.is_empty() && server.wants_input() {
             match timeout(wait, stream.read(&mut octets)).await {

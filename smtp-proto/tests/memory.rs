@@ -4,6 +4,8 @@
 
 use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::sasl::line::encode;
+use proto_core::sasl::saslprep::TEXT_BYTES_MAX;
+use proto_core::sasl::scram::{MESSAGE_BYTES_MAX, SALT_BYTES_MAX};
 use proto_core::sasl::{AuthVerdict, Decoys, Mechanism, Nonces, ServerEntropy};
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, Envelope};
@@ -82,44 +84,41 @@ fn a_session_is_bounded_whatever_comes() {
     assert!(usage.held_bytes < 8 * 1024, "an idle session gives its buffers back: {usage:?}");
 }
 
-/// What a session holds at rest, whatever it was told: [`SESSION_BYTES_MAX`], and in an exchange of AUTH what the mechanism
-/// has to remember, at most twice a decoded line.
-const EXCHANGE_BYTES_MAX: usize = SESSION_BYTES_MAX + 2 * DECODED_BYTES_MAX;
-/// What it holds at any moment: while such a line is understood there are the line, what it is decoded to, and the question
-/// that is made of it.
-const UNDERSTANDING_BYTES_MAX: usize = SESSION_BYTES_MAX + 6 * DECODED_BYTES_MAX;
-/// A line of AUTH, out of its base64.
-const DECODED_BYTES_MAX: usize = 12_288 / 4 * 3;
-
-/// Takes input as long as it is wanted, and no output.
+/// Takes input as long as it is wanted, and output only when nothing goes on without.
 fn flood(server: &mut Server, mut rest: &[u8], piece: usize) {
-    while !rest.is_empty() && server.wants_input() {
-        rest = &rest[server.handle_input(NOW, &rest[..piece.min(rest.len())])..];
+    loop {
         answer(server);
+        if !server.wants_input() {
+            if !server.poll_transmit(&mut OutBuf::new()) {
+                return;
+            }
+        } else if rest.is_empty() {
+            return;
+        } else {
+            rest = &rest[server.handle_input(NOW, &rest[..piece.min(rest.len())])..];
+        }
     }
 }
 
-/// What it holds after each of these, and at most on the way, with so much output waiting before.
-fn holds(output: usize, inputs: &[String], piece: usize) -> (usize, usize) {
+/// What it holds at most while it hears these, with so much output waiting before.
+fn holds(output: usize, inputs: &[String], piece: usize) -> usize {
     let mut config = Config::new("mx.t").unwrap();
     config.mechanisms = Mechanism::ALL.to_vec();
     config.allow_plaintext_auth = true;
     config.limits.idle_commands_max = u32::MAX;
     let mut server = Server::new(NOW, Arc::new(config), Peer::default());
-    server.set_entropy(ServerEntropy { nonces: Nonces::once("n").unwrap(), decoys: Decoys::new([7; 32]) });
+    let decoys = Decoys::new([7; 32]).with_shape(4096, SALT_BYTES_MAX);
+    server.set_entropy(ServerEntropy { nonces: Nonces::once("n").unwrap(), decoys });
     serve(&mut server, &mut OutBuf::new(), b"");
     serve(&mut server, &mut OutBuf::new(), b"EHLO c\r\n");
-    let (mut now, mut rest, mut peak) = (0_isize, 0, 0);
-    let ((), filled) =
-        measure(|| flood(&mut server, &b"NOOP\r\n".repeat(output / "250 2.0.0 Ok\r\n".len()), 4096));
-    now += filled.held_bytes;
-    for input in inputs {
-        let ((), usage) = measure(|| flood(&mut server, input.as_bytes(), piece));
-        peak = peak.max(now + usage.peak_bytes.cast_signed());
-        now += usage.held_bytes;
-        rest = rest.max(now);
-    }
-    (rest.unsigned_abs(), peak.unsigned_abs())
+    let noops = b"NOOP\r\n".repeat(output / "250 2.0.0 Ok\r\n".len());
+    let ((), usage) = measure(|| {
+        flood(&mut server, &noops, 4096);
+        for input in inputs {
+            flood(&mut server, input.as_bytes(), piece);
+        }
+    });
+    usage.peak_bytes
 }
 
 #[test]
@@ -128,39 +127,59 @@ fn every_state_is_bounded() {
         |mechanism: &str, message: &str| format!("AUTH {mechanism} {}\r\n", encode(message.as_bytes()));
     let line = |message: &str| format!("{}\r\n", encode(message.as_bytes()));
     let long = |octets: usize| "u".repeat(octets);
+    let longest = long(TEXT_BYTES_MAX);
     let mailbox = format!("RCPT TO:<{}@{}.{}>\r\n", long(64), long(63), long(63));
     let plain = format!("\0{}\0{}", long(4500), long(4500));
-    let bearer = format!("user=a\x01auth=Bearer {}\x01\x01", long(9000));
-    let scram = auth("SCRAM-SHA-256", &format!("n,,n={},r=c", long(9000)));
-    let scram_final = line(&format!("c={},r=cn,p={}", encode(long(6600).as_bytes()), encode(&[0; 32])));
-    let no_exchange = [
+    let bearer = format!("user={longest}\x01auth=Bearer {}\x01\x01", long(8100));
+    let scram = |octets: usize| {
+        let (before, after) = ("n,a=", format!(",n={longest},r=c,e="));
+        let bytes = octets.saturating_sub(before.len() + TEXT_BYTES_MAX + after.len());
+        auth("SCRAM-SHA-256", &format!("{before}{longest}{after}{}", long(bytes)))
+    };
+    let scram_final = |octets: usize| {
+        line(&format!("c={},r=cn,p={}", encode(long(octets / 4 * 3).as_bytes()), encode(&[0; 32])))
+    };
+    let states = [
         vec![format!("AUTH PLAIN {}", long(12_276))],
         vec!["x".repeat(30_000)],
         vec![format!("MAIL FROM:<a@b>\r\n{}", mailbox.repeat(1000))],
         vec!["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n".into(), "x".repeat(30_000)],
         vec!["MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 99999\r\n".into(), "x".repeat(30_000)],
-    ];
-    let exchanges = [
+        // As long as a line may be, and what is as long as a name or a password may be.
         vec![auth("PLAIN", &plain)],
         vec!["AUTH PLAIN\r\n".into(), line(&plain)],
         vec![auth("PLAIN", &plain).replace('A', "!")],
+        vec![auth("PLAIN", &format!("{longest}\0{longest}\0{longest}"))],
         vec![auth("LOGIN", &long(9200)), line(&long(9200))],
-        vec![auth("LOGIN", &long(9200)), long(12_288)],
+        vec![auth("LOGIN", &longest), line(&long(9200))],
+        vec![auth("LOGIN", &longest), long(12_288)],
         vec![auth("XOAUTH2", &bearer), long(12_288)],
         vec!["AUTH CRAM-MD5\r\n".into(), line(&format!("{} {}", long(9100), "0".repeat(32)))],
-        vec![scram.clone(), long(12_288)],
-        vec![scram, scram_final],
+        vec!["AUTH CRAM-MD5\r\n".into(), line(&format!("{longest} {}", "0".repeat(32)))],
+        vec![auth("ANONYMOUS", &long(9200))],
+        vec![scram(9000), scram_final(9000)],
+        vec![scram(MESSAGE_BYTES_MAX), scram_final(9000)],
+        vec![scram(MESSAGE_BYTES_MAX), scram_final(MESSAGE_BYTES_MAX - 100)],
+        vec![scram(MESSAGE_BYTES_MAX), long(12_288)],
+        // What grows when it is read: names by SASLprep, a message by the fields it consists of.
+        vec![auth(
+            "PLAIN",
+            &format!("\0{}\0{}", "\u{fdfa}".repeat(341), "u".to_owned() + &"\u{301}".repeat(511)),
+        )],
+        vec![auth("PLAIN", &format!("\0u\0{}", "\u{fdfa}".repeat(3000)))],
+        vec![auth("OAUTHBEARER", &format!("n,,\x01{}\x01", "a=\x01".repeat(3000)))],
+        vec![auth("OAUTHBEARER", &format!("n,a={},\x01\x01", "=2C".repeat(3000)))],
     ];
     for output in [0, 8 * 1024, OutBuf::HIGH_WATER_BYTES - 20] {
-        for piece in [1, 1400, 4096, 32 * 1024] {
-            for inputs in &no_exchange {
-                let (_, peak) = holds(output, inputs, piece);
-                assert!(peak < SESSION_BYTES_MAX, "{:.40} by {piece} with {output}: {peak}", inputs[0]);
-            }
-            for inputs in &exchanges {
-                let (rest, peak) = holds(output, inputs, piece);
-                let what = format!("{:.40} by {piece} with {output}: {rest}, {peak}", inputs[0]);
-                assert!(rest < EXCHANGE_BYTES_MAX && peak < UNDERSTANDING_BYTES_MAX, "{what}");
+        for piece in [1, 1400, 32 * 1024] {
+            for inputs in &states {
+                // Behind the last line, too, as much as is taken.
+                for behind in [0, 16 * 1024] {
+                    let mut inputs = inputs.clone();
+                    inputs.last_mut().unwrap().push_str(&long(behind));
+                    let peak = holds(output, &inputs, piece);
+                    assert!(peak < SESSION_BYTES_MAX, "{:.40} by {piece} with {output}: {peak}", inputs[0]);
+                }
             }
         }
     }

@@ -22,6 +22,16 @@ const ALONE: &[u8] = b"Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ==";
 const SECRETS: [&[u8]; 2] = [b"horse", b"ob3JzZSBi"];
 
 fn steps(server: &mut Server, out: &mut OutBuf) {
+    loop {
+        answer(server);
+        if !server.poll_transmit(out) {
+            return;
+        }
+        out.consume(out.len());
+    }
+}
+
+fn answer(server: &mut Server) {
     while let Some(step) = server.poll_event(NOW) {
         let yes = Verdict::Accept(());
         match step {
@@ -31,8 +41,6 @@ fn steps(server: &mut Server, out: &mut OutBuf) {
             _ => {}
         }
     }
-    while server.poll_transmit(out) {}
-    out.consume(out.len());
 }
 
 /// A whole session that hears these octets in pieces of so many, and ends.
@@ -63,6 +71,8 @@ fn a_server_leaves_nothing_of_a_login_behind() {
         ("in the command", of(&[b"AUTH PLAIN ", PLAIN, b"\r\n"])),
         ("behind a tab", of(&[b"AUTH\tPLAIN ", PLAIN, b"\r\n"])),
         ("with more behind it", of(&[b"NOOP\r\nAUTH PLAIN ", PLAIN, b"\r\nNOOP\r\nAUTH"])),
+        // 420 octets at a time, its beginning is moved to the front of the buffer.
+        ("behind much else", of(&[&b"NOOP\r\n".repeat(60), b"AUTH PLAIN ", PLAIN, b"\r\n"])),
         ("after the challenge", of(&[b"AUTH PLAIN\r\n", PLAIN, b"\r\n"])),
         ("by LOGIN", of(&[b"AUTH LOGIN\r\ndXNlcg==\r\n", ALONE, b"\r\n"])),
         ("unfinished", of(&[b"AUTH PLAIN ", PLAIN])),
@@ -70,11 +80,13 @@ fn a_server_leaves_nothing_of_a_login_behind() {
         ("a bare LF", of(&[b"AUTH PLAIN ", PLAIN, b"\n"])),
         ("a bare LF after the challenge", of(&[b"AUTH PLAIN\r\n", PLAIN, b"\n"])),
         ("too long", of(&[b"AUTH PLAIN ", PLAIN, &long, b"\r\n"])),
+        ("at the end of what is too long", of(&[b"AUTH PLAIN ", &long, PLAIN, b"\r\nNOOP\r\n"])),
+        ("at the end of what is too long, in an exchange", of(&[b"AUTH PLAIN\r\n", &long, PLAIN, b"\r\n"])),
         ("too long and unfinished", of(&[b"AUTH LOGIN ", ALONE, &long])),
     ];
     for (what, octets) in sessions {
         for syntax in [Syntax::Strict, Syntax::Lenient] {
-            for piece in [1, 7, 40, 1400, 16_384] {
+            for piece in [1, 7, 40, 420, 1400, 16_384] {
                 for secret in SECRETS {
                     let ((), blocks) = freed_with(secret, || hears(syntax, &octets, piece));
                     let secret = secret.escape_ascii();

@@ -93,24 +93,24 @@ impl Server {
         let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else {
             return false;
         };
-        let response = match line {
-            Ok(line) => Response::parse(&line),
+        let mut line = match line {
+            Ok(line) => line,
             Err(_) => {
                 self.break_off(now, &exchange, "Authentication response too long.");
                 return true;
             }
         };
-        match response {
+        match Response::parse(&mut line) {
             Ok(Response::Cancel) => self.break_off(now, &exchange, "Authentication cancelled."),
             Ok(Response::Message(message)) if exchange.confirming => {
-                if message.expose().is_empty() {
+                if message.is_empty() {
                     self.logged_in(now, exchange.tag);
                 } else {
                     self.bad(now, &exchange.tag, "Nothing more was asked.");
                 }
             }
             Ok(Response::Message(message)) => {
-                let step = exchange.sasl.respond(message.expose());
+                let step = exchange.sasl.respond(message);
                 self.exchange_step(now, exchange, step);
             }
             Err(_) => self.break_off(now, &exchange, "Authentication response is not base64."),

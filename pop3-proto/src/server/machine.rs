@@ -129,10 +129,10 @@ impl Server {
         // Before the login any line may hold a password.
         let taken = if self.maildrop.is_none() {
             let line = self.input.next_secret_line(max, ending);
-            line.map(|line| self.take_line(now, line.as_deref().map_err(|fault| *fault)))
+            line.map(|mut line| self.take_line(now, line.as_deref_mut().map_err(|fault| *fault)))
         } else {
             let line = self.input.next_line(max, ending);
-            line.map(|line| self.take_line(now, line.as_deref().map_err(|fault| *fault)))
+            line.map(|line| self.take_command(now, line.as_deref().map_err(|fault| *fault)))
         };
         if taken.is_none() && self.eof {
             self.close(CloseReason::PeerClosed);
@@ -140,13 +140,21 @@ impl Server {
         taken.is_some() || self.eof
     }
 
-    fn take_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
+    fn take_line(&mut self, now: Now, line: Result<&mut [u8], LineFault>) {
+        if let Phase::Exchange(_) = self.phase {
+            self.timers.set(Timer::Idle, now.instant + self.config.timeouts.idle);
+            self.exchange_line(now, line);
+        } else {
+            self.take_command(now, line.map(|line| &*line));
+        }
+    }
+
+    fn take_command(&mut self, now: Now, line: Result<&[u8], LineFault>) {
         self.timers.set(Timer::Idle, now.instant + self.config.timeouts.idle);
-        match (&self.phase, line) {
-            (Phase::Exchange(_), line) => self.exchange_line(now, line),
-            (_, Ok(line)) => self.command(now, line),
-            (_, Err(LineFault::TooLong)) => self.bad_command(&reply::TOO_LONG),
-            (_, Err(LineFault::BareLf)) => self.bad_command(&reply::BARE_LF),
+        match line {
+            Ok(line) => self.command(now, line),
+            Err(LineFault::TooLong) => self.bad_command(&reply::TOO_LONG),
+            Err(LineFault::BareLf) => self.bad_command(&reply::BARE_LF),
         }
     }
 }

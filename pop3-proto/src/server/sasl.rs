@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// A line of an exchange has come.
-    pub(super) fn exchange_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
+    pub(super) fn exchange_line(&mut self, now: Now, line: Result<&mut [u8], LineFault>) {
         let Phase::Exchange(mut exchange) = core::mem::replace(&mut self.phase, Phase::Command) else {
             return;
         };
@@ -78,14 +78,14 @@ impl Server {
             // Counted: each exchange may have cost the application a lookup.
             Ok(Response::Cancel) => self.break_off(&exchange, &reply::CANCELLED),
             Ok(Response::Message(message)) if exchange.confirming => {
-                if message.expose().is_empty() {
+                if message.is_empty() {
                     self.open_maildrop(now);
                 } else {
                     self.bad_command(&reply::BAD_MESSAGE);
                 }
             }
             Ok(Response::Message(message)) => {
-                let step = exchange.sasl.respond(message.expose());
+                let step = exchange.sasl.respond(message);
                 self.exchange_step(now, exchange, step);
             }
         }

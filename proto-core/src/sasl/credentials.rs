@@ -86,8 +86,8 @@ pub enum Credentials {
 pub struct LoginFailed {
     /// How it was tried; `None` by a command of the protocol's own (IMAP LOGIN, POP3 USER and PASS).
     pub mechanism: Option<Mechanism>,
-    /// Who claimed to be there, as SASLprep makes it; `None` when it cannot be a name. As long as the line it came in, at
-    /// most [`line::OCTETS_MAX`](super::line::OCTETS_MAX).
+    /// Who claimed to be there, as SASLprep makes it; `None` when it cannot be a name. At most
+    /// [`TEXT_BYTES_MAX`](super::saslprep::TEXT_BYTES_MAX) octets.
     pub authcid: Option<String>,
 }
 
@@ -124,7 +124,8 @@ impl Credentials {
     ///
     /// # Errors
     /// [`SaslFault::Malformed`] when a name cannot be one, or there is no password; [`SaslFault::Rejected`] when the
-    /// password cannot be anybody's: it is not UTF-8 or has characters that SASLprep prohibits (RFC 4616 section 2).
+    /// password cannot be anybody's: it is not UTF-8, has characters that SASLprep prohibits (RFC 4616 section 2), or is longer
+    /// than [`TEXT_BYTES_MAX`](super::saslprep::TEXT_BYTES_MAX). A name that is longer is malformed.
     pub fn password(authzid: &[u8], authcid: &[u8], password: &[u8]) -> Result<Self, SaslFault> {
         let authzid = identity_or_none(authzid)?;
         let authcid = identity(authcid)?;

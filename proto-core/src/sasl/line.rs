@@ -6,9 +6,9 @@
 use crate::output::OutBuf;
 use crate::secret::Secret;
 use alloc::string::String;
-use alloc::vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use core::fmt;
 use zeroize::Zeroizing;
 
 /// The longest line of an exchange in octets, its CR LF counted: RFC 4954 section 4 holds 12,288 octets sufficient for
@@ -21,34 +21,68 @@ pub const OCTETS_MAX: usize = 12_288 + 2;
 pub struct BadBase64;
 
 /// A client's answer to a challenge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Response {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Response<'a> {
     /// `*`: it gives up.
     Cancel,
     /// A message; empty for an empty line.
-    Message(Secret),
+    Message(&'a [u8]),
 }
 
-impl Response {
-    /// Reads a line without its ending.
+/// Says which it is, not what stands in it: it may be a password.
+impl fmt::Debug for Response<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Cancel { "Cancel" } else { "Message" })
+    }
+}
+
+impl<'a> Response<'a> {
+    /// Reads a line without its ending, where it lies.
     ///
     /// # Errors
     /// [`BadBase64`].
-    pub fn parse(line: &[u8]) -> Result<Self, BadBase64> {
-        if line == b"*" { Ok(Self::Cancel) } else { decode(line).map(Self::Message) }
+    pub fn parse(line: &'a mut [u8]) -> Result<Self, BadBase64> {
+        if *line == *b"*" { Ok(Self::Cancel) } else { decode_in_place(line).map(Self::Message) }
     }
 }
 
-/// Reads the initial response that stands in a command: base64, or `=` for an empty message.
+/// Reads the initial response that stands in a command, where it lies: base64, or `=` for an empty message.
 ///
 /// # Errors
 /// [`BadBase64`]; also when it is empty, which means nothing.
-pub fn decode_initial(argument: &[u8]) -> Result<Secret, BadBase64> {
+pub fn decode_initial_in_place(argument: &mut [u8]) -> Result<&[u8], BadBase64> {
     match argument {
-        b"" => Err(BadBase64),
-        b"=" => Ok(Secret::new(vec![])),
-        base64 => decode(base64),
+        [] => Err(BadBase64),
+        [b'='] => Ok(&[]),
+        base64 => decode_in_place(base64),
     }
+}
+
+/// As [`decode_initial_in_place`], for a command that is not its reader's to change.
+///
+/// # Errors
+/// [`BadBase64`].
+pub fn decode_initial(argument: &[u8]) -> Result<Secret, BadBase64> {
+    let mut copy = Zeroizing::new(argument.to_vec());
+    decode_initial_in_place(&mut copy).map(Secret::from)
+}
+
+/// Reads base64 where it lies: the message takes the place of its beginning, so that there is no second copy of what may
+/// be as long as a line can be. What is left behind it means nothing.
+fn decode_in_place(base64: &mut [u8]) -> Result<&[u8], BadBase64> {
+    let mut piece = Zeroizing::new([0; 3 * GROUPS]);
+    let (mut read, mut written) = (0, 0);
+    while read < base64.len() {
+        let end = base64.len().min(read + 4 * GROUPS);
+        let octets = STANDARD.decode_slice(&base64[read..end], &mut piece[..]).map_err(|_| BadBase64)?;
+        if octets < piece.len() && end < base64.len() {
+            // Padding, and more behind it.
+            return Err(BadBase64);
+        }
+        base64[written..written + octets].copy_from_slice(&piece[..octets]);
+        (read, written) = (end, written + octets);
+    }
+    Ok(&base64[..written])
 }
 
 /// Reads base64.
@@ -94,5 +128,5 @@ pub const fn encoded_bytes(message_bytes: usize) -> usize {
     message_bytes.div_ceil(3) * 4
 }
 
-/// How many groups of three octets are written at once.
+/// How many groups of three octets are written, or read, at once.
 const GROUPS: usize = 32;

@@ -24,7 +24,10 @@
 //! ```
 //!
 //! # Limits
-//! What a peer sends is bounded by the line it comes in, [`line::OCTETS_MAX`].
+//! What a peer sends is bounded by the line it comes in, [`line::OCTETS_MAX`]. A name or a password has at most
+//! [`saslprep::TEXT_BYTES_MAX`] octets, a message of SCRAM [`scram::MESSAGE_BYTES_MAX`]: a name that is longer is malformed, a
+//! password that is longer nobody's. A token is as long as its line lets it be, and belongs to the question that is put about
+//! it. So an exchange keeps less than 8 KiB between two messages, whatever the mechanism.
 //!
 //! # Departures
 //! Names and passwords are prepared with SASLprep in every mechanism, so that a password is the same by each of them;

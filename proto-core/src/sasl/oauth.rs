@@ -90,7 +90,8 @@ fn parse(message: &[u8]) -> Result<Option<Credentials>, SaslFault> {
     }
     let authzid = gs2_authzid(authzid)?;
     let (mut auth, mut host, mut port) = (None, None, None);
-    for (key, value) in fields(pairs)? {
+    for field in fields(pairs)? {
+        let (key, value) = field?;
         match key {
             "auth" if auth.is_none() => auth = Some(value),
             "host" if host.is_none() => host = Some(String::from(value)),
@@ -107,7 +108,8 @@ fn parse(message: &[u8]) -> Result<Option<Credentials>, SaslFault> {
 fn parse_xoauth2(message: &[u8]) -> Result<Option<Credentials>, SaslFault> {
     let message = core::str::from_utf8(message).map_err(|_| SaslFault::Malformed)?;
     let (mut user, mut auth) = (None, None);
-    for (key, value) in fields(message)? {
+    for field in fields(message)? {
+        let (key, value) = field?;
         match key {
             "user" if user.is_none() => user = Some(identity(value.as_bytes())?),
             "auth" if auth.is_none() => auth = Some(value),
@@ -119,13 +121,13 @@ fn parse_xoauth2(message: &[u8]) -> Result<Option<Credentials>, SaslFault> {
     Ok(token.map(|token| Credentials::Token { authzid: Some(user), token, host: None, port: None }))
 }
 
-/// `*kvpair kvsep`.
-fn fields(pairs: &str) -> Result<Vec<(&str, &str)>, SaslFault> {
+/// `*kvpair kvsep`. One at a time: a message may be nothing but thousands of them.
+fn fields(pairs: &str) -> Result<impl Iterator<Item = Result<(&str, &str), SaslFault>>, SaslFault> {
     let pairs = pairs.strip_suffix(SEPARATOR).ok_or(SaslFault::Malformed)?;
     if !pairs.is_empty() && !pairs.ends_with(SEPARATOR) {
         return Err(SaslFault::Malformed);
     }
-    pairs.split_terminator(SEPARATOR).map(field).collect()
+    Ok(pairs.split_terminator(SEPARATOR).map(field))
 }
 
 fn field(pair: &str) -> Result<(&str, &str), SaslFault> {

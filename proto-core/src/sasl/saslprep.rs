@@ -3,6 +3,9 @@
 //!
 //! RFC 4013, a profile of stringprep (RFC 3454); beside it the profile `trace` of RFC 4505 section 3.
 //!
+//! # Limits
+//! A text has at most [`TEXT_BYTES_MAX`] octets, as it comes and as it is made.
+//!
 //! # Departures
 //! Both profiles stand on Unicode 3.2. Normalisation and the bidirectional classes here are those of the Unicode version
 //! that the libraries have; all strings are taken as queries, in which code points that Unicode 3.2 did not assign are
@@ -13,9 +16,14 @@ use alloc::string::String;
 use unicode_bidi::{BidiClass, bidi_class};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The text has a character that must not be there, mixes directions of writing, or nothing is left of it.
+/// The longest name or password, in octets; RFC 4616 section 2 asks for 255 at least. Made by normalisation a text may be
+/// eleven times as long as it came, so that both are counted.
+pub const TEXT_BYTES_MAX: usize = 1024;
+
+/// The text has a character that must not be there, mixes directions of writing, nothing is left of it, or it is longer than
+/// [`TEXT_BYTES_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("text that SASLprep prohibits")]
+#[error("text that SASLprep prohibits, or too long")]
 pub struct SaslprepFault;
 
 /// Prepares a name or a password as a query string.
@@ -23,7 +31,7 @@ pub struct SaslprepFault;
 /// # Errors
 /// [`SaslprepFault`].
 pub fn saslprep(text: &str) -> Result<Secret, SaslprepFault> {
-    if text.is_empty() {
+    if !matches!(text.len(), 1..=TEXT_BYTES_MAX) {
         return Err(SaslprepFault);
     }
     if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
@@ -31,7 +39,11 @@ pub fn saslprep(text: &str) -> Result<Secret, SaslprepFault> {
     }
     let prepared = || text.chars().filter_map(mapped).nfkc();
     // The final size at once: growing would leave a copy of a password behind.
-    let mut octets = String::with_capacity(prepared().map(char::len_utf8).sum());
+    let bytes = prepared().map(char::len_utf8).sum();
+    if bytes > TEXT_BYTES_MAX {
+        return Err(SaslprepFault);
+    }
+    let mut octets = String::with_capacity(bytes);
     octets.extend(prepared());
     let result = Secret::from(octets);
     match result.expose_str() {
@@ -140,6 +152,18 @@ mod tests {
         assert_eq!(prepared("\u{fe0f}\u{ad}"), None);
         assert_eq!(prepared(""), None);
         assert_eq!(prepared("u\u{308}nal").as_deref(), Some("\u{fc}nal"));
+    }
+
+    #[test]
+    fn a_text_has_a_length_as_it_comes_and_as_it_is_made() {
+        for (character, bytes_made) in [('u', 1), ('\u{e9}', 2), ('\u{fdfa}', 33)] {
+            let times = TEXT_BYTES_MAX / bytes_made.max(character.len_utf8());
+            let text = |times| String::from_iter(core::iter::repeat_n(character, times));
+            assert!(saslprep(&text(times)).is_ok(), "{character}");
+            assert!(saslprep(&text(times + 1)).is_err(), "{character}");
+        }
+        // Too long as it comes, though nothing would be left of most of it.
+        assert!(saslprep(&(String::from("u") + &"\u{ad}".repeat(TEXT_BYTES_MAX / 2))).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Exchanges: known answers, wrong ones, and our two sides against each other.
 
-use super::line::{BadBase64, Response, decode_initial, encode, encode_initial};
+use super::line::{BadBase64, Response, decode_initial, decode_initial_in_place, encode, encode_initial};
 use super::*;
 use crate::output::OutBuf;
 use crate::secret::Secret;
@@ -132,16 +132,28 @@ fn lines() {
     assert_eq!(decode_initial(b"AHUAcA=="), Ok(Secret::from("\0u\0p")));
     for bad in [&b""[..], b"!!", b"AHUAcA", b"AHUAcA=", b"AHUAcB==", b"AHUA cA==", b"*", b"AHUAcA==\n"] {
         assert_eq!(decode_initial(bad), Err(BadBase64), "{bad:?}");
+        assert_eq!(decode_initial_in_place(&mut bad.to_vec()), Err(BadBase64), "{bad:?}");
     }
-    assert_eq!(Response::parse(b"*"), Ok(Response::Cancel));
-    assert_eq!(Response::parse(b""), Ok(Response::Message(Secret::new(Vec::new()))));
-    assert_eq!(Response::parse(b"="), Err(BadBase64));
-    assert_eq!(Response::parse(b"**"), Err(BadBase64));
+    assert_eq!(Response::parse(&mut b"*".to_vec()), Ok(Response::Cancel));
+    assert_eq!(Response::parse(&mut []), Ok(Response::Message(b"")));
+    assert_eq!(Response::parse(&mut b"=".to_vec()), Err(BadBase64));
+    assert_eq!(Response::parse(&mut b"**".to_vec()), Err(BadBase64));
     assert_eq!(encode_initial(b""), "=");
-    for len in 0..8 {
-        let message = &b"\0\xffabcdef"[..len];
-        assert_eq!(decode_initial(encode_initial(message).as_bytes()), Ok(message.into()));
-        assert_eq!(Response::parse(encode(message).as_bytes()), Ok(Response::Message(message.into())));
+    // Of up to some of the pieces in which it is read.
+    for len in 0..400 {
+        let message: Vec<u8> = (0..len).map(|n| (n * 7) as u8).collect();
+        assert_eq!(decode_initial(encode_initial(&message).as_bytes()), Ok(Secret::from(&message[..])));
+        assert_eq!(Response::parse(&mut encode(&message).into_bytes()), Ok(Response::Message(&message)));
+    }
+}
+
+/// Nothing stands behind padding, wherever that falls.
+#[test]
+fn padding_ends_a_message() {
+    for len in 0..400 {
+        let two = [encode(&alloc::vec![7; len]), encode(b"ab")].concat();
+        let whole = len % 3 == 0;
+        assert_eq!(Response::parse(&mut two.into_bytes()).is_ok(), whole, "{len}");
     }
 }
 

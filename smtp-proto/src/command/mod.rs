@@ -10,7 +10,7 @@ mod verb;
 pub(crate) mod word;
 pub(crate) mod xtext;
 
-pub(crate) use verb::VERBS;
+pub(crate) use verb::{VERBS, is_blank};
 
 pub use path::{Grammar, PathFault, mail, rcpt};
 pub use verb::{Verb, split};

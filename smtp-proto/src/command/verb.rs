@@ -84,7 +84,8 @@ fn trim(mut arguments: &[u8]) -> &[u8] {
     arguments
 }
 
-fn is_blank(octet: &u8) -> bool {
+/// White space between the words of a command.
+pub(crate) fn is_blank(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 

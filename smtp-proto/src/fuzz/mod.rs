@@ -136,9 +136,22 @@ fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
     trace
 }
 
-/// Answers everything with yes; true when TLS is to begin.
+/// Steps and output until nothing moves; true when TLS is to begin.
 fn serve(server: &mut Server, trace: &mut Trace) -> bool {
-    let mut out = OutBuf::new();
+    let (mut out, mut tls) = (OutBuf::new(), false);
+    loop {
+        tls |= answer_all(server, trace, &mut out);
+        while server.poll_transmit(&mut out) {}
+        if out.is_empty() {
+            return tls;
+        }
+        trace.output.extend_from_slice(out.as_slice());
+        out.consume(out.len());
+    }
+}
+
+/// Answers everything with yes; true when TLS is to begin.
+fn answer_all(server: &mut Server, trace: &mut Trace, out: &mut OutBuf) -> bool {
     let mut tls = false;
     while let Some(step) = server.poll_event(NOW) {
         let event = match step {
@@ -192,10 +205,8 @@ fn serve(server: &mut Server, trace: &mut Trace) -> bool {
         assert!(answered.is_ok(), "an answer at once is stale");
         trace.in_body = false;
         trace.events.push(letter);
-        while server.poll_transmit(&mut out) {}
+        while server.poll_transmit(out) {}
     }
-    while server.poll_transmit(&mut out) {}
-    trace.output.extend_from_slice(out.as_slice());
     tls
 }
 

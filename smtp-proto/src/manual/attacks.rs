@@ -27,7 +27,7 @@
 //! | a server that says yes before it proved anything | it is not believed | `client-opening.txt: a server that says yes too early is not believed` |
 //! | a server that pretends to know the password | it is shown it by no other mechanism | `client-auth.txt: a signature that is wrong: who does not know the password is not shown it`, `client-auth.txt: a yes without a signature` |
 //! | guessing passwords | three failures end the session, and the application hears of each | `auth.txt: three wrong passwords`, `auth.txt: a wrong CRAM-MD5 digest is told` |
-//! | a password left behind in memory | lines of AUTH, what they are decoded to and the base64 that a client sends are overwritten when they are done with, taken or not | `secrets.rs: a_server_leaves_nothing_of_a_login_behind`, `secrets.rs: a_client_leaves_nothing_of_its_login_behind`, `secret.rs: a_line_is_overwritten_where_it_lies`, `input.rs: a_secret_line_has_its_memory_alone`, `output.rs: a_secret_is_known_for_one_until_it_was_sent` |
+//! | a password left behind in memory | lines of AUTH, what they are decoded to and the base64 that a client sends are overwritten when they are done with, taken or not | `secrets.rs: a_server_leaves_nothing_of_a_login_behind`, `secrets.rs: a_client_leaves_nothing_of_its_login_behind`, `secret.rs: a_line_is_overwritten_where_it_lies`, `input.rs: a_secret_line_may_be_changed_where_it_lies`, `output.rs: a_secret_is_known_for_one_until_it_was_sent` |
 //! | commands within an AUTH exchange | every line is a response | `hostile.txt: RFC 4954 4: a command within an exchange is a response` |
 //! | XCLIENT, XFORWARD from anybody | `550 5.7.0`: only for the clients that the application names | `xclient.txt: S44` |
 //!

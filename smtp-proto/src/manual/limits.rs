@@ -20,6 +20,11 @@
 //! | [`output_bytes_max`](crate::server::Limits::output_bytes_max) | 16 KiB | no further command is read | |
 //! | [`input_bytes_max`](crate::server::Limits::input_bytes_max) | 14 KiB, or the longest line | octets stay with the driver | |
 //!
+//! Of a login: 1,024 octets of a name or a password ([`proto_core::sasl::saslprep::TEXT_BYTES_MAX`]; a longer name is
+//! `501 5.5.2`, a longer password `535 5.7.8`, as every wrong one), 4,096 of a message of SCRAM
+//! ([`proto_core::sasl::scram::MESSAGE_BYTES_MAX`]; `501 5.5.2`), of a token whatever its line holds. A line of AUTH is
+//! understood when the client has taken the replies to what it sent before, which end its group (RFC 2920 section 3.1).
+//!
 //! Of an address: 64 octets of local part (more is taken when lenient), 255 of domain, 256 of path
 //! (sections 4.5.3.1.1 to 4.5.3.1.3; [`proto_core::address`]).
 //!
@@ -67,9 +72,7 @@
 //! | state | bound |
 //! | --- | --- |
 //! | a session at rest, either role | 1 KiB with the value itself |
-//! | a server's, whatever comes | 16 KiB and the mark for output ([`output_bytes_max`](crate::server::Limits::output_bytes_max)) |
-//! | in an exchange of AUTH | besides, what the mechanism remembers: twice a decoded line, of 9 KiB |
-//! | while a line of AUTH is understood | besides, six times a decoded line: itself, what it is decoded to, the question |
+//! | a server's, whatever comes, in an exchange of AUTH too | 16 KiB and the mark for output ([`output_bytes_max`](crate::server::Limits::output_bytes_max)) |
 //! | replies to a complete message | besides, a line for each recipient beyond the mark |
 //! | a client's that sends a message | the mark for output ([`output_bytes_max`](crate::client::ClientLimits::output_bytes_max)), a chunk ([`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max)) and 4 KiB; one more chunk where the driver takes no output |
 //! | a client's envelope | what the application gave, and a standing for each recipient |

@@ -16,7 +16,8 @@
 //!    [`handle_eof`](proto_core::Machine::handle_eof), a deadline that passed, a TLS handshake that was made;
 //! 2. take steps with [`poll_event`](proto_core::Machine::poll_event) until there is none, and act on each: answer the
 //!    question it puts, keep the piece of a message it brings;
-//! 3. take what is to be sent with [`poll_transmit`](proto_core::Machine::poll_transmit), and send it;
+//! 3. take what is to be sent with [`poll_transmit`](proto_core::Machine::poll_transmit), and send it; if there was
+//!    anything, back to 2, which may have waited for that;
 //! 4. wait, for input only when it [`wants_input`](proto_core::Machine::wants_input), and no longer than until
 //!    [`poll_timeout`](proto_core::Machine::poll_timeout).
 //!

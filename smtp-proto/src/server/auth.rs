@@ -24,8 +24,8 @@ pub(super) enum Exchange {
 }
 
 impl Server {
-    pub(super) fn auth(&mut self, now: Now, arguments: &[u8]) {
-        let mut words = arguments.split(|b| *b == b' ').filter(|word| !word.is_empty());
+    pub(super) fn auth(&mut self, now: Now, arguments: &mut [u8]) {
+        let mut words = arguments.split_mut(|b| *b == b' ').filter(|word| !word.is_empty());
         let (Some(name), initial, None) = (words.next(), words.next(), words.next()) else {
             return self.refuse(now, &SYNTAX_AUTH);
         };
@@ -40,7 +40,7 @@ impl Server {
         if initial.is_some() && !mechanism.takes_initial_response() {
             return self.refuse(now, &SYNTAX_AUTH);
         }
-        let Ok(initial) = initial.map(line::decode_initial).transpose() else {
+        let Ok(initial) = initial.map(line::decode_initial_in_place).transpose() else {
             return self.refuse(now, &BAD_BASE64);
         };
         let plus_offered = self.capabilities().mechanisms().any(Mechanism::is_plus);
@@ -51,12 +51,17 @@ impl Server {
             host_name: self.config.hostname(),
         };
         let mut exchange = ServerExchange::new(mechanism, context);
-        let step = exchange.start(initial.as_ref().map(|secret| secret.expose()));
+        let step = exchange.start(initial);
         self.follow(now, exchange, step);
     }
 
     /// A line of the exchange, or what is wrong with it.
-    pub(super) fn exchange_line(&mut self, now: Now, exchange: Exchange, received: Result<&[u8], LineFault>) {
+    pub(super) fn exchange_line(
+        &mut self,
+        now: Now,
+        exchange: Exchange,
+        received: Result<&mut [u8], LineFault>,
+    ) {
         self.await_command(now);
         let Ok(received) = received else {
             return self.break_off(now, &exchange, &LINE_TOO_LONG);
@@ -65,12 +70,10 @@ impl Server {
             (exchange, Err(_)) => self.break_off(now, &exchange, &BAD_BASE64),
             (exchange, Ok(line::Response::Cancel)) => self.break_off(now, &exchange, &ABORTED),
             (Exchange::Running(mut exchange), Ok(line::Response::Message(message))) => {
-                let step = exchange.respond(message.expose());
+                let step = exchange.respond(message);
                 self.follow(now, exchange, step);
             }
-            (Exchange::Finishing, Ok(line::Response::Message(message))) if message.expose().is_empty() => {
-                self.authenticated();
-            }
+            (Exchange::Finishing, Ok(line::Response::Message(b""))) => self.authenticated(),
             (Exchange::Finishing, Ok(line::Response::Message(_))) => self.refuse(now, &MALFORMED),
         }
     }

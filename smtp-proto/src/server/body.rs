@@ -92,7 +92,7 @@ impl Server {
             // A command waits once it is complete.
             _ => self.input.as_slice().contains(&b'\n'),
         };
-        !self.output.is_full() && (!self.events.is_empty() || input_waits)
+        !self.waits_for_reader() && (!self.events.is_empty() || input_waits)
     }
 
     /// How the message comes that has begun.

@@ -130,7 +130,18 @@ impl Machine for Server {
 impl Server {
     /// A verdict is awaited, the peer does not read, or it is made to wait.
     fn is_blocked(&self) -> bool {
-        self.asks.is_open() || self.output.is_full() || self.timers.deadline(Timer::ErrorPause).is_some()
+        self.asks.is_open() || self.waits_for_reader() || self.timers.deadline(Timer::ErrorPause).is_some()
+    }
+
+    /// The peer has to take output first: when much of it waits, and any before a line of AUTH. That may need the memory, and
+    /// AUTH is the last command of a pipelined group (RFC 2920 section 3.1), so that nothing is sent sooner for it.
+    pub(super) fn waits_for_reader(&self) -> bool {
+        let is_at_auth = match self.phase {
+            Phase::Exchange(_) => true,
+            Phase::Command => begins_auth(self.input.as_slice()),
+            _ => false,
+        };
+        self.output.is_full() || (is_at_auth && !self.output.is_empty())
     }
 
     /// One step from what is in the input; false when more is needed.
@@ -140,7 +151,7 @@ impl Server {
             Phase::Secured => self.ask_tls(now),
             Phase::Greet { .. } if !self.input.is_empty() => self.early_talk(now),
             Phase::Command if begins_auth(self.input.as_slice()) => match self.next_secret_line() {
-                Some(line) => self.command_line(now, line.as_deref().map_err(|fault| *fault)),
+                Some(line) => self.auth_line(now, line),
                 None => return self.end_of_input(),
             },
             Phase::Command => match self.next_line() {
@@ -148,9 +159,9 @@ impl Server {
                 None => return self.end_of_input(),
             },
             Phase::Exchange(_) => match self.next_secret_line() {
-                Some(line) => {
+                Some(mut line) => {
                     if let Phase::Exchange(exchange) = core::mem::replace(&mut self.phase, Phase::Command) {
-                        self.exchange_line(now, exchange, line.as_deref().map_err(|fault| *fault));
+                        self.exchange_line(now, exchange, line.as_deref_mut().map_err(|fault| *fault));
                     }
                 }
                 None => return self.end_of_input(),
@@ -194,29 +205,20 @@ impl Server {
         self.input.next_line(max, ending)
     }
 
+    /// A line that begins with AUTH and a blank. Its arguments are read where they lie, and changed by that.
+    fn auth_line(&mut self, now: Now, mut line: Result<SecretLine, LineFault>) {
+        let admitted = self.admit(now, line.as_deref().map_err(|fault| *fault));
+        let bytes = admitted.map(|(_, arguments, _)| arguments.len());
+        if let (Some(bytes), Ok(line)) = (bytes, &mut line) {
+            let (_, after) = line.split_at_mut("AUTH".len());
+            let blanks = after.iter().take_while(|octet| command::is_blank(octet)).count();
+            self.auth(now, &mut after[blanks..blanks + bytes]);
+        }
+    }
+
     /// First whether the command may come now, then whether it is well-formed, then what the application says.
     fn command_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
-        self.await_command(now);
-        let line = match line {
-            Ok(line) => line,
-            Err(_) if self.in_bdat_line => return self.lose_track(&SYNTAX_BDAT),
-            Err(LineFault::TooLong) => return self.refuse(now, &LINE_TOO_LONG),
-            Err(LineFault::BareLf) => return self.refuse(now, &BARE_LF),
-        };
-        let (verb, arguments) = command::split(line);
-        let impatient = core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http);
-        let permitted = if impatient { Err(&IMPATIENT) } else { state::permits(verb, &self.standing()) };
-        let misplaced = permitted.err();
-        // A BDAT is refused when its octets are gone.
-        if let Some(reply) = misplaced.filter(|_| verb != Verb::Bdat) {
-            return self.refuse(now, reply);
-        }
-        if brings_no_mail(verb) {
-            self.count_idle_command(now);
-            if self.is_over() {
-                return;
-            }
-        }
+        let Some((verb, arguments, misplaced)) = self.admit(now, line) else { return };
         match verb {
             Verb::Helo => self.hello(now, arguments, false),
             Verb::Ehlo | Verb::Lhlo => self.hello(now, arguments, true),
@@ -231,13 +233,48 @@ impl Server {
             Verb::Vrfy => self.verify(now, arguments),
             Verb::Expn => self.expand(now, arguments),
             Verb::StartTls => self.starttls(now, arguments),
-            Verb::Auth => self.auth(now, arguments),
+            // With arguments it is an AUTH line.
+            Verb::Auth => self.auth(now, &mut []),
             Verb::Etrn => self.etrn(now, arguments),
             Verb::Xclient => self.xclient(now, arguments),
             Verb::Xforward => self.xforward(now, arguments),
             Verb::Http => self.http(),
             Verb::Unknown => self.refuse(now, &UNKNOWN),
         }
+    }
+
+    /// What comes before any command is carried out: its verb, its arguments, and why it should not have come, if it is one
+    /// that is refused later. None: it was answered.
+    fn admit<'a>(
+        &mut self,
+        now: Now,
+        line: Result<&'a [u8], LineFault>,
+    ) -> Option<(Verb, &'a [u8], Option<&'static Reply>)> {
+        self.await_command(now);
+        let line = match line {
+            Ok(line) => line,
+            Err(fault) => {
+                match fault {
+                    _ if self.in_bdat_line => self.lose_track(&SYNTAX_BDAT),
+                    LineFault::TooLong => self.refuse(now, &LINE_TOO_LONG),
+                    LineFault::BareLf => self.refuse(now, &BARE_LF),
+                }
+                return None;
+            }
+        };
+        let (verb, arguments) = command::split(line);
+        let impatient = core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http);
+        let permitted = if impatient { Err(&IMPATIENT) } else { state::permits(verb, &self.standing()) };
+        let misplaced = permitted.err();
+        // A BDAT is refused when its octets are gone.
+        if let Some(reply) = misplaced.filter(|_| verb != Verb::Bdat) {
+            self.refuse(now, reply);
+            return None;
+        }
+        if brings_no_mail(verb) {
+            self.count_idle_command(now);
+        }
+        (!self.is_over()).then_some((verb, arguments, misplaced))
     }
 
     fn time_out(&mut self, which: &'static str) {

@@ -4,6 +4,7 @@
 //! an extension must be known, ends the exchange (section 5.1).
 
 use crate::sasl::context::{ChannelBinding, is_nonce};
+use crate::sasl::saslprep::TEXT_BYTES_MAX;
 use crate::sasl::{SaslFault, identity};
 use crate::secret::Secret;
 use alloc::string::String;
@@ -12,6 +13,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::keys::SALT_BYTES_MAX;
+
+/// The longest message, in octets, of either side: room for two names of 1,024 octets, nonces and salt, and for some
+/// extensions.
+pub const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// What a client says about binding to the TLS session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,8 +139,12 @@ pub(in crate::sasl) fn gs2_authzid(text: &str) -> Result<Option<String>, SaslFau
 
 /// Reads a `saslname`.
 pub(super) fn unescaped(name: &str) -> Result<String, SaslFault> {
+    if name.len() > "=2C".len() * TEXT_BYTES_MAX {
+        return Err(SaslFault::Malformed);
+    }
     let mut pieces = name.split('=');
-    let mut found = String::from(pieces.next().unwrap_or_default());
+    let mut found = String::with_capacity(name.len());
+    found.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
         let (octet, rest) = match (piece.strip_prefix("2C"), piece.strip_prefix("3D")) {
             (Some(rest), _) => (',', rest),
@@ -155,6 +164,9 @@ pub(in crate::sasl) fn escaped(name: &str) -> Result<String, SaslFault> {
 }
 
 fn text(message: &[u8]) -> Result<&str, SaslFault> {
+    if message.len() > MESSAGE_BYTES_MAX {
+        return Err(SaslFault::Malformed);
+    }
     let text = core::str::from_utf8(message).map_err(|_| SaslFault::Malformed)?;
     if text.contains('\0') { Err(SaslFault::Malformed) } else { Ok(text) }
 }

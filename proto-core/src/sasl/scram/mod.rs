@@ -4,7 +4,7 @@
 //! `tls-server-end-point` (RFC 5929 section 4).
 //!
 //! # Limits
-//! A nonce has at most 256 octets, a salt [`SALT_BYTES_MAX`]. A client does not iterate less than [`ITERATIONS_MIN`]
+//! A message has at most [`MESSAGE_BYTES_MAX`] octets, a nonce 256, a salt [`SALT_BYTES_MAX`]. A client does not iterate less than [`ITERATIONS_MIN`]
 //! times, nor more than
 //! [`ClientContext::scram_iterations_max`](crate::sasl::ClientContext::scram_iterations_max), so that no server burns its
 //! time.
@@ -26,5 +26,6 @@ pub use client::{ITERATIONS_MAX_DEFAULT, ITERATIONS_MIN};
 pub use hash::ScramHash;
 pub(super) use hash::hmac;
 pub use keys::{BadScramKeys, SALT_BYTES_MAX, ScramKeys};
+pub use message::MESSAGE_BYTES_MAX;
 pub(super) use message::{escaped, gs2_authzid};
 pub(super) use server::{Phase, Server};

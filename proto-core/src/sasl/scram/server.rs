@@ -147,16 +147,16 @@ impl Server {
             return Err(SaslFault::Malformed);
         }
         let keys = &challenged.keys;
-        let auth_message =
-            format!("{},{},{}", begun.client_first_bare, challenged.server_first, last.without_proof);
-        let signature = self.hash.hmac(keys.stored_key().expose(), &[auth_message.as_bytes()]);
+        let parts = [&*begun.client_first_bare, ",", &challenged.server_first, ",", last.without_proof];
+        let auth_message = parts.map(str::as_bytes);
+        let signature = self.hash.hmac(keys.stored_key().expose(), &auth_message);
         let client_key = hash::xor(last.proof.expose(), signature.expose());
         let right = self.hash.digest(client_key.expose()) == *keys.stored_key();
         let bound = last.channel_binding == begun.channel_binding && last.nonce == begun.nonce;
         if !right || !bound || !challenged.known {
             return Ok(self.failed(begun.authcid));
         }
-        let signature = self.hash.hmac(keys.server_key().expose(), &[auth_message.as_bytes()]);
+        let signature = self.hash.hmac(keys.server_key().expose(), &auth_message);
         self.phase = Phase::Verified(signature);
         Ok(ServerStep::Ask(Credentials::Verified { authzid: begun.authzid, authcid: begun.authcid }))
     }
