@@ -23,6 +23,8 @@ pub enum ErrorKind {
     MailboxExists,
     /// This store cannot hold a mailbox of that name, or INBOX cannot be treated so (`[CANNOT]`).
     BadName,
+    /// A mailbox cannot be given this special use here (`[USEATTR]`, RFC 6154 §5.3).
+    BadUse,
     /// The message is not there (any more): another session or program removed it (`[EXPUNGEISSUED]`).
     NoSuchMessage,
     /// A mailbox holds no further keyword (`[LIMIT]`).
@@ -119,6 +121,7 @@ impl StoreError {
             ErrorKind::NoSuchMailbox
             | ErrorKind::MailboxExists
             | ErrorKind::BadName
+            | ErrorKind::BadUse
             | ErrorKind::NoSuchMessage
             | ErrorKind::KeywordLimit
             | ErrorKind::ReadOnly
@@ -142,6 +145,7 @@ impl StoreError {
             ErrorKind::NoSuchMailbox => "create the mailbox first",
             ErrorKind::MailboxExists => "choose another name",
             ErrorKind::BadName => "choose a name without '.' in its parts",
+            ErrorKind::BadUse => "say what the mailbox is for in the settings",
             ErrorKind::NoSuchMessage => "nothing: another session removed the message",
             ErrorKind::KeywordLimit => {
                 "a Maildir holds 26 keywords: take unused ones out of dovecot-keywords"
@@ -172,6 +176,7 @@ impl StoreError {
             ErrorKind::NoSuchMailbox => "no such mailbox",
             ErrorKind::MailboxExists => "mailbox exists",
             ErrorKind::BadName => "this name cannot be used",
+            ErrorKind::BadUse => "this special use cannot be set",
             ErrorKind::NoSuchMessage => "message is gone",
             ErrorKind::KeywordLimit => "too many keywords",
             ErrorKind::ReadOnly => "mailbox is read-only",

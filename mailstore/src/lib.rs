@@ -10,6 +10,8 @@
 //! | [`summary`] | [`Summary`]: envelope, structure and common fields of a message |
 //! | [`mbox`] | [`MboxStore`]: mbox files, shared with other programs |
 //! | [`mod@convert`] | from one store into another |
+//! | [`special_use`] | [`SpecialUse`]: what a mailbox is for |
+//! | [`defaults`] | [`DefaultMailbox`]: the mailboxes that every user has |
 //! | [`quota`] | [`QuotaRules`]: what a user's mailboxes may hold |
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
@@ -80,6 +82,7 @@
 //! | `dovecot-uidlist` | Dovecot's, version 3 | UIDVALIDITY: clients fetch anew |
 //! | `dovecot-keywords` | Dovecot's: number and name of each letter | the names of keywords |
 //! | `subscriptions` | Dovecot's, either version | subscriptions |
+//! | `postroom.special-use` | ours: attributes, a tab, the name | what mailboxes are for |
 //! | `postroom.index` | ours: batches with checksums | time, and what was removed since when |
 //! | mbox files | mboxo, mboxrd, mboxcl, mboxcl2; UIDs and flags in header fields | mail |
 //!
@@ -105,6 +108,7 @@
 pub mod batch;
 pub mod conformance;
 pub mod convert;
+pub mod defaults;
 pub mod env;
 pub mod error;
 pub mod fs;
@@ -115,12 +119,14 @@ pub mod mbox;
 pub mod memory;
 pub mod name;
 pub mod quota;
+pub mod special_use;
 pub mod spool;
 pub mod store;
 pub mod summary;
 pub mod sync;
 pub mod watch;
 
+pub use defaults::{AutoCreate, DefaultMailbox};
 pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 #[doc(hidden)]
@@ -130,6 +136,7 @@ pub use mbox::MboxStore;
 pub use memory::MemoryStore;
 pub use name::MailboxName;
 pub use quota::{Adding, Quota, QuotaLimits, QuotaRules, QuotaUsage};
+pub use special_use::{SpecialUse, SpecialUses};
 pub use spool::{LogSpool, Spool};
 pub use store::{
     Access, Append, Appended, Changes, Copied, Delivered, Delivery, DeliveryId, Entry, Expunge, FlagChange,

@@ -18,9 +18,10 @@ use mail_message::{Flag, FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use proto_core::UnixTime;
 
 use crate::batch::Staged;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
 use crate::quota::Quota;
+use crate::special_use::SpecialUses;
 use crate::spool::QueueId;
 use crate::summary::Summary;
 use crate::watch::{Tell, Watch};
@@ -57,6 +58,16 @@ pub trait Store: Send + Sync {
 
     /// The subscribed names, sorted.
     fn subscriptions(&self) -> Result<Vec<MailboxName>>;
+
+    /// Says what a mailbox is for (RFC 6154 §2), durably, in place of what was said before. It goes along when the mailbox
+    /// is renamed, and goes away with it. Several mailboxes may be for the same.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`; `BadUse` in a store that does not keep this.
+    fn set_special_use(&self, name: &MailboxName, uses: SpecialUses) -> Result<()> {
+        let _ = (name, uses);
+        Err(StoreError::new(ErrorKind::BadUse, "setting a special use", "this store does not keep any"))
+    }
 
     /// Opens a mailbox.
     ///
@@ -272,12 +283,14 @@ pub struct MailboxInfo {
     pub name: MailboxName,
     /// Whether it exists; false for a name that only has mailboxes below it (`\NonExistent`).
     pub exists: bool,
+    /// What it is for; of a name that is no mailbox, nothing.
+    pub special_use: SpecialUses,
 }
 
 impl MailboxInfo {
-    /// A line of the list.
+    /// A line of the list, of a mailbox for nothing in particular.
     pub fn new(name: MailboxName, exists: bool) -> Self {
-        Self { name, exists }
+        Self { name, exists, special_use: SpecialUses::NONE }
     }
 }
 

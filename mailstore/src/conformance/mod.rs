@@ -23,6 +23,7 @@ mod copies;
 mod flags;
 mod messages;
 mod names;
+mod special_use;
 mod tools;
 mod uids;
 
@@ -43,13 +44,21 @@ pub struct Promises {
     pub readable_after_expunge: bool,
     /// A mailbox can have mailboxes below it.
     pub nested: bool,
+    /// What mailboxes are for can be set.
+    pub special_use: bool,
     /// How many keywords a mailbox holds, where that has a limit below 1,000.
     pub keywords_max: Option<usize>,
 }
 
 impl Default for Promises {
     fn default() -> Self {
-        Self { mod_sequences: true, readable_after_expunge: true, nested: true, keywords_max: None }
+        Self {
+            mod_sequences: true,
+            readable_after_expunge: true,
+            nested: true,
+            special_use: true,
+            keywords_max: None,
+        }
     }
 }
 
@@ -72,6 +81,13 @@ impl Promises {
     #[must_use]
     pub fn flat(mut self) -> Self {
         self.nested = false;
+        self
+    }
+
+    /// What mailboxes are for is not kept: setting it is refused as `BadUse`.
+    #[must_use]
+    pub fn without_special_use(mut self) -> Self {
+        self.special_use = false;
         self
     }
 
@@ -113,7 +129,15 @@ pub fn check<O>(promises: &Promises, mut make: impl FnMut() -> O) -> Vec<Verdict
 where
     O: Fn() -> Result<Box<dyn Store>>,
 {
-    let groups = [messages::CASES, uids::CASES, flags::CASES, changes::CASES, copies::CASES, names::CASES];
+    let groups = [
+        messages::CASES,
+        uids::CASES,
+        flags::CASES,
+        changes::CASES,
+        copies::CASES,
+        names::CASES,
+        special_use::CASES,
+    ];
     let verdict = |case: &Case| {
         let open = make();
         let outcome = (case.run)(&Subject { promises, open: &open });

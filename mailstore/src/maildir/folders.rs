@@ -71,6 +71,10 @@ pub(super) fn list(store: &Inner) -> Result<Vec<MailboxInfo>> {
     let missing = missing.difference(&names).map(|name| MailboxInfo::new(name.clone(), false));
     let mut list: Vec<_> =
         names.iter().map(|name| MailboxInfo::new(name.clone(), true)).chain(missing).collect();
+    let uses = store.uses.load()?;
+    for info in list.iter_mut().filter(|info| info.exists) {
+        info.special_use = uses.get(&info.name).copied().unwrap_or_default();
+    }
     list.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(list)
 }
@@ -81,6 +85,7 @@ pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
     if name.is_inbox() || disk.metadata(&paths.dir).is_ok() {
         return Err(exists(&paths));
     }
+    store.uses.forget(name)?;
     let failed = |error: io::Error| StoreError::io("creating the mailbox", &paths.dir, &error);
     let unfinished = MailboxPaths { dir: unfinished(store), ..paths.clone() };
     let made = (|| {
@@ -123,8 +128,9 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
         },
     )?;
     paths.sync(&store.root)?;
-    // Nobody sees it any more; what stays is taken by the sweep.
+    // Nobody sees it any more; what stays is taken by the sweep, and its use before another has its name.
     let _ = remove_tree(store.env.fs(), &aside);
+    let _ = store.uses.forget(name);
     Ok(())
 }
 
@@ -182,6 +188,7 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             moves.push(moved);
         }
     }
+    store.uses.carry(from, to)?;
     let mut moved = Vec::new();
     for (source, target) in &moves {
         moved.push(moving(source, target, || {
@@ -189,7 +196,10 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             renamed.map_err(|error| StoreError::io("renaming to", &target.dir, &error))
         })?);
     }
-    moves[0].1.sync(&store.root)
+    moves[0].1.sync(&store.root)?;
+    // A use that stays goes before another mailbox has that name.
+    let _ = store.uses.forget_tree(from);
+    Ok(())
 }
 
 /// Makes one mailbox another; its messages may begin or cease to count. What is returned is dropped when that is durable.

@@ -16,6 +16,7 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, Interest};
 use crate::name::MailboxName;
 use crate::quota::{Adding, Quota, QuotaRules, QuotaUsage};
+use crate::special_use::{SpecialUseFile, SpecialUses};
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
 use crate::watch::{Target, Tell, Watch};
 
@@ -46,6 +47,7 @@ pub(super) struct Inner {
     pub(super) root: PathBuf,
     pub(super) settle: Option<Arc<dyn Settle>>,
     pub(super) quota: Arc<QuotaRoot>,
+    pub(super) uses: SpecialUseFile,
 }
 
 impl std::fmt::Debug for Inner {
@@ -106,7 +108,8 @@ impl MaildirStore {
     pub fn open_with(env: Env, root: &Path, options: MaildirOptions) -> Result<Self> {
         let MaildirOptions { settle, quota } = options;
         let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota));
-        let store = Inner { env, root: root.to_path_buf(), settle, quota };
+        let uses = SpecialUseFile::new(env.clone(), root.join("postroom.special-use"), root.join("tmp"));
+        let store = Inner { env, root: root.to_path_buf(), settle, quota, uses };
         store.make()?;
         Ok(Self(Arc::new(store)))
     }
@@ -162,6 +165,11 @@ impl Store for MaildirStore {
 
     fn subscriptions(&self) -> Result<Vec<MailboxName>> {
         subscriptions::load(&self.0).map(|subscriptions| subscriptions.names())
+    }
+
+    fn set_special_use(&self, name: &MailboxName, uses: SpecialUses) -> Result<()> {
+        self.0.paths(name).check_exists()?;
+        self.0.uses.set(name, uses)
     }
 
     fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {

@@ -44,7 +44,13 @@ pub(super) fn list(store: &std::sync::Arc<Inner>) -> Result<Vec<MailboxInfo>> {
     for name in above {
         found.entry(name).or_insert(false);
     }
-    Ok(found.into_iter().map(|(name, exists)| MailboxInfo::new(name, exists)).collect())
+    let uses = store.uses.load()?;
+    let info = |(name, exists): (MailboxName, bool)| {
+        let mut info = MailboxInfo::new(name, exists);
+        info.special_use = uses.get(&info.name).copied().filter(|_| exists).unwrap_or_default();
+        info
+    };
+    Ok(found.into_iter().map(info).collect())
 }
 
 fn walk(store: &Inner, below: Option<&MailboxName>, found: &mut BTreeMap<MailboxName, bool>) -> Result<()> {
@@ -118,6 +124,7 @@ fn make_room(store: &Inner, name: &MailboxName) -> Result<Place> {
 
 pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
     let place = make_room(store, name)?;
+    store.uses.forget(name)?;
     forget(&place)?;
     Control { uid_validity: control::next_uid_validity(&place)?, ceiling: 0 }.save(&place)?;
     place.create()
@@ -154,6 +161,7 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     place.sync_dir()?;
     // What stays is removed when a mailbox of that name is made; so is an empty directory.
     let _ = forget(&place);
+    let _ = store.uses.forget(name);
     if store.location.dirname().is_some() {
         let _ = store.env.fs().rmdir(place.dir());
     }
@@ -201,6 +209,7 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
             control.save(target)?;
         }
     }
+    store.uses.carry(from, to)?;
     let (source, target) = match store.location.dirname() {
         Some(_) => (store.location.dir(from), store.location.dir(to)),
         None => (store.location.file(from), store.location.file(to)),
@@ -222,6 +231,7 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
         // What stays is removed when a mailbox of that name is made.
         let _ = forget(source);
     }
+    let _ = store.uses.forget_tree(from);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, Interest};
 use crate::name::MailboxName;
+use crate::special_use::{SpecialUseFile, SpecialUses};
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
 use crate::watch::{Target, Tell, Watch};
 
@@ -30,6 +31,7 @@ pub(super) struct Inner {
     pub(super) options: Arc<MboxOptions>,
     pub(super) location: MboxLocation,
     pub(super) settle: Option<Arc<dyn Settle>>,
+    pub(super) uses: SpecialUseFile,
 }
 
 impl std::fmt::Debug for Inner {
@@ -80,8 +82,9 @@ impl MboxStore {
         options: MboxOptions,
         settle: Option<Arc<dyn Settle>>,
     ) -> Result<Self> {
-        let inner = Inner { env, options: Arc::new(options), location, settle };
-        let control = inner.control();
+        let control = location.root().join(CONTROL);
+        let uses = SpecialUseFile::new(env.clone(), control.join("special-use"), control.clone());
+        let inner = Inner { env, options: Arc::new(options), location, settle, uses };
         let make = |dir: &std::path::Path| match inner.env.fs().metadata(dir) {
             Ok(metadata) if metadata.is_dir => Ok(()),
             _ => fs::create_dir_durably(inner.env.fs(), dir)
@@ -144,6 +147,11 @@ impl Store for MboxStore {
 
     fn subscriptions(&self) -> Result<Vec<MailboxName>> {
         subscriptions::names(&self.0)
+    }
+
+    fn set_special_use(&self, name: &MailboxName, uses: SpecialUses) -> Result<()> {
+        self.0.place(name).stamp()?;
+        self.0.uses.set(name, uses)
     }
 
     fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {

@@ -42,6 +42,7 @@ use self::state::{Message, State};
 use crate::env::Host;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
+use crate::special_use::SpecialUses;
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
 
 const CHUNK_BYTES: usize = 64 << 10;
@@ -137,6 +138,11 @@ impl Store for MemoryStore {
 
     fn subscriptions(&self) -> Result<Vec<MailboxName>> {
         Ok(self.0.lock().subscriptions.iter().cloned().collect())
+    }
+
+    fn set_special_use(&self, name: &MailboxName, uses: SpecialUses) -> Result<()> {
+        self.0.lock().mailbox_mut(name)?.special_use = uses;
+        Ok(())
     }
 
     fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {

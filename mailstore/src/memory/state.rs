@@ -14,6 +14,7 @@ use super::MemoryLimits;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::index::Vanished;
 use crate::name::MailboxName;
+use crate::special_use::SpecialUses;
 use crate::store::{Appended, DeliveryId, MailboxInfo, Settle};
 use crate::summary::Summary;
 
@@ -49,6 +50,7 @@ pub(super) struct MailboxState {
     pub(super) vanished: Vanished,
     /// The first UID that no session was told of.
     pub(super) recent: Uid,
+    pub(super) special_use: SpecialUses,
     deliveries: HashSet<DeliveryId>,
 }
 
@@ -63,6 +65,7 @@ impl MailboxState {
             highest: first,
             vanished: Vanished::since(first),
             recent: Uid::MIN,
+            special_use: SpecialUses::NONE,
             deliveries: HashSet::new(),
         }
     }
@@ -243,7 +246,12 @@ impl State {
                 names.entry(above).or_insert(false);
             }
         }
-        names.into_iter().map(|(name, exists)| MailboxInfo::new(name, exists)).collect()
+        let info = |(name, exists)| {
+            let mut info = MailboxInfo::new(name, exists);
+            info.special_use = self.mailboxes.get(&info.name).map_or(SpecialUses::NONE, |it| it.special_use);
+            info
+        };
+        names.into_iter().map(info).collect()
     }
 
     pub(super) fn create(&mut self, name: &MailboxName, now_secs: u64) -> Result<()> {

@@ -1,0 +1,152 @@
+//! [`SpecialUseFile`]: what a user's mailboxes are for, in one small file of ours.
+//!
+//! Each line is the attributes, a tab, and the name with `/` between its parts: `\Sent<TAB>Lists/sent`. Lines that do not
+//! read are kept. The file is replaced whole, under `NAME.lock`.
+//!
+//! # Order of operations
+//! * **Rename** of a mailbox: the uses of it and of those below it are written for the new names; the mailboxes are
+//!   renamed; the lines of the old names are taken out.
+//! * **Delete**: the mailbox is deleted; its line is taken out.
+//! * **Create**: what an earlier mailbox of that name has left is taken out; the mailbox is made.
+//!
+//! # What a crash can leave
+//! A line whose mailbox is not there. It is not listed, and goes before a mailbox of that name is made by us. One that
+//! another program makes of that name has the use.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::SpecialUses;
+use crate::env::Env;
+use crate::error::{Result, StoreError};
+use crate::fs;
+use crate::lock::DotLock;
+use crate::name::MailboxName;
+
+/// The file of one user.
+#[derive(Debug)]
+pub(crate) struct SpecialUseFile {
+    env: Env,
+    path: PathBuf,
+    /// A directory on the same file system, for what is on its way.
+    scratch: PathBuf,
+}
+
+impl SpecialUseFile {
+    pub(crate) fn new(env: Env, path: PathBuf, scratch: PathBuf) -> Self {
+        Self { env, path, scratch }
+    }
+
+    /// What is known of all names.
+    pub(crate) fn load(&self) -> Result<BTreeMap<MailboxName, SpecialUses>> {
+        Ok(self.lines()?.iter().filter_map(|line| parse(line)).collect())
+    }
+
+    /// Says what a mailbox is for, in place of what was said before.
+    pub(crate) fn set(&self, name: &MailboxName, uses: SpecialUses) -> Result<()> {
+        self.change(|lines| {
+            lines.retain(|line| parse(line).is_none_or(|(named, _)| named != *name));
+            if !uses.is_empty() {
+                lines.push(format!("{uses}\t{name}"));
+            }
+        })
+    }
+
+    /// Takes a name out.
+    pub(crate) fn forget(&self, name: &MailboxName) -> Result<()> {
+        self.set(name, SpecialUses::NONE)
+    }
+
+    /// Says of `to` and the names below it what is known of `from` and those below.
+    pub(crate) fn carry(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
+        self.change(|lines| {
+            let moved: Vec<String> = lines
+                .iter()
+                .filter_map(|line| {
+                    let (name, uses) = parse(line)?;
+                    let new = match name.below(from) {
+                        Some(rest) => format!("{to}/{rest}"),
+                        None if name == *from => to.to_string(),
+                        None => return None,
+                    };
+                    Some(format!("{uses}\t{new}"))
+                })
+                .collect();
+            lines.retain(|line| !is_at_or_below(line, to));
+            lines.extend(moved);
+        })
+    }
+
+    /// Takes a name out, and those below it.
+    pub(crate) fn forget_tree(&self, name: &MailboxName) -> Result<()> {
+        self.change(|lines| lines.retain(|line| !is_at_or_below(line, name)))
+    }
+
+    fn lines(&self) -> Result<Vec<String>> {
+        match fs::read(self.env.fs(), &self.path) {
+            Ok(data) => Ok(String::from_utf8_lossy(&data).lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(StoreError::io("reading", &self.path, &error)),
+        }
+    }
+
+    /// Changes the lines under the lock; what comes out the same is not written.
+    fn change(&self, change: impl Fn(&mut Vec<String>)) -> Result<()> {
+        let apply = || {
+            let before = self.lines()?;
+            let mut after = before.clone();
+            change(&mut after);
+            Ok::<_, StoreError>((before != after).then_some(after))
+        };
+        // Most users have no such file, and most names no line in it: then there is nothing to lock.
+        if apply()?.is_none() {
+            return Ok(());
+        }
+        let _lock = DotLock::take(&self.env, &self.path, &self.scratch)?;
+        let Some(lines) = apply()? else { return Ok(()) };
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let scratch = self.scratch.join(format!("tmp.{}", self.env.unique_name()));
+        fs::replace_durably(self.env.fs(), &self.path, &scratch, text.as_bytes())
+            .map_err(|error| StoreError::io("writing", &self.path, &error))
+    }
+}
+
+fn parse(line: &str) -> Option<(MailboxName, SpecialUses)> {
+    let (uses, name) = line.split_once('\t')?;
+    Some((MailboxName::new(name).ok()?, uses.parse().ok()?))
+}
+
+fn is_at_or_below(line: &str, ancestor: &MailboxName) -> bool {
+    parse(line).is_some_and(|(name, _)| name == *ancestor || name.below(ancestor).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::sim::{SimFs, SimHost};
+    use crate::fs::{Fs as _, OpenMode};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    #[test]
+    fn lines_that_do_not_read_are_kept_and_nothing_is_written_for_nothing() {
+        let disk = SimFs::new();
+        disk.mkdir(Path::new("/m")).unwrap();
+        let path = Path::new("/m/uses");
+        let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
+        let file = SpecialUseFile::new(env, path.to_path_buf(), PathBuf::from("/m"));
+        let name = |text: &str| text.parse::<MailboxName>().unwrap();
+        file.forget(&name("a")).unwrap();
+        file.carry(&name("a"), &name("b")).unwrap();
+        assert!(disk.metadata(path).is_err());
+        let text = b"\\Sent\ta\n\\Later\ta\nodd\n\\Junk\ta/b\n\\Trash\tab\n";
+        disk.open(path, OpenMode::CreateNew).unwrap().append(text).unwrap();
+        file.carry(&name("a"), &name("c")).unwrap();
+        file.forget_tree(&name("a")).unwrap();
+        let kept = fs::read(&disk, path).unwrap();
+        assert_eq!(
+            String::from_utf8(kept).unwrap(),
+            "\\Later\ta\nodd\n\\Trash\tab\n\\Sent\tc\n\\Junk\tc/b\n"
+        );
+    }
+}

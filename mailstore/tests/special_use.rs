@@ -1,0 +1,105 @@
+//! What mailboxes are for survives power cuts and faults, whatever is done to the mailboxes meanwhile.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod common;
+
+use common::{every_power_cut, name};
+use mailstore::fs::sim::{Fault, SimFs};
+use mailstore::{Result, SpecialUse, Store};
+
+type Open = fn(&SimFs, u32) -> Result<Box<dyn Store>>;
+
+const STORES: [Open; 2] =
+    [|fs, pid| Ok(Box::new(common::maildir(fs, pid)?)), |fs, pid| Ok(Box::new(common::mbox(fs, pid)?))];
+
+/// `a` for sent mail, and `b` for nothing in particular.
+fn begin(open: Open) -> SimFs {
+    let disk = SimFs::new();
+    let store = open(&disk, 1).unwrap();
+    store.create(&name("a")).unwrap();
+    store.create(&name("b")).unwrap();
+    store.set_special_use(&name("a"), SpecialUse::Sent.into()).unwrap();
+    disk
+}
+
+/// All mailboxes, with what they are for.
+fn list(store: &dyn Store) -> Vec<String> {
+    let list = store.list().unwrap();
+    list.iter().map(|info| format!("{} {}", info.name, info.special_use).trim_end().to_owned()).collect()
+}
+
+/// Cuts the power at, and lets fail, every operation of `act`; each of the lists found then must be one of `before` or
+/// `after`, and `after` when `act` was done.
+fn all_or_nothing(open: Open, act: fn(&dyn Store) -> Result<()>, before: &[&str], after: &[&str]) {
+    let disk = begin(open);
+    let store = open(&disk, 2).unwrap();
+    let begun = disk.ops();
+    disk.record_crash_points();
+    act(&*store).unwrap();
+    let ended = disk.ops();
+    assert_eq!(list(&*open(&disk, 3).unwrap()), after);
+    every_power_cut(
+        &disk,
+        |op| u64::from(op >= ended),
+        |op, disk| {
+            let found = list(&*open(disk, 3).unwrap());
+            assert!(found == after || found == before && op < ended, "op {op}: {found:?}");
+        },
+    );
+    for fault in [Fault::Io, Fault::NoSpace] {
+        for op in begun..ended {
+            let disk = begin(open);
+            let store = open(&disk, 2).unwrap();
+            disk.fail_at(op, fault);
+            let done = act(&*store);
+            // Else the list would fail.
+            if disk.ops() > op {
+                let found = list(&*open(&disk, 3).unwrap());
+                assert!(found == after || found == before && done.is_err(), "op {op}: {found:?} {done:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn set_is_done_or_not() {
+    for open in STORES {
+        all_or_nothing(
+            open,
+            |store| store.set_special_use(&name("b"), SpecialUse::Junk.into()),
+            &["INBOX", "a \\Sent", "b"],
+            &["INBOX", "a \\Sent", "b \\Junk"],
+        );
+    }
+}
+
+#[test]
+fn rename_takes_it_along_or_leaves_it() {
+    for open in STORES {
+        let rename = |store: &dyn Store| store.rename(&name("a"), &name("c"));
+        all_or_nothing(open, rename, &["INBOX", "a \\Sent", "b"], &["INBOX", "b", "c \\Sent"]);
+    }
+}
+
+#[test]
+fn delete_takes_it_away_and_create_does_not_bring_it_back() {
+    for open in STORES {
+        let delete = |store: &dyn Store| store.delete(&name("a"));
+        all_or_nothing(open, delete, &["INBOX", "a \\Sent", "b"], &["INBOX", "b"]);
+        // A mailbox of that name, wherever the deletion was cut off.
+        let disk = begin(open);
+        let store = open(&disk, 2).unwrap();
+        disk.record_crash_points();
+        store.delete(&name("a")).unwrap();
+        every_power_cut(
+            &disk,
+            |_| 0,
+            |_, disk| {
+                let store = open(disk, 3).unwrap();
+                if store.create(&name("a")).is_ok() {
+                    assert_eq!(list(&*store), ["INBOX", "a", "b"]);
+                }
+            },
+        );
+    }
+}
