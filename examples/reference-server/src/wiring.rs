@@ -49,6 +49,7 @@ pub fn settings(config: &Config) -> Settings {
     settings.sasl_security_options.noplaintext = set(SaslSecurityOption::Noplaintext);
     settings.sasl_security_options.noanonymous = set(SaslSecurityOption::Noanonymous);
     settings.broken_sasl_auth_clients = config.accounts.broken_sasl_auth_clients;
+    settings.mailbox_watch = config.storage.watch.unwrap_or(settings.mailbox_watch);
     settings.limits = limits(&config.limits);
     settings.listeners = config.listeners.iter().enumerate().map(listener).collect();
     settings

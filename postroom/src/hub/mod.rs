@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | flags, expunge by a session | every other session on that mailbox |
 //! | append, copy, delivery, rename, delete | every session on the mailbox that was changed |
-//! | by another program | every session, when one of them refreshes: on SELECT, NOOP, CHECK, and every few seconds while one idles |
+//! | by another program | every session: soon, where the store tells of it; else when one of them looks: on SELECT, NOOP, CHECK, and every few seconds while one idles |
 //!
 //! A session *enters* a mailbox and gets a [`Seat`]: the snapshot as it was at that moment, and from then on
 //! [`News`]. What it changes itself is no news to it. `\Recent` is given to one session. When the last one has left,
@@ -31,6 +31,7 @@ mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use room::Room;
 pub(crate) use seat::{News, Over, Seat, SeatId};

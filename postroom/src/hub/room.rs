@@ -7,6 +7,7 @@
 use super::rooms::{Key, Rooms};
 use super::seat::{Desk, Over, Seat, SeatId, Waiting};
 use super::snapshot::Snapshot;
+use super::watch::Watching;
 use crate::blocking::JobLost;
 use crate::wall::{Mailbox, Opened, Refreshed, StoreResult};
 use mail_message::{FlagSet, Uid, UidSet};
@@ -24,6 +25,7 @@ pub(crate) struct Room {
     /// Held while the store is asked and its answer is taken in.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    pub(super) watching: Watching,
 }
 
 struct State {
@@ -54,7 +56,7 @@ impl Room {
         let state =
             State { snapshot, seats: Vec::new(), unclaimed, highest, refreshed: Instant::now(), over: None };
         let turn = tokio::sync::Mutex::default();
-        Arc::new(Self { rooms, key, mailbox, turn, state: Mutex::new(state) })
+        Arc::new(Self { rooms, key, mailbox, turn, state: Mutex::new(state), watching: Watching::default() })
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {

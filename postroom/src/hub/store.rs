@@ -5,7 +5,8 @@ use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
 use bytes::Bytes;
 use mail_message::FlagSet;
 use mailstore::{
-    Access, Appended, Delivered, MailboxInfo, MailboxName, MailboxStatus, MessageReader, StoreError,
+    Access, Appended, Delivered, MailboxInfo, MailboxName, MailboxStatus, MessageReader, StoreError, Tell,
+    Watch,
 };
 use proto_core::UnixTime;
 use tracing::Instrument as _;
@@ -99,6 +100,10 @@ impl Store for Hub {
             }
             Ok(delivered)
         })
+    }
+
+    fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {
+        self.store.watch(account, name, tell)
     }
 }
 

@@ -1,14 +1,17 @@
 //! Rooms come and go.
 
-use super::{Hub, Over};
+use super::{Hub, Over, Seat};
 use crate::blocking::Blocking;
 use crate::local::LocalMail;
 use crate::wall::AccountId;
 use mail_message::{Flag, UidSet};
+use mailstore::fs::Fs as _;
 use mailstore::fs::sim::{SimFs, SimHost};
-use mailstore::{Access, Env, ErrorKind, FlagChange, MailboxName};
+use mailstore::watch::WatchOptions;
+use mailstore::{Access, Env, ErrorKind, FlagChange, MailboxName, MaildirStore};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn hub() -> (Hub, AccountId) {
     let fs = SimFs::new();
@@ -98,4 +101,109 @@ async fn who_sits_down_as_the_mailbox_goes_is_told() {
     let (seat, ..) = room.sit(true);
     assert_eq!(first.take_news().unwrap().over, Some(Over::Gone));
     assert_eq!(seat.take_news().map(|news| news.over), Some(Some(Over::Gone)));
+}
+
+/// A disk that another program writes to, with a hub that is told of it when `turn` is called.
+struct Watched {
+    fs: SimFs,
+    env: Env,
+    hub: Hub,
+    alice: AccountId,
+}
+
+const ALICE: &str = "/mail/example.test/alice";
+
+impl Watched {
+    fn new() -> Self {
+        let fs = SimFs::new();
+        let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+        env.watcher().start_without_threads(WatchOptions::default());
+        let mail = LocalMail::open(env.clone(), Path::new("/"), "mail/{domain}/{user}", &Blocking::inline());
+        let hub = Hub::new(Arc::new(mail.unwrap().store));
+        Self { fs, env, hub, alice: AccountId::new("alice", "example.test").unwrap() }
+    }
+
+    fn foreign(&self) -> MaildirStore {
+        let env = Env::new(Arc::new(self.fs.clone()), Arc::new(SimHost::new(&self.fs, 2)));
+        MaildirStore::open(env, Path::new(ALICE), None).unwrap()
+    }
+
+    fn deliver(&self, name: &MailboxName) {
+        use mailstore::Store as _;
+        let mut append = self.foreign().append(name).unwrap();
+        append.write(b"Subject: x\r\n\r\n").unwrap();
+        append.commit().unwrap();
+    }
+
+    /// Everything that can happen by itself happens, and the next look at the disk.
+    async fn turn(&self) {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        self.env.watcher().poll();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
+    async fn enter(&self, name: &MailboxName) -> Seat {
+        self.hub.enter(&self.alice, name, Access::ReadWrite, true).await.unwrap().seat
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_to_be_told_hears_of_other_programs_and_nobody_looks_for_the_rest() {
+    let disk = Watched::new();
+    let inbox = MailboxName::inbox();
+    let (asking, beside) = (disk.enter(&inbox).await, disk.enter(&inbox).await);
+    disk.deliver(&inbox);
+    disk.turn().await;
+    assert!(asking.take_news().is_none() && !asking.room().is_told());
+    // Once for both, and for what came before as well.
+    disk.hub.watch(&asking);
+    disk.hub.watch(&beside);
+    disk.turn().await;
+    assert_eq!(asking.take_news().unwrap().new.len(), 1);
+    assert_eq!(beside.take_news().unwrap().new.len(), 1);
+    assert!(beside.room().is_told());
+    // The one who asked first leaves.
+    drop(asking);
+    disk.deliver(&inbox);
+    disk.turn().await;
+    assert_eq!(beside.take_news().unwrap().new.len(), 1);
+    drop(beside);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = disk.fs.ops();
+    disk.deliver(&inbox);
+    let delivered = disk.fs.ops();
+    disk.turn().await;
+    assert!(before < delivered && delivered == disk.fs.ops(), "nobody is there to hear of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_another_program_takes_away_or_replaces_is_told() {
+    use mailstore::Store as _;
+    let disk = Watched::new();
+    let inbox = MailboxName::inbox();
+    disk.deliver(&inbox);
+    let seat = disk.enter(&inbox).await;
+    disk.hub.watch(&seat);
+    disk.turn().await;
+    assert!(seat.room().is_told());
+    // Its cur/ is not there for a moment.
+    let (cur, aside) = (format!("{ALICE}/cur"), format!("{ALICE}/tmp/cur"));
+    disk.fs.rename(Path::new(&cur), Path::new(&aside)).unwrap();
+    disk.env.watcher().poll();
+    disk.fs.rename(Path::new(&aside), Path::new(&cur)).unwrap();
+    disk.turn().await;
+    disk.deliver(&inbox);
+    disk.turn().await;
+    assert_eq!(seat.take_news().unwrap().new.len(), 1, "watched again");
+    assert!(seat.room().is_told());
+
+    let name = MailboxName::new("other").unwrap();
+    disk.foreign().create(&name).unwrap();
+    let other = disk.enter(&name).await;
+    disk.hub.watch(&other);
+    disk.turn().await;
+    disk.foreign().delete(&name).unwrap();
+    disk.turn().await;
+    assert_eq!(other.take_news().unwrap().over, Some(Over::Gone));
+    assert!(seat.take_news().is_none());
 }

@@ -18,6 +18,7 @@ pub use store::{LocalStore, Locate};
 
 use mailstore::mbox::MboxOptions;
 use mailstore::spool::{Recovered, SpoolLimits};
+use mailstore::watch::WatchOptions;
 use mailstore::{Env, LogSpool, Settle};
 use std::path::Path;
 
@@ -107,6 +108,9 @@ impl LocalMail {
             LogSpool::open(env.clone(), &data_dir.join("spool"), SpoolLimits::default())?;
         if !blocking.is_inline() {
             spool.start()?;
+            let mut options = WatchOptions::default();
+            options.notice = Some(Arc::new(|notice| tracing::warn!("{notice}")));
+            env.watcher().start(options)?;
         }
         let spool = Arc::new(spool);
         let locate = locate(Arc::clone(&spool) as Arc<dyn Settle>);

@@ -6,7 +6,7 @@ use super::maildirs::Quotas;
 use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
-use mailstore::{Access, Delivered, MailboxInfo, MailboxName, MailboxStatus, StoreError};
+use mailstore::{Access, Delivered, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell, Watch};
 use std::sync::Arc;
 
 /// Finds the store of an account; it may block, and is called on a store thread, for every operation.
@@ -116,5 +116,10 @@ impl Store for LocalStore {
     ) -> StoreResult<Delivered> {
         let deliveries = Arc::clone(&self.deliveries);
         Box::pin(deliveries.deliver(account.clone(), name.clone(), delivery, body))
+    }
+
+    fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {
+        let name = name.clone();
+        self.on(account, move |store| store.watch(&name, &tell))
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct ImapProfile {
     pub(crate) config: Arc<imap_proto::server::Config>,
     /// How often to look for what other programs do in a mailbox while a client idles.
     pub(crate) poll: Duration,
+    /// Whether the store is asked to tell of changes.
+    pub(crate) watch: bool,
 }
 
 impl Snapshot {
@@ -193,7 +195,7 @@ fn imap_profile(
     config.children = true;
     let no_limit = limits.message_bytes_max == 0;
     config.limits.message_bytes_max = if no_limit { u64::MAX } else { limits.message_bytes_max };
-    ImapProfile { config: Arc::new(config), poll: settings.mailbox_poll }
+    ImapProfile { config: Arc::new(config), poll: settings.mailbox_poll, watch: settings.mailbox_watch }
 }
 
 /// IMAP LOGIN and POP3 PASS are PLAIN by another name.

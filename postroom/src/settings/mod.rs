@@ -44,8 +44,12 @@ pub struct Settings {
     /// Whether EHLO has `AUTH=` beside `AUTH`, for programs from before RFC 2554. Default false.
     pub broken_sasl_auth_clients: bool,
     /// How often a mailbox is looked at for what other programs do in it, while an IMAP client idles there. What this
-    /// server itself delivers or changes is told at once. Default 5 seconds.
+    /// server itself delivers or changes is told at once. Where the store tells of other programs' changes, it is done a
+    /// twelfth as often. Default 5 seconds.
     pub mailbox_poll: Duration,
+    /// Whether the store is asked to tell of other programs' changes in selected mailboxes
+    /// ([`Store::watch`](crate::wall::Store::watch)). Default true.
+    pub mailbox_watch: bool,
     /// What a peer may have at most, on every listener.
     pub limits: Limits,
     /// Where clients come in.
@@ -65,6 +69,7 @@ impl Settings {
             sasl_security_options: SaslSecurityOptions::default(),
             broken_sasl_auth_clients: false,
             mailbox_poll: Duration::from_secs(5),
+            mailbox_watch: true,
             limits: Limits::default(),
             listeners: Vec::new(),
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mail_message::{FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use mailstore::{
     Access, Appended, Changes, Copied, Delivered, DeliveryId, Entry, Expunge, FlagChange, MailboxInfo,
-    MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError, Stored, Summary,
+    MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError, Stored, Summary, Tell, Watch,
 };
 use proto_core::UnixTime;
 use std::ops::{ControlFlow, Range};
@@ -62,6 +62,13 @@ pub trait Store: Send + Sync {
         delivery: Delivery,
         body: Box<dyn mailstore::MessageReader>,
     ) -> StoreResult<Delivered>;
+
+    /// Has `tell` called whenever a mailbox may have changed, whoever changed it, until the [`Watch`] is dropped. `None`
+    /// from a store that does not tell; then who wants to know looks now and then.
+    fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {
+        let _ = (account, name, tell);
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// A mailbox, opened: what it was then, and the means to see and make changes.

@@ -226,6 +226,8 @@ pub struct StorageSection {
     /// A place under `data_dir`; `{user}` and `{domain}` are filled in. With `maildir` it is the mailbox itself, with
     /// `mbox` the home directory that `~` stands for in `location`.
     path: Option<String>,
+    /// Whether the system is asked to tell what other programs change in selected mailboxes (default true).
+    pub watch: Option<bool>,
     /// With `mbox`: where the files are, in the words of Dovecot's `mail_location`.
     location: Option<String>,
     /// With `mbox`: how messages are written.

@@ -1,7 +1,8 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT, EXPUNGE, CHECK, NOOP, IDLE, and the news of the selected mailbox.
 //!
 //! RFC 3501 sections 6.1.2, 6.3.1, 6.3.2, 6.4.1–6.4.3, RFC 3691, RFC 4315 section 2.1, RFC 2177. Of what other
-//! programs do in a mailbox a session hears when it selects, by NOOP and CHECK, and while it idles.
+//! programs do in a mailbox a session hears when it selects, by NOOP and CHECK, and while it idles; where the store tells
+//! of it, soon.
 
 use super::refusal::refused;
 use super::{ImapService, UNAVAILABLE, name};
@@ -14,6 +15,9 @@ use mail_message::{FlagSet, UidSet};
 use mailstore::Access;
 use proto_core::{Ask, Now};
 use tokio::time::Instant;
+
+/// How much longer it is between two looks at a mailbox whose changes are told: for those that nobody can tell of.
+const TOLD_POLL_FACTOR: u32 = 12;
 
 /// The selected mailbox.
 pub(super) struct Selection {
@@ -31,10 +35,15 @@ impl ImapService {
         };
         let mailbox = ask.detail.mailbox.clone();
         let access = if ask.detail.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        let watch = self.profile.watch;
         let entered = async move {
             let stored = name::to_store(&mailbox)?;
             let entered = user.hub.enter(&user.account, &stored, access, true).await;
-            entered.map_err(refused("opening a mailbox"))
+            let entered = entered.map_err(refused("opening a mailbox"))?;
+            if watch {
+                user.hub.watch(&entered.seat);
+            }
+            Ok(entered)
         };
         self.begin(entered, move |service, server, now, entered| {
             let verdict = entered.map(|entered| {
@@ -102,7 +111,8 @@ impl ImapService {
         let (true, Some(Selection { seat, .. })) = (due && !self.work.is_busy(), &self.selection) else {
             return;
         };
-        let (room, interval) = (seat.room(), self.profile.poll);
+        let room = seat.room();
+        let interval = self.profile.poll.saturating_mul(if room.is_told() { TOLD_POLL_FACTOR } else { 1 });
         self.poll_at = Some(Instant::now() + interval);
         let looking = async move { room.refresh_after(interval / 2).await };
         self.begin(looking, |_, _, _, looked| {
