@@ -11,6 +11,7 @@
 //! | [`envelope`], [`structure`] | ENVELOPE and BODYSTRUCTURE as values |
 //! | [`decode`] | transfer encodings, charsets, encoded words: to UTF-8 |
 //! | [`search`] | substring search over decoded text |
+//! | [`mutf7`] | names of mailboxes in modified UTF-7 |
 //! | [`flag`], [`uid`], [`set`] | flags, UIDs, mod-sequences and sets of numbers |
 //! | [`fuzz`] | bodies of fuzz targets |
 //!
@@ -52,6 +53,7 @@ pub mod flag;
 pub mod fuzz;
 pub mod header;
 pub mod mime;
+pub mod mutf7;
 pub mod search;
 pub mod section;
 pub mod set;

@@ -16,6 +16,7 @@
 //! | [`mod@fs`] | the disk as a trait: [`RealFs`](fs::RealFs) and the crash-simulating [`SimFs`](fs::SimFs) |
 //! | [`mod@env`] | [`Env`]: disk, clock and host, handed in |
 //! | [`batch`] | deliveries in two steps, many sharing their flushes |
+//! | [`template`] | [`PathTemplate`]: where a user's mail is, in Dovecot's variables |
 //! | [`sync`] | [`Syncs`](sync::Syncs): concurrent callers share flushes |
 //! | [`watch`] | [`Watcher`](watch::Watcher): what other programs change in a mailbox is told |
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
@@ -124,6 +125,7 @@ pub mod spool;
 pub mod store;
 pub mod summary;
 pub mod sync;
+pub mod template;
 pub mod watch;
 
 pub use defaults::{AutoCreate, DefaultMailbox};
@@ -143,4 +145,5 @@ pub use store::{
     Flagged, Mailbox, MailboxInfo, MailboxStatus, MessageReader, Meta, PermanentFlags, Settle, Store, Stored,
 };
 pub use summary::Summary;
+pub use template::{PathTemplate, PathUser};
 pub use watch::{Tell, Told, Watch};

@@ -1,9 +1,8 @@
 //! [`MailboxName`]: the name of a mailbox as its parts.
 //!
 //! A name is a path of components under one user; `/` parts them in this API, whatever stands on disk. Each
-//! component is what stands on disk: a store keeps names in the encoding in which it is given them. IMAP's
-//! modified UTF-7 is a matter of the wire (RFC 3501 §5.1.3), so its codec lives with the IMAP machines, and
-//! the engine hands over names already encoded; Dovecot and older Courier keep the same form on disk.
+//! component is in modified UTF-7 ([`mail_message::mutf7`]), as on the wire of IMAP (RFC 3501 §5.1.3) and mostly on disk;
+//! [`MailboxName::from_utf8`] makes it of what people write.
 //!
 //! # Limits
 //! Components: 1–200 octets of printable ASCII; a name: [`MailboxName::BYTES_MAX`] octets in all, because
@@ -14,6 +13,8 @@
 
 use std::fmt;
 use std::str::FromStr;
+
+use mail_message::mutf7;
 
 use crate::error::{ErrorKind, StoreError};
 
@@ -67,6 +68,25 @@ impl MailboxName {
             Some((first, rest)) if first.eq_ignore_ascii_case("INBOX") => Ok(Self(format!("INBOX/{rest}"))),
             _ => Ok(Self(name.to_owned())),
         }
+    }
+
+    /// Checks a name that is not encoded.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), of the encoded name.
+    ///
+    /// ```
+    /// # use mailstore::MailboxName;
+    /// assert_eq!(MailboxName::from_utf8("Entwürfe/R&D")?.as_str(), "Entw&APw-rfe/R&-D");
+    /// # Ok::<(), mailstore::StoreError>(())
+    /// ```
+    pub fn from_utf8(name: &str) -> Result<Self, StoreError> {
+        Self::new(&mutf7::encode(name))
+    }
+
+    /// The name as people read it; `None` of one that is not canonically encoded.
+    pub fn to_utf8(&self) -> Option<String> {
+        mutf7::decode(self.0.as_bytes()).ok()
     }
 
     /// `INBOX`.

@@ -204,8 +204,7 @@ fn a_large_message_streams_in_and_out_to_a_slow_reader() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let server = runtime.block_on(async {
-        let disk =
-            LocalMail::open(Env::real("mail"), dir.path(), "{domain}/{user}", &Blocking::inline()).unwrap();
+        let disk = LocalMail::open(Env::real("mail"), dir.path(), "%d/%n", &Blocking::inline()).unwrap();
         let builder = Server::builder().settings(settings()).directory(USERS).mail(disk.spool, disk.store);
         builder.clock(Clock::starting_at(START)).start().await.unwrap()
     });

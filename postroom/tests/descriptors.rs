@@ -24,13 +24,8 @@ async fn greeting(stream: &mut TcpStream) -> bool {
 
 #[tokio::test]
 async fn accepting_survives_the_end_of_descriptors() {
-    let mail = LocalMail::open(
-        common::env(&SimFs::new(), 1),
-        Path::new("/"),
-        "{domain}/{user}",
-        &Blocking::inline(),
-    )
-    .unwrap();
+    let mail =
+        LocalMail::open(common::env(&SimFs::new(), 1), Path::new("/"), "%d/%n", &Blocking::inline()).unwrap();
     let mut settings = common::settings();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     settings.listeners = vec![Listener::new(Protocol::Smtp, loopback).named("in")];

@@ -6,6 +6,13 @@ mod common;
 use common::imap::Imap;
 use common::start;
 use mailstore::fs::sim::SimFs;
+use mailstore::{AutoCreate, DefaultMailbox, SpecialUses};
+use postroom::clock::Clock;
+use postroom::entropy::SeededEntropy;
+use postroom::local::{LocalMail, LocalOptions};
+use postroom::{Blocking, Server};
+use std::path::Path;
+use std::sync::Arc;
 
 const MESSAGE: &str = "From: Ann <ann@a.test>\r\nTo: bob@b.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\
     Date: Thu, 1 Jan 2026 10:00:00 +0100\r\nMessage-ID: <1@a.test>\r\nX-Long: one\r\n two\r\n\
@@ -103,6 +110,45 @@ async fn i30_sections_that_are_not_there() {
     assert_eq!(reply, "* 1 FETCH (BODY[1.1] NIL)\r\nOK FETCH completed.");
     let reply = a.command("FETCH 1 (BODY.PEEK[1] BODY.PEEK[2] UID)").await;
     assert_eq!(reply, "* 1 FETCH (UID 1 BODY[1] {6}\r\nbody\r\n BODY[2] NIL)\r\nOK FETCH completed.");
+}
+
+/// What mailboxes are for is told by plain LIST (RFC 6154 section 2), and no capability is told for it.
+#[tokio::test(start_paused = true)]
+async fn r146_r147_a_new_user_has_mailboxes_whose_use_is_told() {
+    let fs = SimFs::new();
+    let mut options = LocalOptions::default();
+    let mailbox = |name: &str, special_use: &str, auto| {
+        DefaultMailbox::new(name.parse().unwrap())
+            .special_use(special_use.parse::<SpecialUses>().unwrap())
+            .auto(auto)
+    };
+    options.mailboxes = Arc::new([
+        mailbox("Sent", "\\Sent", AutoCreate::Subscribe),
+        mailbox("Archive/All", "\\All \\Flagged", AutoCreate::Create),
+        mailbox("Trash", "\\Trash", AutoCreate::No),
+    ]);
+    let here = Blocking::inline();
+    let mail =
+        LocalMail::open_with(common::env(&fs, 1), Path::new("/"), "mail/%d/%n", options, &here).unwrap();
+    let builder = Server::builder()
+        .settings(common::settings())
+        .directory(common::USERS)
+        .mail(mail.spool, mail.store)
+        .clock(Clock::starting_at(common::START))
+        .entropy(SeededEntropy::new(1));
+    let server = builder.start().await.unwrap();
+    let mut a = Imap::login(&server, "alice").await;
+    let list = "* LIST (\\HasChildren) \"/\" \"Archive\"\r\n\
+        * LIST (\\HasNoChildren \\All \\Flagged) \"/\" \"Archive/All\"\r\n\
+        * LIST (\\HasNoChildren) \"/\" \"INBOX\"\r\n* LIST (\\HasNoChildren \\Sent) \"/\" \"Sent\"\r\nOK LIST completed.";
+    let list = list.replace("(\\HasChildren)", "(\\Noselect \\HasChildren)");
+    assert_eq!(a.command("LIST \"\" *").await, list);
+    assert_eq!(a.command("LSUB \"\" *").await, "* LSUB () \"/\" \"Sent\"\r\nOK LSUB completed.");
+    assert!(!a.command("CAPABILITY").await.contains("SPECIAL-USE"));
+    // What the user makes under such a name is for the same.
+    a.command("CREATE Trash").await;
+    let told = a.command("LIST \"\" Trash").await;
+    assert_eq!(told, "* LIST (\\HasNoChildren \\Trash) \"/\" \"Trash\"\r\nOK LIST completed.");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ async fn fixture(watch: bool) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let threads = Blocking::threads("store", 2, 16).unwrap();
     let env = Env::real("mail.example.test");
-    let mail = LocalMail::open(env, dir.path(), "mail/{domain}/{user}", &threads).unwrap();
+    let mail = LocalMail::open(env, dir.path(), "mail/%d/%n", &threads).unwrap();
     let mut settings = settings();
     settings.mailbox_poll = Duration::from_secs(3600);
     settings.mailbox_watch = watch;

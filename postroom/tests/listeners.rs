@@ -35,8 +35,7 @@ fn settings(listeners: &[(Protocol, TlsMode)]) -> Settings {
 async fn start(settings: Settings, certificate: Option<Certificate>) -> Result<Server, StartError> {
     let fs = SimFs::new();
     let blocking = Blocking::threads("store", 2, 16).unwrap();
-    let disk =
-        LocalMail::open(common::env(&fs, 1), Path::new("/"), "mail/{domain}/{user}", &blocking).unwrap();
+    let disk = LocalMail::open(common::env(&fs, 1), Path::new("/"), "mail/%d/%n", &blocking).unwrap();
     let mut builder = Server::builder().settings(settings).directory(USERS).mail(disk.spool, disk.store);
     if let Some(certificate) = certificate {
         builder = builder.certificate(certificate);

@@ -225,7 +225,7 @@ async fn start_refusing(fs: &SimFs, kind: ErrorKind, quota_full_tempfail: bool) 
         let to = mailstore::MaildirStore::open(environment.clone(), Path::new(&root), None)?;
         Ok(Arc::new(Refusing { to, kind, is_bob: account.user() == "bob" }) as Arc<dyn mailstore::Store>)
     };
-    let disk = LocalMail::open(env(fs, 1), Path::new("/"), "unused/{domain}/{user}", &Blocking::inline());
+    let disk = LocalMail::open(env(fs, 1), Path::new("/"), "unused/%d/%n", &Blocking::inline());
     let spool = disk.unwrap().spool;
     let mut how = Deliverers::default();
     how.quota_full_tempfail = quota_full_tempfail;
@@ -266,8 +266,7 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     let fs = SimFs::new();
     let blocking = Blocking::threads("store", 4, 64).unwrap();
     let environment = env(&fs, 1);
-    let disk =
-        LocalMail::open(environment.clone(), Path::new("/"), "unused/{domain}/{user}", &Blocking::inline());
+    let disk = LocalMail::open(environment.clone(), Path::new("/"), "unused/%d/%n", &Blocking::inline());
     let (hang, until_released) = std::sync::mpsc::channel::<()>();
     let until_released = std::sync::Mutex::new(until_released);
     let locate = move |account: &postroom::wall::AccountId| {
@@ -308,8 +307,7 @@ async fn a_store_that_panics_costs_its_own_messages_and_they_wait() {
     let (log, _guard) = Log::start(Level::INFO);
     let fs = SimFs::new();
     let environment = env(&fs, 1);
-    let disk =
-        LocalMail::open(environment.clone(), Path::new("/"), "unused/{domain}/{user}", &Blocking::inline());
+    let disk = LocalMail::open(environment.clone(), Path::new("/"), "unused/%d/%n", &Blocking::inline());
     let locate = move |account: &postroom::wall::AccountId| {
         assert_ne!(account.user(), "bob", "on purpose");
         let root = format!("/mail/example.test/{}", account.user());

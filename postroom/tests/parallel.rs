@@ -65,7 +65,7 @@ fn delivered(root: &Path) -> usize {
 async fn deliver_all(contents: Vec<String>) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let blocking = Blocking::threads("store", 4, 64).unwrap();
-    let mail = LocalMail::open(Env::real("mail"), dir.path(), "mail/{domain}/{user}", &blocking).unwrap();
+    let mail = LocalMail::open(Env::real("mail"), dir.path(), "mail/%d/%n", &blocking).unwrap();
     let spool = mail.spool.clone();
     let mut settings = common::settings();
     settings.limits.connections_per_ip_max = contents.len();

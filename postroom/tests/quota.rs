@@ -10,7 +10,7 @@ use mailstore::fs::sim::SimFs;
 use postroom::clock::Clock;
 use postroom::delivery::Deliverers;
 use postroom::entropy::SeededEntropy;
-use postroom::local::LocalMail;
+use postroom::local::{LocalMail, LocalOptions};
 use postroom::{Blocking, Server};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,14 +25,10 @@ async fn start(fs: &SimFs, quota_full_tempfail: bool) -> Server {
     let quotas = move |account: &postroom::wall::AccountId| {
         Arc::clone(if account.user() == "alice" { &limited } else { &free })
     };
-    let mail = LocalMail::open_with_quotas(
-        env(fs, 1),
-        Path::new("/"),
-        "mail/{domain}/{user}",
-        Arc::new(quotas),
-        &Blocking::inline(),
-    )
-    .unwrap();
+    let mut options = LocalOptions::default();
+    options.quotas = Some(Arc::new(quotas));
+    let mail =
+        LocalMail::open_with(env(fs, 1), Path::new("/"), "mail/%d/%n", options, &Blocking::inline()).unwrap();
     let mut how = Deliverers::default();
     how.quota_full_tempfail = quota_full_tempfail;
     let builder = Server::builder()

@@ -1,8 +1,10 @@
 //! The command line: what `postroom --help` tells.
 
+use crate::config::FolderName;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use postroom::accounts::Scheme;
+use postroom::mailstore::{QuotaLimits, SpecialUses};
 use std::path::PathBuf;
 
 /// A mail server in one program: SMTP, submission, LMTP, IMAP and POP3 over Maildir or mbox files.
@@ -52,6 +54,12 @@ pub enum Command {
         #[arg(long)]
         home: Option<PathBuf>,
     },
+    /// Make Maildirs without a server.
+    Maildir {
+        /// What to do.
+        #[command(subcommand)]
+        command: MaildirCommand,
+    },
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.
@@ -60,6 +68,30 @@ pub enum Command {
         /// password.
         #[arg(long, short, value_parser = scheme(), ignore_case = true, default_value = Scheme::Argon2id.name())]
         scheme: Scheme,
+    },
+}
+
+/// What can be done to a Maildir.
+#[derive(Debug, Subcommand)]
+pub enum MaildirCommand {
+    /// Make a Maildir, or a mailbox in one.
+    ///
+    /// The Maildir and the directories above it are made where they are missing, for the user who runs this: run it as the
+    /// user whom the server works as.
+    ///
+    /// Example: postroom maildir make -f Lists/rust -q 1000000000S,10000C /var/mail/alice/Maildir
+    Make {
+        /// Make this mailbox in it; `/` parts its levels. It must not be there.
+        #[arg(long, short)]
+        folder: Option<FolderName>,
+        /// What the mailbox is for: \Archive, \Drafts, \Junk, \Sent, \Trash; the backslash may be left out.
+        #[arg(long, short, value_name = "USE")]
+        special_use: Option<SpecialUses>,
+        /// Write this quota down for all programs that use the Maildir: octets and messages, as 1000000000S,10000C.
+        #[arg(long, short)]
+        quota: Option<QuotaLimits>,
+        /// The Maildir.
+        directory: PathBuf,
     },
 }
 

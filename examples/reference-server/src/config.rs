@@ -11,8 +11,9 @@ mod check;
 mod schema;
 
 pub use schema::{
-    Config, LimitsSection, ListenerSection, MboxFormat, MboxLock, PolicySection, Protocol, QueueSection,
-    QuotaSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
+    Auto, Config, FolderName, LimitsSection, ListenerSection, MailboxSection, MboxFormat, MboxLock,
+    PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
+    TlsSection,
 };
 
 use crate::wiring;
@@ -101,6 +102,7 @@ impl Config {
             ("storage.format", self.storage.format != new.storage.format),
             ("storage.path", self.storage.path() != new.storage.path()),
             ("storage.location", self.storage.location() != new.storage.location()),
+            ("mailbox", self.mailboxes != new.mailboxes),
             ("queue", self.queue != new.queue),
             ("quota", self.quota != new.quota),
         ];

@@ -1,8 +1,8 @@
 //! `postroom convert`: from Maildir to mbox files or back.
 
 use postroom::mailstore::convert::convert;
-use postroom::mailstore::mbox::{MboxLocation, MboxOptions, MboxStore, MboxUser};
-use postroom::mailstore::{Env, MaildirStore, Store};
+use postroom::mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use postroom::mailstore::{Env, MaildirStore, PathUser, Store};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub fn run(from: &str, to: &str, user: Option<&str>, home: Option<&Path>) -> Res
         None => std::env::current_dir()?,
     };
     let (name, domain) = user.unwrap_or("").split_once('@').unwrap_or((user.unwrap_or(""), ""));
-    let user = MboxUser { user: name, domain, home: &home };
+    let user = PathUser { user: name, domain, home: &home };
     let (source, target) = (open(from, &user, true)?, open(to, &user, false)?);
 
     let mut out = io::stderr().lock();
@@ -43,7 +43,7 @@ pub fn run(from: &str, to: &str, user: Option<&str>, home: Option<&Path>) -> Res
 }
 
 /// A place, as `maildir:PATH` or `mbox:PATH:INBOX=PATH`. The source must be there.
-fn open(place: &str, user: &MboxUser<'_>, is_source: bool) -> Result<Box<dyn Store>, Box<dyn Error>> {
+fn open(place: &str, user: &PathUser<'_>, is_source: bool) -> Result<Box<dyn Store>, Box<dyn Error>> {
     let env = Env::real("localhost");
     let must_be = |path: &Path| -> Result<(), Box<dyn Error>> {
         if is_source && !path.exists() {

@@ -7,7 +7,7 @@
 //! | [`first_start`] | what the first start makes: directory, certificate, accounts |
 //! | [`doubts`] | what a configuration hardly can mean |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`convert`], [`hash_password`] | the commands |
+//! | [`serve`], [`check`], [`convert`], [`make`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
@@ -17,11 +17,12 @@ mod convert;
 mod doubts;
 mod first_start;
 mod hash_password;
+mod make;
 mod serve;
 mod wiring;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, MaildirCommand};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
         Command::Check { config } => check::run(config.as_deref()),
         Command::Convert { from, to, user, home } => {
             convert::run(&from, &to, user.as_deref(), home.as_deref())
+        }
+        Command::Maildir { command: MaildirCommand::Make { folder, special_use, quota, directory } } => {
+            make::run(&directory, folder.as_ref(), special_use, quota)
         }
         Command::HashPassword { scheme } => hash_password::run(scheme),
     };

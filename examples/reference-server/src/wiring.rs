@@ -1,15 +1,15 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Config, LimitsSection, ListenerSection, MboxFormat, MboxLock, PolicySection, Protocol, QueueSection,
-    QuotaSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
+    Auto, Config, LimitsSection, ListenerSection, MailboxSection, MboxFormat, MboxLock, PolicySection,
+    Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::delivery::Deliverers;
-use postroom::local::LocalMail;
+use postroom::local::{LocalMail, LocalOptions};
 use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
 use postroom::mailstore::quota::Allowance;
-use postroom::mailstore::{Env, QuotaRules, StoreError};
+use postroom::mailstore::{AutoCreate, DefaultMailbox, Env, QuotaRules, SpecialUse, StoreError};
 use postroom::proto_core::sasl::Decoys;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
@@ -164,21 +164,42 @@ fn mail(
     store_threads: &Blocking,
 ) -> Result<LocalMail, StoreError> {
     let (env, storage) = (Env::real(&config.hostname), &config.storage);
+    let mut options = LocalOptions::default();
+    options.mailboxes = config.mailboxes.iter().map(default_mailbox).collect();
     match storage.format {
         StorageFormat::Maildir => {
-            let (all, accounts) = (Arc::new(quota_rules(&config.quota)), Arc::clone(accounts));
-            let quotas = Arc::new(move |account: &AccountId| accounts.quota_rules(account, &all));
-            LocalMail::open_with_quotas(env, data_dir, storage.path(), quotas, store_threads)
+            let (all, accounts) = (Arc::new(quota_rules(config)), Arc::clone(accounts));
+            options.quotas = Some(Arc::new(move |account: &AccountId| accounts.quota_rules(account, &all)));
+            LocalMail::open_with(env, data_dir, storage.path(), options, store_threads)
         }
         StorageFormat::Mbox => {
             let (home, location) = (storage.path(), storage.location());
-            LocalMail::open_mbox(env, data_dir, home, location, mbox_options(storage), store_threads)
+            LocalMail::open_mbox(
+                env,
+                data_dir,
+                (home, location),
+                mbox_options(storage),
+                options.mailboxes,
+                store_threads,
+            )
         }
     }
 }
 
-fn quota_rules(section: &QuotaSection) -> QuotaRules {
+fn default_mailbox(section: &MailboxSection) -> DefaultMailbox {
+    let auto = match section.auto {
+        Auto::No => AutoCreate::No,
+        Auto::Create => AutoCreate::Create,
+        Auto::Subscribe => AutoCreate::Subscribe,
+    };
+    DefaultMailbox::new(section.name.1.clone()).special_use(section.special_use).auto(auto)
+}
+
+fn quota_rules(config: &Config) -> QuotaRules {
+    let section = &config.quota;
     let mut rules = QuotaRules::default();
+    let trash = config.mailboxes.iter().filter(|mailbox| mailbox.special_use.contains(SpecialUse::Trash));
+    rules.trash.extend(trash.map(|mailbox| mailbox.name.1.clone()));
     for rule in &section.rules {
         rules.rule(rule).expect("invariant: each was tried when the file was read");
     }

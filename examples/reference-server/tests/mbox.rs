@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 const STORAGE: &str =
-    "[storage]\nformat = \"mbox\"\npath = \"home/{user}\"\nlocation = \"mbox:~/mail:INBOX=~/mbox\"\n";
+    "[storage]\nformat = \"mbox\"\npath = \"home/%n\"\nlocation = \"mbox:~/mail:INBOX=~/mbox\"\n";
 
 /// What an mbox has to quote, and what nobody outside may say.
 fn message(subject: &str) -> Vec<u8> {

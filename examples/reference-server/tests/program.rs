@@ -223,6 +223,45 @@ fn a_second_server_names_the_port_that_is_taken() {
 }
 
 #[test]
+fn r146_q01_q07_maildirs_are_made_without_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let make = |arguments: &[&str]| postroom(&[&["maildir", "make"], arguments].concat(), directory);
+    for arguments in [
+        &["-q", "3000S,4C", "deep/M"][..],
+        &["-f", "Sub", "deep/M"],
+        &["--folder", "Entwürfe/zwei Wörter", "-s", "drafts", "deep/M"],
+    ] {
+        let made = make(arguments);
+        assert!(made.status.success(), "{arguments:?}: {}", text(&made.stderr));
+    }
+    let maildir = directory.join("deep/M");
+    for dir in ["cur", "new", "tmp", ".Sub/cur", ".Sub/new", ".Sub/tmp", ".Entw&APw-rfe.zwei W&APY-rter/new"]
+    {
+        assert!(maildir.join(dir).is_dir(), "{dir}");
+    }
+    assert_eq!(fs::read(maildir.join(".Sub/maildirfolder")).unwrap(), b"");
+    let size = fs::read_to_string(maildir.join("maildirsize")).unwrap();
+    assert_eq!(size, "3000S,4C\n           0            0\n");
+    let uses = fs::read_to_string(maildir.join("postroom.special-use")).unwrap();
+    assert_eq!(uses, "\\Drafts\tEntw&APw-rfe/zwei W&APY-rter\n");
+
+    fs::write(directory.join("file"), "").unwrap();
+    for (arguments, words) in [
+        (&["-f", "Sub", "deep/M"][..], &["deep/M/.Sub", "there is one of that name"][..]),
+        (&["-f", "a..b", "deep/M"], &["a..b", "'.'"]),
+        (&["-q", "much", "deep/M"], &["much", "1000000S,1000C"]),
+        (&["-s", "inbox", "deep/M"], &["inbox", "\\Sent"]),
+        (&["file/M"], &["file/M", "Not a directory"]),
+    ] {
+        let refused = make(arguments);
+        let said = text(&refused.stderr);
+        assert!(!refused.status.success(), "{arguments:?}");
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn a_second_server_leaves_the_first_ones_data_alone() {
     let first = Server::start(true);
     let second = postroom(&["serve", "--config", "postroom.toml"], &first.directory);

@@ -108,7 +108,7 @@ async fn start(users: &[&str]) -> Result<(Server, LocalStore)> {
     let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
     // Nothing in memory blocks, so that no threads are needed.
     let here = Blocking::inline();
-    let mail = LocalMail::open(env, Path::new("/"), "{domain}/{user}", &here)?;
+    let mail = LocalMail::open(env, Path::new("/"), "%d/%n", &here)?;
     let accounts: String = users.iter().map(|user| format!("{user}:{{PLAIN}}{PASSWORD}\n")).collect();
 
     let mut settings = Settings::new("mail.example.test");

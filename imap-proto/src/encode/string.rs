@@ -6,9 +6,9 @@
 //! # Departures
 //! A NUL, which no string may hold (RFC 3501 §9 note 3), goes out as `?`.
 
-use crate::name::mutf7;
 use crate::types::{MailboxName, is_astring_char};
 use core::fmt::Write as _;
+use mail_message::mutf7;
 use proto_core::OutBuf;
 
 /// `string`.

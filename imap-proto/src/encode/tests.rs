@@ -441,7 +441,7 @@ proptest! {
         let response = UntaggedResponse::List(ListData { attributes: vec![], mailbox: mailbox.clone() });
         let values = read(&written(|out| untagged(&response, out)));
         let Some(Value::String(wire)) = values.last() else { panic!("{values:?}") };
-        let decoded = crate::name::mutf7::decode(wire).unwrap();
+        let decoded = mail_message::mutf7::decode(wire).unwrap();
         prop_assert_eq!(decoded.as_str(), mailbox.as_str());
         if !decoded.contains(['*', '%']) {
             prop_assert!(ListPattern::new("", &decoded).unwrap().matches(&mailbox));

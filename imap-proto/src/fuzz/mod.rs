@@ -10,10 +10,10 @@ mod tests;
 pub use session::fuzz_session;
 
 use crate::framing::{Fragment, FrameStep, Framer, Limits, LiteralVerdict};
-use crate::name::mutf7;
 use crate::parse::{self, LiteralUse};
 use crate::types::{Append, MailboxName, Tag};
 use alloc::vec::Vec;
+use mail_message::mutf7;
 use proto_core::{InBuf, OutBuf};
 
 /// Frames `octets` whole and cut into pieces: the steps are the same, and what is held stays within the limits.

@@ -3,13 +3,13 @@
 //! Strings that hold a line end are literals that the client does not wait with (RFC 7888); all others are quoted.
 
 use crate::encode::section;
-use crate::name::mutf7;
 use crate::types::{
     Append, Command, CommandBody, FetchItem, ListPattern, MailboxName, NameFault, SearchKey, StoreAction, Tag,
 };
 use alloc::string::{String, ToString};
 use core::fmt::Write as _;
 use mail_message::Flag;
+use mail_message::mutf7;
 use proto_core::OutBuf;
 use proto_core::sasl::line;
 

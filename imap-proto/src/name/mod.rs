@@ -1,4 +1,3 @@
-//! Mailbox names between the wire and the store: modified UTF-7 and the wildcards of LIST.
+//! Mailbox names as LIST looks for them: its wildcards. Their form on the wire is [`mail_message::mutf7`].
 
 pub(crate) mod matcher;
-pub mod mutf7;

@@ -5,13 +5,13 @@
 
 use super::cursor::Cursor;
 use super::{Fault, bad};
-use crate::name::mutf7;
 use crate::types::{
     CommandBody, DELIMITER, ListPattern, MailboxName, NameFault, ResponseCode, StatusItem, StatusResponse,
     is_list_char,
 };
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use mail_message::mutf7;
 
 /// `SP mailbox`.
 pub(super) fn argument(c: &mut Cursor<'_>) -> Result<MailboxName, Fault> {
@@ -22,7 +22,7 @@ pub(super) fn argument(c: &mut Cursor<'_>) -> Result<MailboxName, Fault> {
 pub(super) fn name(c: &mut Cursor<'_>) -> Result<Result<MailboxName, NameFault>, Fault> {
     c.space()?;
     let name = c.astring()?;
-    Ok(mutf7::decode(name.as_bytes()).and_then(|text| MailboxName::new(&text)))
+    Ok(mutf7::decode(name.as_bytes()).map_err(NameFault::from).and_then(|text| MailboxName::new(&text)))
 }
 
 /// `CREATE`: one separator at the end promises children and is no part of the name (§6.3.3).
@@ -44,7 +44,7 @@ pub(super) fn pattern(c: &mut Cursor<'_>) -> Result<ListPattern, Fault> {
     let reference = name_text(c)?;
     c.space()?;
     let pattern = c.string_or(is_list_char)?;
-    let pattern = mutf7::decode(pattern.as_bytes()).map_err(cannot)?;
+    let pattern = mutf7::decode(pattern.as_bytes()).map_err(|fault| cannot(fault.into()))?;
     ListPattern::new(&reference, &pattern).map_err(cannot)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn status(c: &mut Cursor<'_>) -> Result<CommandBody, Fault> {
 fn name_text(c: &mut Cursor<'_>) -> Result<String, Fault> {
     c.space()?;
     let name = c.astring()?;
-    mutf7::decode(name.as_bytes()).map_err(cannot)
+    mutf7::decode(name.as_bytes()).map_err(|fault| cannot(fault.into()))
 }
 
 fn cannot(fault: NameFault) -> Fault {

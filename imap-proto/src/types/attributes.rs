@@ -62,10 +62,14 @@ pub enum MailboxAttribute {
     HasChildren,
     /// `\HasNoChildren` (RFC 3348).
     HasNoChildren,
+    /// `\All` (RFC 6154).
+    All,
     /// `\Archive` (RFC 6154).
     Archive,
     /// `\Drafts` (RFC 6154).
     Drafts,
+    /// `\Flagged` (RFC 6154).
+    Flagged,
     /// `\Junk` (RFC 6154).
     Junk,
     /// `\Sent` (RFC 6154).
@@ -84,8 +88,10 @@ impl MailboxAttribute {
             Self::Unmarked => "\\Unmarked",
             Self::HasChildren => "\\HasChildren",
             Self::HasNoChildren => "\\HasNoChildren",
+            Self::All => "\\All",
             Self::Archive => "\\Archive",
             Self::Drafts => "\\Drafts",
+            Self::Flagged => "\\Flagged",
             Self::Junk => "\\Junk",
             Self::Sent => "\\Sent",
             Self::Trash => "\\Trash",

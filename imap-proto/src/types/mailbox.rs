@@ -1,7 +1,7 @@
 //! Mailbox names and the patterns that list them, decoded.
 //!
-//! RFC 3501 §5.1 (naming) and §6.3.8 (LIST). A name is held in UTF-8; [`crate::name`] turns it from and into
-//! modified UTF-7, the form on the wire. `INBOX` in any case, alone or as first component, is held as `INBOX`.
+//! RFC 3501 §5.1 (naming) and §6.3.8 (LIST). A name is held in UTF-8; [`mail_message::mutf7`] turns it
+//! from and into the form on the wire. `INBOX` in any case, alone or as first component, is held as `INBOX`.
 //!
 //! # Limits
 //! [`MailboxName::BYTES_MAX`] octets of UTF-8 for a name, [`ListPattern::BYTES_MAX`] for a pattern with its
@@ -43,6 +43,12 @@ pub enum NameFault {
     /// Longer than [`MailboxName::BYTES_MAX`], or a pattern than [`ListPattern::BYTES_MAX`].
     #[error("mailbox name is too long")]
     TooLong,
+}
+
+impl From<mail_message::mutf7::NotMutf7> for NameFault {
+    fn from(_: mail_message::mutf7::NotMutf7) -> Self {
+        Self::Encoding
+    }
 }
 
 impl MailboxName {

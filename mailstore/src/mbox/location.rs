@@ -9,7 +9,7 @@
 //! | `DIRNAME=NAME` | a mailbox is a file of this name in a directory of the mailbox's name, so that it can have mailboxes below it |
 //! | `INDEX=…`, `CONTROL=…`, `SUBSCRIPTIONS=…` and others | passed over: our own files are in `.postroom` in the root |
 //!
-//! `%u` is the user with domain, `%n` without, `%d` the domain, `%h` and `~` the home directory, `%%` a percent sign.
+//! Variables in paths are those of [`PathTemplate`](crate::PathTemplate).
 //!
 //! # Names
 //! The components of a mailbox's name are directories and, the last, a file. None can climb out of the root: a
@@ -19,17 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
-
-/// Whose mail a location is filled in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MboxUser<'a> {
-    /// The name without domain.
-    pub user: &'a str,
-    /// The domain; may be empty.
-    pub domain: &'a str,
-    /// The home directory, an absolute path.
-    pub home: &'a Path,
-}
+use crate::template::{PathTemplate, PathUser};
 
 /// Where the mailboxes of one user are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +38,18 @@ impl MboxLocation {
     /// Reads a location and fills it in. Relative paths are relative to the home directory.
     ///
     /// ```
-    /// use mailstore::mbox::{MboxLocation, MboxUser};
+    /// use mailstore::PathUser;
+    /// use mailstore::mbox::MboxLocation;
     /// use std::path::Path;
     ///
-    /// let alice = MboxUser { user: "alice", domain: "example.test", home: Path::new("/home/alice") };
+    /// let alice = PathUser { user: "alice", domain: "example.test", home: Path::new("/home/alice") };
     /// let location = MboxLocation::parse("mbox:~/mail:INBOX=/var/mail/%n:INDEX=MEMORY", &alice).unwrap();
     /// assert_eq!(location, MboxLocation::new("/home/alice/mail", "/var/mail/alice"));
     /// ```
     ///
     /// # Errors
     /// `BadName` when it is no location of mbox files, or when a user's name would climb out of where it is put.
-    pub fn parse(text: &str, user: &MboxUser<'_>) -> Result<Self> {
+    pub fn parse(text: &str, user: &PathUser<'_>) -> Result<Self> {
         let bad = |why: &'static str| StoreError::new(ErrorKind::BadName, "reading a mail location", why);
         let text = text.strip_prefix("mbox:").ok_or_else(|| bad("it does not begin with mbox:"))?;
         let mut parts = text.split(':');
@@ -112,43 +103,8 @@ impl MboxLocation {
 }
 
 /// Fills in the variables of a path.
-fn fill(text: &str, user: &MboxUser<'_>) -> Result<PathBuf> {
-    let bad = |why: &'static str| StoreError::new(ErrorKind::BadName, "reading a mail location", why);
-    let mut filled = String::new();
-    let text = match text.strip_prefix('~') {
-        Some(rest) => {
-            filled.push_str(user.home.to_str().ok_or_else(|| bad("the home directory is not UTF-8"))?);
-            rest
-        }
-        None => text,
-    };
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            filled.push(c);
-            continue;
-        }
-        let name = match chars.next() {
-            Some('%') => {
-                filled.push('%');
-                continue;
-            }
-            Some('h') => {
-                filled.push_str(user.home.to_str().ok_or_else(|| bad("the home directory is not UTF-8"))?);
-                continue;
-            }
-            Some('u') if user.domain.is_empty() => user.user.to_owned(),
-            Some('u') => format!("{}@{}", user.user, user.domain),
-            Some('n') => user.user.to_owned(),
-            Some('d') => user.domain.to_owned(),
-            _ => return Err(bad("variables are %u, %n, %d, %h and %%")),
-        };
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-            return Err(bad("the user's name cannot be part of a path"));
-        }
-        filled.push_str(&name);
-    }
-    Ok(user.home.join(filled))
+fn fill(text: &str, user: &PathUser<'_>) -> Result<PathBuf> {
+    text.parse::<PathTemplate>()?.expand(user)
 }
 
 #[cfg(test)]
@@ -156,7 +112,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str, user: &str) -> Result<MboxLocation> {
-        let user = MboxUser { user, domain: "example.test", home: Path::new("/home/x") };
+        let user = PathUser { user, domain: "example.test", home: Path::new("/home/x") };
         MboxLocation::parse(text, &user)
     }
 

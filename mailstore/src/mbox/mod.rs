@@ -73,7 +73,7 @@ use std::time::Duration;
 
 #[doc(hidden)]
 pub use fuzz::fuzz_mbox;
-pub use location::{MboxLocation, MboxUser};
+pub use location::MboxLocation;
 pub use store::MboxStore;
 
 /// How messages are kept apart in an mbox, and which lines of theirs are quoted for it.

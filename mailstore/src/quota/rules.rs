@@ -33,7 +33,10 @@ pub struct QuotaRules {
     pub limits: Option<QuotaLimits>,
     /// Mailboxes with limits of their own; the first that fits counts.
     pub mailboxes: Vec<(MailboxName, MailboxQuota)>,
-    /// Whether the mailbox `Trash`, those below it, and messages with `\Deleted` count like others. Courier's programs
+    /// The mailboxes that hold what was deleted; `Trash` by default, as in Maildir++. Not what users call `\Trash` by
+    /// themselves: they could let anything go uncounted.
+    pub trash: Vec<MailboxName>,
+    /// Whether `trash`, what is below it, and messages with `\Deleted` count like others. Courier's programs
     /// leave them out (the default), Dovecot's count them: programs that share a Maildir must agree.
     pub count_trash: bool,
     /// How far a delivery may go beyond the limits when they were not exceeded before (`quota_grace` of Dovecot, where
@@ -50,6 +53,7 @@ impl Default for QuotaRules {
         Self {
             limits: None,
             mailboxes: Vec::new(),
+            trash: MailboxName::new("Trash").into_iter().collect(),
             count_trash: false,
             grace: Allowance::default(),
             exceeded_message: "Quota exceeded (mailbox for user is full)".into(),
@@ -201,7 +205,7 @@ impl QuotaRules {
 
     /// Whether messages of this mailbox count.
     pub fn counts(&self, mailbox: &MailboxName) -> bool {
-        let is_trash = mailbox.components().next() == Some("Trash");
+        let is_trash = self.trash.iter().any(|trash| trash == mailbox || mailbox.below(trash).is_some());
         !(self.of(mailbox).ignore || is_trash && !self.count_trash)
     }
 
@@ -340,7 +344,9 @@ mod tests {
         for trash in ["Trash", "Trash/2026"] {
             assert!(!rules.counts(&name(trash)));
         }
-        assert!(rules.counts(&name("Trashed")));
+        assert!(rules.counts(&name("Trashed")) && rules.counts(&name("Old/Trash")));
+        rules.trash.push(name("Bin"));
+        assert!(!rules.counts(&name("Bin/2026")) && !rules.counts(&name("Trash")));
         rules.count_trash = true;
         assert!(rules.counts(&name("Trash/2026")));
     }

@@ -13,7 +13,6 @@ pub(crate) use file::SpecialUseFile;
 
 /// What a mailbox is for (RFC 6154 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum SpecialUse {
     /// `\All`: it shows all messages of the user.
     All,

@@ -16,7 +16,7 @@ use std::time::Duration;
 fn hub() -> (Hub, AccountId) {
     let fs = SimFs::new();
     let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
-    let mail = LocalMail::open(env, Path::new("/"), "mail/{domain}/{user}", &Blocking::inline()).unwrap();
+    let mail = LocalMail::open(env, Path::new("/"), "mail/%d/%n", &Blocking::inline()).unwrap();
     (Hub::new(Arc::new(mail.store)), AccountId::new("alice", "example.test").unwrap())
 }
 
@@ -118,7 +118,7 @@ impl Watched {
         let fs = SimFs::new();
         let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
         env.watcher().start_without_threads(WatchOptions::default());
-        let mail = LocalMail::open(env.clone(), Path::new("/"), "mail/{domain}/{user}", &Blocking::inline());
+        let mail = LocalMail::open(env.clone(), Path::new("/"), "mail/%d/%n", &Blocking::inline());
         let hub = Hub::new(Arc::new(mail.unwrap().store));
         Self { fs, env, hub, alice: AccountId::new("alice", "example.test").unwrap() }
     }

@@ -1,7 +1,7 @@
 //! Opened stores, kept while they are in use.
 
 use crate::wall::AccountId;
-use mailstore::{Store, StoreError};
+use mailstore::{DefaultMailbox, Store, StoreError, defaults};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,11 +18,12 @@ pub(super) struct Kept<K>(Mutex<Stores<K>>);
 type Stores<K> = HashMap<AccountId, (K, Arc<dyn Store>)>;
 
 impl<K: PartialEq> Kept<K> {
-    /// The store of an account.
+    /// The store of an account. When it is opened, those of `mailboxes` are made that are to be made by themselves.
     pub(super) fn open(
         &self,
         account: &AccountId,
         with: K,
+        mailboxes: &[DefaultMailbox],
         open: impl FnOnce() -> Result<Arc<dyn Store>, StoreError>,
     ) -> Result<Arc<dyn Store>, StoreError> {
         if let Some((known, store)) = self.stores().get(account)
@@ -32,6 +33,10 @@ impl<K: PartialEq> Kept<K> {
         }
         // Opened outside the lock: one slow store must not hold up the others.
         let store = open()?;
+        if let Err(error) = defaults::provide(&*store, mailboxes) {
+            // What the user has already is there all the same.
+            tracing::warn!(%account, %error, "a default mailbox could not be made");
+        }
         let mut stores = self.stores();
         if stores.len() >= STORES_MAX {
             stores.clear();

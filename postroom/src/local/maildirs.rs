@@ -2,8 +2,10 @@
 
 use super::kept::{self, Kept};
 use crate::wall::AccountId;
-use mailstore::{Env, ErrorKind, MaildirOptions, MaildirStore, QuotaRules, Settle, StoreError};
-use std::path::{Path, PathBuf};
+use mailstore::{
+    DefaultMailbox, Env, MaildirOptions, MaildirStore, PathTemplate, PathUser, QuotaRules, Settle, StoreError,
+};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What an account's mailboxes may hold. It is asked for every operation, and must not block.
@@ -13,9 +15,10 @@ pub type Quotas = dyn Fn(&AccountId) -> Arc<QuotaRules> + Send + Sync;
 pub struct Maildirs {
     env: Env,
     base: PathBuf,
-    template: String,
+    template: PathTemplate,
     settle: Option<Arc<dyn Settle>>,
     quotas: Option<Arc<Quotas>>,
+    mailboxes: Arc<[DefaultMailbox]>,
     kept: Kept<Arc<QuotaRules>>,
 }
 
@@ -23,16 +26,22 @@ impl Maildirs {
     /// How many opened Maildirs are kept.
     pub const KEPT_MAX: usize = kept::STORES_MAX;
 
-    /// Maildirs at `base`, an absolute path, joined with `template`, in which `{domain}` and `{user}` stand for the
-    /// account's parts. `settle` is the spool that delivers into them.
+    /// Maildirs at `template`, which counts from `base`, an absolute path, unless it is absolute itself. `settle` is the
+    /// spool that delivers into them.
     pub fn new(
         env: Env,
         base: impl Into<PathBuf>,
-        template: impl Into<String>,
+        template: PathTemplate,
         settle: Option<Arc<dyn Settle>>,
     ) -> Self {
-        let (base, template) = (base.into(), template.into());
-        Self { env, base, template, settle, quotas: None, kept: Kept::default() }
+        let base = base.into();
+        Self { env, base, template, settle, quotas: None, mailboxes: Arc::default(), kept: Kept::default() }
+    }
+
+    /// The mailboxes that every account has.
+    #[must_use]
+    pub fn with_mailboxes(self, mailboxes: Arc<[DefaultMailbox]>) -> Self {
+        Self { mailboxes, ..self }
     }
 
     /// What accounts may hold; a change holds from the next operation on.
@@ -47,47 +56,11 @@ impl Maildirs {
     /// When it cannot be made or read; `BadName` when the account's name cannot be a part of a path.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
         let rules = self.quotas.as_ref().map(|quotas| quotas(account)).unwrap_or_default();
-        self.kept.open(account, Arc::clone(&rules), || {
-            let path = path(&self.base, &self.template, account)?;
+        self.kept.open(account, Arc::clone(&rules), &self.mailboxes, || {
+            let user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
+            let path = self.template.expand(&user)?;
             let options = MaildirOptions { settle: self.settle.clone(), quota: QuotaRules::clone(&rules) };
             Ok(Arc::new(MaildirStore::open_with(self.env.clone(), &path, options)?))
         })
-    }
-}
-
-/// A template of a path filled in for an account.
-pub(super) fn path(base: &Path, template: &str, account: &AccountId) -> Result<PathBuf, StoreError> {
-    let relative = template
-        .replace("{domain}", component(account.domain())?)
-        .replace("{user}", component(account.user())?);
-    Ok(base.join(relative))
-}
-
-/// A name that stays where it is put: no separator, not hidden, not above.
-fn component(name: &str) -> Result<&str, StoreError> {
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '{', '}']) {
-        return Err(StoreError::new(
-            ErrorKind::BadName,
-            "finding a mailbox",
-            "the account's name cannot be part of a path",
-        ));
-    }
-    Ok(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_account_cannot_leave_its_place() {
-        let path = |user: &str| {
-            let account = AccountId::new(user, "example.test").unwrap();
-            super::path(Path::new("/data"), "mail/{domain}/{user}/Maildir", &account)
-        };
-        assert_eq!(path("alice").unwrap(), PathBuf::from("/data/mail/example.test/alice/Maildir"));
-        for user in ["..", "../bob", "a/b", ".hidden", "{domain}", "a\0b"] {
-            assert!(path(user).is_err(), "{user:?}");
-        }
     }
 }

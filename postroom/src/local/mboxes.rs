@@ -1,10 +1,9 @@
 //! mbox files for each account, found by a location in Dovecot's words.
 
 use super::kept::Kept;
-use super::maildirs::path;
 use crate::wall::AccountId;
-use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore, MboxUser};
-use mailstore::{Env, Settle, StoreError};
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use mailstore::{DefaultMailbox, Env, PathTemplate, PathUser, Settle, StoreError};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,28 +11,36 @@ use std::sync::Arc;
 pub struct Mboxes {
     env: Env,
     base: PathBuf,
-    home: String,
+    home: PathTemplate,
     location: String,
     options: MboxOptions,
     settle: Option<Arc<dyn Settle>>,
+    mailboxes: Arc<[DefaultMailbox]>,
     kept: Kept<()>,
 }
 
 impl Mboxes {
-    /// Mailboxes at `location`, as `mbox:~/mail:INBOX=/var/mail/%n` (see [`MboxLocation`]). A home directory is at `base`,
-    /// an absolute path, joined with `home`, in which `{domain}` and `{user}` stand for the account's parts. `settle` is
-    /// the spool that delivers into them. What the store has to tell besides is logged.
+    /// Mailboxes at `location`, as `mbox:~/mail:INBOX=/var/mail/%n` (see [`MboxLocation`]). A home directory is at `home`,
+    /// which counts from `base`, an absolute path, unless it is absolute itself. `settle` is the spool that delivers into
+    /// them. What the store has to tell besides is logged.
     pub fn new(
         env: Env,
         base: impl Into<PathBuf>,
-        home: impl Into<String>,
+        home: PathTemplate,
         location: impl Into<String>,
         mut options: MboxOptions,
         settle: Option<Arc<dyn Settle>>,
     ) -> Self {
         options.notice.get_or_insert_with(|| Arc::new(|notice| tracing::warn!("{notice}")));
-        let (base, home, location) = (base.into(), home.into(), location.into());
-        Self { env, base, home, location, options, settle, kept: Kept::default() }
+        let (base, location) = (base.into(), location.into());
+        let (mailboxes, kept) = (Arc::default(), Kept::default());
+        Self { env, base, home, location, options, settle, mailboxes, kept }
+    }
+
+    /// The mailboxes that every account has.
+    #[must_use]
+    pub fn with_mailboxes(self, mailboxes: Arc<[DefaultMailbox]>) -> Self {
+        Self { mailboxes, ..self }
     }
 
     /// The mailboxes of an account; directories and INBOX are made if they are not there. It blocks.
@@ -42,9 +49,10 @@ impl Mboxes {
     /// When something cannot be made or read; `BadName` when the account's name cannot be a part of a path, or the
     /// location is none.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
-        self.kept.open(account, (), || {
-            let home = path(&self.base, &self.home, account)?;
-            let user = MboxUser { user: account.user(), domain: account.domain(), home: &home };
+        self.kept.open(account, (), &self.mailboxes, || {
+            let mut user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
+            let home = self.home.expand(&user)?;
+            user.home = &home;
             let location = MboxLocation::parse(&self.location, &user)?;
             let (options, settle) = (self.options.clone(), self.settle.clone());
             Ok(Arc::new(MboxStore::open(self.env.clone(), location, options, settle)?))

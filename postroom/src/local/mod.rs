@@ -19,7 +19,7 @@ pub use store::{LocalStore, Locate};
 use mailstore::mbox::MboxOptions;
 use mailstore::spool::{Recovered, SpoolLimits};
 use mailstore::watch::WatchOptions;
-use mailstore::{Env, LogSpool, Settle};
+use mailstore::{DefaultMailbox, Env, LogSpool, PathTemplate, Settle};
 use std::path::Path;
 
 use crate::blocking::Blocking;
@@ -38,59 +38,68 @@ pub struct LocalMail {
     pub recovered: Recovered,
 }
 
+/// What may be said of everybody's mailboxes.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct LocalOptions {
+    /// What an account's mailboxes may hold. Default: nothing is limited.
+    pub quotas: Option<Arc<Quotas>>,
+    /// The mailboxes that every account has. They are made when its mail is first opened, by a login or a delivery.
+    pub mailboxes: Arc<[DefaultMailbox]>,
+}
+
 impl LocalMail {
     /// Opens the spool and Maildirs, and makes what is missing. `data_dir` is an absolute path; `template` is the place of
-    /// a Maildir below it, with `{domain}` and `{user}` in it. It blocks.
+    /// a Maildir, which counts from it. It blocks.
     ///
     /// # Errors
-    /// When the spool cannot be made or read.
+    /// When the spool cannot be made or read, or the template does not read.
     pub fn open(env: Env, data_dir: &Path, template: &str, blocking: &Blocking) -> Result<Self, StoreError> {
-        Self::maildirs(env, data_dir, template, None, blocking)
+        Self::open_with(env, data_dir, template, LocalOptions::default(), blocking)
     }
 
-    /// As [`open`](Self::open), with quotas: `quotas` says what an account's mailboxes may hold.
+    /// As [`open`](Self::open), with more to say.
     ///
     /// # Errors
-    /// When the spool cannot be made or read.
-    pub fn open_with_quotas(
+    /// When the spool cannot be made or read, or the template does not read.
+    pub fn open_with(
         env: Env,
         data_dir: &Path,
         template: &str,
-        quotas: Arc<Quotas>,
+        options: LocalOptions,
         blocking: &Blocking,
     ) -> Result<Self, StoreError> {
-        let mail = Self::maildirs(env, data_dir, template, Some(Arc::clone(&quotas)), blocking)?;
-        Ok(Self { store: mail.store.with_quotas(quotas), ..mail })
-    }
-
-    fn maildirs(
-        env: Env,
-        data_dir: &Path,
-        template: &str,
-        quotas: Option<Arc<Quotas>>,
-        blocking: &Blocking,
-    ) -> Result<Self, StoreError> {
-        Self::with(&env, data_dir, blocking, |settle| {
-            let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle)).with_quotas(quotas);
+        let template: PathTemplate = template.parse()?;
+        let LocalOptions { quotas, mailboxes } = options;
+        let mail = Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
+            let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle))
+                .with_quotas(quotas.clone())
+                .with_mailboxes(Arc::clone(&mailboxes));
             move |account: &AccountId| maildirs.open(account)
+        })?;
+        Ok(match quotas {
+            Some(quotas) => Self { store: mail.store.with_quotas(quotas), ..mail },
+            None => mail,
         })
     }
 
-    /// Opens the spool and mbox files, and makes what is missing. `home` is the place of a home directory below
-    /// `data_dir`, with `{domain}` and `{user}` in it; `location` and `options` are as for [`Mboxes::new`]. It blocks.
+    /// Opens the spool and mbox files, and makes what is missing. Of `(home, location)`, the first is the place of a home
+    /// directory, which counts from `data_dir`; the second and `mbox` are as for [`Mboxes::new`]. It blocks.
     ///
     /// # Errors
-    /// When the spool cannot be made or read.
+    /// When the spool cannot be made or read, or the template does not read.
     pub fn open_mbox(
         env: Env,
         data_dir: &Path,
-        home: &str,
-        location: &str,
-        options: MboxOptions,
+        (home, location): (&str, &str),
+        mbox: MboxOptions,
+        mailboxes: Arc<[DefaultMailbox]>,
         blocking: &Blocking,
     ) -> Result<Self, StoreError> {
-        Self::with(&env, data_dir, blocking, |settle| {
-            let mboxes = Mboxes::new(env.clone(), data_dir, home, location, options, Some(settle));
+        let home: PathTemplate = home.parse()?;
+        Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
+            let mboxes = Mboxes::new(env.clone(), data_dir, home, location, mbox, Some(settle))
+                .with_mailboxes(Arc::clone(&mailboxes));
             move |account: &AccountId| mboxes.open(account)
         })
     }
@@ -99,6 +108,7 @@ impl LocalMail {
         env: &Env,
         data_dir: &Path,
         blocking: &Blocking,
+        mailboxes: &Arc<[DefaultMailbox]>,
         locate: impl FnOnce(Arc<dyn Settle>) -> O,
     ) -> Result<Self, StoreError>
     where
@@ -116,7 +126,7 @@ impl LocalMail {
         let locate = locate(Arc::clone(&spool) as Arc<dyn Settle>);
         Ok(Self {
             spool: LocalSpool::new(spool, blocking.clone()),
-            store: LocalStore::new(locate, blocking.clone()),
+            store: LocalStore::new(locate, blocking.clone()).with_mailboxes(Arc::clone(mailboxes)),
             recovered,
         })
     }

@@ -6,7 +6,10 @@ use super::maildirs::Quotas;
 use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
-use mailstore::{Access, Delivered, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell, Watch};
+use mailstore::{
+    Access, DefaultMailbox, Delivered, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell, Watch,
+    defaults,
+};
 use std::sync::Arc;
 
 /// Finds the store of an account; it may block, and is called on a store thread, for every operation.
@@ -19,6 +22,7 @@ pub struct LocalStore {
     blocking: Blocking,
     deliveries: Arc<Deliveries>,
     quotas: Option<Arc<Quotas>>,
+    mailboxes: Arc<[DefaultMailbox]>,
 }
 
 impl LocalStore {
@@ -29,7 +33,13 @@ impl LocalStore {
     ) -> Self {
         let locate: Arc<Locate> = Arc::new(locate);
         let deliveries = Deliveries::new(Arc::clone(&locate), blocking.clone());
-        Self { locate, blocking, deliveries, quotas: None }
+        Self { locate, blocking, deliveries, quotas: None, mailboxes: Arc::default() }
+    }
+
+    /// Adds what the settings say mailboxes are for to what the stores say.
+    #[must_use]
+    pub fn with_mailboxes(self, mailboxes: Arc<[DefaultMailbox]>) -> Self {
+        Self { mailboxes, ..self }
     }
 
     /// Checks quotas before mail is accepted, for accounts that have limits in `quotas`. What the stores themselves
@@ -52,7 +62,12 @@ impl LocalStore {
 
 impl Store for LocalStore {
     fn list(&self, account: &AccountId) -> StoreResult<Vec<MailboxInfo>> {
-        self.on(account, |store| store.list())
+        let mailboxes = Arc::clone(&self.mailboxes);
+        self.on(account, move |store| {
+            let mut list = store.list()?;
+            defaults::show_uses(&mut list, &mailboxes);
+            Ok(list)
+        })
     }
 
     fn create(&self, account: &AccountId, name: &MailboxName) -> StoreResult<()> {

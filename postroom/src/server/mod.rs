@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 /// # let data_dir = dir.path();
 /// let threads = Blocking::threads("store", 4, 64)?;
 /// let accounts = PasswdFile::from_text("alice@example.test:{PLAIN}secret", None, threads.clone())?;
-/// let mail = LocalMail::open(Env::real("mail"), data_dir, "mail/{domain}/{user}", &threads)?;
+/// let mail = LocalMail::open(Env::real("mail"), data_dir, "mail/%d/%n", &threads)?;
 /// let server = Server::builder()
 ///     .hostname("mail.example.test")
 ///     .domain("example.test")

@@ -77,7 +77,7 @@ pub async fn start_with(
     pid: u32,
     change: impl FnOnce(Builder) -> Builder,
 ) -> mailstore::Result<Server> {
-    let disk = LocalMail::open(env(fs, pid), Path::new("/"), "mail/{domain}/{user}", &Blocking::inline())?;
+    let disk = LocalMail::open(env(fs, pid), Path::new("/"), "mail/%d/%n", &Blocking::inline())?;
     let builder = Server::builder()
         .settings(settings())
         .directory(USERS)

@@ -3,9 +3,12 @@
 //! Names, networks and what a protocol needs are judged by the engine
 //! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
 
-use super::schema::{Config, LimitsSection, MboxLock, StorageFormat, StorageSection, TlsMode};
+use super::schema::{
+    Config, LimitsSection, MailboxSection, MboxLock, StorageFormat, StorageSection, TlsMode,
+};
 use crate::wiring;
-use postroom::mailstore::mbox::{MboxLocation, MboxUser};
+use postroom::mailstore::mbox::MboxLocation;
+use postroom::mailstore::{PathTemplate, PathUser};
 use postroom::wall::AccountId;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -53,7 +56,8 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         );
     }
     limits("limits", &config.limits)?;
-    storage(&config.storage)
+    mailboxes(&config.mailboxes)?;
+    storage(&config.storage, config.domains.local.len() > 1)
 }
 
 /// A domain name as RFC 5321 4.1.2 writes it, or an internationalised one (RFC 6531 3.3).
@@ -97,8 +101,8 @@ fn limits(section: &str, limits: &LimitsSection) -> Result<(), Problem> {
     Ok(())
 }
 
-fn storage(storage: &StorageSection) -> Result<(), Problem> {
-    storage_path(storage.path())?;
+fn storage(storage: &StorageSection, several_domains: bool) -> Result<(), Problem> {
+    storage_path(storage.path(), several_domains)?;
     if storage.format != StorageFormat::Mbox {
         return if storage.has_mbox_keys() {
             problem(
@@ -111,7 +115,7 @@ fn storage(storage: &StorageSection) -> Result<(), Problem> {
     }
     const KEY: &str = "storage.location";
     let location = storage.location();
-    let user = MboxUser { user: "user", domain: "example.test", home: Path::new("/home") };
+    let user = PathUser { user: "user", domain: "example.test", home: Path::new("/home") };
     if let Err(error) = MboxLocation::parse(location, &user) {
         let example = "a value like \"mbox:~/mail:INBOX=/var/mail/%u\" is expected";
         return problem(KEY, format!("\"{location}\": {error}; {example}"));
@@ -132,17 +136,25 @@ fn storage(storage: &StorageSection) -> Result<(), Problem> {
     Ok(())
 }
 
-fn storage_path(template: &str) -> Result<(), Problem> {
+fn storage_path(template: &str, several_domains: bool) -> Result<(), Problem> {
     const KEY: &str = "storage.path";
-    if !template.contains("{user}") {
-        return problem(KEY, "it must contain {user}, else all mailboxes would be one");
+    let parsed = template.parse::<PathTemplate>().map_err(|error| (KEY.to_owned(), error.to_string()))?;
+    if !parsed.tells_apart(several_domains) {
+        return problem(
+            KEY,
+            "it must contain %u, or %n, with %d where there are several domains; else mailboxes would be one",
+        );
     }
-    let known = template.replace("{user}", "").replace("{domain}", "");
-    if known.contains(['{', '}']) {
-        return problem(KEY, "only {user} and {domain} can be filled in");
-    }
-    if template.starts_with('/') || template.split('/').any(|part| part == "..") {
-        return problem(KEY, "a path inside data_dir is expected: no leading \"/\" and no \"..\"");
+    Ok(())
+}
+
+/// The mailboxes that everybody has.
+fn mailboxes(sections: &[MailboxSection]) -> Result<(), Problem> {
+    let mut names = BTreeSet::new();
+    for section in sections {
+        if !names.insert(&section.name) {
+            return problem("mailbox", format!("\"{}\" is there twice", section.name.0));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! Every section refuses keys it does not know. Sizes are octets, times are seconds, and the unit is the last
 //! word of a key.
 
-use postroom::mailstore::QuotaRules;
+use postroom::mailstore::special_use::UnknownUse;
+use postroom::mailstore::{MailboxName, QuotaRules, SpecialUses};
 use postroom::proto_core::Mechanism;
 use postroom::proto_core::address::{AddressSyntax, Mailbox};
 use serde::de::Error;
@@ -35,6 +36,9 @@ pub struct Config {
     /// How mail is kept.
     #[serde(default)]
     pub storage: StorageSection,
+    /// The mailboxes that every user has, in the order of the file.
+    #[serde(rename = "mailbox", default)]
+    pub mailboxes: Vec<MailboxSection>,
     /// How accepted mail is delivered.
     #[serde(default)]
     pub queue: QueueSection,
@@ -223,8 +227,9 @@ pub struct StorageSection {
     /// One format for all mailboxes.
     #[serde(default)]
     pub format: StorageFormat,
-    /// A place under `data_dir`; `{user}` and `{domain}` are filled in. With `maildir` it is the mailbox itself, with
-    /// `mbox` the home directory that `~` stands for in `location`.
+    /// A place; what is relative lies under `data_dir`. `%u`, `%n` and `%d` are filled in, and what Dovecot makes of them:
+    /// `%1n`, `%2.256Nu`. With `maildir` it is the mailbox itself, with `mbox` the home directory that `~` stands for in
+    /// `location`.
     path: Option<String>,
     /// Whether the system is asked to tell what other programs change in selected mailboxes (default true).
     pub watch: Option<bool>,
@@ -243,8 +248,8 @@ impl StorageSection {
     /// The place under `data_dir`.
     pub fn path(&self) -> &str {
         let default = match self.format {
-            StorageFormat::Maildir => "mail/{domain}/{user}/Maildir",
-            StorageFormat::Mbox => "mail/{domain}/{user}",
+            StorageFormat::Maildir => "mail/%d/%n/Maildir",
+            StorageFormat::Mbox => "mail/%d/%n",
         };
         self.path.as_deref().unwrap_or(default)
     }
@@ -261,6 +266,57 @@ impl StorageSection {
             || self.mbox_write_locks.is_some()
             || self.mbox_lock_timeout_seconds.is_some()
     }
+}
+
+/// A mailbox that every user has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailboxSection {
+    /// Its name, with `/` between its parts.
+    pub name: FolderName,
+    /// What it is for (RFC 6154), as `\\Sent`; several with blanks between them (Dovecot: `special_use`).
+    #[serde(default, deserialize_with = "special_use")]
+    pub special_use: SpecialUses,
+    /// Whether it is made by itself (Dovecot: `auto`).
+    #[serde(default)]
+    pub auto: Auto,
+}
+
+/// The name of a mailbox as people write it, and as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FolderName(pub String, pub MailboxName);
+
+impl std::str::FromStr for FolderName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = MailboxName::from_utf8(text);
+        let name = name.map_err(|error| format!("\"{text}\" is no name of a mailbox: {error}"))?;
+        Ok(Self(text.to_owned(), name))
+    }
+}
+
+impl<'de> Deserialize<'de> for FolderName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+fn special_use<'de, D: Deserializer<'de>>(from: D) -> Result<SpecialUses, D::Error> {
+    String::deserialize(from)?.parse().map_err(|error: UnknownUse| D::Error::custom(error))
+}
+
+/// Whether a mailbox is made by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// It is not.
+    #[default]
+    No,
+    /// Where it is missing.
+    Create,
+    /// Where it is missing, and subscribed then.
+    Subscribe,
 }
 
 /// A mailbox format.

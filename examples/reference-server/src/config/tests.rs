@@ -79,8 +79,12 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     let ca = "tls = \"none\"\nclient_ca = \"ca.pem\"";
     refused("tls = \"starttls\"", ca, &["listener smtp#0 (127.0.0.1:2525): client_ca: ", "tls is none"]);
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
-    refused("{user}", "{name}", &["storage.path", "{user}"]);
-    refused("mail/{domain}", "../{domain}", &["storage.path", ".."]);
+    refused("%d/%n", "%d/%x", &["storage.path", "variables are %u"]);
+    refused("%d/%n", "%d/%2.256Nu", &["storage.path", "would be one"]);
+    refused("mail/%d", "../%d", &["storage.path", ".."]);
+    refused("\"Drafts\"", "\"a//b\"", &["a//b", "empty"]);
+    refused("\"Drafts\"", "\"Sent\"", &["mailbox: \"Sent\" is there twice"]);
+    refused("\"\\\\Drafts\"", "\"drafs\"", &["drafs", "\\Drafts"]);
     refused("mail.example.test", "mail example", &["hostname", "mail example"]);
 }
 

@@ -1,7 +1,8 @@
 //! LIST and LSUB.
 //!
 //! RFC 3501 sections 6.3.8 and 6.3.9, RFC 3348 (CHILDREN). A level above a mailbox that is none itself is listed with
-//! `\Noselect`. LSUB with a pattern that ends in `%` lists, in the same way, the levels above subscribed names.
+//! `\Noselect`. What a mailbox is for (RFC 6154 section 2) is told in every LIST; the capability SPECIAL-USE stands for an
+//! extended LIST, which there is not. LSUB with a pattern that ends in `%` lists, in the same way, the levels above subscribed names.
 
 use super::refusal::refused;
 use super::{ImapService, Responding, User, name};
@@ -9,6 +10,7 @@ use crate::service::told;
 use crate::wall::Store as _;
 use imap_proto::server::{List, Refusal, Server};
 use imap_proto::types::{ListData, ListPattern, MailboxAttribute, MailboxName};
+use mailstore::{SpecialUse, SpecialUses};
 use proto_core::{Ask, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -46,16 +48,19 @@ impl ImapService {
 
 async fn mailboxes(user: &User, pattern: &ListPattern) -> Result<VecDeque<ListData>, Refusal> {
     let infos = user.hub.list(&user.account).await.map_err(refused("listing mailboxes"))?;
-    let all: BTreeMap<MailboxName, bool> =
-        infos.iter().filter_map(|info| Some((name::from_store(&info.name)?, info.exists))).collect();
+    let known = |info: &mailstore::MailboxInfo| {
+        Some((name::from_store(&info.name)?, (info.exists, info.special_use)))
+    };
+    let all: BTreeMap<MailboxName, (bool, SpecialUses)> = infos.iter().filter_map(known).collect();
     let parents: BTreeSet<MailboxName> = all.keys().flat_map(ancestors).collect();
-    let levels = parents.iter().filter(|parent| !all.contains_key(*parent)).map(|parent| (parent, false));
+    let levels = parents.iter().filter(|parent| !all.contains_key(*parent));
+    let levels = levels.map(|parent| (parent, (false, SpecialUses::NONE)));
     let mut listed: Vec<ListData> = all
         .iter()
-        .map(|(name, exists)| (name, *exists))
+        .map(|(name, known)| (name, *known))
         .chain(levels)
         .filter(|(name, _)| pattern.matches(name))
-        .map(|(name, exists)| {
+        .map(|(name, (exists, special_use))| {
             let mut attributes = Vec::with_capacity(2);
             if !exists {
                 attributes.push(MailboxAttribute::NoSelect);
@@ -64,11 +69,25 @@ async fn mailboxes(user: &User, pattern: &ListPattern) -> Result<VecDeque<ListDa
                 true => MailboxAttribute::HasChildren,
                 false => MailboxAttribute::HasNoChildren,
             });
+            attributes.extend(special_use.iter().map(attribute));
             ListData { attributes, mailbox: name.clone() }
         })
         .collect();
     listed.sort_by(|a, b| a.mailbox.cmp(&b.mailbox));
     Ok(listed.into())
+}
+
+/// What a mailbox is for, as LIST has it.
+fn attribute(special_use: SpecialUse) -> MailboxAttribute {
+    match special_use {
+        SpecialUse::All => MailboxAttribute::All,
+        SpecialUse::Archive => MailboxAttribute::Archive,
+        SpecialUse::Drafts => MailboxAttribute::Drafts,
+        SpecialUse::Flagged => MailboxAttribute::Flagged,
+        SpecialUse::Junk => MailboxAttribute::Junk,
+        SpecialUse::Sent => MailboxAttribute::Sent,
+        SpecialUse::Trash => MailboxAttribute::Trash,
+    }
 }
 
 async fn subscriptions(user: &User, pattern: &ListPattern) -> Result<VecDeque<ListData>, Refusal> {

@@ -3,7 +3,6 @@
 //! The machine holds them in UTF-8, the store in modified UTF-7 (RFC 3501 section 5.1.3), as Dovecot and older Courier
 //! keep them on disk. Both part the levels by `/`.
 
-use imap_proto::name::mutf7;
 use imap_proto::server::Refusal;
 use imap_proto::types::MailboxName;
 
@@ -13,13 +12,12 @@ use imap_proto::types::MailboxName;
 /// `CANNOT` for a name that the store cannot hold, such as one with a `.`.
 pub(super) fn to_store(name: &MailboxName) -> Result<mailstore::MailboxName, Refusal> {
     // Empty parts and the like are the machine's to refuse; what is left is the store's own.
-    mailstore::MailboxName::new(&mutf7::encode(name.as_str()))
+    mailstore::MailboxName::from_utf8(name.as_str())
         .map_err(|_| Refusal::Cannot("No part of a mailbox name may hold '.' or be that long.".into()))
 }
 
 /// The machine's form of a name; `None` for one that no client could have made: another program made it, and no client
 /// could name it.
 pub(super) fn from_store(name: &mailstore::MailboxName) -> Option<MailboxName> {
-    let text = mutf7::decode(name.as_str().as_bytes()).ok()?;
-    MailboxName::new(&text).ok()
+    MailboxName::new(&name.to_utf8()?).ok()
 }

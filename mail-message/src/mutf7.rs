@@ -1,4 +1,4 @@
-//! Modified UTF-7: how a mailbox name travels.
+//! Modified UTF-7: how a mailbox name travels, and mostly how it stands on disk.
 //!
 //! RFC 3501 §5.1.3. Printable ASCII stands for itself, `&` is `&-`, and everything else is UTF-16 in a base64 that
 //! has `,` for `/` and no padding, between `&` and `-`.
@@ -6,7 +6,6 @@
 //! Only the canonical form is read (I35): one mailbox has one spelling, so that what a client checks is what a
 //! store sees.
 
-use crate::types::NameFault;
 use alloc::string::String;
 use alloc::vec::Vec;
 use base64::Engine as _;
@@ -15,27 +14,32 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(&IMAP_MUTF7, NO_PAD);
 
+/// A text that is not canonical modified UTF-7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not modified UTF-7")]
+pub struct NotMutf7;
+
 /// Reads a name.
 ///
 /// # Errors
-/// [`NameFault::Encoding`] when it is not canonical: octets outside printable ASCII, a shift without end, printable
+/// [`NotMutf7`] when it is not canonical: octets outside printable ASCII, a shift without end, printable
 /// ASCII in base64, two shifts where one would do, half a surrogate pair, stray bits.
 ///
 /// ```
-/// use imap_proto::name::mutf7;
+/// use mail_message::mutf7;
 /// assert_eq!(mutf7::decode(b"Entw&APw-rfe").unwrap(), "Entwürfe");
 /// assert!(mutf7::decode(b"&AGE-").is_err());
 /// ```
-pub fn decode(octets: &[u8]) -> Result<String, NameFault> {
-    let text = core::str::from_utf8(octets).map_err(|_| NameFault::Encoding)?;
+pub fn decode(octets: &[u8]) -> Result<String, NotMutf7> {
+    let text = core::str::from_utf8(octets).map_err(|_| NotMutf7)?;
     if !octets.iter().all(|&octet| is_direct(octet)) {
-        return Err(NameFault::Encoding);
+        return Err(NotMutf7);
     }
     let mut decoded = String::with_capacity(text.len());
     let mut pieces = text.split('&');
     decoded.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
-        let (shifted, direct) = piece.split_once('-').ok_or(NameFault::Encoding)?;
+        let (shifted, direct) = piece.split_once('-').ok_or(NotMutf7)?;
         if shifted.is_empty() {
             decoded.push('&');
         } else {
@@ -43,13 +47,13 @@ pub fn decode(octets: &[u8]) -> Result<String, NameFault> {
         }
         decoded.push_str(direct);
     }
-    if encode(&decoded) == text { Ok(decoded) } else { Err(NameFault::Encoding) }
+    if encode(&decoded) == text { Ok(decoded) } else { Err(NotMutf7) }
 }
 
 /// Writes a name.
 ///
 /// ```
-/// use imap_proto::name::mutf7;
+/// use mail_message::mutf7;
 /// assert_eq!(mutf7::encode("R&D 台北"), "R&-D &U,BTFw-");
 /// ```
 pub fn encode(name: &str) -> String {
@@ -72,14 +76,14 @@ pub fn encode(name: &str) -> String {
     encoded
 }
 
-fn unshift(base64: &str, decoded: &mut String) -> Result<(), NameFault> {
-    let octets = BASE64.decode(base64).map_err(|_| NameFault::Encoding)?;
+fn unshift(base64: &str, decoded: &mut String) -> Result<(), NotMutf7> {
+    let octets = BASE64.decode(base64).map_err(|_| NotMutf7)?;
     if octets.len() % 2 != 0 {
-        return Err(NameFault::Encoding);
+        return Err(NotMutf7);
     }
     let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
     for c in char::decode_utf16(units) {
-        decoded.push(c.map_err(|_| NameFault::Encoding)?);
+        decoded.push(c.map_err(|_| NotMutf7)?);
     }
     Ok(())
 }
@@ -132,7 +136,7 @@ mod tests {
             "a\tb",
             "a\x7f",
         ] {
-            assert_eq!(decode(wire.as_bytes()), Err(NameFault::Encoding), "{wire:?}");
+            assert_eq!(decode(wire.as_bytes()), Err(NotMutf7), "{wire:?}");
         }
     }
 

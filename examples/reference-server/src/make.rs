@@ -1,0 +1,34 @@
+//! `postroom maildir make`: a Maildir, a mailbox in it, or its quota, without a server.
+
+use crate::config::FolderName;
+use postroom::mailstore::{
+    Env, MailboxName, MaildirOptions, MaildirStore, QuotaLimits, QuotaRules, SpecialUses, Store,
+};
+use std::error::Error;
+use std::path::Path;
+
+/// Makes what is missing. A mailbox that is there already is an error, as it is for Courier's `maildirmake`.
+///
+/// # Errors
+/// What cannot be made, with path and user.
+pub fn run(
+    directory: &Path,
+    folder: Option<&FolderName>,
+    special_use: Option<SpecialUses>,
+    quota: Option<QuotaLimits>,
+) -> Result<(), Box<dyn Error>> {
+    let mut options = MaildirOptions::default();
+    options.quota = quota.map_or_else(QuotaRules::default, QuotaRules::new);
+    let store = MaildirStore::open_with(Env::real("localhost"), &std::path::absolute(directory)?, options)?;
+    if let Some(FolderName(_, name)) = folder {
+        store.create(name)?;
+    }
+    if let Some(uses) = special_use {
+        store.set_special_use(folder.map_or(&MailboxName::inbox(), |folder| &folder.1), uses)?;
+    }
+    if quota.is_some() {
+        // Written down by being asked for.
+        store.quota()?;
+    }
+    Ok(())
+}
