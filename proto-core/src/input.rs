@@ -128,9 +128,11 @@ impl InBuf {
         }
     }
 
-    /// Drops the first `n` octets, or all, if there are fewer.
+    /// Drops the first `n` octets, or all, if there are fewer. They are overwritten: they may be a password.
     pub fn skip(&mut self, n: usize) {
-        drop(self.take(n));
+        self.split(n.min(self.octets.len()))[..].zeroize();
+        self.octets.spare_capacity_mut().zeroize();
+        self.give_back();
     }
 
     /// Whether the end of an over-long line is still awaited. At the end of input, such a line never ended.
@@ -159,7 +161,6 @@ impl InBuf {
             self.searched = self.octets.len();
             if self.discarding || self.searched >= max {
                 self.discarding = true;
-                self.wipe();
                 self.skip(self.octets.len());
             }
             return None;

@@ -2,7 +2,8 @@
 
 use crate::types::Tag;
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use zeroize::Zeroize as _;
 
 /// A piece of a command. Lines and literals alternate; the first and the last are lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +16,58 @@ pub enum Fragment {
     Streamed,
 }
 
-/// A complete command, not yet parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A complete command, not yet parsed. What nobody shares of it is overwritten when it is dropped: all of it, while the framer
+/// [keeps secrets](super::Framer::keep_secrets).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frame(pub(super) Vec<Fragment>);
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        for fragment in self.0.drain(..) {
+            if let Fragment::Line(octets) | Fragment::Literal(octets) = fragment {
+                overwrite(octets);
+            }
+        }
+    }
+}
+
+/// Overwrites octets that nobody shares.
+pub(crate) fn overwrite(octets: Bytes) {
+    if let Ok(mut alone) = octets.try_into_mut() {
+        alone[..].zeroize();
+    }
+}
+
+/// A literal as it comes. Neither growing nor dropped it leaves a copy behind.
+#[derive(Debug, Default)]
+pub(super) struct Collected(BytesMut);
+
+impl Collected {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn extend(&mut self, octets: &[u8]) {
+        let needed = self.0.len() + octets.len();
+        if needed > self.0.capacity() {
+            let mut larger = BytesMut::with_capacity(needed.max(2 * self.0.len()));
+            larger.extend_from_slice(&self.0);
+            self.0[..].zeroize();
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(octets);
+    }
+
+    pub(super) fn finish(&mut self) -> Bytes {
+        core::mem::take(&mut self.0).freeze()
+    }
+}
+
+impl Drop for Collected {
+    fn drop(&mut self) {
+        self.0[..].zeroize();
+    }
+}
 
 impl Frame {
     /// The pieces, in order; at least one.

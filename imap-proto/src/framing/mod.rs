@@ -50,13 +50,13 @@
 mod frame;
 mod scan;
 
+pub(crate) use frame::overwrite;
 pub use frame::{Fragment, Frame};
 pub use scan::Announced;
 
 use crate::types::Tag;
-use alloc::vec::Vec;
-use bytes::{Bytes, BytesMut};
-use frame::tag_before_space;
+use bytes::Bytes;
+use frame::{Collected, tag_before_space};
 use proto_core::InBuf;
 use scan::{LineEnd, LineScanner};
 
@@ -132,7 +132,9 @@ pub struct Framer {
     scanner: LineScanner,
     /// Octets at the front of the buffer that the scanner has seen and that are still needed.
     scanned: usize,
-    fragments: Vec<Fragment>,
+    frame: Frame,
+    /// What comes may be a password.
+    secret: bool,
     /// Octets in the lines of this command so far.
     line_bytes: usize,
     /// Octets in its collected literals so far.
@@ -145,7 +147,7 @@ pub struct Framer {
 enum State {
     Line,
     Decide(Announced),
-    Collect { left: u64, octets: BytesMut },
+    Collect { left: u64, octets: Collected },
     Stream { left: u64 },
     SwallowLine { tag: Option<Tag>, why: Swallowed },
     SwallowLiteral { left: u64, tag: Option<Tag>, why: Swallowed },
@@ -161,7 +163,8 @@ impl Framer {
             state: State::Line,
             scanner: LineScanner::default(),
             scanned: 0,
-            fragments: Vec::new(),
+            frame: Frame::default(),
+            secret: false,
             line_bytes: 0,
             literal_bytes: 0,
             swallowed_bytes: 0,
@@ -175,22 +178,28 @@ impl Framer {
 
     /// Forgets the command that was begun; the buffer is cleared along with it (STARTTLS).
     pub fn reset(&mut self) {
-        *self = Self::new(self.limits);
+        *self = Self { secret: self.secret, ..Self::new(self.limits) };
+    }
+
+    /// Whether what comes may be a password, as before login. Then each command has its octets in memory of its own, which is
+    /// overwritten when the command is dropped, as it is in the buffer.
+    pub fn keep_secrets(&mut self, secret: bool) {
+        self.secret = secret;
     }
 
     /// Whether the framer is between two commands and has looked at nothing of the next one.
     pub fn is_at_rest(&self) -> bool {
-        matches!(self.state, State::Line) && self.fragments.is_empty() && self.scanned == 0
+        matches!(self.state, State::Line) && self.frame.0.is_empty() && self.scanned == 0
     }
 
     /// What is known of a command that is not complete: up to the literal that waits for a decision.
     pub fn fragments(&self) -> &[Fragment] {
-        &self.fragments
+        self.frame.fragments()
     }
 
     /// The tag of the command that is not complete, if it stands.
     pub fn tag(&self) -> Option<Tag> {
-        match (&self.state, self.fragments.first()) {
+        match (&self.state, self.frame.0.first()) {
             (State::SwallowLine { tag, .. } | State::SwallowLiteral { tag, .. }, _) => tag.clone(),
             (State::Swallowed { tag, .. }, _) => tag.clone(),
             (_, Some(Fragment::Line(line))) => tag_before_space(line),
@@ -210,7 +219,7 @@ impl Framer {
                 }
                 State::Collect { .. } => self.collected(input)?,
                 State::Stream { left: 0 } => {
-                    self.fragments.push(Fragment::Streamed);
+                    self.frame.0.push(Fragment::Streamed);
                     self.state = State::Line;
                     return Some(FrameStep::LiteralEnd);
                 }
@@ -252,8 +261,7 @@ impl Framer {
     /// What the limits say of the literal before the framer as an argument of a command.
     pub fn argument_verdict(&self) -> LiteralVerdict {
         let room = self.limits.command_bytes_max.saturating_sub(self.literal_bytes);
-        let literals =
-            self.fragments.iter().filter(|fragment| !matches!(fragment, Fragment::Line(_))).count();
+        let literals = self.frame.0.iter().filter(|fragment| !matches!(fragment, Fragment::Line(_))).count();
         let max = self.limits.literal_bytes_max.min(room);
         self.verdict((literals < Limits::LITERALS_MAX).then_some(max), self.limits.drain_bytes_max)
     }
@@ -285,7 +293,7 @@ impl Framer {
     pub fn collect(&mut self) {
         if let State::Decide(announced) = self.state {
             self.literal_bytes = self.literal_bytes.saturating_add(announced.octets);
-            self.state = State::Collect { left: announced.octets, octets: BytesMut::new() };
+            self.state = State::Collect { left: announced.octets, octets: Collected::default() };
         }
     }
 
@@ -308,7 +316,7 @@ impl Framer {
             }
             _ => return,
         };
-        self.fragments = Vec::new();
+        self.frame = Frame::default();
     }
 
     /// One line of a command, if its end is here. The inner `None`: go on.
@@ -335,17 +343,17 @@ impl Framer {
             }
             return Some(self.swallowed_line(end));
         }
-        let mut line = input.take(octets);
+        let mut line = if self.secret { copy(input, octets) } else { input.take(octets) };
         line.truncate(end.text);
         self.line_bytes += octets;
-        self.fragments.push(Fragment::Line(line));
+        self.frame.0.push(Fragment::Line(line));
         Some(Some(match end.announced {
             Some(announced) => {
                 self.state = State::Decide(announced);
                 FrameStep::Literal(announced)
             }
             None => {
-                let frame = Frame(core::mem::take(&mut self.fragments));
+                let frame = core::mem::take(&mut self.frame);
                 self.reset();
                 FrameStep::Command(frame)
             }
@@ -354,11 +362,11 @@ impl Framer {
 
     /// The line that begins with `octets`, of which `room` are looked at, is too long.
     fn swallow(&mut self, octets: &[u8], room: usize) {
-        let tag = match self.fragments.is_empty() {
+        let tag = match self.frame.0.is_empty() {
             true => tag_before_space(&octets[..room.min(octets.len())]),
             false => self.tag(),
         };
-        self.fragments = Vec::new();
+        self.frame = Frame::default();
         self.state = State::SwallowLine { tag, why: Swallowed::TooLong };
     }
 
@@ -391,21 +399,29 @@ impl Framer {
     /// More of a literal that is collected; `None` while some is missing.
     fn collected(&mut self, input: &mut InBuf) -> Option<()> {
         let State::Collect { left, octets } = &mut self.state else { return Some(()) };
-        let came = input.take(at_most(*left));
-        *left -= came.len() as u64;
+        let bytes = at_most(*left).min(input.len());
+        *left -= bytes as u64;
         let whole = if octets.is_empty() && *left == 0 {
-            came
+            if self.secret { copy(input, bytes) } else { input.take(bytes) }
         } else {
-            octets.extend_from_slice(&came);
+            octets.extend(&input.as_slice()[..bytes]);
+            input.skip(bytes);
             if *left > 0 {
                 return None;
             }
-            core::mem::take(octets).freeze()
+            octets.finish()
         };
-        self.fragments.push(Fragment::Literal(whole));
+        self.frame.0.push(Fragment::Literal(whole));
         self.state = State::Line;
         Some(())
     }
+}
+
+/// Takes octets out of the buffer, where they are overwritten.
+fn copy(input: &mut InBuf, octets: usize) -> Bytes {
+    let copy = Bytes::copy_from_slice(&input.as_slice()[..octets]);
+    input.skip(octets);
+    copy
 }
 
 fn at_most(octets: u64) -> usize {

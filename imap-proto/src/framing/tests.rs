@@ -3,6 +3,7 @@
 use super::*;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 
 const LIMITS: Limits = Limits {
     line_bytes_max: 64,

@@ -7,6 +7,7 @@
 
 use super::cursor::Cursor;
 use super::{Fault, bad};
+use crate::framing::overwrite;
 use crate::types::{AString, Atom, CommandBody};
 use alloc::vec::Vec;
 use proto_core::Secret;
@@ -30,7 +31,10 @@ pub(super) fn login(c: &mut Cursor<'_>) -> Result<CommandBody, Fault> {
     c.space()?;
     let user = c.astring()?;
     c.space()?;
-    let password = Secret::from(c.astring()?.as_bytes());
+    let written = c.astring()?;
+    let password = Secret::from(written.as_bytes());
+    // Where it had escapes it is a copy.
+    overwrite(written.into_bytes());
     Ok(CommandBody::Login { user, password })
 }
 

@@ -2,6 +2,9 @@
 //!
 //! RFC 3501 sections 6.2.1–6.2.3, RFC 4959 (initial response), RFC 5530 (PRIVACYREQUIRED, AUTHENTICATIONFAILED).
 //!
+//! Before login every command is in memory of its own and is overwritten when it is done with, since it may hold a password; a
+//! LOGIN that comes after a login, and is refused, is not.
+//!
 //! A password is not looked at on a connection where it may not be shown: `NO [PRIVACYREQUIRED]`. STARTTLS drops
 //! every octet that came before the handshake, read or not (RFC 9051 section 6.2.1 tells of servers that did not).
 

@@ -34,6 +34,7 @@ impl Server {
     /// The limits before login no longer hold.
     pub(super) fn use_limits_of_state(&mut self) {
         self.framer.set_limits(framing_limits(&self.config, self.session.authenticated));
+        self.framer.keep_secrets(!self.session.authenticated);
     }
 
     /// Forgets all input that was taken (STARTTLS, the end).

@@ -108,9 +108,11 @@ impl Server {
         let longest_line = limits.line_bytes_max.max(limits.line_bytes_pre_auth_max).max(OCTETS_MAX);
         let capacity = limits.input_bytes_max.max(longest_line);
         let phase = if config.tls == TlsMode::Implicit { Phase::AwaitTls } else { Phase::Greet };
+        let mut framer = Framer::new(input::framing_limits(&config, false));
+        framer.keep_secrets(true);
         Self {
             input: InBuf::with_capacity(capacity),
-            framer: Framer::new(input::framing_limits(&config, false)),
+            framer,
             out: OutBuf::with_high_water(limits.output_bytes_max),
             timers: TimerTable::default(),
             asks: AskSlot::new(),

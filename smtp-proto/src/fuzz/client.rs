@@ -2,8 +2,8 @@
 
 use super::NOW;
 use crate::client::{
-    BodyFault, Client, ClientConfig, ClientEvent, ClientProtocol, ClientTls, Envelope, LongLines, Outcome,
-    ReplyParser, Report, Xforward,
+    BodyFault, Client, ClientConfig, ClientEvent, ClientFailure, ClientProtocol, ClientTls, Envelope,
+    LongLines, Outcome, ReplyParser, Report, Xforward,
 };
 use crate::parameter::{Extensions, MailParameters, RcptParameters};
 use alloc::sync::Arc;
@@ -114,13 +114,14 @@ impl Session {
         session
     }
 
-    /// Whether this session is the other, or ended in a fault where the other went on: a reply that had come before its
-    /// question, which octet by octet it cannot.
+    /// Whether this session is the other, or ended where the other went on, by a line that had come before the question that
+    /// it answers there: a reply that nobody asked for, no reply at all, or the server's goodbye.
     fn is_as_far_as_it_goes(&self, other: &Self) -> bool {
         let same = self.events.iter().zip(&other.events).take_while(|(a, b)| a == b).count();
-        let ended = self.events[same..].iter().all(|event| b"dfsc".contains(event));
-        let end = self.events == other.events || (ended && self.events.ends_with(b"c"));
-        end && other.output.starts_with(&self.output)
+        let ending = self.events[same..].iter().all(|event| b"dusc".contains(event));
+        let why = self.events.iter().rfind(|event| !b"dc".contains(event));
+        let early = ending && self.events.ends_with(b"c") && matches!(why, Some(b'u' | b's'));
+        (early || self.events == other.events) && other.output.starts_with(&self.output)
     }
 
     /// Steps, the message and output, until nothing moves.
@@ -193,6 +194,7 @@ impl Session {
             }
             ClientEvent::Replied(_) => b'p',
             ClientEvent::ServiceClosing(_) => b's',
+            ClientEvent::Failed(ClientFailure::Unexpected(_) | ClientFailure::Reply(_)) => b'u',
             ClientEvent::Failed(_) => b'f',
         };
         self.events.push(letter);
