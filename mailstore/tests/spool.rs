@@ -5,8 +5,8 @@ mod common;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use common::{SPOOL, commit, env, message, read_all, record};
 use mailstore::fs::sim::{Fault, SimHost};
@@ -291,6 +291,45 @@ fn mail_that_stays_does_not_keep_mail_that_went() {
                 && entry.statuses[1].state == RecipientState::Pending
         }));
     }
+}
+
+/// Nobody waits for it, so an administrator is told: once, and that it works again.
+#[test]
+fn room_that_cannot_be_given_back_is_told_and_is_given_back_later() {
+    let fs = SimFs::new();
+    let (spool, _) = open(&fs, 1, SMALL);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let notices = Arc::clone(&told);
+    spool.on_notice(Arc::new(move |notice| notices.lock().unwrap().push(notice.to_string())));
+    let some = || {
+        for number in 0..100 {
+            let id = accept(&spool, number % 50);
+            deliver(&spool, &id);
+        }
+        std::mem::take(&mut *told.lock().unwrap())
+    };
+    // While it is read, the first segment stays, and others come.
+    let id = accept(&spool, 1);
+    let body = spool.body(&id).unwrap();
+    deliver(&spool, &id);
+    assert_eq!(some().len(), 0);
+    let first = segments(&fs).into_iter().min().unwrap();
+    fs.refuse(&first, Some(io::ErrorKind::PermissionDenied));
+    drop(body);
+    let notices = some();
+    assert!(
+        notices.len() == 1
+            && notices[0].starts_with("the spool cannot give back the room")
+            && notices[0].contains(&first.display().to_string())
+            && notices[0].contains("check owner, mode and mount options"),
+        "{notices:?}"
+    );
+    assert_eq!(some().len(), 0, "it is told once");
+    assert!(fs.metadata(&first).is_ok());
+    fs.refuse(&first, None);
+    let notices = some();
+    assert!(notices.len() == 1 && notices[0].ends_with("again"), "{notices:?}");
+    assert!(fs.metadata(&first).is_err());
 }
 
 /// Every octet of a segment is changed, one at a time: one message is lost at most, it is told, what is left of it is

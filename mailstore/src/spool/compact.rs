@@ -31,9 +31,8 @@ const GARBAGE_SEGMENTS: u64 = 4;
 const BATCH: usize = 64;
 
 impl Inner {
-    /// Drops what can be dropped, and empties one segment if that is worth it.
-    pub(super) fn upkeep(self: &Arc<Self>) -> Result<()> {
-        let Ok(_busy) = self.upkeep.busy.try_lock() else { return Ok(()) };
+    /// Drops what can be dropped, and empties one segment if that is worth it. Nobody else does meanwhile.
+    pub(super) fn compact(self: &Arc<Self>) -> Result<()> {
         self.drop_dead()?;
         if let Some(number) = self.worst() {
             self.empty(number)?;

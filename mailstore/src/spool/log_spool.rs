@@ -2,7 +2,7 @@
 //!
 //! # Files
 //! `log/` holds the segments: `segment.rs` tells their prelude, `record.rs` what stands in them, `log.rs` how they are
-//! written, `recover.rs` what a crash can leave and what becomes of it, `compact.rs` when they go. `corrupt/` holds
+//! written, `recover.rs` what a crash can leave and what becomes of it, `compact.rs` when they go, `upkeep.rs` who sees to it. `corrupt/` holds
 //! what recovery could not read; it is never looked at again.
 //!
 //! # Order of operations
@@ -20,7 +20,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use proto_core::UnixTime;
@@ -30,6 +30,7 @@ use super::messages::{Message, Messages};
 use super::reader::Body;
 use super::record::{self, Buffer, Extent, Subject, SubjectStates, Terms};
 use super::recover::{Recovered, recover};
+use super::upkeep::{OnSpoolNotice, Upkeep};
 use super::writer::LogWriter;
 use super::{
     Done, Envelope, Job, Outcome, QueueEntry, QueueId, RecipientState, Spool, SpoolWriter, Status, wait,
@@ -93,22 +94,6 @@ pub(super) struct Inner {
     pub(super) upkeep: Upkeep,
 }
 
-/// Whether it is time to look after the segments.
-#[derive(Debug, Default)]
-pub(super) struct Upkeep {
-    state: Mutex<UpkeepState>,
-    wanted: Condvar,
-    /// Held by whoever looks after them.
-    pub(super) busy: Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct UpkeepState {
-    wanted: bool,
-    /// A thread of its own waits for it.
-    thread: bool,
-}
-
 impl LogSpool {
     /// Opens the spool in `dir`, which is created if need be, and recovers what is in it. Whoever calls it then writes
     /// to the disk himself, one caller for all that wait; see [`LogSpool::start`].
@@ -165,14 +150,19 @@ impl LogSpool {
             self.0.inner.log.run();
             failed(error)
         })?);
-        lock(&self.0.inner.upkeep.state).thread = true;
+        self.0.inner.upkeep.set_thread(true);
         let inner = Arc::clone(&self.0.inner);
         let spawned = std::thread::Builder::new().name("spool-upkeep".into()).spawn(move || inner.keep_up());
         threads.push(spawned.map_err(|error| {
-            lock(&self.0.inner.upkeep.state).thread = false;
+            self.0.inner.upkeep.set_thread(false);
             failed(error)
         })?);
         Ok(())
+    }
+
+    /// Who is told of what an administrator should know; the first who is named, nobody until then.
+    pub fn on_notice(&self, notice: OnSpoolNotice) {
+        self.0.inner.upkeep.on_notice(notice);
     }
 
     /// Looks after the segments: drops those that are not needed any more, and moves what is left in one that is mostly
@@ -194,8 +184,7 @@ impl LogSpool {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.inner.log.stop();
-        lock(&self.inner.upkeep.state).thread = false;
-        self.inner.upkeep.wanted.notify_all();
+        self.inner.upkeep.set_thread(false);
         for thread in lock(&self.threads).drain(..) {
             // The last clone may have been in a callback, on the thread itself. One that panicked has said so.
             if thread.thread().id() != std::thread::current().id() {
@@ -281,41 +270,6 @@ impl Inner {
         }]);
         drop(messages);
         self.log.drive();
-    }
-
-    /// Says that segments may be free, if so much has changed.
-    pub(super) fn want_upkeep(&self) {
-        if !self.messages().take_freed(self.limits.segment_bytes / 4) {
-            return;
-        }
-        let mut state = lock(&self.upkeep.state);
-        if !state.wanted {
-            state.wanted = true;
-            self.upkeep.wanted.notify_one();
-        }
-    }
-
-    /// Whether it was wanted since the last time; without a thread of its own only.
-    fn upkeep_is_ours(&self) -> bool {
-        let mut state = lock(&self.upkeep.state);
-        !state.thread && std::mem::take(&mut state.wanted)
-    }
-
-    /// The thread that looks after the segments.
-    fn keep_up(self: &Arc<Self>) {
-        loop {
-            let mut state = lock(&self.upkeep.state);
-            while state.thread && !state.wanted {
-                state = self.upkeep.wanted.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
-            }
-            if !state.thread {
-                return;
-            }
-            state.wanted = false;
-            drop(state);
-            // What failed is done the next time.
-            let _ = self.upkeep();
-        }
     }
 }
 
@@ -404,10 +358,7 @@ impl Spool for LogSpool {
         let inner = &self.0.inner;
         inner.messages().release(id);
         inner.want_upkeep();
-        if inner.upkeep_is_ours() {
-            // What failed is done the next time.
-            let _ = inner.upkeep();
-        }
+        inner.upkeep_if_ours();
     }
 
     fn hold(&self, id: &QueueId, hold: bool, done: Done<()>) {

@@ -30,6 +30,7 @@ mod record;
 mod recover;
 mod scan;
 mod segment;
+mod upkeep;
 mod writer;
 
 use std::fmt;
@@ -47,6 +48,7 @@ pub use log_spool::{LogSpool, SpoolLimits};
 pub use recover::Recovered;
 #[doc(hidden)]
 pub use scan::fuzz_spool_segment;
+pub use upkeep::{OnSpoolNotice, SpoolNotice};
 
 /// What is called when something has become durable, or has failed. It must neither block nor call the spool.
 pub type Done<T> = Box<dyn FnOnce(Result<T>) + Send>;

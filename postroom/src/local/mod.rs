@@ -17,7 +17,7 @@ pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
 
 use mailstore::mbox::MboxOptions;
-use mailstore::spool::{Recovered, SpoolLimits};
+use mailstore::spool::{Recovered, SpoolLimits, SpoolNotice};
 use mailstore::watch::WatchOptions;
 use mailstore::{DefaultMailbox, Env, LogSpool, PathTemplate, Settle};
 use std::path::Path;
@@ -116,6 +116,10 @@ impl LocalMail {
     {
         let (spool, recovered) =
             LogSpool::open(env.clone(), &data_dir.join("spool"), SpoolLimits::default())?;
+        spool.on_notice(Arc::new(|notice| match notice {
+            SpoolNotice::UpkeepWorks => tracing::info!("{notice}"),
+            _ => tracing::error!("{notice}"),
+        }));
         if !blocking.is_inline() {
             spool.start()?;
             let mut options = WatchOptions::default();
