@@ -144,7 +144,9 @@ impl StoreError {
         match self.kind {
             ErrorKind::NoSuchMailbox => "create the mailbox first",
             ErrorKind::MailboxExists => "choose another name",
-            ErrorKind::BadName => "choose a name without '.' in its parts",
+            ErrorKind::BadName => {
+                "choose another name: no part of it may hold '.', or be what the store keeps for itself"
+            }
             ErrorKind::BadUse => "say what the mailbox is for in the settings",
             ErrorKind::NoSuchMessage => "nothing: another session removed the message",
             ErrorKind::KeywordLimit => {

@@ -133,7 +133,7 @@ pub use env::{Env, Host, RealHost};
 pub use error::{Class, ErrorKind, Result, StoreError};
 #[doc(hidden)]
 pub use index::fuzz_index;
-pub use maildir::{MaildirOptions, MaildirStore};
+pub use maildir::{Layout, MaildirOptions, MaildirStore, NameEncoding};
 pub use mbox::MboxStore;
 pub use memory::MemoryStore;
 pub use name::MailboxName;

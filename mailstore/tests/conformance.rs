@@ -52,6 +52,11 @@ fn maildir_on_a_simulated_disk() {
 }
 
 #[test]
+fn nested_directories_on_a_simulated_disk() {
+    conformance::run(&maildir(), || simulated(common::maildir_nested));
+}
+
+#[test]
 fn maildir_on_a_real_disk() {
     conformance::run(&maildir(), || real(|env, dir| MaildirStore::open(env, &dir.join("Maildir"), None)));
 }

@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{
-    all, append, append_told, env, every_power_cut, flags, inbox, maildir, message, name, read_all, uid,
+    all, append, append_told, env, every_power_cut, flags, inbox, maildir, maildir_nested, message, name,
+    read_all, uid,
 };
 use mail_message::{FlagSet, Uid, UidSet, UidValidity};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
-use mailstore::{Access, Class, ErrorKind, Expunge, FlagChange, Mailbox, MailboxName, Result, Store};
+use mailstore::{
+    Access, Class, ErrorKind, Expunge, FlagChange, Mailbox, MailboxName, MaildirStore, Result, Store,
+};
 
 /// Something that was asked for: before which operation it began, and by which it had been answered.
 #[derive(Debug, Clone)]
@@ -387,9 +390,11 @@ fn a_lost_or_spoilt_uid_list_gives_a_greater_uidvalidity() {
     }
 }
 
+type Open = fn(&SimFs, u32) -> Result<MaildirStore>;
+
 /// What a mailbox was called, and when that was certain.
-fn play_folders(fs: &SimFs, done: &mut Vec<(u64, &'static str)>) -> Result<()> {
-    let store = maildir(fs, 1)?;
+fn play_folders(open: Open, fs: &SimFs, done: &mut Vec<(u64, &'static str)>) -> Result<()> {
+    let store = open(fs, 1)?;
     store.create(&name("A"))?;
     append(&store, &name("A"), &message(1), &FlagSet::new())?;
     store.create(&name("A/x"))?;
@@ -408,16 +413,25 @@ fn play_folders(fs: &SimFs, done: &mut Vec<(u64, &'static str)>) -> Result<()> {
 
 #[test]
 fn the_power_fails_while_mailboxes_are_made_renamed_and_deleted() {
+    cut_folders(maildir);
+}
+
+#[test]
+fn the_power_fails_while_directories_in_directories_are_made_renamed_and_deleted() {
+    cut_folders(maildir_nested);
+}
+
+fn cut_folders(open: Open) {
     let fs = SimFs::new();
     fs.record_crash_points();
     let mut done = Vec::new();
-    play_folders(&fs, &mut done).unwrap();
+    play_folders(open, &fs, &mut done).unwrap();
     every_power_cut(
         &fs,
         |op| op,
         |op, disk| {
             let is = |what| done.iter().any(|&(at, done)| done == what && at <= op);
-            let store = maildir(disk, 2).unwrap();
+            let store = open(disk, 2).unwrap();
             let mut found = BTreeMap::<u32, Vec<String>>::new();
             for info in store.list().unwrap().into_iter().filter(|info| info.exists) {
                 let Ok(mut mailbox) = store.open(&info.name, Access::ReadWrite) else {

@@ -23,6 +23,11 @@ struct Dovecot {
 
 impl Dovecot {
     fn new() -> Option<Self> {
+        Self::at("")
+    }
+
+    /// One whose `mail_location` ends in this.
+    fn at(options: &str) -> Option<Self> {
         let has = Command::new("doveadm").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
         if !has || !rustix::process::geteuid().is_root() {
             eprintln!("skipped: needs root and doveadm");
@@ -33,7 +38,7 @@ impl Dovecot {
         let at = directory.path().display();
         let conf = format!(
             "base_dir = {at}/run\nstate_dir = {at}/run\nlog_path = {at}/run/log\nssl = no\nmail_uid = nobody\n\
-             mail_gid = nogroup\nfirst_valid_uid = 1\nfirst_valid_gid = 1\nmail_location = maildir:{at}/Maildir\n\
+             mail_gid = nogroup\nfirst_valid_uid = 1\nfirst_valid_gid = 1\nmail_location = maildir:{at}/Maildir{options}\n\
              mail_plugins = quota\nnamespace inbox {{\n  inbox = yes\n}}\n\
              plugin {{\n  quota = maildir:User quota\n  quota_rule = *:bytes={LIMIT_BYTES}\n}}\n"
         );
@@ -66,7 +71,7 @@ impl Dovecot {
             .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "doveadm", "-c"])
             .arg(self.directory.path().join("dovecot.conf"))
             .args(args)
-            .env("USER", "alice")
+            .env("USER", "alice@Example.test")
             .env("HOME", self.root())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -194,4 +199,93 @@ fn both_work_at_one_maildir_in_turn() {
     assert!(refused.to_lowercase().contains("quota"), "{refused}");
     let error = append(&dovecot.ours(), &inbox(), &large, &flags("")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OverQuota);
+}
+
+/// What it says of mailboxes: all, and those subscribed, with `/` between their parts.
+fn listed(dovecot: &Dovecot, separator: char) -> [Vec<String>; 2] {
+    [&["mailbox", "list"][..], &["mailbox", "list", "-s"]].map(|args| {
+        let mut names: Vec<String> =
+            dovecot.run(args, b"").lines().map(|line| line.replace(separator, "/")).collect();
+        names.sort();
+        names
+    })
+}
+
+fn our_lists(store: &dyn Store) -> [Vec<String>; 2] {
+    let all = store.list().unwrap().into_iter().map(|info| info.name);
+    [all.collect(), store.subscriptions().unwrap()].map(|names: Vec<MailboxName>| {
+        let mut names: Vec<String> = names.iter().map(|name| name.to_utf8().unwrap()).collect();
+        names.sort();
+        names
+    })
+}
+
+/// Its trees are known for what they are, and we add to them in the same way.
+#[test]
+fn layouts_and_encodings_of_names_are_found_and_kept() {
+    for (options, separator, inbox_of_ours) in [
+        ("", '.', ".Entw&APw-rfe.R&-D"),
+        (":UTF-8", '.', ".Entwürfe.R&D"),
+        (":LAYOUT=fs", '/', "Entw&APw-rfe/R&-D"),
+        (":LAYOUT=fs:UTF-8", '/', "Entwürfe/R&D"),
+    ] {
+        let Some(dovecot) = Dovecot::at(options) else { return };
+        std::fs::create_dir(dovecot.root()).unwrap();
+        let name_of = |name: &str| name.replace('/', &separator.to_string());
+        for made in ["Entwürfe/R&D", "Lists/rust"] {
+            dovecot.run(&["mailbox", "create", "-s", &name_of(made)], b"");
+            dovecot.run(&["save", "-m", &name_of(made)], &message(1));
+        }
+        assert!(dovecot.root().join(inbox_of_ours).join("cur").is_dir(), "{options}");
+        let store = dovecot.ours();
+        assert_eq!(our_lists(&store), listed(&dovecot, separator), "{options}");
+        let drafts = MailboxName::from_utf8("Entwürfe/R&D").unwrap();
+        let entries = store.open(&drafts, Access::ReadWrite).unwrap().entries().to_vec();
+        assert_eq!(entries.iter().map(|entry| entry.uid.get()).collect::<Vec<_>>(), [1]);
+
+        // One below another, one beside, one for each that goes.
+        for made in ["Entwürfe/R&D/ältere", "Été", "Weg"] {
+            let made = MailboxName::from_utf8(made).unwrap();
+            store.create(&made).unwrap();
+            store.subscribe(&made).unwrap();
+            append(&store, &made, &message(2), &flags("\\Seen")).unwrap();
+        }
+        store.rename(&drafts, &MailboxName::from_utf8("Neu/R&D").unwrap()).unwrap();
+        store.delete(&name("Weg")).unwrap();
+        store.unsubscribe(&name("Weg")).unwrap();
+        let [all, subscribed] = listed(&dovecot, separator);
+        let expected = ["INBOX", "Lists", "Lists/rust", "Neu", "Neu/R&D", "Neu/R&D/ältere", "Été"];
+        assert_eq!(all, expected, "{options}");
+        assert_eq!(our_lists(&dovecot.ours()), [all, subscribed], "{options}");
+        assert_eq!(dovecot.uid_flags(&name_of("Neu/R&D")), [(1, String::new())]);
+        assert_eq!(dovecot.uid_flags(&name_of("Neu/R&D/ältere")), [(1, "\\Seen".to_owned())]);
+        // What it deletes and makes anew between ours.
+        dovecot.run(&["mailbox", "delete", &name_of("Neu/R&D")], b"");
+        dovecot.run(&["mailbox", "create", &name_of("Neu/später")], b"");
+        let ours = dovecot.ours();
+        let here: Vec<String> = ours
+            .list()
+            .unwrap()
+            .iter()
+            .filter_map(|info| info.exists.then(|| info.name.to_utf8()).flatten())
+            .collect();
+        for there in ["INBOX", "Lists/rust", "Neu/R&D/ältere", "Neu/später", "Été"] {
+            assert!(here.contains(&there.to_owned()), "{options}: {here:?}");
+        }
+        assert_eq!(here.len(), 5, "{options}: {here:?}");
+    }
+}
+
+/// The directories that a template of its variables means.
+#[test]
+fn r149_r153_templates_mean_the_directories_that_dovecot_makes() {
+    for template in ["%2.256Nu/%u", "%1n/%1.1n/%n", "%Ld/%n", "%Nu/%2.3n", "%3.16Nd/%8Nn/%u"] {
+        let Some(dovecot) = Dovecot::at(&format!("/{template}")) else { return };
+        std::fs::create_dir(dovecot.root()).unwrap();
+        dovecot.run(&["save", "-m", "INBOX"], &message(1));
+        let template: mailstore::PathTemplate = template.parse().unwrap();
+        let user = mailstore::PathUser { user: "alice", domain: "Example.test", home: &dovecot.root() };
+        let path = template.expand(&user).unwrap();
+        assert!(path.join("new").is_dir(), "{}", path.display());
+    }
 }

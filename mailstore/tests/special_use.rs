@@ -9,8 +9,11 @@ use mailstore::{Result, SpecialUse, Store};
 
 type Open = fn(&SimFs, u32) -> Result<Box<dyn Store>>;
 
-const STORES: [Open; 2] =
-    [|fs, pid| Ok(Box::new(common::maildir(fs, pid)?)), |fs, pid| Ok(Box::new(common::mbox(fs, pid)?))];
+const STORES: [Open; 3] = [
+    |fs, pid| Ok(Box::new(common::maildir(fs, pid)?)),
+    |fs, pid| Ok(Box::new(common::maildir_nested(fs, pid)?)),
+    |fs, pid| Ok(Box::new(common::mbox(fs, pid)?)),
+];
 
 /// `a` for sent mail, and `b` for nothing in particular.
 fn begin(open: Open) -> SimFs {

@@ -11,9 +11,9 @@ mod check;
 mod schema;
 
 pub use schema::{
-    Auto, Config, FolderName, LimitsSection, ListenerSection, MailboxSection, MboxFormat, MboxLock,
-    PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
-    TlsSection,
+    Auto, Config, DirectoryNames, FolderName, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
+    MboxFormat, MboxLock, PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat,
+    StorageSection, TlsMode, TlsSection,
 };
 
 use crate::wiring;
@@ -100,6 +100,8 @@ impl Config {
                 self.accounts.auth_anonymous_username != new.accounts.auth_anonymous_username,
             ),
             ("storage.format", self.storage.format != new.storage.format),
+            ("storage.layout", self.storage.layout != new.storage.layout),
+            ("storage.directory_names", self.storage.directory_names != new.storage.directory_names),
             ("storage.path", self.storage.path() != new.storage.path()),
             ("storage.location", self.storage.location() != new.storage.location()),
             ("mailbox", self.mailboxes != new.mailboxes),

@@ -1,15 +1,18 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Auto, Config, LimitsSection, ListenerSection, MailboxSection, MboxFormat, MboxLock, PolicySection,
-    Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
+    Auto, Config, DirectoryNames, LimitsSection, ListenerSection, MailboxSection, MaildirLayout, MboxFormat,
+    MboxLock, PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection,
+    TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalOptions};
 use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
 use postroom::mailstore::quota::Allowance;
-use postroom::mailstore::{AutoCreate, DefaultMailbox, Env, QuotaRules, SpecialUse, StoreError};
+use postroom::mailstore::{
+    AutoCreate, DefaultMailbox, Env, Layout, NameEncoding, QuotaRules, SpecialUse, StoreError,
+};
 use postroom::proto_core::sasl::Decoys;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
@@ -165,6 +168,16 @@ fn mail(
 ) -> Result<LocalMail, StoreError> {
     let (env, storage) = (Env::real(&config.hostname), &config.storage);
     let mut options = LocalOptions::default();
+    options.layout = match storage.layout {
+        None => Layout::Detect,
+        Some(MaildirLayout::MaildirPlusPlus) => Layout::MaildirPlusPlus,
+        Some(MaildirLayout::Fs) => Layout::Fs,
+    };
+    options.names = match storage.directory_names {
+        None => NameEncoding::Detect,
+        Some(DirectoryNames::Utf7) => NameEncoding::ModifiedUtf7,
+        Some(DirectoryNames::Utf8) => NameEncoding::Utf8,
+    };
     options.mailboxes = config.mailboxes.iter().map(default_mailbox).collect();
     match storage.format {
         StorageFormat::Maildir => {

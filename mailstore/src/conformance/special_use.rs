@@ -59,9 +59,9 @@ fn follow(subject: &Subject<'_>) -> Outcome {
     store.set_special_use(&name("older")?, SpecialUse::Trash.into())?;
     expected.push("older \\Trash");
     same("special uses", list(&*store)?, &expected[..])?;
-    store.rename(&name("old")?, &name("new")?)?;
-    let renamed: Vec<String> = expected.iter().map(|line| line.replace("old ", "new ")).collect();
-    let mut renamed: Vec<String> = renamed.iter().map(|line| line.replace("old/", "new/")).collect();
+    store.rename(&name("old")?, &name("renamed")?)?;
+    let renamed: Vec<String> = expected.iter().map(|line| line.replace("old ", "renamed ")).collect();
+    let mut renamed: Vec<String> = renamed.iter().map(|line| line.replace("old/", "renamed/")).collect();
     renamed.sort();
     same("special uses after RENAME", list(&*subject.store()?)?, &renamed[..])?;
     store.create(&name("old")?)?;

@@ -22,7 +22,7 @@ use crate::quota::{Adding, QuotaUsage};
 use crate::store::Copied;
 
 pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
-    let target = source.store.paths(target);
+    let target = source.store.paths(target)?;
     target.check_exists()?;
     let wanted = source.select(uids);
     // Letters mean other keywords in another mailbox.

@@ -1,4 +1,5 @@
-//! Mailboxes as Maildir++ directories: list, create, delete, rename.
+//! Mailboxes as directories: list, create, delete, rename. What follows is told for Maildir++; `nested.rs` tells how the
+//! other layout differs.
 //!
 //! # Order of operations
 //! * **Create** `.A`: in `..unfinished.X` make `tmp/`, `new/`, `cur/`, the mark `maildirfolder` and the UID
@@ -28,7 +29,7 @@ use super::paths::{MailboxPaths, Sub};
 use super::quota::Shift;
 use super::store::Inner;
 use super::uids::{UidLock, Uids};
-use super::{filename, recount};
+use super::{filename, nested, recount};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{Fs, OpenMode};
 use crate::name::MailboxName;
@@ -38,27 +39,8 @@ use crate::store::MailboxInfo;
 /// such a name.
 const UNFINISHED: &str = "..unfinished.";
 
-/// The directory of a mailbox in the root; `None` for INBOX, which is the root.
-pub(super) fn dir_name(name: &MailboxName) -> Option<String> {
-    (!name.is_inbox()).then(|| name.components().flat_map(|component| [".", component]).collect())
-}
-
-fn mailbox_name(dir_name: &str) -> Option<MailboxName> {
-    let name = MailboxName::new(&dir_name.strip_prefix('.')?.replace('.', "/")).ok()?;
-    // `.inbox`, which would be INBOX again, is none.
-    (!name.is_inbox()).then_some(name)
-}
-
-/// The mailboxes below `root` and their directories.
-pub(super) fn dirs(disk: &dyn Fs, root: &Path) -> Result<Vec<(MailboxName, PathBuf)>> {
-    let entries = disk.read_dir(root).map_err(|error| StoreError::io("reading", root, &error))?;
-    let dirs = entries.into_iter().filter(|entry| entry.is_dir);
-    let below = dirs.filter_map(|entry| Some((mailbox_name(entry.name.to_str()?)?, root.join(&entry.name))));
-    Ok(std::iter::once((MailboxName::inbox(), root.to_path_buf())).chain(below).collect())
-}
-
 pub(super) fn list(store: &Inner) -> Result<Vec<MailboxInfo>> {
-    let dirs = dirs(store.env.fs(), &store.root)?;
+    let dirs = store.quota.tree.dirs(store.env.fs(), &store.root)?;
     let names: BTreeSet<MailboxName> = dirs.into_iter().map(|(name, _)| name).collect();
     let mut missing = BTreeSet::new();
     for name in &names {
@@ -80,9 +62,9 @@ pub(super) fn list(store: &Inner) -> Result<Vec<MailboxInfo>> {
 }
 
 pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
-    let paths = store.paths(name);
-    let disk = store.env.fs();
-    if name.is_inbox() || disk.metadata(&paths.dir).is_ok() {
+    let paths = store.paths(name)?;
+    let (disk, is_fs) = (store.env.fs(), paths.tree.is_fs);
+    if name.is_inbox() || paths.check_exists().is_ok() {
         return Err(exists(&paths));
     }
     store.uses.forget(name)?;
@@ -93,8 +75,13 @@ pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
         {
             disk.mkdir(dir).map_err(failed)?;
         }
-        disk.open(&unfinished.dir.join("maildirfolder"), OpenMode::CreateNew).map_err(failed)?;
+        if !is_fs {
+            disk.open(&unfinished.dir.join("maildirfolder"), OpenMode::CreateNew).map_err(failed)?;
+        }
         Uids::load_or_create(&unfinished, &UidLock::take(&unfinished)?, None)?;
+        if is_fs {
+            return nested::place(store, &unfinished, &paths);
+        }
         disk.rename(&unfinished.dir, &paths.dir).map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => exists(&paths),
             _ => failed(error),
@@ -104,10 +91,10 @@ pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
         let _ = remove_tree(disk, &unfinished.dir);
     }
     made?;
-    paths.sync(&paths.root)
+    if is_fs { Ok(()) } else { paths.sync(&paths.root) }
 }
 
-fn unfinished(store: &Inner) -> PathBuf {
+pub(super) fn unfinished(store: &Inner) -> PathBuf {
     store.root.join(format!("{UNFINISHED}{}", store.env.unique_name()))
 }
 
@@ -115,7 +102,7 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     if name.is_inbox() {
         return Err(StoreError::new(ErrorKind::BadName, "deleting a mailbox", "INBOX cannot be deleted"));
     }
-    let paths = store.paths(name);
+    let paths = store.paths(name)?;
     paths.check_exists()?;
     settle_all(store, &paths)?;
     let mut shift = Shift::new(&paths);
@@ -123,13 +110,19 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     shift.remove(
         || recount::mailbox(&paths, name),
         || {
+            if paths.tree.is_fs {
+                return nested::take_away(store, &paths, &aside);
+            }
             let renamed = store.env.fs().rename(&paths.dir, &aside);
             renamed.map_err(|error| StoreError::io("deleting", &paths.dir, &error))
         },
     )?;
-    paths.sync(&store.root)?;
+    paths.sync(if paths.tree.is_fs { &paths.dir } else { &store.root })?;
     // Nobody sees it any more; what stays is taken by the sweep, and its use before another has its name.
     let _ = remove_tree(store.env.fs(), &aside);
+    if paths.tree.is_fs {
+        nested::clear(store, &paths.dir);
+    }
     let _ = store.uses.forget(name);
     Ok(())
 }
@@ -150,7 +143,7 @@ pub(super) fn sweep_unfinished(store: &Inner, age: Duration) -> Result<()> {
     Ok(())
 }
 
-fn remove_tree(disk: &dyn Fs, dir: &Path) -> io::Result<()> {
+pub(super) fn remove_tree(disk: &dyn Fs, dir: &Path) -> io::Result<()> {
     for entry in disk.read_dir(dir)? {
         let path = dir.join(&entry.name);
         if entry.is_dir { remove_tree(disk, &path)? } else { disk.unlink(&path)? }
@@ -159,7 +152,8 @@ fn remove_tree(disk: &dyn Fs, dir: &Path) -> io::Result<()> {
 }
 
 pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Result<()> {
-    let (source, target) = (store.paths(from), store.paths(to));
+    let (source, target) = (store.paths(from)?, store.paths(to)?);
+    let is_fs = source.tree.is_fs;
     source.check_exists()?;
     if to.below(from).is_some() && !from.is_inbox() {
         return Err(StoreError::new(
@@ -168,7 +162,7 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             "the new name lies below the old",
         ));
     }
-    if to.is_inbox() || store.env.fs().metadata(&target.dir).is_ok() {
+    if to.is_inbox() || target.check_exists().is_ok() {
         return Err(exists(&target));
     }
     settle_all(store, &source)?;
@@ -180,8 +174,8 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     for info in list(store)?.into_iter().filter(|info| info.exists) {
         if let Some(rest) = info.name.below(from) {
             let new = MailboxName::new(&format!("{to}/{rest}"))?;
-            let moved = (store.paths(&info.name), store.paths(&new));
-            if store.env.fs().metadata(&moved.1.dir).is_ok() {
+            let moved = (store.paths(&info.name)?, store.paths(&new)?);
+            if moved.1.check_exists().is_ok() {
                 return Err(exists(&moved.1));
             }
             settle_all(store, &moved.0)?;
@@ -189,14 +183,26 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
         }
     }
     store.uses.carry(from, to)?;
+    if is_fs {
+        nested::make_way(store, &moves[0].1)?;
+    }
     let mut moved = Vec::new();
-    for (source, target) in &moves {
+    for (at, (source, target)) in moves.iter().enumerate() {
+        if is_fs && at > 0 {
+            // It has come along with the first.
+            let source = MailboxPaths { dir: target.dir.clone(), ..source.clone() };
+            moved.push(moving(&source, target, || Ok(()))?);
+            continue;
+        }
         moved.push(moving(source, target, || {
             let renamed = store.env.fs().rename(&source.dir, &target.dir);
             renamed.map_err(|error| StoreError::io("renaming to", &target.dir, &error))
         })?);
     }
-    moves[0].1.sync(&store.root)?;
+    match &moves[0] {
+        (source, target) if is_fs => nested::sync_rename(store, source, target)?,
+        (_, target) => target.sync(&store.root)?,
+    }
     // A use that stays goes before another mailbox has that name.
     let _ = store.uses.forget_tree(from);
     Ok(())
@@ -267,6 +273,6 @@ fn settle_all(store: &Inner, paths: &MailboxPaths) -> Result<()> {
     Ok(())
 }
 
-fn exists(paths: &MailboxPaths) -> StoreError {
+pub(super) fn exists(paths: &MailboxPaths) -> StoreError {
     StoreError::new(ErrorKind::MailboxExists, "making a mailbox", "there is one of that name").at(&paths.dir)
 }

@@ -1,7 +1,7 @@
 //! [`MaildirStore`]: a user's mail as Maildir++ directories, shared with whatever else reads and writes
 //! Maildirs.
 //!
-//! INBOX is the directory itself; the mailbox `A/B` is the directory `.A.B` in it. Each has `tmp/`, `new/`
+//! INBOX is the directory itself; the mailbox `A/B` is the directory `.A.B` in it, or `A/B` ([`Layout`]). Each has `tmp/`, `new/`
 //! and `cur/`. UIDs are in `dovecot-uidlist`, keywords in `dovecot-keywords`, the last UIDVALIDITY in
 //! `dovecot-uidvalidity`, subscriptions in `subscriptions`: the files and formats of Dovecot, so that either
 //! can take over from the other.
@@ -13,7 +13,7 @@
 //! | --- | --- |
 //! | delivery | `deliver.rs` |
 //! | giving UIDs, rewriting the list | `uids.rs` |
-//! | creating, deleting, renaming mailboxes | `folders.rs` |
+//! | creating, deleting, renaming mailboxes | `folders.rs`, `nested.rs` |
 //! | quota | `quota.rs` |
 //! | taking over a Maildir of Courier's | `courier.rs` |
 //! | locks | `lock.rs` |
@@ -53,6 +53,7 @@
 //! keywords.
 //!
 //! # Departures
+//! * With [`Layout::Fs`], a directory with a `.` in its name is no mailbox here, though Dovecot may show it as one.
 //! * `W=` in a file name is believed for sizes when `S=` is the true length; a wrong `W=` shows when the
 //!   message is first opened, is right from then on (the index remembers), and is not mended in the name.
 //! * INTERNALDATE is the modification time of the file when it was first asked for.
@@ -75,6 +76,7 @@ mod look;
 mod mailbox;
 mod maildirsize;
 mod message;
+mod nested;
 mod paths;
 mod quota;
 mod recount;
@@ -82,10 +84,12 @@ mod scan;
 mod staged;
 mod store;
 mod subscriptions;
+mod tree;
 mod uidlist;
 mod uids;
 mod warning;
 
 pub use store::{MaildirOptions, MaildirStore};
+pub use tree::{Layout, NameEncoding};
 #[doc(hidden)]
 pub use uidlist::fuzz_uidlist;

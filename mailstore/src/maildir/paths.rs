@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::quota::QuotaRoot;
+use super::tree::Tree;
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
@@ -27,6 +28,8 @@ pub(super) struct MailboxPaths {
     pub(super) dir: PathBuf,
     /// Its name.
     pub(super) name: MailboxName,
+    /// How names become directories here.
+    pub(super) tree: Tree,
     /// What all mailboxes of this user may hold.
     pub(super) quota: Arc<QuotaRoot>,
 }
@@ -68,7 +71,10 @@ impl MailboxPaths {
     /// # Errors
     /// `NoSuchMailbox` when the directory is missing.
     pub(super) fn check_exists(&self) -> Result<()> {
-        match self.env.fs().metadata(&self.dir) {
+        // A directory with others below it need not be a mailbox itself.
+        let is_level = self.tree.is_fs && !self.name.is_inbox();
+        let cur = is_level.then(|| self.sub(Sub::Cur));
+        match self.env.fs().metadata(cur.as_ref().unwrap_or(&self.dir)) {
             Ok(metadata) if metadata.is_dir => Ok(()),
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(StoreError::io("opening the mailbox", &self.dir, &error))

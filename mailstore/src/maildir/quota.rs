@@ -39,6 +39,7 @@ use std::time::Duration;
 use super::maildirsize::{self, Maildirsize};
 use super::paths::MailboxPaths;
 use super::recount;
+use super::tree::Tree;
 use crate::env::{Env, Held};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, OpenMode};
@@ -57,6 +58,7 @@ pub(super) struct QuotaRoot {
     pub(super) env: Env,
     pub(super) root: PathBuf,
     pub(super) rules: QuotaRules,
+    pub(super) tree: Tree,
     state: Mutex<State>,
 }
 
@@ -78,8 +80,8 @@ struct Known {
 }
 
 impl QuotaRoot {
-    pub(super) fn new(env: Env, root: PathBuf, rules: QuotaRules) -> Self {
-        Self { env, root, rules, state: Mutex::default() }
+    pub(super) fn new(env: Env, root: PathBuf, rules: QuotaRules, tree: Tree) -> Self {
+        Self { env, root, rules, tree, state: Mutex::default() }
     }
 
     pub(super) fn path(&self) -> PathBuf {

@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::filename;
 use super::paths::MailboxPaths;
 use super::quota::QuotaRoot;
-use super::{filename, folders};
 use crate::error::{Result, StoreError};
 use crate::fs::Fs;
 use crate::name::MailboxName;
@@ -26,7 +26,7 @@ pub(super) fn count(root: &QuotaRoot) -> Result<Counted> {
     let disk = root.env.fs();
     let mut usage = QuotaUsage::default();
     let mut stamps: Vec<(PathBuf, Duration)> = Vec::new();
-    for (name, dir) in folders::dirs(disk, &root.root)? {
+    for (name, dir) in root.tree.dirs(disk, &root.root)? {
         if !root.rules.counts(&name) {
             continue;
         }

@@ -8,6 +8,7 @@ use super::append::MaildirAppend;
 use super::mailbox::MaildirMailbox;
 use super::paths::{MailboxPaths, Sub};
 use super::quota::QuotaRoot;
+use super::tree::{Layout, NameEncoding, Tree};
 use super::uids::{UidLock, Uids};
 use super::{deliver, folders, subscriptions};
 use crate::batch::{self, Staged};
@@ -30,11 +31,20 @@ pub struct MaildirOptions {
     pub settle: Option<Arc<dyn Settle>>,
     /// What its mailboxes may hold. Without limits, those of a `maildirsize` that is there already.
     pub quota: QuotaRules,
+    /// Where the mailboxes lie.
+    pub layout: Layout,
+    /// How their names stand on disk.
+    pub names: NameEncoding,
 }
 
 impl std::fmt::Debug for MaildirOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MaildirOptions").field("quota", &self.quota).finish_non_exhaustive()
+        let Self { quota, layout, names, .. } = self;
+        f.debug_struct("MaildirOptions")
+            .field("quota", quota)
+            .field("layout", layout)
+            .field("names", names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,20 +67,23 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Inner {
-    pub(super) fn paths(&self, name: &MailboxName) -> MailboxPaths {
-        let dir = folders::dir_name(name).map_or_else(|| self.root.clone(), |dir| self.root.join(dir));
-        MailboxPaths {
+    /// # Errors
+    /// `BadName`.
+    pub(super) fn paths(&self, name: &MailboxName) -> Result<MailboxPaths> {
+        let tree = self.quota.tree;
+        Ok(MailboxPaths {
             env: self.env.clone(),
             root: self.root.clone(),
-            dir,
+            dir: if name.is_inbox() { self.root.clone() } else { self.root.join(tree.dir(name)?) },
             name: name.clone(),
+            tree,
             quota: Arc::clone(&self.quota),
-        }
+        })
     }
 
     /// Makes what is missing of INBOX.
     fn make(&self) -> Result<()> {
-        let inbox = self.paths(&MailboxName::inbox());
+        let inbox = self.paths(&MailboxName::inbox())?;
         // The list of UIDs is written after the directories are durable: where it is, they are.
         let is_made = Uids::load(&inbox)?.is_some();
         if !is_made {
@@ -106,8 +119,9 @@ impl MaildirStore {
     /// # Errors
     /// When it cannot be made or read.
     pub fn open_with(env: Env, root: &Path, options: MaildirOptions) -> Result<Self> {
-        let MaildirOptions { settle, quota } = options;
-        let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota));
+        let MaildirOptions { settle, quota, layout, names } = options;
+        let tree = Tree::find(env.fs(), root, layout, names)?;
+        let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota, tree));
         let uses = SpecialUseFile::new(env.clone(), root.join("postroom.special-use"), root.join("tmp"));
         let store = Inner { env, root: root.to_path_buf(), settle, quota, uses };
         store.make()?;
@@ -124,7 +138,7 @@ impl MaildirStore {
         let disk = self.0.env.fs();
         folders::sweep_unfinished(&self.0, SWEEP_AFTER)?;
         for info in self.list()?.into_iter().filter(|info| info.exists) {
-            let tmp = self.0.paths(&info.name).tmp();
+            let tmp = self.0.paths(&info.name)?.tmp();
             for entry in disk.read_dir(&tmp).map_err(|error| StoreError::io("reading", &tmp, &error))? {
                 let path = tmp.join(&entry.name);
                 let Ok(metadata) = disk.metadata(&path) else { continue };
@@ -168,16 +182,16 @@ impl Store for MaildirStore {
     }
 
     fn set_special_use(&self, name: &MailboxName, uses: SpecialUses) -> Result<()> {
-        self.0.paths(name).check_exists()?;
+        self.0.paths(name)?.check_exists()?;
         self.0.uses.set(name, uses)
     }
 
     fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {
-        Ok(Box::new(MaildirMailbox::open(self.0.clone(), self.0.paths(name), access)?))
+        Ok(Box::new(MaildirMailbox::open(self.0.clone(), self.0.paths(name)?, access)?))
     }
 
     fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>> {
-        Ok(Box::new(MaildirAppend::open(self.0.paths(name))?))
+        Ok(Box::new(MaildirAppend::open(self.0.paths(name)?)?))
     }
 
     fn quota(&self) -> Result<Option<Quota>> {
@@ -204,7 +218,7 @@ impl Store for MaildirStore {
         delivery: &Delivery<'_>,
         body: &mut dyn MessageReader,
     ) -> Result<Staged> {
-        let paths = self.0.paths(name);
+        let paths = self.0.paths(name)?;
         match deliver::stage(&paths, delivery, body) {
             // INBOX is always there: one that was taken away while this was open is made anew, as it is by `open`.
             Err(error) if error.kind() == ErrorKind::NoSuchMailbox && name.is_inbox() => {
@@ -216,7 +230,7 @@ impl Store for MaildirStore {
     }
 
     fn watch(&self, name: &MailboxName, tell: &Tell) -> Result<Option<Watch>> {
-        let paths = self.0.paths(name);
+        let paths = self.0.paths(name)?;
         // A directory that is renamed takes those in it along, and they hear nothing of it.
         let targets = vec![
             Target::new(paths.sub(Sub::New), Interest::Entries),

@@ -1,14 +1,15 @@
 //! The file `subscriptions`: a name on each line.
 //!
 //! Both of Dovecot's forms are read, and each is written back as it was found: plain lines with `.` between
-//! components (as in the directory names), and version 2, which opens with `V<TAB>2` and an empty line and
-//! has tabs between components. Lines that are no names of ours are kept.
+//! components (as in the directory names; `/` with `LAYOUT=fs`), and version 2, which opens with `V<TAB>2` and an empty line and
+//! has tabs between components. Names are encoded as those of directories. Lines that are no names of ours are kept.
 
 use crate::error::{Result, StoreError};
 use crate::fs;
 use crate::lock::DotLock;
 use crate::maildir::courier;
 use crate::maildir::store::Inner;
+use crate::maildir::tree::Tree;
 use crate::name::MailboxName;
 
 const VERSION_2: &str = "V\t2";
@@ -16,15 +17,16 @@ const VERSION_2: &str = "V\t2";
 /// The subscriptions as they stand in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subscriptions {
+    tree: Tree,
     version_2: bool,
     lines: Vec<String>,
 }
 
 impl Subscriptions {
-    fn parse(text: &str) -> Self {
+    fn parse(text: &str, tree: Tree) -> Self {
         let version_2 = text.lines().next() == Some(VERSION_2);
         let lines = text.lines().skip(usize::from(version_2)).filter(|line| !line.is_empty());
-        Self { version_2, lines: lines.map(str::to_owned).collect() }
+        Self { tree, version_2, lines: lines.map(str::to_owned).collect() }
     }
 
     fn text(&self) -> String {
@@ -33,11 +35,11 @@ impl Subscriptions {
     }
 
     fn separator(&self) -> char {
-        if self.version_2 { '\t' } else { '.' }
+        if self.version_2 { '\t' } else { self.tree.separator() }
     }
 
     fn name(&self, line: &str) -> Option<MailboxName> {
-        MailboxName::new(&line.replace(self.separator(), "/")).ok()
+        self.tree.name(line.split(self.separator()))
     }
 
     /// The names, sorted.
@@ -48,21 +50,22 @@ impl Subscriptions {
         names
     }
 
-    fn set(&mut self, name: &MailboxName, subscribed: bool) {
+    fn set(&mut self, name: &MailboxName, subscribed: bool) -> Result<()> {
         let separator = self.separator();
         let kept = |this: &Self, line: &String| this.name(line).as_ref() != Some(name);
         let lines = std::mem::take(&mut self.lines);
         self.lines = lines.into_iter().filter(|line| kept(self, line)).collect();
         if subscribed {
-            self.lines.push(name.as_str().replace('/', &separator.to_string()));
+            self.lines.push(self.tree.parts(name, separator)?);
         }
+        Ok(())
     }
 }
 
 pub(super) fn load(store: &Inner) -> Result<Subscriptions> {
-    let path = store.root.join("subscriptions");
+    let (path, tree) = (store.root.join("subscriptions"), store.quota.tree);
     match fs::read(store.env.fs(), &path) {
-        Ok(data) => Ok(Subscriptions::parse(&String::from_utf8_lossy(&data))),
+        Ok(data) => Ok(Subscriptions::parse(&String::from_utf8_lossy(&data), tree)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => load_couriers(store),
         Err(error) => Err(StoreError::io("reading", &path, &error)),
     }
@@ -70,10 +73,10 @@ pub(super) fn load(store: &Inner) -> Result<Subscriptions> {
 
 /// Those of Courier's programs, where there are none of Dovecot's.
 fn load_couriers(store: &Inner) -> Result<Subscriptions> {
-    let path = store.root.join("courierimapsubscribed");
+    let (path, tree) = (store.root.join("courierimapsubscribed"), store.quota.tree);
     match fs::read(store.env.fs(), &path) {
-        Ok(data) => Ok(Subscriptions::parse(&courier::subscriptions(&String::from_utf8_lossy(&data)))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Subscriptions::parse("")),
+        Ok(data) => Ok(Subscriptions::parse(&courier::subscriptions(&String::from_utf8_lossy(&data)), tree)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Subscriptions::parse("", tree)),
         Err(error) => Err(StoreError::io("reading", &path, &error)),
     }
 }
@@ -86,7 +89,7 @@ pub(super) fn change(store: &Inner, name: &MailboxName, subscribed: bool) -> Res
     if subscriptions.names().contains(name) == subscribed {
         return Ok(());
     }
-    subscriptions.set(name, subscribed);
+    subscriptions.set(name, subscribed)?;
     let scratch = tmp.join(store.env.unique_name());
     fs::replace_durably(store.env.fs(), &path, &scratch, subscriptions.text().as_bytes())
         .map_err(|error| StoreError::io("writing", &path, &error))
@@ -95,6 +98,8 @@ pub(super) fn change(store: &Inner, name: &MailboxName, subscribed: bool) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TREE: Tree = Tree { is_fs: false, is_utf8: false };
 
     fn name(text: &str) -> MailboxName {
         text.parse().unwrap()
@@ -105,20 +110,20 @@ mod tests {
         for (text, after) in
             [("A.B\nINBOX\n", "A.B\nINBOX\nC.D\n"), ("V\t2\n\nA\tB\nINBOX\n", "V\t2\n\nA\tB\nINBOX\nC\tD\n")]
         {
-            let mut subscriptions = Subscriptions::parse(text);
+            let mut subscriptions = Subscriptions::parse(text, TREE);
             assert_eq!(subscriptions.names(), [name("A/B"), name("INBOX")]);
-            subscriptions.set(&name("C/D"), true);
+            subscriptions.set(&name("C/D"), true).unwrap();
             assert_eq!(subscriptions.text(), after);
-            subscriptions.set(&name("C/D"), false);
+            subscriptions.set(&name("C/D"), false).unwrap();
             assert_eq!(subscriptions.text(), text);
         }
     }
 
     #[test]
     fn lines_that_are_no_names_are_kept() {
-        let mut subscriptions = Subscriptions::parse("..odd\nA\n");
+        let mut subscriptions = Subscriptions::parse("..odd\nA\n", TREE);
         assert_eq!(subscriptions.names(), [name("A")]);
-        subscriptions.set(&name("A"), false);
+        subscriptions.set(&name("A"), false).unwrap();
         assert_eq!(subscriptions.text(), "..odd\n");
     }
 }

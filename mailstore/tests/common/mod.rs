@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use mail_message::{Flag, FlagSet, Uid, UidSet};
 use mailstore::fs::SimFs;
 use mailstore::fs::sim::SimHost;
+use mailstore::maildir::{Layout, MaildirOptions, NameEncoding};
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::spool::{self, Outcome, QueueId, RecipientState, Spool, SpoolWriter};
 use mailstore::{
@@ -44,6 +45,13 @@ pub fn env(fs: &SimFs, pid: u32) -> Env {
 
 pub fn maildir(fs: &SimFs, pid: u32) -> Result<MaildirStore> {
     MaildirStore::open(env(fs, pid), Path::new(ROOT), None)
+}
+
+/// As [`maildir`], where mailboxes are directories in directories, with names in UTF-8.
+pub fn maildir_nested(fs: &SimFs, pid: u32) -> Result<MaildirStore> {
+    let (layout, names) = (Layout::Fs, NameEncoding::Utf8);
+    let options = MaildirOptions { layout, names, ..MaildirOptions::default() };
+    MaildirStore::open_with(env(fs, pid), Path::new(ROOT), options)
 }
 
 pub fn maildir_with(fs: &SimFs, pid: u32, settle: Arc<dyn Settle>) -> Result<MaildirStore> {

@@ -3,7 +3,8 @@
 use super::kept::{self, Kept};
 use crate::wall::AccountId;
 use mailstore::{
-    DefaultMailbox, Env, MaildirOptions, MaildirStore, PathTemplate, PathUser, QuotaRules, Settle, StoreError,
+    DefaultMailbox, Env, Layout, MaildirOptions, MaildirStore, NameEncoding, PathTemplate, PathUser,
+    QuotaRules, Settle, StoreError,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Maildirs {
     settle: Option<Arc<dyn Settle>>,
     quotas: Option<Arc<Quotas>>,
     mailboxes: Arc<[DefaultMailbox]>,
+    layout: Layout,
+    names: NameEncoding,
     kept: Kept<Arc<QuotaRules>>,
 }
 
@@ -35,13 +38,20 @@ impl Maildirs {
         settle: Option<Arc<dyn Settle>>,
     ) -> Self {
         let base = base.into();
-        Self { env, base, template, settle, quotas: None, mailboxes: Arc::default(), kept: Kept::default() }
+        let (layout, names, kept) = (Layout::Detect, NameEncoding::Detect, Kept::default());
+        Self { env, base, template, settle, quotas: None, mailboxes: Arc::default(), layout, names, kept }
     }
 
     /// The mailboxes that every account has.
     #[must_use]
     pub fn with_mailboxes(self, mailboxes: Arc<[DefaultMailbox]>) -> Self {
         Self { mailboxes, ..self }
+    }
+
+    /// Where the mailboxes lie, and how their names stand on disk, in place of what is found.
+    #[must_use]
+    pub fn with_layout(self, layout: Layout, names: NameEncoding) -> Self {
+        Self { layout, names, ..self }
     }
 
     /// What accounts may hold; a change holds from the next operation on.
@@ -59,7 +69,12 @@ impl Maildirs {
         self.kept.open(account, Arc::clone(&rules), &self.mailboxes, || {
             let user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
             let path = self.template.expand(&user)?;
-            let options = MaildirOptions { settle: self.settle.clone(), quota: QuotaRules::clone(&rules) };
+            let options = MaildirOptions {
+                settle: self.settle.clone(),
+                quota: QuotaRules::clone(&rules),
+                layout: self.layout,
+                names: self.names,
+            };
             Ok(Arc::new(MaildirStore::open_with(self.env.clone(), &path, options)?))
         })
     }

@@ -19,7 +19,7 @@ pub use store::{LocalStore, Locate};
 use mailstore::mbox::MboxOptions;
 use mailstore::spool::{Recovered, SpoolLimits, SpoolNotice};
 use mailstore::watch::WatchOptions;
-use mailstore::{DefaultMailbox, Env, LogSpool, PathTemplate, Settle};
+use mailstore::{DefaultMailbox, Env, Layout, LogSpool, NameEncoding, PathTemplate, Settle};
 use std::path::Path;
 
 use crate::blocking::Blocking;
@@ -46,6 +46,10 @@ pub struct LocalOptions {
     pub quotas: Option<Arc<Quotas>>,
     /// The mailboxes that every account has. They are made when its mail is first opened, by a login or a delivery.
     pub mailboxes: Arc<[DefaultMailbox]>,
+    /// Where the mailboxes of Maildirs lie. Default: as what an account has already, else as Maildir++ has them.
+    pub layout: Layout,
+    /// How their names stand on disk. Default: as in what an account has already, else in modified UTF-7.
+    pub names: NameEncoding,
 }
 
 impl LocalMail {
@@ -70,11 +74,12 @@ impl LocalMail {
         blocking: &Blocking,
     ) -> Result<Self, StoreError> {
         let template: PathTemplate = template.parse()?;
-        let LocalOptions { quotas, mailboxes } = options;
+        let LocalOptions { quotas, mailboxes, layout, names } = options;
         let mail = Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
             let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle))
                 .with_quotas(quotas.clone())
-                .with_mailboxes(Arc::clone(&mailboxes));
+                .with_mailboxes(Arc::clone(&mailboxes))
+                .with_layout(layout, names);
             move |account: &AccountId| maildirs.open(account)
         })?;
         Ok(match quotas {

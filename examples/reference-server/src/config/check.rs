@@ -113,6 +113,9 @@ fn storage(storage: &StorageSection, several_domains: bool) -> Result<(), Proble
             Ok(())
         };
     }
+    if storage.has_maildir_keys() {
+        return problem("storage.format", "\"maildir\" is expected where layout or directory_names is set");
+    }
     const KEY: &str = "storage.location";
     let location = storage.location();
     let user = PathUser { user: "user", domain: "example.test", home: Path::new("/home") };

@@ -233,6 +233,11 @@ pub struct StorageSection {
     path: Option<String>,
     /// Whether the system is asked to tell what other programs change in selected mailboxes (default true).
     pub watch: Option<bool>,
+    /// With `maildir`: where the mailboxes lie (Dovecot: `LAYOUT=`); absent, as what is there already, else `maildir++`.
+    pub layout: Option<MaildirLayout>,
+    /// With `maildir`: how letters beyond ASCII stand in names of directories (Dovecot: `UTF-8`); absent, as in what is
+    /// there already, else `utf-7`.
+    pub directory_names: Option<DirectoryNames>,
     /// With `mbox`: where the files are, in the words of Dovecot's `mail_location`.
     location: Option<String>,
     /// With `mbox`: how messages are written.
@@ -259,6 +264,11 @@ impl StorageSection {
         self.location.as_deref().unwrap_or("mbox:~/mail:INBOX=~/mbox")
     }
 
+    /// Whether a key is there that only Maildirs need.
+    pub fn has_maildir_keys(&self) -> bool {
+        self.layout.is_some() || self.directory_names.is_some()
+    }
+
     /// Whether a key is there that only mbox files need.
     pub fn has_mbox_keys(&self) -> bool {
         self.location.is_some()
@@ -266,6 +276,28 @@ impl StorageSection {
             || self.mbox_write_locks.is_some()
             || self.mbox_lock_timeout_seconds.is_some()
     }
+}
+
+/// Where the mailboxes of a Maildir lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum MaildirLayout {
+    /// `.A.B`
+    #[serde(rename = "maildir++")]
+    MaildirPlusPlus,
+    /// `A/B`
+    #[serde(rename = "fs")]
+    Fs,
+}
+
+/// How letters beyond ASCII stand in names of directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum DirectoryNames {
+    /// `Entw&APw-rfe`
+    #[serde(rename = "utf-7")]
+    Utf7,
+    /// `Entwürfe`
+    #[serde(rename = "utf-8")]
+    Utf8,
 }
 
 /// A mailbox that every user has.

@@ -81,6 +81,9 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
     refused("%d/%n", "%d/%x", &["storage.path", "variables are %u"]);
     refused("%d/%n", "%d/%2.256Nu", &["storage.path", "would be one"]);
+    let key = "# layout = \"maildir++\"";
+    refused(key, "layout = \"dbox\"", &["dbox", "`maildir++`", "`fs`"]);
+    refused("format = \"maildir\"", "format = \"mbox\"\nlayout = \"fs\"", &["storage.format", "layout"]);
     refused("mail/%d", "../%d", &["storage.path", ".."]);
     refused("\"Drafts\"", "\"a//b\"", &["a//b", "empty"]);
     refused("\"Drafts\"", "\"Sent\"", &["mailbox: \"Sent\" is there twice"]);
