@@ -66,6 +66,7 @@
 //! | --- | --- |
 //! | [`Store::deliver`], [`batch::commit`] | the message, whole, under its delivery's id |
 //! | [`Append::commit`], [`Mailbox::copy`] | the messages, their UIDs, flags and dates |
+//! | [`Mailbox::move_to`] | the messages where they are now, their UIDs, flags and dates, and that they are gone from where they were |
 //! | [`Mailbox::set_flags`] | the flags that are returned |
 //! | [`Mailbox::expunge`] | that the messages are gone, and their UIDs are not given again |
 //! | [`Store::open`], [`Mailbox::refresh`] | the UIDs that are told |
@@ -85,6 +86,7 @@
 //! | `subscriptions` | Dovecot's, either version | subscriptions |
 //! | `postroom.special-use` | ours: attributes, a tab, the name | what mailboxes are for |
 //! | `postroom.index` | ours: batches with checksums | time, and what was removed since when |
+//! | `postroom.wal` | ours: names with a checksum; never to be removed by hand | that several messages came together or not at all |
 //! | mbox files | mboxo, mboxrd, mboxcl, mboxcl2; UIDs and flags in header fields | mail |
 //!
 //! # Limits

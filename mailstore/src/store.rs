@@ -229,12 +229,24 @@ pub trait Mailbox: Send {
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>>;
 
     /// Copies those of `uids` that are there, with flags and date, to another mailbox of the same user, and
-    /// returns which became which, ascending. All or none are copied, unless the power fails meanwhile: then
-    /// a part may be seen in the target.
+    /// returns which became which, ascending. All or none are copied, also when the power fails meanwhile
+    /// (RFC 3501 §6.4.7).
     ///
     /// # Errors
     /// `NoSuchMailbox` for the target; `NoSuchMessage` when one of them is gone.
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
+
+    /// Moves those of `uids` that are there, with flags and INTERNALDATE, to another mailbox of the same user or to the
+    /// end of this one (RFC 6851 §3.3), and returns which became which, ascending. In the target each has a new UID and
+    /// a SAVEDATE of now; here it is removed, as by [`expunge`](Mailbox::expunge). A message that somebody else has
+    /// removed or moved away is left out.
+    ///
+    /// Each message moves by itself: after a power cut in the middle each is in the one mailbox or in the other, and the
+    /// one that was being moved may be in both. It is never in neither, and never there in part.
+    ///
+    /// # Errors
+    /// `ReadOnly`; `NoSuchMailbox` for the target; `OverQuota` and `KeywordLimit` of the target: nothing was moved.
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied>;
 }
 
 /// Messages on their way into a mailbox. Dropping it is [`Append::abort`].
@@ -249,7 +261,8 @@ pub trait Append: Send {
     /// now.
     fn write(&mut self, octets: &[u8]) -> Result<()>;
 
-    /// Makes all of them part of the mailbox, durably, and returns their UIDs.
+    /// Makes all of them part of the mailbox, durably, and returns their UIDs. All or none, also when the power fails
+    /// meanwhile (RFC 3502).
     fn commit(self: Box<Self>) -> Result<Appended>;
 
     /// Drops all of them.
@@ -487,7 +500,7 @@ impl FlagChange {
 pub enum Expunge {
     /// Those that carry `\Deleted` (EXPUNGE, UID EXPUNGE, CLOSE).
     Deleted,
-    /// All of them (the second half of MOVE, POP3's UPDATE).
+    /// All of them (POP3's UPDATE).
     Any,
 }
 
@@ -500,7 +513,7 @@ pub struct Appended {
     pub uids: Vec<Uid>,
 }
 
-/// What a copy made (COPYUID, RFC 4315 §3).
+/// What a copy or a move made (COPYUID, RFC 4315 §3 and RFC 6851 §4.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// The UIDVALIDITY of the target.

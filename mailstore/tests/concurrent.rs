@@ -202,6 +202,65 @@ fn maildir_agent(root: &Path) -> Child {
     command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
+/// Four threads move the same messages to different mailboxes, one of them back and forth: each message ends in exactly
+/// one of them, and each move that was told was made.
+fn moves(store: &dyn Store) {
+    const MESSAGES: u32 = 24;
+    let targets = ["one", "two", "three", "four"].map(name);
+    targets.iter().for_each(|target| store.create(target).unwrap());
+    for number in 0..MESSAGES {
+        append(store, &inbox(), &message(number), &flags(["", "\\Seen", "work"][number as usize % 3]))
+            .unwrap();
+    }
+    let moved = std::thread::scope(|scope| {
+        let mover = |target| {
+            scope.spawn(move || {
+                let mut moved = 0;
+                let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+                // Each begins with another part of them.
+                for raw in (1..=MESSAGES).rev() {
+                    moved += mailbox.move_to(&uids(&[raw, MESSAGES + 1 - raw]), target).unwrap().pairs.len();
+                }
+                moved
+            })
+        };
+        let movers = targets.each_ref().map(mover);
+        // And one that puts some of them back.
+        let back = scope.spawn(|| {
+            let mut back = 0;
+            for _ in 0..4 {
+                let mut mailbox = store.open(&targets[0], Access::ReadWrite).unwrap();
+                back += mailbox.move_to(&all(), &inbox()).unwrap().pairs.len();
+            }
+            back
+        });
+        movers.map(|mover| mover.join().unwrap()).iter().sum::<usize>() - back.join().unwrap()
+    });
+    let mut found = BTreeMap::<Vec<u8>, u32>::new();
+    let mut elsewhere = 0;
+    for mailbox_name in targets.iter().chain([&inbox()]) {
+        let mut mailbox = store.open(mailbox_name, Access::ReadWrite).unwrap();
+        let known: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
+        elsewhere += if mailbox_name.is_inbox() { 0 } else { known.len() };
+        for uid in known {
+            *found.entry(read_all(&mut *mailbox.message(uid).unwrap()).unwrap()).or_default() += 1;
+        }
+    }
+    let expected = (0..MESSAGES).map(|number| (message(number), 1)).collect();
+    assert_eq!(found, expected, "each message is there once");
+    assert_eq!(moved, elsewhere, "what was told is what was done");
+}
+
+#[test]
+fn moves_against_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = Env::real("test.example");
+    moves(&MaildirStore::open(env.clone(), &dir.path().join("Maildir"), None).unwrap());
+    let location = MboxLocation::new(dir.path().join("mail"), dir.path().join("inbox"));
+    moves(&MboxStore::open(env, location, MboxOptions::default(), None).unwrap());
+    moves(&MemoryStore::new(RealHost::new("test.example")));
+}
+
 #[test]
 fn a_maildir() {
     let dir = tempfile::tempdir().unwrap();

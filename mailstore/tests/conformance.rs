@@ -83,6 +83,7 @@ fn a_promise_that_is_not_kept_is_named() {
         move || Ok(Box::new(store.clone()) as Box<dyn Store>)
     });
     let broken: Vec<_> = verdicts.iter().filter(|verdict| verdict.failure.is_some()).collect();
-    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert_eq!(broken.len(), 2, "{broken:?}");
     assert!(broken[0].to_string().contains("flags::too_many_keywords_change_nothing: it is not so that"));
+    assert!(broken[1].to_string().contains("moves::what_is_refused_moves_nothing: one keyword more"));
 }

@@ -44,6 +44,15 @@ fn play(disk: &SimFs) {
         let some = |raw: &[u32]| raw.iter().map(|&raw| uid(raw)).collect::<UidSet>();
         let _ = mailbox.copy(&some(&[1, 2]), &name("Old"));
         let _ = mailbox.copy(&some(&[1]), &name("Trash"));
+        // Begins to count, goes on to, and ceases to.
+        for (from, to) in [("Trash", "INBOX"), ("INBOX", "Old"), ("Old", "Trash")] {
+            if let Ok(mut mailbox) = store.open(&name(from), Access::ReadWrite)
+                && let Some(last) = mailbox.entries().last().map(|entry| entry.uid)
+                && (from != "INBOX" || last == uid(4))
+            {
+                let _ = mailbox.move_to(&[last].into_iter().collect(), &name(to));
+            }
+        }
         let _ = mailbox.set_flags(&some(&[2]), FlagChange::Add, &flags("\\Deleted"), None);
         let _ = mailbox.expunge(&some(&[1]), Expunge::Any);
         let _ = mailbox.expunge(&some(&[2, 3]), Expunge::Deleted);

@@ -84,6 +84,49 @@ fn once_indexed_no_message_is_opened_and_no_quiet_directory_is_listed() {
     assert_eq!(open(&store).entries().len(), expected.len() + 1);
 }
 
+/// How many files in directories of messages were opened.
+fn opened_messages(fs: &SimFs, since: usize) -> usize {
+    let is_message = |op: &&mailstore::fs::sim::Operation| {
+        let dir = op.path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        op.name == "open" && matches!(dir, Some("new" | "cur"))
+    };
+    fs.log()[since..].iter().filter(is_message).count()
+}
+
+#[test]
+fn what_is_known_of_a_message_goes_with_it() {
+    let fs = SimFs::new();
+    let store = filled(&fs);
+    let target = common::name("target");
+    store.create(&target).unwrap();
+    let expected: Vec<Arc<Summary>> = answers(&mut *open(&store)).into_values().map(|all| all.3).collect();
+    let summaries = |name: &mailstore::MailboxName| -> Vec<Arc<Summary>> {
+        let mut mailbox = store.open(name, Access::ReadWrite).unwrap();
+        answers(&mut *mailbox).into_values().map(|all| all.3).collect()
+    };
+    let before = fs.log().len();
+    open(&store).copy(&all(), &target).unwrap();
+    assert_eq!(summaries(&target), expected, "copied");
+    assert_eq!(
+        store.open(&target, Access::ReadWrite).unwrap().move_to(&all(), &inbox()).unwrap().pairs.len(),
+        3
+    );
+    assert_eq!(summaries(&inbox()), [&expected[..], &expected[..]].concat(), "moved");
+    assert_eq!(opened_messages(&fs, before), 0);
+    let before = fs.log().len();
+    append(&store, &target, NESTED, &flags("\\Seen")).unwrap();
+    append(&store, &target, b"Subject: lf\n\nline\n", &flags("")).unwrap();
+    let mut mailbox = store.open(&target, Access::ReadWrite).unwrap();
+    let uids: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
+    // A message that comes without a UID is synced, and opened for that, before it gets one; these had theirs.
+    assert_eq!(*mailbox.summary(uids[0]).unwrap(), *expected[1]);
+    assert_eq!(mailbox.meta(uids[1]).unwrap().size_bytes, 21);
+    assert_eq!(opened_messages(&fs, before), 0, "appended");
+    // With bare line feeds it is served otherwise than it came.
+    assert_eq!(mailbox.summary(uids[1]).unwrap().message.root.body, 15..21);
+    assert_eq!(opened_messages(&fs, before), 1);
+}
+
 #[test]
 fn a_wrong_size_in_a_name_is_mended_by_the_first_reading_and_for_good() {
     let fs = SimFs::new();

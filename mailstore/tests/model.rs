@@ -27,6 +27,7 @@ enum Step {
     SetFlags(Which, Which, Vec<u32>, FlagChange, &'static str, bool),
     Expunge(Which, Which, Vec<u32>, Expunge),
     Copy(Which, Which, Vec<u32>, Which),
+    Move(Which, Which, Vec<u32>, Which),
     Refresh(Which, Which),
     Restart,
     /// The second mailbox gets another name, and its own again.
@@ -49,6 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(m, s, u, c, f, since)| Step::SetFlags(m, s, u, c, f, since)),
         2 => (at(), at(), uids(), which).prop_map(|(m, s, u, w)| Step::Expunge(m, s, u, w)),
         2 => (at(), at(), uids(), at()).prop_map(|(m, s, u, to)| Step::Copy(m, s, u, to)),
+        2 => (at(), at(), uids(), at()).prop_map(|(m, s, u, to)| Step::Move(m, s, u, to)),
         3 => (at(), at()).prop_map(|(m, s)| Step::Refresh(m, s)),
         1 => Just(Step::Restart),
         1 => Just(Step::Rename),
@@ -241,6 +243,18 @@ fn run(open: &dyn Fn(u32) -> Box<dyn Store>, has_modseqs: bool, steps: Vec<Step>
                     }
                 }
             }
+            Step::Move(at, session, raw, to) => {
+                let mut wanted = sessions[at][session].select(&raw);
+                wanted.retain(|uid| models[at].messages.contains_key(uid));
+                let moved = sessions[at][session].mailbox.move_to(&common::uids(&raw), &names[to]).unwrap();
+                assert_eq!(moved.pairs.iter().map(|pair| pair.0).collect::<Vec<_>>(), wanted);
+                for (old, new) in moved.pairs {
+                    let held = models[at].messages.remove(&old).unwrap();
+                    sessions[at][session].told.remove(&old);
+                    // The spool was told, and what came is no delivery.
+                    give(&mut models[to], new, Held { delivery: None, ..held });
+                }
+            }
             Step::Refresh(at, session) => sessions[at][session].refresh(&mut models[at]),
             Step::Restart => {
                 pid += 1;
@@ -297,7 +311,7 @@ proptest! {
     #[test]
     fn sessions_of_an_mbox_agree_with_a_plain_map(steps in steps()) {
         let fs = SimFs::new();
-        run(&|pid| Box::new(common::mbox(&fs, pid).unwrap()), false, steps);
+        run(&|pid| Box::new(common::mbox(&fs, pid).unwrap()), true, steps);
     }
 
     #[test]

@@ -293,6 +293,48 @@ fn append_and_copy_are_refused_and_nothing_is_left() {
 }
 
 #[test]
+fn a_move_adds_nothing_unless_the_rules_of_its_target_differ() {
+    let disk = SimFs::new();
+    let mut limits = rules("100S");
+    limits.rule("Small:bytes=60").unwrap();
+    let store = open(&disk, limits);
+    for mailbox in ["Trash", "Other", "Small"] {
+        store.create(&name(mailbox)).unwrap();
+    }
+    for _ in 0..2 {
+        deliver(&store, 50).unwrap();
+    }
+    let select = |mailbox: &str| store.open(&name(mailbox), Access::ReadWrite).unwrap();
+    let count = |mailbox: &str| select(mailbox).entries().len();
+    let usage = || store.quota().unwrap().unwrap().usage.bytes;
+    // Full, and one more would be over: but it is here already.
+    let lines_before = lines(&disk);
+    assert_eq!(select("INBOX").move_to(&uids(&[1]), &name("Other")).unwrap().pairs.len(), 1);
+    assert_eq!((count("INBOX"), count("Other"), usage()), (1, 1, 100));
+    assert_eq!(lines(&disk), lines_before);
+    // Where the limit is another, it is looked at, and nothing moves.
+    is_over(select("Other").move_to(&all(), &name("Small")));
+    assert_eq!((count("Other"), count("Small"), usage()), (1, 0, 100));
+    // To the trash it ceases to count, and from there it begins to.
+    select("Other").move_to(&all(), &name("Trash")).unwrap();
+    assert_eq!((count("Other"), count("Trash"), usage()), (0, 1, 50));
+    select("INBOX").move_to(&all(), &name("Small")).unwrap();
+    assert_eq!((count("INBOX"), count("Small"), usage()), (0, 1, 50));
+    deliver(&store, 30).unwrap();
+    is_over(select("Trash").move_to(&all(), &name("Other")));
+    assert_eq!((count("Trash"), count("Other"), usage()), (1, 0, 80));
+    select("INBOX").expunge(&all(), Expunge::Any).unwrap();
+    select("Trash").move_to(&all(), &name("Other")).unwrap();
+    assert_eq!((count("Trash"), count("Other"), usage()), (0, 1, 100));
+    // One that is marked as deleted counts nowhere.
+    select("Other").set_flags(&all(), FlagChange::Add, &flags("\\Deleted"), None).unwrap();
+    assert_eq!(usage(), 50);
+    select("Other").move_to(&all(), &name("INBOX")).unwrap();
+    assert_eq!((count("INBOX"), usage()), (1, 50));
+    assert_counted(&disk, "100S", 50, 1);
+}
+
+#[test]
 fn limits_that_are_only_written_down_hold_too() {
     let disk = SimFs::new();
     let store = open(&disk, QuotaRules::default());

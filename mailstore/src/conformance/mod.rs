@@ -22,6 +22,7 @@ mod changes;
 mod copies;
 mod flags;
 mod messages;
+mod moves;
 mod names;
 mod special_use;
 mod tools;
@@ -135,6 +136,7 @@ where
         flags::CASES,
         changes::CASES,
         copies::CASES,
+        moves::CASES,
         names::CASES,
         special_use::CASES,
     ];

@@ -53,6 +53,7 @@
 
 mod file;
 mod fuzz;
+mod known;
 mod record;
 mod state;
 mod structure;
@@ -68,18 +69,16 @@ use mail_message::{ModSeq, Uid, UidValidity};
 
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs::{self, BufferedFile, File, Metadata, OpenMode};
+use crate::fs::{BufferedFile, File, Metadata, OpenMode};
 use crate::lock::DotLock;
 use crate::summary::Summary;
 use file::{HEADER_BYTES, Header, Window};
 #[doc(hidden)]
 pub use fuzz::fuzz_index;
+pub(crate) use known::Learned;
 pub(crate) use record::{Facts, FileStamp, Name, Record, Records, Stamp, Stamps};
 pub(crate) use state::{Row, State};
 pub(crate) use vanished::Vanished;
-
-/// Facts that only save time are gathered up to this many octets before they are written.
-const PENDING_BYTES_MAX: usize = 64 << 10;
 
 /// A file is not rewritten for less than this, appended.
 const APPENDED_BYTES_MIN: u64 = 256 << 10;
@@ -488,41 +487,6 @@ impl Index {
             self.reader = self.env.fs().open(&self.path, OpenMode::Read).ok();
         }
         self.reader.as_deref()
-    }
-
-    /// Something was found out of a message. It is written with the next change, or when there is enough of it; what
-    /// cannot be written is found out again.
-    pub(crate) fn learn(&mut self, uid: Uid, facts: Facts, summary: Option<&Arc<Summary>>) {
-        let mut records = Records::default();
-        records.push(&Record::Facts { uid, facts });
-        self.apply(&records, None);
-        if let (Some(summary), Some(uid_validity)) = (summary, self.uid_validity) {
-            let octets = file::sealed(uid_validity, uid, &structure::encode(summary));
-            if octets.len() < Facts::SUMMARY_BYTES_MAX {
-                records.push(&Record::Summary { uid, octets: &octets });
-                self.recent.insert(uid, Arc::clone(summary));
-            }
-        }
-        self.pending.extend(&records);
-        if self.pending.octets().len() > PENDING_BYTES_MAX {
-            let written = self.turn().and_then(|turn| self.commit(&turn, &Records::default()));
-            if written.is_err() {
-                self.pending.clear();
-            }
-        }
-    }
-
-    /// The summary of a message, if it is remembered.
-    pub(crate) fn summary(&mut self, uid: Uid) -> Option<Arc<Summary>> {
-        if let Some(summary) = self.recent.get(&uid) {
-            return Some(Arc::clone(summary));
-        }
-        let (at, len) = self.state.row(uid)?.facts.summary()?;
-        let uid_validity = self.uid_validity?;
-        let mut octets = vec![0; len];
-        let n = fs::read_full(self.reader()?, &mut octets, at).ok()?;
-        let summary = file::unsealed(uid_validity, uid, &octets[..n])?;
-        structure::decode(summary).map(Arc::new)
     }
 
     /// Makes the file durable and marks it clean, if changes were written to it.

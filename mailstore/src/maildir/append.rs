@@ -1,19 +1,22 @@
 //! [`MaildirAppend`]: APPEND, one or several messages.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use mail_message::FlagSet;
 use proto_core::UnixTime;
 
 use super::keywords::Keywords;
-use super::paths::{MailboxPaths, Sub};
+use super::message::Counted;
+use super::paths::MailboxPaths;
 use super::quota::Reserved;
-use super::staged::{self, Staged};
+use super::staged::Staged;
 use super::uids::{UidLock, Uids};
+use super::wal::{Target, Together};
 use crate::error::Result;
+use crate::index::{Facts, Index, Learned};
 use crate::quota::{Adding, QuotaUsage};
 use crate::store::{Append, Appended};
+use crate::summary::Summarizer;
 
 /// Messages in `tmp/` on their way to `new/`, or to `cur/` when they have flags.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(super) struct MaildirAppend {
 #[derive(Debug)]
 struct Message {
     staged: Staged,
+    summarizer: Summarizer,
     letters: String,
     date: UnixTime,
 }
@@ -53,35 +57,46 @@ impl MaildirAppend {
         if let Some(reserved) = &mut reserved {
             reserved.sync()?;
         }
+        let named = self.messages.iter().map(|message| {
+            let base = message.staged.base(&self.paths.env.unique_name());
+            (Target::new(&base, &message.letters), Arc::from(base))
+        });
+        let (targets, bases): (Vec<Target>, Vec<Arc<str>>) = named.unzip();
         let lock = UidLock::take(&self.paths)?;
         let mut uids = Uids::load_or_create(&self.paths, &lock, None)?;
-        let mut placed = Vec::new();
-        let result = Reserved::place(&mut reserved, || self.place_files(&mut placed)).and_then(|bases| {
-            for (sub, flagged) in [(Sub::New, false), (Sub::Cur, true)] {
-                if self.messages.iter().any(|message| message.letters.is_empty() != flagged) {
-                    self.paths.sync(&self.paths.sub(sub))?;
-                }
+        let together = Together::begin(&self.paths, &lock, &uids, targets)?;
+        let given = Reserved::place(&mut reserved, || {
+            let messages = self.messages.iter_mut().zip(together.targets());
+            messages.into_iter().try_for_each(|(message, target)| message.staged.place(target))
+        })
+        .and_then(|()| together.sync())
+        .and_then(|()| uids.assign(&self.paths, &lock, &bases, None));
+        match given {
+            Ok(given) => {
+                together.done();
+                Ok(Appended { uid_validity: uids.list.uid_validity, uids: given })
             }
-            uids.assign(&self.paths, &lock, &bases, None)
-        });
-        if result.is_err() {
-            let remove = || placed.iter().for_each(|path| staged::remove(&self.paths, path));
-            Reserved::take_back(&mut reserved, remove);
+            Err(error) => {
+                Reserved::take_back(&mut reserved, || drop(together));
+                Err(error)
+            }
         }
-        Ok(Appended { uid_validity: uids.list.uid_validity, uids: result? })
     }
 
-    /// Renames all messages to their places; what got there is in `placed`. Returns the bases of their names.
-    fn place_files(&mut self, placed: &mut Vec<PathBuf>) -> Result<Vec<Arc<str>>> {
-        let mut bases: Vec<Arc<str>> = Vec::new();
-        for message in &mut self.messages {
-            let unique = self.paths.env.unique_name();
-            let sub = if message.letters.is_empty() { Sub::New } else { Sub::Cur };
-            let (base, path) = message.staged.place(&unique, sub, &message.letters)?;
-            placed.push(path);
-            bases.push(base.into());
-        }
-        Ok(bases)
+    /// Writes down what passed by, so that nobody need read it again.
+    fn foretell(self, appended: &Appended) {
+        let known = self.messages.into_iter().map(|message| {
+            let Counted { sizes, is_terminated } = message.staged.counted();
+            let mut facts = Facts::default();
+            facts.set_counted(sizes.stored_bytes, sizes.crlf_bytes, message.date.0.max(0));
+            facts.set_terminated(is_terminated);
+            // One with bare line feeds is served otherwise than it came.
+            let is_same = sizes.stored_bytes == sizes.crlf_bytes;
+            let summary = is_same.then(|| Arc::new(message.summarizer.finish()));
+            Learned { facts, summary }
+        });
+        let index = Index::new(&self.paths.env, self.paths.index(), self.paths.tmp());
+        index.foretell(appended.uid_validity, appended.uids.iter().copied().zip(known));
     }
 }
 
@@ -95,7 +110,8 @@ impl Append for MaildirAppend {
             // What is full already is told before the octets come.
             self.paths.quota.check(&self.paths.name, QuotaUsage::message(0), Adding::User)?;
         }
-        self.messages.push(Message { staged: Staged::create(&self.paths)?, letters, date });
+        let (staged, summarizer) = (Staged::create(&self.paths)?, Summarizer::new());
+        self.messages.push(Message { staged, summarizer, letters, date });
         Ok(())
     }
 
@@ -104,14 +120,19 @@ impl Append for MaildirAppend {
             self.begin(&FlagSet::new(), None)?;
         }
         match self.messages.last_mut() {
-            Some(message) => message.staged.write(octets),
+            Some(message) => {
+                message.summarizer.feed(octets);
+                message.staged.write(octets)
+            }
             None => Ok(()),
         }
     }
 
     fn commit(mut self: Box<Self>) -> Result<Appended> {
         self.finish_last()?;
-        self.place()
+        let appended = self.place()?;
+        self.foretell(&appended);
+        Ok(appended)
     }
 
     fn abort(self: Box<Self>) {}

@@ -2,9 +2,9 @@
 //!
 //! A message file never changes, so a copy is a second name for it (a hard link): it has the same octets and
 //! the same date, and costs no room. The order is that of an append: under the target's UID lock link all,
-//! sync the directories, append the UIDs; on an error all links are taken back.
+//! sync the directories, append the UIDs; on an error all links are taken back, and when the power fails (`wal.rs`).
+//! What the source's index knows of a message is written to the target's.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use mail_message::{FlagSet, UidSet};
@@ -12,11 +12,12 @@ use mail_message::{FlagSet, UidSet};
 use super::filename;
 use super::keywords::Keywords;
 use super::mailbox::MaildirMailbox;
-use super::paths::{MailboxPaths, Sub};
+use super::paths::MailboxPaths;
 use super::quota::Reserved;
-use super::staged;
 use super::uids::{UidLock, Uids};
+use super::wal::{Target, Together};
 use crate::error::Result;
+use crate::index::Index;
 use crate::name::MailboxName;
 use crate::quota::{Adding, QuotaUsage};
 use crate::store::Copied;
@@ -25,79 +26,73 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     let target = source.store.paths(target)?;
     target.check_exists()?;
     let wanted = source.select(uids);
-    // Letters mean other keywords in another mailbox.
-    let mut keywords = Keywords::load(&target)?;
-    let (mut all, mut size) = (FlagSet::new(), QuotaUsage::default());
     // A copy has the flags that it was counted with, whatever others change meanwhile.
-    let mut flags_of = Vec::new();
+    let (mut all, mut size, mut found) = (FlagSet::new(), QuotaUsage::default(), Vec::new());
     for uid in &wanted {
-        let flags = source.with_file(*uid, "reading", |mailbox, place, path| {
+        let looked = source.with_file(*uid, "reading", |mailbox, place, path| {
             // Look, so that flags set by others meanwhile are found.
             let metadata = mailbox.paths.env.fs().metadata(&path)?;
             if target.counts(place.letters()) {
                 let bytes = filename::stored_bytes(place.base()).unwrap_or(metadata.size);
                 size = size.plus(QuotaUsage::message(bytes));
             }
-            Ok(mailbox.keywords.flags(place.letters()))
+            Ok((mailbox.keywords.flags(place.letters()), new_base(&target, place.base())))
         })?;
-        let flags = flags.unwrap_or_default();
+        let (flags, base) = looked.ok_or_else(|| source.gone())?;
         all.insert_all(&flags);
-        flags_of.push(flags);
+        found.push((flags, base));
     }
+    // Letters mean other keywords in another mailbox.
+    let mut keywords = Keywords::load(&target)?;
     keywords.ensure(&target, &all)?;
 
     let mut reserved = target.quota.reserve(&target.name, size, Adding::User)?;
     if let Some(reserved) = &mut reserved {
         reserved.sync()?;
     }
+    let named = found
+        .into_iter()
+        .map(|(flags, base)| (Target::new(&base, &keywords.letters(&flags, "")), Arc::from(base)));
+    let (targets, bases): (Vec<Target>, Vec<Arc<str>>) = named.unzip();
     let lock = UidLock::take(&target)?;
     let mut list = Uids::load_or_create(&target, &lock, None)?;
-    let mut linked = Vec::new();
-    let result = Reserved::place(&mut reserved, || {
-        let mut bases: Vec<Arc<str>> = Vec::new();
-        for (uid, flags) in wanted.iter().zip(&flags_of) {
-            let link = source.with_file(*uid, "copying", |mailbox, place, path| {
-                let (base, sub, to) = target_name(&target, &keywords, &place.name, flags);
-                mailbox.paths.env.fs().link(&path, &to)?;
-                Ok((base, sub, to))
-            })?;
-            let (base, sub, to) = link.ok_or_else(|| source.gone())?;
-            linked.push((sub, to));
-            bases.push(base.into());
+    let together = Together::begin(&target, &lock, &list, targets)?;
+    let given = Reserved::place(&mut reserved, || {
+        for (uid, to) in wanted.iter().zip(together.targets()) {
+            let to = to.path(&target);
+            let linked = source
+                .with_file(*uid, "copying", |mailbox, _, path| mailbox.paths.env.fs().link(&path, &to))?;
+            linked.ok_or_else(|| source.gone())?;
         }
-        Ok(bases)
+        Ok(())
     })
-    .and_then(|bases| {
-        for sub in [Sub::New, Sub::Cur] {
-            if linked.iter().any(|(used, _)| *used == sub) {
-                target.sync(&target.sub(sub))?;
-            }
+    .and_then(|()| together.sync())
+    .and_then(|()| list.assign(&target, &lock, &bases, None));
+    match given {
+        Ok(given) => {
+            together.done();
+            drop(lock);
+            let pairs = wanted.into_iter().zip(given).collect();
+            let copied = Copied { uid_validity: list.list.uid_validity, pairs };
+            foretell(source, &target, &copied);
+            Ok(copied)
         }
-        list.assign(&target, &lock, &bases, None)
-    });
-    if result.is_err() {
-        let remove = || linked.iter().for_each(|(_, path)| staged::remove(&target, path));
-        Reserved::take_back(&mut reserved, remove);
+        Err(error) => {
+            Reserved::take_back(&mut reserved, || drop(together));
+            Err(error)
+        }
     }
-    let pairs = wanted.into_iter().zip(result?).collect();
-    Ok(Copied { uid_validity: list.list.uid_validity, pairs })
 }
 
-/// A new name for a copy: sizes as in the old name, whether true or not.
-fn target_name(
-    target: &MailboxPaths,
-    keywords: &Keywords,
-    name: &str,
-    flags: &FlagSet,
-) -> (String, Sub, PathBuf) {
+/// The base of a new name for a message: sizes as in the old one, whether true or not.
+pub(super) fn new_base(target: &MailboxPaths, old: &str) -> String {
     let unique = target.env.unique_name();
-    let sizes = filename::parse(name).and_then(|name| filename::sizes(name.base));
-    let base = sizes.map_or_else(|| unique.clone(), |sizes| filename::with_sizes(&unique, sizes));
-    if flags.is_empty() {
-        let path = target.sub(Sub::New).join(&base);
-        (base, Sub::New, path)
-    } else {
-        let path = target.sub(Sub::Cur).join(filename::with_letters(&base, &keywords.letters(flags, "")));
-        (base, Sub::Cur, path)
-    }
+    filename::sizes(old).map_or_else(|| unique.clone(), |sizes| filename::with_sizes(&unique, sizes))
+}
+
+/// Writes to the target's index what the source's knows, so that no message is read there for what is known here.
+pub(super) fn foretell(source: &mut MaildirMailbox, target: &MailboxPaths, copied: &Copied) {
+    let index = Index::new(&target.env, target.index(), target.tmp());
+    let known = copied.pairs.iter().filter_map(|&(from, to)| Some((to, source.index.known(from)?)));
+    index.foretell(copied.uid_validity, known);
 }

@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use super::paths::{MailboxPaths, Sub};
 use super::quota::Reserved;
 use super::staged::Staged;
+use super::wal::Target;
 use super::{filename, warning};
 use crate::batch::{self, StagedDelivery};
 use crate::error::{Result, StoreError};
@@ -89,7 +90,8 @@ impl StagedDelivery for Written {
 
     fn publish(&mut self, written: Flushed) -> Result<Ticket> {
         written.all().map_err(|error| self.staged.failed(&error))?;
-        Reserved::place(&mut self.reserved, || self.staged.place(&self.unique, Sub::New, ""))?;
+        let target = Target::new(&self.staged.base(&self.unique), "");
+        Reserved::place(&mut self.reserved, || self.staged.place(&target))?;
         Ok(submit_dir(&self.paths, self.paths.sub(Sub::New)))
     }
 

@@ -168,6 +168,8 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     settle_all(store, &source)?;
     if from.is_inbox() {
         create(store, to)?;
+        // What a crash left of messages that came together must not go there by halves, nor what is just coming.
+        let _lock = UidLock::take(&source)?;
         return moving(&source, &target, || move_messages(&source, &target)).map(drop);
     }
     let mut moves = vec![(source, target)];

@@ -67,7 +67,7 @@ impl Keywords {
     /// # Errors
     /// `KeywordLimit` when there are not enough letters; none is given then.
     pub(super) fn ensure(&mut self, paths: &MailboxPaths, flags: &FlagSet) -> Result<()> {
-        if flags.keywords().iter().all(|keyword| self.letter(keyword).is_some()) {
+        if self.has(flags) {
             return Ok(());
         }
         let path = paths.keywords();
@@ -88,6 +88,11 @@ impl Keywords {
             .map_err(|error| StoreError::io("writing", &path, &error))?;
         *self = keywords;
         Ok(())
+    }
+
+    /// Whether every keyword of `flags` has a letter.
+    pub(super) fn has(&self, flags: &FlagSet) -> bool {
+        flags.keywords().iter().all(|keyword| self.letter(keyword).is_some())
     }
 
     fn letter(&self, keyword: &Keyword) -> Option<char> {

@@ -5,7 +5,7 @@
 //! takes the files into the index and the index into the entries. A file that is not where the index has it was renamed
 //! by somebody since: it is found again by its base, and noted in `moved` until the next look.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl MaildirMailbox {
         Ok(mailbox)
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(super) fn check_writable(&self) -> Result<()> {
         match self.access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => {
@@ -113,7 +113,7 @@ impl MaildirMailbox {
     }
 
     /// Takes the right to change the index. What others have changed may carry letters that were given since.
-    fn turn(&mut self) -> Result<Turn> {
+    pub(super) fn turn(&mut self) -> Result<Turn> {
         let before = self.index.state().highest();
         let turn = self.index.turn()?;
         if self.index.state().highest() != before {
@@ -400,18 +400,10 @@ impl Mailbox for MaildirMailbox {
         // the flags they had then, when they are gone from `cur/`.
         self.paths.sync(&self.paths.sub(Sub::New))?;
         let turn = self.turn()?;
-        let is_told = self.told == self.index.state().highest();
-        let modseq = self.index.state().next_modseq();
-        let (mut removed, mut from_new) = (Vec::new(), false);
+        let (mut removed, mut subs) = (Vec::new(), BTreeSet::from([Sub::Cur]));
         let mut shift = Shift::new(&self.paths);
         for uid in self.select(uids) {
-            let state = self.index.state();
-            if let (Some(settle), Some(row)) = (&self.store.settle, state.row(uid))
-                && let Some(delivery) = filename::delivery(state.base(row))
-            {
-                // It is here, so it was delivered, whether it is removed or not.
-                settle.settle(&delivery)?;
-            }
+            self.settle(uid)?;
             let gone = self.with_file(uid, "removing", |mailbox, place, path| {
                 // The name holds the flags, so removing it by name checks them in the same step.
                 if which == Expunge::Deleted && !place.letters().contains('T') {
@@ -429,33 +421,55 @@ impl Mailbox for MaildirMailbox {
                 Ok(Some(place.sub))
             })?;
             if let Some(Some(sub)) = gone {
-                from_new |= sub == Sub::New;
+                subs.insert(sub);
                 removed.push(uid);
             }
         }
-        let mut records = Records::default();
-        for uids in removed.iter().copied().collect::<UidSet>().ranges() {
-            records.push(&Record::Gone { modseq, uids });
-        }
-        let recorded = self.index.commit(&turn, &records);
-        if from_new {
-            self.paths.sync(&self.paths.sub(Sub::New))?;
-        }
-        self.paths.sync(&self.paths.sub(Sub::Cur))?;
-        recorded?;
-        self.entries.retain(|entry| removed.binary_search(&entry.uid).is_err());
-        if is_told {
-            self.told = self.index.state().highest();
-        }
+        self.record_gone(&turn, &removed, subs)?;
         Ok(removed)
     }
 
     fn copy(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         super::copy::copy(self, uids, target)
     }
+
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+        super::moves::move_to(self, uids, target)
+    }
 }
 
 impl MaildirMailbox {
+    /// Tells the spool, before a message goes, that it was delivered: it is here, so it was, whether it goes or not.
+    pub(super) fn settle(&self, uid: Uid) -> Result<()> {
+        let state = self.index.state();
+        if let (Some(settle), Some(row)) = (&self.store.settle, state.row(uid))
+            && let Some(delivery) = filename::delivery(state.base(row))
+        {
+            settle.settle(&delivery)?;
+        }
+        Ok(())
+    }
+
+    /// Records that messages are gone, and makes it durable in the directories they were in.
+    pub(super) fn record_gone(&mut self, turn: &Turn, gone: &[Uid], subs: BTreeSet<Sub>) -> Result<()> {
+        let is_told = self.told == self.index.state().highest();
+        let modseq = self.index.state().next_modseq();
+        let mut records = Records::default();
+        for uids in gone.iter().copied().collect::<UidSet>().ranges() {
+            records.push(&Record::Gone { modseq, uids });
+        }
+        let recorded = self.index.commit(turn, &records);
+        for sub in subs {
+            self.paths.sync(&self.paths.sub(sub))?;
+        }
+        recorded?;
+        self.entries.retain(|entry| gone.binary_search(&entry.uid).is_err());
+        if is_told {
+            self.told = self.index.state().highest();
+        }
+        Ok(())
+    }
+
     /// Whether the index has a message with these letters.
     fn has_letters(&self, row: &Row, letters: &str) -> bool {
         let name = self.index.state().name(row);

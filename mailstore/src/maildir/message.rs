@@ -44,19 +44,19 @@ pub(super) struct Counted {
 
 /// Counts octets that pass by.
 #[derive(Debug, Default)]
-struct Counter {
+pub(super) struct Counter {
     sizes: Sizes,
     last: u8,
 }
 
 impl Counter {
-    fn add(&mut self, octets: &[u8]) {
+    pub(super) fn add(&mut self, octets: &[u8]) {
         self.sizes.stored_bytes += octets.len() as u64;
         self.sizes.crlf_bytes += octets.len() as u64 + bare_line_feeds(self.last, octets);
         self.last = octets.last().copied().unwrap_or(self.last);
     }
 
-    fn counted(self) -> Counted {
+    pub(super) fn counted(&self) -> Counted {
         Counted { sizes: self.sizes, is_terminated: self.sizes.stored_bytes == 0 || self.last == b'\n' }
     }
 }

@@ -12,6 +12,8 @@
 //! | operation | order and table |
 //! | --- | --- |
 //! | delivery | `deliver.rs` |
+//! | several messages that come together | `wal.rs` |
+//! | moving messages | `moves.rs` |
 //! | giving UIDs, rewriting the list | `uids.rs` |
 //! | creating, deleting, renaming mailboxes | `folders.rs`, `nested.rs` |
 //! | quota | `quota.rs` |
@@ -25,7 +27,9 @@
 //!   `cur/`), sync that directory, append the UID, sync the list; answer. A crash before the answer leaves
 //!   nothing, a file in `tmp/`, or the whole message with or without a UID; in the last case it gets one when
 //!   it is first seen.
-//! * **Copy**: the same with a link in place of the rename. A crash may leave some of several copies.
+//! * **Copy**: the same with a link in place of the rename.
+//! * **Several at once**, appended or copied: a log says so before the first is placed (`wal.rs`). A crash before the
+//!   answer leaves all or none.
 //! * **First sight**: what has no UID yet is synced, and the directory it is in, before it gets one: another
 //!   program may have delivered it without.
 //! * **`new/` to `cur/`**: a rename that is not synced. After a crash the message is in one, or in both as
@@ -62,8 +66,10 @@
 //! * A keyword that another program gives another letter changes the flags of messages without a new mod-sequence.
 //! * A message that another program delivered without syncing it, and whose sync by us fails, gets its UID at
 //!   the next attempt. The kernel may have lost octets of it by then, and says so only once.
-//! * MULTIAPPEND and COPY of several messages are atomic for readers that ask for UIDs, and when they fail; a
-//!   power cut in the middle may leave some of the messages, complete (RFC 3502 asks for all or none).
+//! * Several messages that are appended or copied together are all or none for every reader that goes by the list of
+//!   UIDs, ours and Dovecot's; who only lists directories may see some of them meanwhile.
+//! * A move is atomic for each message, not for all of a command; a power cut may leave one of them in both mailboxes where
+//!   a file system makes a rename in two steps (RFC 6851 §3.3 has both as a SHOULD).
 
 mod append;
 mod copy;
@@ -76,6 +82,7 @@ mod look;
 mod mailbox;
 mod maildirsize;
 mod message;
+mod moves;
 mod nested;
 mod paths;
 mod quota;
@@ -87,6 +94,7 @@ mod subscriptions;
 mod tree;
 mod uidlist;
 mod uids;
+mod wal;
 mod warning;
 
 pub use store::{MaildirOptions, MaildirStore};

@@ -58,6 +58,10 @@ impl MailboxPaths {
         self.dir.join("postroom.index")
     }
 
+    pub(super) fn wal(&self) -> PathBuf {
+        self.dir.join("postroom.wal")
+    }
+
     /// Whether a message with these letters counts for the quota here.
     pub(super) fn counts(&self, letters: &str) -> bool {
         self.quota.counts(&self.name, letters)

@@ -124,6 +124,18 @@ impl QuotaRoot {
         Ok(())
     }
 
+    /// As [`check`](Self::check), for messages that count in one mailbox and go to another: they are in the usage already,
+    /// so only a limit of the other's own can keep them out.
+    ///
+    /// # Errors
+    /// `OverQuota`.
+    pub(super) fn check_move(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
+        if self.rules.deviate_alike(from, to) {
+            return Ok(());
+        }
+        self.check(to, QuotaUsage::default(), Adding::User)
+    }
+
     /// Returns whether there is a quota at all.
     fn check_held(&self, held: &Held, mailbox: &MailboxName, added: QuotaUsage, by: Adding) -> Result<bool> {
         let Some(mut known) = self.load(held)? else { return Ok(false) };
@@ -273,6 +285,25 @@ impl Reserved {
             state.missing = state.missing.minus(reserved.added);
         }
         Ok(placed)
+    }
+
+    /// As [`place`](Self::place), where others may have made it more or less than was counted in: `place` tells how much
+    /// it is.
+    pub(super) fn place_counted(
+        reserved: &mut Option<Self>,
+        place: impl FnOnce() -> Result<QuotaUsage>,
+    ) -> Result<()> {
+        let Some(reserved) = reserved else { return place().map(drop) };
+        let _held = reserved.root.hold();
+        let size = place()?;
+        let counted = std::mem::replace(&mut reserved.added, size);
+        if size != counted {
+            reserved.root.note(&(maildirsize::added(size) + &maildirsize::removed(counted)));
+        }
+        reserved.placed = true;
+        let mut state = reserved.root.state();
+        state.missing = state.missing.minus(counted);
+        Ok(())
     }
 
     /// Removes again what was placed, all or some.

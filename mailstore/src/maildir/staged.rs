@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use proto_core::UnixTime;
 
-use super::filename::{self, Sizes};
-use super::paths::{MailboxPaths, Sub};
+use super::filename;
+use super::message::{Counted, Counter};
+use super::paths::MailboxPaths;
+use super::wal::Target;
 use crate::error::{Result, StoreError};
 use crate::fs::{BufferedFile, File, OpenMode};
 
@@ -16,8 +18,7 @@ pub(super) struct Staged {
     paths: MailboxPaths,
     tmp: PathBuf,
     file: Option<BufferedFile>,
-    sizes: Sizes,
-    last: u8,
+    counter: Counter,
     placed: bool,
 }
 
@@ -27,13 +28,12 @@ impl Staged {
         let tmp = paths.tmp().join(paths.env.unique_name());
         let file = paths.env.fs().open(&tmp, OpenMode::CreateNew);
         let file = BufferedFile::new(file.map_err(|error| StoreError::io("creating", &tmp, &error))?);
-        let sizes = Sizes::default();
-        Ok(Self { paths: paths.clone(), tmp, file: Some(file), sizes, last: 0, placed: false })
+        Ok(Self { paths: paths.clone(), tmp, file: Some(file), counter: Counter::default(), placed: false })
     }
 
     /// How long the file is.
     pub(super) fn stored_bytes(&self) -> u64 {
-        self.sizes.stored_bytes
+        self.counted().sizes.stored_bytes
     }
 
     /// Writes the next octets.
@@ -42,9 +42,7 @@ impl Staged {
         if let Some(file) = &mut self.file {
             file.append(octets).map_err(failed)?;
         }
-        self.sizes.stored_bytes += octets.len() as u64;
-        self.sizes.crlf_bytes += octets.len() as u64 + bare_line_feeds(self.last, octets);
-        self.last = octets.last().copied().unwrap_or(self.last);
+        self.counter.add(octets);
         Ok(())
     }
 
@@ -70,19 +68,24 @@ impl Staged {
         StoreError::io("writing", &self.tmp, error)
     }
 
-    /// Renames the finished file to its place. The directory is not synced. Returns base and path.
-    pub(super) fn place(&mut self, unique: &str, sub: Sub, letters: &str) -> Result<(String, PathBuf)> {
-        let base = filename::with_sizes(unique, self.sizes);
-        let name = match sub {
-            Sub::New => base.clone(),
-            Sub::Cur => filename::with_letters(&base, letters),
-        };
-        let path = self.paths.sub(sub).join(name);
+    /// The base of its name, sizes included.
+    pub(super) fn base(&self, unique: &str) -> String {
+        filename::with_sizes(unique, self.counted().sizes)
+    }
+
+    /// What was counted while it was written.
+    pub(super) fn counted(&self) -> Counted {
+        self.counter.counted()
+    }
+
+    /// Renames the finished file to its place. The directory is not synced.
+    pub(super) fn place(&mut self, target: &Target) -> Result<()> {
+        let path = target.path(&self.paths);
         let disk = self.paths.env.fs();
         disk.rename(&self.tmp, &path)
             .map_err(|error| StoreError::io("placing a message at", &path, &error))?;
         self.placed = true;
-        Ok((base, path))
+        Ok(())
     }
 }
 

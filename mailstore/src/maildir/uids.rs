@@ -36,6 +36,7 @@ use mail_message::{Uid, UidValidity};
 use super::courier;
 use super::paths::MailboxPaths;
 use super::uidlist::{Parsed, UidList};
+use super::wal;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, Metadata, OpenMode};
 use crate::index::Stamp;
@@ -81,8 +82,11 @@ pub(super) struct UidLock {
 }
 
 impl UidLock {
+    /// Takes the lock, and finishes what a crash has left of messages that were to come together (`wal.rs`).
     pub(super) fn take(paths: &MailboxPaths) -> Result<Self> {
-        DotLock::take(&paths.env, &paths.uidlist(), &paths.tmp()).map(|lock| Self { _lock: lock })
+        let lock = DotLock::take(&paths.env, &paths.uidlist(), &paths.tmp())?;
+        wal::recover(paths)?;
+        Ok(Self { _lock: lock })
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::paths::{MailboxPaths, Sub};
 use super::quota::Reserved;
 use super::staged::Staged;
+use super::wal::Target;
 use crate::error::{Result, StoreError};
 use crate::fs;
 use crate::quota::{Adding, QuotaUsage, QuotaWarning};
@@ -48,6 +49,7 @@ fn try_warn(paths: &MailboxPaths, warning: &QuotaWarning) -> Result<()> {
     // It comes in whatever the quota says.
     let size = QuotaUsage::message(warning.message.len() as u64);
     let mut reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery).ok().flatten();
-    Reserved::place(&mut reserved, || staged.place(&paths.env.unique_name(), Sub::New, ""))?;
+    let target = Target::new(&staged.base(&paths.env.unique_name()), "");
+    Reserved::place(&mut reserved, || staged.place(&target))?;
     paths.sync(&paths.sub(Sub::New))
 }

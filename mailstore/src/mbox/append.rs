@@ -10,11 +10,14 @@ use proto_core::UnixTime;
 
 use super::add::{Item, Numbered, add};
 use super::flags;
+use super::lock::MboxLock;
 use super::place::Place;
-use super::sight::{Locked, Sight};
-use crate::error::{Result, StoreError};
+use super::sight::Sight;
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, BufferedFile, File, OpenMode};
 use crate::store::{Append, Appended, MessageReader};
+
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// Messages on their way into a mailbox.
 #[derive(Debug)]
@@ -45,6 +48,56 @@ impl MboxAppend {
     pub(super) fn begin_at(place: Place) -> Result<Self> {
         place.stamp()?;
         Ok(Self { place, messages: Vec::new() })
+    }
+}
+
+impl MboxAppend {
+    /// Makes all of them part of the mailbox, durably, for who holds its locks. The index is not told.
+    pub(super) fn add(&mut self, sight: &mut Sight, lock: &mut MboxLock) -> Result<Appended> {
+        let mut bodies = Vec::new();
+        for message in &mut self.messages {
+            let failed = |error: std::io::Error| StoreError::io("writing", &message.path, &error);
+            if let Some(file) = message.file.take() {
+                let file = file.into_file().map_err(failed)?;
+                bodies.push(Octets { path: message.path.clone(), file, bytes: message.bytes });
+            }
+        }
+        let mut items: Vec<Item<'_>> = bodies
+            .iter_mut()
+            .zip(&self.messages)
+            .map(|(body, message)| Item {
+                prefix: b"",
+                body,
+                date: message.date,
+                flags: message.flags.clone(),
+                delivery: None,
+            })
+            .collect();
+        let numbered = Numbered { snapshot: &mut sight.disk, state: &mut sight.state };
+        let uids = add(&self.place, lock, Some(numbered), &mut items)?;
+        Ok(Appended { uid_validity: sight.state.uid_validity, uids })
+    }
+
+    /// Takes in a message whole.
+    pub(super) fn take(
+        &mut self,
+        flags: &FlagSet,
+        date: UnixTime,
+        reader: &mut dyn MessageReader,
+    ) -> Result<()> {
+        self.begin(flags, Some(date))?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut offset = 0;
+        while offset < reader.size_bytes() {
+            let n = reader.read_at(offset, &mut chunk)?;
+            if n == 0 {
+                let cause = "what was to be stored ended early";
+                return Err(StoreError::new(ErrorKind::Io, "reading a message", cause));
+            }
+            self.write(&chunk[..n])?;
+            offset += n as u64;
+        }
+        Ok(())
     }
 }
 
@@ -79,33 +132,12 @@ impl Append for MboxAppend {
     }
 
     fn commit(mut self: Box<Self>) -> Result<Appended> {
-        let mut bodies = Vec::new();
-        for message in &mut self.messages {
-            let failed = |error: std::io::Error| StoreError::io("writing", &message.path, &error);
-            if let Some(file) = message.file.take() {
-                let file = file.into_file().map_err(failed)?;
-                bodies.push(Octets { path: message.path.clone(), file, bytes: message.bytes });
-            }
-        }
-        let mut items: Vec<Item<'_>> = bodies
-            .iter_mut()
-            .zip(&self.messages)
-            .map(|(body, message)| Item {
-                prefix: b"",
-                body,
-                date: message.date,
-                flags: message.flags.clone(),
-                delivery: None,
-            })
-            .collect();
-        let place = &self.place;
-        let mut sight = Sight::new(place.clone());
-        let Locked { turn, mut lock } = sight.lock()?;
-        sight.give_uids(&mut lock, false)?;
-        let numbered = Numbered { snapshot: &mut sight.disk, state: &mut sight.state };
-        let uids = add(place, &mut lock, Some(numbered), &mut items)?;
-        sight.note(Some(&turn), &*lock.file)?;
-        Ok(Appended { uid_validity: sight.state.uid_validity, uids })
+        let mut sight = Sight::new(self.place.clone());
+        let mut locked = sight.lock()?;
+        sight.give_uids(&mut locked.lock, false)?;
+        let appended = self.add(&mut sight, &mut locked.lock)?;
+        sight.note(Some(&locked.turn), &*locked.lock.file)?;
+        Ok(appended)
     }
 
     fn abort(self: Box<Self>) {}

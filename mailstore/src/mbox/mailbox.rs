@@ -25,7 +25,7 @@ use super::snapshot::Known;
 use super::store::Inner;
 use super::{control, flags, journal};
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs::OpenMode;
+use crate::fs::{File, OpenMode};
 use crate::index::Stamp;
 use crate::name::MailboxName;
 use crate::store::{
@@ -34,19 +34,17 @@ use crate::store::{
 };
 use crate::summary::Summary;
 
-const CHUNK_BYTES: usize = 64 << 10;
-
 /// An opened mailbox of an [`MboxStore`](super::MboxStore).
 #[derive(Debug)]
 pub(super) struct MboxMailbox {
-    store: Arc<Inner>,
+    pub(super) store: Arc<Inner>,
     access: Access,
-    sight: Sight,
+    pub(super) sight: Sight,
     /// Messages of which this session is the first to be told.
     recent: BTreeSet<Uid>,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// The change up to which `entries` are what the index says.
-    told: ModSeq,
+    pub(super) told: ModSeq,
 }
 
 impl MboxMailbox {
@@ -58,7 +56,7 @@ impl MboxMailbox {
         Ok(mailbox)
     }
 
-    fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &Place {
         &self.sight.place
     }
 
@@ -82,7 +80,7 @@ impl MboxMailbox {
         Entry::new(uid, known.flags.clone(), recent, self.sight.modseq(uid))
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(super) fn check_writable(&self) -> Result<()> {
         match self.access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => {
@@ -97,11 +95,11 @@ impl MboxMailbox {
     }
 
     /// Those of `uids` that the user has been told of.
-    fn select(&self, uids: &UidSet) -> UidSet {
+    pub(super) fn select(&self, uids: &UidSet) -> UidSet {
         self.entries.iter().map(|entry| entry.uid).filter(|uid| uids.contains(*uid)).collect()
     }
 
-    fn find(&self, uid: Uid) -> Result<&Known> {
+    pub(super) fn find(&self, uid: Uid) -> Result<&Known> {
         // The message that is none has no UID, and is the first.
         let messages = &self.sight.disk.messages;
         let found = messages.binary_search_by_key(&Some(uid), |known| known.message.uid);
@@ -164,7 +162,7 @@ impl MboxMailbox {
 
     /// Takes the locks for a change. What others have added gets UIDs first: what their headers say of UIDs may be a lie.
     /// What others have changed gets another mod-sequence than the change.
-    fn lock(&mut self) -> Result<Locked> {
+    pub(super) fn lock(&mut self) -> Result<Locked> {
         let mut locked = self.sight.lock()?;
         let old = self.sight.state.uid_validity;
         self.give_uids(&mut locked.lock)?;
@@ -177,7 +175,7 @@ impl MboxMailbox {
     }
 
     /// Tells the index of a change that was made here. `told` is what it had before.
-    fn note(&mut self, locked: &Locked, before: ModSeq) -> Result<()> {
+    pub(super) fn note(&mut self, locked: &Locked, before: ModSeq) -> Result<()> {
         let is_told = self.told == before;
         self.sight.changed();
         self.sight.note(Some(&locked.turn), &*locked.lock.file)?;
@@ -199,26 +197,35 @@ impl MboxMailbox {
         Ok((summary, is_terminated))
     }
 
+    /// Tells the spool, before messages go, that they were delivered: they are here, so they were, whether they go or not.
+    pub(super) fn settle(&self, file: &dyn File, going: &[Uid]) -> Result<()> {
+        let Some(settle) = &self.store.settle else { return Ok(()) };
+        for &uid in going {
+            if let Some(delivery) = marks_of(self.place(), file, &self.find(uid)?.message)?.delivery {
+                settle.settle(&delivery)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes messages out, durably. The state of the mailbox goes to the first that stays.
-    fn drop_messages(&mut self, lock: &mut MboxLock, wanted: &UidSet, which: Expunge) -> Result<Vec<Uid>> {
+    pub(super) fn drop_messages(
+        &mut self,
+        lock: &mut MboxLock,
+        wanted: &UidSet,
+        which: Expunge,
+    ) -> Result<Vec<Uid>> {
         let goes = |known: &Known| {
             let is_deleted = which == Expunge::Any || known.flags.contains(&Flag::Deleted);
             known.message.uid.filter(|uid| is_deleted && wanted.contains(*uid))
         };
-        let Sight { place, disk, state, .. } = &mut self.sight;
-        let removed: Vec<Uid> = disk.messages.iter().filter_map(goes).collect();
+        let removed: Vec<Uid> = self.sight.disk.messages.iter().filter_map(goes).collect();
         if removed.is_empty() {
             return Ok(removed);
         }
-        let file = place.open(OpenMode::Read)?;
-        if let Some(settle) = &self.store.settle {
-            for known in disk.messages.iter().filter(|known| goes(known).is_some()) {
-                if let Some(delivery) = marks_of(place, &*file, &known.message)?.delivery {
-                    // It is here, so it was delivered, whether it is removed or not.
-                    settle.settle(&delivery)?;
-                }
-            }
-        }
+        let file = self.place().open(OpenMode::Read)?;
+        self.settle(&*file, &removed)?;
+        let Sight { place, disk, state, .. } = &mut self.sight;
         let mut base = disk.base.clone();
         if removed.len() == disk.messages.len() {
             let ceiling = base.as_ref().map_or(state.last_uid, |base| base.last_uid);
@@ -411,25 +418,18 @@ impl Mailbox for MboxMailbox {
         let wanted = self.select(uids);
         let mut append = MboxAppend::begin_at(self.store.place(target))?;
         self.look()?;
-        let mut chunk = vec![0; CHUNK_BYTES];
         let mut sources = Vec::new();
         for uid in wanted.iter() {
-            let known = self.find(uid)?;
-            append.begin(&known.flags, Some(known.message.date))?;
-            let mut reader = self.message(uid)?;
-            let mut offset = 0;
-            while offset < reader.size_bytes() {
-                let n = reader.read_at(offset, &mut chunk)?;
-                if n == 0 {
-                    return Err(self.gone());
-                }
-                append.write(&chunk[..n])?;
-                offset += n as u64;
-            }
+            let Known { message, flags } = self.find(uid)?.clone();
+            append.take(&flags, message.date, &mut *self.message(uid)?)?;
             sources.push(uid);
         }
         let appended = Box::new(append).commit()?;
         let pairs = sources.into_iter().zip(appended.uids).collect();
         Ok(Copied { uid_validity: appended.uid_validity, pairs })
+    }
+
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+        super::moves::move_to(self, uids, target)
     }
 }

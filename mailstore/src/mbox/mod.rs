@@ -54,6 +54,7 @@ mod location;
 mod lock;
 mod mailbox;
 mod message;
+mod moves;
 mod place;
 mod reader;
 mod rewrite;

@@ -32,6 +32,8 @@ pub(super) struct MboxMessage {
     /// The file as it was when the message was last found.
     stamp: Option<Metadata>,
     cursor: Cursor,
+    /// Whether whoever reads holds the locks of the mailbox.
+    is_locked: bool,
 }
 
 /// How far the message has been turned into what is shown.
@@ -48,7 +50,12 @@ struct Cursor {
 impl MboxMessage {
     pub(super) fn new(place: Place, file: Box<dyn File>, uid: Uid, message: Message) -> Self {
         let cursor = Cursor::new(&place, &message);
-        Self { place, file, uid, message, stamp: None, cursor }
+        Self { place, file, uid, message, stamp: None, cursor, is_locked: false }
+    }
+
+    /// The same for who holds the locks of the mailbox as long as this lives.
+    pub(super) fn locked(place: Place, file: Box<dyn File>, uid: Uid, message: Message) -> Self {
+        Self { is_locked: true, ..Self::new(place, file, uid, message) }
     }
 
     /// Makes sure that the message is where we take it to be. A shared lock is held.
@@ -117,6 +124,9 @@ impl MessageReader for MboxMessage {
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        if self.is_locked {
+            return self.find().and_then(|()| self.read(offset, buf));
+        }
         lock::share(&self.place, &*self.file)?;
         let read = self.find().and_then(|()| self.read(offset, buf));
         // It goes when the file is closed, at the latest.

@@ -256,4 +256,21 @@ impl Mailbox for MemoryMailbox {
         let pairs = sources.into_iter().zip(appended.uids).collect();
         Ok(Copied { uid_validity: appended.uid_validity, pairs })
     }
+
+    fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
+        self.check_writable()?;
+        let now = self.store.utc();
+        let mut state = self.store.lock();
+        state.mailbox(target)?;
+        let mailbox = self.current(&mut state)?;
+        let is_told = self.told == mailbox.highest;
+        let moved: Vec<Uid> = self.select(uids).filter(|uid| mailbox.messages.contains_key(uid)).collect();
+        let appended = state.transfer(&self.name, &moved, target, now, self.store.settle.as_deref())?;
+        if is_told && *target != self.name {
+            self.told = state.mailbox(&self.name)?.highest;
+        }
+        self.entries.retain(|entry| moved.binary_search(&entry.uid).is_err());
+        let pairs = moved.into_iter().zip(appended.uids).collect();
+        Ok(Copied { uid_validity: appended.uid_validity, pairs })
+    }
 }

@@ -238,6 +238,34 @@ impl State {
         Ok(())
     }
 
+    /// Moves messages of one mailbox, which are there, to another or to its end, all or none.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`, `KeywordLimit`, `UidsExhausted`; what the spool says.
+    pub(super) fn transfer(
+        &mut self,
+        from: &MailboxName,
+        uids: &[Uid],
+        to: &MailboxName,
+        now: UnixTime,
+        settle: Option<&dyn Settle>,
+    ) -> Result<Appended> {
+        let source = self.mailbox(from)?;
+        let mut flags = FlagSet::new();
+        let going = || uids.iter().filter_map(|uid| source.messages.get(uid));
+        going().for_each(|message| flags.insert_all(&message.flags));
+        self.check_keywords(to, &flags)?;
+        self.mailbox(to)?.check_uids(uids.len())?;
+        if let Some(settle) = settle {
+            going().filter_map(|message| message.delivery.as_ref()).try_for_each(|id| settle.settle(id))?;
+        }
+        let removed = self.mailbox_mut(from)?.remove(&uids.iter().copied().collect());
+        // What was moved is no delivery: the spool was told.
+        let come = removed.into_iter().map(|message| Message { saved: now, delivery: None, ..message });
+        let target = self.mailbox_mut(to)?;
+        Ok(Appended { uid_validity: target.uid_validity, uids: target.insert(come.collect()) })
+    }
+
     pub(super) fn list(&self) -> Vec<MailboxInfo> {
         let mut names: BTreeMap<MailboxName, bool> =
             self.mailboxes.keys().map(|name| (name.clone(), true)).collect();

@@ -203,6 +203,11 @@ impl QuotaRules {
         found.map(|&(_, quota)| quota).unwrap_or_default()
     }
 
+    /// Whether the limits for what is added are the same in two mailboxes.
+    pub(crate) fn deviate_alike(&self, one: &MailboxName, other: &MailboxName) -> bool {
+        self.of(one) == self.of(other)
+    }
+
     /// Whether messages of this mailbox count.
     pub fn counts(&self, mailbox: &MailboxName) -> bool {
         let is_trash = self.trash.iter().any(|trash| trash == mailbox || mailbox.below(trash).is_some());
