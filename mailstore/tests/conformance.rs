@@ -9,8 +9,11 @@ use std::path::Path;
 use mailstore::conformance::{self, Promises};
 use mailstore::fs::SimFs;
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use mailstore::memory::MemoryLimits;
 use mailstore::watch::WatchOptions;
-use mailstore::{Env, MaildirStore, MemoryStore, RealHost, Result, Store};
+use mailstore::{
+    Env, MaildirOptions, MaildirStore, MemoryStore, QuotaLimits, QuotaRules, RealHost, Result, Store,
+};
 
 /// Letters `a` to `z` of file names.
 fn maildir() -> Promises {
@@ -49,6 +52,29 @@ fn memory() {
 #[test]
 fn maildir_on_a_simulated_disk() {
     conformance::run(&maildir(), || simulated(common::maildir));
+}
+
+/// Octets that a user may hold.
+const LIMIT: u64 = 1_000_000;
+
+#[test]
+fn memory_with_a_limit() {
+    conformance::run(&Promises::default().quota_bytes(LIMIT), || {
+        let mut limits = MemoryLimits::default();
+        limits.stored_bytes_max = LIMIT;
+        let store = MemoryStore::with(RealHost::new("test.example"), limits, None);
+        move || Ok(Box::new(store.clone()) as Box<dyn Store>)
+    });
+}
+
+#[test]
+fn maildir_with_a_quota() {
+    let open = |fs: &SimFs, pid| {
+        let quota = QuotaRules::new(QuotaLimits { bytes: Some(LIMIT), messages: None });
+        let options = MaildirOptions { quota, ..MaildirOptions::default() };
+        MaildirStore::open_with(common::env(fs, pid), Path::new(common::ROOT), options)
+    };
+    conformance::run(&maildir().quota_bytes(LIMIT), || simulated(open));
 }
 
 #[test]

@@ -5,13 +5,13 @@
 mod common;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{ROOT, all, append, env, flags, inbox, name, read_names, uids};
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{self, Fs, OpenMode};
-use mailstore::maildir::MaildirOptions;
+use mailstore::maildir::{MaildirOptions, OnWarning};
 use mailstore::quota::{Allowance, QuotaWarning};
 use mailstore::{
     Access, Class, Delivered, Delivery, DeliveryId, ErrorKind, Expunge, FlagChange, MaildirStore, QuotaRules,
@@ -395,7 +395,7 @@ fn grace_rules_and_a_mailbox_that_is_left_out() {
 fn a_warning_comes_once_a_day_while_it_is_nearly_full() {
     let disk = SimFs::new();
     let mut with = rules("1000S");
-    with.warning = Some(QuotaWarning { percent: 50, message: (*b"Subject: full\r\n\r\n").into() });
+    with.warning = Some(QuotaWarning { percent: 50, message: Some((*b"Subject: full\r\n\r\n").into()) });
     let store = open(&disk, with);
     let count = || read_names(&disk, &format!("{ROOT}/new")).len();
     let is_marked = || disk.metadata(Path::new(&format!("{ROOT}/quotawarn"))).is_ok();
@@ -411,4 +411,22 @@ fn a_warning_comes_once_a_day_while_it_is_nearly_full() {
     store.open(&inbox(), Access::ReadWrite).unwrap().expunge(&all(), Expunge::Any).unwrap();
     deliver(&store, 10).unwrap();
     assert!(!is_marked());
+}
+
+#[test]
+fn who_opened_the_store_is_told_of_a_warning_with_a_message_or_without() {
+    for message in [None, Some((*b"Subject: full\r\n\r\n").into())] {
+        let (disk, told) = (SimFs::new(), Arc::new(Mutex::new(Vec::new())));
+        let mut quota = rules("1000S");
+        quota.warning = Some(QuotaWarning { percent: 50, message: message.clone() });
+        let teller = Arc::clone(&told);
+        let on_warning: OnWarning = Arc::new(move |quota| teller.lock().unwrap().push(quota.percent()));
+        let options = MaildirOptions { quota, on_warning: Some(on_warning), ..MaildirOptions::default() };
+        let store = MaildirStore::open_with(env(&disk, 1), Path::new(ROOT), options).unwrap();
+        for bytes in [490, 10, 10] {
+            deliver(&store, bytes).unwrap();
+        }
+        assert_eq!(*told.lock().unwrap(), [Some(50)]);
+        assert_eq!(read_names(&disk, &format!("{ROOT}/new")).len(), 3 + usize::from(message.is_some()));
+    }
 }

@@ -59,13 +59,24 @@ fn mail_of_other_programs_is_served_with_crlf_and_true_sizes() {
     fs::write(new.join("1.a.x"), "Subject: lf\n\nbody\n").unwrap();
     fs::write(new.join("2.b.x,S=999,W=1"), "Subject: lies\r\n\r\n").unwrap();
     fs::write(new.join("3.c.x,S=8,W=8"), "wrong: w").unwrap();
+    fs::write(new.join("4.M1P1.x,S=19,W=19"), "Subject: lf\n\nbody 4\n").unwrap();
     let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
-    let expected: [&[u8]; 3] = [b"Subject: lf\r\n\r\nbody\r\n", b"Subject: lies\r\n\r\n", b"wrong: w"];
+    let expected: [&[u8]; 4] = [
+        b"Subject: lf\r\n\r\nbody\r\n",
+        b"Subject: lies\r\n\r\n",
+        b"wrong: w",
+        b"Subject: lf\r\n\r\nbody 4\r\n",
+    ];
     for (raw, expected) in (1..).zip(expected) {
         assert!(mailbox.entries()[raw as usize - 1].recent);
         assert_eq!(mailbox.meta(uid(raw)).unwrap().size_bytes, expected.len() as u64);
         assert_eq!(read_all(&mut *mailbox.message(uid(raw)).unwrap()).unwrap(), expected);
     }
+    // A copy does not say it again.
+    store.create(&name("copies")).unwrap();
+    mailbox.copy(&common::uids(&[4]), &name("copies")).unwrap();
+    let mut copies = store.open(&name("copies"), Access::ReadWrite).unwrap();
+    assert_eq!(copies.meta(uid(1)).unwrap().size_bytes, expected[3].len() as u64);
     let again = store.open(&inbox(), Access::ReadWrite).unwrap();
     assert!(again.entries().iter().all(|entry| !entry.recent), "recent to one session only");
 }

@@ -1,12 +1,13 @@
 //! What a server starts with and hardly anybody means: `check` tells it, and `serve` logs it.
 
-use crate::config::{Config, ListenerSection, Protocol, TlsMode};
+use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::proto_core::Mechanism;
 use postroom::relay_policy::NetworkList;
 use postroom::wall::{AccountId, Directory as _, Serves};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// One sentence for each doubt, which names the key, listener or account.
 pub fn doubts(config: &Config, accounts: &PasswdFile) -> Vec<String> {
@@ -15,6 +16,14 @@ pub fn doubts(config: &Config, accounts: &PasswdFile) -> Vec<String> {
         let certificates = config.listeners.iter().any(|listener| listener.client_ca.is_some());
         let said = of_mechanisms(named, certificates, accounts);
         doubts.extend(said.map(|doubt| format!("accounts.auth_mechanisms: {doubt}")));
+    }
+    if config.storage.format == StorageFormat::Mbox {
+        let none = Arc::default();
+        let has_rules = |account: &&AccountId| !Arc::ptr_eq(&accounts.quota_rules(account, &none), &none);
+        let named = accounts.accounts();
+        doubts.extend(named.iter().filter(has_rules).map(|account| {
+            format!("account {account}: userdb_quota_rule says nothing, as mbox files have no quotas")
+        }));
     }
     for (index, listener) in config.listeners.iter().enumerate() {
         let said = of_listener(config, listener, accounts);

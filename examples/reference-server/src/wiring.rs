@@ -9,7 +9,7 @@ use postroom::accounts::{PasswdFile, PasswdFileError};
 use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalOptions};
 use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
-use postroom::mailstore::quota::Allowance;
+use postroom::mailstore::quota::{Allowance, QuotaWarning};
 use postroom::mailstore::{
     AutoCreate, DefaultMailbox, Env, Layout, NameEncoding, QuotaRules, SpecialUse, StoreError,
 };
@@ -218,6 +218,10 @@ fn quota_rules(config: &Config) -> QuotaRules {
     }
     rules.count_trash = section.count_trash;
     rules.grace = section.grace_percent.map_or(rules.grace, Allowance::Percent);
+    rules.warning = section.warning_percent.map(|percent| {
+        let crlf = |text: &String| text.replace("\r\n", "\n").replace('\n', "\r\n").into_bytes().into();
+        QuotaWarning { percent, message: section.warning_message.as_ref().map(crlf) }
+    });
     if let Some(text) = &section.exceeded_message {
         rules.exceeded_message = text.as_str().into();
     }

@@ -24,6 +24,7 @@ mod flags;
 mod messages;
 mod moves;
 mod names;
+mod quota;
 mod special_use;
 mod tools;
 mod uids;
@@ -47,6 +48,8 @@ pub struct Promises {
     pub nested: bool,
     /// What mailboxes are for can be set.
     pub special_use: bool,
+    /// How many octets its user may hold, when the store was opened with such a limit; best 1,000,000 or more.
+    pub quota_bytes: Option<u64>,
     /// How many keywords a mailbox holds, where that has a limit below 1,000.
     pub keywords_max: Option<usize>,
 }
@@ -58,6 +61,7 @@ impl Default for Promises {
             readable_after_expunge: true,
             nested: true,
             special_use: true,
+            quota_bytes: None,
             keywords_max: None,
         }
     }
@@ -89,6 +93,13 @@ impl Promises {
     #[must_use]
     pub fn without_special_use(mut self) -> Self {
         self.special_use = false;
+        self
+    }
+
+    /// The user may hold so many octets.
+    #[must_use]
+    pub fn quota_bytes(mut self, bytes: u64) -> Self {
+        self.quota_bytes = Some(bytes);
         self
     }
 
@@ -139,6 +150,7 @@ where
         moves::CASES,
         names::CASES,
         special_use::CASES,
+        quota::CASES,
     ];
     let verdict = |case: &Case| {
         let open = make();

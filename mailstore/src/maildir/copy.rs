@@ -84,10 +84,12 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     }
 }
 
-/// The base of a new name for a message: sizes as in the old one, whether true or not.
+/// The base of a new name for a message: with the sizes in the old one, if that was made here.
 pub(super) fn new_base(target: &MailboxPaths, old: &str) -> String {
     let unique = target.env.unique_name();
-    filename::sizes(old).map_or_else(|| unique.clone(), |sizes| filename::with_sizes(&unique, sizes))
+    // What another program has written may be wrong, and must not become our word.
+    let sizes = filename::sizes(old).filter(|_| filename::is_own(old));
+    sizes.map_or_else(|| unique.clone(), |sizes| filename::with_sizes(&unique, sizes))
 }
 
 /// Writes to the target's index what the source's knows, so that no message is read there for what is known here.

@@ -73,6 +73,18 @@ pub(super) fn delivery(base: &str) -> Option<DeliveryId> {
     Some(DeliveryId { queue_id: queue_id.parse().ok()?, recipient: recipient.parse().ok()? })
 }
 
+/// Whether a file was named here, so that the sizes in its name are those that were written: `SECONDS.Dqueue…` or
+/// `SECONDS.MxPyQz`.
+pub(super) fn is_own(base: &str) -> bool {
+    let numbers = |text: &str| {
+        let (micros, rest) = text.strip_prefix('M')?.split_once('P')?;
+        let (pid, count) = rest.split_once('Q')?;
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+        Some([micros, pid, count].into_iter().all(is_number))
+    };
+    delivery(base).is_some() || base.split('.').nth(1).and_then(numbers) == Some(true)
+}
+
 /// What orders messages by arrival as far as their names tell: the seconds they begin with.
 pub(super) fn arrival(base: &str) -> u64 {
     let digits = base.split('.').next().unwrap_or("");
@@ -119,5 +131,9 @@ mod tests {
         let id = DeliveryId { queue_id: "0ADRZ1R2".parse().unwrap(), recipient: 12 };
         let base = format!("{}vm,S=1,W=1", delivery_prefix(1_795_325_990, &id));
         assert_eq!(delivery(&base), Some(id));
+        assert!(is_own(&base) && is_own("1795325990.M735132P14291Q7.vm,S=1,W=1"));
+        for foreign in ["1795325990.M735132P14291.vm,S=1,W=1", "1.M1P1V1.x", "1.M1PQ1.x", "1.x.y", "x"] {
+            assert!(!is_own(foreign), "{foreign}");
+        }
     }
 }

@@ -250,7 +250,8 @@ impl Mailbox for MaildirMailbox {
         if facts.meta().is_none() {
             let found = self.with_file(uid, "looking at", |mailbox, place, path| {
                 let metadata = mailbox.paths.env.fs().metadata(&path)?;
-                let named = filename::sizes(place.base());
+                // Another program's may be wrong, and a size once told must stay.
+                let named = filename::sizes(place.base()).filter(|_| filename::is_own(place.base()));
                 Ok((metadata, named.filter(|sizes| sizes.stored_bytes == metadata.size)))
             })?;
             let (metadata, named) = found.ok_or_else(|| self.gone())?;

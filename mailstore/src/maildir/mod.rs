@@ -58,8 +58,9 @@
 //!
 //! # Departures
 //! * With [`Layout::Fs`], a directory with a `.` in its name is no mailbox here, though Dovecot may show it as one.
-//! * `W=` in a file name is believed for sizes when `S=` is the true length; a wrong `W=` shows when the
-//!   message is first opened, is right from then on (the index remembers), and is not mended in the name.
+//! * `W=` in a file name is believed when the name was made here and `S=` is the true length. A message that another program
+//!   named is read through before its size is told; the index remembers it. A wrong `S=` or `W=` is not mended in the name,
+//!   by which the list of UIDs knows the message.
 //! * INTERNALDATE is the modification time of the file when it was first asked for.
 //! * SAVEDATE (RFC 8514) is the time with which a file's name begins: when it was written there, or accepted into the spool.
 //!   What another program named otherwise was saved at its INTERNALDATE. RENAME of INBOX keeps it.
@@ -97,7 +98,7 @@ mod uids;
 mod wal;
 mod warning;
 
-pub use store::{MaildirOptions, MaildirStore};
+pub use store::{MaildirOptions, MaildirStore, OnWarning};
 pub use tree::{Layout, NameEncoding};
 #[doc(hidden)]
 pub use uidlist::fuzz_uidlist;

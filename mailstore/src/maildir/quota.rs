@@ -39,6 +39,7 @@ use std::time::Duration;
 use super::maildirsize::{self, Maildirsize};
 use super::paths::MailboxPaths;
 use super::recount;
+use super::store::OnWarning;
 use super::tree::Tree;
 use crate::env::{Env, Held};
 use crate::error::{ErrorKind, Result, StoreError};
@@ -53,12 +54,13 @@ const BELIEVED_FOR: Duration = Duration::from_secs(15 * 60);
 const REST: Duration = Duration::from_secs(60);
 
 /// The quota of one user.
-#[derive(Debug)]
 pub(super) struct QuotaRoot {
     pub(super) env: Env,
     pub(super) root: PathBuf,
     pub(super) rules: QuotaRules,
     pub(super) tree: Tree,
+    /// Who is told that it is nearly full.
+    pub(super) on_warning: Option<OnWarning>,
     state: Mutex<State>,
 }
 
@@ -79,9 +81,24 @@ struct Known {
     age: Duration,
 }
 
+impl std::fmt::Debug for QuotaRoot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QuotaRoot")
+            .field("root", &self.root)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
 impl QuotaRoot {
-    pub(super) fn new(env: Env, root: PathBuf, rules: QuotaRules, tree: Tree) -> Self {
-        Self { env, root, rules, tree, state: Mutex::default() }
+    pub(super) fn new(
+        env: Env,
+        root: PathBuf,
+        rules: QuotaRules,
+        tree: Tree,
+        on_warning: Option<OnWarning>,
+    ) -> Self {
+        Self { env, root, rules, tree, on_warning, state: Mutex::default() }
     }
 
     pub(super) fn path(&self) -> PathBuf {

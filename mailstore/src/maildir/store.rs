@@ -24,6 +24,9 @@ use crate::watch::{Target, Tell, Watch};
 /// Files in `tmp/` older than this are nobody's (the Maildir convention).
 const SWEEP_AFTER: Duration = Duration::from_secs(36 * 3600);
 
+/// Who is told, after a delivery, that a user's mailboxes are nearly full ([`QuotaRules::warning`]); it must not block.
+pub type OnWarning = Arc<dyn Fn(&Quota) + Send + Sync>;
+
 /// How a Maildir is used.
 #[derive(Clone, Default)]
 pub struct MaildirOptions {
@@ -31,6 +34,8 @@ pub struct MaildirOptions {
     pub settle: Option<Arc<dyn Settle>>,
     /// What its mailboxes may hold. Without limits, those of a `maildirsize` that is there already.
     pub quota: QuotaRules,
+    /// Who is told that they are nearly full. Default nobody.
+    pub on_warning: Option<OnWarning>,
     /// Where the mailboxes lie.
     pub layout: Layout,
     /// How their names stand on disk.
@@ -119,9 +124,9 @@ impl MaildirStore {
     /// # Errors
     /// When it cannot be made or read.
     pub fn open_with(env: Env, root: &Path, options: MaildirOptions) -> Result<Self> {
-        let MaildirOptions { settle, quota, layout, names } = options;
+        let MaildirOptions { settle, quota, on_warning, layout, names } = options;
         let tree = Tree::find(env.fs(), root, layout, names)?;
-        let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota, tree));
+        let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota, tree, on_warning));
         let uses = SpecialUseFile::new(env.clone(), root.join("postroom.special-use"), root.join("tmp"));
         let store = Inner { env, root: root.to_path_buf(), settle, quota, uses };
         store.make()?;

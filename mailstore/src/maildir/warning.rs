@@ -1,7 +1,7 @@
-//! The message that tells a user that the mailboxes are nearly full.
+//! Telling that a user's mailboxes are nearly full.
 //!
-//! After a delivery that leaves them at the threshold or above, it is put where the delivery went, at most once in 24
-//! hours: the file `quotawarn` keeps the time, and goes when a delivery leaves them below. A failure is no failure of
+//! After a delivery that leaves them at the threshold or above, who opened the store is told, and a message is put where
+//! the delivery went, if there is one; at most once in 24 hours: the file `quotawarn` keeps the time, and goes when a delivery leaves them below. A failure is no failure of
 //! the delivery.
 
 use std::time::Duration;
@@ -28,7 +28,8 @@ pub(super) fn warn(paths: &MailboxPaths) {
 fn try_warn(paths: &MailboxPaths, warning: &QuotaWarning) -> Result<()> {
     let disk = paths.env.fs();
     let mark = paths.root.join("quotawarn");
-    let Some(percent) = paths.quota.quota()?.and_then(|quota| quota.percent()) else { return Ok(()) };
+    let Some(quota) = paths.quota.quota()? else { return Ok(()) };
+    let Some(percent) = quota.percent() else { return Ok(()) };
     let marked = disk.metadata(&mark).ok();
     if percent < warning.percent {
         if marked.is_some() {
@@ -43,11 +44,15 @@ fn try_warn(paths: &MailboxPaths, warning: &QuotaWarning) -> Result<()> {
     let scratch = paths.root.join("tmp").join(paths.env.unique_name());
     fs::replace_durably(disk, &mark, &scratch, b"")
         .map_err(|error| StoreError::io("writing", &mark, &error))?;
+    if let Some(tell) = &paths.quota.on_warning {
+        tell(&quota);
+    }
+    let Some(message) = &warning.message else { return Ok(()) };
     let mut staged = Staged::create(paths)?;
-    staged.write(&warning.message)?;
+    staged.write(message)?;
     staged.finish(paths.env.utc())?;
     // It comes in whatever the quota says.
-    let size = QuotaUsage::message(warning.message.len() as u64);
+    let size = QuotaUsage::message(message.len() as u64);
     let mut reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery).ok().flatten();
     let target = Target::new(&staged.base(&paths.env.unique_name()), "");
     Reserved::place(&mut reserved, || staged.place(&target))?;

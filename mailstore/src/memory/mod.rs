@@ -42,6 +42,7 @@ use self::state::{Message, State};
 use crate::env::Host;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
+use crate::quota::Quota;
 use crate::special_use::SpecialUses;
 use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
 
@@ -152,6 +153,14 @@ impl Store for MemoryStore {
     fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>> {
         self.0.lock().mailbox(name)?;
         Ok(Box::new(MemoryAppend::new(Arc::clone(&self.0), name.clone())))
+    }
+
+    fn quota(&self) -> Result<Option<Quota>> {
+        Ok(Some(self.0.lock().quota()))
+    }
+
+    fn check_quota(&self, _: &MailboxName, bytes: u64) -> Result<()> {
+        self.0.lock().check_room(bytes)
     }
 
     fn deliver(

@@ -14,6 +14,7 @@ use super::MemoryLimits;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::index::Vanished;
 use crate::name::MailboxName;
+use crate::quota::{Quota, QuotaLimits, QuotaUsage};
 use crate::special_use::SpecialUses;
 use crate::store::{Appended, DeliveryId, MailboxInfo, Settle};
 use crate::summary::Summary;
@@ -197,6 +198,13 @@ impl State {
     /// `NoSuchMailbox`.
     pub(super) fn mailbox_mut(&mut self, name: &MailboxName) -> Result<&mut MailboxState> {
         self.mailboxes.get_mut(name).ok_or_else(missing)
+    }
+
+    /// What all mailboxes hold, and may hold.
+    pub(super) fn quota(&self) -> Quota {
+        let messages = self.mailboxes.values().map(|mailbox| mailbox.messages.len() as u64).sum();
+        let limits = QuotaLimits { bytes: Some(self.limits.stored_bytes_max), messages: None };
+        Quota { usage: QuotaUsage { bytes: self.stored_bytes, messages }, limits }
     }
 
     /// # Errors

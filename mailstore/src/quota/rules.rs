@@ -44,7 +44,7 @@ pub struct QuotaRules {
     pub grace: Allowance,
     /// What who sends to a full mailbox is told (`quota_exceeded_message` of Dovecot).
     pub exceeded_message: Arc<str>,
-    /// A message for users whose mailboxes are nearly full; none by default.
+    /// When it is told that mailboxes are nearly full; never by default.
     pub warning: Option<QuotaWarning>,
 }
 
@@ -62,13 +62,13 @@ impl Default for QuotaRules {
     }
 }
 
-/// A message for users whose mailboxes are nearly full.
+/// When it is told that mailboxes are nearly full, and how the user hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaWarning {
-    /// From how much of the limits on, in per cent, a delivery brings it; at most once in 24 hours.
+    /// From how much of the limits on, in per cent, after a delivery; at most once in 24 hours.
     pub percent: u64,
-    /// The message, header and all, with CRLF line ends.
-    pub message: Arc<[u8]>,
+    /// A message that is put where the delivery went, header and all, with CRLF line ends; if any.
+    pub message: Option<Arc<[u8]>>,
 }
 
 /// How far beyond a limit.

@@ -2,6 +2,7 @@
 
 use super::kept::{self, Kept};
 use crate::wall::AccountId;
+use mailstore::maildir::OnWarning;
 use mailstore::{
     DefaultMailbox, Env, Layout, MaildirOptions, MaildirStore, NameEncoding, PathTemplate, PathUser,
     QuotaRules, Settle, StoreError,
@@ -72,10 +73,20 @@ impl Maildirs {
             let options = MaildirOptions {
                 settle: self.settle.clone(),
                 quota: QuotaRules::clone(&rules),
+                on_warning: Some(on_warning(account)),
                 layout: self.layout,
                 names: self.names,
             };
             Ok(Arc::new(MaildirStore::open_with(self.env.clone(), &path, options)?))
         })
     }
+}
+
+/// Logs that an account's mailboxes are nearly full.
+fn on_warning(account: &AccountId) -> OnWarning {
+    let account = account.clone();
+    Arc::new(move |quota| {
+        let percent = quota.percent().unwrap_or_default();
+        tracing::warn!(%account, percent, "mailboxes are nearly full: their user must remove mail, or the quota be raised");
+    })
 }

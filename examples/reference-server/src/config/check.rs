@@ -4,7 +4,7 @@
 //! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
 
 use super::schema::{
-    Config, LimitsSection, MailboxSection, MboxLock, StorageFormat, StorageSection, TlsMode,
+    Config, LimitsSection, MailboxSection, MboxLock, QuotaSection, StorageFormat, StorageSection, TlsMode,
 };
 use crate::wiring;
 use postroom::mailstore::mbox::MboxLocation;
@@ -57,6 +57,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     }
     limits("limits", &config.limits)?;
     mailboxes(&config.mailboxes)?;
+    quota(&config.quota, config.storage.format)?;
     storage(&config.storage, config.domains.local.len() > 1)
 }
 
@@ -99,6 +100,24 @@ fn limits(section: &str, limits: &LimitsSection) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+fn quota(quota: &QuotaSection, format: StorageFormat) -> Result<(), Problem> {
+    if format == StorageFormat::Mbox && *quota != QuotaSection::default() {
+        return problem("quota", "mbox files have no quotas: format = \"maildir\" is expected in [storage]");
+    }
+    if quota.warning_percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
+        return problem("quota.warning_percent", "1 to 100 is expected");
+    }
+    match &quota.warning_message {
+        Some(_) if quota.warning_percent.is_none() => {
+            problem("quota.warning_message", "warning_percent must say when it comes")
+        }
+        Some(text) if !text.contains("\n\n") && !text.contains("\r\n\r\n") => {
+            problem("quota.warning_message", "a whole message is expected: a header, an empty line, a text")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn storage(storage: &StorageSection, several_domains: bool) -> Result<(), Problem> {

@@ -416,6 +416,11 @@ pub struct QuotaSection {
     pub grace_percent: Option<u64>,
     /// What who sends to a full mailbox is told (Dovecot: `quota_exceeded_message`).
     pub exceeded_message: Option<String>,
+    /// From how much of the limits on, in per cent, a delivery brings a line in the log, and `warning_message`; once a day
+    /// for a user (default never).
+    pub warning_percent: Option<u64>,
+    /// A message for that user, header and all.
+    pub warning_message: Option<String>,
 }
 
 fn quota_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {

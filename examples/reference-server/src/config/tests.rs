@@ -81,6 +81,15 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
     refused("%d/%n", "%d/%x", &["storage.path", "variables are %u"]);
     refused("%d/%n", "%d/%2.256Nu", &["storage.path", "would be one"]);
+    let quota = |text: &str| format!("[quota]\n{text}\n");
+    refused("[quota]", &quota("warning_percent = 0"), &["quota.warning_percent", "1 to 100"]);
+    let text = "warning_message = \"Subject: x\"";
+    refused("[quota]", &quota(text), &["quota.warning_message", "warning_percent"]);
+    refused("[quota]", &quota(&format!("{text}\nwarning_percent = 90")), &["warning_message", "empty line"]);
+    let mbox = EMBEDDED.replacen("\"maildir\"", "\"mbox\"", 1);
+    let mbox = mbox.replacen("[quota]", &quota("rules = [\"1S\"]"), 1);
+    let said = Config::parse(Path::new("/x.toml"), &mbox).expect_err("must be refused").to_string();
+    assert!(said.contains("quota: mbox files have no quotas"), "{said}");
     let key = "# layout = \"maildir++\"";
     refused(key, "layout = \"dbox\"", &["dbox", "`maildir++`", "`fs`"]);
     refused("format = \"maildir\"", "format = \"mbox\"\nlayout = \"fs\"", &["storage.format", "layout"]);
