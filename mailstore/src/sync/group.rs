@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::{Flushed, SINGLE_MAX, Syncs, guard};
+use super::{Flushed, SINGLE_MAX, Slot, Syncs};
 use crate::fs::{File, Volume};
 
 /// What one caller submitted.
@@ -13,7 +13,7 @@ use crate::fs::{File, Volume};
 pub(super) struct Request {
     pub(super) files: Vec<Box<dyn File>>,
     pub(super) dirs: Vec<PathBuf>,
-    pub(super) outcome: Arc<Mutex<Option<Flushed>>>,
+    pub(super) slot: Arc<Slot>,
 }
 
 /// A request that ends without a result, by a panic of the disk, is answered so that nobody waits for ever.
@@ -22,7 +22,7 @@ impl Drop for Request {
         let lost = || Err(io::Error::other("the flush was broken off"));
         let files = std::mem::take(&mut self.files).into_iter().map(|file| (file, lost())).collect();
         let dirs = self.dirs.iter().map(|_| lost()).collect();
-        guard(&self.outcome).get_or_insert(Flushed { files, dirs });
+        self.slot.answer(Flushed { files, dirs });
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn flush(syncs: &Syncs, group: Vec<Request>) {
             _ => Ok(()),
         };
         let dirs = request.dirs.iter().map(result).collect();
-        *guard(&request.outcome) = Some(Flushed { files, dirs });
+        request.slot.answer(Flushed { files, dirs });
     }
 }
 

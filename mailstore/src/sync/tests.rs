@@ -181,3 +181,23 @@ fn a_panic_of_the_disk_leaves_nobody_waiting() {
     assert!(beside.wait().all().is_err(), "not known to be durable");
     syncs.sync_dir(Path::new("/")).unwrap();
 }
+
+#[test]
+fn a_panic_of_who_leads_wakes_all_who_sleep() {
+    for _ in 0..50 {
+        let syncs = Syncs::new(Arc::new(Panicking(SimFs::new())));
+        let begin = Barrier::new(5);
+        let wait = |dir: &str| {
+            begin.wait();
+            syncs.submit(Vec::new(), vec![PathBuf::from(dir)]).wait()
+        };
+        std::thread::scope(|scope| {
+            let panics = scope.spawn(|| wait("/panic"));
+            let others: Vec<_> = (0..4).map(|_| scope.spawn(|| wait("/"))).collect();
+            // Whoever leads the group with that directory panics; that he waited for another does not save him.
+            let panicked = others.into_iter().map(std::thread::ScopedJoinHandle::join).filter(Result::is_err);
+            assert_eq!(panicked.count() + usize::from(panics.join().is_err()), 1);
+        });
+        syncs.sync_dir(Path::new("/")).unwrap();
+    }
+}
