@@ -199,7 +199,10 @@ impl QuotaRoot {
         let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
         let file = match self.env.fs().open(&path, OpenMode::Read) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return self.recount(held, None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // Nothing is counted where nobody has set a limit: most mailboxes, at every delivery.
+                return if self.rules.limits.is_none() { Ok(None) } else { self.recount(held, None) };
+            }
             Err(error) => return Err(failed(error)),
         };
         let metadata = file.metadata().map_err(failed)?;

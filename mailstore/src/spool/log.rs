@@ -236,6 +236,12 @@ impl Log {
         Ok(file)
     }
 
+    /// A segment that is open already.
+    pub(super) fn file_at_hand(&self, number: u64) -> Option<Arc<dyn File>> {
+        let files = lock(&self.files);
+        files.iter().find(|(known, _)| *known == number).map(|(_, file)| Arc::clone(file))
+    }
+
     /// Removes the file of a segment; durable when its directory is.
     pub(super) fn unlink(&self, number: u64) -> Result<()> {
         lock(&self.files).retain(|(known, _)| *known != number);

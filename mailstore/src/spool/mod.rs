@@ -90,6 +90,10 @@ pub trait Spool: Settle {
     /// `NoSuchQueueId`, also when its file was removed by another hand; the message is then forgotten.
     fn body(&self, id: &QueueId) -> Result<Box<dyn MessageReader>>;
 
+    /// Opens the body of a message if that takes no disk, as it does for one that has just come; `None` when it takes
+    /// one, or [`body`](Self::body) has something to say.
+    fn body_at_hand(&self, id: &QueueId) -> Option<Box<dyn MessageReader>>;
+
     /// Records durably what became of recipients, of one message or of many, in one step. Of a recipient that is
     /// done already, and of a message that has left the spool, nothing is recorded.
     ///

@@ -39,6 +39,13 @@ impl Body {
         first.map_or(Ok(()), |segment| self.file(segment).map(drop))
     }
 
+    /// Whether the file of the first piece is open already.
+    pub(super) fn is_at_hand(&mut self) -> bool {
+        let Some((_, extent)) = self.pieces.first() else { return true };
+        self.file = self.spool.log.file_at_hand(extent.segment).map(|file| (extent.segment, file));
+        self.file.is_some()
+    }
+
     fn file(&mut self, segment: u64) -> io::Result<Arc<dyn File>> {
         match &self.file {
             Some((known, file)) if *known == segment => Ok(Arc::clone(file)),
