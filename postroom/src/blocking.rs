@@ -4,9 +4,10 @@
 //! At most as many jobs run as there are threads, and at most as many wait as the queue holds; who brings one
 //! more waits until there is room.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Where blocking work is done. Clones share the threads; they end when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -15,10 +16,66 @@ pub struct Blocking(Place);
 #[derive(Debug, Clone)]
 enum Place {
     Inline,
-    Threads(mpsc::Sender<Job>),
+    Threads(Arc<Handle>),
+}
+
+/// What all clones hold, and no thread does. Dropped, it lets the threads end when they have done what waits.
+struct Handle(Arc<Queue>);
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.brought.notify_all();
+    }
+}
+
+struct Queue {
+    state: Mutex<QueueState>,
+    /// There is a job for one more thread, or none will come any more.
+    brought: Condvar,
+    /// For jobs that wait.
+    room: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct QueueState {
+    /// What waits, each with its room.
+    jobs: VecDeque<(Job, OwnedSemaphorePermit)>,
+    ended: bool,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bring(&self, job: Job, room: OwnedSemaphorePermit) {
+        self.lock().jobs.push_back((job, room));
+        self.brought.notify_one();
+    }
+
+    /// The next job; none when none will come.
+    fn next(&self) -> Option<Job> {
+        let idle = |state: &mut QueueState| state.jobs.is_empty() && !state.ended;
+        let waited = self.brought.wait_while(self.lock(), idle);
+        let (job, _room) = waited.unwrap_or_else(PoisonError::into_inner).jobs.pop_front()?;
+        Some(job)
+    }
+}
+
+/// Waits until one more job may wait.
+async fn room(queue: &Queue) -> OwnedSemaphorePermit {
+    let room = Arc::clone(&queue.room).acquire_owned().await;
+    room.expect("invariant: it is never closed")
+}
 
 /// A job did not come to its end: it panicked, or its thread could not be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,18 +111,19 @@ impl Blocking {
     /// # Errors
     /// When the system gives no thread.
     pub fn threads(name: &str, threads: usize, queue: usize) -> std::io::Result<Self> {
-        let (send, receive) = mpsc::channel::<Job>(queue.max(1));
-        let receive = Arc::new(Mutex::new(receive));
+        let room = Arc::new(Semaphore::new(queue.clamp(1, Semaphore::MAX_PERMITS)));
+        let queue = Arc::new(Queue { state: Mutex::default(), brought: Condvar::new(), room });
+        // Before the first thread, so that those there are end when one cannot be had.
+        let handle = Handle(Arc::clone(&queue));
         for number in 0..threads.max(1) {
-            let receive = Arc::clone(&receive);
+            let queue = Arc::clone(&queue);
             std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
-                // The lock is held while waiting, so that jobs are taken one by one, and not while working.
-                while let Some(job) = next_job(&receive) {
+                while let Some(job) = queue.next() {
                     job();
                 }
             })?;
         }
-        Ok(Self(Place::Threads(send)))
+        Ok(Self(Place::Threads(Arc::new(handle))))
     }
 
     /// Runs one job. Giving up waiting does not stop it once it has begun.
@@ -76,7 +134,7 @@ impl Blocking {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobLost> {
-        let Place::Threads(queue) = &self.0 else {
+        let Place::Threads(handle) = &self.0 else {
             return Ok(job());
         };
         let (send, receive) = oneshot::channel();
@@ -88,35 +146,35 @@ impl Blocking {
                 let _ = send.send(result);
             }
         });
-        queue.send(job).await.map_err(|_| JobLost)?;
+        let room = room(&handle.0).await;
+        handle.0.bring(job, room);
         receive.await.map_err(|_| JobLost)
     }
 
     /// Runs one job some time, with nobody waiting for it.
     pub fn detach(&self, job: impl FnOnce() + Send + 'static) {
-        let Place::Threads(queue) = &self.0 else {
+        let Place::Threads(handle) = &self.0 else {
             return job();
         };
         let job: Job = Box::new(move || {
             // As in `run`; the panic is in the log.
             let _ = catch_unwind(AssertUnwindSafe(job));
         });
-        let Err(mpsc::error::TrySendError::Full(job)) = queue.try_send(job) else {
-            return;
-        };
+        if let Ok(room) = Arc::clone(&handle.0.room).try_acquire_owned() {
+            return handle.0.bring(job, room);
+        }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                let queue = queue.clone();
-                runtime.spawn(async move { queue.send(job).await });
+                let handle = Arc::clone(handle);
+                runtime.spawn(async move {
+                    let room = room(&handle.0).await;
+                    handle.0.bring(job, room);
+                });
             }
             // Outside a runtime there is no reactor to hold up.
             Err(_) => job(),
         }
     }
-}
-
-fn next_job(receive: &Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
-    receive.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv()
 }
 
 #[cfg(test)]
@@ -136,5 +194,20 @@ mod tests {
         let blocking = Blocking::threads("test", 2, 4).unwrap();
         assert_ne!(blocking.run(move || std::thread::current().id()).await, Ok(here));
         assert_eq!(Blocking::inline().run(move || std::thread::current().id()).await, Ok(here));
+    }
+
+    #[test]
+    fn what_waits_is_done_when_nobody_brings_more() {
+        let blocking = Blocking::threads("test", 1, 4).unwrap();
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let (done, all) = std::sync::mpsc::channel();
+        blocking.detach(move || drop(begun.recv()));
+        for job in 0..3 {
+            let done = done.clone();
+            blocking.detach(move || done.send(job).unwrap());
+        }
+        drop((blocking, done));
+        begin.send(()).unwrap();
+        assert_eq!(all.iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
 }

@@ -1,14 +1,18 @@
 //! Deliveries into the mailboxes of this machine: staged on store threads, mailbox by mailbox, and committed together.
 //!
 //! A delivery waits in the lane of its account until a *stager* takes it: a job on a store thread that writes a run of
-//! messages to one account, one after the other. What is staged waits for a *committer*, which takes all there is and
+//! messages to one account, one after the other. What is staged waits for the *committer*, which takes all there is and
 //! makes it durable at once ([`mailstore::batch`]). While it does, the next ones are staged.
 //!
-//! A mailbox that does not answer keeps one stager, and nobody else's mail. Stagers and committers give their thread
+//! Whoever sends mail waits for the spool, and for a delivery nobody does; but both need the disk. So while mail comes in
+//! fast, deliveries lag a little, and take few flushes: there is one committer at a time, which begins no sooner than
+//! [`PAUSE`] after the batch before, unless a batch of [`BATCH`] is there. A message that comes alone waits for nothing.
+//!
+//! A mailbox that does not answer keeps one stager, and nobody else's mail. Stagers and the committer give their thread
 //! back after every run, so that other work on the store threads gets its turn.
 //!
 //! # Limits
-//! [`STAGERS_MAX`] and [`COMMITTERS_MAX`] jobs at a time. How many deliveries wait is the caller's to bound.
+//! [`STAGERS_MAX`] jobs at a time, and one that commits. How many deliveries wait is the caller's to bound.
 
 use super::store::Locate;
 use crate::blocking::{Blocking, JobLost};
@@ -16,14 +20,18 @@ use crate::wall::{AccountId, Delivery};
 use mailstore::batch::{self, Staged};
 use mailstore::{Delivered, MailboxName, MessageReader, StoreError};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// So many accounts are written to at a time: as many mailboxes may hang before all mail waits for them.
 const STAGERS_MAX: usize = 8;
 
-/// So many batches are made durable at a time. With two, the files of one are flushed with the directories of the other.
-const COMMITTERS_MAX: usize = 2;
+/// So long after a batch the next one begins. It keeps a thread waiting, and is less than a reader notices.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// For so many deliveries a flush costs each of them next to nothing: they wait for no others.
+const BATCH: usize = 64;
 
 /// So many messages a stager writes before it gives its thread back.
 const RUN_MAX: usize = 32;
@@ -36,6 +44,8 @@ pub(super) struct Deliveries {
     locate: Arc<Locate>,
     blocking: Blocking,
     state: Mutex<State>,
+    /// A whole batch is staged.
+    whole: Condvar,
 }
 
 #[derive(Default)]
@@ -46,7 +56,10 @@ struct State {
     ready: VecDeque<AccountId>,
     stagers: usize,
     staged: Vec<(Staged, Answer)>,
-    committers: usize,
+    /// A committer has been sent out.
+    commits: bool,
+    /// When the last one was done.
+    committed: Option<Instant>,
 }
 
 struct Waiting {
@@ -58,7 +71,7 @@ struct Waiting {
 
 impl Deliveries {
     pub(super) fn new(locate: Arc<Locate>, blocking: Blocking) -> Arc<Self> {
-        Arc::new(Self { locate, blocking, state: Mutex::default() })
+        Arc::new(Self { locate, blocking, state: Mutex::default(), whole: Condvar::new() })
     }
 
     /// Delivers one message. It goes on to its end when nobody waits for it any more.
@@ -102,16 +115,30 @@ impl Deliveries {
         }
     }
 
-    fn start_committers(self: &Arc<Self>) {
+    /// Sends out the committer while there is work for it.
+    fn start_committer(self: &Arc<Self>) {
         {
             let mut state = self.lock();
-            if state.committers == COMMITTERS_MAX || state.staged.is_empty() {
+            if state.commits || state.staged.is_empty() {
                 return;
             }
-            state.committers += 1;
+            state.commits = true;
         }
         let committer = Committer { deliveries: Arc::clone(self), has_run: false };
         self.blocking.detach(move || committer.run());
+    }
+
+    /// What is to be committed together.
+    fn batch(&self) -> Vec<(Staged, Answer)> {
+        let mut state = self.lock();
+        // Where work is done at once nothing is staged meanwhile.
+        if let Some(committed) = state.committed.filter(|_| !self.blocking.is_inline()) {
+            let left = PAUSE.saturating_sub(committed.elapsed());
+            let is_awaited = |state: &mut State| state.staged.len() < BATCH;
+            let waited = self.whole.wait_timeout_while(state, left, is_awaited);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        std::mem::take(&mut state.staged)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,8 +174,15 @@ impl Stager {
             });
             match staged {
                 Ok(staged) => {
-                    self.deliveries.lock().staged.push((staged, answer));
-                    self.deliveries.start_committers();
+                    let is_whole = {
+                        let mut state = self.deliveries.lock();
+                        state.staged.push((staged, answer));
+                        state.staged.len() >= BATCH
+                    };
+                    if is_whole {
+                        self.deliveries.whole.notify_one();
+                    }
+                    self.deliveries.start_committer();
                 }
                 // Nobody waits any more when the deliverer has been cut off.
                 Err(error) => drop(answer.send(Err(error))),
@@ -185,8 +219,7 @@ struct Committer {
 impl Committer {
     fn run(mut self) {
         self.has_run = true;
-        let batch = std::mem::take(&mut self.deliveries.lock().staged);
-        let (staged, answers): (Vec<Staged>, Vec<Answer>) = batch.into_iter().unzip();
+        let (staged, answers): (Vec<Staged>, Vec<Answer>) = self.deliveries.batch().into_iter().unzip();
         for (result, answer) in batch::commit(staged).into_iter().zip(answers) {
             // As above.
             drop(answer.send(result));
@@ -197,12 +230,13 @@ impl Committer {
 impl Drop for Committer {
     fn drop(&mut self) {
         let mut state = self.deliveries.lock();
-        state.committers -= 1;
+        state.commits = false;
+        state.committed = Some(Instant::now());
         let given_up = if self.has_run { Vec::new() } else { std::mem::take(&mut state.staged) };
         drop(state);
         drop(given_up);
         if self.has_run {
-            self.deliveries.start_committers();
+            self.deliveries.start_committer();
         }
     }
 }

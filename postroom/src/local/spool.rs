@@ -1,7 +1,7 @@
 //! A spool of `mailstore` behind [`Intake`] and [`Spool`].
 //!
-//! It calls back when something is durable, so that a session waits without a thread. Only what reads a body goes to a
-//! store thread, and what writes a message so large that it must wait for the disk goes on when there is room.
+//! It calls back when something is durable, so that a session waits without a thread. Only a body that is not at hand is
+//! opened on a store thread, and what writes a message so large that it must wait for the disk goes on when there is room.
 
 use super::on_thread;
 use crate::blocking::Blocking;
@@ -47,6 +47,9 @@ impl Spool for LocalSpool {
     }
 
     fn body(&self, id: &QueueId) -> StoreResult<Box<dyn MessageReader>> {
+        if let Some(body) = self.spool.body_at_hand(id) {
+            return Box::pin(std::future::ready(Ok(body)));
+        }
         let (spool, id) = (Arc::clone(&self.spool), id.clone());
         on_thread(&self.blocking, move || spool.body(&id))
     }
@@ -137,7 +140,7 @@ mod tests {
     async fn a_message_on_hold_is_kept_and_given_to_nobody() {
         let fs = SimFs::new();
         let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
-        let (spool, _) = LogSpool::open(env, Path::new("/spool"), SpoolLimits::default()).unwrap();
+        let (spool, _) = LogSpool::open(env.clone(), Path::new("/spool"), SpoolLimits::default()).unwrap();
         let local = LocalSpool::new(Arc::new(spool.clone()), Blocking::inline());
         for hold in [true, false] {
             let envelope = Envelope::new("s@x.test", UnixTime(1)).to("bob@example.test");
@@ -150,8 +153,13 @@ mod tests {
         }
         let job = local.next_ready(UnixTime(1)).await.unwrap().unwrap();
         assert_eq!(local.next_ready(UnixTime(1)).await.unwrap(), None);
+        assert!(spool.body_at_hand(&job.id).is_some(), "it has just come");
         let held: Vec<bool> = spool.list().iter().map(|entry| entry.hold && entry.id != job.id).collect();
         assert_eq!(held, [true, false]);
+        drop((local, spool));
+        let (spool, _) = LogSpool::open(env, Path::new("/spool"), SpoolLimits::default()).unwrap();
+        assert!(spool.body_at_hand(&job.id).is_none(), "nothing is open yet");
+        assert_eq!(spool.body(&job.id).unwrap().size_bytes(), 3);
     }
 
     #[tokio::test]
