@@ -201,7 +201,7 @@ mod tests {
         let blocking = Blocking::threads("test", 1, 4).unwrap();
         let (begin, begun) = std::sync::mpsc::channel::<()>();
         let (done, all) = std::sync::mpsc::channel();
-        blocking.detach(move || drop(begun.recv()));
+        blocking.detach(move || begun.recv().unwrap());
         for job in 0..3 {
             let done = done.clone();
             blocking.detach(move || done.send(job).unwrap());
