@@ -18,7 +18,7 @@
 //! | there | – | before the rename is on disk | it was not moved |
 //! | – | there, without a UID | after it | it gets a UID when it is first seen |
 //! | – | there, with one | before the answer | the same; the source's next look finds that it is gone |
-//! | there | there, one file | in the rename, where a file system makes it in two steps | it is in both: nothing tells which was meant |
+//! | there | there, one file | in the rename, where a file system makes it in two steps | it is in both, and counts once for the quota until the next recount: nothing tells which was meant |
 //!
 //! Each message is in one of these states, whatever the others are in: RFC 6851 §3.3 asks no more, and a log would cost a
 //! sync. It is never lost, and never there in part.

@@ -22,7 +22,8 @@
 //! | old or new, whole | in a recount | either is right |
 //!
 //! Too much counted does no harm: before anything is refused the messages are counted. Too little is counted only
-//! after another program's race, or when the line for a `\Deleted` that was taken back is lost; until the next recount.
+//! after another program's race, when the line for a `\Deleted` that was taken back is lost, or when a power cut in a move
+//! left a message in two mailboxes that count; until the next recount.
 //!
 //! # Limits
 //! Among our threads nothing goes over the limit together. With another process that delivers at the same moment, one
