@@ -17,8 +17,8 @@ pub fn run(
     special_use: Option<SpecialUses>,
     quota: Option<QuotaLimits>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut options = MaildirOptions::default();
-    options.quota = quota.map_or_else(QuotaRules::default, QuotaRules::new);
+    let quota_rules = quota.map_or_else(QuotaRules::default, QuotaRules::new);
+    let options = MaildirOptions { quota: quota_rules, ..MaildirOptions::default() };
     let store = MaildirStore::open_with(Env::real("localhost"), &std::path::absolute(directory)?, options)?;
     if let Some(FolderName(_, name)) = folder {
         store.create(name)?;
