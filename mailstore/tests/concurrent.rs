@@ -261,6 +261,38 @@ fn moves_against_each_other() {
     moves(&MemoryStore::new(RealHost::new("test.example")));
 }
 
+/// Python's own mbox: it locks by `fcntl` first, then with a dotlock, and gives both back when one is not free.
+fn mbox_agent(inbox: &Path) -> Option<Child> {
+    let script = r#"
+import mailbox, sys, time
+n, end = 0, time.time() + float(sys.argv[2])
+while time.time() < end:
+    box = mailbox.mbox(sys.argv[1], create=False)
+    try:
+        box.lock()
+    except mailbox.ExternalClashError:
+        box.close()
+        time.sleep(0.001)
+        continue
+    box.add(b"Subject: outside %d\n\nbody\n" % n)
+    box.flush()
+    box.unlock()
+    box.close()
+    n += 1
+    time.sleep(0.002)
+print(n)
+"#;
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).arg(inbox).arg(seconds().to_string()).stdout(Stdio::piped());
+    match command.spawn() {
+        Ok(child) => Some(child),
+        Err(error) => {
+            println!("without another program: python3: {error}");
+            None
+        }
+    }
+}
+
 #[test]
 fn a_maildir() {
     let dir = tempfile::tempdir().unwrap();
@@ -272,9 +304,10 @@ fn a_maildir() {
 #[test]
 fn an_mbox() {
     let dir = tempfile::tempdir().unwrap();
-    let location = MboxLocation::new(dir.path().join("mail"), dir.path().join("inbox"));
+    let inbox = dir.path().join("inbox");
+    let location = MboxLocation::new(dir.path().join("mail"), &inbox);
     let store = MboxStore::open(Env::real("test.example"), location, MboxOptions::default(), None).unwrap();
-    run(&store, None);
+    run(&store, mbox_agent(&inbox));
 }
 
 #[test]

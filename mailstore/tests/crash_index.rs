@@ -206,9 +206,9 @@ fn run(kind: Kind, steps: Vec<Step>) {
     let fs = SimFs::new();
     let mut pid = 2;
     let process = |pid| (kind.open)(&fs, pid).unwrap();
-    let session = |store: &Box<dyn Store>| store.open(&inbox(), Access::ReadWrite).unwrap();
+    let session = |store: &dyn Store| store.open(&inbox(), Access::ReadWrite).unwrap();
     let mut stores = [process(1), process(2)];
-    let mut sessions = stores.each_ref().map(session);
+    let mut sessions = stores.each_ref().map(|store| session(&**store));
     let mut clients: Vec<Client> = Vec::new();
     for (number, step) in (1..).zip(steps) {
         let acting = match step {
@@ -236,13 +236,13 @@ fn run(kind: Kind, steps: Vec<Step>) {
                 acting
             }
             Step::Reopen(acting) => {
-                sessions[acting] = session(&stores[acting]);
+                sessions[acting] = session(&*stores[acting]);
                 acting
             }
             Step::Restart(acting) => {
                 pid += 1;
                 stores[acting] = process(pid);
-                sessions[acting] = session(&stores[acting]);
+                sessions[acting] = session(&*stores[acting]);
                 acting
             }
             Step::LoseIndex => {

@@ -8,24 +8,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use common::journal::{self, contents};
 use common::{
     all, append, append_told, env, every_power_cut, flags, inbox, maildir, maildir_nested, message, name,
-    read_all, uid,
+    set, uid,
 };
-use mail_message::{FlagSet, Uid, UidSet, UidValidity};
+use mail_message::{FlagSet, Uid, UidSet};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
-use mailstore::{
-    Access, Class, ErrorKind, Expunge, FlagChange, Mailbox, MailboxName, MaildirStore, Result, Store,
-};
-
-/// Something that was asked for: before which operation it began, and by which it had been answered.
-#[derive(Debug, Clone)]
-struct Step {
-    begun: u64,
-    answered: Option<u64>,
-    what: What,
-}
+use mailstore::{Access, Class, ErrorKind, Expunge, FlagChange, MailboxName, MaildirStore, Result, Store};
 
 #[derive(Debug, Clone)]
 enum What {
@@ -35,75 +26,6 @@ enum What {
     Replace(u32, FlagSet),
     Expunge(Vec<u32>),
     Copy(Vec<u32>, MailboxName),
-}
-
-/// A UID that somebody was told.
-#[derive(Debug, Clone)]
-struct Told {
-    at: u64,
-    mailbox: MailboxName,
-    uid_validity: UidValidity,
-    uid: Uid,
-    number: u32,
-}
-
-#[derive(Debug, Default)]
-struct Journal {
-    steps: Vec<Step>,
-    told: Vec<Told>,
-}
-
-impl Journal {
-    fn step<T>(this: &RefCell<Self>, fs: &SimFs, what: What, run: impl FnOnce() -> Result<T>) -> Result<T> {
-        let begun = fs.ops();
-        this.borrow_mut().steps.push(Step { begun, answered: None, what });
-        let at = this.borrow().steps.len() - 1;
-        let result = run();
-        if result.is_ok() {
-            this.borrow_mut().steps[at].answered = Some(fs.ops());
-        }
-        result
-    }
-
-    fn tell(
-        this: &RefCell<Self>,
-        fs: &SimFs,
-        mailbox: &MailboxName,
-        uid_validity: UidValidity,
-        uid: Uid,
-        number: u32,
-    ) {
-        let mailbox = mailbox.clone();
-        this.borrow_mut().told.push(Told { at: fs.ops(), mailbox, uid_validity, uid, number });
-    }
-}
-
-/// Which message this is; 0 when it is only a part of one.
-fn number(content: &[u8]) -> u32 {
-    (1..=100).find(|&number| content == message(number)).unwrap_or(0)
-}
-
-/// Reads every message of an opened mailbox: UID, number, flags.
-fn contents(mailbox: &mut dyn Mailbox) -> Result<Vec<(Uid, u32, FlagSet)>> {
-    let entries = mailbox.entries().to_vec();
-    let mut contents = Vec::new();
-    for entry in entries {
-        let read = read_all(&mut *mailbox.message(entry.uid)?)?;
-        contents.push((entry.uid, number(&read), entry.flags));
-    }
-    Ok(contents)
-}
-
-fn tell_all(
-    journal: &RefCell<Journal>,
-    fs: &SimFs,
-    name: &MailboxName,
-    mailbox: &mut dyn Mailbox,
-) -> Result<()> {
-    for (uid, number, _) in contents(mailbox)? {
-        Journal::tell(journal, fs, name, mailbox.uid_validity(), uid, number);
-    }
-    Ok(())
 }
 
 /// Delivers as a program does that syncs nothing, or only the file.
@@ -122,9 +44,7 @@ fn foreign(fs: &SimFs, number: u32, syncs: bool) -> Result<()> {
     Ok(())
 }
 
-fn set(uids: &[Uid]) -> UidSet {
-    uids.iter().copied().collect()
-}
+type Journal = journal::Journal<What>;
 
 /// The life of a mailbox. Steps that fail are passed over, as a server does; what fails in between ends it.
 fn play(fs: &SimFs, journal: &RefCell<Journal>, foreign_syncs: bool) -> Result<()> {
@@ -143,7 +63,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, foreign_syncs: bool) -> Result<(
     // A client whose SELECT fails tries again.
     let open = || store.open(&inbox(), Access::ReadWrite);
     let mut mailbox = open().or_else(|_| open())?;
-    tell_all(journal, fs, &inbox(), &mut *mailbox)?;
+    Journal::tell_all(journal, fs, &inbox(), &mut *mailbox)?;
     for (of, uid, to) in [(1, &one, "\\Flagged"), (1, &one, "\\Flagged play"), (2, &two, "")] {
         if let Ok(uid) = uid {
             let _ = Journal::step(journal, fs, What::Replace(of, flags(to)), || {
@@ -167,12 +87,11 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, foreign_syncs: bool) -> Result<(
     }
     let _ = add(4, "\\Draft");
     mailbox.refresh()?;
-    tell_all(journal, fs, &inbox(), &mut *mailbox)
+    Journal::tell_all(journal, fs, &inbox(), &mut *mailbox)
 }
 
 /// Everything that was answered before operation `op` must hold on this disk.
 fn check(op: u64, disk: &SimFs, journal: &Journal) {
-    let answered = |step: &Step| step.answered.is_some_and(|at| at <= op);
     let booted = disk.now();
     let store = maildir(disk, 2).unwrap();
     for mailbox_name in [inbox(), name("Archive")] {
@@ -181,8 +100,10 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
         let mut mailbox = match store.open(&mailbox_name, Access::ReadWrite) {
             Ok(mailbox) => mailbox,
             Err(error) => {
-                let used =
-                    journal.steps.iter().any(|step| answered(step) && matches!(step.what, What::Copy(..)));
+                let used = journal
+                    .steps
+                    .iter()
+                    .any(|step| step.is_answered(op) && matches!(step.what, What::Copy(..)));
                 assert!(!mailbox_name.is_inbox() && told.is_empty() && !used, "op {op}: {error}");
                 continue;
             }
@@ -254,7 +175,7 @@ fn check_message(
         if step.begun >= op {
             continue;
         }
-        let done = step.answered.is_some_and(|at| at <= op);
+        let done = step.is_answered(op);
         match &step.what {
             What::Append(of, flags) if *of == number && mailbox.is_inbox() => {
                 (must, may) = (done, true);
@@ -345,7 +266,7 @@ fn play_rewrite(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
         })?;
     }
     let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
-    tell_all(journal, fs, &inbox(), &mut *mailbox)?;
+    Journal::tell_all(journal, fs, &inbox(), &mut *mailbox)?;
     fs.record_crash_points();
     // The highest too: only the header remembers it afterwards.
     let numbers: Vec<u32> = (2..=10).collect();

@@ -3,11 +3,7 @@
 //!
 //! Whatever happens, what was answered is there, no message is there in part, none twice, and no UID that anybody was
 //! told stands for another message.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a failure here is a failed test, and says where"
-)]
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
 
@@ -15,111 +11,33 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Octets, append_told, every_power_cut, flags, inbox, mbox, mbox_with, message, name, read_all};
-use mail_message::{FlagSet, Uid, UidSet, UidValidity};
+use common::journal::{self, Step, TRACE, contents};
+use common::{
+    FirstOfMailboxes, Octets, append_told, every_power_cut, flags, inbox, mbox, mbox_with, message, name,
+    set, some_power_cuts,
+};
+use mail_message::{FlagSet, Uid};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, LockKind, OpenMode};
 use mailstore::mbox::{LockMethod, MboxOptions};
 use mailstore::{
-    Access, Class, Delivered, Delivery, DeliveryId, Expunge, FlagChange, Mailbox, MailboxName, Result, Store,
+    Access, Class, Delivered, Delivery, DeliveryId, Expunge, FlagChange, MailboxName, Result, Store,
 };
 use proto_core::UnixTime;
 
 const INBOX: &str = "/var/mail/alice";
 
-/// Something that was asked for: before which operation it began, and by which it had been answered.
-#[derive(Debug, Clone)]
-struct Step {
-    begun: u64,
-    answered: Option<u64>,
-    what: What,
-}
-
 #[derive(Debug, Clone)]
 enum What {
     /// A message comes into a mailbox.
     Add(u32, MailboxName, FlagSet),
+    /// Another program delivers: from now on its message may stand at the end of the INBOX in part.
+    Foreign,
     Replace(u32, FlagSet),
     Expunge(Vec<u32>),
 }
 
-/// A UID that somebody was told.
-#[derive(Debug, Clone)]
-struct Told {
-    at: u64,
-    mailbox: MailboxName,
-    uid_validity: UidValidity,
-    uid: Uid,
-    number: u32,
-}
-
-#[derive(Debug, Default)]
-struct Journal {
-    steps: Vec<Step>,
-    told: Vec<Told>,
-    /// From when on another program's message may stand at the end of the INBOX in part.
-    foreign: Option<u64>,
-}
-
-impl Journal {
-    fn step<T>(
-        this: &RefCell<Self>,
-        fs: &SimFs,
-        whats: Vec<What>,
-        run: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        let (begun, first) = (fs.ops(), this.borrow().steps.len());
-        this.borrow_mut().steps.extend(whats.into_iter().map(|what| Step { begun, answered: None, what }));
-        let result = run();
-        if result.is_ok() {
-            this.borrow_mut().steps[first..].iter_mut().for_each(|step| step.answered = Some(fs.ops()));
-        }
-        result
-    }
-
-    fn tell(
-        this: &RefCell<Self>,
-        fs: &SimFs,
-        of: &MailboxName,
-        uid_validity: UidValidity,
-        uid: Uid,
-        number: u32,
-    ) {
-        let told = Told { at: fs.ops(), mailbox: of.clone(), uid_validity, uid, number };
-        this.borrow_mut().told.push(told);
-    }
-}
-
-/// What the deliverer writes before a message.
-const TRACE: &str = "Return-Path: <s@example.test>\r\n";
-
-/// Which message this is; 0 when it is only a part of one.
-fn number(content: &[u8]) -> u32 {
-    let content = content.strip_prefix(TRACE.as_bytes()).unwrap_or(content);
-    (1..=100).find(|&number| content == message(number)).unwrap_or(0)
-}
-
-fn contents(mailbox: &mut dyn Mailbox) -> Result<Vec<(Uid, u32, FlagSet)>> {
-    let entries = mailbox.entries().to_vec();
-    let mut contents = Vec::new();
-    for entry in entries {
-        let read = read_all(&mut *mailbox.message(entry.uid)?)?;
-        contents.push((entry.uid, number(&read), entry.flags));
-    }
-    Ok(contents)
-}
-
-fn tell_all(
-    journal: &RefCell<Journal>,
-    fs: &SimFs,
-    of: &MailboxName,
-    mailbox: &mut dyn Mailbox,
-) -> Result<()> {
-    for (uid, number, _) in contents(mailbox)? {
-        Journal::tell(journal, fs, of, mailbox.uid_validity(), uid, number);
-    }
-    Ok(())
-}
+type Journal = journal::Journal<What>;
 
 fn deliver(store: &dyn Store, number: u32, maybe_delivered: bool) -> Result<Delivered> {
     let id = DeliveryId { queue_id: format!("Q{number}").parse().unwrap(), recipient: 0 };
@@ -137,10 +55,6 @@ fn foreign(fs: &SimFs, number: u32) -> std::io::Result<()> {
     file.sync()
 }
 
-fn set(uids: &[Uid]) -> UidSet {
-    uids.iter().copied().collect()
-}
-
 /// Without a dotlock: what it leaves in a directory that is never synced multiplies what may be found. It has a test of
 /// its own.
 fn options() -> MboxOptions {
@@ -150,13 +64,13 @@ fn options() -> MboxOptions {
 }
 
 /// The life of a mailbox. Steps that fail are passed over, as a server does; what fails in between ends it.
-fn play(fs: &SimFs, journal: &RefCell<Journal>, with_foreign: bool) -> Result<()> {
+fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
     let store = mbox_with(fs, 1, options(), None)?;
     let archive = name("Archive");
     let _ = store.create(&archive);
     let add = |number: u32, with: &str| -> Result<Uid> {
         let what = What::Add(number, inbox(), flags(with));
-        let appended = Journal::step(journal, fs, vec![what], || {
+        let appended = Journal::step(journal, fs, what, || {
             append_told(&store, &inbox(), &message(number), &flags(with))
         })?;
         Journal::tell(journal, fs, &inbox(), appended.uid_validity, appended.uids[0], number);
@@ -164,16 +78,16 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, with_foreign: bool) -> Result<()
     };
     let one = add(1, "");
     let what = What::Add(2, inbox(), FlagSet::new());
-    let _ = Journal::step(journal, fs, vec![what], || deliver(&store, 2, false));
-    if with_foreign {
-        journal.borrow_mut().foreign = Some(fs.ops());
-        // Its failure is its own.
+    let _ = Journal::step(journal, fs, what, || deliver(&store, 2, false));
+    // Its failure is its own.
+    let _ = Journal::step(journal, fs, What::Foreign, || {
         let _ = foreign(fs, 3);
-    }
+        Ok(())
+    });
     // A client whose SELECT fails tries again.
     let open = || store.open(&inbox(), Access::ReadWrite);
     let mut mailbox = open().or_else(|_| open())?;
-    tell_all(journal, fs, &inbox(), &mut *mailbox)?;
+    Journal::tell_all(journal, fs, &inbox(), &mut *mailbox)?;
     let four = add(4, "\\Seen work");
     mailbox.refresh()?;
     let long = "a-long-keyword-that-does-not-fit another-long-keyword-that-does-not-fit";
@@ -181,7 +95,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, with_foreign: bool) -> Result<()
         [(1, &one, "\\Flagged"), (1, &one, "\\Deleted \\Draft"), (1, &one, long), (4, &four, "play")]
     {
         if let Ok(uid) = uid {
-            let _ = Journal::step(journal, fs, vec![What::Replace(of, flags(to))], || {
+            let _ = Journal::step(journal, fs, What::Replace(of, flags(to)), || {
                 mailbox.set_flags(&set(&[*uid]), FlagChange::Replace, &flags(to), None)
             });
         }
@@ -189,21 +103,21 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, with_foreign: bool) -> Result<()
     if let (Ok(one), Ok(four)) = (&one, &four) {
         let now = |uid: &Uid| mailbox.entries().iter().find(|entry| entry.uid == *uid).unwrap().flags.clone();
         let whats = vec![What::Add(1, archive.clone(), now(one)), What::Add(4, archive.clone(), now(four))];
-        let copied = Journal::step(journal, fs, whats, || mailbox.copy(&set(&[*one, *four]), &archive));
+        let copied = Journal::steps(journal, fs, whats, || mailbox.copy(&set(&[*one, *four]), &archive));
         if let Ok(copied) = copied {
             for ((_, copy), number) in copied.pairs.iter().zip([1, 4]) {
                 Journal::tell(journal, fs, &archive, copied.uid_validity, *copy, number);
             }
         }
         let what = What::Expunge(vec![1]);
-        let _ = Journal::step(journal, fs, vec![what], || mailbox.expunge(&set(&[*one]), Expunge::Any));
+        let _ = Journal::step(journal, fs, what, || mailbox.expunge(&set(&[*one]), Expunge::Any));
     }
     let _ = add(5, "\\Draft");
     mailbox.refresh()?;
-    tell_all(journal, fs, &inbox(), &mut *mailbox)?;
+    Journal::tell_all(journal, fs, &inbox(), &mut *mailbox)?;
     let all: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
     let what = What::Expunge(vec![1, 2, 3, 4, 5]);
-    let _ = Journal::step(journal, fs, vec![what], || mailbox.expunge(&set(&all), Expunge::Any));
+    let _ = Journal::step(journal, fs, what, || mailbox.expunge(&set(&all), Expunge::Any));
     add(6, "\\Answered").map(drop)
 }
 
@@ -211,16 +125,14 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, with_foreign: bool) -> Result<()
 fn check(op: u64, disk: &SimFs, journal: &Journal) {
     let booted = disk.now();
     let store = mbox_with(disk, 2, options(), None).unwrap();
-    let answered = |step: &Step| step.answered.is_some_and(|at| at <= op);
     for of in [inbox(), name("Archive")] {
         let told: Vec<_> = journal.told.iter().filter(|told| told.at <= op && told.mailbox == of).collect();
         let mut mailbox = match store.open(&of, Access::ReadWrite) {
             Ok(mailbox) => mailbox,
             Err(error) => {
-                let used = journal
-                    .steps
-                    .iter()
-                    .any(|step| answered(step) && matches!(&step.what, What::Add(_, to, _) if *to == of));
+                let used = journal.steps.iter().any(|step| {
+                    step.is_answered(op) && matches!(&step.what, What::Add(_, to, _) if *to == of)
+                });
                 assert!(!of.is_inbox() && told.is_empty() && !used, "op {op}: {error}");
                 continue;
             }
@@ -242,9 +154,8 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
         }
         // What another program has not synced may be anything: also octets behind the last message before it.
         let soiled = found.iter().filter(|(_, number, _)| *number == 0).count();
-        let may_be_soiled = of.is_inbox()
-            && journal.foreign.is_some_and(|at| at <= op)
-            && told.iter().all(|told| told.number != 3);
+        let may_be_soiled =
+            of.is_inbox() && has_foreign(journal, op) && told.iter().all(|told| told.number != 3);
         assert!(soiled == 0 || soiled == 1 && may_be_soiled, "op {op}: a message in part: {found:?}");
         if soiled == 0 {
             (1..=40).for_each(|number| check_message(op, journal, &of, number, &found));
@@ -272,12 +183,17 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
     assert!(waited < Duration::from_secs(1), "op {op}: waited for a lock that nobody holds");
 }
 
+/// Whether another program had begun to deliver.
+fn has_foreign(journal: &Journal, op: u64) -> bool {
+    journal.steps.iter().any(|step| matches!(step.what, What::Foreign) && step.begun <= op)
+}
+
 fn check_message(op: u64, journal: &Journal, of: &MailboxName, number: u32, found: &[(Uid, u32, FlagSet)]) {
     let here: Vec<_> = found.iter().filter(|(_, found, _)| *found == number).collect();
-    let (mut must, mut may) = (false, number == 3 && of.is_inbox() && journal.foreign.is_some());
+    let (mut must, mut may) = (false, number == 3 && of.is_inbox() && has_foreign(journal, op));
     let (mut before, mut after) = (FlagSet::new(), FlagSet::new());
     for step in journal.steps.iter().filter(|step| step.begun < op) {
-        let done = step.answered.is_some_and(|at| at <= op);
+        let done = step.is_answered(op);
         match &step.what {
             What::Add(added, to, flags) if *added == number && to == of => {
                 (must, may) = (done, true);
@@ -303,9 +219,9 @@ fn check_message(op: u64, journal: &Journal, of: &MailboxName, number: u32, foun
             assert!(may, "op {op}: message {number} is back in {of}");
             if !of.is_inbox() {
                 // A change that was answered with an error may have been made all the same, before the copy.
-                let ever = |step: &Step| match &step.what {
+                let ever = |step: &Step<What>| match &step.what {
                     What::Add(of, _, set) | What::Replace(of, set) => *of == number && set == flags,
-                    What::Expunge(_) => false,
+                    What::Expunge(_) | What::Foreign => false,
                 };
                 assert!(journal.steps.iter().any(ever), "op {op}: message {number} in {of} has {flags:?}");
                 return;
@@ -329,24 +245,25 @@ fn check_message(op: u64, journal: &Journal, of: &MailboxName, number: u32, foun
     }
 }
 
-fn power_fails(with_foreign: bool) {
+#[test]
+fn the_power_fails_at_every_operation_while_others_deliver_as_well() {
     let fs = SimFs::new();
     fs.record_crash_points();
     let journal = RefCell::default();
-    play(&fs, &journal, with_foreign).unwrap();
+    play(&fs, &journal).unwrap();
     let journal = journal.into_inner();
     assert!(journal.steps.iter().all(|step| step.answered.is_some()));
-    every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &journal));
-}
-
-#[test]
-fn the_power_fails_at_every_operation() {
-    power_fails(false);
-}
-
-#[test]
-fn the_power_fails_while_others_deliver_as_well() {
-    power_fails(true);
+    let mut fresh = FirstOfMailboxes::default();
+    some_power_cuts(
+        &fs,
+        12,
+        |op| op,
+        |op, disk| {
+            if fresh.is_first(op, disk) {
+                check(op, disk, &journal);
+            }
+        },
+    );
 }
 
 /// Only the lock is of interest here.
@@ -378,7 +295,7 @@ fn the_power_fails_with_a_dotlock() {
 fn every_operation_fails_once() {
     let count = {
         let fs = SimFs::new();
-        play(&fs, &RefCell::default(), true).unwrap();
+        play(&fs, &RefCell::default()).unwrap();
         fs.ops()
     };
     for fault in [Fault::Io, Fault::NoSpace] {
@@ -386,14 +303,11 @@ fn every_operation_fails_once() {
             let fs = SimFs::new();
             fs.fail_at(op, fault);
             let journal = RefCell::default();
-            let played = play(&fs, &journal, true);
-            println!("{fault:?} at {op}: {:?}", fs.log().get(op as usize));
+            let played = play(&fs, &journal);
             if let Err(error) = played {
                 assert_eq!(error.class(), Class::Temporary, "op {op}: {error}");
             }
-            let mut journal = journal.into_inner();
-            // Of what the other program wrote when the disk failed it, nothing is known.
-            journal.foreign.get_or_insert(0);
+            let journal = journal.into_inner();
             check(u64::MAX, &fs.fork(), &journal);
             for disk in fs.crash_point().outcomes(common::seed(), 1).take(2) {
                 check(u64::MAX, &disk, &journal);

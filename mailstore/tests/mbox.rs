@@ -5,13 +5,13 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Octets, append, flags, inbox, mbox, message, read_all, uid, uids};
+use common::{Octets, append, flags, inbox, mbox, mbox_with, message, read_all, uid, uids};
 use mail_message::FlagSet;
 use mailstore::fs::{Fs, LockKind, OpenMode, SimFs};
-use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore, Notice};
 use mailstore::{
     Access, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, Mailbox, Store,
 };
@@ -174,6 +174,34 @@ fn a_lock_that_is_held_is_waited_for_and_a_stale_one_is_not() {
     assert!(fs.metadata(lock).is_err(), "the dotlock was given back");
     drop(held);
     append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
+}
+
+#[test]
+fn where_no_dotlock_may_be_made_the_other_lock_holds_alone_and_that_is_told_once() {
+    let fs = SimFs::new();
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&notices);
+    let mut options = MboxOptions::default();
+    options.notice = Some(Arc::new(move |notice: &Notice| told.lock().unwrap().push(notice.clone())));
+    let store = mbox_with(&fs, 1, options, None).unwrap();
+    fs.seal(Path::new("/var/mail"));
+    append(&store, &inbox(), &message(1), &flags("work")).unwrap();
+    append(&store, &inbox(), &message(2), &FlagSet::new()).unwrap();
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    mailbox.set_flags(&uids(&[2]), FlagChange::Add, &flags("\\Seen a-keyword"), None).unwrap();
+    mailbox.expunge(&uids(&[1]), Expunge::Any).unwrap();
+    let expected = String::from_utf8(message(2)).unwrap().replace("\r\n", "/");
+    assert_eq!(seen(&mut *mailbox), [(2, "\\Seen a-keyword".into(), expected)]);
+    let held = fs.open(Path::new(INBOX), OpenMode::Write).unwrap();
+    assert!(held.try_lock(LockKind::Exclusive).unwrap());
+    assert_eq!(append(&store, &inbox(), &message(3), &flags("")).unwrap_err().kind(), ErrorKind::Locked);
+    drop(held);
+    append(&store, &inbox(), &message(3), &FlagSet::new()).unwrap();
+    let notices = notices.lock().unwrap();
+    assert!(
+        matches!(&notices[..], [Notice::NoDotlock { path, .. }] if path == Path::new(INBOX)),
+        "{notices:?}"
+    );
 }
 
 #[test]

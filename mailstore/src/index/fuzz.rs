@@ -36,11 +36,12 @@ pub fn fuzz_index(octets: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Facts;
     use super::super::record::{Name, Record};
+    use super::super::{Facts, FileStamp, Stamp};
     use super::*;
     use mail_message::Uid;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn uid() -> impl Strategy<Value = Uid> {
         (1_u32..6).prop_map(|raw| Uid::new(raw).unwrap())
@@ -53,7 +54,7 @@ mod tests {
     /// Records as somebody may have written them, likely to have to do with one another.
     fn records() -> impl Strategy<Value = Vec<u8>> {
         let name = prop::sample::select(vec![("", 0), ("a", 1), ("b:2,S", 1), ("\u{e9}:2,", 2)]);
-        let one = (0_u8..7, uid(), uid(), modseq(), name, any::<u32>()).prop_map(
+        let one = (0_u8..8, uid(), uid(), modseq(), name, any::<u32>()).prop_map(
             |(kind, uid, other, modseq, (text, base_len), number)| {
                 let name = Name { place: number as u8 % 3, base_len, text };
                 let mut facts = Facts::default();
@@ -66,6 +67,16 @@ mod tests {
                     3 => Record::Facts { uid, facts },
                     4 => Record::Summary { uid, octets: &octets },
                     5 => Record::Gone { modseq, uids: uid.min(other)..=uid.max(other) },
+                    6 => Record::File(FileStamp {
+                        boot: u64::from(number),
+                        stamp: Stamp {
+                            inode: 1,
+                            size: u64::from(number),
+                            mtime: Duration::from_nanos(number.into()),
+                        },
+                        tail_sum: number,
+                        is_settled: number % 2 == 0,
+                    }),
                     _ => Record::Mark { dirty: number % 2 == 0, boot: u64::from(number) },
                 });
                 records.octets().to_vec()

@@ -1,7 +1,8 @@
 //! [`MboxAppend`]: APPEND, one or several messages.
 //!
 //! What comes from a client comes slowly, so it is put into files of its own first; the mailbox is locked only when all
-//! is there. Several messages become part of the mailbox together, also when the power fails (RFC 3502).
+//! is there. Several messages become part of the mailbox together, also when the power fails (RFC 3502). The index is read,
+//! so that the file need not be scanned; it is told of them by the next look.
 
 use std::path::PathBuf;
 
@@ -104,6 +105,9 @@ impl MboxAppend {
 impl Append for MboxAppend {
     fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()> {
         flags::check(&self.place, flags)?;
+        if let Some(Waiting { file: Some(file), path, .. }) = self.messages.last_mut() {
+            file.flush().map_err(|error| StoreError::io("writing", path, &error))?;
+        }
         let path = self.place.scratch();
         let file = self.place.env.fs().open(&path, OpenMode::CreateNew);
         let file = file.map_err(|error| StoreError::io("creating", &path, &error))?;
@@ -135,9 +139,7 @@ impl Append for MboxAppend {
         let mut sight = Sight::new(self.place.clone());
         let mut locked = sight.lock()?;
         sight.give_uids(&mut locked.lock, false)?;
-        let appended = self.add(&mut sight, &mut locked.lock)?;
-        sight.note(Some(&locked.turn), &*locked.lock.file)?;
-        Ok(appended)
+        self.add(&mut sight, &mut locked.lock)
     }
 
     fn abort(self: Box<Self>) {}

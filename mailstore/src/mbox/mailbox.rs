@@ -121,7 +121,7 @@ impl MboxMailbox {
             }
             lock::share(&place, &*file)?;
             if !journal::is_pending(&place)? {
-                let turn = if self.sight.index.is_current() { None } else { Some(self.sight.turn()?) };
+                let turn = if self.sight.index.is_current() { None } else { Some(self.sight.turn(&*file)?) };
                 self.sight.disk.update(&place, &*file)?;
                 let is_taken = self.shown().all(|(_, known)| known.message.is_old());
                 if (is_taken || self.access == Access::ReadOnly)

@@ -24,7 +24,7 @@
 //! remembers mod-sequences, removals, summaries, and where each message lies.
 //!
 //! # Limits
-//! An opened mailbox holds about 260 octets a message, whatever the messages' sizes. A rewrite (an expunge, the first look at
+//! An opened mailbox holds about 320 octets a message and its keywords, whatever the messages' sizes. A rewrite (an expunge, the first look at
 //! messages that another program delivered) needs as much room on the disk as what it moves. A lock is waited for as
 //! long as [`MboxOptions::lock_wait`] says. The keywords of one message are 8 KiB together.
 //!

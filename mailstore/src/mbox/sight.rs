@@ -46,30 +46,27 @@ impl Sight {
 
     /// Takes up what the index has of the mailbox, if this is the first look.
     pub(super) fn recall(&mut self, file: &dyn File) -> Result<()> {
-        if !self.is_recalled {
-            drop(self.index.turn()?);
-            if let Some(disk) = rows::restore(&self.place, &self.index, file)? {
-                self.disk = disk;
-            }
-            self.is_recalled = true;
-        }
-        Ok(())
+        if self.is_recalled { Ok(()) } else { self.turn(file).map(drop) }
     }
 
     /// Takes the locks, and looks under them.
     pub(super) fn lock(&mut self) -> Result<Locked> {
         let mut lock = MboxLock::take(&self.place)?;
         journal::recover(&self.place, &mut lock)?;
-        self.recall(&*lock.file)?;
-        let turn = self.turn()?;
+        let turn = self.turn(&*lock.file)?;
         self.disk.update(&self.place, &*lock.file)?;
         Ok(Locked { turn, lock })
     }
 
     /// Takes the right to write into the index. What others have written there was in the file before.
-    pub(super) fn turn(&mut self) -> Result<Turn> {
+    pub(super) fn turn(&mut self, file: &dyn File) -> Result<Turn> {
         let turn = self.index.turn()?;
-        if self.noted.is_some_and(|(_, highest)| highest != self.highest_modseq()) {
+        if !self.is_recalled {
+            if let Some(disk) = rows::restore(&self.place, &self.index, file)? {
+                self.disk = disk;
+            }
+            self.is_recalled = true;
+        } else if self.noted.is_some_and(|(_, highest)| highest != self.highest_modseq()) {
             self.disk.distrust();
         }
         Ok(turn)

@@ -8,6 +8,7 @@
 )]
 
 pub mod clients;
+pub mod journal;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -99,6 +100,11 @@ pub fn flags(text: &str) -> FlagSet {
     text.split_whitespace().map(|flag| flag.parse::<Flag>().unwrap()).collect()
 }
 
+/// The set of these UIDs.
+pub fn set(uids: &[Uid]) -> UidSet {
+    uids.iter().copied().collect()
+}
+
 /// Messages and their flags.
 pub fn told(changed: &[Flagged]) -> Vec<(Uid, FlagSet)> {
     changed.iter().map(|changed| (changed.uid, changed.flags.clone())).collect()
@@ -164,14 +170,19 @@ impl MessageReader for Octets {
 /// Cuts the power before every operation that `fs` has recorded, and calls `check` with every disk that may
 /// be found: all combinations up to eight pending things, else 32 drawn from the seed. Of disks with equal
 /// content and equal `key` only one is checked; `key` tells which operations make the same demands.
-pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64, &SimFs)) {
+pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl FnMut(u64, &SimFs)) {
+    some_power_cuts(fs, 32, key, check);
+}
+
+/// The same with so many disks drawn where there are more than eight pending things.
+pub fn some_power_cuts(fs: &SimFs, drawn: u32, key: impl Fn(u64) -> u64, mut check: impl FnMut(u64, &SimFs)) {
     let seed = seed();
     let (mut points, mut outcomes, mut checked, mut sampled) = (0_u32, 0_u32, 0_u32, 0_u32);
     let mut seen = HashSet::new();
     for point in fs.crash_points() {
         points += 1;
         sampled += u32::from(point.pending() > mailstore::fs::sim::CrashPoint::EXHAUSTIVE_MAX);
-        for disk in point.outcomes(seed, 32) {
+        for disk in point.outcomes(seed, drawn) {
             outcomes += 1;
             if seen.insert((key(point.op), disk.fingerprint())) {
                 checked += 1;
@@ -183,6 +194,27 @@ pub fn every_power_cut(fs: &SimFs, key: impl Fn(u64) -> u64, check: impl Fn(u64,
         "{points} power cuts ({sampled} sampled), {outcomes} disks, {checked} of different content checked"
     );
     assert!(points > 1 && checked >= points / 2, "the power was cut somewhere");
+}
+
+/// Disks that differ in more than the indices of mboxes, whose power cuts have tests of their own.
+#[derive(Default)]
+pub struct FirstOfMailboxes(HashSet<(u64, u64)>);
+
+impl FirstOfMailboxes {
+    /// Whether this is the first disk before this operation with these mailboxes and journals.
+    pub fn is_first(&mut self, op: u64, disk: &SimFs) -> bool {
+        let bare = disk.fork();
+        let control = Path::new("/home/alice/mail/.postroom");
+        for dir in [control.to_path_buf(), control.join("tmp")] {
+            for entry in mailstore::fs::Fs::read_dir(&bare, &dir).unwrap_or_default() {
+                let name = entry.name.to_str().unwrap();
+                if !entry.is_dir && (name.contains(".index") || dir != control) {
+                    mailstore::fs::Fs::unlink(&bare, &dir.join(name)).unwrap();
+                }
+            }
+        }
+        self.0.insert((op, bare.fingerprint()))
+    }
 }
 
 /// The names in a directory, sorted.

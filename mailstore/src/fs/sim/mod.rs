@@ -66,6 +66,8 @@ struct Sim {
     log: Vec<Operation>,
     faults: BTreeMap<u64, Fault>,
     refused: Vec<(PathBuf, io::ErrorKind)>,
+    /// Directories in which no name may be made or removed.
+    sealed: BTreeSet<PathBuf>,
     power_off_at: Option<u64>,
     points: Option<Vec<CrashPoint>>,
     alive: BTreeSet<u32>,
@@ -79,6 +81,10 @@ struct Sim {
 impl Sim {
     /// With what a change is refused, if it is.
     fn refusal(&self, name: &str, path: &Path) -> Option<io::ErrorKind> {
+        let is_entry = matches!(name, "create" | "link" | "rename" | "unlink" | "mkdir" | "rmdir");
+        if is_entry && path.parent().is_some_and(|dir| self.sealed.contains(dir)) {
+            return Some(io::ErrorKind::PermissionDenied);
+        }
         let (_, kind) = self.refused.iter().find(|(refused, _)| path.starts_with(refused))?;
         let needs_room =
             matches!(name, "create" | "append" | "write" | "allocate" | "mkdir" | "link" | "rename");
@@ -132,6 +138,7 @@ impl SimFs {
             log: Vec::new(),
             faults: BTreeMap::new(),
             refused: Vec::new(),
+            sealed: BTreeSet::new(),
             power_off_at: None,
             points: None,
             alive: BTreeSet::new(),
@@ -169,6 +176,12 @@ impl SimFs {
             sim.refused.retain(|(refused, _)| refused != path);
             sim.refused.extend(kind.map(|kind| (path.to_path_buf(), kind)));
         });
+    }
+
+    /// From now on no name can be made or removed in `dir`, as in a directory without the right to write; the files in it
+    /// can be changed.
+    pub fn seal(&self, dir: &Path) {
+        self.with(|sim| sim.sealed.insert(dir.to_path_buf()));
     }
 
     /// Makes operation number `op` and all after it fail without effect: the machine is off. What is found at
