@@ -10,7 +10,7 @@
 //! * What returns `Err` has left everything acknowledged before as it was; it may have happened or not, but
 //!   not half: no message is ever seen in part.
 //! * A mailbox may be changed by other sessions and other programs at any time. A message that is gone is
-//!   [`ErrorKind::NoSuchMessage`](crate::ErrorKind::NoSuchMessage), never another message.
+//!   [`ErrorKind::NoSuchMessage`], never another message.
 
 use std::sync::Arc;
 
