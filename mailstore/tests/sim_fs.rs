@@ -171,7 +171,7 @@ fn the_parts_of_one_write_reach_the_disk_in_any_order() {
     let disk = SimFs::new();
     disk.mkdir(Path::new("/d")).unwrap();
     let file = disk.open(Path::new("/d/a"), OpenMode::CreateWrite).unwrap();
-    file.allocate(1 << 20).unwrap();
+    file.allocate(8).unwrap();
     file.write_at(&[b"1234", b"5678"], 0).unwrap();
     file.sync_data().unwrap();
     disk.sync_dir(Path::new("/d")).unwrap();
@@ -182,6 +182,47 @@ fn the_parts_of_one_write_reach_the_disk_in_any_order() {
         assert!(contents.contains(&whole[..]), "{whole:?}");
     }
     assert!(contents.contains(&b"12345678"[..]) && contents.iter().all(|content| content.len() == 8));
+}
+
+/// Both disks hold to it; where a file system cannot reserve, nothing shows.
+#[test]
+fn reserved_room_is_zeros_at_the_end_of_a_file() {
+    let real = tempfile::tempdir().unwrap();
+    let disks: [(&dyn Fs, &Path); 2] = [(&SimFs::new(), Path::new("/")), (&RealFs, real.path())];
+    for (fs, dir) in disks {
+        let path = dir.join("m");
+        let file = fs.open(&path, OpenMode::CreateWrite).unwrap();
+        file.write_at(&[b"ab"], 0).unwrap();
+        file.allocate(6).unwrap();
+        if file.metadata().unwrap().size == 2 {
+            continue;
+        }
+        assert_eq!(mailstore::fs::read(fs, &path).unwrap(), b"ab\0\0\0\0");
+        file.allocate(3).unwrap();
+        file.write_at(&[b"c"], 3).unwrap();
+        fs.open(&path, OpenMode::Append).unwrap().append(b"d").unwrap();
+        assert_eq!(mailstore::fs::read(fs, &path).unwrap(), b"ab\0c\0\0d");
+        file.set_len(4).unwrap();
+        file.allocate(5).unwrap();
+        assert_eq!(mailstore::fs::read(fs, &path).unwrap(), b"ab\0c\0");
+    }
+}
+
+#[test]
+fn reserved_room_is_there_or_not_after_a_power_cut_and_there_when_it_was_synced() {
+    let disk = with_dir();
+    let file = disk.open(Path::new("/d/f"), OpenMode::CreateWrite).unwrap();
+    disk.sync_dir(Path::new("/d")).unwrap();
+    file.allocate(4).unwrap();
+    let content = |content: &[u8]| vec![("f".to_owned(), content.to_vec())];
+    assert_eq!(found(&disk), BTreeSet::from([content(b""), content(b"\0\0\0\0")]));
+    let print = disk.crash_point().outcomes(0, 0).nth(1).unwrap().fingerprint();
+    file.sync_data().unwrap();
+    file.write_at(&[b"x"], 0).unwrap();
+    assert_eq!(found(&disk), BTreeSet::from([content(b"\0\0\0\0"), content(b"x\0\0\0")]));
+    file.set_len(0).unwrap();
+    file.set_len(4).unwrap();
+    assert_eq!(disk.fingerprint(), print, "zeros are zeros, however they came there");
 }
 
 /// Both disks hold to it: a lock is one open file's, shared ones go together, and closing lets go.

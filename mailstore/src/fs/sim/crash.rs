@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::disk::{Change, DirNode, Disk, FileNode, Inode, Losses, ROOT, Write};
+use super::disk::{Change, Content, DirNode, Disk, FileNode, Inode, Losses, ROOT, Write};
 use super::{SimFs, Split64};
 
 /// The state of a disk just before one operation.
@@ -28,14 +28,13 @@ enum Fate {
 #[derive(Debug)]
 enum Pending {
     Change(usize, u32),
-    Write(usize, usize),
+    Write(usize, usize, u32),
 }
 
 impl Pending {
     fn fates(&self) -> u32 {
         match self {
-            Pending::Change(_, fates) => *fates,
-            Pending::Write(..) => 3,
+            Pending::Change(_, fates) | Pending::Write(_, _, fates) => *fates,
         }
     }
 }
@@ -103,7 +102,10 @@ impl CrashPoint {
             if let Inode::File(file) = &**inode
                 && named[number]
             {
-                items.extend((0..file.writes.len()).map(|write| Pending::Write(number, write)));
+                items.extend(file.writes.iter().enumerate().map(|(at, write)| {
+                    let fates = if matches!(write, Write::At(..)) { 3 } else { 2 };
+                    Pending::Write(number, at, fates)
+                }));
             }
         }
         items
@@ -117,11 +119,11 @@ impl CrashPoint {
                 dirs.insert(number, dir.durable.clone());
             }
         }
-        let mut files: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+        let mut files: BTreeMap<usize, Content> = BTreeMap::new();
         for (item, &fate) in pending.iter().zip(fates) {
             match *item {
                 Pending::Change(index, _) => apply_change(&mut dirs, &old.changes[index], fate),
-                Pending::Write(number, write) => {
+                Pending::Write(number, write, _) => {
                     if let Inode::File(file) = &*old.inodes[number] {
                         let data = files.entry(number).or_insert_with(|| file.durable.clone());
                         apply_write(data, &file.writes[write], fate, random);
@@ -175,20 +177,19 @@ fn apply_change(dirs: &mut BTreeMap<usize, BTreeMap<String, usize>>, change: &Ch
     }
 }
 
-fn apply_write(data: &mut Vec<u8>, write: &Write, fate: Fate, random: &mut Split64) {
+fn apply_write(data: &mut Content, write: &Write, fate: Fate, random: &mut Split64) {
     match (write, fate) {
         (_, Fate::Dropped) => {}
-        (Write::Cut(len), _) => data.resize(*len, 0),
+        (Write::Cut(len), _) => data.cut(*len),
+        (Write::Reserve(len), _) => data.grow(*len),
         (Write::At(offset, octets), fate) => {
             let whole = octets.len();
             let kept =
                 if fate == Fate::Kept { whole } else { (random.next() % whole.max(1) as u64) as usize };
             // The length may reach the disk before the octets do: then zeros stand in their place.
             let length = if fate == Fate::Kept || random.next().is_multiple_of(2) { whole } else { kept };
-            if data.len() < offset + length {
-                data.resize(offset + length, 0);
-            }
-            data[*offset..offset + kept].copy_from_slice(&octets[..kept]);
+            data.grow(offset + length);
+            data.write(*offset, &octets[..kept]);
         }
     }
 }
@@ -203,7 +204,7 @@ pub(super) fn fingerprint(disk: &Disk) -> u64 {
                 known.hash(hasher);
                 if known.is_none() {
                     seen.push(inode);
-                    file.data.hash(hasher);
+                    (file.data.trimmed(), file.data.len).hash(hasher);
                 }
             }
             Inode::Dir(dir) => {

@@ -15,6 +15,10 @@ pub(super) const ROOT: usize = 0;
 /// Leftovers of created and removed files that are remembered as perhaps on disk; older ones are gone.
 const BLINKS_MAX: usize = 3;
 
+/// A file shows so much of the room that is reserved for it at a time: who reads it to its end should not read zeros for
+/// long, in any of the many states of a test.
+const RESERVED_BYTES_MAX: usize = 16 << 10;
+
 /// A disk. Cloning shares unchanged inodes, so that a state can be kept for every operation.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
@@ -34,13 +38,55 @@ pub(super) enum Inode {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct FileNode {
-    pub(super) data: Vec<u8>,
-    pub(super) durable: Vec<u8>,
+    pub(super) data: Content,
+    pub(super) durable: Content,
     /// Writes since the last sync, in order.
     pub(super) writes: Vec<Write>,
     pub(super) mtime: Duration,
     pub(super) durable_mtime: Duration,
     pub(super) losses: Losses,
+}
+
+/// What a file holds: octets, and zeros behind them up to its length, so that reserved room costs nothing in any of the
+/// states that are kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Content {
+    pub(super) octets: Vec<u8>,
+    /// Not less than there are octets.
+    pub(super) len: usize,
+}
+
+impl Content {
+    pub(super) fn write(&mut self, offset: usize, octets: &[u8]) {
+        let end = offset + octets.len();
+        self.octets.resize(self.octets.len().max(end), 0);
+        self.octets[offset..end].copy_from_slice(octets);
+        self.grow(end);
+    }
+
+    pub(super) fn grow(&mut self, len: usize) {
+        self.len = self.len.max(len);
+    }
+
+    pub(super) fn cut(&mut self, len: usize) {
+        self.octets.truncate(len);
+        self.len = len;
+    }
+
+    pub(super) fn read(&self, offset: usize, buf: &mut [u8]) -> usize {
+        let n = buf.len().min(self.len.saturating_sub(offset));
+        let there = self.octets.get(offset..).unwrap_or_default();
+        let (octets, zeros) = buf[..n].split_at_mut(there.len().min(n));
+        octets.copy_from_slice(&there[..octets.len()]);
+        zeros.fill(0);
+        n
+    }
+
+    /// Without the zeros at its end, however they came there.
+    pub(super) fn trimmed(&self) -> &[u8] {
+        let end = self.octets.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+        &self.octets[..end]
+    }
 }
 
 /// How often writes of a file were lost by a failed flush, and whether somebody has been told of the last time.
@@ -63,6 +109,7 @@ impl Losses {
 pub(super) enum Write {
     At(usize, Vec<u8>),
     Cut(usize),
+    Reserve(usize),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -258,7 +305,7 @@ impl Disk {
     }
 
     pub(super) fn append(&mut self, inode: usize, data: &[u8]) -> io::Result<()> {
-        let end = self.file(inode)?.data.len();
+        let end = self.file(inode)?.data.len;
         self.write_at(inode, end, data)
     }
 
@@ -269,9 +316,7 @@ impl Disk {
             return Ok(());
         }
         file.writes.push(Write::At(offset, data.to_vec()));
-        let end = offset + data.len();
-        file.data.resize(file.data.len().max(end), 0);
-        file.data[offset..end].copy_from_slice(data);
+        file.data.write(offset, data);
         file.mtime = clock;
         Ok(())
     }
@@ -280,7 +325,21 @@ impl Disk {
         let clock = self.clock;
         let file = self.file_mut(inode)?;
         file.writes.push(Write::Cut(len));
-        file.data.resize(len, 0);
+        file.data.cut(len);
+        file.mtime = clock;
+        Ok(())
+    }
+
+    pub(super) fn reserve(&mut self, inode: usize, len: usize) -> io::Result<()> {
+        let clock = self.clock;
+        let old = self.file(inode)?.data.len;
+        let len = len.min(old + RESERVED_BYTES_MAX);
+        if old >= len {
+            return Ok(());
+        }
+        let file = self.file_mut(inode)?;
+        file.writes.push(Write::Reserve(len));
+        file.data.grow(len);
         file.mtime = clock;
         Ok(())
     }
@@ -289,12 +348,9 @@ impl Disk {
         let file = self.file_mut(inode)?;
         for write in std::mem::take(&mut file.writes) {
             match write {
-                Write::At(offset, octets) => {
-                    let end = offset + octets.len();
-                    file.durable.resize(file.durable.len().max(end), 0);
-                    file.durable[offset..end].copy_from_slice(&octets);
-                }
-                Write::Cut(len) => file.durable.resize(len, 0),
+                Write::At(offset, octets) => file.durable.write(offset, &octets),
+                Write::Cut(len) => file.durable.cut(len),
+                Write::Reserve(len) => file.durable.grow(len),
             }
         }
         file.durable_mtime = file.mtime;
@@ -392,7 +448,7 @@ impl Disk {
 
     pub(super) fn metadata(&self, inode: usize) -> Metadata {
         let (size, mtime, is_dir) = match &*self.inodes[inode] {
-            Inode::File(file) => (file.data.len(), file.mtime, false),
+            Inode::File(file) => (file.data.len, file.mtime, false),
             Inode::Dir(dir) => (dir.entries.len(), dir.mtime, true),
         };
         let links = self.names[inode];

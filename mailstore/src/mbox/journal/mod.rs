@@ -358,10 +358,8 @@ impl Rewriting {
 /// Writes everything into the mailbox, and empties the journal.
 fn apply(place: &Place, lock: &mut MboxLock, journal: &mut dyn File, commit: Commit) -> Result<()> {
     let failed = |error: io::Error| place.failed("writing", &error);
-    let len = lock.file.metadata().map_err(failed)?.size;
-    if len != commit.new_len {
-        lock.file.set_len(commit.new_len).map_err(failed)?;
-    }
+    // Also when it shows this length already: what shows may be a cut that a failed flush has lost.
+    lock.file.set_len(commit.new_len).map_err(failed)?;
     let mut frames = Frames::new(journal);
     loop {
         match frames.next().map_err(|error| StoreError::io("reading", &place.journal(), &error))? {
