@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use proto_core::UnixTime;
 
 use crate::fs::{Fs, RealFs};
+use crate::maildir::Arrived;
 use crate::sync::Syncs;
 use crate::watch::Watcher;
 
@@ -91,8 +92,9 @@ impl Host for RealHost {
 
 /// A disk and a host, shared by all stores of one process. Cloning shares.
 ///
-/// Make one for each process: it holds the locks among the process's own threads, and a lock file that
-/// carries this process's id but was made before its `Env` counts as left over.
+/// Make one for each process: it holds the locks among the process's own threads, a lock file that
+/// carries this process's id but was made before its `Env` counts as left over, and a delivery that is tried again is
+/// looked for among those that were made with it, and before it.
 #[derive(Debug, Clone)]
 pub struct Env(Arc<Inner>);
 
@@ -106,6 +108,7 @@ struct Inner {
     file_host: String,
     started: Duration,
     counter: AtomicU64,
+    arrived: Arrived,
     held: Mutex<HashSet<PathBuf>>,
     freed: Condvar,
 }
@@ -123,6 +126,7 @@ impl Env {
             file_host,
             started,
             counter: AtomicU64::new(0),
+            arrived: Arrived::default(),
             held: Mutex::new(HashSet::new()),
             freed: Condvar::new(),
         }))
@@ -146,6 +150,11 @@ impl Env {
     /// Who tells of changes that other programs make; it has to be started.
     pub fn watcher(&self) -> &Watcher {
         &self.0.watcher
+    }
+
+    /// Which deliveries were found in Maildirs, or placed there.
+    pub(crate) fn arrived(&self) -> &Arrived {
+        &self.0.arrived
     }
 
     /// The host.

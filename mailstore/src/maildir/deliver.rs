@@ -14,25 +14,30 @@
 //! | --- | --- | --- | --- | --- |
 //! | – | – | pending | before 1 | delivers |
 //! | any content | – | pending | in 1 or 2, before 3 is on disk | delivers; the file in `tmp/` goes with the next sweep |
-//! | – or the same file | there, whole | pending | after 3 | finds the name, syncs its directory, reports `AlreadyThere` |
+//! | – or the same file | there, whole | pending | after 3 | finds the name, syncs both directories, reports `AlreadyThere` |
 //! | – | there or gone | delivered | after the record | none is made |
 //! | – | gone | pending | a reader of ours removed it | cannot be: it had the spool record the delivery first ([`Settle`](crate::Settle)) |
 //! | – | gone | pending | another program removed it | delivers again: never lost, but doubled if it was read |
 //!
 //! Of a batch each delivery is in one of these states, whatever the others are in.
 //!
-//! The name is looked for only when an earlier attempt is possible; the first attempt reads no directory.
-
-use std::path::PathBuf;
+//! The name is looked for only when an earlier attempt is possible; the first attempt reads no directory. Of the deliveries
+//! that are tried again, one lists the mailbox, and the others know from it that they are not there (`arrived.rs`). A
+//! listing during which `cur/` changed is not remembered: a file that is renamed there meanwhile may be missed.
+//!
+//! # Departures
+//! A delivery is recognised among those of one [`Env`](crate::Env), and of all processes before it; not among those of
+//! another process that runs at the same time. There is none: one process opens a spool.
 
 use super::paths::{MailboxPaths, Sub};
 use super::quota::Reserved;
+use super::scan::stamps;
 use super::staged::Staged;
 use super::wal::Target;
 use super::{filename, warning};
 use crate::batch::{self, StagedDelivery};
 use crate::error::{Result, StoreError};
-use crate::fs::File;
+use crate::fs::{File, Metadata};
 use crate::quota::{Adding, QuotaUsage};
 use crate::store::{Delivered, Delivery, MessageReader};
 use crate::sync::{Flushed, Ticket};
@@ -47,10 +52,8 @@ pub(super) fn stage(
 ) -> Result<batch::Staged> {
     paths.check_exists()?;
     let prefix = filename::delivery_prefix(delivery.date.0, &delivery.id);
-    if delivery.maybe_delivered
-        && let Some(dir) = find(paths, &prefix)?
-    {
-        return Ok(batch::Staged::pending(Box::new(Found { paths: paths.clone(), dir })));
+    if delivery.maybe_delivered && is_there(paths, &prefix)? {
+        return Ok(batch::Staged::pending(Box::new(Found { paths: paths.clone() })));
     }
     let size = QuotaUsage::message(body.size_bytes().saturating_add(delivery.header.len() as u64));
     let reserved = paths.quota.reserve(&paths.name, size, Adding::Delivery)?;
@@ -68,8 +71,7 @@ pub(super) fn stage(
         offset += n as u64;
     }
     let file = staged.complete(delivery.date)?;
-    let unique = format!("{prefix}{}", paths.env.file_host());
-    Ok(batch::Staged::pending(Box::new(Written { paths: paths.clone(), staged, unique, file, reserved })))
+    Ok(batch::Staged::pending(Box::new(Written { paths: paths.clone(), staged, prefix, file, reserved })))
 }
 
 /// A delivery after step 1.
@@ -77,7 +79,7 @@ pub(super) fn stage(
 struct Written {
     paths: MailboxPaths,
     staged: Staged,
-    unique: String,
+    prefix: String,
     file: Option<Box<dyn File>>,
     reserved: Option<Reserved>,
 }
@@ -90,13 +92,16 @@ impl StagedDelivery for Written {
 
     fn publish(&mut self, written: Flushed) -> Result<Ticket> {
         written.all().map_err(|error| self.staged.failed(&error))?;
-        let target = Target::new(&self.staged.base(&self.unique), "");
-        Reserved::place(&mut self.reserved, || self.staged.place(&target))?;
-        Ok(submit_dir(&self.paths, self.paths.sub(Sub::New)))
+        let env = &self.paths.env;
+        let unique = format!("{}{}", self.prefix, env.file_host());
+        let target = Target::new(&self.staged.base(&unique), "");
+        env.arrived()
+            .placing(&self.prefix, || Reserved::place(&mut self.reserved, || self.staged.place(&target)))?;
+        Ok(env.syncs().submit(Vec::new(), vec![self.paths.sub(Sub::New)]))
     }
 
     fn finish(self: Box<Self>, published: Flushed) -> Result<Delivered> {
-        check_dir(published, &self.paths.sub(Sub::New))?;
+        check(published, &self.paths)?;
         warning::warn(&self.paths);
         Ok(Delivered::Stored)
     }
@@ -106,7 +111,6 @@ impl StagedDelivery for Written {
 #[derive(Debug)]
 struct Found {
     paths: MailboxPaths,
-    dir: PathBuf,
 }
 
 impl StagedDelivery for Found {
@@ -115,31 +119,43 @@ impl StagedDelivery for Found {
     }
 
     fn publish(&mut self, _: Flushed) -> Result<Ticket> {
-        Ok(submit_dir(&self.paths, self.dir.clone()))
+        // Both: a reader takes a message from `new/` to `cur/` not durably, and may do so now.
+        let dirs = [Sub::New, Sub::Cur].map(|sub| self.paths.sub(sub));
+        Ok(self.paths.env.syncs().submit(Vec::new(), dirs.into()))
     }
 
     fn finish(self: Box<Self>, published: Flushed) -> Result<Delivered> {
-        check_dir(published, &self.dir).map(|()| Delivered::AlreadyThere)
+        check(published, &self.paths).map(|()| Delivered::AlreadyThere)
     }
 }
 
-fn submit_dir(paths: &MailboxPaths, dir: PathBuf) -> Ticket {
-    paths.env.syncs().submit(Vec::new(), vec![dir])
+fn check(flushed: Flushed, paths: &MailboxPaths) -> Result<()> {
+    flushed.all().map_err(|error| StoreError::io("syncing the mailbox", &paths.dir, &error))
 }
 
-fn check_dir(flushed: Flushed, dir: &std::path::Path) -> Result<()> {
-    flushed.all().map_err(|error| StoreError::io("syncing", dir, &error))
-}
-
-/// The directory in which an earlier attempt has put the message.
-fn find(paths: &MailboxPaths, prefix: &str) -> Result<Option<PathBuf>> {
+/// Whether an earlier attempt has put the message into the mailbox.
+fn is_there(paths: &MailboxPaths, prefix: &str) -> Result<bool> {
+    let arrived = paths.env.arrived();
+    let [new, cur] = stamps(paths)?;
+    if arrived.lacks(&new, prefix) {
+        return Ok(false);
+    }
+    let (mut listing, mut found) = (arrived.listing(), false);
+    // `new/` first: a message that is moved to `cur/` meanwhile is seen at least once.
     for sub in [Sub::New, Sub::Cur] {
         let dir = paths.sub(sub);
         let entries =
             paths.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
-        if entries.iter().any(|entry| entry.name.to_str().is_some_and(|name| name.starts_with(prefix))) {
-            return Ok(Some(dir));
+        for name in entries.iter().filter_map(|entry| filename::prefix(entry.name.to_str()?)) {
+            found |= name == prefix;
+            listing.add(name);
         }
     }
-    Ok(None)
+    let is_same = |[then, cur_then]: [Metadata; 2]| {
+        (then.device, then.inode) == (new.device, new.inode) && cur_then == cur
+    };
+    if stamps(paths).is_ok_and(is_same) {
+        listing.finish(&new);
+    }
+    Ok(found)
 }

@@ -67,6 +67,13 @@ pub(super) fn delivery_prefix(received: i64, id: &DeliveryId) -> String {
     format!("{}.D{}R{}.", received.max(0), id.queue_id, id.recipient)
 }
 
+/// What stands in the name of a file where that of a delivery has its [`delivery_prefix`].
+pub(super) fn prefix(name: &str) -> Option<&str> {
+    let (dot, _) = name.match_indices('.').nth(1)?;
+    let prefix = &name[..=dot];
+    prefix.split('.').nth(1)?.starts_with('D').then_some(prefix)
+}
+
 /// The delivery that made a file, when one of ours did.
 pub(super) fn delivery(base: &str) -> Option<DeliveryId> {
     let (queue_id, recipient) = base.split('.').nth(1)?.strip_prefix('D')?.rsplit_once('R')?;
@@ -130,6 +137,8 @@ mod tests {
     fn a_delivery_reads_back_from_its_name() {
         let id = DeliveryId { queue_id: "0ADRZ1R2".parse().unwrap(), recipient: 12 };
         let base = format!("{}vm,S=1,W=1", delivery_prefix(1_795_325_990, &id));
+        assert_eq!(prefix(&base), Some(&*delivery_prefix(1_795_325_990, &id)));
+        assert_eq!((prefix("1.Dx"), prefix("1.M1P1Q1.Dx"), prefix("1.D.")), (None, None, Some("1.D.")));
         assert_eq!(delivery(&base), Some(id));
         assert!(is_own(&base) && is_own("1795325990.M735132P14291Q7.vm,S=1,W=1"));
         for foreign in ["1795325990.M735132P14291.vm,S=1,W=1", "1.M1P1V1.x", "1.M1PQ1.x", "1.x.y", "x"] {
