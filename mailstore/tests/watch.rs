@@ -162,6 +162,11 @@ fn an_mbox_tells_what_another_program_appends_and_that_it_is_replaced() {
     ear = Ear::at(&store, &inbox());
     session.refresh().unwrap();
     assert_eq!(session.entries().len(), 2);
+    // File systems give the number of a file that was removed to the next one that is made.
+    sh(dir.path(), "cp inbox other; rm inbox; cp other inbox");
+    ear.until_ended();
+    ear = Ear::at(&store, &inbox());
+    session.refresh().unwrap();
     sh(dir.path(), &format!("{message} >>inbox"));
     ear.until(|| {
         session.refresh().unwrap();
@@ -174,6 +179,19 @@ fn a_watcher_that_was_not_started_watches_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = MaildirStore::open(Env::real("test.example"), dir.path(), None).unwrap();
     assert!(store.watch(&inbox(), &(Arc::new(drop::<Told>) as Tell)).unwrap().is_none());
+}
+
+#[test]
+fn who_is_told_may_hold_another_watch() {
+    let fs = SimFs::new();
+    let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+    env.watcher().start_without_threads(WatchOptions::default());
+    let store = MaildirStore::open(env, Path::new("/m"), None).unwrap();
+    let held = Ear::at(&store, &inbox()).watch;
+    let told: Tell = Arc::new(move |_| assert!(held.is_some()));
+    let watch = store.watch(&inbox(), &told).unwrap();
+    drop(told);
+    drop(watch);
 }
 
 #[test]
@@ -362,6 +380,10 @@ fn many_changes_are_told_at_once_and_lost_ones_to_all() {
     }
     // That was the last of all, since the second is told after the first.
     assert_eq!(first.told.try_iter().count() + second.told.try_iter().count(), 0);
+    // Another may be in its place already, with the same number.
+    disk.put(Ok(vec![Change::Gone(4), Change::Moved(4), Change::Changed(5)]));
+    assert_eq!(second.next(), Told::Ended);
+    second.hears_nothing_more();
     assert_eq!(*notices.lock().unwrap(), [WatchNotice::Overflow]);
 }
 
@@ -378,5 +400,7 @@ fn a_queue_that_breaks_leaves_the_turns() {
     assert_eq!(ear.next(), Told::Changed, "what came meanwhile");
     disk.1.open(Path::new("/m/new/1.x"), OpenMode::CreateNew).unwrap();
     assert_eq!(ear.next(), Told::Changed);
+    let later = Ear::at(&store, &inbox());
+    assert_eq!(later.next(), Told::Changed, "who comes later is not left to the queue");
     assert!(matches!(&notices.lock().unwrap()[..], [WatchNotice::NoQueue { .. }]));
 }

@@ -20,8 +20,11 @@ pub enum Interest {
 pub enum Change {
     /// It has changed.
     Changed(u64),
-    /// It may be where it was no longer: it was removed, renamed, replaced or unmounted.
+    /// It may be where it was no longer: it was renamed or replaced.
     Moved(u64),
+    /// It is there no more, and is listened to no more: it was removed or unmounted. What stands there now is another,
+    /// though it may have got the same number from the file system.
+    Gone(u64),
     /// The queue was full. Anything may have happened to anything.
     Lost,
 }

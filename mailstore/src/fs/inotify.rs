@@ -125,13 +125,12 @@ impl ChangeQueue for Inotify {
 
 fn change(number: i32, what: ReadFlags) -> Change {
     let Ok(number) = u64::try_from(number) else { return Change::Lost };
-    let moved = ReadFlags::DELETE_SELF
-        | ReadFlags::MOVE_SELF
-        | ReadFlags::UNMOUNT
-        | ReadFlags::IGNORED
-        | ReadFlags::ATTRIB;
+    let gone = ReadFlags::DELETE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED;
+    let moved = ReadFlags::MOVE_SELF | ReadFlags::ATTRIB;
     if what.contains(ReadFlags::QUEUE_OVERFLOW) {
         Change::Lost
+    } else if what.intersects(gone) {
+        Change::Gone(number)
     } else if what.intersects(moved) {
         Change::Moved(number)
     } else {

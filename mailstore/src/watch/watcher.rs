@@ -88,6 +88,15 @@ impl fmt::Debug for Watched {
     }
 }
 
+/// What was heard of a mailbox that is listened to; the greater says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Heard {
+    Changed,
+    /// Whether it is still there has to be looked at.
+    Moved,
+    Gone,
+}
+
 /// What a target looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -165,7 +174,7 @@ impl Watcher {
     /// `NoSuchMailbox` when one of them is not there.
     pub(crate) fn watch(&self, targets: Vec<Target>, tell: &Tell) -> Result<Option<Watch>> {
         let shared = &self.shared;
-        let Some(running) = shared.lock().running.clone() else { return Ok(None) };
+        let Some(running) = shared.running() else { return Ok(None) };
         let stamps = shared.stamps(&targets).map_err(|(path, error)| match error.kind() {
             io::ErrorKind::NotFound => {
                 StoreError::new(ErrorKind::NoSuchMailbox, "watching the mailbox", "there is none").at(path)
@@ -183,7 +192,9 @@ impl Watcher {
         let mut state = shared.lock();
         state.count += 1;
         let number = state.count;
-        let listened = queue.map(|queue| state.listen(queue, number, &targets));
+        // The queue may have broken meanwhile: then nobody hears it any more.
+        let is_heard = state.running.as_ref().is_some_and(|running| running.queue.is_some());
+        let listened = queue.filter(|_| is_heard).map(|queue| state.listen(queue, number, &targets));
         let how = match listened {
             Some(Ok(numbers)) => How::Listened(numbers),
             Some(Err((path, error))) => {
@@ -226,7 +237,8 @@ struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.lock().forget(self.number);
+            let gone = shared.lock().forget(self.number);
+            drop(gone);
         }
     }
 }
@@ -268,13 +280,16 @@ impl State {
         }
     }
 
-    fn forget(&mut self, number: u64) {
-        let Some(watched) = self.watched.remove(&number) else { return };
-        if let How::Listened(listened) = watched.how {
+    /// Watches it no longer. What is returned is to be dropped without the lock: who was told may hold other watches.
+    #[must_use]
+    fn forget(&mut self, number: u64) -> Option<Watched> {
+        let watched = self.watched.remove(&number)?;
+        if let How::Listened(listened) = &watched.how {
             let running = self.running.clone();
             let queue = running.as_ref().and_then(|running| running.queue.as_deref());
-            self.unlisten(queue, number, &listened);
+            self.unlisten(queue, number, listened);
         }
+        Some(watched)
     }
 
     fn is_polled(&self) -> bool {
@@ -285,6 +300,12 @@ impl State {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How mailboxes are watched; `None` when they are not.
+    fn running(&self) -> Option<Arc<Running>> {
+        let state = self.lock();
+        state.running.clone().filter(|_| !state.stopped)
     }
 
     fn stop(&self) {
@@ -340,7 +361,7 @@ impl Shared {
             match taken {
                 Ok(changes) => self.hear(running, &changes),
                 Err(error) => {
-                    self.give_up_listening();
+                    self.give_up_listening(running);
                     return self.say(running, WatchNotice::NoQueue { cause: error.to_string() });
                 }
             }
@@ -352,53 +373,57 @@ impl Shared {
         let mut concerned = BTreeMap::new();
         let state = self.lock();
         let of = |id: u64| state.listeners.get(&id).into_iter().flatten().copied();
+        let mut note = |number: u64, heard: Heard| {
+            let known = concerned.entry(number).or_insert(heard);
+            *known = heard.max(*known);
+        };
         for change in changes {
             match *change {
-                Change::Changed(id) => of(id).for_each(|number| {
-                    concerned.entry(number).or_insert(false);
-                }),
-                Change::Moved(id) => concerned.extend(of(id).map(|number| (number, true))),
+                Change::Changed(id) => of(id).for_each(|number| note(number, Heard::Changed)),
+                Change::Moved(id) => of(id).for_each(|number| note(number, Heard::Moved)),
+                Change::Gone(id) => of(id).for_each(|number| note(number, Heard::Gone)),
                 Change::Lost => {
                     for (&number, watched) in &state.watched {
                         if matches!(watched.how, How::Listened(_)) {
-                            concerned.insert(number, true);
+                            note(number, Heard::Moved);
                         }
                     }
                 }
             }
         }
         let mut tells = Vec::with_capacity(concerned.len());
-        for (number, moved) in concerned {
+        for (number, heard) in concerned {
             let Some(watched) = state.watched.get(&number) else { continue };
-            let suspect = moved.then(|| (Arc::clone(&watched.targets), watched.stamps.clone()));
-            tells.push((number, Arc::clone(&watched.tell), suspect));
+            let suspect =
+                (heard == Heard::Moved).then(|| (Arc::clone(&watched.targets), watched.stamps.clone()));
+            tells.push((number, Arc::clone(&watched.tell), heard, suspect));
         }
         drop(state);
         if changes.contains(&Change::Lost) {
             self.say(running, WatchNotice::Overflow);
         }
-        for (number, tell, suspect) in tells {
-            let stays = suspect.is_none_or(|(targets, stamps)| {
+        for (number, tell, heard, suspect) in tells {
+            let is_there = suspect.is_none_or(|(targets, stamps)| {
                 let found = self.stamps(&targets).unwrap_or_default();
                 found.len() == stamps.len()
                     && found.iter().zip(&stamps).all(|(found, known)| found.is_same_file(known))
             });
-            self.tell(number, &tell, stays);
+            self.tell(number, &tell, heard != Heard::Gone && is_there);
         }
     }
 
     fn tell(&self, number: u64, tell: &Tell, stays: bool) {
-        if !stays {
-            self.lock().forget(number);
-        }
+        let gone = if stays { None } else { self.lock().forget(number) };
+        drop(gone);
         let told = if stays { Told::Changed } else { Told::Ended };
         // A panic of one must not take the thread from the others; its message is on stderr.
         let _ = catch_unwind(AssertUnwindSafe(|| tell(told)));
     }
 
-    /// From now on everything is polled.
-    fn give_up_listening(&self) {
+    /// From now on everything is polled, also what is yet to be watched.
+    fn give_up_listening(&self, running: &Running) {
         let mut state = self.lock();
+        state.running = Some(Arc::new(Running { options: running.options.clone(), queue: None }));
         state.listeners.clear();
         for watched in state.watched.values_mut() {
             watched.how = How::Polled { again: true };
