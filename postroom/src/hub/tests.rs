@@ -177,6 +177,23 @@ async fn who_asks_to_be_told_hears_of_other_programs_and_nobody_looks_for_the_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_made_again_though_nothing_more_is_told() {
+    let disk = Watched::new();
+    let inbox = MailboxName::inbox();
+    let seat = disk.enter(&inbox).await;
+    disk.hub.watch(&seat);
+    disk.turn().await;
+    disk.turn().await;
+    disk.deliver(&inbox);
+    // Three for the watch, and then the look's first.
+    disk.fs.fail_at(disk.fs.ops() + 3, mailstore::fs::sim::Fault::Io);
+    disk.turn().await;
+    assert!(seat.take_news().is_none(), "it failed");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(seat.take_news().unwrap().new.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mailbox_that_another_program_takes_away_or_replaces_is_told() {
     use mailstore::Store as _;
     let disk = Watched::new();

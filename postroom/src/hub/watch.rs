@@ -25,6 +25,9 @@ const LOOKS_APART: Duration = Duration::from_millis(200);
 /// The time from the end of a watch to the next: whoever puts another mailbox in its place may not be done yet.
 const WATCHES_APART: Duration = Duration::from_secs(1);
 
+/// The time to the next look after one that failed: what it did not find may be told by nothing more.
+const LOOKED_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 /// What a room knows of its watch. The watch ends when it is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
@@ -90,28 +93,44 @@ async fn listen(room: Weak<Room>, key: Key, store: Arc<dyn Store>) {
         loop {
             // Also at first, for what came before the watch.
             let is_told = !ear.ended.load(Ordering::Relaxed);
-            if !look(&room, is_told).await {
+            let looked = look(&room, is_told).await;
+            if matches!(looked, Looked::Over) {
                 return;
             }
             if !is_told {
                 break;
             }
             tokio::time::sleep(LOOKS_APART).await;
-            ear.arrival.notified().await;
+            match looked {
+                Looked::Failed => {
+                    let _ = tokio::time::timeout(LOOKED_AGAIN_AFTER, ear.arrival.notified()).await;
+                }
+                _ => ear.arrival.notified().await,
+            }
         }
         tokio::time::sleep(WATCHES_APART).await;
     }
 }
 
-/// Whether the room is still there afterwards.
-async fn look(room: &Weak<Room>, is_told: bool) -> bool {
-    let Some(room) = room.upgrade() else { return false };
+/// What came of a look.
+enum Looked {
+    Done,
+    /// It is to be made again.
+    Failed,
+    /// The room is not there any more.
+    Over,
+}
+
+async fn look(room: &Weak<Room>, is_told: bool) -> Looked {
+    let Some(room) = room.upgrade() else { return Looked::Over };
     room.watching.is_told.store(is_told, Ordering::Relaxed);
-    if let Err(error) = room.refresh().await
+    let looked = match room.refresh().await {
         // Those who are there hear of that one by the end of their sessions.
-        && error.kind() != ErrorKind::NoSuchMailbox
-    {
-        tracing::warn!(%error, "mailbox not refreshed");
-    }
-    !room.is_over()
+        Err(error) if error.kind() != ErrorKind::NoSuchMailbox => {
+            tracing::warn!(%error, "mailbox not refreshed");
+            Looked::Failed
+        }
+        _ => Looked::Done,
+    };
+    if room.is_over() { Looked::Over } else { looked }
 }
