@@ -102,8 +102,14 @@ fn take_rest(store: &Inner, dir: &Path) -> io::Result<()> {
     let aside = unfinished(store);
     let disk = store.env.fs();
     disk.mkdir(&aside)?;
-    move_parts(disk, dir, &aside, |_| true)?;
+    move_parts(disk, dir, &aside, is_part)?;
     remove_tree(disk, &aside)
+}
+
+/// Whether a file or directory of this name belongs to the mailbox that it is in. What else lies there is of other
+/// programs (`sieve/` with its scripts is such a level), and none of ours to remove.
+fn is_part(name: &str) -> bool {
+    tree::is_reserved(name) || ["dovecot", "courier", "postroom."].iter().any(|of| name.starts_with(of))
 }
 
 /// Renames the parts of one mailbox that `which` names.
@@ -125,5 +131,43 @@ fn prune(store: &Inner, dir: &Path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return,
             _ => dir = empty.parent(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Env;
+    use crate::fs::OpenMode;
+    use crate::fs::sim::{SimFs, SimHost};
+    use crate::maildir::{Layout, MaildirOptions, MaildirStore};
+    use crate::name::MailboxName;
+    use crate::{ErrorKind, Store as _};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_other_programs_keep_in_a_level_stays() {
+        let disk = SimFs::new();
+        let put = |path: &str| disk.open(Path::new(path), OpenMode::CreateNew).map(drop).unwrap();
+        let is_there = |path: &str| disk.metadata(Path::new(path)).is_ok();
+        let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
+        let options = MaildirOptions { layout: Layout::Fs, ..MaildirOptions::default() };
+        let store = MaildirStore::open_with(env, Path::new("/m"), options).unwrap();
+        let name = |text: &str| text.parse::<MailboxName>().unwrap();
+        for dir in ["/m/sieve", "/m/sieve/tmp"] {
+            disk.mkdir(Path::new(dir)).unwrap();
+        }
+        // A script of another program's, and what an earlier mailbox has left.
+        ["/m/sieve/main", "/m/sieve/dovecot-uidlist"].into_iter().for_each(put);
+        store.create(&name("a")).unwrap();
+        let refused = store.rename(&name("a"), &name("sieve")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::MailboxExists);
+        assert!(is_there("/m/sieve/main") && is_there("/m/a/cur"));
+        store.create(&name("sieve")).unwrap();
+        assert!(is_there("/m/sieve/main") && is_there("/m/sieve/cur"));
+        store.delete(&name("sieve")).unwrap();
+        assert!(is_there("/m/sieve/main") && !is_there("/m/sieve/cur") && !is_there("/m/sieve/new"));
+        store.delete(&name("a")).unwrap();
+        assert!(!is_there("/m/a"));
     }
 }
