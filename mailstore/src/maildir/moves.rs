@@ -2,9 +2,9 @@
 //!
 //! # Order of operations
 //! 1. The keywords get letters in the target; what begins to count for the quota is checked and counted in.
-//! 2. The source's `new/` is synced: a message that was taken from there must not be found there again.
-//! 3. Under the target's UID lock: the spool is told of each delivery that goes ([`Settle`](crate::Settle)); each file
-//!    is renamed into the target, under a new name, since a base names a message of one mailbox; the target's
+//! 2. The source's `new/` is synced: a message that was taken from there must not be found there again. The spool is told
+//!    of each delivery that is to go ([`Settle`](crate::Settle)); it flushes its log for that, so no lock is held.
+//! 3. Under the target's UID lock: each file is renamed into the target, under a new name, since a base names a message of one mailbox; the target's
 //!    directories are synced; the UIDs are appended.
 //! 4. What the source's index knows goes into the target's, and the removal into its own; the source's directories are
 //!    synced; answer.
@@ -124,6 +124,9 @@ pub(super) fn move_to(source: &mut MaildirMailbox, uids: &UidSet, target: &Mailb
         reserved.sync()?;
     }
     source.paths.sync(&source.paths.sub(Sub::New))?;
+    for uid in &wanted {
+        source.settle(*uid)?;
+    }
 
     let mut counting = Counting {
         source: Shift::new(&source.paths),
@@ -180,7 +183,6 @@ fn rename_all(
     moved: &mut Vec<Moved>,
 ) -> Result<()> {
     for &uid in wanted {
-        source.settle(uid)?;
         for _ in 0..ATTEMPTS_MAX {
             let step = source.with_file(uid, "moving", |mailbox, place, path| {
                 let flags = mailbox.keywords.flags(place.letters());
