@@ -7,8 +7,9 @@
 //! done or when he is to lead.
 //!
 //! Those whom a flush has served are likely to need the next one together. So who leads lingers until as many wait again,
-//! but no later than half the time the flush took after its end: what is lost by waiting in vain is less than what a
-//! flush for few costs, and one who is alone waits for nobody.
+//! but no later than half the time the flush took after its end, and 20 ms at most: what is lost by waiting in vain is less
+//! than what a flush for few costs, one that a disk held up for long tells nothing of the next, and one who is alone waits
+//! for nobody.
 //!
 //! # Order of operations
 //! For one group:
@@ -51,6 +52,9 @@ use group::Request;
 /// This many things on one file system are synced one by one. From three on, one flush of the whole takes less time
 /// (measured on ext4: for two about the same, for four clearly less, for 64 a twentieth).
 const SINGLE_MAX: usize = 2;
+
+/// The longest that who leads lingers. Many flushes for few cost less than a mailbox that is locked meanwhile.
+const LINGER_MAX: Duration = Duration::from_millis(20);
 
 /// The flushes of one disk. Cloning shares; an [`Env`](crate::Env) has one.
 #[derive(Debug, Clone)]
@@ -215,7 +219,7 @@ impl Syncs {
         group::flush(self, group);
         let mut state = self.lock();
         let ended = Instant::now();
-        (state.served, state.expected_until) = (served, Some(ended + (ended - begun) / 2));
+        (state.served, state.expected_until) = (served, Some(ended + linger_after(ended - begun)));
         drop(state);
         drop(lead);
     }
@@ -264,6 +268,11 @@ impl Ticket {
             }
         }
     }
+}
+
+/// How long those are expected again whom a flush has served that took so long.
+fn linger_after(took: Duration) -> Duration {
+    (took / 2).min(LINGER_MAX)
 }
 
 /// Who leads; ends also by a panic of the disk, so that the others do not wait for ever.

@@ -201,3 +201,10 @@ fn a_panic_of_who_leads_wakes_all_who_sleep() {
         syncs.sync_dir(Path::new("/")).unwrap();
     }
 }
+
+#[test]
+fn a_flush_that_took_long_lets_nobody_linger_long() {
+    for (took, lingers) in [(0, 0), (4, 2), (40, 20), (60_000, 20)] {
+        assert_eq!(linger_after(Duration::from_millis(took)), Duration::from_millis(lingers));
+    }
+}
