@@ -27,11 +27,12 @@ pub(super) struct MboxAppend {
     messages: Vec<Waiting>,
 }
 
-/// A message in a file of its own, which goes with it.
+/// A message in a file of its own, which goes with it. However many there are, one file is open at a time.
 #[derive(Debug)]
 struct Waiting {
     place: Place,
     path: PathBuf,
+    /// While it is being written.
     file: Option<BufferedFile>,
     bytes: u64,
     flags: FlagSet,
@@ -45,6 +46,14 @@ impl Drop for Waiting {
     }
 }
 
+impl Waiting {
+    /// Nothing more comes.
+    fn close(&mut self) -> Result<()> {
+        let Some(file) = self.file.take() else { return Ok(()) };
+        file.into_file().map(drop).map_err(|error| StoreError::io("writing", &self.path, &error))
+    }
+}
+
 impl MboxAppend {
     pub(super) fn begin_at(place: Place) -> Result<Self> {
         place.stamp()?;
@@ -55,14 +64,9 @@ impl MboxAppend {
 impl MboxAppend {
     /// Makes all of them part of the mailbox, durably, for who holds its locks. The index is not told.
     pub(super) fn add(&mut self, sight: &mut Sight, lock: &mut MboxLock) -> Result<Appended> {
-        let mut bodies = Vec::new();
-        for message in &mut self.messages {
-            let failed = |error: std::io::Error| StoreError::io("writing", &message.path, &error);
-            if let Some(file) = message.file.take() {
-                let file = file.into_file().map_err(failed)?;
-                bodies.push(Octets { path: message.path.clone(), file, bytes: message.bytes });
-            }
-        }
+        self.messages.last_mut().map_or(Ok(()), Waiting::close)?;
+        let mut bodies: Vec<Octets<'_>> =
+            self.messages.iter().map(|message| Octets { message, file: None }).collect();
         let mut items: Vec<Item<'_>> = bodies
             .iter_mut()
             .zip(&self.messages)
@@ -105,9 +109,7 @@ impl MboxAppend {
 impl Append for MboxAppend {
     fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()> {
         flags::check(&self.place, flags)?;
-        if let Some(Waiting { file: Some(file), path, .. }) = self.messages.last_mut() {
-            file.flush().map_err(|error| StoreError::io("writing", path, &error))?;
-        }
+        self.messages.last_mut().map_or(Ok(()), Waiting::close)?;
         let path = self.place.scratch();
         let file = self.place.env.fs().open(&path, OpenMode::CreateNew);
         let file = file.map_err(|error| StoreError::io("creating", &path, &error))?;
@@ -145,19 +147,26 @@ impl Append for MboxAppend {
     fn abort(self: Box<Self>) {}
 }
 
-/// A file as it is.
-struct Octets {
-    path: PathBuf,
-    file: Box<dyn File>,
-    bytes: u64,
+/// What waits, as it is. Its file is opened when it is read, and closed at its end.
+struct Octets<'a> {
+    message: &'a Waiting,
+    file: Option<Box<dyn File>>,
 }
 
-impl MessageReader for Octets {
+impl MessageReader for Octets<'_> {
     fn size_bytes(&self) -> u64 {
-        self.bytes
+        self.message.bytes
     }
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        fs::read_full(&*self.file, buf, offset).map_err(|error| StoreError::io("reading", &self.path, &error))
+        let Waiting { place, path, .. } = self.message;
+        let failed = |error: std::io::Error| StoreError::io("reading", path, &error);
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => place.env.fs().open(path, OpenMode::Read).map_err(failed)?,
+        };
+        let n = fs::read_full(&*file, buf, offset).map_err(failed)?;
+        self.file = Some(file).filter(|_| n > 0);
+        Ok(n)
     }
 }
