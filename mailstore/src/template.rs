@@ -118,14 +118,43 @@ impl PathTemplate {
         Ok(path)
     }
 
-    /// Whether two users never get one path: the user is there whole, and so is the domain, where there are several.
+    /// Whether it counts from the root, not from the home directory.
+    pub fn is_absolute(&self) -> bool {
+        self.is_absolute
+    }
+
+    /// Whether two users never get one path, be they told apart by case or not: the user is there whole, and so is the
+    /// domain, where there are several; each in a directory of its own, or with an `@` between, which no domain holds. By
+    /// `%n%d`, `a` of `bc` and `ab` of `c` would be one.
     pub fn tells_apart(&self, several_domains: bool) -> bool {
-        let is_whole = |wanted: Of| {
-            self.parts.iter().flatten().any(|piece| {
-                matches!(piece, Piece::Variable(it) if it.of == wanted && it.width == 0 && it.offset == 0 && !it.hash)
+        let alone = |wanted: Of| {
+            self.parts.iter().any(|pieces| {
+                let variables = pieces.iter().filter_map(Piece::variable);
+                let mut varying = variables.filter(|it| several_domains || it.of != Of::Domain);
+                varying.next().is_some_and(|it| it.is_whole(wanted)) && varying.next().is_none()
             })
         };
-        is_whole(Of::User) || is_whole(Of::Name) && (!several_domains || is_whole(Of::Domain))
+        let is_address = |pieces: &Vec<Piece>| {
+            let is_between = |three: &[Piece]| match three {
+                [Piece::Variable(user), Piece::Text(text), Piece::Variable(domain)] => {
+                    user.is_whole(Of::Name) && text.contains('@') && domain.is_whole(Of::Domain)
+                }
+                _ => false,
+            };
+            pieces.iter().filter_map(Piece::variable).count() == 2 && pieces.windows(3).any(is_between)
+        };
+        alone(Of::User)
+            || alone(Of::Name) && (!several_domains || alone(Of::Domain))
+            || self.parts.iter().any(is_address)
+    }
+}
+
+impl Piece {
+    fn variable(&self) -> Option<&Variable> {
+        match self {
+            Piece::Variable(variable) => Some(variable),
+            Piece::Text(_) => None,
+        }
     }
 }
 
@@ -176,6 +205,11 @@ fn parse_part(part: &str) -> Result<Vec<Piece>> {
 }
 
 impl Variable {
+    /// Whether it is all of what it stands for.
+    fn is_whole(&self, of: Of) -> bool {
+        self.of == of && self.width == 0 && self.offset == 0 && !self.hash
+    }
+
     /// Reads what stands behind a `%`; returns what follows it.
     fn parse(text: &str) -> Result<(Self, &str)> {
         let number = |text: &str| -> Result<(usize, usize)> {
@@ -321,6 +355,13 @@ mod tests {
             ("%d", false, false),
             ("%1n/%2.256Nu", false, false),
             ("%2.256Nu/%u", true, true),
+            ("%n%d", true, false),
+            ("%n.%d", true, false),
+            ("%d-%n/%1n", true, false),
+            ("mail-%n@%d", true, true),
+            ("%n@x/%1d", true, false),
+            ("%u%d", true, false),
+            ("x%Ld/%Ln.d", true, true),
         ] {
             assert_eq!((apart(template, false), apart(template, true)), (one, several), "{template}");
         }
