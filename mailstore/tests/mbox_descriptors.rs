@@ -5,7 +5,7 @@ use std::process::Command;
 
 use mail_message::{FlagSet, UidSet};
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
-use mailstore::{Access, Append as _, Env, Mailbox as _, MailboxName, Store as _};
+use mailstore::{Access, Env, MailboxName, Store as _};
 
 const MESSAGES: usize = 100;
 const DESCRIPTORS_MAX: usize = 40;
