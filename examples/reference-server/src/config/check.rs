@@ -145,11 +145,10 @@ fn storage(storage: &StorageSection, several_domains: bool) -> Result<(), Proble
     let root = location.trim_start_matches("mbox:").split(':').next();
     let inbox = location.split(':').find_map(|part| part.strip_prefix("INBOX="));
     for path in root.into_iter().chain(inbox) {
-        if !["~", "%h", "%u", "%n"].iter().any(|variable| path.contains(variable)) {
-            return problem(
-                KEY,
-                format!("\"{path}\" must contain ~, %u or %n, else all mailboxes would be one"),
-            );
+        // The home directories are apart already.
+        let is_apart = |path: &PathTemplate| !path.is_absolute() || path.tells_apart(several_domains);
+        if !path.parse().is_ok_and(|path| is_apart(&path)) {
+            return problem(KEY, format!("\"{path}\" must begin with ~, or {APART}"));
         }
     }
     if storage.mbox_write_locks.as_ref().is_some_and(|locks| !locks.contains(&MboxLock::Fcntl)) {
@@ -158,14 +157,15 @@ fn storage(storage: &StorageSection, several_domains: bool) -> Result<(), Proble
     Ok(())
 }
 
+/// What a path must hold, so that nobody has another's mail.
+const APART: &str =
+    "contain %u, or %n, with %d in another part where there are several domains; else mailboxes would be one";
+
 fn storage_path(template: &str, several_domains: bool) -> Result<(), Problem> {
     const KEY: &str = "storage.path";
     let parsed = template.parse::<PathTemplate>().map_err(|error| (KEY.to_owned(), error.to_string()))?;
     if !parsed.tells_apart(several_domains) {
-        return problem(
-            KEY,
-            "it must contain %u, or %n, with %d where there are several domains; else mailboxes would be one",
-        );
+        return problem(KEY, format!("it must {APART}"));
     }
     Ok(())
 }

@@ -81,6 +81,15 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("52428800", "1000", &["limits.message_bytes_max", "65536"]);
     refused("%d/%n", "%d/%x", &["storage.path", "variables are %u"]);
     refused("%d/%n", "%d/%2.256Nu", &["storage.path", "would be one"]);
+    let inbox = |path: &str| format!("format = \"mbox\"\nlocation = \"mbox:~/mail:INBOX={path}\"");
+    refused("format = \"maildir\"", &inbox("/var/mail/%1n"), &["storage.location", "/var/mail/%1n", "~"]);
+    assert!(with("format = \"maildir\"", &inbox("/var/mail/%n")).is_ok(), "there is one domain");
+    let two =
+        EMBEDDED.replacen("local = [\"example.test\"]", "local = [\"example.test\", \"example.org\"]", 1);
+    for (path, tells_apart) in [("/var/mail/%n", false), ("/var/mail/%n%d", false), ("/var/mail/%u", true)] {
+        let text = two.replacen("format = \"maildir\"", &inbox(path), 1);
+        assert_eq!(Config::parse(Path::new("/x.toml"), &text).is_ok(), tells_apart, "{path}");
+    }
     let quota = |text: &str| format!("[quota]\n{text}\n");
     refused("[quota]", &quota("warning_percent = 0"), &["quota.warning_percent", "1 to 100"]);
     let text = "warning_message = \"Subject: x\"";
