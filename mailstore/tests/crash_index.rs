@@ -71,7 +71,7 @@ fn play(kind: Kind, fs: &SimFs, told: &Told) -> Result<()> {
 fn play_rewrite(kind: Kind, fs: &SimFs, told: &Told) -> Result<()> {
     let store = (kind.open)(fs, 1)?;
     let long = format!("References: {}\r\n\r\nend\r\n", "<x@y> ".repeat(2500));
-    for _ in 0..18 {
+    for _ in 0..17 {
         append(&*store, &inbox(), long.as_bytes(), &FlagSet::new())?;
     }
     let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
@@ -85,6 +85,8 @@ fn play_rewrite(kind: Kind, fs: &SimFs, told: &Told) -> Result<()> {
     fs.record_crash_points();
     mailbox.expunge(&uids(&[5]), Expunge::Any)?;
     tell(told, fs, &*mailbox);
+    append(&*store, &inbox(), long.as_bytes(), &FlagSet::new())?;
+    mailbox.refresh()?;
     mailbox.summary(common::uid(18))?;
     mailbox.set_flags(&uids(&[1, 2]), FlagChange::Add, &flags("\\Seen"), None)?;
     tell(told, fs, &*mailbox);
