@@ -1,5 +1,6 @@
 //! The index of an mbox: what it spares, what survives a restart, that no octet of it is believed that is wrong, and that
-//! what other programs do to the file is noticed before anything wrong is told.
+//! what other programs do to the file is noticed before anything wrong is told; but for a message that is rewritten at the
+//! same length under the same UID, whose summary stays (Departures of the `mbox` module).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -37,6 +37,9 @@
 //! * A change that another program makes twice within one tick of the file system's clock, without changing the file's
 //!   length, is seen with the next change only. So is one that leaves length, modification time and the last 4096 octets as
 //!   they were.
+//! * A message that another program rewrites, and leaves as long as it was, under the same `From_` line and UID, keeps the
+//!   envelope and the structure that were found first; its octets are those of the file. A message of a UID never changes
+//!   (RFC 3501 §2.3.1.1), so such a program is at fault, and to notice it would take reading all of the file.
 
 mod add;
 mod append;
