@@ -5,12 +5,21 @@
 //! removed; those that have no UID yet get one, as whenever a mailbox is opened.
 //!
 //! # After a crash or an error
-//! The same call goes on where the last one ended: messages at the beginning of a target mailbox that are those of the
-//! source, by date and length, are not appended again. A target mailbox that begins with anything else is not touched.
+//! In the target are then all mailboxes that were done, of the one that was being converted a beginning that is whole,
+//! message by message and batch by batch, and nothing of the others; no message is there in part. The source is as it
+//! was, and subscriptions come last.
+//!
+//! The same call is safe, and goes on where the last one ended: messages at the beginning of a target mailbox that are
+//! those of the source, by date and length, are not appended again. A mailbox of the target that holds anything else,
+//! be it mail that came in meanwhile or a message that was removed at either end, is not touched, and ends the call
+//! with `MailboxExists`. So nothing should write to either store before it is done; a change of flags does no harm, but
+//! is not taken over for messages that were there.
 //!
 //! # Limits
-//! One piece of one message is in memory, and what both stores keep of a mailbox. Up to [`BATCH_MESSAGES_MAX`] messages
-//! become part of the target at a time.
+//! One piece of one message is in memory, what both stores keep of a mailbox, and what is known of the messages of one
+//! batch: up to [`BATCH_MESSAGES_MAX`] messages, or 64 MiB and the rest of one message, become part of the target at a
+//! time. An mbox holds a batch twice meanwhile, on the disk. Each message of a mailbox is looked at a few times, however
+//! many there are: a batch does not look at those before it.
 //!
 //! # Departures
 //! Messages get new UIDs, since a store gives its own; clients see a new UIDVALIDITY and fetch again what they keep. A
@@ -21,7 +30,7 @@ use crate::name::MailboxName;
 use crate::store::{Access, Append, Mailbox, Meta, Store};
 
 /// How many messages become part of the target at a time.
-pub const BATCH_MESSAGES_MAX: usize = 256;
+pub const BATCH_MESSAGES_MAX: usize = 512;
 
 /// How many octets, about, become part of the target at a time.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
@@ -91,8 +100,11 @@ fn one(
     converted.mailboxes += 1;
     converted.there_already += done;
     progress(Progress { mailbox: name, done, messages: entries.len() });
+    if done == entries.len() {
+        return Ok(());
+    }
+    let mut append = target.append(name)?;
     while done < entries.len() {
-        let mut append = target.append(name)?;
         let (mut count, mut bytes) = (0, 0);
         for entry in entries[done..].iter().take(BATCH_MESSAGES_MAX) {
             if bytes > BATCH_BYTES_MAX {
@@ -139,7 +151,9 @@ fn there_already(from: &mut dyn Mailbox, to: &mut dyn Mailbox, name: &MailboxNam
             return Err(StoreError::new(
                 ErrorKind::MailboxExists,
                 "converting a mailbox",
-                format!("{name} of the target holds other mail"),
+                format!(
+                    "{name} of the target holds other mail than the source begins with; nothing was appended to it"
+                ),
             ));
         }
     }

@@ -252,7 +252,8 @@ pub trait Mailbox: Send {
 /// Messages on their way into a mailbox. Dropping it is [`Append::abort`].
 ///
 /// For each message [`begin`](Append::begin), any number of [`write`](Append::write)s, and in the end one
-/// [`commit`](Append::commit) for all.
+/// [`commit`](Append::commit) for all. More may be begun after it, and committed by themselves; the mailbox need not be
+/// looked at again for them, unless others have changed it.
 pub trait Append: Send {
     /// Starts the next message. `date` is its INTERNALDATE, now when there is none.
     fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()>;
@@ -262,8 +263,8 @@ pub trait Append: Send {
     fn write(&mut self, octets: &[u8]) -> Result<()>;
 
     /// Makes all of them part of the mailbox, durably, and returns their UIDs. All or none, also when the power fails
-    /// meanwhile (RFC 3502).
-    fn commit(self: Box<Self>) -> Result<Appended>;
+    /// meanwhile (RFC 3502). After an error all of them are dropped.
+    fn commit(&mut self) -> Result<Appended>;
 
     /// Drops all of them.
     fn abort(self: Box<Self>);

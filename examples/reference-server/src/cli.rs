@@ -37,9 +37,10 @@ pub enum Command {
     },
     /// Convert one user's mail from Maildir to mbox files or back.
     ///
-    /// All mailboxes, with flags, keywords, dates and subscriptions. Nothing is removed from the source. When it was interrupted, the
-    /// same command goes on where it ended; a mailbox that holds other mail already is not touched. Messages get new
-    /// UIDs, so that clients fetch again what they keep. Stop the server, or at least deliveries to this user, before.
+    /// All mailboxes, with flags, keywords, dates and subscriptions. Nothing is removed from the source. When it was interrupted, be it
+    /// by a power cut, what is in the target is whole, and the same command goes on where it ended; a mailbox that holds other
+    /// mail already, also such as came in meanwhile, is not touched, and nothing behind it. Messages get new UIDs, so that
+    /// clients fetch again what they keep. Stop the server, or at least deliveries to this user, before.
     ///
     /// Example: postroom convert maildir:~/Maildir mbox:~/mail:INBOX=/var/mail/alice
     Convert {

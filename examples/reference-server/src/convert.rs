@@ -2,7 +2,7 @@
 
 use postroom::mailstore::convert::convert;
 use postroom::mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
-use postroom::mailstore::{Env, MaildirStore, PathUser, Store};
+use postroom::mailstore::{Env, ErrorKind, MaildirStore, PathUser, Store};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,12 @@ pub fn run(from: &str, to: &str, user: Option<&str>, home: Option<&Path>) -> Res
                 format!("{start}{}: {} of {}{end}", progress.mailbox, progress.done, progress.messages);
             shown = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         }
+    })
+    .map_err(|error| match error.kind() {
+        ErrorKind::MailboxExists => {
+            format!("{error}; convert to another place, or take that mailbox away and begin again")
+        }
+        _ => format!("{error}; what was converted by then stays, and the same command goes on from there"),
     })?;
     shown?;
     let mut out = io::stdout().lock();

@@ -265,6 +265,12 @@ impl BufferedFile {
         self.file.sync()
     }
 
+    /// Writes what was gathered and lends the file.
+    pub(crate) fn written(&mut self) -> io::Result<&dyn File> {
+        self.flush()?;
+        Ok(&*self.file)
+    }
+
     /// Writes what was gathered and gives the file back.
     pub(crate) fn into_file(mut self) -> io::Result<Box<dyn File>> {
         self.flush()?;

@@ -74,7 +74,11 @@ impl Index {
 
     /// Writes down what is known of messages that have just got their UIDs. Their rows come with the next look at the
     /// mailbox. The lock under which UIDs are given must not be held: whoever looks takes it after that of the index.
-    pub(crate) fn foretell(mut self, uid_validity: UidValidity, known: impl Iterator<Item = (Uid, Learned)>) {
+    pub(crate) fn foretell(
+        &mut self,
+        uid_validity: UidValidity,
+        known: impl Iterator<Item = (Uid, Learned)>,
+    ) {
         let mut known = known.peekable();
         if known.peek().is_none() {
             return;

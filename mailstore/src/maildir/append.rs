@@ -1,4 +1,7 @@
 //! [`MaildirAppend`]: APPEND, one or several messages.
+//!
+//! # Limits
+//! Up to [`UNSYNCED_MAX`] files are open. After a commit the list of UIDs and the index are kept for the next.
 
 use std::sync::Arc;
 
@@ -12,11 +15,15 @@ use super::quota::Reserved;
 use super::staged::Staged;
 use super::uids::{UidLock, Uids};
 use super::wal::{Target, Together};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
+use crate::fs::File;
 use crate::index::{Facts, Index, Learned};
 use crate::quota::{Adding, QuotaUsage};
 use crate::store::{Append, Appended};
 use crate::summary::Summarizer;
+
+/// How many messages wait to be flushed together.
+const UNSYNCED_MAX: usize = 32;
 
 /// Messages in `tmp/` on their way to `new/`, or to `cur/` when they have flags.
 #[derive(Debug)]
@@ -24,6 +31,11 @@ pub(super) struct MaildirAppend {
     paths: MailboxPaths,
     keywords: Keywords,
     messages: Vec<Message>,
+    /// Files that are written and not durable yet.
+    unsynced: Vec<Box<dyn File>>,
+    /// The list as the last commit left it.
+    uids: Option<Uids>,
+    index: Option<Index>,
 }
 
 #[derive(Debug)]
@@ -38,14 +50,18 @@ impl MaildirAppend {
     pub(super) fn open(paths: MailboxPaths) -> Result<Self> {
         paths.check_exists()?;
         let keywords = Keywords::load(&paths)?;
-        Ok(Self { paths, keywords, messages: Vec::new() })
+        Ok(Self { paths, keywords, messages: Vec::new(), unsynced: Vec::new(), uids: None, index: None })
     }
 
     fn finish_last(&mut self) -> Result<()> {
-        match self.messages.last_mut() {
-            Some(message) => message.staged.finish(message.date),
-            None => Ok(()),
-        }
+        let Some(message) = self.messages.last_mut() else { return Ok(()) };
+        self.unsynced.extend(message.staged.complete(message.date)?);
+        if self.unsynced.len() < UNSYNCED_MAX { Ok(()) } else { self.sync() }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let flushed = self.paths.env.syncs().submit(std::mem::take(&mut self.unsynced), Vec::new()).wait();
+        flushed.all().map_err(|error| StoreError::io("writing in", &self.paths.tmp(), &error))
     }
 
     /// Places all messages and gives them UIDs; all or none.
@@ -63,7 +79,10 @@ impl MaildirAppend {
         });
         let (targets, bases): (Vec<Target>, Vec<Arc<str>>) = named.unzip();
         let lock = UidLock::take(&self.paths)?;
-        let mut uids = Uids::load_or_create(&self.paths, &lock, None)?;
+        let mut uids = match self.uids.take() {
+            Some(uids) if uids.is_current(&self.paths) => uids,
+            _ => Uids::load_or_create(&self.paths, &lock, None)?,
+        };
         let together = Together::begin(&self.paths, &lock, &uids, targets)?;
         let given = Reserved::place(&mut reserved, || {
             let messages = self.messages.iter_mut().zip(together.targets());
@@ -74,7 +93,9 @@ impl MaildirAppend {
         match given {
             Ok(given) => {
                 together.done();
-                Ok(Appended { uid_validity: uids.list.uid_validity, uids: given })
+                let uid_validity = uids.list.uid_validity;
+                self.uids = Some(uids);
+                Ok(Appended { uid_validity, uids: given })
             }
             Err(error) => {
                 Reserved::take_back(&mut reserved, || drop(together));
@@ -84,8 +105,8 @@ impl MaildirAppend {
     }
 
     /// Writes down what passed by, so that nobody need read it again.
-    fn foretell(self, appended: &Appended) {
-        let known = self.messages.into_iter().map(|message| {
+    fn foretell(&mut self, messages: Vec<Message>, appended: &Appended) {
+        let known = messages.into_iter().map(|message| {
             let Counted { sizes, is_terminated } = message.staged.counted();
             let mut facts = Facts::default();
             facts.set_counted(sizes.stored_bytes, sizes.crlf_bytes, message.date.0.max(0));
@@ -95,7 +116,8 @@ impl MaildirAppend {
             let summary = is_same.then(|| Arc::new(message.summarizer.finish()));
             Learned { facts, summary }
         });
-        let index = Index::new(&self.paths.env, self.paths.index(), self.paths.tmp());
+        let paths = &self.paths;
+        let index = self.index.get_or_insert_with(|| Index::new(&paths.env, paths.index(), paths.tmp()));
         index.foretell(appended.uid_validity, appended.uids.iter().copied().zip(known));
     }
 }
@@ -128,10 +150,12 @@ impl Append for MaildirAppend {
         }
     }
 
-    fn commit(mut self: Box<Self>) -> Result<Appended> {
-        self.finish_last()?;
-        let appended = self.place()?;
-        self.foretell(&appended);
+    fn commit(&mut self) -> Result<Appended> {
+        let placed = self.finish_last().and_then(|()| self.sync()).and_then(|()| self.place());
+        let messages = std::mem::take(&mut self.messages);
+        self.unsynced.clear();
+        let appended = placed?;
+        self.foretell(messages, &appended);
         Ok(appended)
     }
 

@@ -94,7 +94,7 @@ pub(super) fn new_base(target: &MailboxPaths, old: &str) -> String {
 
 /// Writes to the target's index what the source's knows, so that no message is read there for what is known here.
 pub(super) fn foretell(source: &mut MaildirMailbox, target: &MailboxPaths, copied: &Copied) {
-    let index = Index::new(&target.env, target.index(), target.tmp());
+    let mut index = Index::new(&target.env, target.index(), target.tmp());
     let known = copied.pairs.iter().filter_map(|&(from, to)| Some((to, source.index.known(from)?)));
     index.foretell(copied.uid_validity, known);
 }

@@ -145,6 +145,19 @@ impl UidList {
         Some(text)
     }
 
+    /// Takes back the UIDs from `next` on, which nobody was told.
+    pub(super) fn take_back(&mut self, next: Uid) {
+        self.next = next;
+        for record in self.records.split_off(&next).into_values() {
+            self.by_base.remove(&record.base);
+        }
+    }
+
+    /// The names of all messages.
+    pub(super) fn bases(&self) -> impl Iterator<Item = &str> {
+        self.records.values().map(|record| &*record.base)
+    }
+
     /// Raises the next UID to at least `floor`.
     pub(super) fn raise_next(&mut self, floor: Uid) {
         self.next = self.next.max(floor);

@@ -144,6 +144,12 @@ impl Uids {
         write(paths, lock, list)
     }
 
+    /// Whether the list on disk is this one still.
+    pub(super) fn is_current(&self, paths: &MailboxPaths) -> bool {
+        let found = paths.env.fs().metadata(&paths.uidlist());
+        !self.needs_rewrite && found.is_ok_and(|found| Stamp::of(&found) == Stamp::of(&self.stamp))
+    }
+
     /// Takes files out of the list, so that they can get other UIDs.
     pub(super) fn forget<'a>(&mut self, bases: impl Iterator<Item = &'a str>) {
         let listed: BTreeSet<&str> = bases.filter(|base| self.list.uid(base).is_some()).collect();
@@ -165,24 +171,23 @@ impl Uids {
         bases: &[Arc<str>],
         alive: Option<&dyn Fn(&str) -> bool>,
     ) -> Result<Vec<Uid>> {
-        let mut list = self.list.clone();
-        let before = list.len();
-        if let Some(alive) = alive {
-            list.retain(alive);
-        }
-        let rewrite = self.needs_rewrite || is_garbage(before - list.len(), before);
-        if !rewrite {
-            list = self.list.clone();
-        }
-        let Some(lines) = list.assign(bases) else {
+        let exhausted = || {
             let error = StoreError::new(ErrorKind::UidsExhausted, "giving a UID", "none is left");
-            return Err(error.at(&paths.uidlist()));
+            error.at(&paths.uidlist())
         };
-        if rewrite {
+        let garbage = alive.map_or(0, |alive| self.list.bases().filter(|base| !alive(base)).count());
+        if self.needs_rewrite || is_garbage(garbage, self.list.len()) {
+            let mut list = self.list.clone();
+            if let Some(alive) = alive {
+                list.retain(alive);
+            }
+            list.assign(bases).ok_or_else(exhausted)?;
             *self = write(paths, lock, list)?;
         } else if !bases.is_empty() {
-            self.stamp = append(paths, lock, &lines)?;
-            self.list = list;
+            let next = self.list.next();
+            let lines = self.list.assign(bases).ok_or_else(exhausted)?;
+            let appended = append(paths, lock, &lines);
+            self.stamp = appended.inspect_err(|_| self.list.take_back(next))?;
         }
         Ok(bases.iter().filter_map(|base| self.list.uid(base)).collect())
     }

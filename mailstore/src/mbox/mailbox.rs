@@ -424,7 +424,7 @@ impl Mailbox for MboxMailbox {
             append.take(&flags, message.date, &mut *self.message(uid)?)?;
             sources.push(uid);
         }
-        let appended = Box::new(append).commit()?;
+        let appended = append.commit()?;
         let pairs = sources.into_iter().zip(appended.uids).collect();
         Ok(Copied { uid_validity: appended.uid_validity, pairs })
     }

@@ -78,14 +78,14 @@ impl Append for MemoryAppend {
         }
     }
 
-    fn commit(self: Box<Self>) -> Result<Appended> {
+    fn commit(&mut self) -> Result<Appended> {
         let now = self.store.utc();
         let message = |(incoming, flags, date): (Incoming, FlagSet, Option<UnixTime>)| {
             let mut message = Message::new(incoming.finish(), date.unwrap_or(now), now);
             message.flags = flags;
             message
         };
-        let messages = self.messages.into_iter().map(message).collect();
+        let messages = std::mem::take(&mut self.messages).into_iter().map(message).collect();
         self.store.lock().add(&self.name, messages)
     }
 

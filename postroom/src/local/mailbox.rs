@@ -164,6 +164,6 @@ impl Append for LocalAppend {
     }
 
     fn commit(self: Box<Self>) -> StoreResult<Appended> {
-        self.0.finish(|append| append.commit())
+        self.0.finish(|mut append| append.commit())
     }
 }

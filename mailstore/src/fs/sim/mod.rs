@@ -63,6 +63,7 @@ pub struct SimFs(Arc<Mutex<Sim>>);
 struct Sim {
     disk: Disk,
     ops: u64,
+    read_bytes: u64,
     log: Vec<Operation>,
     faults: BTreeMap<u64, Fault>,
     refused: Vec<(PathBuf, io::ErrorKind)>,
@@ -135,6 +136,7 @@ impl SimFs {
             booted: disk.clock,
             disk,
             ops: 0,
+            read_bytes: 0,
             log: Vec::new(),
             faults: BTreeMap::new(),
             refused: Vec::new(),
@@ -157,6 +159,11 @@ impl SimFs {
     /// How many operations have been called.
     pub fn ops(&self) -> u64 {
         self.with(|sim| sim.ops)
+    }
+
+    /// How many octets have been read from files.
+    pub fn read_bytes(&self) -> u64 {
+        self.with(|sim| sim.read_bytes)
     }
 
     /// The operations that have been called, in order.
@@ -386,9 +393,11 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.fs.simple("read", &self.path, false, |disk| {
+        let n = self.fs.simple("read", &self.path, false, |disk| {
             Ok(disk.file(self.inode)?.data.read(usize::try_from(offset).unwrap_or(usize::MAX), buf))
-        })
+        })?;
+        self.fs.with(|sim| sim.read_bytes += n as u64);
+        Ok(n)
     }
 
     fn append(&mut self, data: &[u8]) -> io::Result<()> {
