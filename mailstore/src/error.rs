@@ -144,9 +144,7 @@ impl StoreError {
         match self.kind {
             ErrorKind::NoSuchMailbox => "create the mailbox first",
             ErrorKind::MailboxExists => "choose another name",
-            ErrorKind::BadName => {
-                "choose another name: no part of it may hold '.', or be what the store keeps for itself"
-            }
+            ErrorKind::BadName => "correct the name or the path",
             ErrorKind::BadUse => "say what the mailbox is for in the settings",
             ErrorKind::NoSuchMessage => "nothing: another session removed the message",
             ErrorKind::KeywordLimit => {

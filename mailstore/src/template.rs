@@ -91,9 +91,13 @@ impl PathTemplate {
     /// Fills the variables in. What is relative counts from the home directory.
     ///
     /// # Errors
-    /// `BadName`: the user's name would lead elsewhere.
+    /// `BadName`, when there are variables in it: the user's name is empty or would lead elsewhere.
     pub fn expand(&self, user: &PathUser<'_>) -> Result<PathBuf> {
-        if user.user.is_empty() || [user.user, user.domain].iter().any(|name| name.contains(['/', '\0'])) {
+        let names_user = self.parts.iter().flatten().any(|piece| matches!(piece, Piece::Variable(_)));
+        if names_user && user.user.is_empty() {
+            return Err(bad_user("the path has %u, %n or %d in it, and no user was named"));
+        }
+        if names_user && [user.user, user.domain].iter().any(|name| name.contains(['/', '\0'])) {
             return Err(bad_user("the account's name cannot be part of a path"));
         }
         let mut path = if self.is_absolute { PathBuf::from("/") } else { user.home.to_path_buf() };
@@ -339,6 +343,8 @@ mod tests {
         for domain in ["", "..", "a/b"] {
             assert!(expand("/srv/%d/%n", "alice", domain).is_err(), "{domain:?}");
         }
+        // Who is not in the path cannot lead anywhere.
+        assert_eq!(expand("/srv/mail", "", "").unwrap(), Path::new("/srv/mail"));
         // The second character of a short name is none, and would make `/srv/a/a` a part of the mail of `a`.
         assert!(expand("/srv/%1n/%1.1n/%n", "a", "x").is_err());
         assert!(expand("/srv/%1.1n/%n", "a.b", "x").is_err());

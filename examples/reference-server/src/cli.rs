@@ -44,7 +44,8 @@ pub enum Command {
     ///
     /// Example: postroom convert maildir:~/Maildir mbox:~/mail:INBOX=/var/mail/alice
     Convert {
-        /// Where the mail is: maildir:PATH, or mbox:PATH:INBOX=PATH as Dovecot's mail_location has it.
+        /// Where the mail is: maildir:PATH, or mbox:PATH:INBOX=PATH as Dovecot's mail_location has it. A relative PATH
+        /// counts from the working directory for a Maildir, and from the home directory for mbox files.
         from: String,
         /// Where it shall be, in the same form; made if it is not there.
         to: String,
@@ -85,7 +86,8 @@ pub enum MaildirCommand {
         /// Make this mailbox in it; `/` parts its levels. It must not be there.
         #[arg(long, short)]
         folder: Option<FolderName>,
-        /// What the mailbox is for: \Archive, \Drafts, \Junk, \Sent, \Trash; the backslash may be left out.
+        /// What the mailbox is for: \All, \Archive, \Drafts, \Flagged, \Junk, \Sent, \Trash; the backslash may be
+        /// left out.
         #[arg(long, short, value_name = "USE")]
         special_use: Option<SpecialUses>,
         /// Write this quota down for all programs that use the Maildir: octets and messages, as 1000000000S,10000C.

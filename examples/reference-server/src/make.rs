@@ -17,6 +17,11 @@ pub fn run(
     special_use: Option<SpecialUses>,
     quota: Option<QuotaLimits>,
 ) -> Result<(), Box<dyn Error>> {
+    if quota.is_some_and(|limits| limits.bytes.is_none() && limits.messages.is_none()) {
+        return Err(
+            "--quota: it limits neither octets (S) nor messages (C); 1000000000S,10000C is expected".into()
+        );
+    }
     let quota_rules = quota.map_or_else(QuotaRules::default, QuotaRules::new);
     let options = MaildirOptions { quota: quota_rules, ..MaildirOptions::default() };
     let store = MaildirStore::open_with(Env::real("localhost"), &std::path::absolute(directory)?, options)?;

@@ -190,6 +190,24 @@ fn mail_is_converted_both_ways_by_the_program() {
     let cur = fs::read_dir(at.join("Again/cur")).unwrap().next().unwrap().unwrap();
     assert!(cur.file_name().to_str().unwrap().ends_with(":2,FS"));
     assert_eq!(fs::read(cur.path()).unwrap(), message("one"));
+    // A folder cannot be made; what is converted stays, and the error says how to go on.
+    for sub in ["tmp", "new", "cur"] {
+        fs::create_dir_all(at.join("Maildir/.Lists").join(sub)).unwrap();
+    }
+    fs::create_dir_all(at.join("mail/Lists")).unwrap();
+    let failed = convert("maildir:~/Maildir", "mbox:~/mail:INBOX=~/spool/%n");
+    assert!(!failed.status.success());
+    let told = String::from_utf8(failed.stderr).unwrap();
+    assert!(told.contains("the same command goes on from there"), "{told}");
+    fs::remove_dir(at.join("mail/Lists")).unwrap();
+    let done = convert("maildir:~/Maildir", "mbox:~/mail:INBOX=~/spool/%n");
+    let told = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(told, "2 mailboxes, 0 messages converted\n1 were there already\n");
+    fs::create_dir_all(at.join("Other/cur")).unwrap();
+    fs::write(at.join("Other/cur/1795325990.M2P1.vm:2,"), message("other")).unwrap();
+    let refused = convert("maildir:~/Other", "mbox:~/mail:INBOX=~/spool/%n");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("holds other mail") && told.contains("nothing was appended"), "{told}");
     for (from, to) in
         [("maildir:~/nothing", "mbox:~/x"), ("~/Maildir", "mbox:~/x"), ("maildir:~/Maildir", "mbox:")]
     {

@@ -155,7 +155,7 @@ impl QuotaRules {
     }
 
     /// Takes in one of Dovecot's rules, as `*:storage=1G`, or a definition of Maildir++, as `1000S`, which stands in place
-    /// of all limits.
+    /// of all limits. A mailbox is named as people read it, in UTF-8.
     ///
     /// # Errors
     /// When it does not read; nothing has changed then.
@@ -182,7 +182,7 @@ impl QuotaRules {
             self.limits = Some(limits);
             return Ok(());
         }
-        let name = MailboxName::new(mailbox).map_err(|_| bad("this name cannot be a mailbox's"))?;
+        let name = MailboxName::from_utf8(mailbox).map_err(|_| bad("this name cannot be a mailbox's"))?;
         let mut quota = MailboxQuota::default();
         for part in parts.split(':') {
             if part == "ignore" {
@@ -302,6 +302,13 @@ mod tests {
     fn room(rules: &QuotaRules, mailbox: &str, bytes: u64, by: Adding) -> bool {
         let limits = rules.limits.unwrap();
         rules.admit(&limits, &name(mailbox), QuotaUsage::default(), QuotaUsage::message(bytes), by)
+    }
+
+    #[test]
+    fn a_rule_names_its_mailbox_in_utf_8() {
+        let read = rules(&["*:storage=1k", "Gelöscht:ignore"]);
+        assert!(!read.counts(&MailboxName::from_utf8("Gelöscht").unwrap()));
+        assert!(read.counts(&name("INBOX")));
     }
 
     #[test]
