@@ -42,12 +42,17 @@ pub fn fuzz_client(data: &[u8]) {
     // comes before a piece of the message could be written comes before or after it as the octets are cut.
     if choice & (TLS | TINY) == 0 {
         let other = Session::run(*choice, *wish, input, usize::from(*cut).max(1));
-        let ends_within_a_line = !input.ends_with(b"\n");
         assert!(
-            other.is_as_far_as_it_goes(&one, ends_within_a_line),
+            other.is_as_far_as_it_goes(&one, ends_within_a_reply(input)),
             "cut {cut}: not the same as octet by octet"
         );
     }
+}
+
+/// Whether the last line is not whole, or says that another follows.
+fn ends_within_a_reply(input: &[u8]) -> bool {
+    let last = input.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|octet| *octet == b'\n').next());
+    last.is_none_or(|line| line.get(3) == Some(&b'-'))
 }
 
 const LMTP: u8 = 1;
@@ -120,10 +125,10 @@ impl Session {
 
     /// Whether this session is the other, or ended where the other went on, by a line that had come before the question that
     /// it answers there: a reply that nobody asked for, no reply at all, the server's goodbye, or the beginning of any when
-    /// the input ends within a line.
-    fn is_as_far_as_it_goes(&self, other: &Self, ends_within_a_line: bool) -> bool {
+    /// the input ends within a reply.
+    fn is_as_far_as_it_goes(&self, other: &Self, ends_within_a_reply: bool) -> bool {
         let same = self.events.iter().zip(&other.events).take_while(|(a, b)| a == b).count();
-        let faults = if ends_within_a_line { &b"dusfc"[..] } else { b"dusc" };
+        let faults = if ends_within_a_reply { &b"dusfc"[..] } else { b"dusc" };
         let ending = self.events[same..].iter().all(|event| faults.contains(event));
         let why = self.events.iter().rfind(|event| !b"dc".contains(event));
         let early = ending && self.events.ends_with(b"c") && why.is_some_and(|why| faults[1..].contains(why));
