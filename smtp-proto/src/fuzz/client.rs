@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use proto_core::address::{AddressSyntax, DomainName, ForwardPath, Mailbox, ReversePath};
 use proto_core::dot::EncodePolicy;
 use proto_core::sasl::ClientCredentials;
-use proto_core::{Machine, OutBuf, Step, TlsInfo};
+use proto_core::{CloseReason, Machine, OutBuf, Step, TlsInfo};
 
 /// Any octets as reply lines: no panic, no unbounded memory.
 ///
@@ -74,6 +74,8 @@ struct Session {
     open: usize,
     /// A letter for each event.
     events: Vec<u8>,
+    /// It ended because of a reply that should not have come then.
+    distrusts: bool,
     output: Vec<u8>,
 }
 
@@ -103,6 +105,7 @@ impl Session {
             body: None,
             open: 0,
             events: Vec::new(),
+            distrusts: false,
             output: Vec::new(),
         };
         for (at, chunk) in input.chunks(cut).enumerate() {
@@ -131,7 +134,8 @@ impl Session {
         let faults = if ends_within_a_reply { &b"dusfc"[..] } else { b"dusc" };
         let ending = self.events[same..].iter().all(|event| faults.contains(event));
         let why = self.events.iter().rfind(|event| !b"dc".contains(event));
-        let early = ending && self.events.ends_with(b"c") && why.is_some_and(|why| faults[1..].contains(why));
+        let is_told = self.distrusts || why.is_some_and(|why| faults[1..].contains(why));
+        let early = ending && self.events.ends_with(b"c") && is_told;
         (early || self.events == other.events) && other.output.starts_with(&self.output)
     }
 
@@ -144,7 +148,10 @@ impl Session {
                 match step {
                     Step::App(event) => self.event(event),
                     Step::StartTls => self.client.handle_tls(NOW, TlsInfo::default()),
-                    Step::Closed(_) => self.events.push(b'c'),
+                    Step::Closed(reason) => {
+                        self.distrusts = matches!(reason, CloseReason::Protocol(_));
+                        self.events.push(b'c');
+                    }
                     Step::Compress => panic!("SMTP has no compression"),
                 }
             }
