@@ -74,6 +74,7 @@ impl InBuf {
             self.wipe();
             self.octets = larger;
         }
+        crate::prefetch::touch(&input[..taken]);
         self.octets.extend_from_slice(&input[..taken]);
         taken
     }

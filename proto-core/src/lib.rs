@@ -33,6 +33,7 @@ pub mod fuzz;
 pub mod input;
 pub mod machine;
 pub mod output;
+mod prefetch;
 pub mod proxy;
 pub mod sasl;
 pub mod secret;

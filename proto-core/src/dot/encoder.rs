@@ -94,6 +94,7 @@ impl DotEncoder {
     fn lines<'a>(&mut self, text: &'a [u8], out: &mut OutBuf) -> &'a [u8] {
         let last_cr = usize::from(text.last() == Some(&b'\r'));
         let whole = &text[..text.len() - last_cr];
+        crate::prefetch::touch(whole);
         let mut dots = LineDots::default();
         let mut done = 0;
         while done < whole.len() {
