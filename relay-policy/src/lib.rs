@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 pub mod fuzz;
+pub mod table;
 
 mod config;
 mod decision;

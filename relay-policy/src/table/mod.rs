@@ -1,0 +1,99 @@
+//! Lookup tables: what administrators know as `type:name`, each kind in a file of its own.
+//!
+//! A [`Table`] takes a key and gives a text, nothing, or the reason why it could not be looked up. What is in memory
+//! answers at once. What is only known by its name (a database, a directory) says [`LookupError::Elsewhere`]: whoever
+//! evaluates asks that as a question and looks again when it is answered.
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug, Display};
+
+/// Something that is looked up by a key.
+///
+/// A table is never changed: reloading makes another one.
+pub trait Table: Debug + Send + Sync {
+    /// What it is called in configuration, with its kind: `texthash:/etc/postroom/access`.
+    fn name(&self) -> &str;
+
+    /// Which keys it is to be asked for.
+    fn family(&self) -> Family;
+
+    /// What stands beside a key.
+    ///
+    /// Case is folded as the kind of table does it, so the key comes as it is. An empty key is never found. An empty
+    /// text is found, and is the administrator's fault; see [`Found::text`].
+    ///
+    /// # Errors
+    /// [`LookupError`] when it cannot be known now; that never means that the key is not there.
+    fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError>;
+}
+
+/// Which keys a table is asked for.
+///
+/// A name in a mail address has several: the whole of it, its domain, the domain's parents. A table of patterns sees the
+/// whole only, since its patterns say for themselves how much of it they are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Keys are compared as a whole, so all the partial ones are tried, too.
+    Keyed,
+    /// Patterns over the whole key, in the order of the file; partial keys are not tried.
+    Pattern,
+    /// Networks, in the order of the file; only the text of an IP address can match.
+    Cidr,
+}
+
+impl Family {
+    /// Whether partial keys are tried: parent domains, addresses without their extension, networks by their octets.
+    pub fn tries_partial_keys(self) -> bool {
+        self == Self::Keyed
+    }
+}
+
+/// What stands beside a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<'t> {
+    /// The text. Most users have no meaning for an empty one; Postfix takes it as not found, and logs a warning.
+    pub text: Cow<'t, str>,
+    /// Where it is written.
+    pub place: Place<'t>,
+}
+
+/// Where something is written, for whoever wants to change it; `Display` gives `access, line 7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place<'t> {
+    /// The file; or the table's name where there is no file.
+    pub file: Cow<'t, str>,
+    /// The line on which it begins, counted from 1; none where there are no lines.
+    pub line: Option<u32>,
+}
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        match self.line {
+            Some(line) => write!(f, ", line {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a key could not be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// The table is not in memory: whoever evaluates asks for it, and looks again when there is an answer.
+    #[error("{table}: asked for {key}")]
+    Elsewhere {
+        /// The table's name, with its kind.
+        table: String,
+        /// The key.
+        key: String,
+    },
+    /// The lookup failed; it may go well later.
+    #[error("{table}: {cause}")]
+    Failed {
+        /// The table's name, with its kind.
+        table: String,
+        /// What went wrong.
+        cause: String,
+    },
+}

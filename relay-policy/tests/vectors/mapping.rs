@@ -1,0 +1,8 @@
+//! Virtual aliases and canonical addresses: groups TA and TB of `table.json`.
+
+use crate::{Checked, equal, text};
+use serde_json::Value;
+
+pub(crate) fn check(vector: &Value) -> Checked {
+    equal("id", text(vector, "id"), "not built")
+}
