@@ -74,6 +74,7 @@ impl<'a> Evaluation<'a> {
             }
             Stage::Data => &[ListName::Data],
             Stage::EndOfMessage => &[ListName::EndOfData],
+            Stage::Etrn(_) => &[ListName::Client, ListName::Helo, ListName::Etrn],
         };
         let in_lists = lists
             .iter()
@@ -299,6 +300,10 @@ impl<'a> Evaluation<'a> {
             }
             ListName::Data => "<DATA>: Data command rejected".into(),
             ListName::EndOfData => "<END-OF-MESSAGE>: End-of-data rejected".into(),
+            ListName::Etrn => match self.stage {
+                Stage::Etrn(node) => format!("<{node}>: Etrn command rejected"),
+                _ => "<>: Etrn command rejected".into(),
+            },
         }
     }
 

@@ -15,6 +15,9 @@ pub enum Listener {
     Lmtp,
 }
 
+/// The name of a client that has none.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// The facts of a session and of the message under way, filled in as they become known.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -31,12 +34,77 @@ pub struct Request {
     pub sasl_method: Option<&'static str>,
     /// The sender of the message under way.
     pub sender: Option<ReversePath>,
+    /// The name of the client's address, once it was seen that the name has that address, too; `unknown` where it has
+    /// none.
+    pub client_name: String,
+    /// What came of looking for that name.
+    pub client_name_status: NameStatus,
+    /// The name of the client's address, whatever addresses the name has; `unknown` where there is none.
+    pub reverse_client_name: String,
+    /// What came of looking for that name; never [`NameStatus::Forged`].
+    pub reverse_client_name_status: NameStatus,
+    /// Whether the client said EHLO (or LHLO), not HELO.
+    pub esmtp: bool,
+    /// The authorisation identity of the client in `AUTH=` of MAIL (`sasl_sender` of Postfix).
+    pub sasl_sender: Option<String>,
+    /// The recipient of the message under way, for the stages after RCPT and when there is one only.
+    pub recipient: Option<ForwardPath>,
+    /// How many recipients of the message under way are accepted.
+    pub recipient_count: u32,
+    /// The client sent commands before it was allowed to.
+    pub improper_pipelining: bool,
+    /// The queue's name for the message under way, for the log; `NOQUEUE` is written where there is none.
+    pub queue_id: Option<String>,
+}
+
+/// What came of looking for a client's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NameStatus {
+    /// It has one, and that has the client's address.
+    Ok,
+    /// It could not be found out now.
+    Temporary,
+    /// It has none, or one that has no address.
+    #[default]
+    Permanent,
+    /// It has one, and that has other addresses.
+    Forged,
 }
 
 impl Request {
     /// A client of which only the address is known.
     pub fn new(client: IpAddr) -> Self {
-        Self { client, tls: None, helo: None, login: None, sasl_method: None, sender: None }
+        Self {
+            client,
+            tls: None,
+            helo: None,
+            login: None,
+            sasl_method: None,
+            sender: None,
+            client_name: UNKNOWN.into(),
+            client_name_status: NameStatus::default(),
+            reverse_client_name: UNKNOWN.into(),
+            reverse_client_name_status: NameStatus::default(),
+            esmtp: false,
+            sasl_sender: None,
+            recipient: None,
+            recipient_count: 0,
+            improper_pipelining: false,
+            queue_id: None,
+        }
+    }
+
+    /// The client as replies and logs name it: `name[address]`.
+    pub(crate) fn client_host(&self) -> String {
+        format!("{}[{}]", self.client_name, self.client.to_canonical())
+    }
+
+    /// The recipient that this stage is about.
+    pub(crate) fn recipient<'r>(&'r self, stage: Stage<'r>) -> Option<&'r ForwardPath> {
+        match stage {
+            Stage::Data | Stage::EndOfMessage if self.recipient_count < 2 => self.recipient.as_ref(),
+            stage => stage.recipient(),
+        }
     }
 }
 
@@ -58,6 +126,8 @@ pub enum Stage<'a> {
     Data,
     /// The end of the message.
     EndOfMessage,
+    /// ETRN (RFC 1985), with the node asked for.
+    Etrn(&'a str),
 }
 
 impl<'a> Stage<'a> {

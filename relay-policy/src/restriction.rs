@@ -79,6 +79,8 @@ pub enum ListName {
     Data,
     /// `smtpd_end_of_data_restrictions`.
     EndOfData,
+    /// `smtpd_etrn_restrictions`.
+    Etrn,
 }
 
 impl Display for ListName {
@@ -91,6 +93,7 @@ impl Display for ListName {
             Self::Recipient => "recipient",
             Self::Data => "data",
             Self::EndOfData => "end_of_data",
+            Self::Etrn => "etrn",
         })
     }
 }

@@ -1,0 +1,308 @@
+//! Postfix's parameters, by their names in `main.cf`.
+//!
+//! [`Parameters::set`] takes `name = value` as `main.cf` has it. Values stand for themselves: `$name` is not expanded
+//! here, and no file is read; a word like `texthash:/etc/access` names a table, and whoever looks something up in it
+//! brings the table.
+//!
+//! # Departures
+//! From Postfix: the defaults that come from the machine (`myhostname`, `mydomain`, `inet_interfaces`) are empty, and the
+//! defaults that are made of other parameters are written out; `mydestination` is empty. `soft_bounce`, reply codes and
+//! the like are refused when they are no numbers or not `yes` or `no`, and keep their value.
+
+use crate::words::words;
+use std::collections::BTreeMap;
+
+/// Why a parameter is refused; nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} = {value}: {expected}")]
+#[non_exhaustive]
+pub struct ParameterError {
+    /// The parameter's name.
+    pub name: String,
+    /// What was to be its value.
+    pub value: String,
+    /// What is wrong, and what was expected.
+    pub expected: &'static str,
+}
+
+/// What a temporary failure does that may have hidden a reason to refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TempfailAction {
+    /// `defer_if_permit`: nothing yet, and a temporary refusal if the command would be accepted.
+    #[default]
+    DeferIfPermit,
+    /// `defer`: a temporary refusal at once.
+    Defer,
+}
+
+/// A kind of value, as `main.cf` writes it.
+trait Value: Sized {
+    const EXPECTED: &'static str;
+
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl Value for String {
+    const EXPECTED: &'static str = "any text";
+
+    fn read(text: &str) -> Option<Self> {
+        Some(text.to_string())
+    }
+}
+
+impl Value for Vec<String> {
+    const EXPECTED: &'static str = "words with commas or blanks between them";
+
+    fn read(text: &str) -> Option<Self> {
+        Some(words(text).into_iter().map(String::from).collect())
+    }
+}
+
+impl Value for bool {
+    const EXPECTED: &'static str = "yes or no";
+
+    fn read(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// A reply code. Those that stand for a refusal are 4yz or 5yz; 2yz turns some checks off.
+impl Value for u16 {
+    const EXPECTED: &'static str = "a reply code, 200 to 599";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|code| (200..600).contains(code))
+    }
+}
+
+impl Value for Option<TempfailAction> {
+    const EXPECTED: &'static str = "defer_if_permit or defer";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "defer_if_permit" => Some(Some(TempfailAction::DeferIfPermit)),
+            "defer" => Some(Some(TempfailAction::Defer)),
+            "$reject_tempfail_action" => Some(None),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr;)*) => {
+        /// The parameters that access control has; each is documented under its name in Postfix's `postconf(5)`, too.
+        #[derive(Debug, Clone)]
+        #[non_exhaustive]
+        pub struct Parameters {
+            $($(#[$doc])* pub $name: $kind,)*
+            /// `smtpd_restriction_classes`: lists that are used by their name in other lists and in tables.
+            pub restriction_classes: BTreeMap<String, String>,
+        }
+
+        impl Default for Parameters {
+            fn default() -> Self {
+                Self { $($name: <$kind>::from($default),)* restriction_classes: BTreeMap::new() }
+            }
+        }
+
+        impl Parameters {
+            /// Sets a parameter by its name in `main.cf`.
+            ///
+            /// The names in `smtpd_restriction_classes` become parameters themselves, so it stands before them.
+            ///
+            /// # Errors
+            /// [`ParameterError`] for a name that is none of these, and for a value that is none of the kind.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
+                let value = value.trim();
+                let wrong = |expected| ParameterError { name: name.into(), value: value.into(), expected };
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = Value::read(value).ok_or(wrong(<$kind as Value>::EXPECTED))?;
+                    })*
+                    "smtpd_restriction_classes" => {
+                        let classes = words(value).into_iter().map(|class| (class.into(), String::new()));
+                        self.restriction_classes = classes.collect();
+                    }
+                    _ => match self.restriction_classes.get_mut(name) {
+                        Some(class) => *class = value.into(),
+                        None => return Err(wrong("no parameter has this name")),
+                    },
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+parameters! {
+    /// Rules for clients, asked with each command in its turn.
+    smtpd_client_restrictions: String = "";
+    /// Rules for HELO and EHLO.
+    smtpd_helo_restrictions: String = "";
+    /// Rules for MAIL.
+    smtpd_sender_restrictions: String = "";
+    /// Rules for RCPT: who may send where.
+    smtpd_relay_restrictions: String = "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination";
+    /// Rules for RCPT: which recipients are taken, from those who may.
+    smtpd_recipient_restrictions: String = "";
+    /// Rules for DATA, and for the first BDAT.
+    smtpd_data_restrictions: String = "";
+    /// Rules for the end of the message.
+    smtpd_end_of_data_restrictions: String = "";
+    /// Rules for ETRN.
+    smtpd_etrn_restrictions: String = "";
+
+    /// Whether the lists for the client, HELO and the sender are asked with RCPT and not before.
+    smtpd_delay_reject: bool = true;
+    /// Whether the relay list is asked before the recipient list.
+    smtpd_relay_before_recipient_restrictions: bool = true;
+    /// Whether recipients of ours must exist, whatever the lists say.
+    smtpd_reject_unlisted_recipient: bool = true;
+    /// Whether senders of ours must exist, whatever the lists say.
+    smtpd_reject_unlisted_sender: bool = false;
+    /// Whether a refusal says in which table nothing was found.
+    show_user_unknown_table_name: bool = true;
+    /// Whether all refusals are temporary ones.
+    soft_bounce: bool = false;
+    /// Whether addresses that another mailer may open are relayed for everybody: this opens the relay.
+    allow_untrusted_routing: bool = false;
+    /// The key under which access tables have the null sender; none is asked for when it is empty.
+    smtpd_null_access_lookup_key: String = "<>";
+    /// The features for which `example.com` means its subdomains, too; for others, `.example.com` does.
+    parent_domain_matches_subdomains: Vec<String> = ["relay_domains", "smtpd_access_maps"].map(String::from);
+    /// The characters that end a user's name, where an extension follows.
+    recipient_delimiter: String = "";
+
+    /// The clients that are trusted by their address.
+    mynetworks: Vec<String> = [];
+    /// The domains with mailboxes of this machine.
+    mydestination: Vec<String> = [];
+    /// The domains that mail is relayed to.
+    relay_domains: Vec<String> = [];
+    /// The domains of which all addresses are aliases.
+    virtual_alias_domains: Vec<String> = [];
+    /// The domains with mailboxes that are no users of this machine.
+    virtual_mailbox_domains: Vec<String> = [];
+    /// The domain of addresses that have none.
+    myorigin: String = "localhost";
+
+    /// The users in `mydestination`; empty: all that are asked for.
+    local_recipient_maps: Vec<String> = [];
+    /// The mailboxes in `virtual_mailbox_domains`; empty: all that are asked for.
+    virtual_mailbox_maps: Vec<String> = [];
+    /// Aliases, in all domains.
+    virtual_alias_maps: Vec<String> = [];
+    /// The recipients in `relay_domains`; empty: all that are asked for.
+    relay_recipient_maps: Vec<String> = [];
+    /// Other names for addresses.
+    canonical_maps: Vec<String> = [];
+    /// Other names for recipients.
+    recipient_canonical_maps: Vec<String> = [];
+    /// Other names for senders.
+    sender_canonical_maps: Vec<String> = [];
+    /// Which logins own a sender's address.
+    smtpd_sender_login_maps: Vec<String> = [];
+    /// Reply templates for single DNS lists.
+    rbl_reply_maps: Vec<String> = [];
+    /// The reply template for DNS lists.
+    default_rbl_reply: String =
+        "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}";
+
+    /// What temporary failures do where nothing else is said.
+    reject_tempfail_action: Option<TempfailAction> = Some(TempfailAction::DeferIfPermit);
+    /// What a temporary failure of `reject_unknown_helo_hostname` does; none: as `reject_tempfail_action`.
+    unknown_helo_hostname_tempfail_action: Option<TempfailAction> = None;
+    /// What a temporary failure of `reject_unknown_sender_domain` and its like does; none: as `reject_tempfail_action`.
+    unknown_address_tempfail_action: Option<TempfailAction> = None;
+
+    /// The code of REJECT in tables.
+    access_map_reject_code: u16 = 554_u16;
+    /// The code of DEFER in tables.
+    access_map_defer_code: u16 = 450_u16;
+    /// The code of `reject`.
+    reject_code: u16 = 554_u16;
+    /// The code of `defer`.
+    defer_code: u16 = 450_u16;
+    /// The code of DNS lists.
+    maps_rbl_reject_code: u16 = 554_u16;
+    /// The code of `reject_unknown_client_hostname`.
+    unknown_client_reject_code: u16 = 450_u16;
+    /// The code of `reject_invalid_helo_hostname`.
+    invalid_hostname_reject_code: u16 = 501_u16;
+    /// The code of `reject_non_fqdn_helo_hostname` and its like.
+    non_fqdn_reject_code: u16 = 504_u16;
+    /// The code of `reject_unknown_helo_hostname`.
+    unknown_hostname_reject_code: u16 = 450_u16;
+    /// The code of `reject_unknown_sender_domain` and its like.
+    unknown_address_reject_code: u16 = 450_u16;
+    /// The code of `reject_unauth_destination`.
+    relay_domains_reject_code: u16 = 554_u16;
+    /// The code of `reject_multi_recipient_bounce`.
+    multi_recipient_bounce_reject_code: u16 = 550_u16;
+    /// The code of `reject_plaintext_session`.
+    plaintext_reject_code: u16 = 450_u16;
+    /// The code for users that `local_recipient_maps` has not.
+    unknown_local_recipient_reject_code: u16 = 550_u16;
+    /// The code for addresses that `virtual_alias_maps` has not.
+    unknown_virtual_alias_reject_code: u16 = 550_u16;
+    /// The code for mailboxes that `virtual_mailbox_maps` has not.
+    unknown_virtual_mailbox_reject_code: u16 = 550_u16;
+    /// The code for recipients that `relay_recipient_maps` has not.
+    unknown_relay_recipient_reject_code: u16 = 550_u16;
+}
+
+impl Parameters {
+    /// What a temporary failure does where `specific` is the parameter for it.
+    pub(crate) fn tempfail_action(&self, specific: Option<TempfailAction>) -> TempfailAction {
+        specific.or(self.reject_tempfail_action).unwrap_or_default()
+    }
+
+    /// Whether a feature is in `parent_domain_matches_subdomains`.
+    pub(crate) fn parents_match(&self, feature: &str) -> bool {
+        self.parent_domain_matches_subdomains.iter().any(|name| name == feature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_by_their_kind() {
+        let mut parameters = Parameters::default();
+        parameters.set("reject_code", " 550 ").unwrap();
+        parameters.set("soft_bounce", "Yes").unwrap();
+        parameters.set("mynetworks", "127.0.0.0/8, [::1]/128").unwrap();
+        parameters.set("unknown_address_tempfail_action", "defer").unwrap();
+        assert_eq!((parameters.reject_code, parameters.soft_bounce), (550, true));
+        assert_eq!(parameters.mynetworks, ["127.0.0.0/8", "[::1]/128"]);
+        assert_eq!(
+            parameters.tempfail_action(parameters.unknown_address_tempfail_action),
+            TempfailAction::Defer
+        );
+        assert!(parameters.parents_match("relay_domains") && !parameters.parents_match("mynetworks"));
+    }
+
+    #[test]
+    fn classes_are_parameters_once_they_are_named() {
+        let mut parameters = Parameters::default();
+        assert!(parameters.set("greylist", "reject").is_err());
+        parameters.set("smtpd_restriction_classes", "greylist, strict").unwrap();
+        parameters.set("greylist", "reject").unwrap();
+        assert_eq!(parameters.restriction_classes["greylist"], "reject");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let mut parameters = Parameters::default();
+        let told = |result: Result<(), ParameterError>| result.unwrap_err().to_string();
+        assert_eq!(told(parameters.set("reject_code", "99")), "reject_code = 99: a reply code, 200 to 599");
+        assert_eq!(told(parameters.set("soft_bounce", "maybe")), "soft_bounce = maybe: yes or no");
+        assert_eq!(told(parameters.set("no_such", "x")), "no_such = x: no parameter has this name");
+        assert_eq!(parameters.reject_code, 554);
+    }
+}
