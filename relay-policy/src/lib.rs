@@ -45,6 +45,7 @@
 
 pub mod fuzz;
 pub mod table;
+pub mod main_cf;
 
 mod config;
 mod decision;
