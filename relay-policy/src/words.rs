@@ -1,30 +1,48 @@
-//! The words of a configured list.
+//! The words of a configuration value: separated by commas and blanks, except within braces.
 //!
-//! # Departures
-//! From Postfix: braces group wherever they stand, so that `inline:{{key = two words}}` is one word; where they do not
-//! match, the rest of the text is one word.
+//! A reference to a table may hold commas and blanks of its own, `inline:{a=b, c=d}`; Postfix keeps what stands in braces
+//! together wherever they open in a word, and so does this.
 
-/// The words, with commas and blanks between them; what is in braces is not divided.
+/// The words, with commas and white space between them.
 pub(crate) fn words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let (mut begin, mut depth) = (None, 0_usize);
-    for (at, octet) in text.bytes().enumerate() {
-        let divides = depth == 0 && matches!(octet, b',' | b' ' | b'\t' | b'\r' | b'\n');
+    split(text, |character| character == ',' || character.is_ascii_whitespace())
+}
+
+/// The parts between single commas.
+pub(crate) fn parts(text: &str) -> Vec<&str> {
+    split(text, |character| character == ',')
+}
+
+/// What is within braces that enclose all of a text; none where they do not.
+pub(crate) fn in_braces(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut depth = 0_usize;
+    for octet in inner.bytes() {
         match octet {
             b'{' => depth += 1,
-            b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        match (divides, begin) {
-            (true, Some(from)) => {
-                words.push(&text[from..at]);
-                begin = None;
-            }
-            (false, None) => begin = Some(at),
+            // A brace that closes the one in front of everything.
+            b'}' => depth = depth.checked_sub(1)?,
             _ => {}
         }
     }
-    words.extend(begin.map(|from| &text[from..]));
+    (depth == 0).then_some(inner)
+}
+
+fn split(text: &str, is_separator: impl Fn(char) -> bool) -> Vec<&str> {
+    let (mut words, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    for (at, character) in text.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && is_separator(character) => {
+                words.push(&text[start..at]);
+                start = at + character.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    words.push(&text[start..]);
+    words.retain(|word| !word.trim().is_empty());
     words
 }
 
@@ -43,10 +61,20 @@ mod tests {
 
     #[test]
     fn braces_keep_words_together() {
-        assert_eq!(words(" permit_mynetworks,\n\treject ,, "), ["permit_mynetworks", "reject"]);
-        assert_eq!(words("a inline:{{k = v w, x}} b"), ["a", "inline:{{k = v w, x}}", "b"]);
-        assert_eq!(words("a } b, {c d"), ["a", "}", "b", "{c d"]);
-        assert!(words("").is_empty());
+        assert_eq!(words(" a, b\tc,,\n d "), ["a", "b", "c", "d"]);
+        assert_eq!(words("inline:{ a = b, c } x"), ["inline:{ a = b, c }", "x"]);
+        assert_eq!(parts("inline:{a=b,c=d},inline:{e=f}"), ["inline:{a=b,c=d}", "inline:{e=f}"]);
+        assert_eq!(words("{unclosed a, b"), ["{unclosed a, b"]);
+        assert_eq!(words("a} b"), ["a}", "b"]);
+        assert!(words(" , ").is_empty());
+    }
+
+    #[test]
+    fn only_braces_around_everything_count() {
+        assert_eq!(in_braces(" { a {b} } "), Some(" a {b} "));
+        for wrong in ["", "{", "}", "a", "{a}b", "{a},{b}", "{{a}"] {
+            assert_eq!(in_braces(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

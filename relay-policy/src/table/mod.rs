@@ -4,6 +4,20 @@
 //! answers at once. What is only known by its name (a database, a directory) says [`LookupError::Elsewhere`]: whoever
 //! evaluates asks that as a question and looks again when it is answered.
 
+mod constant;
+mod elsewhere;
+mod fail;
+mod hashed;
+mod in_turn;
+mod inline;
+mod open;
+mod pipe;
+mod source;
+mod texthash;
+mod union;
+
+pub use open::{OpenError, Opened, Opener, Read};
+
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Display};
 
@@ -73,6 +87,21 @@ impl Display for Place<'_> {
             Some(line) => write!(f, ", line {line}"),
             None => Ok(()),
         }
+    }
+}
+
+/// A line of a table's source that was ignored, or looks wrong; `Display` gives `access, line 7: what it is`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The file and the line.
+    pub place: Place<'static>,
+    /// What is wrong with it, what was expected, and what was done.
+    pub what: String,
+}
+
+impl Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
     }
 }
 

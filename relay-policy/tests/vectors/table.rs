@@ -1,8 +1,62 @@
 //! Tables and match lists: groups TC to TH of `table.json`.
 
 use crate::{Checked, equal, text};
+use relay_policy::table::Opener;
 use serde_json::Value;
 
 pub(crate) fn check(vector: &Value) -> Checked {
-    equal("id", text(vector, "id"), "not built")
+    let (setup, query) = (text(vector, "setup"), text(vector, "query"));
+    let (reference, source) = match text(vector, "group") {
+        "TC" | "TE" => return equal("id", text(vector, "id"), "not built"),
+        "TH" => (setup.to_string(), ""),
+        _ => {
+            let (kind, source) = setup.split_once(": ").expect("a kind and a text");
+            (format!("{kind}:tab"), source)
+        }
+    };
+    let read = |_: &str| Ok(source.as_bytes().to_vec());
+    let mut said = Vec::new();
+    let result = match Opener::new(&read).open(&reference) {
+        Err(error) => {
+            said.push(error.to_string());
+            "(not found)".to_string()
+        }
+        Ok(opened) => {
+            said.extend(opened.warnings.iter().map(ToString::to_string));
+            match opened.table.look_up(query) {
+                Ok(found) => found.map_or("(not found)".into(), |found| found.text.into_owned()),
+                Err(error) => {
+                    said.push(error.to_string());
+                    "(not found)".into()
+                }
+            }
+        }
+    };
+    equal("result", text(vector, "result"), &result)?;
+    warned(text(vector, "warning"), &said)
+}
+
+/// Whether everything that Postfix warns of was said: with the file and the line where it gives them, with the table's
+/// name in any case. Nothing is to be said where it is silent.
+fn warned(expected: &str, said: &[String]) -> Checked {
+    let all = said.join(" / ");
+    if expected.is_empty() {
+        return equal("warnings", "", &all);
+    }
+    for warning in expected.split(" / ") {
+        let place = match warning.split_once(", line ") {
+            Some((before, after)) => {
+                let file = before.rsplit(' ').next().unwrap_or(before);
+                format!("{file}, line {}", after.split(':').next().unwrap_or(after))
+            }
+            None => {
+                let name = ["fail:reason", "nosuch", "tab"].into_iter().find(|name| warning.contains(name));
+                name.unwrap_or_else(|| panic!("{warning}: which table?")).to_string()
+            }
+        };
+        if !all.contains(&place) {
+            return equal("warnings", expected, &all);
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,29 @@
+//! Tables that are not in memory: databases, directories, other programs. They are known by their name only.
+
+use super::{Family, Found, LookupError, Table};
+
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    name: String,
+    family: Family,
+}
+
+impl Elsewhere {
+    pub(crate) fn new(name: &str, family: Family) -> Self {
+        Self { name: name.into(), family }
+    }
+}
+
+impl Table for Elsewhere {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn family(&self) -> Family {
+        self.family
+    }
+
+    fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
+        Err(LookupError::Elsewhere { table: self.name.clone(), key: key.into() })
+    }
+}

@@ -1,0 +1,205 @@
+//! From `type:name` to a table.
+//!
+//! Nothing is read here: whoever opens hands in how a file is read. A kind that nobody knows is an error and never an
+//! empty table.
+//!
+//! # Limits
+//! Tables made of tables are nested [`NESTED_MAX`] deep.
+//!
+//! # Departures
+//! `proxy:` is taken off: there is no other process that tables are read through.
+
+use super::constant::Static;
+use super::elsewhere::Elsewhere;
+use super::fail::Fail;
+use super::in_turn::InTurn;
+use super::pipe::Pipe;
+use super::texthash::Keyed;
+use super::union::Union;
+use super::{Family, Table, Warning, inline, texthash};
+use crate::words::{in_braces, parts};
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+/// How deep tables made of tables are nested.
+const NESTED_MAX: usize = 8;
+
+/// How the file behind a table is read: its path, as configured, gives its octets, or why it cannot be read.
+pub type Read<'r> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'r;
+
+/// How tables are opened.
+///
+/// ```
+/// use relay_policy::table::Opener;
+///
+/// let read = |path: &str| match path {
+///     "/etc/postroom/access" => Ok(b"spam.test REJECT\nfriend.test OK, come in\n".to_vec()),
+///     _ => Err("no such file".into()),
+/// };
+/// let opened = Opener::new(&read).open("texthash:/etc/postroom/access")?;
+/// let found = opened.table.look_up("friend.test")?.expect("it is there");
+/// assert_eq!((&*found.text, found.place.to_string()), ("OK, come in", "/etc/postroom/access, line 2".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Opener<'r> {
+    read: &'r Read<'r>,
+}
+
+/// A table, and what is to be said of its source.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The table.
+    pub table: Arc<dyn Table>,
+    /// Lines that were ignored, and lines that look wrong.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why a table cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reference}: {cause}")]
+#[non_exhaustive]
+pub struct OpenError {
+    /// The table, as it is named in configuration.
+    pub reference: String,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+impl<'r> Opener<'r> {
+    /// Opens tables whose files are read in this way.
+    pub fn new(read: &'r Read<'r>) -> Self {
+        Self { read }
+    }
+
+    /// Opens the table that is named `type:name`.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the kind is not known, the file cannot be read, or the definition makes no sense. Lines of a file
+    /// that make no sense are warnings: the others count.
+    pub fn open(&self, reference: &str) -> Result<Opened, OpenError> {
+        self.open_nested(reference, NESTED_MAX)
+    }
+
+    fn open_nested(&self, reference: &str, deeper: usize) -> Result<Opened, OpenError> {
+        let reference = reference.trim();
+        let error = |cause: String| OpenError { reference: reference.into(), cause };
+        if deeper == 0 {
+            return Err(error("tables are nested too deep".into()));
+        }
+        let (kind, name) = reference
+            .split_once(':')
+            .ok_or_else(|| error("expected a kind of table, a colon and its name: texthash:/path".into()))?;
+        match kind {
+            "proxy" => self.open_nested(name, deeper - 1),
+            "texthash" | "hash" | "btree" | "dbm" | "sdbm" | "lmdb" => {
+                let source = (self.read)(name).map_err(error)?;
+                let (keys, warnings) = texthash::parse(name, &source);
+                Ok(opened(Keyed::new(reference, name, keys), warnings))
+            }
+            "inline" => {
+                let keys = inline::parse(name).map_err(error)?;
+                Ok(opened(Keyed::new(reference, reference, keys), Vec::new()))
+            }
+            "static" => Ok(opened(Static::new(reference, name), Vec::new())),
+            "unionmap" | "pipemap" => {
+                let (mut tables, mut warnings) = (Vec::new(), Vec::new());
+                for part in members(name).map_err(error)? {
+                    let opened = self.open_nested(part, deeper - 1)?;
+                    tables.push(opened.table);
+                    warnings.extend(opened.warnings);
+                }
+                Ok(match kind {
+                    "unionmap" => opened(Union::new(reference, tables), warnings),
+                    _ => opened(Pipe::new(reference, tables), warnings),
+                })
+            }
+            "randmap" => {
+                let texts =
+                    members(name).map_err(error)?.into_iter().map(|text| text.trim().into()).collect();
+                Ok(opened(InTurn::new(reference, texts), Vec::new()))
+            }
+            "fail" => Ok(opened(Fail::new(reference), Vec::new())),
+            "mysql" | "pgsql" | "sqlite" | "ldap" | "mongodb" | "memcache" | "unix" | "nis" | "nisplus" => {
+                Ok(opened(Elsewhere::new(reference, Family::Keyed), Vec::new()))
+            }
+            "tcp" | "socketmap" => Ok(opened(Elsewhere::new(reference, Family::Pattern), Vec::new())),
+            _ => Err(error(format!("no kind of table is called {kind}"))),
+        }
+    }
+}
+
+impl Debug for Opener<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").finish_non_exhaustive()
+    }
+}
+
+fn opened(table: impl Table + 'static, warnings: Vec<Warning>) -> Opened {
+    Opened { table: Arc::new(table), warnings }
+}
+
+/// What stands between the commas of `{one,two}`; at least one.
+fn members(definition: &str) -> Result<Vec<&str>, String> {
+    let inner = in_braces(definition).ok_or("expected braces and commas: {one,two}")?;
+    let members = parts(inner);
+    if members.is_empty() { Err("nothing is in the braces: expected {one,two}".into()) } else { Ok(members) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::LookupError;
+
+    fn open(reference: &str) -> Result<Opened, OpenError> {
+        Opener::new(&|path| if path == "good" { Ok(b"k v".to_vec()) } else { Err("no such file".into()) })
+            .open(reference)
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_an_error() {
+        for (reference, said) in [
+            ("good", "expected a kind of table"),
+            ("nosuch:good", "nosuch:good: no kind of table is called nosuch"),
+            ("texthash:bad", "texthash:bad: no such file"),
+            ("unionmap:static:x", "expected braces"),
+            ("pipemap:{}", "nothing is in the braces"),
+            ("unionmap:{texthash:good,texthash:bad}", "texthash:bad: no such file"),
+        ] {
+            let error = open(reference).unwrap_err().to_string();
+            assert!(error.contains(said), "{reference}: {error}");
+        }
+        let deep = "pipemap:{".repeat(NESTED_MAX) + "static:x" + &"}".repeat(NESTED_MAX);
+        assert!(open(&deep).unwrap_err().to_string().contains("too deep"));
+    }
+
+    #[test]
+    fn tables_made_of_tables() {
+        let text = |reference: &str, key: &str| {
+            let table = open(reference).unwrap().table;
+            let found =
+                table.look_up(key).unwrap().map(|found| (found.text.into_owned(), found.place.to_string()));
+            found.map_or("none".into(), |(text, place)| format!("{text} ({place})"))
+        };
+        let union = "unionmap:{proxy:hash:good,inline:{a=b,k=w}}";
+        assert_eq!(text(union, "K"), format!("v,w ({union})"));
+        assert_eq!(text(union, "a"), "b (inline:{a=b,k=w})");
+        assert_eq!(text("pipemap:{inline:{a=k},hash:good}", "a"), "v (good, line 1)");
+        assert_eq!(text("pipemap:{hash:good,inline:{a=k}}", "k"), "none");
+        let turns = open("randmap:{a, b}").unwrap().table;
+        let three: Vec<_> = (0..3).map(|_| turns.look_up("x").unwrap().unwrap().text.into_owned()).collect();
+        assert_eq!(three, ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn what_is_elsewhere_is_asked() {
+        let error = open("mysql:/etc/postroom/users").unwrap().table.look_up("k").unwrap_err();
+        assert_eq!(
+            error,
+            LookupError::Elsewhere { table: "mysql:/etc/postroom/users".into(), key: "k".into() }
+        );
+        for (reference, keyed) in [("ldap:x", true), ("tcp:x", false), ("unionmap:{ldap:x,tcp:y}", true)] {
+            assert_eq!(open(reference).unwrap().table.family().tries_partial_keys(), keyed, "{reference}");
+        }
+    }
+}

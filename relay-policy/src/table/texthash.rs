@@ -1,0 +1,99 @@
+//! `texthash:` and its like: a key, blanks and a text on each line, in a text file.
+//!
+//! The kinds that Postfix compiles into an index (`hash:`, `btree:`, `lmdb:`, …) are read from the same source text here, so
+//! that nobody need compile anything. Keys are folded to lower case, quotes are ordinary characters, the first of
+//! equal keys counts.
+//!
+//! # Departures
+//! Postfix reads the index of a `hash:` table, which may be older than its source.
+
+use super::hashed::{Hashed, Inserted};
+use super::source::{LogicalLines, Warnings, usable};
+use super::{Family, Found, LookupError, Place, Table, Warning};
+use std::borrow::Cow;
+
+/// A table of exact keys in memory.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    name: String,
+    /// What its lines are lines of.
+    file: String,
+    keys: Hashed,
+}
+
+impl Keyed {
+    pub(crate) fn new(name: &str, file: &str, mut keys: Hashed) -> Self {
+        keys.shrink();
+        Self { name: name.into(), file: file.into(), keys }
+    }
+}
+
+impl Table for Keyed {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn family(&self) -> Family {
+        Family::Keyed
+    }
+
+    fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
+        Ok(self.keys.find(key).map(|record| Found {
+            text: Cow::Borrowed(record.text),
+            place: Place {
+                file: Cow::Borrowed(&self.file),
+                line: Some(record.line).filter(|line| *line > 0),
+            },
+        }))
+    }
+}
+
+/// Reads the source text of a table (the input of `postmap`).
+pub(crate) fn parse(file: &str, source: &[u8]) -> (Hashed, Vec<Warning>) {
+    let (mut keys, mut warnings) = (Hashed::default(), Warnings::new(file));
+    for line in LogicalLines::new(source) {
+        let Some(text) = usable(&line, &mut warnings) else { continue };
+        let Some((key, value)) = text.split_once(|character: char| character.is_ascii_whitespace()) else {
+            warnings.push(line.number, "expected a key, blanks and a text: this line is ignored");
+            continue;
+        };
+        if key.ends_with(':') {
+            warnings
+                .push(line.number, format!("the key is {key:?}, with its colon: is this a file of aliases?"));
+        }
+        insert(&mut keys, &mut warnings, line.number, key, value.trim_ascii());
+    }
+    (keys, warnings.finish())
+}
+
+/// Adds an entry, or says why not.
+pub(crate) fn insert(keys: &mut Hashed, warnings: &mut Warnings<'_>, line: u32, key: &str, text: &str) {
+    match keys.insert(key, text, line) {
+        Inserted::New => {}
+        Inserted::Duplicate(first) => {
+            warnings.push(
+                line,
+                format!("{key:?} is on line {first} already, and that counts: this line is ignored"),
+            );
+        }
+        Inserted::Full => warnings.push(line, "the table is larger than 4 GiB: this line is ignored"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_cannot_be_used_are_named() {
+        let (keys, warnings) = parse("access", b" a b\nk\nx 1\nX 2\n\xff y\nq: r\n");
+        let warnings: Vec<String> = warnings.iter().map(|warning| warning.to_string()).collect();
+        for (warning, line) in warnings.iter().zip([1, 2, 4, 5, 6]) {
+            assert!(warning.starts_with(&format!("access, line {line}: ")), "{warning}");
+        }
+        assert_eq!(warnings.len(), 5);
+        assert_eq!(keys.find("X").map(|record| (record.text, record.line)), Some(("1", 3)));
+        assert_eq!(keys.find("q:").map(|record| record.text), Some("r"));
+        assert_eq!(keys.len(), 2);
+    }
+}

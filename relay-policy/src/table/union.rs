@@ -1,0 +1,44 @@
+//! `unionmap:{type:name,type:name}`: what several tables have beside a key, joined with commas.
+
+use super::{Family, Found, LookupError, Place, Table};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Union {
+    name: String,
+    tables: Vec<Arc<dyn Table>>,
+}
+
+impl Union {
+    pub(crate) fn new(name: &str, tables: Vec<Arc<dyn Table>>) -> Self {
+        Self { name: name.into(), tables }
+    }
+}
+
+impl Table for Union {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Partial keys are tried where one of the tables has such.
+    fn family(&self) -> Family {
+        let keyed = self.tables.iter().any(|table| table.family().tries_partial_keys());
+        if keyed { Family::Keyed } else { Family::Pattern }
+    }
+
+    fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
+        let mut union: Option<Found<'_>> = None;
+        for table in &self.tables {
+            let Some(found) = table.look_up(key)? else { continue };
+            match &mut union {
+                None => union = Some(found),
+                Some(union) => {
+                    union.text = Cow::Owned(format!("{},{}", union.text, found.text));
+                    union.place = Place { file: Cow::Borrowed(&self.name), line: None };
+                }
+            }
+        }
+        Ok(union)
+    }
+}
