@@ -43,9 +43,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod delegation;
 pub mod fuzz;
-pub mod table;
 pub mod main_cf;
+pub mod table;
 
 mod config;
 mod decision;
