@@ -10,7 +10,7 @@
 //! ```
 //! use relay_policy::main_cf::MainCf;
 //!
-//! let text = "# Ours\nmydomain = example.com\nmydestination = $mydomain,\n    localhost.${mydomain}\n";
+//! let text = "# Ours\nmydomain = example.com\nmydestination = $mydomain,\n localhost.${mydomain}\n";
 //! let main_cf = MainCf::parse("main.cf", text)?;
 //! assert_eq!(main_cf.value("mydestination", &|_| None)?.as_deref(), Some("example.com, localhost.example.com"));
 //! # Ok::<(), relay_policy::main_cf::MainCfError>(())
