@@ -46,6 +46,7 @@
 pub mod delegation;
 pub mod fuzz;
 pub mod main_cf;
+pub mod rates;
 pub mod table;
 
 mod config;
