@@ -266,7 +266,7 @@ fn an_index_that_is_damaged_while_it_is_open_is_noticed() {
     let store = filled(&fs);
     let mut mailbox = open(&store);
     let (expected, mut client) = (answers(&mut *mailbox), Client::of(&*mailbox));
-    for octets in [&b""[..], b"PRindex1", &[0; 4000]] {
+    for octets in [&b""[..], b"PRindex2", &[0; 4000]] {
         replace(&fs, octets);
         mailbox.refresh().unwrap();
         client.sync(&*mailbox);

@@ -1,6 +1,6 @@
 //! The index of an mbox: what it spares, what survives a restart, that no octet of it is believed that is wrong, and that
-//! what other programs do to the file is noticed before anything wrong is told; but for a message that is rewritten at the
-//! same length under the same UID, whose summary stays (Departures of the `mbox` module).
+//! what other programs do to the file is noticed before anything wrong is told; but for a message that is rewritten where
+//! it was, at the same length under the same UID, before it is scanned again (Departures of the `mbox` module).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -214,7 +214,7 @@ fn an_index_that_is_damaged_while_it_is_open_is_noticed() {
     let store = filled(&fs);
     let mut mailbox = open(&store);
     let (expected, mut client) = (answers(&mut *mailbox), Client::of(&*mailbox));
-    for octets in [&b""[..], b"PRindex1", &[0; 4000]] {
+    for octets in [&b""[..], b"PRindex2", &[0; 4000]] {
         replace(&fs, INDEX, octets, true);
         mailbox.refresh().unwrap();
         client.sync(&*mailbox);
@@ -276,7 +276,9 @@ fn whatever_others_do_to_the_file_is_noticed() {
             let fresh = SimFs::new();
             let plain = mbox(&fresh, 1).unwrap();
             replace(&fresh, INBOX, text(&fs).as_bytes(), false);
-            let plain = contents(&mut *open(&plain));
+            let mut plain = open(&plain);
+            let summaries: Vec<_> = answers(&mut *plain).into_values().map(|(.., summary)| summary).collect();
+            let plain = contents(&mut *plain);
             let texts =
                 |found: &[(Uid, Vec<u8>)]| found.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
             assert_eq!(texts(&found), texts(&plain), "{what}, {quietly}");
@@ -288,6 +290,7 @@ fn whatever_others_do_to_the_file_is_noticed() {
             let mut client = client.clone();
             client.sync(&*mailbox);
             let now = answers(&mut *mailbox);
+            assert!(now.values().map(|(.., summary)| summary).eq(&summaries), "{what}, {quietly}");
             for (uid, (flags, meta, ended, summary)) in &now {
                 let size = found.iter().find(|(found, _)| found == uid).unwrap().1.len() as u64;
                 assert_eq!(meta.size_bytes, size, "{what}");
@@ -299,6 +302,64 @@ fn whatever_others_do_to_the_file_is_noticed() {
         }
     }
     client.sync(&*open(&mbox(&fs, 4).unwrap()));
+}
+
+/// Puts another file in place of the mailbox, as programs do that write a new one.
+fn rename_over(fs: &SimFs, octets: &str) {
+    let new = Path::new("/var/mail/.new");
+    fs.open(new, OpenMode::CreateNew).unwrap().append(octets.as_bytes()).unwrap();
+    fs.rename(new, Path::new(INBOX)).unwrap();
+}
+
+#[test]
+fn a_message_that_another_of_its_length_replaces_leaves_nothing_behind() {
+    let fs = SimFs::new();
+    let mut session = open(&filled(&fs));
+    let (old, before) = (text(&fs), answers(&mut *session));
+    for (raw, from, to) in
+        [(1, "Subject: 1", "Subject: I"), (2, "image/png", "image/gif"), (4, "Subject: lf", "Subject: LF")]
+    {
+        assert_eq!(old.matches(from).count(), 1);
+        let known = session.highest_modseq();
+        rename_over(&fs, &old.replace(from, to));
+        session.refresh().unwrap();
+        // That of which the index was told, and what it tells the next one.
+        for mailbox in [&mut session, &mut open(&mbox(&fs, 3).unwrap())] {
+            for (uid, (_, meta, _, summary)) in answers(&mut **mailbox) {
+                let is_other = uid.get() == raw;
+                assert_eq!(summary != before[&uid].3, is_other, "{uid} when {from} has become {to}");
+                assert_eq!(meta, before[&uid].1);
+                let entry = mailbox.entries().iter().find(|entry| entry.uid == uid).unwrap();
+                assert_eq!(entry.modseq > known, is_other, "{uid} when {from} has become {to}");
+            }
+        }
+        rename_over(&fs, &old);
+        session.refresh().unwrap();
+        assert_eq!(answers(&mut *session), before);
+    }
+    // The same again is no change, however often it is scanned.
+    let known = session.highest_modseq();
+    rename_over(&fs, &old);
+    session.refresh().unwrap();
+    assert_eq!(session.highest_modseq(), known);
+}
+
+#[test]
+fn what_a_session_found_out_of_a_message_is_not_written_down_of_the_one_that_replaced_it() {
+    let fs = SimFs::new();
+    let store = filled(&fs);
+    append(&store, &inbox(), &message(5), &flags("")).unwrap();
+    append(&store, &inbox(), &message(6), &flags("")).unwrap();
+    let mut one = open(&store);
+    // It is remembered, and not written yet. The last one would be scanned each time.
+    let (subject, old) = (one.summary(uid(5)).unwrap(), text(&fs));
+    rename_over(&fs, &old.replace("Subject: 5", "Subject: V"));
+    let mut two = open(&store);
+    let other = two.summary(uid(5)).unwrap();
+    assert_ne!(other, subject);
+    drop(two);
+    drop(one);
+    assert_eq!(open(&mbox(&fs, 2).unwrap()).summary(uid(5)).unwrap(), other);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::record::{Record, Records};
 use super::state::State;
 use crate::fs::{self, File};
 
-const MAGIC: [u8; 8] = *b"PRindex1";
+const MAGIC: [u8; 8] = *b"PRindex2";
 
 /// Octets of a header.
 pub(super) const HEADER_BYTES: usize = 72;

@@ -51,6 +51,23 @@ impl Index {
         self.pending.extend(&records);
     }
 
+    /// Others have written changes: drops what was found out here of messages that have been replaced since.
+    pub(super) fn sift(&mut self) {
+        let (pending, mut is_kept) = (std::mem::take(&mut self.pending), false);
+        for (record, _) in Records::read(pending.octets()).map_while(|record| record.ok()) {
+            // The summary of a message comes behind its facts.
+            if let Record::Facts { uid, facts } = &record {
+                is_kept = self.state.row(*uid).is_none_or(|row| row.facts.sum() == facts.sum());
+                if !is_kept {
+                    self.recent.remove(uid);
+                }
+            }
+            if is_kept {
+                self.pending.push(&record);
+            }
+        }
+    }
+
     /// The summary of a message, if it is remembered.
     pub(crate) fn summary(&mut self, uid: Uid) -> Option<Arc<Summary>> {
         if let Some(summary) = self.recent.get(&uid) {

@@ -209,8 +209,12 @@ impl Index {
             lock => lock.ok(),
         };
         self.reader = None;
+        let before = self.state.highest();
         if self.catch_up().is_err() {
             self.spoilt(None);
+        }
+        if self.state.highest() != before {
+            self.sift();
         }
         Ok(Turn { lock })
     }

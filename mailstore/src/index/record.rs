@@ -48,18 +48,21 @@ pub(crate) struct Facts {
     size: u64,
     date: i64,
     summary_at: u64,
-    bare_lf: u32,
+    /// In a Maildir, how many LFs have no CR; in an mbox, what its octets sum to. `known` says whether it is either.
+    extra: u32,
     /// Eight bits of what is known, above the length of the summary.
     known: u32,
 }
 
 /// Size and date are known.
 const META: u32 = 1 << 24;
-/// The message was read through: the size is certain, and `bare_lf` is known.
+/// The message was read through: the size is certain, and `extra` counts.
 const COUNTED: u32 = 1 << 25;
 /// Whether it ends in a line end is known, and whether it does.
 const END: u32 = 1 << 26;
 const ENDED: u32 = 1 << 27;
+/// `extra` is a sum.
+const SUMMED: u32 = 1 << 28;
 const SUMMARY_LEN: u32 = META - 1;
 
 impl Facts {
@@ -78,16 +81,26 @@ impl Facts {
 
     /// Length of the file, and size with CRLF line ends, when the message was read through.
     pub(crate) fn counted(self) -> Option<(u64, u64)> {
-        (self.known & COUNTED != 0).then(|| (self.size - u64::from(self.bare_lf), self.size))
+        (self.known & COUNTED != 0).then(|| (self.size - u64::from(self.extra), self.size))
     }
 
     /// The message was read through. More bare line feeds than can be noted are counted again each time.
     pub(crate) fn set_counted(&mut self, stored: u64, size: u64, date: i64) {
         self.set_meta(size, date);
         if let Some(bare_lf) = size.checked_sub(stored).and_then(|bare_lf| u32::try_from(bare_lf).ok()) {
-            self.bare_lf = bare_lf;
-            self.known |= COUNTED;
+            self.extra = bare_lf;
+            self.known = self.known & !SUMMED | COUNTED;
         }
+    }
+
+    /// What the octets of a message sum to that other programs can replace in its place.
+    pub(crate) fn sum(self) -> Option<u32> {
+        (self.known & SUMMED != 0).then_some(self.extra)
+    }
+
+    pub(crate) fn set_sum(&mut self, sum: u32) {
+        self.extra = sum;
+        self.known = self.known & !COUNTED | SUMMED;
     }
 
     /// Whether it ends in a line end.
@@ -113,7 +126,9 @@ impl Facts {
     }
 
     fn is_sound(self) -> bool {
-        u64::from(self.bare_lf) <= self.size && self.summary().is_none_or(|(_, len)| len >= 4)
+        let is_either = self.known & (COUNTED | SUMMED) != COUNTED | SUMMED;
+        let counts = self.known & COUNTED == 0 || u64::from(self.extra) <= self.size;
+        is_either && counts && self.summary().is_none_or(|(_, len)| len >= 4)
     }
 }
 
@@ -361,7 +376,7 @@ impl<'a> Reader<'a> {
 
     fn facts(&mut self) -> Option<Facts> {
         let (size, date, summary_at) = (self.u64()?, self.u64()?.cast_signed(), self.u64()?);
-        let facts = Facts { size, date, summary_at, bare_lf: self.u32()?, known: self.u32()? };
+        let facts = Facts { size, date, summary_at, extra: self.u32()?, known: self.u32()? };
         facts.is_sound().then_some(facts)
     }
 
@@ -395,7 +410,7 @@ fn put_facts(out: &mut Vec<u8>, facts: &Facts) {
     put_u64(out, facts.size);
     put_u64(out, facts.date.cast_unsigned());
     put_u64(out, facts.summary_at);
-    put_u32(out, facts.bare_lf);
+    put_u32(out, facts.extra);
     put_u32(out, facts.known);
 }
 

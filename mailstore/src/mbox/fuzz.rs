@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::MboxFormat;
 use super::decode::Decoder;
+use super::fields::{self, Verdict};
 use super::message::Message;
 use super::scan::scan;
 use crate::fs::{Fs, OpenMode, SimFs};
 
 /// Reads any octets as an mbox, in every format: messages ascend and do not overlap, each is as long as it was said to
-/// be, and a scan that begins at a message finds the same as one that began before. For fuzzing.
+/// be and has the sum of its own lines, and a scan that begins at a message finds the same as one that began before. For fuzzing.
 ///
 /// # Panics
 /// When one of this does not hold.
@@ -43,12 +44,31 @@ pub fn fuzz_mbox(octets: &[u8]) {
             stored.chunks(1 + index % 7).for_each(|piece| decoder.write(piece, &mut shown));
             decoder.finish(&mut shown);
             assert_eq!(shown.len() as u64, message.shown_bytes);
+            assert_eq!(message.sum, Some(sum_of(stored)));
         }
         if let Some(middle) = messages.get(messages.len() / 2) {
             let (rest, again) = messages_from(middle.start);
             assert_eq!((&rest[..], again), (&messages[messages.len() / 2..], scanned));
         }
     }
+}
+
+/// What a message sums to, without the mailbox's own fields.
+fn sum_of(stored: &[u8]) -> u32 {
+    let (mut in_header, mut is_hidden) = (true, false);
+    let is_shown = |line: &&[u8]| {
+        let text = line.strip_suffix(b"\n").map_or(*line, |text| text.strip_suffix(b"\r").unwrap_or(text));
+        in_header &= !(text.is_empty() && line.ends_with(b"\n"));
+        is_hidden = in_header
+            && match fields::judge(text, true) {
+                Verdict::Continued => is_hidden,
+                verdict => matches!(verdict, Verdict::Own(_)),
+            };
+        !is_hidden
+    };
+    crc32c::crc32c(
+        &stored.split_inclusive(|&octet| octet == b'\n').filter(is_shown).collect::<Vec<_>>().concat(),
+    )
 }
 
 #[cfg(test)]

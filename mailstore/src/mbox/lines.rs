@@ -23,6 +23,8 @@ pub(super) struct Line<'a> {
     pub(super) end: LineEnd,
     /// How many `>` stand before `From ` at its beginning; 0 also when that is not how it begins.
     pub(super) quotes: u64,
+    /// The CRC-32C of its octets behind what was summed before it.
+    pub(super) sum: u32,
 }
 
 impl Line<'_> {
@@ -57,6 +59,8 @@ pub(super) struct Lines<'a> {
     at: u64,
     /// The head of a line that did not fit into one chunk.
     head: Vec<u8>,
+    /// The CRC-32C of what was given out.
+    sum: u32,
 }
 
 impl<'a> Lines<'a> {
@@ -67,12 +71,22 @@ impl<'a> Lines<'a> {
     /// For a part of the file that is known to be short.
     pub(super) fn small(file: &'a dyn File, at: u64, bytes: usize) -> Self {
         let chunk = vec![0; bytes.clamp(1, CHUNK_BYTES)];
-        Self { file, chunk, from: 0, until: 0, at, head: Vec::new() }
+        Self { file, chunk, from: 0, until: 0, at, head: Vec::new(), sum: 0 }
     }
 
     /// Where the next line begins.
     pub(super) fn at(&self) -> u64 {
         self.at
+    }
+
+    /// The CRC-32C of all lines that were given out, or of those since it was [set](Lines::set_sum).
+    pub(super) fn sum(&self) -> u32 {
+        self.sum
+    }
+
+    /// Goes on from this sum.
+    pub(super) fn set_sum(&mut self, sum: u32) {
+        self.sum = sum;
     }
 
     /// The next line of what stands before `limit`; `None` at the limit and at the end of the file.
@@ -106,6 +120,7 @@ impl<'a> Lines<'a> {
             match memchr::memchr(b'\n', part) {
                 Some(end) => {
                     quotes.look(&part[..end]);
+                    self.sum = crc32c::crc32c_append(self.sum, &part[..=end]);
                     let before = if end > 0 { part[end - 1] } else { last };
                     let is_crlf = before == b'\r' && (end > 0 || self.at > start);
                     let from = self.from;
@@ -117,8 +132,8 @@ impl<'a> Lines<'a> {
                         let bytes = end + 1;
                         let text = end - usize::from(is_crlf);
                         let head = &self.chunk[from..from + text.min(HEAD_BYTES_MAX)];
-                        let quotes = quotes.count();
-                        return Ok(Some(Line { at: start, bytes: bytes as u64, head, end: ending, quotes }));
+                        let (bytes, quotes, sum) = (bytes as u64, quotes.count(), self.sum);
+                        return Ok(Some(Line { at: start, bytes, head, end: ending, quotes, sum }));
                     }
                     let room = HEAD_BYTES_MAX + 1 - self.head.len().min(HEAD_BYTES_MAX + 1);
                     self.head.extend_from_slice(&self.chunk[from..from + end.min(room)]);
@@ -126,6 +141,7 @@ impl<'a> Lines<'a> {
                 }
                 None => {
                     quotes.look(part);
+                    self.sum = crc32c::crc32c_append(self.sum, part);
                     last = part[shown - 1];
                     let room = HEAD_BYTES_MAX + 1 - self.head.len().min(HEAD_BYTES_MAX + 1);
                     self.head.extend_from_slice(&part[..shown.min(room)]);
@@ -145,7 +161,7 @@ impl<'a> Lines<'a> {
             LineEnd::None => bytes,
         };
         let shown = self.head.len().min(HEAD_BYTES_MAX).min(usize::try_from(text).unwrap_or(usize::MAX));
-        Line { at: start, bytes, head: &self.head[..shown], end, quotes }
+        Line { at: start, bytes, head: &self.head[..shown], end, quotes, sum: self.sum }
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Message {
     /// How long the `From_` line is.
     pub(super) from_bytes: u16,
     pub(super) traits: u8,
+    /// The CRC-32C of its octets as they are stored, without the mailbox's own fields, when they were scanned and the index
+    /// has not been told.
+    pub(super) sum: Option<u32>,
 }
 
 /// What [`Message::traits`] is made of.
@@ -151,7 +154,7 @@ impl Message {
         let end = start.checked_add(take(&mut text)?)?;
         let header = u64::from(from_bytes) + u64::from(block_at) + u64::from(block_bytes);
         let is_sound = text.is_empty() && start + header <= end && traits & !TRAITS == 0;
-        let (shown_bytes, date, uid) = (0, UnixTime(0), Some(uid));
+        let (shown_bytes, date, uid, sum) = (0, UnixTime(0), Some(uid), None);
         is_sound.then_some(Self {
             start,
             end,
@@ -162,6 +165,7 @@ impl Message {
             uid,
             from_bytes,
             traits,
+            sum,
         })
     }
 }
@@ -191,6 +195,7 @@ mod tests {
                 uid: Uid::new(7),
                 from_bytes,
                 traits,
+                sum: None,
             };
             let mut text = String::new();
             message.put_shape(before, &mut text);

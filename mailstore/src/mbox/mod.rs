@@ -24,7 +24,7 @@
 //! remembers mod-sequences, removals, summaries, and where each message lies.
 //!
 //! # Limits
-//! An opened mailbox holds about 320 octets a message and its keywords, whatever the messages' sizes. A rewrite (an expunge, the first look at
+//! An opened mailbox holds about 330 octets a message and its keywords, whatever the messages' sizes. A rewrite (an expunge, the first look at
 //! messages that another program delivered) needs as much room on the disk as what it moves. A lock is waited for as
 //! long as [`MboxOptions::lock_wait`] says. The keywords of one message are 8 KiB together.
 //!
@@ -37,9 +37,11 @@
 //! * A change that another program makes twice within one tick of the file system's clock, without changing the file's
 //!   length, is seen with the next change only. So is one that leaves length, modification time and the last 4096 octets as
 //!   they were.
-//! * A message that another program rewrites, and leaves as long as it was, under the same `From_` line and UID, keeps the
-//!   envelope and the structure that were found first; its octets are those of the file. A message of a UID never changes
-//!   (RFC 3501 §2.3.1.1), so such a program is at fault, and to notice it would take reading all of the file.
+//! * A message that another program rewrites where it was, and leaves as long as it was, under the same `From_` line and
+//!   UID, keeps the envelope and the structure that were found first until it is scanned again: when it is the last, when one
+//!   before it changes, or when another file is put in place of this one. Its octets are those of the file. A message of a
+//!   UID never changes (RFC 3501 §2.3.1.1), so such a program is at fault, and to notice it at once would take reading all of
+//!   the file after each change of flags.
 
 mod add;
 mod append;

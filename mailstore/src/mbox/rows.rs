@@ -2,7 +2,8 @@
 //!
 //! A row's name is the text of [`Message::put_shape`], which tells where the message lies behind the one before it, and
 //! then its flags: a letter for each as in `Status` and `X-Status`, keywords behind spaces. Its place is the message's
-//! traits, its facts are length and date.
+//! traits, its facts are length, date, and the sum of its octets. A message that is scanned again and has another sum is
+//! another message: nothing that is known of the one before holds.
 //!
 //! # Limits
 //! Flags that do not fit into a name, 255 octets, are told by their checksum: such a message has to be looked at when
@@ -90,7 +91,7 @@ pub(super) fn differences(state: &State, disk: &Snapshot) -> Records {
         }
         let meta = (message.shown_bytes, message.date.0);
         match rows.next_if(|row| row.uid == uid) {
-            Some(row) if row.facts.meta() == Some(meta) => {
+            Some(row) if row.facts.meta() == Some(meta) && has_sum_of(message, row.facts) => {
                 let known = state.name(row);
                 if known != name {
                     let flags = |name: &Name<'_>| name.text[name.base_len.into()..].to_owned();
@@ -105,6 +106,7 @@ pub(super) fn differences(state: &State, disk: &Snapshot) -> Records {
                 }
                 let mut facts = Facts::default();
                 facts.set_meta(meta.0, meta.1);
+                message.sum.into_iter().for_each(|sum| facts.set_sum(sum));
                 changes.push(&Record::Row { uid, modseq, name, facts });
             }
         }
@@ -116,6 +118,11 @@ pub(super) fn differences(state: &State, disk: &Snapshot) -> Records {
     }
     records.extend(&changes);
     records
+}
+
+/// Whether a message has the sum that is known of it, as far as it was scanned since.
+fn has_sum_of(message: &Message, facts: Facts) -> bool {
+    message.sum.is_none_or(|sum| facts.sum() == Some(sum))
 }
 
 /// The file as the snapshot has it, for [`restore`] to know it again.

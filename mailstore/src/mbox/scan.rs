@@ -73,9 +73,15 @@ struct Begun {
     /// How many lines of the header each way of reading quotes would shorten by one octet.
     quoted_once: u64,
     quoted: u64,
+    /// Of the lines that are the message's.
+    sum: u32,
 }
 
 /// What stands behind a message.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is there at a time, and a message is found in it most times"
+)]
 enum Ended {
     Mbox,
     NoMbox(u64),
@@ -96,8 +102,9 @@ impl Begun {
             uid: None,
             from_bytes: u16::try_from(line.bytes).ok()?,
             traits: if line.end == LineEnd::CrLf { CRLF } else { 0 },
+            sum: None,
         };
-        Some(Self { message, marks: Marks::default(), run: None, quoted_once: 0, quoted: 0 })
+        Some(Self { message, marks: Marks::default(), run: None, quoted_once: 0, quoted: 0, sum: 0 })
     }
 
     /// Takes in where a line of the mailbox's own stands. The length of the body stays where it is, and is not of the
@@ -117,6 +124,7 @@ impl Begun {
         self.message.shown_bytes += shown_bytes(line, Unquote::Never);
         self.quoted_once += u64::from(Unquote::One.takes(line.quotes));
         self.quoted += u64::from(Unquote::Any.takes(line.quotes));
+        self.sum = line.sum;
     }
 
     fn finish(mut self, unquote: Unquote, header_end: u64) -> (Message, Marks) {
@@ -132,7 +140,7 @@ impl Begun {
             Unquote::One => self.quoted_once,
             Unquote::Any => self.quoted,
         };
-        message.uid = self.marks.uid;
+        (message.uid, message.sum) = (self.marks.uid, Some(self.sum));
         message.traits |= if self.marks.is_old { OLD } else { 0 };
         message.traits |= if self.marks.is_pseudo { PSEUDO } else { 0 };
         (self.message, self.marks)
@@ -167,11 +175,14 @@ impl Scanner<'_> {
             while let Some(line) = self.lines.next(end)? {
                 begun.message.shown_bytes += shown_bytes(&line, by_length);
             }
+            begun.sum = self.lines.sum();
             let (message, marks) = begun.finish(by_length, header_end);
             return Ok((message, marks, self.next_message()?));
         }
-        // The line that may turn out to part this message from the next; at first the one that ends the header.
-        let mut blank = Some(header_end);
+        // The line that may turn out to part this message from the next, and the sum before it; at first the one that ends
+        // the header.
+        let mut blank = Some((header_end, begun.sum));
+        begun.sum = self.lines.sum();
         begun.message.shown_bytes += SHOWN_LINE_END_BYTES;
         let ended = loop {
             let Some(line) = self.lines.next(self.until)? else { break Ended::Mbox };
@@ -181,12 +192,14 @@ impl Scanner<'_> {
                 break Ended::Next(next);
             }
             begun.message.shown_bytes += shown_bytes(&line, by_lines);
-            blank = line.is_blank().then_some(line.at);
+            blank = line.is_blank().then_some((line.at, begun.sum));
+            begun.sum = line.sum;
         };
         let message = &mut begun.message;
         message.end = match (blank, &ended) {
-            (Some(at), _) => {
+            (Some((at, sum)), _) => {
                 message.shown_bytes -= SHOWN_LINE_END_BYTES;
+                begun.sum = sum;
                 at
             }
             (None, Ended::Next(next)) => next.message.start,
@@ -201,6 +214,7 @@ impl Scanner<'_> {
         let mut own: Option<Own> = None;
         let mut value = Vec::new();
         let end = loop {
+            self.lines.set_sum(begun.sum);
             let Some(line) = self.lines.next(self.until)? else { break None };
             if line.is_blank() {
                 break Some(line.at);

@@ -115,6 +115,8 @@ impl Sight {
             }
         }
         self.index.commit(turn, &records)?;
+        // From here on the index has them, which others may tell of later scans.
+        self.disk.messages.iter_mut().for_each(|known| known.message.sum = None);
         self.noted = self.disk.stamp.map(|stamp| (stamp, self.highest_modseq()));
         Ok(())
     }
