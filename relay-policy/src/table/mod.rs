@@ -4,6 +4,7 @@
 //! answers at once. What is only known by its name (a database, a directory) says [`LookupError::Elsewhere`]: whoever
 //! evaluates asks that as a question and looks again when it is answered.
 
+mod blocks;
 mod constant;
 mod elsewhere;
 mod fail;
@@ -11,6 +12,7 @@ mod hashed;
 mod in_turn;
 mod inline;
 mod open;
+mod pattern;
 mod pipe;
 mod source;
 mod texthash;

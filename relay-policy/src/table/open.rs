@@ -13,6 +13,7 @@ use super::constant::Static;
 use super::elsewhere::Elsewhere;
 use super::fail::Fail;
 use super::in_turn::InTurn;
+use super::pattern::{Dialect, Patterns};
 use super::pipe::Pipe;
 use super::texthash::Keyed;
 use super::union::Union;
@@ -44,6 +45,7 @@ pub type Read<'r> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'r;
 #[derive(Clone, Copy)]
 pub struct Opener<'r> {
     read: &'r Read<'r>,
+    substitution: bool,
 }
 
 /// A table, and what is to be said of its source.
@@ -69,7 +71,16 @@ pub struct OpenError {
 impl<'r> Opener<'r> {
     /// Opens tables whose files are read in this way.
     pub fn new(read: &'r Read<'r>) -> Self {
-        Self { read }
+        Self { read, substitution: true }
+    }
+
+    /// Ignores rules of patterns that put parts of the key in their text.
+    ///
+    /// To be used wherever the text chooses a program, a file, an owner or a way out, since the key comes from strangers:
+    /// aliases, transports, relay hosts, mailboxes and their owners, logins.
+    #[must_use]
+    pub fn without_substitution(self) -> Self {
+        Self { substitution: false, ..self }
     }
 
     /// Opens the table that is named `type:name`.
@@ -96,6 +107,12 @@ impl<'r> Opener<'r> {
                 let source = (self.read)(name).map_err(error)?;
                 let (keys, warnings) = texthash::parse(name, &source);
                 Ok(opened(Keyed::new(reference, name, keys), warnings))
+            }
+            "regexp" | "pcre" => {
+                let dialect = if kind == "pcre" { Dialect::Pcre } else { Dialect::Posix };
+                let (file, source) = self.rules(reference, name).map_err(error)?;
+                let (table, warnings) = Patterns::parse(dialect, reference, file, &source, self.substitution);
+                Ok(opened(table, warnings))
             }
             "inline" => {
                 let keys = inline::parse(name).map_err(error)?;
@@ -126,6 +143,21 @@ impl<'r> Opener<'r> {
             "tcp" | "socketmap" => Ok(opened(Elsewhere::new(reference, Family::Pattern), Vec::new())),
             _ => Err(error(format!("no kind of table is called {kind}"))),
         }
+    }
+
+    /// The source of a table of rules, and what its lines are lines of: a file, or `{rule},{rule}` in configuration.
+    fn rules<'n>(&self, reference: &'n str, name: &'n str) -> Result<(&'n str, Vec<u8>), String> {
+        if !name.starts_with('{') {
+            return Ok((name, (self.read)(name)?));
+        }
+        let mut source = Vec::new();
+        for member in members(name)? {
+            let rule = in_braces(member)
+                .ok_or_else(|| format!("{member}: expected each rule in braces: {{{{rule}},{{rule}}}}"))?;
+            source.extend_from_slice(rule.trim().as_bytes());
+            source.push(b'\n');
+        }
+        Ok((reference, source))
     }
 }
 

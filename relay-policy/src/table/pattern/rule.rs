@@ -1,0 +1,149 @@
+//! A rule's pattern: read from its line, compiled, matched.
+
+use super::template::Template;
+use super::{BACKTRACKS_MAX, Dialect, pcre, posix};
+use regex::SetMatches;
+
+/// A rule of a table.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) line: u32,
+    pub(crate) condition: Condition,
+    pub(crate) text: Template,
+}
+
+/// A pattern, or its negation.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    negated: bool,
+    matcher: Matcher,
+    /// Its place among those that are looked for at once.
+    listed: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    /// In time linear in the key.
+    Linear(regex::Regex),
+    /// Going back where it must.
+    Backtracking(fancy_regex::Regex),
+}
+
+/// A pattern in the form that the engines read.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    pub(crate) pattern: String,
+    /// It means something else to the engine that never goes back.
+    pub(crate) backtracking: bool,
+}
+
+impl Condition {
+    /// Reads `/pattern/flags` or `!/pattern/flags`; gives what stands behind it, too. The pattern is noted in `linear`
+    /// where it can be looked for together with others.
+    pub(crate) fn parse<'l>(
+        dialect: Dialect,
+        text: &'l str,
+        linear: &mut Vec<String>,
+    ) -> Result<(Self, &'l str), String> {
+        let (negated, text) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest.trim_ascii_start()),
+            None => (false, text),
+        };
+        let written = Written::parse(text)?;
+        let translated = match dialect {
+            Dialect::Posix => posix::translate(written.pattern, written.flags)?,
+            Dialect::Pcre => pcre::translate(written.pattern, written.flags)?,
+        };
+        let matcher = Matcher::new(&translated)?;
+        let listed = match &matcher {
+            Matcher::Linear(regex) => {
+                linear.push(regex.as_str().into());
+                Some(linear.len() - 1)
+            }
+            Matcher::Backtracking(_) => None,
+        };
+        Ok((Self { negated, matcher, listed }, written.rest))
+    }
+
+    /// How many parts of the key a text may name; none where there are none to be had, because it must not match.
+    pub(crate) fn groups(&self) -> Option<usize> {
+        (!self.negated).then(|| match &self.matcher {
+            Matcher::Linear(regex) => regex.captures_len() - 1,
+            Matcher::Backtracking(regex) => regex.captures_len() - 1,
+        })
+    }
+
+    pub(crate) fn holds(&self, key: &str, matched: Option<&SetMatches>) -> Result<bool, String> {
+        let matches = match (&self.matcher, self.listed, matched) {
+            (_, Some(listed), Some(matched)) => matched.matched(listed),
+            (Matcher::Linear(regex), ..) => regex.is_match(key),
+            (Matcher::Backtracking(regex), ..) => regex.is_match(key).map_err(|error| error.to_string())?,
+        };
+        Ok(matches != self.negated)
+    }
+
+    /// The text with the parts of a key that matches.
+    pub(crate) fn fill(&self, text: &Template, key: &str) -> Result<String, String> {
+        match &self.matcher {
+            Matcher::Linear(regex) => {
+                let captures = regex.captures(key);
+                Ok(text.fill(|group| Some(captures.as_ref()?.get(group)?.as_str())))
+            }
+            Matcher::Backtracking(regex) => {
+                let captures = regex.captures(key).map_err(|error| error.to_string())?;
+                Ok(text.fill(|group| Some(captures.as_ref()?.get(group)?.as_str())))
+            }
+        }
+    }
+}
+
+impl Matcher {
+    fn new(translated: &Translated) -> Result<Self, String> {
+        let linear = regex::Regex::new(&translated.pattern);
+        match linear {
+            Ok(regex) if !translated.backtracking => return Ok(Self::Linear(regex)),
+            // It is no better for the other engine, which has the same limit for each part.
+            Err(error @ regex::Error::CompiledTooBig(_)) => {
+                return Err(format!("the pattern is too large: {error}"));
+            }
+            _ => {}
+        }
+        fancy_regex::RegexBuilder::new(&translated.pattern)
+            .backtrack_limit(BACKTRACKS_MAX)
+            .build()
+            .map(Self::Backtracking)
+            .map_err(|error| format!("the pattern cannot be used: {error}"))
+    }
+}
+
+/// The parts of `/pattern/flags rest`.
+struct Written<'l> {
+    pattern: &'l str,
+    flags: &'l str,
+    rest: &'l str,
+}
+
+impl<'l> Written<'l> {
+    fn parse(text: &'l str) -> Result<Self, String> {
+        let delimiter = text
+            .chars()
+            .next()
+            .filter(|delimiter| !delimiter.is_alphanumeric() && *delimiter != '\\')
+            .ok_or("expected /pattern/flags and a text")?;
+        let behind = &text[delimiter.len_utf8()..];
+        let mut escaped = false;
+        let end = behind.find(|character| {
+            let found = !escaped && character == delimiter;
+            escaped = !escaped && character == '\\';
+            found
+        });
+        let end = end.ok_or_else(|| format!("no {delimiter} closes the pattern"))?;
+        let (pattern, rest) = (&behind[..end], &behind[end + delimiter.len_utf8()..]);
+        if pattern.is_empty() {
+            return Err(format!("nothing is between {delimiter} and {delimiter}"));
+        }
+        let flags_end = rest.find(|character: char| character.is_ascii_whitespace()).unwrap_or(rest.len());
+        let (flags, rest) = rest.split_at(flags_end);
+        Ok(Self { pattern, flags, rest: rest.trim_ascii() })
+    }
+}
