@@ -52,6 +52,8 @@ pub enum ErrorKind {
     DiskFull,
     /// The file system is read-only, or access is denied.
     Denied,
+    /// A part of a path is missing, is no directory, or cannot be made where it should be.
+    BadPath,
     /// The disk or the file system failed in another way.
     Io,
 }
@@ -72,12 +74,13 @@ pub struct StoreError {
     doing: &'static str,
     path: Option<PathBuf>,
     cause: Cow<'static, str>,
+    detail: Option<String>,
 }
 
 impl StoreError {
     /// An error of `kind` met while `doing` something (a verb and its object: "opening the mailbox").
     pub fn new(kind: ErrorKind, doing: &'static str, cause: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, doing, path: None, cause: cause.into() }
+        Self { kind, doing, path: None, cause: cause.into(), detail: None }
     }
 
     /// The error with the path it happened at.
@@ -87,11 +90,21 @@ impl StoreError {
         self
     }
 
+    /// The error with figures for the administrator, which no peer is shown.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
     /// An operating system error met while `doing` something at `path`.
     pub fn io(doing: &'static str, path: &Path, error: &io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+                ErrorKind::BadPath
+            }
             _ => ErrorKind::Io,
         };
         let cause = match kind {
@@ -99,7 +112,7 @@ impl StoreError {
             ErrorKind::Denied => format!("{error}, as user {}", rustix::process::geteuid().as_raw()),
             _ => error.to_string(),
         };
-        Self { kind, doing, path: Some(path.to_path_buf()), cause: cause.into() }
+        Self { kind, doing, path: Some(path.to_path_buf()), cause: cause.into(), detail: None }
     }
 
     /// What kind of thing went wrong.
@@ -135,6 +148,7 @@ impl StoreError {
             | ErrorKind::OldFormat
             | ErrorKind::DiskFull
             | ErrorKind::Denied
+            | ErrorKind::BadPath
             | ErrorKind::Io => Class::Temporary,
         }
     }
@@ -165,6 +179,7 @@ impl StoreError {
             ErrorKind::Denied => {
                 "check owner, mode and mount options; the server's user must be able to write"
             }
+            ErrorKind::BadPath => "correct the path, or put back what is missing on it",
             ErrorKind::Io => "check the disk and the kernel log",
         }
     }
@@ -199,7 +214,11 @@ impl fmt::Display for StoreError {
         if let Some(path) = &self.path {
             write!(f, " {}", path.display())?;
         }
-        write!(f, ": {} ({})", self.cause, self.advice())
+        write!(f, ": {}", self.cause)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        write!(f, " ({})", self.advice())
     }
 }
 
@@ -228,6 +247,15 @@ mod tests {
             text.starts_with(&format!("creating /mail/tmp/1.x: permission denied, as user {uid} (")),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_is_no_fault_of_the_disk() {
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::InvalidFilename] {
+            let error = StoreError::io("reading", Path::new("/m"), &io::Error::from(kind));
+            assert_eq!((error.kind(), error.class()), (ErrorKind::BadPath, Class::Temporary));
+            assert!(error.to_string().ends_with("(correct the path, or put back what is missing on it)"));
+        }
     }
 
     #[test]

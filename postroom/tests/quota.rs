@@ -4,6 +4,7 @@
 mod common;
 
 use common::imap::Imap;
+use common::log::Log;
 use common::{Client, START, USERS, env, inbox, settings, until};
 use mailstore::QuotaRules;
 use mailstore::fs::sim::SimFs;
@@ -70,6 +71,7 @@ async fn r258_rcpt_says_that_the_mailbox_is_full() {
 
 #[tokio::test(start_paused = true)]
 async fn r260_append_and_copy_beyond_are_refused() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
     let fs = SimFs::new();
     let server = start(&fs, true).await;
     let mut client = Imap::login(&server, "alice").await;
@@ -88,5 +90,17 @@ async fn r260_append_and_copy_beyond_are_refused() {
         let reply = client.command(&command).await;
         let last = reply.lines().last().unwrap_or_default();
         assert!(last.starts_with(expected), "{command:.20}: {reply}");
+    }
+    let told = log.lines_with(&["refused: over quota", "account=alice@example.test", "raise the quota"]);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    for (line, words) in told.iter().zip([
+        ["mailbox=INBOX octets=600 ", "600 octets in 1 messages more"],
+        ["mailbox=Archive ", "600 octets in 1 messages more"],
+    ]) {
+        assert!(words.iter().all(|word| line.contains(word)), "{line}");
+        assert!(
+            line.contains("beside 600 octets in 1 messages; all mailboxes together may hold 1000S"),
+            "{line}"
+        );
     }
 }

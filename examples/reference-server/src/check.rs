@@ -16,7 +16,7 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let config = Config::load_or_embedded(path)?;
     let certificate = match &config.tls {
         Some(tls) => {
-            postroom::tls::load(&tls.certificate, &tls.key)?;
+            wiring::certificate(&config, tls)?;
             tls.certificate.display().to_string()
         }
         None => "self-signed, made at the first start".to_owned(),

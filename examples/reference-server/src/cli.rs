@@ -1,6 +1,6 @@
 //! The command line: what `postroom --help` tells.
 
-use crate::config::FolderName;
+use crate::config::{FolderName, MaildirLayout};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use postroom::accounts::Scheme;
@@ -35,7 +35,7 @@ pub enum Command {
         #[arg(long, short)]
         config: Option<PathBuf>,
     },
-    /// Convert one user's mail from Maildir to mbox files or back.
+    /// Convert one user's mail from Maildir to mbox files or back, or from one layout to another.
     ///
     /// All mailboxes, with flags, keywords, dates and subscriptions. Nothing is removed from the source. When it was interrupted, be it
     /// by a power cut, what is in the target is whole, and the same command goes on where it ended; a mailbox that holds other
@@ -44,15 +44,19 @@ pub enum Command {
     ///
     /// Example: postroom convert maildir:~/Maildir mbox:~/mail:INBOX=/var/mail/alice
     Convert {
-        /// Where the mail is: maildir:PATH, or mbox:PATH:INBOX=PATH as Dovecot's mail_location has it. A relative PATH
-        /// counts from the working directory for a Maildir, and from the home directory for mbox files.
+        /// Where the mail is, as Dovecot's mail_location has it: maildir:PATH, maildir:PATH:LAYOUT=fs (A/B in place of .A.B;
+        /// what is there tells it when it is not said; :UTF-8 for names), or mbox:PATH:INBOX=PATH.
+        ///
+        /// ~ and a relative PATH count from the home directory, in every format, as they do for Dovecot and in the
+        /// configuration file: what is copied from there means the same here, from wherever it is run. %u, %n and %d are
+        /// filled in, and %% is a percent sign.
         from: String,
         /// Where it shall be, in the same form; made if it is not there.
         to: String,
-        /// Who %u, %n and %d stand for in a place of mbox files.
+        /// Who %u, %n and %d stand for.
         #[arg(long, short)]
         user: Option<String>,
-        /// What ~ stands for; $HOME when it is not said.
+        /// The home directory; $HOME when it is not said.
         #[arg(long)]
         home: Option<PathBuf>,
     },
@@ -82,6 +86,8 @@ pub enum MaildirCommand {
     /// user whom the server works as.
     ///
     /// Example: postroom maildir make -f Lists/rust -q 1000000000S,10000C /var/mail/alice/Maildir
+    ///
+    /// Example: postroom maildir make -l fs -f Lists/rust /var/mail/alice/Maildir
     Make {
         /// Make this mailbox in it; `/` parts its levels. It must not be there.
         #[arg(long, short)]
@@ -93,7 +99,14 @@ pub enum MaildirCommand {
         /// Write this quota down for all programs that use the Maildir: octets and messages, as 1000000000S,10000C.
         #[arg(long, short)]
         quota: Option<QuotaLimits>,
-        /// The Maildir.
+        /// Where the mailboxes lie in it: maildir++ (.A.B) or fs (A/B, Dovecot's LAYOUT=fs); when it is not said, as what
+        /// is there already, else maildir++.
+        ///
+        /// The first mailbox shows it to whoever looks. Where there is INBOX alone, nothing does: storage.layout in the
+        /// configuration must say fs then.
+        #[arg(long, short, value_name = "LAYOUT")]
+        layout: Option<MaildirLayout>,
+        /// The Maildir. A relative path counts from the working directory.
         directory: PathBuf,
     },
 }

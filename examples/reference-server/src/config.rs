@@ -5,7 +5,8 @@
 //! address is given once, that a path template names the user, that a limit is above what the RFCs demand.
 //!
 //! Relative paths: `data_dir`, `certificate`, `key`, `client_ca` and `passwd_file` count from the configuration file's own
-//! directory (the working directory when there is no file); `storage.path` counts from `data_dir`.
+//! directory (the working directory when there is no file); `storage.path` counts from `data_dir`, and what stands in
+//! `storage.location` from the home directory, as in every location (see [`place`](crate::place)).
 
 mod check;
 mod schema;
@@ -51,6 +52,16 @@ pub enum ConfigError {
         key: String,
         /// What is wrong and what is allowed.
         problem: String,
+    },
+    /// What a key names cannot be used.
+    #[error("{}: {key}: {source}", path.display())]
+    File {
+        /// Which configuration file.
+        path: PathBuf,
+        /// Which key, with its section, as `[tls] key`.
+        key: String,
+        /// The file that it names, what is wrong with it and what to do.
+        source: Box<dyn std::error::Error>,
     },
     /// The engine would not start with it.
     #[error("{}: {source}", path.display())]
@@ -115,6 +126,7 @@ impl Config {
         let mut config: Config = toml::from_str(text)
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new(""));
+        path.clone_into(&mut config.path);
         config.make_paths_absolute_from(base);
         check::check(&config).map_err(|(key, problem)| ConfigError::Value {
             path: path.to_owned(),
@@ -130,6 +142,15 @@ impl Config {
             }),
             Err(source) => Err(ConfigError::Settings { path: path.to_owned(), source: Box::new(source) }),
         }
+    }
+
+    /// What is wrong with a file, and the key that names it.
+    pub(crate) fn file_error(
+        &self,
+        key: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error>>,
+    ) -> ConfigError {
+        ConfigError::File { path: self.path.clone(), key: key.into(), source: source.into() }
     }
 
     fn make_paths_absolute_from(&mut self, base: &Path) {

@@ -6,6 +6,7 @@
 //! | [`config`] | the configuration file |
 //! | [`first_start`] | what the first start makes: directory, certificate, accounts |
 //! | [`doubts`] | what a configuration hardly can mean |
+//! | [`place`] | the stores that a command line names |
 //! | [`wiring`] | from a configuration to a running engine |
 //! | [`serve`], [`check`], [`convert`], [`make`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
@@ -18,6 +19,7 @@ mod doubts;
 mod first_start;
 mod hash_password;
 mod make;
+mod place;
 mod serve;
 mod wiring;
 
@@ -34,9 +36,9 @@ fn main() -> ExitCode {
         Command::Convert { from, to, user, home } => {
             convert::run(&from, &to, user.as_deref(), home.as_deref())
         }
-        Command::Maildir { command: MaildirCommand::Make { folder, special_use, quota, directory } } => {
-            make::run(&directory, folder.as_ref(), special_use, quota)
-        }
+        Command::Maildir {
+            command: MaildirCommand::Make { folder, special_use, quota, layout, directory },
+        } => make::run(&directory, folder.as_ref(), special_use, quota, layout),
         Command::HashPassword { scheme } => hash_password::run(scheme),
     };
     match done {

@@ -1,9 +1,8 @@
 //! `postroom maildir make`: a Maildir, a mailbox in it, or its quota, without a server.
 
-use crate::config::FolderName;
-use postroom::mailstore::{
-    Env, MailboxName, MaildirOptions, MaildirStore, QuotaLimits, QuotaRules, SpecialUses, Store,
-};
+use crate::config::{FolderName, MaildirLayout};
+use crate::{place, wiring};
+use postroom::mailstore::{MailboxName, MaildirOptions, QuotaLimits, QuotaRules, SpecialUses, Store};
 use std::error::Error;
 use std::path::Path;
 
@@ -16,6 +15,7 @@ pub fn run(
     folder: Option<&FolderName>,
     special_use: Option<SpecialUses>,
     quota: Option<QuotaLimits>,
+    layout: Option<MaildirLayout>,
 ) -> Result<(), Box<dyn Error>> {
     if quota.is_some_and(|limits| limits.bytes.is_none() && limits.messages.is_none()) {
         return Err(
@@ -23,8 +23,9 @@ pub fn run(
         );
     }
     let quota_rules = quota.map_or_else(QuotaRules::default, QuotaRules::new);
-    let options = MaildirOptions { quota: quota_rules, ..MaildirOptions::default() };
-    let store = MaildirStore::open_with(Env::real("localhost"), &std::path::absolute(directory)?, options)?;
+    let options =
+        MaildirOptions { quota: quota_rules, layout: wiring::layout(layout), ..MaildirOptions::default() };
+    let store = place::maildir(&std::path::absolute(directory)?, options)?;
     if let Some(FolderName(_, name)) = folder {
         store.create(name)?;
     }

@@ -72,10 +72,10 @@ fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
     let reloaded = || -> Result<Vec<String>, Box<dyn Error>> {
         let config = Config::load_or_embedded(path)?;
         let tls = first_start::certificate(&config)?;
-        let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
+        let certificate = wiring::certificate(&config, &tls)?;
         let settings = wiring::whole_settings(&config)?;
         let mut needs_restart = started_with.restart_reasons(&config);
-        running.accounts.reload()?;
+        running.accounts.reload().map_err(|error| wiring::passwd_file_error(&config, error))?;
         running.certificate.replace_with(&certificate);
         needs_restart.extend(running.server.reload(settings)?.needs_restart);
         warn_of_doubts(&config, running);

@@ -1,11 +1,11 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Auto, Config, DirectoryNames, LimitsSection, ListenerSection, MailboxSection, MaildirLayout, MboxFormat,
-    MboxLock, PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection,
-    TlsMode, TlsSection,
+    Auto, Config, ConfigError, DirectoryNames, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
+    MboxFormat, MboxLock, PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat,
+    StorageSection, TlsMode, TlsSection,
 };
-use postroom::accounts::{PasswdFile, PasswdFileError};
+use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
 use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalOptions};
 use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
@@ -19,6 +19,7 @@ use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
 use postroom::wall::AccountId;
 use postroom::{Blocking, Server};
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -58,26 +59,16 @@ pub fn settings(config: &Config) -> Settings {
     settings
 }
 
-/// The certificate authorities of a listener cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{listener}: client_ca: {source}")]
-pub struct ClientCaError {
-    listener: String,
-    source: Box<TlsFileError>,
-}
-
 /// The engine's settings, with what stands in other files.
 ///
 /// # Errors
-/// [`ClientCaError`], naming the listener and the file.
-pub fn whole_settings(config: &Config) -> Result<Settings, ClientCaError> {
+/// [`ConfigError::File`].
+pub fn whole_settings(config: &Config) -> Result<Settings, ConfigError> {
     let mut settings = settings(config);
     for (index, (listener, section)) in settings.listeners.iter_mut().zip(&config.listeners).enumerate() {
         if let Some(path) = &section.client_ca {
-            let authorities = postroom::tls::load_certificates(path).map_err(|source| ClientCaError {
-                listener: key(index, section),
-                source: Box::new(source),
-            })?;
+            let authorities = postroom::tls::load_certificates(path)
+                .map_err(|error| config.file_error(format!("{}: client_ca", key(index, section)), error))?;
             let required = section.require_client_certificate;
             listener.client_certificates = Some(ClientCertificates { authorities, required });
         }
@@ -148,14 +139,47 @@ fn deliverers(section: &QueueSection) -> Deliverers {
 /// The accounts of the passwd-file. A login name without a domain belongs to the first local domain.
 ///
 /// # Errors
-/// [`PasswdFileError`], naming file and line.
-pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, PasswdFileError> {
+/// [`ConfigError::File`], naming file and line.
+pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, ConfigError> {
     let default_domain = config.domains.local.first().cloned();
-    let accounts = PasswdFile::open(&config.accounts.passwd_file, default_domain, blocking)?;
+    let accounts = PasswdFile::open(&config.accounts.passwd_file, default_domain, blocking);
+    let accounts = accounts.map_err(|error| passwd_file_error(config, error))?;
     let anonymous = config.accounts.auth_anonymous_username.as_deref();
     Ok(match anonymous.and_then(|name| AccountId::from_login(name, None)) {
         Some(account) => accounts.with_anonymous(account),
         None => accounts,
+    })
+}
+
+/// What is wrong with the passwd-file, and what to do about one that is not there yet.
+pub fn passwd_file_error(config: &Config, error: PasswdFileError) -> ConfigError {
+    const KEY: &str = "[accounts] passwd_file";
+    match &error {
+        PasswdFileError::Read { error: source, .. } if source.kind() == ErrorKind::NotFound => {
+            let what = format!(
+                "{error}; a line of it is {WHAT_A_LINE_IS}, and `postroom hash-password` prints what follows the first colon"
+            );
+            config.file_error(KEY, what)
+        }
+        _ => config.file_error(KEY, error),
+    }
+}
+
+/// The certificate and its key, where `tls` says: the configured one or the self-signed.
+///
+/// # Errors
+/// [`ConfigError::File`].
+pub fn certificate(config: &Config, tls: &TlsSection) -> Result<Certificate, ConfigError> {
+    postroom::tls::load(&tls.certificate, &tls.key).map_err(|error| {
+        let key = match &error {
+            _ if config.tls.is_none() => "data_dir",
+            TlsFileError::Read { path, .. } | TlsFileError::Content { path, .. } if *path == tls.key => {
+                "[tls] key"
+            }
+            TlsFileError::Mismatch { .. } => "[tls]",
+            _ => "[tls] certificate",
+        };
+        config.file_error(key, error)
     })
 }
 
@@ -168,11 +192,7 @@ fn mail(
 ) -> Result<LocalMail, StoreError> {
     let (env, storage) = (Env::real(&config.hostname), &config.storage);
     let mut options = LocalOptions::default();
-    options.layout = match storage.layout {
-        None => Layout::Detect,
-        Some(MaildirLayout::MaildirPlusPlus) => Layout::MaildirPlusPlus,
-        Some(MaildirLayout::Fs) => Layout::Fs,
-    };
+    options.layout = layout(storage.layout);
     options.names = match storage.directory_names {
         None => NameEncoding::Detect,
         Some(DirectoryNames::Utf7) => NameEncoding::ModifiedUtf7,
@@ -196,6 +216,15 @@ fn mail(
                 store_threads,
             )
         }
+    }
+}
+
+/// Where the mailboxes of a Maildir lie; where nothing is said, as what is there.
+pub fn layout(layout: Option<MaildirLayout>) -> Layout {
+    match layout {
+        None => Layout::Detect,
+        Some(MaildirLayout::MaildirPlusPlus) => Layout::MaildirPlusPlus,
+        Some(MaildirLayout::Fs) => Layout::Fs,
     }
 }
 
@@ -257,7 +286,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let store_threads = Blocking::threads("store", STORE_THREADS, STORE_QUEUE)?;
     let accounts = accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?;
     let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
-    let certificate = postroom::tls::load(&tls.certificate, &tls.key)?;
+    let certificate = certificate(config, tls)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
     let mail = mail(config, &accounts, &data_dir, &store_threads)?;
     tracing::info!(recovered = ?mail.recovered, "spool opened");

@@ -55,8 +55,29 @@ fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
         &configuration(false, "[limits]\nmessage_size = 1\n"),
         &["postroom.toml", "message_size", "message_bytes_max"],
     );
-    refused(&configuration(false, "[tls]\ncertificate = \"no.pem\"\nkey = \"no.key\"\n"), &["no.pem"]);
-    refused(&configuration(false, "").replace("users.passwd", "nobody.passwd"), &["nobody.passwd"]);
+    // A file that is named: which key of which file names it, where it is looked for, and what to do.
+    let made = rcgen::generate_simple_self_signed(["mail.example.test".to_owned()]).unwrap();
+    fs::write(directory.join("cert.pem"), made.cert.pem()).unwrap();
+    let tls = |certificate: &str| format!("[tls]\ncertificate = \"{certificate}\"\nkey = \"no.key\"\n");
+    for (configuration, key, file, advice) in [
+        (configuration(false, &tls("no.pem")), "[tls] certificate", "no.pem", "check that the file exists"),
+        (configuration(false, &tls("cert.pem")), "[tls] key", "no.key", "check that the file exists"),
+        (
+            configuration(false, "").replace("users.passwd", "nobody.passwd"),
+            "[accounts] passwd_file",
+            "nobody.passwd",
+            "hash-password",
+        ),
+        (
+            configuration(false, "").replacen("\"starttls\"", "\"starttls\"\nclient_ca = \"ca.pem\"", 1),
+            "listener smtp#0 (127.0.0.1:0): client_ca",
+            "ca.pem",
+            "check that the file exists",
+        ),
+    ] {
+        let named = format!("postroom: postroom.toml: {key}: {file}: No such file");
+        refused(&configuration, &[&named, advice]);
+    }
     fs::write(
         directory.join("users.passwd"),
         "alice@example.test:{PLAIN}x::::::\nbob@example.test:{ROT13}x\n",
@@ -252,13 +273,67 @@ fn r146_q01_q07_maildirs_are_made_without_a_server() {
         (&["-f", "a..b", "deep/M"], &["a..b", "'.'"]),
         (&["-q", "much", "deep/M"], &["much", "1000000S,1000C"]),
         (&["-s", "inbox", "deep/M"], &["inbox", "\\Sent"]),
-        (&["file/M"], &["file/M", "Not a directory"]),
+        (&["file/M"], &["file/M", "/file is no directory", "correct the path"]),
+        (&["file"], &["/file is no directory", "correct the path"]),
+        (&["-l", "fs", "-f", "Other", "deep/M"], &["deep/M", "lie as maildir++", "as fs (A/B)"]),
+        (&["-l", "flat", "other"], &["flat", "maildir++, fs"]),
     ] {
         let refused = make(arguments);
         let said = text(&refused.stderr);
         assert!(!refused.status.success(), "{arguments:?}");
         assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
     }
+    // Who is root is told another thing there than others are; nobody is sent to look after a disk.
+    let said = text(&make(&["/proc/mail"]).stderr);
+    assert!(said.contains("/proc/mail") && !said.contains("check the disk"), "{said}");
+    assert!(!maildir.join("Other").exists());
+}
+
+#[test]
+fn maildirs_of_layout_fs_are_made_and_converted() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    for arguments in [&["-l", "fs", "-f", "Lists/rust", "home/M"][..], &["-f", "Neu", "home/M"]] {
+        let made = postroom(&[&["maildir", "make"], arguments].concat(), directory);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let message = b"Subject: one\r\n\r\n";
+    for mailbox in ["", "Lists/rust", "Neu"] {
+        let cur = directory.join("home/M").join(mailbox).join("cur");
+        fs::write(cur.join("1795325990.M1P1.vm:2,FS"), message).unwrap();
+    }
+    // From elsewhere than the home directory, from which every place counts.
+    let convert = |from: &str, to: &str| {
+        let home = directory.join("home");
+        postroom(&["convert", from, to, "--user", ALICE, "--home", home.to_str().unwrap()], directory)
+    };
+    for (from, to) in [
+        ("maildir:M:LAYOUT=fs", "maildir:~/plus:LAYOUT=maildir++"),
+        ("maildir:~/M", "mbox:mail:INBOX=spool/%n"),
+        ("mbox:~/mail:INBOX=~/spool/alice", "maildir:%n:LAYOUT=fs"),
+    ] {
+        let done = convert(from, to);
+        let told = text(&done.stdout);
+        assert!(done.status.success(), "{from} {to}: {}", text(&done.stderr));
+        assert!(told.contains(" 3 messages converted"), "{from} {to}: {told}");
+    }
+    for cur in ["plus/cur", "plus/.Lists.rust/cur", "plus/.Neu/cur", "alice/cur", "alice/Lists/rust/cur"] {
+        let file = fs::read_dir(directory.join("home").join(cur)).unwrap().next().unwrap().unwrap();
+        assert_eq!(fs::read(file.path()).unwrap(), message, "{cur}");
+        assert!(file.file_name().to_str().unwrap().ends_with(":2,FS"), "{cur}");
+    }
+    for (from, to, words) in [
+        ("maildir:M:LAYOUT=maildir++", "mbox:x", "home/M: its mailboxes lie as fs (A/B)"),
+        ("maildir:M:LAYOUT=dbox", "mbox:x", "LAYOUT=dbox: LAYOUT=maildir++ or LAYOUT=fs is expected"),
+        ("maildir:home/M", "mbox:x", "relative paths count from"),
+        ("maildir:spool", "mbox:x", "is not a Maildir"),
+        ("dbox:M", "mbox:x", "dbox:M: this is no place"),
+    ] {
+        let refused = convert(from, to);
+        let said = text(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(words), "{from}: {said}");
+    }
+    assert!(!directory.join("home/spool/cur").exists(), "a source is not made");
 }
 
 #[test]

@@ -21,6 +21,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::error::{ErrorKind, StoreError};
+
 pub use changes::{Change, ChangeQueue, Interest};
 pub use real::RealFs;
 pub use sim::SimFs;
@@ -197,6 +199,29 @@ pub fn create_dir_durably(fs: &dyn Fs, path: &Path) -> io::Result<()> {
         }
     }
     fs.sync_dir(parent)
+}
+
+/// [`create_dir_durably`], with an error that names the part of the path at which it ends: `path` may be long, and what
+/// is wrong in its middle.
+///
+/// # Errors
+/// As [`StoreError::io`].
+pub(crate) fn make_dir(fs: &dyn Fs, path: &Path) -> Result<(), StoreError> {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    create_dir_durably(fs, path).map_err(|error| {
+        let there = path.ancestors().find_map(|above| Some((above, fs.metadata(above).ok()?)));
+        let at = match (error.kind(), there) {
+            (NotADirectory, Some((above, it))) if !it.is_dir => {
+                format!("{} is no directory", above.display())
+            }
+            // File systems that the kernel makes up answer so, not by a lack of rights.
+            (NotFound | InvalidInput | InvalidFilename, Some((above, _))) => {
+                format!("no such directory can be made in {}: {error}", above.display())
+            }
+            _ => return StoreError::io("creating", path, &error),
+        };
+        StoreError::new(ErrorKind::BadPath, "creating", at).at(path)
+    })
 }
 
 /// Replaces the file at `path` by one that holds `data`, so that after a crash it is the old or the new one,

@@ -80,6 +80,7 @@ mod deliver;
 mod filename;
 mod folders;
 mod keywords;
+mod location;
 mod look;
 mod mailbox;
 mod maildirsize;
@@ -100,6 +101,7 @@ mod wal;
 mod warning;
 
 pub(crate) use arrived::Arrived;
+pub use location::MaildirLocation;
 pub use store::{MaildirOptions, MaildirStore, OnWarning};
 pub use tree::{Layout, NameEncoding};
 #[doc(hidden)]

@@ -166,7 +166,11 @@ impl QuotaRoot {
             return Ok(true);
         }
         let text = self.rules.exceeded_message.to_string();
-        Err(StoreError::new(ErrorKind::OverQuota, "adding a message to", text).at(&self.root))
+        let Maildirsize { usage, limits, .. } = known.file;
+        let detail = format!("{added} more, beside {usage}; all mailboxes together may hold {limits}");
+        Err(StoreError::new(ErrorKind::OverQuota, "adding a message to", text)
+            .at(&self.root)
+            .with_detail(detail))
     }
 
     /// Counts `added` in, if it may come in. `None` when it does not count.

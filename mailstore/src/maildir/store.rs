@@ -90,12 +90,15 @@ impl Inner {
     fn make(&self) -> Result<()> {
         let inbox = self.paths(&MailboxName::inbox())?;
         // The list of UIDs is written after the directories are durable: where it is, they are.
-        let is_made = Uids::load(&inbox)?.is_some();
+        let is_made = match Uids::load(&inbox) {
+            // What keeps it from being made is told better.
+            Err(error) if error.kind() == ErrorKind::BadPath => false,
+            loaded => loaded?.is_some(),
+        };
         if !is_made {
             for sub in ["tmp", "new", "cur"] {
                 let dir = self.root.join(sub);
-                fs::create_dir_durably(self.env.fs(), &dir)
-                    .map_err(|error| StoreError::io("creating", &dir, &error))?;
+                fs::make_dir(self.env.fs(), &dir)?;
             }
         }
         // Before anything is written here that is made durable together with others.

@@ -37,6 +37,21 @@ pub enum Layout {
     Fs,
 }
 
+impl Layout {
+    /// How the mailboxes in the Maildir at `root` lie; none where there are none but INBOX, or no Maildir.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn found(disk: &dyn Fs, root: &Path) -> Result<Option<Self>> {
+        let below = subdirs(disk, root)?;
+        let has_cur = |name: &String| disk.metadata(&root.join(name).join("cur")).is_ok();
+        if below.iter().any(|name| is_plus_plus(name) && has_cur(name)) {
+            return Ok(Some(Self::MaildirPlusPlus));
+        }
+        Ok(holds_maildirs(disk, root, &below, &mut 0)?.then_some(Self::Fs))
+    }
+}
+
 /// How letters beyond ASCII stand in the names of directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum NameEncoding {
@@ -83,12 +98,7 @@ impl Tree {
         let is_fs = match layout {
             Layout::MaildirPlusPlus => false,
             Layout::Fs => true,
-            Layout::Detect => {
-                let below = subdirs(disk, root)?;
-                let has_cur = |name: &String| disk.metadata(&root.join(name).join("cur")).is_ok();
-                let is_plus_plus = below.iter().any(|name| is_plus_plus(name) && has_cur(name));
-                !is_plus_plus && holds_maildirs(disk, root, &below, &mut 0)?
-            }
+            Layout::Detect => Layout::found(disk, root)? == Some(Layout::Fs),
         };
         let is_utf8 = match names {
             NameEncoding::ModifiedUtf7 => false,
@@ -218,8 +228,9 @@ pub(super) fn is_reserved(name: &str) -> bool {
 
 /// Names of directories in UTF-8; none where there is no directory.
 fn subdirs(disk: &dyn Fs, dir: &Path) -> Result<Vec<String>> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
     match disk.read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(Vec::new()),
         Err(error) => Err(StoreError::io("reading", dir, &error)),
         Ok(entries) => {
             let dirs = entries.into_iter().filter(|entry| entry.is_dir);

@@ -245,8 +245,7 @@ fn make_room_for_rename(store: &Inner, to: &MailboxName) -> Result<Place> {
         return Err(place.exists());
     }
     if let Some(parent) = dir.parent() {
-        fs::create_dir_durably(store.env.fs(), parent)
-            .map_err(|error| StoreError::io("creating", parent, &error))?;
+        fs::make_dir(store.env.fs(), parent)?;
     }
     Ok(place)
 }

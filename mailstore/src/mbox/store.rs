@@ -87,8 +87,7 @@ impl MboxStore {
         let inner = Inner { env, options: Arc::new(options), location, settle, uses };
         let make = |dir: &std::path::Path| match inner.env.fs().metadata(dir) {
             Ok(metadata) if metadata.is_dir => Ok(()),
-            _ => fs::create_dir_durably(inner.env.fs(), dir)
-                .map_err(|error| StoreError::io("creating", dir, &error)),
+            _ => fs::make_dir(inner.env.fs(), dir),
         };
         make(&control.join(TMP))?;
         if let Some(dir) = inner.location.file(&MailboxName::inbox()).parent() {

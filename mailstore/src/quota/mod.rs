@@ -53,6 +53,12 @@ impl QuotaUsage {
     }
 }
 
+impl fmt::Display for QuotaUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} octets in {} messages", self.bytes, self.messages)
+    }
+}
+
 /// What mailboxes may hold. `None` is no limit.
 ///
 /// As text it is the definition of Maildir++: `<octets>S` and `<messages>C`, parted by a comma, in any order. 0 is no

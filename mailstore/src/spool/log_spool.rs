@@ -114,7 +114,7 @@ impl LogSpool {
             .at(&old));
         }
         for sub in [&log, &corrupt] {
-            fs::create_dir_durably(env.fs(), sub).map_err(|error| StoreError::io("creating", sub, &error))?;
+            fs::make_dir(env.fs(), sub)?;
         }
         let opened = recover(&env, &log, &corrupt)?;
         let inner = Arc::new(Inner {

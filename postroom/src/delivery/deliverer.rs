@@ -9,6 +9,7 @@ use mailstore::spool::{Job, Outcome, QueueId, RecipientState, Status};
 use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
 use proto_core::UnixTime;
 use proto_core::address::{AddressSyntax, Mailbox};
+use smtp_proto::parameter::DateTime;
 use std::sync::Arc;
 
 /// So many recipients of one message are served at a time (`default_destination_recipient_limit` of Postfix).
@@ -120,7 +121,8 @@ impl Deliverer {
             RecipientState::Bounced
         } else {
             let until = how.retry_at(now, received_at);
-            tracing::error!(to, %error, until = until.0, "deferred");
+            let readable = DateTime::new(until).map(tracing::field::display);
+            tracing::error!(to, %error, until = readable, "deferred");
             RecipientState::Deferred(until)
         }
     }

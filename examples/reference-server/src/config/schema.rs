@@ -17,6 +17,9 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The file itself.
+    #[serde(skip)]
+    pub path: PathBuf,
     /// The name this server says it has, in greetings and trace fields.
     pub hostname: String,
     /// Where everything the server makes is kept.
@@ -238,7 +241,8 @@ pub struct StorageSection {
     /// With `maildir`: how letters beyond ASCII stand in names of directories (Dovecot: `UTF-8`); absent, as in what is
     /// there already, else `utf-7`.
     pub directory_names: Option<DirectoryNames>,
-    /// With `mbox`: where the files are, in the words of Dovecot's `mail_location`.
+    /// With `mbox`: where the files are, in the words of Dovecot's `mail_location`; what is relative counts from the home
+    /// directory, as `~` does.
     location: Option<String>,
     /// With `mbox`: how messages are written.
     #[serde(default)]
@@ -279,12 +283,13 @@ impl StorageSection {
 }
 
 /// Where the mailboxes of a Maildir lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 pub enum MaildirLayout {
-    /// `.A.B`
+    /// .A.B
     #[serde(rename = "maildir++")]
+    #[value(name = "maildir++")]
     MaildirPlusPlus,
-    /// `A/B`
+    /// A/B
     #[serde(rename = "fs")]
     Fs,
 }

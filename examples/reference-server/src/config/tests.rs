@@ -147,7 +147,8 @@ fn authorities_are_read_from_beside_the_file() {
     let config = Config::parse(&path, &text).unwrap();
     let error = wiring::whole_settings(&config).unwrap_err().to_string();
     let file = directory.path().join("clients.pem");
-    let named = format!("listener smtp#0 (127.0.0.1:2525): client_ca: {}: ", file.display());
+    let key = "listener smtp#0 (127.0.0.1:2525): client_ca";
+    let named = format!("{}: {key}: {}: ", path.display(), file.display());
     assert!(error.starts_with(&named), "{error}");
     let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
     std::fs::write(directory.path().join("clients.pem"), made.cert.pem()).unwrap();

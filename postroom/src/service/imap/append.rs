@@ -6,12 +6,13 @@
 //! # Limits
 //! Chunks are gathered up to 64 KiB, so that a small message crosses to a store thread once.
 
-use super::refusal::{refusal, refused};
+use super::refusal::{refused, refused_message};
 use super::{ImapService, UNAVAILABLE, name};
 use crate::service::told;
-use crate::wall::{Append, Store as _};
+use crate::wall::{AccountId, Append, Store as _};
 use bytes::Bytes;
 use imap_proto::server::{AppendBegin, AppendEnd, Appended, Refusal, Server};
+use imap_proto::types::MailboxName;
 use mailstore::StoreError;
 use proto_core::{Ask, Now};
 
@@ -20,6 +21,9 @@ pub(super) struct Incoming {
     /// `None` while octets are on their way down.
     append: Option<Result<Box<dyn Append>, StoreError>>,
     pending: Vec<u8>,
+    /// Where it is to go.
+    account: AccountId,
+    mailbox: MailboxName,
 }
 
 /// How much is gathered before it goes to the store.
@@ -38,6 +42,8 @@ impl ImapService {
             return told(server.answer(now, ask, Err(UNAVAILABLE)));
         };
         let AppendBegin { mailbox, flags, date, .. } = ask.detail.clone();
+        let account = user.account.clone();
+        let target = mailbox.clone();
         let begun = async move {
             let stored = name::to_store(&mailbox)?;
             let mut append =
@@ -48,7 +54,8 @@ impl ImapService {
         };
         self.begin(begun, move |service, server, now, begun: Result<_, Refusal>| {
             let verdict = begun.map(|append| {
-                service.incoming = Some(Incoming { append: Some(Ok(append)), pending: Vec::new() });
+                let (append, pending) = (Some(Ok(append)), Vec::new());
+                service.incoming = Some(Incoming { append, pending, account, mailbox: target });
             });
             told(server.answer(now, ask, verdict));
         });
@@ -74,7 +81,7 @@ impl ImapService {
     }
 
     pub(super) fn append_end(&mut self, server: &mut Server, now: Now, ask: Ask<AppendEnd>) {
-        let Some(Incoming { append, pending }) = self.incoming.take() else {
+        let Some(Incoming { append, pending, account, mailbox }) = self.incoming.take() else {
             return told(server.answer(now, ask, Err(UNAVAILABLE)));
         };
         let octets = ask.detail.octets;
@@ -83,7 +90,8 @@ impl ImapService {
                 Ok(append) => append.commit().await,
                 Err(error) => Err(error),
             };
-            let appended = committed.map_err(|error| refusal("appending a message", &error))?;
+            let appended =
+                committed.map_err(|error| refused_message(&account, &mailbox, Some(octets), &error))?;
             tracing::info!(octets, uids = ?appended.uids, "message appended");
             let uid_validity = appended.uid_validity;
             Ok(appended.uids.first().map(|&uid| Appended { uid_validity, uid }))

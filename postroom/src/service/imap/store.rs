@@ -2,7 +2,7 @@
 //!
 //! RFC 3501 sections 6.4.6 and 6.4.7, RFC 2180 sections 4.2 and 4.4 (messages that are gone).
 
-use super::refusal::{refusal, refused};
+use super::refusal::{refused, refused_message};
 use super::{ImapService, Responding, UNAVAILABLE, name};
 use crate::service::told;
 use imap_proto::server::{Copied, CopyMessages, Server, Store};
@@ -77,7 +77,7 @@ impl ImapService {
                     if error.kind() == ErrorKind::NoSuchMessage {
                         let _ = room.refresh().await;
                     }
-                    return Err(refusal("copying messages", &error));
+                    return Err(refused_message(&user.account, &target, None, &error));
                 }
             };
             user.hub.changed(&user.account, &stored).await;
