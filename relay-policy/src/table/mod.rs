@@ -5,6 +5,7 @@
 //! evaluates asks that as a question and looks again when it is answered.
 
 mod blocks;
+mod cidr;
 mod constant;
 mod elsewhere;
 mod fail;

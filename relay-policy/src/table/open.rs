@@ -9,6 +9,7 @@
 //! # Departures
 //! `proxy:` is taken off: there is no other process that tables are read through.
 
+use super::cidr::Cidr;
 use super::constant::Static;
 use super::elsewhere::Elsewhere;
 use super::fail::Fail;
@@ -112,6 +113,11 @@ impl<'r> Opener<'r> {
                 let dialect = if kind == "pcre" { Dialect::Pcre } else { Dialect::Posix };
                 let (file, source) = self.rules(reference, name).map_err(error)?;
                 let (table, warnings) = Patterns::parse(dialect, reference, file, &source, self.substitution);
+                Ok(opened(table, warnings))
+            }
+            "cidr" => {
+                let (file, source) = self.rules(reference, name).map_err(error)?;
+                let (table, warnings) = Cidr::parse(reference, file, &source);
                 Ok(opened(table, warnings))
             }
             "inline" => {

@@ -1,0 +1,352 @@
+//! `cidr:`: networks, in the order of the file.
+//!
+//! A line is `network/length text`, `address text`, either with IPv6 in brackets or not, `!` in front to turn it round, `if
+//! network`, `if !network` or `endif`. The first that matches counts, not the narrowest. Keys are addresses in text;
+//! anything else matches nothing, not even `!`. IPv4 rules never match IPv6 addresses, nor the other way round, not even
+//! addresses of one mapped into the other.
+//!
+//! Rules that stand together without a `!` or an `if` between them are turned into ranges of addresses that do not
+//! overlap, so that a lookup takes as many steps as their number has bits.
+//!
+//! # Departures
+//! A rule with host bits set, as in `192.0.2.1/24`, is skipped, as in Postfix. Text behind an `if` or `endif` is
+//! ignored with a warning.
+
+use super::blocks::{Blocks, Program};
+use super::source::{LogicalLines, Warnings, usable};
+use super::{Family, Found, LookupError, Place, Table, Warning};
+use ipnet::IpNet;
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// A table of networks.
+#[derive(Debug)]
+pub(crate) struct Cidr {
+    name: String,
+    file: String,
+    program: Program<Condition, Rules>,
+    /// The texts one behind the other, and where each begins, with its line.
+    texts: String,
+    lines: Vec<(u32, u32)>,
+}
+
+/// A network, or everything else of its family.
+#[derive(Debug)]
+struct Condition {
+    negated: bool,
+    network: IpNet,
+}
+
+/// Some rules; each is known by its number in the table.
+#[derive(Debug)]
+enum Rules {
+    /// Rules without a `!`, as ranges.
+    Ranges {
+        v4: Vec<(u32, u32)>,
+        v6: Vec<(u128, u32)>,
+    },
+    One(Condition, u32),
+}
+
+/// In a range: no rule has these addresses.
+const NO_RULE: u32 = u32::MAX;
+
+impl Condition {
+    fn holds(&self, address: IpAddr) -> bool {
+        // What is turned round is still of its family.
+        self.network.addr().is_ipv4() == address.is_ipv4() && self.network.contains(&address) != self.negated
+    }
+}
+
+impl Rules {
+    fn find(&self, address: IpAddr) -> Option<u32> {
+        match (self, address) {
+            (Self::One(condition, rule), _) => condition.holds(address).then_some(*rule),
+            (Self::Ranges { v4, .. }, IpAddr::V4(address)) => range(v4, address.to_bits()),
+            (Self::Ranges { v6, .. }, IpAddr::V6(address)) => range(v6, address.to_bits()),
+        }
+    }
+}
+
+/// The rule of the range that an address is in.
+fn range<T: Ord + Copy>(ranges: &[(T, u32)], address: T) -> Option<u32> {
+    let behind = ranges.partition_point(|(begin, _)| *begin <= address);
+    let (_, rule) = ranges.get(behind.checked_sub(1)?)?;
+    (*rule != NO_RULE).then_some(*rule)
+}
+
+impl Cidr {
+    pub(crate) fn parse(name: &str, file: &str, source: &[u8]) -> (Self, Vec<Warning>) {
+        let mut parsing = Parsing {
+            blocks: Blocks::new(),
+            pending: Vec::new(),
+            texts: String::new(),
+            lines: Vec::new(),
+            warnings: Warnings::new(file),
+        };
+        for line in LogicalLines::new(source) {
+            if let Some(text) = usable(&line, &mut parsing.warnings) {
+                parsing.line(line.number, text);
+            }
+        }
+        parsing.flush();
+        let Parsing { blocks, texts, lines, mut warnings, .. } = parsing;
+        let program = blocks.finish(&mut warnings);
+        (Self { name: name.into(), file: file.into(), program, texts, lines }, warnings.finish())
+    }
+}
+
+impl Table for Cidr {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn family(&self) -> Family {
+        Family::Cidr
+    }
+
+    fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
+        let Ok(address) = key.parse::<IpAddr>() else { return Ok(None) };
+        for rules in self.program.rules(|condition| Ok(condition.holds(address))) {
+            if let Some(rule) = rules?.find(address) {
+                let rule = rule as usize;
+                let (line, begin) = self.lines[rule];
+                let end = self.lines.get(rule + 1).map_or(self.texts.len(), |(_, next)| *next as usize);
+                return Ok(Some(Found {
+                    text: Cow::Borrowed(&self.texts[begin as usize..end]),
+                    place: Place { file: Cow::Borrowed(&self.file), line: Some(line) },
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+struct Parsing<'f> {
+    blocks: Blocks<Condition, Rules>,
+    /// Rules that will be ranges, not yet among the blocks.
+    pending: Vec<(IpNet, u32)>,
+    texts: String,
+    lines: Vec<(u32, u32)>,
+    warnings: Warnings<'f>,
+}
+
+impl Parsing<'_> {
+    fn line(&mut self, number: u32, line: &str) {
+        let (word, rest) =
+            line.split_once(|character: char| character.is_ascii_whitespace()).unwrap_or((line, ""));
+        let rest = rest.trim_ascii();
+        if word.eq_ignore_ascii_case("endif") {
+            if !rest.is_empty() {
+                self.warnings.push(number, format!("behind endif stands {rest:?}: that is ignored"));
+            }
+            self.flush();
+            self.blocks.end(number, &mut self.warnings);
+            return;
+        }
+        if word.eq_ignore_ascii_case("if") {
+            let (condition, behind) = pattern(rest);
+            let condition = condition.inspect_err(|why| {
+                self.warnings.push(number, format!("{why}: what is within this if is skipped"))
+            });
+            if !behind.is_empty() {
+                self.warnings
+                    .push(number, format!("behind the network of if stands {behind:?}: that is ignored"));
+            }
+            self.flush();
+            self.blocks.begin(number, condition.ok());
+            return;
+        }
+        let (condition, text) = pattern(line);
+        let (Ok(rule), Ok(begin)) = (u32::try_from(self.lines.len()), u32::try_from(self.texts.len())) else {
+            self.warnings.push(number, "the table is larger than 4 GiB: this line is ignored");
+            return;
+        };
+        match condition {
+            Err(why) => self.warnings.push(number, format!("{why}: this rule is skipped")),
+            Ok(_) if text.is_empty() => {
+                self.warnings.push(number, "no text behind the network: this rule is skipped");
+            }
+            Ok(condition) => {
+                self.texts.push_str(text);
+                self.lines.push((number, begin));
+                if condition.negated {
+                    self.flush();
+                    self.blocks.rule(Rules::One(condition, rule));
+                } else {
+                    self.pending.push((condition.network, rule));
+                }
+            }
+        }
+    }
+
+    /// Makes ranges of the rules that came since the last `!`, `if` or `endif`.
+    fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (network, rule) in self.pending.drain(..) {
+            match network {
+                IpNet::V4(network) => {
+                    let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
+                    v4.push(Prefix { first: u128::from(first), last: u128::from(last), rule });
+                }
+                IpNet::V6(network) => {
+                    v6.push(Prefix {
+                        first: network.network().to_bits(),
+                        last: network.broadcast().to_bits(),
+                        rule,
+                    });
+                }
+            }
+        }
+        let v4 = ranges(v4, u128::from(u32::MAX));
+        // All of them are at most the largest address.
+        let v4 = v4.into_iter().map(|(begin, rule)| (begin as u32, rule)).collect();
+        self.blocks.rule(Rules::Ranges { v4, v6: ranges(v6, u128::MAX) });
+    }
+}
+
+/// A network as a range, and the number of its rule.
+struct Prefix {
+    first: u128,
+    last: u128,
+    rule: u32,
+}
+
+/// Ranges that do not overlap, each from its address on, with the lowest rule of those that have these addresses.
+fn ranges(mut prefixes: Vec<Prefix>, highest: u128) -> Vec<(u128, u32)> {
+    // Networks are within each other or apart, so those that have an address are a stack, the widest below.
+    prefixes.sort_by_key(|prefix| (prefix.first, u128::MAX - prefix.last));
+    let mut ranges: Vec<(u128, u32)> = Vec::new();
+    let mut begin = |at: u128, rule: u32| {
+        if ranges.last().is_some_and(|(begin, _)| *begin == at) {
+            ranges.pop();
+        }
+        if ranges.last().is_none_or(|(_, last)| *last != rule) {
+            ranges.push((at, rule));
+        }
+    };
+    let mut stack: Vec<(u128, u32)> = Vec::new();
+    let close = |stack: &mut Vec<(u128, u32)>, before: Option<u128>, begin: &mut dyn FnMut(u128, u32)| {
+        while let Some((last, _)) = stack.pop_if(|(last, _)| before.is_none_or(|before| *last < before)) {
+            if last < highest {
+                begin(last + 1, stack.last().map_or(NO_RULE, |(_, rule)| *rule));
+            }
+        }
+    };
+    for Prefix { first, last, rule } in prefixes {
+        close(&mut stack, Some(first), &mut begin);
+        let rule = stack.last().map_or(rule, |(_, outer)| rule.min(*outer));
+        stack.push((last, rule));
+        begin(first, rule);
+    }
+    close(&mut stack, None, &mut begin);
+    ranges
+}
+
+/// The pattern in front of a line, and what stands behind it.
+fn pattern(line: &str) -> (Result<Condition, String>, &str) {
+    let (negated, line) = match line.strip_prefix('!') {
+        Some(rest) => (true, rest.trim_ascii_start()),
+        None => (false, line),
+    };
+    let (word, rest) =
+        line.split_once(|character: char| character.is_ascii_whitespace()).unwrap_or((line, ""));
+    (network(word).map(|network| Condition { negated, network }), rest.trim_ascii())
+}
+
+/// A network, or an address as a network of one.
+///
+/// # Errors
+/// What is wrong with it, and what is to be written instead.
+pub(crate) fn network(word: &str) -> Result<IpNet, String> {
+    let (address, length) = match word.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (word, None),
+    };
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let expected =
+        || format!("{word:?} is no address and no network: write 192.0.2.1, 192.0.2.0/24 or [2001:db8::]/32");
+    let address: IpAddr = bare.unwrap_or(address).parse().map_err(|_| expected())?;
+    if bare.is_some() && address.is_ipv4() {
+        return Err(expected());
+    }
+    let network = match length {
+        None => IpNet::from(address),
+        Some(length) => {
+            let digits = !length.is_empty() && length.bytes().all(|octet| octet.is_ascii_digit());
+            let length = length.parse().ok().filter(|_| digits);
+            length.and_then(|length| IpNet::new(address, length).ok()).ok_or_else(expected)?
+        }
+    };
+    if network.trunc() != network {
+        return Err(format!("{word:?} has bits set behind the network's length: write {}", network.trunc()));
+    }
+    Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_cannot_be_used_is_skipped_and_named() {
+        let source = "192.0.2.0/33 a\nhost.test a\n192.0.2.1\n192.0.2.1/24 a\n[192.0.2.1] a\n010.0.0.1 a\n1.2.3.4/+8 a\n\
+                      if 192.0.2.1/24 # x\n0.0.0.0/0 never\nendif now\nendif\n! 192.0.2.0/24 other\nif 0.0.0.0/0\n192.0.2.1 one\n";
+        let (table, warnings) = Cidr::parse("cidr:tab", "tab", source.as_bytes());
+        let lines: Vec<_> = warnings.iter().filter_map(|warning| warning.place.line).collect();
+        assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 8, 8, 10, 11, 13]);
+        let text = |key: &str| table.look_up(key).unwrap().map(|found| found.text.into_owned());
+        assert_eq!(text("198.51.100.1").as_deref(), Some("other"));
+        assert_eq!(text("192.0.2.1").as_deref(), Some("one"));
+        assert_eq!(text("192.0.2.2"), None);
+        assert_eq!(text("::1"), None, "what is turned round is of its family");
+    }
+
+    /// Networks of few bits, so that they often overlap.
+    fn networks() -> impl Strategy<Value = Vec<(IpNet, bool)>> {
+        let network = (any::<bool>(), any::<u8>(), 0..=8_u8, prop::bool::weighted(0.1)).prop_map(
+            |(is_v4, bits, length, negated)| {
+                let address = match is_v4 {
+                    true => IpAddr::from([bits, 0, 0, 0]),
+                    false => IpAddr::from([u16::from(bits) << 8, 0, 0, 0, 0, 0, 0, 0]),
+                };
+                (IpNet::new(address, length).unwrap().trunc(), negated)
+            },
+        );
+        prop::collection::vec(network, 0..30)
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_as_rules_one_by_one(rules in networks()) {
+            let source: String = rules
+                .iter()
+                .enumerate()
+                .map(|(number, (network, negated))| {
+                    format!("{}{network} rule {number}\n", if *negated { "!" } else { "" })
+                })
+                .collect();
+            let (table, warnings) = Cidr::parse("cidr:tab", "tab", source.as_bytes());
+            prop_assert_eq!(warnings, Vec::new());
+            for bits in 0..=255_u8 {
+                for address in [IpAddr::from([bits, 0, 0, 0]), IpAddr::from([bits, 255, 255, 255]),
+                    IpAddr::from([u16::from(bits) << 8, 0, 0, 0, 0, 0, 0, 1])] {
+                    let expected = rules.iter().position(|(network, negated)| {
+                        network.addr().is_ipv4() == address.is_ipv4() && network.contains(&address) != *negated
+                    });
+                    let found = table.look_up(&address.to_string()).unwrap();
+                    let line = found.as_ref().and_then(|found| found.place.line);
+                    prop_assert_eq!(line, expected.map(|number| number as u32 + 1));
+                    prop_assert_eq!(
+                        found.map(|found| found.text.into_owned()),
+                        expected.map(|number| format!("rule {number}"))
+                    );
+                }
+            }
+        }
+    }
+}
