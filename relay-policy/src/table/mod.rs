@@ -4,6 +4,7 @@
 //! answers at once. What is only known by its name (a database, a directory) says [`LookupError::Elsewhere`]: whoever
 //! evaluates asks that as a question and looks again when it is answered.
 
+mod aliases;
 mod blocks;
 mod cidr;
 mod constant;
@@ -19,6 +20,7 @@ mod source;
 mod texthash;
 mod union;
 
+pub(crate) use cidr::network;
 pub use open::{OpenError, Opened, Opener, Read};
 
 use std::borrow::Cow;
@@ -100,6 +102,13 @@ pub struct Warning {
     pub place: Place<'static>,
     /// What is wrong with it, what was expected, and what was done.
     pub what: String,
+}
+
+impl Warning {
+    /// About a word of the configuration itself.
+    pub(crate) fn of_configuration(word: &str, what: &str) -> Self {
+        Self { place: Place { file: Cow::Owned(word.into()), line: None }, what: what.into() }
+    }
 }
 
 impl Display for Warning {

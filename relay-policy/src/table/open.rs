@@ -18,7 +18,7 @@ use super::pattern::{Dialect, Patterns};
 use super::pipe::Pipe;
 use super::texthash::Keyed;
 use super::union::Union;
-use super::{Family, Table, Warning, inline, texthash};
+use super::{Family, Table, Warning, aliases, inline, texthash};
 use crate::words::{in_braces, parts};
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub type Read<'r> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'r;
 pub struct Opener<'r> {
     read: &'r Read<'r>,
     substitution: bool,
+    aliases: bool,
 }
 
 /// A table, and what is to be said of its source.
@@ -72,7 +73,7 @@ pub struct OpenError {
 impl<'r> Opener<'r> {
     /// Opens tables whose files are read in this way.
     pub fn new(read: &'r Read<'r>) -> Self {
-        Self { read, substitution: true }
+        Self { read, substitution: true, aliases: false }
     }
 
     /// Ignores rules of patterns that put parts of the key in their text.
@@ -82,6 +83,20 @@ impl<'r> Opener<'r> {
     #[must_use]
     pub fn without_substitution(self) -> Self {
         Self { substitution: false, ..self }
+    }
+
+    /// Takes text files to be in the format of aliases, `name: value, value`, as for `alias_maps`.
+    #[must_use]
+    pub fn aliases(self) -> Self {
+        Self { aliases: true, ..self }
+    }
+
+    /// A file of elements, without its comments.
+    pub(crate) fn read(&self, path: &str) -> Result<String, String> {
+        let octets = (self.read)(path)?;
+        let text = String::from_utf8(octets).map_err(|error| format!("not in UTF-8: {error}"))?;
+        let is_comment = |line: &&str| line.trim_start().starts_with('#');
+        Ok(text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n"))
     }
 
     /// Opens the table that is named `type:name`.
@@ -106,7 +121,8 @@ impl<'r> Opener<'r> {
             "proxy" => self.open_nested(name, deeper - 1),
             "texthash" | "hash" | "btree" | "dbm" | "sdbm" | "lmdb" => {
                 let source = (self.read)(name).map_err(error)?;
-                let (keys, warnings) = texthash::parse(name, &source);
+                let (keys, warnings) =
+                    if self.aliases { aliases::parse(name, &source) } else { texthash::parse(name, &source) };
                 Ok(opened(Keyed::new(reference, name, keys), warnings))
             }
             "regexp" | "pcre" => {

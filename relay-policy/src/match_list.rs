@@ -1,0 +1,270 @@
+//! Match lists: `mynetworks`, `mydestination`, `relay_domains` and their like.
+//!
+//! An element is a name, `.name`, an address, a network, IPv6 with or without brackets, `/file` with more elements, or
+//! `type:name`, a table in which only the key counts. `!` in front turns an element round. The first that matches
+//! decides, so exclusions stand first. An element that makes no sense, a file that cannot be read and a table that fails
+//! are errors when they are reached: a list that cannot be gone through neither matches nor fails to match.
+//!
+//! # Limits
+//! Files are nested [`NESTED_MAX`] deep.
+
+use crate::domain;
+use crate::table::{LookupError, Opener, Table, Warning, network};
+use crate::words::{is_table, words};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How deep files of elements are nested.
+const NESTED_MAX: usize = 8;
+
+/// A list of names, networks and tables; see [`MatchList::matches_host`] and [`MatchList::matches_domain`].
+///
+/// ```
+/// use relay_policy::MatchList;
+/// use relay_policy::table::Opener;
+///
+/// let read = |_: &str| Err("no files here".into());
+/// let (list, warnings) = MatchList::parse("!192.0.2.5, 192.0.2.0/24, partner.test", true, &Opener::new(&read));
+/// assert!(warnings.is_empty());
+/// assert_eq!(list.matches_host("unknown", "192.0.2.6".parse()?)?, Some("192.0.2.0/24"));
+/// assert_eq!(list.matches_host("unknown", "192.0.2.5".parse()?)?, None);
+/// assert_eq!(list.matches_domain("mail.partner.test")?, Some("partner.test"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct MatchList {
+    elements: Vec<Element>,
+    parents: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Element {
+    /// With its `!`s.
+    written: String,
+    excluded: bool,
+    pattern: Pattern,
+}
+
+#[derive(Debug, Clone)]
+enum Pattern {
+    /// In its comparable form; with `.name`, what is behind the dot.
+    Name {
+        name: String,
+        dotted: bool,
+    },
+    Network(IpNet),
+    Table(Arc<dyn Table>),
+    Unusable(String),
+}
+
+impl MatchList {
+    /// Reads a list. With `parents`, `example.org` matches its subdomains, too, and `.example.org` nothing; without,
+    /// `.example.org` matches the subdomains only (`parent_domain_matches_subdomains`).
+    ///
+    /// What makes no sense is said in the warnings, and is an error when it is reached.
+    pub fn parse(text: &str, parents: bool, opener: &Opener<'_>) -> (Self, Vec<Warning>) {
+        let (mut elements, mut warnings) = (Vec::new(), Vec::new());
+        read(text, false, opener, NESTED_MAX, &mut elements, &mut warnings);
+        (Self { elements, parents }, warnings)
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// The element that a host matches by its name or its address, if one does. The name is `unknown` where it is not
+    /// verified.
+    ///
+    /// # Errors
+    /// [`LookupError`] when the list cannot be gone through.
+    pub fn matches_host(&self, name: &str, address: IpAddr) -> Result<Option<&str>, LookupError> {
+        let (name, address) = (comparable(name), address.to_canonical());
+        self.first(|pattern| {
+            Ok(match pattern {
+                Pattern::Network(network) => network.contains(&address),
+                Pattern::Table(table) => {
+                    self.in_table(&**table, &name)? || table.look_up(&address.to_string())?.is_some()
+                }
+                _ => self.is_named(pattern, &name),
+            })
+        })
+    }
+
+    /// The element that a domain matches, if one does.
+    ///
+    /// # Errors
+    /// [`LookupError`] when the list cannot be gone through.
+    pub fn matches_domain(&self, domain: &str) -> Result<Option<&str>, LookupError> {
+        let name = comparable(domain);
+        self.first(|pattern| match pattern {
+            Pattern::Table(table) => self.in_table(&**table, &name),
+            _ => Ok(self.is_named(pattern, &name)),
+        })
+    }
+
+    fn first(
+        &self,
+        matches: impl Fn(&Pattern) -> Result<bool, LookupError>,
+    ) -> Result<Option<&str>, LookupError> {
+        for element in &self.elements {
+            if let Pattern::Unusable(cause) = &element.pattern {
+                return Err(LookupError::Failed { table: element.written.clone(), cause: cause.clone() });
+            }
+            if matches(&element.pattern)? {
+                return Ok((!element.excluded).then_some(&element.written));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_named(&self, pattern: &Pattern, name: &str) -> bool {
+        let Pattern::Name { name: listed, dotted } = pattern else { return false };
+        let below =
+            || name.strip_suffix(listed.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
+        match (dotted, self.parents) {
+            (false, true) => name == listed || below(),
+            (false, false) => name == listed,
+            (true, true) => false,
+            (true, false) => below(),
+        }
+    }
+
+    /// Whether a table has a name, or a parent of it.
+    fn in_table(&self, table: &dyn Table, name: &str) -> Result<bool, LookupError> {
+        let mut key = name;
+        loop {
+            if table.look_up(key)?.is_some() {
+                return Ok(true);
+            }
+            let from = usize::from(key.starts_with('.'));
+            let dot = key[from..].find('.').map(|dot| dot + from);
+            match dot {
+                Some(dot) if table.family().tries_partial_keys() => {
+                    key = &key[dot + usize::from(self.parents)..];
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+}
+
+/// Adds the elements of a text, or of a file.
+fn read(
+    text: &str,
+    excluded: bool,
+    opener: &Opener<'_>,
+    deeper: usize,
+    elements: &mut Vec<Element>,
+    warnings: &mut Vec<Warning>,
+) {
+    for written in words(text) {
+        let word = written.trim_start_matches('!');
+        let excluded = excluded != ((written.len() - word.len()) % 2 == 1);
+        let file = word.starts_with('/').then(|| match deeper {
+            0 => Err("files are nested too deep".into()),
+            _ => opener.read(word),
+        });
+        let pattern = match file {
+            Some(Ok(source)) => {
+                read(&source, excluded, opener, deeper - 1, elements, warnings);
+                continue;
+            }
+            Some(Err(cause)) => Pattern::Unusable(cause),
+            None => Pattern::parse(word, opener, warnings),
+        };
+        if let Pattern::Unusable(cause) = &pattern {
+            warnings.push(Warning::of_configuration(written, cause));
+        }
+        elements.push(Element { written: written.into(), excluded, pattern });
+    }
+}
+
+impl Pattern {
+    fn parse(word: &str, opener: &Opener<'_>, warnings: &mut Vec<Warning>) -> Self {
+        let numeric = word.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+        match network(word) {
+            Ok(network) => return Self::Network(network),
+            Err(why) if numeric || word.starts_with('[') => return Self::Unusable(why),
+            Err(_) => {}
+        }
+        if is_table(word) {
+            return match opener.open(word) {
+                Ok(opened) => {
+                    warnings.extend(opened.warnings);
+                    Self::Table(opened.table)
+                }
+                Err(error) => Self::Unusable(error.cause),
+            };
+        }
+        if word.contains([':', '/']) {
+            return Self::Unusable(
+                "neither a name nor a network nor a table: write example.org, 192.0.2.0/24 or type:name"
+                    .into(),
+            );
+        }
+        let (name, dotted) = match word.strip_prefix('.') {
+            Some(name) => (name, true),
+            None => (word, false),
+        };
+        Self::Name { name: comparable(name), dotted }
+    }
+}
+
+/// A name as it is compared; what is no domain name is compared as it is, in lower case.
+fn comparable(name: &str) -> String {
+    domain::key(name).unwrap_or_else(|| name.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str, parents: bool) -> (MatchList, Vec<String>) {
+        let file = |path: &str| match path {
+            "/list" => Ok(b"# ours\na.test !b.test\n192.0.2.0/24\n".to_vec()),
+            "/loop" => Ok(b"/loop".to_vec()),
+            "/hash" => Ok(b"c.test x\n.d.test x\n192.0.2.9 x\n".to_vec()),
+            _ => Err("no such file".into()),
+        };
+        let (list, warnings) = MatchList::parse(text, parents, &Opener::new(&file));
+        (list, warnings.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn files_and_tables() {
+        let (ours, warnings) = list("!/list, hash:/hash, bücher.test", false);
+        assert!(warnings.is_empty());
+        for (name, found) in [
+            ("a.test", None),
+            ("B.test", Some("!b.test")),
+            ("c.test.", Some("hash:/hash")),
+            ("x.c.test", None),
+            ("y.x.d.test", Some("hash:/hash")),
+            ("d.test", None),
+            ("xn--bcher-kva.test", Some("bücher.test")),
+        ] {
+            assert_eq!(ours.matches_domain(name), Ok(found), "{name}");
+        }
+        let host = |list: &MatchList, address: &str| {
+            list.matches_host("x", address.parse().unwrap()).map(|found| found.is_some())
+        };
+        assert_eq!(host(&ours, "192.0.2.9"), Ok(false), "the file stands first");
+        let (tables, _) = list("hash:/hash", true);
+        assert_eq!(host(&tables, "::ffff:192.0.2.9"), Ok(true));
+        assert_eq!(tables.matches_domain("x.c.test"), Ok(Some("hash:/hash")));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error_when_it_is_reached() {
+        for wrong in
+            ["192.0.2.1/24", "/none", "/loop", "hash:/none", "nosuch:x", "[x]", "1.2.3", "a/b", "fail:x"]
+        {
+            let (ours, warnings) = list(&format!("a.test, {wrong}"), true);
+            assert_eq!(ours.matches_domain("a.test"), Ok(Some("a.test")), "{wrong}");
+            assert!(ours.matches_domain("b.test").is_err(), "{wrong}");
+            assert_eq!(warnings.is_empty(), wrong == "fail:x", "{wrong}: {warnings:?}");
+        }
+    }
+}
