@@ -22,7 +22,18 @@
 //! | [`error`] | [`StoreError`]: what, where, what to do, temporary or permanent |
 //!
 //! # Quick start
-//! A store is one user's mail. It blocks, so a server calls it from threads of its own.
+//! A store is one user's mail. It blocks, so a server calls it from threads of its own. The examples need, in a package
+//! beside these (there is nothing on crates.io yet):
+//!
+//! ```toml
+//! [dependencies]
+//! mailstore = { package = "postroom-mailstore", path = "…/mailstore" }           # or { git = "…" }
+//! mail-message = { package = "postroom-mail-message", path = "…/mail-message" }  # flags, UIDs, search
+//! proto-core = { package = "postroom-proto-core", path = "…/proto-core" }        # times
+//! bytes = "1"                                                                    # a message at hand
+//! ```
+//!
+//! ## A Maildir
 //!
 //! ```
 //! use bytes::Bytes;
@@ -57,6 +68,88 @@
 //! message.read_at(0, &mut start)?;
 //! assert_eq!(&start, b"Return-Path");
 //! # std::fs::remove_dir_all(home).ok();
+//! # Ok::<(), mailstore::StoreError>(())
+//! ```
+//!
+//! ## mbox files
+//! Folders in `~/mail`, the INBOX where other programs deliver: the words are those of Dovecot's `mail_location`.
+//! [`MaildirLocation`](maildir::MaildirLocation) reads those of a Maildir.
+//!
+//! ```
+//! use mail_message::FlagSet;
+//! use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+//! use mailstore::{Access, Env, MailboxName, PathUser, Store};
+//! # let home = std::env::temp_dir().join(format!("mailstore-mbox-{}", std::process::id()));
+//!
+//! let alice = PathUser { user: "alice", domain: "example.test", home: &home };
+//! let location = MboxLocation::parse("mbox:~/mail:INBOX=~/spool/%n", &alice)?;
+//! let store = MboxStore::open(Env::real("mail.example"), location, MboxOptions::default(), None)?;
+//!
+//! // Append: durable when it is committed.
+//! let mut append = store.append(&MailboxName::inbox())?;
+//! append.begin(&"\\Seen work".split(' ').map(|flag| flag.parse().unwrap()).collect::<FlagSet>(), None)?;
+//! append.write(b"Subject: hello\r\n\r\nFrom here on\r\n")?;
+//! append.commit()?;
+//!
+//! let file = std::fs::read_to_string(home.join("spool/alice")).unwrap();
+//! assert!(file.starts_with("From ") && file.contains("\nSubject: hello\n") && file.contains("\n>From here on\n"));
+//! let inbox = store.open(&MailboxName::inbox(), Access::ReadOnly)?;
+//! assert_eq!(inbox.entries()[0].flags.keywords()[0].as_str(), "work");
+//! # std::fs::remove_dir_all(home).ok();
+//! # Ok::<(), mailstore::StoreError>(())
+//! ```
+//!
+//! ## Searching
+//! A store tells envelope, structure and common fields without the message ([`Mailbox::summary`]); text is searched by
+//! [`mail_message::search`], decoded, in the parts that can hold it, and those alone are read.
+//!
+//! ```
+//! use mail_message::search::{Query, Scope, Search};
+//! use mail_message::Uid;
+//! use mailstore::{Access, Mailbox, MailboxName, Result, Store};
+//!
+//! /// The messages whose subject holds `subject`, and whose text holds `text`.
+//! fn search(mailbox: &mut dyn Mailbox, subject: &str, text: &str) -> Result<Vec<Uid>> {
+//!     let query = Query::new([(Scope::Field("subject"), subject), (Scope::Body, text)]);
+//!     let uids: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
+//!     let (mut found, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+//!     for uid in uids {
+//!         let mut search = Search::new(&query);
+//!         let targets = search.targets(&mailbox.summary(uid)?.message);
+//!         let mut message = mailbox.message(uid)?;
+//!         for target in targets {
+//!             let mut range = target.range();
+//!             search.begin(&target);
+//!             while !range.is_empty() {
+//!                 let length = chunk.len().min((range.end - range.start) as usize);
+//!                 let n = message.read_at(range.start, &mut chunk[..length])?;
+//!                 if n == 0 || search.feed(&chunk[..n]) {
+//!                     break;
+//!                 }
+//!                 range.start += n as u64;
+//!             }
+//!         }
+//!         search.finish();
+//!         if [0, 1].iter().all(|&term| search.outcome(term) == Some(true)) {
+//!             found.push(uid);
+//!         }
+//!     }
+//!     Ok(found)
+//! }
+//! # use mailstore::{MemoryStore, RealHost};
+//!
+//! let store = MemoryStore::new(RealHost::new("mail.example"));
+//! for message in [
+//!     "Subject: hello\r\n\r\nnothing\r\n",
+//!     "Subject: =?utf-8?q?Hello?=\r\nContent-Transfer-Encoding: base64\r\n\r\nQ2Fybml2YWw=\r\n",
+//! ] {
+//!     let mut append = store.append(&MailboxName::inbox())?;
+//!     append.write(message.as_bytes())?;
+//!     append.commit()?;
+//! }
+//! let mut inbox = store.open(&MailboxName::inbox(), Access::ReadOnly)?;
+//! let second = inbox.entries()[1].uid;
+//! assert_eq!(search(&mut *inbox, "hello", "carnival")?, [second]);
 //! # Ok::<(), mailstore::StoreError>(())
 //! ```
 //!
