@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::tools::{
-    DATE, Outcome, Subject, append, append_flagged, flags, inbox, message, name, open, read, refused, same,
-    set, shown, uids_of,
+    Outcome, Subject, append, append_flagged, copies_of, flags, has_come, inbox, make_target, message, name,
+    open, read, refused, same, set, shown, sources_of,
 };
 use crate::error::ErrorKind;
 use crate::store::{Access, Expunge, FlagChange};
@@ -18,28 +18,14 @@ pub(super) const CASES: &[Case] = &[
 
 fn whole(subject: &Subject<'_>) -> Outcome {
     let store = subject.store()?;
-    let target = name("target")?;
-    store.create(&target)?;
-    append_flagged(&*store, &target, &[9], "other")?;
+    let target = make_target(&*store)?;
     let plain = append(&*store, &inbox(), &[1])?[0];
     let flagged = append_flagged(&*store, &inbox(), &[2], "\\Seen work")?[0];
     let mut source = store.open(&inbox(), Access::ReadOnly)?;
     let copied = source.copy(&set(&[plain, flagged]), &target)?;
-    let sources: Vec<_> = copied.pairs.iter().map(|pair| pair.0).collect();
-    same("the sources", sources, [plain, flagged])?;
+    same("the sources", sources_of(&copied), [plain, flagged])?;
     let restarted = subject.store()?;
-    let mut mailbox = open(&*restarted, &target)?;
-    same("UIDVALIDITY of the target", copied.uid_validity, mailbox.uid_validity())?;
-    same(
-        "UIDs in the target",
-        &uids_of(&*mailbox)[1..],
-        copied.pairs.iter().map(|pair| pair.1).collect::<Vec<_>>(),
-    )?;
-    for ((_, copy), (number, with)) in copied.pairs.iter().zip([(1, ""), (2, "\\Seen work")]) {
-        same("octets of a copy", read(&mut *mailbox, *copy)?, message(number))?;
-        same("its flags", shown(&*mailbox, *copy)?, flags(with)?)?;
-        same("its date", mailbox.meta(*copy)?.internal_date, DATE)?;
-    }
+    has_come(&mut *open(&*restarted, &target)?, &copied, &[(1, ""), (2, "\\Seen work")])?;
     same("messages in the source", open(&*restarted, &inbox())?.entries().len(), 2)
 }
 
@@ -49,7 +35,7 @@ fn within(subject: &Subject<'_>) -> Outcome {
     let mut session = open(&*store, &inbox())?;
     let copied = session.copy(&set(&uids), &inbox())?;
     let new = session.refresh()?.new;
-    let copies: Vec<_> = copied.pairs.iter().map(|pair| pair.1).collect();
+    let copies = copies_of(&copied);
     same("messages told as new", new.iter().map(|entry| entry.uid).collect::<Vec<_>>(), copies.clone())?;
     same("octets of a copy", read(&mut *session, copies[1])?, message(2))
 }

@@ -2,8 +2,8 @@
 
 use super::Case;
 use super::tools::{
-    DATE, Outcome, Subject, append, append_flagged, ensure, flags, inbox, message, name, open, read, refused,
-    same, set, shown, uids_of,
+    Outcome, Subject, append, append_flagged, copies_of, ensure, flags, has_come, inbox, make_target,
+    message, name, open, read, refused, same, set, shown, sources_of, uids_of,
 };
 use crate::error::ErrorKind;
 use crate::store::{Access, Expunge, FlagChange};
@@ -20,28 +20,20 @@ pub(super) const CASES: &[Case] = &[
 
 fn whole(subject: &Subject<'_>) -> Outcome {
     let store = subject.store()?;
-    let target = name("target")?;
-    store.create(&target)?;
-    // So that letters, if there are such, stand for other keywords there.
-    append_flagged(&*store, &target, &[9], "other")?;
+    let target = make_target(&*store)?;
     let plain = append(&*store, &inbox(), &[1])?[0];
     let stays = append(&*store, &inbox(), &[2])?[0];
     let flagged = append_flagged(&*store, &inbox(), &[3], "\\Seen \\Deleted work")?[0];
     let mut source = open(&*store, &inbox())?;
     let saved = source.meta(plain)?.save_date;
     let moved = source.move_to(&set(&[plain, flagged]), &target)?;
-    same("the sources", moved.pairs.iter().map(|pair| pair.0).collect::<Vec<_>>(), [plain, flagged])?;
+    same("the sources", sources_of(&moved), [plain, flagged])?;
     same("what stays in the snapshot", uids_of(&*source), [stays])?;
     let restarted = subject.store()?;
     let mut mailbox = open(&*restarted, &target)?;
-    same("UIDVALIDITY of the target", moved.uid_validity, mailbox.uid_validity())?;
-    let copies: Vec<_> = moved.pairs.iter().map(|pair| pair.1).collect();
-    same("UIDs in the target", &uids_of(&*mailbox)[1..], copies)?;
-    for ((_, copy), (number, with)) in moved.pairs.iter().zip([(1, ""), (3, "\\Seen \\Deleted work")]) {
-        same("octets of a moved message", read(&mut *mailbox, *copy)?, message(number))?;
-        same("its flags", shown(&*mailbox, *copy)?, flags(with)?)?;
-        let meta = mailbox.meta(*copy)?;
-        same("its date", meta.internal_date, DATE)?;
+    has_come(&mut *mailbox, &moved, &[(1, ""), (3, "\\Seen \\Deleted work")])?;
+    for copy in copies_of(&moved) {
+        let meta = mailbox.meta(copy)?;
         same("whether it tells when it was saved", meta.save_date.is_some(), saved.is_some())?;
         ensure(meta.save_date >= saved, "it was saved when it was moved, or later")?;
     }
@@ -63,7 +55,7 @@ fn told(subject: &Subject<'_>) -> Outcome {
     same("what vanished from the source", changes.vanished, &uids[..2])?;
     same("what else happened there", (changes.new.len(), changes.flags.len()), (0, 0))?;
     let new: Vec<_> = other.refresh()?.new.iter().map(|entry| entry.uid).collect();
-    same("what is new in the target", new, moved.pairs.iter().map(|pair| pair.1).collect::<Vec<_>>())?;
+    same("what is new in the target", new, copies_of(&moved))?;
     let gone = source.message(uids[0]).map(drop);
     refused("reading one that was moved away", gone, ErrorKind::NoSuchMessage)?;
     same("octets of what stays", read(&mut *source, uids[2])?, message(3))
@@ -74,10 +66,10 @@ fn within(subject: &Subject<'_>) -> Outcome {
     let uids = append_flagged(&*store, &inbox(), &[1, 2, 3], "work")?;
     let mut session = open(&*store, &inbox())?;
     let moved = session.move_to(&set(&uids[..2]), &inbox())?;
-    same("the sources", moved.pairs.iter().map(|pair| pair.0).collect::<Vec<_>>(), &uids[..2])?;
+    same("the sources", sources_of(&moved), &uids[..2])?;
     same("what stays in the snapshot", uids_of(&*session), &uids[2..])?;
     let changes = session.refresh()?;
-    let copies: Vec<_> = moved.pairs.iter().map(|pair| pair.1).collect();
+    let copies = copies_of(&moved);
     same("messages told as new", changes.new.iter().map(|it| it.uid).collect::<Vec<_>>(), copies.clone())?;
     ensure(copies[0] > uids[2], "they have new UIDs")?;
     for (copy, number) in copies.iter().zip([1, 2]) {
@@ -112,7 +104,7 @@ fn gone(subject: &Subject<'_>) -> Outcome {
     first.expunge(&set(&uids[1..2]), Expunge::Any)?;
     first.set_flags(&set(&uids[2..]), FlagChange::Add, &flags("late")?, None)?;
     let moved = second.move_to(&set(&uids), &target)?;
-    same("what was moved", moved.pairs.iter().map(|it| it.0).collect::<Vec<_>>(), [uids[0], uids[2]])?;
+    same("what was moved", sources_of(&moved), [uids[0], uids[2]])?;
     let mailbox = open(&*store, &target)?;
     same("flags set meanwhile", shown(&*mailbox, moved.pairs[1].1)?, flags("late")?)?;
     let again = first.move_to(&set(&uids), &target)?;

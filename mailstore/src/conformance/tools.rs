@@ -10,7 +10,7 @@ use super::Promises;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
 use crate::spool::QueueId;
-use crate::store::{Access, Delivered, Delivery, DeliveryId, Entry, Mailbox, MessageReader, Store};
+use crate::store::{Access, Copied, Delivered, Delivery, DeliveryId, Entry, Mailbox, MessageReader, Store};
 
 /// How a promise was broken.
 pub(super) struct Broken(pub(super) String);
@@ -147,4 +147,35 @@ pub(super) fn shown(mailbox: &dyn Mailbox, uid: Uid) -> Outcome<FlagSet> {
 pub(super) fn entry(mailbox: &dyn Mailbox, uid: Uid) -> Outcome<&Entry> {
     let found = mailbox.entries().iter().find(|entry| entry.uid == uid);
     found.ok_or_else(|| Broken(format!("UID {uid} is not in the snapshot")))
+}
+
+/// The first UIDs of pairs: what messages were called where they came from.
+pub(super) fn sources_of(copied: &Copied) -> Vec<Uid> {
+    copied.pairs.iter().map(|pair| pair.0).collect()
+}
+
+/// The second UIDs of pairs: what messages are called where they are now.
+pub(super) fn copies_of(copied: &Copied) -> Vec<Uid> {
+    copied.pairs.iter().map(|pair| pair.1).collect()
+}
+
+/// A mailbox to copy or to move to, where letters, if there are such, stand for other keywords than elsewhere.
+pub(super) fn make_target(store: &dyn Store) -> Outcome<MailboxName> {
+    let target = name("target")?;
+    store.create(&target)?;
+    append_flagged(store, &target, &[9], "other")?;
+    Ok(target)
+}
+
+/// That the target of [`make_target`] has what came to it: in the order of the pairs, the messages of these numbers, with
+/// these flags, and the date that they had.
+pub(super) fn has_come(mailbox: &mut dyn Mailbox, come: &Copied, messages: &[(u32, &str)]) -> Outcome {
+    same("UIDVALIDITY of the target", come.uid_validity, mailbox.uid_validity())?;
+    same("UIDs in the target", &uids_of(mailbox)[1..], copies_of(come))?;
+    for (copy, &(number, with)) in copies_of(come).into_iter().zip(messages) {
+        same("octets of what came", read(mailbox, copy)?, message(number))?;
+        same("its flags", shown(mailbox, copy)?, flags(with)?)?;
+        same("its date", mailbox.meta(copy)?.internal_date, DATE)?;
+    }
+    Ok(())
 }

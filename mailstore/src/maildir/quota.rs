@@ -378,16 +378,7 @@ impl Shift {
         usage: impl FnOnce() -> Result<QuotaUsage, E>,
         change: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        if !self.is_kept {
-            return change();
-        }
-        let _held = self.root.hold();
-        let usage = usage()?;
-        let changed = change()?;
-        self.removed = self.removed.plus(usage);
-        let mut state = self.root.state();
-        state.missing = state.missing.plus(usage);
-        Ok(changed)
+        self.change(usage, change, |shift, state| (&mut shift.removed, &mut state.missing))
     }
 
     /// Makes a change after which `usage` counts too; if there is a quota, no recount runs meanwhile.
@@ -396,15 +387,27 @@ impl Shift {
         usage: impl FnOnce() -> Result<QuotaUsage, E>,
         change: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        self.change(usage, change, |shift, state| (&mut shift.added, &mut state.unwritten))
+    }
+
+    /// Makes a change; when it is made, `usage` comes to both of `sums`: what this writes down, and what a recount allows for
+    /// until then.
+    fn change<T, E>(
+        &mut self,
+        usage: impl FnOnce() -> Result<QuotaUsage, E>,
+        change: impl FnOnce() -> Result<T, E>,
+        sums: impl for<'a> FnOnce(&'a mut Self, &'a mut State) -> (&'a mut QuotaUsage, &'a mut QuotaUsage),
+    ) -> Result<T, E> {
         if !self.is_kept {
             return change();
         }
-        let _held = self.root.hold();
+        let root = Arc::clone(&self.root);
+        let _held = root.hold();
         let usage = usage()?;
         let changed = change()?;
-        self.added = self.added.plus(usage);
-        let mut state = self.root.state();
-        state.unwritten = state.unwritten.plus(usage);
+        let mut state = root.state();
+        let (own, under_way) = sums(self, &mut state);
+        (*own, *under_way) = (own.plus(usage), under_way.plus(usage));
         Ok(changed)
     }
 }
