@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use proto_core::UnixTime;
 
+use crate::arrived::Arrived;
 use crate::fs::{Fs, RealFs};
-use crate::maildir::Arrived;
 use crate::sync::Syncs;
 use crate::watch::Watcher;
 
@@ -152,7 +152,7 @@ impl Env {
         &self.0.watcher
     }
 
-    /// Which deliveries were found in Maildirs, or placed there.
+    /// Which deliveries were found in mailboxes, or placed there.
     pub(crate) fn arrived(&self) -> &Arrived {
         &self.0.arrived
     }

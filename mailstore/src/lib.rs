@@ -201,6 +201,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod arrived;
 pub mod batch;
 pub mod conformance;
 pub mod convert;

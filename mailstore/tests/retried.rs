@@ -1,4 +1,5 @@
-//! Deliveries that are tried again, as all of a queue are after a crash: made once, and without a listing for each.
+//! Deliveries that are tried again, as all of a queue are after a crash: made once, and without a listing of the Maildir, or
+//! a scan of the mbox, for each.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
@@ -6,11 +7,9 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{ROOT, all, inbox, maildir, maildir_with, message, name};
-use mailstore::fs::{Fs, SimFs};
-use mailstore::{
-    Access, Delivered, Delivery, DeliveryId, Expunge, MailboxName, MaildirStore, Result, Settle, Store,
-};
+use common::{ROOT, all, inbox, maildir, maildir_with, mbox, message, name};
+use mailstore::fs::{Fs, OpenMode, SimFs};
+use mailstore::{Access, Delivered, Delivery, DeliveryId, Expunge, MailboxName, Result, Settle, Store};
 use proto_core::UnixTime;
 
 fn id(number: u32) -> DeliveryId {
@@ -18,7 +17,7 @@ fn id(number: u32) -> DeliveryId {
 }
 
 /// Delivers once more what may have been delivered.
-fn retry(store: &MaildirStore, to: &MailboxName, number: u32) -> Delivered {
+fn retry(store: &dyn Store, to: &MailboxName, number: u32) -> Delivered {
     let delivery = Delivery { id: id(number), maybe_delivered: true, date: UnixTime(5), header: b"" };
     store.deliver(to, &delivery, &mut common::Octets(message(number))).unwrap()
 }
@@ -28,7 +27,7 @@ fn listings(fs: &SimFs) -> usize {
 }
 
 /// How many messages are in a mailbox.
-fn held(store: &MaildirStore, of: &MailboxName) -> usize {
+fn held(store: &dyn Store, of: &MailboxName) -> usize {
     store.open(of, Access::ReadOnly).unwrap().entries().len()
 }
 
@@ -139,4 +138,82 @@ fn one_that_came_while_its_mailbox_had_another_name_is_known() {
     assert_eq!(retry(&store, &work, 1), Delivered::AlreadyThere);
     assert_eq!(retry(&store, &work, 2), Delivered::AlreadyThere);
     assert_eq!(held(&store, &work), 2);
+}
+
+const MBOX: &str = "/var/mail/alice";
+
+/// How much is read of the mbox meanwhile.
+fn reads<T>(fs: &SimFs, work: impl FnOnce() -> T) -> (usize, T) {
+    let of_mbox = |fs: &SimFs| {
+        fs.log()
+            .iter()
+            .filter(|operation| operation.name == "read" && operation.path == Path::new(MBOX))
+            .count()
+    };
+    let before = of_mbox(fs);
+    let done = work();
+    (of_mbox(fs) - before, done)
+}
+
+#[test]
+fn a_hundred_of_them_read_an_mbox_through_once_and_to_each_that_is_there() {
+    let fs = SimFs::new();
+    let before = mbox(&fs, 1).unwrap();
+    let deliver = |store: &dyn Store, number: u32, maybe_delivered: bool| {
+        let delivery = Delivery { id: id(number), maybe_delivered, date: UnixTime(5), header: b"" };
+        // So large that no read gets two of them.
+        let body = [&message(number)[..], &b"line\r\n".repeat(60_000)].concat();
+        store.deliver(&inbox(), &delivery, &mut common::Octets(body)).unwrap()
+    };
+    for number in 0..10 {
+        assert_eq!(deliver(&before, number, true), Delivered::Stored);
+    }
+    let (plain, _) = reads(&fs, || deliver(&before, 10, false));
+    let store = mbox(&fs, 2).unwrap();
+    let (first, done) = reads(&fs, || retry(&store, &inbox(), 100));
+    assert_eq!(done, Delivered::Stored);
+    assert!(first >= plain + 11, "it is scanned: {first} reads");
+    let (others, ()) = reads(&fs, || {
+        (101..200).for_each(|number| assert_eq!(retry(&store, &inbox(), number), Delivered::Stored));
+    });
+    assert_eq!(others, 99 * plain, "they are not looked for");
+    let (early, done) = reads(&fs, || retry(&store, &inbox(), 0));
+    assert_eq!(done, Delivered::AlreadyThere);
+    assert!(early < first / 2, "{early} reads up to the first message, {first} of all");
+    for number in [0, 5, 10, 100, 150, 199] {
+        assert_eq!(retry(&store, &inbox(), number), Delivered::AlreadyThere, "{number}");
+    }
+    assert_eq!(held(&store, &inbox()), 11 + 100);
+}
+
+#[test]
+fn an_mbox_that_is_replaced_or_made_again_is_looked_through_again() {
+    let fs = SimFs::new();
+    let (store, work) = (mbox(&fs, 1).unwrap(), name("work"));
+    retry(&store, &inbox(), 1);
+    let copy = mailstore::fs::read(&fs, Path::new(MBOX)).unwrap();
+    retry(&store, &inbox(), 2);
+    // Another program puts a file in its place that has one of them no more.
+    let new = Path::new("/var/mail/.new");
+    fs.open(new, OpenMode::CreateNew).unwrap().append(&copy).unwrap();
+    fs.rename(new, Path::new(MBOX)).unwrap();
+    assert_eq!(retry(&store, &inbox(), 1), Delivered::AlreadyThere);
+    assert_eq!(retry(&store, &inbox(), 2), Delivered::Stored);
+    assert_eq!(retry(&store, &inbox(), 2), Delivered::AlreadyThere);
+    // What a reader removes, without a spool that is told, is delivered again.
+    store.open(&inbox(), Access::ReadWrite).unwrap().expunge(&all(), Expunge::Any).unwrap();
+    assert_eq!(retry(&store, &inbox(), 1), Delivered::Stored);
+    // One that came while its mailbox had another name is known.
+    store.create(&work).unwrap();
+    assert_eq!(retry(&store, &work, 1), Delivered::Stored, "to another mailbox");
+    store.rename(&work, &name("moved")).unwrap();
+    assert_eq!(retry(&store, &name("moved"), 3), Delivered::Stored);
+    store.rename(&name("moved"), &work).unwrap();
+    for number in [1, 3] {
+        assert_eq!(retry(&store, &work, number), Delivered::AlreadyThere, "{number}");
+    }
+    store.delete(&work).unwrap();
+    store.create(&work).unwrap();
+    assert_eq!(retry(&store, &work, 3), Delivered::Stored);
+    assert_eq!((held(&store, &inbox()), held(&store, &work)), (1, 1));
 }

@@ -35,6 +35,7 @@ use super::scan::stamps;
 use super::staged::Staged;
 use super::wal::Target;
 use super::{filename, warning};
+use crate::arrived::MailboxKey;
 use crate::batch::{self, StagedDelivery};
 use crate::error::{Result, StoreError};
 use crate::fs::{File, Metadata};
@@ -137,7 +138,8 @@ fn check(flushed: Flushed, paths: &MailboxPaths) -> Result<()> {
 fn is_there(paths: &MailboxPaths, prefix: &str) -> Result<bool> {
     let arrived = paths.env.arrived();
     let [new, cur] = stamps(paths)?;
-    if arrived.lacks(&new, prefix) {
+    let mailbox = MailboxKey::of_dir(&new);
+    if arrived.lacks(mailbox, prefix) {
         return Ok(false);
     }
     let (mut listing, mut found) = (arrived.listing(), false);
@@ -155,7 +157,7 @@ fn is_there(paths: &MailboxPaths, prefix: &str) -> Result<bool> {
         (then.device, then.inode) == (new.device, new.inode) && cur_then == cur
     };
     if stamps(paths).is_ok_and(is_same) {
-        listing.finish(&new);
+        listing.finish(mailbox);
     }
     Ok(found)
 }

@@ -11,7 +11,7 @@
 //!
 //! | operation | order and table |
 //! | --- | --- |
-//! | delivery | `deliver.rs`, `arrived.rs` |
+//! | delivery | `deliver.rs`, `../arrived.rs` |
 //! | several messages that come together | `wal.rs` |
 //! | moving messages | `moves.rs` |
 //! | giving UIDs, rewriting the list | `uids.rs` |
@@ -73,7 +73,6 @@
 //!   a file system makes a rename in two steps (RFC 6851 §3.3 has both as a SHOULD).
 
 mod append;
-mod arrived;
 mod copy;
 mod courier;
 mod deliver;
@@ -100,7 +99,6 @@ mod uids;
 mod wal;
 mod warning;
 
-pub(crate) use arrived::Arrived;
 pub use location::MaildirLocation;
 pub use store::{MaildirOptions, MaildirStore, OnWarning};
 pub use tree::{Layout, NameEncoding};

@@ -8,7 +8,8 @@
 //! harm ([`uids`](super::uids)).
 //!
 //! A delivery gets no UID here: for that all messages before it would have to be known. It gets one when the mailbox is
-//! next opened. Its id stands in its header (`X-Postroom-Delivery`), and an attempt that may be the second looks for it.
+//! next opened. Its id stands in its header (`X-Postroom-Delivery`), and an attempt that may be the second looks for it: the
+//! first of them scans the mailbox, and the others know from it that they are not there ([`arrived`](crate::arrived)).
 
 use std::ops::ControlFlow;
 
@@ -25,6 +26,7 @@ use super::scan::{self, Scanned};
 use super::snapshot::{Known, Snapshot};
 use super::uids::UidState;
 use super::{MboxFormat, from_line};
+use crate::arrived::MailboxKey;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File};
 use crate::store::{DeliveryId, MessageReader};
@@ -330,15 +332,26 @@ fn take_in(
     }
 }
 
-/// Whether the mailbox holds a message of that delivery.
+/// Whether the mailbox holds a message of that delivery. Its locks are held.
 pub(super) fn holds(place: &Place, file: &dyn File, delivery: &DeliveryId) -> Result<bool> {
-    let size = file.metadata().map_err(|error| place.failed("reading", &error))?.size;
-    let scanned = scan::scan(file, 0, size, place.options.format, &mut |_, marks| {
-        if marks.delivery.as_ref() == Some(delivery) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+    let failed = |error: std::io::Error| place.failed("reading", &error);
+    let metadata = file.metadata().map_err(failed)?;
+    let (arrived, mailbox) = (place.env.arrived(), MailboxKey::of_file(&metadata, &place.path));
+    if arrived.lacks(mailbox, delivery) {
+        return Ok(false);
+    }
+    // The first reads all of it for all that come; else what is there need only be found.
+    let mut listing = Some(arrived.listing()).filter(|_| !arrived.knows(mailbox));
+    let mut is_there = false;
+    let scanned = scan::scan(file, 0, metadata.size, place.options.format, &mut |_, marks| {
+        if let Some(found) = &marks.delivery {
+            is_there |= found == delivery;
+            listing.iter_mut().for_each(|listing| listing.add(found));
         }
+        if is_there && listing.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    Ok(scanned.map_err(|error| place.failed("reading", &error))? == Scanned::Stopped)
+    if let (Scanned::Mbox, Some(listing)) = (scanned.map_err(failed)?, listing) {
+        listing.finish(mailbox);
+    }
+    Ok(is_there)
 }

@@ -183,7 +183,7 @@ impl Store for MboxStore {
             flags: mail_message::FlagSet::new(),
             delivery: Some(delivery.id.clone()),
         };
-        add::add(&place, &mut lock, None, &mut [item])?;
+        self.0.env.arrived().placing(&delivery.id, || add::add(&place, &mut lock, None, &mut [item]))?;
         Ok(Delivered::Stored)
     }
 
