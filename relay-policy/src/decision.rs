@@ -28,12 +28,18 @@ pub struct Destination {
     pub address: Mailbox,
 }
 
-/// How a domain is handled: Postfix's address classes. More will come.
+/// How a domain is handled: Postfix's address classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Class {
     /// Ours, with mailboxes here.
     Local,
+    /// Ours, and each address is an alias for others.
+    VirtualAlias,
+    /// Ours, with mailboxes that are no users of this machine.
+    VirtualMailbox,
+    /// Somebody else's, for whom we take mail from everybody.
+    Relay,
     /// Not ours.
     Default,
 }
@@ -42,6 +48,9 @@ impl Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Local => "local",
+            Self::VirtualAlias => "virtual alias",
+            Self::VirtualMailbox => "virtual mailbox",
+            Self::Relay => "relay",
             Self::Default => "default",
         })
     }

@@ -43,6 +43,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod delegation;
 pub mod fuzz;
 pub mod main_cf;

@@ -70,6 +70,15 @@ impl Value for bool {
     }
 }
 
+/// A limit.
+impl Value for usize {
+    const EXPECTED: &'static str = "a number";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
 /// A reply code. Those that stand for a refusal are 4yz or 5yz; 2yz turns some checks off.
 impl Value for u16 {
     const EXPECTED: &'static str = "a reply code, 200 to 599";
@@ -189,6 +198,66 @@ parameters! {
     virtual_mailbox_domains: Vec<String> = [];
     /// The domain of addresses that have none.
     myorigin: String = "localhost";
+
+    /// This machine's name.
+    myhostname: String = "localhost";
+    /// The domain of hosts that have none.
+    mydomain: String = "localdomain";
+    /// The addresses of this machine; its names are not looked up, so `all` is no address.
+    inet_interfaces: Vec<String> = [];
+    /// The addresses under which this machine is reached through others.
+    proxy_interfaces: Vec<String> = [];
+    /// Whether addresses without a domain get `myorigin`.
+    append_at_myorigin: bool = true;
+    /// Whether domains without a dot get `mydomain`.
+    append_dot_mydomain: bool = false;
+    /// The domain of addresses in headers of strangers; empty: those are left as they are.
+    remote_header_rewrite_domain: String = "";
+    /// Whether `site!user` is `user@site`.
+    swap_bangpath: bool = true;
+    /// Whether `user%site` is `user@site`.
+    allow_percent_hack: bool = true;
+    /// Whether another address is looked for within quotes, too.
+    resolve_dequoted_address: bool = true;
+    /// Whether `user@` is a user of ours.
+    resolve_null_domain: bool = false;
+    /// Whether `user@192.0.2.1` is `user@[192.0.2.1]`.
+    resolve_numeric_domain: bool = false;
+    /// Whether an address may begin with `-`.
+    allow_min_user: bool = false;
+    /// Who an empty local part in a domain of ours is.
+    empty_address_recipient: String = "MAILER-DAEMON";
+    /// Whether `owner-list` and `list-request` have no extension where `-` begins one.
+    owner_request_special: bool = true;
+    /// The local part that reports about reports come from.
+    double_bounce_sender: String = "double-bounce";
+    /// Which mappings add an extension that was not looked up to their results.
+    propagate_unmatched_extensions: Vec<String> = ["canonical", "virtual"].map(String::from);
+    /// How often the result of a virtual alias may be looked up again.
+    virtual_alias_recursion_limit: usize = 1000_usize;
+    /// How many recipients a virtual alias may have.
+    virtual_alias_expansion_limit: usize = 1000_usize;
+    /// The most octets of a virtual alias's result.
+    virtual_alias_address_length_limit: usize = 1000_usize;
+
+    /// Who delivers to the users of this machine.
+    local_transport: String = "local";
+    /// Who delivers to `virtual_mailbox_domains`.
+    virtual_transport: String = "virtual";
+    /// Who delivers to `relay_domains`.
+    relay_transport: String = "relay";
+    /// Who delivers to all others.
+    default_transport: String = "smtp";
+    /// Who delivers to all others, by sender.
+    sender_dependent_default_transport_maps: Vec<String> = [];
+    /// The next hop of what is not for this machine; empty: the recipient's domain.
+    relayhost: String = "";
+    /// The same, by sender.
+    sender_dependent_relayhost_maps: Vec<String> = [];
+    /// Who delivers, by recipient and domain.
+    transport_maps: Vec<String> = [];
+    /// Recipients who have moved, and where.
+    relocated_maps: Vec<String> = [];
 
     /// The users in `mydestination`; empty: all that are asked for.
     local_recipient_maps: Vec<String> = [];

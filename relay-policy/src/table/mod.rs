@@ -13,6 +13,7 @@ mod fail;
 mod hashed;
 mod in_turn;
 mod inline;
+mod maps;
 mod open;
 mod pattern;
 mod pipe;
@@ -21,6 +22,7 @@ mod texthash;
 mod union;
 
 pub(crate) use cidr::network;
+pub use maps::{Answers, Key, Maps};
 pub use open::{OpenError, Opened, Opener, Read};
 
 use std::borrow::Cow;

@@ -1,0 +1,231 @@
+//! From parameters to what is ready for use: tables are opened here, and addresses read.
+//!
+//! # Departures
+//! From Postfix: the names and interfaces of the machine are not looked up, so `all` in `inet_interfaces` is refused; and
+//! so is a file's name in a list of domains.
+
+use super::canonical::Canonical;
+use super::domains::{DomainList, Domains, Subdomains};
+use super::extension::Extensions;
+use super::resolve::Routing;
+use super::rewrite::Rewriting;
+use super::transport::Transport;
+use super::virtual_alias::VirtualAliases;
+use crate::parameters::Parameters;
+use crate::table::{Maps, OpenError, Opener};
+use crate::words::is_table;
+use std::net::IpAddr;
+
+/// Why a parameter cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoutingError {
+    /// A table cannot be opened.
+    #[error("{parameter}: {cause}")]
+    Table {
+        /// The parameter.
+        parameter: &'static str,
+        /// What is wrong.
+        cause: OpenError,
+    },
+    /// A word makes no sense there.
+    #[error("{parameter}: {word}: {expected}")]
+    Word {
+        /// The parameter.
+        parameter: &'static str,
+        /// The word.
+        word: String,
+        /// What would make sense.
+        expected: &'static str,
+    },
+}
+
+impl Routing {
+    /// Takes what resolving needs from the parameters.
+    ///
+    /// ```
+    /// use relay_policy::Parameters;
+    /// use relay_policy::address::{Address, Routing};
+    /// use relay_policy::table::{Answers, Opener};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.set("myhostname", "mail.example.com")?;
+    /// parameters.set("mydestination", "example.com")?;
+    /// parameters.set("transport_maps", "inline:{example.org=smtp:[mx.example.org]:26}")?;
+    /// let no_files = |path: &str| Err(format!("{path}: there is no such file"));
+    /// let routing = Routing::from_parameters(&parameters, &Opener::new(&no_files))?;
+    ///
+    /// let leads_to = |external: &str| {
+    ///     let recipient = Address::parse(external);
+    ///     let resolution = routing.resolve(&recipient, &Address::default(), &Answers::default())?;
+    ///     Ok::<_, Box<dyn std::error::Error>>((resolution.transport.to_string(), resolution.is_authorised()))
+    /// };
+    /// assert_eq!(leads_to("joe@example.com")?, ("local:mail.example.com".into(), true));
+    /// assert_eq!(leads_to("joe@example.org")?, ("smtp:[mx.example.org]:26".into(), false));
+    /// // Another address hides in this one.
+    /// assert_eq!(leads_to("joe%example.net@example.com")?, ("smtp:example.net".into(), false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RoutingError`] names the parameter.
+    pub fn from_parameters(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+        let p = parameters;
+        let maps = |parameter, tables: &[String]| open_maps(parameter, tables, opener);
+        let list =
+            |parameter, words: &[String], subdomains| domain_list(parameter, words, subdomains, opener);
+        let subdomains = |feature| {
+            if p.parents_match(feature) { Subdomains::OfEveryName } else { Subdomains::OfDottedNames }
+        };
+        let mut interfaces = addresses("inet_interfaces", &p.inet_interfaces)?;
+        interfaces.extend(addresses("proxy_interfaces", &p.proxy_interfaces)?);
+        Ok(Self {
+            rewriting: Rewriting {
+                swap_bangpath: p.swap_bangpath,
+                allow_percent_hack: p.allow_percent_hack,
+                append_at_myorigin: p.append_at_myorigin,
+                append_dot_mydomain: p.append_dot_mydomain,
+                myorigin: p.myorigin.clone(),
+                mydomain: p.mydomain.clone(),
+                remote_header_rewrite_domain: p.remote_header_rewrite_domain.clone(),
+            },
+            extensions: Extensions {
+                recipient_delimiter: p.recipient_delimiter.clone(),
+                owner_request_special: p.owner_request_special,
+                double_bounce_sender: p.double_bounce_sender.clone(),
+            },
+            domains: Domains {
+                mydestination: list("mydestination", &p.mydestination, Subdomains::Never)?,
+                interfaces,
+                virtual_alias_domains: list(
+                    "virtual_alias_domains",
+                    &p.virtual_alias_domains,
+                    Subdomains::Never,
+                )?,
+                virtual_mailbox_domains: list(
+                    "virtual_mailbox_domains",
+                    &p.virtual_mailbox_domains,
+                    Subdomains::Never,
+                )?,
+                relay_domains: list("relay_domains", &p.relay_domains, subdomains("relay_domains"))?,
+            },
+            resolve_dequoted_address: p.resolve_dequoted_address,
+            resolve_null_domain: p.resolve_null_domain,
+            resolve_numeric_domain: p.resolve_numeric_domain,
+            allow_min_user: p.allow_min_user,
+            show_user_unknown_table_name: p.show_user_unknown_table_name,
+            empty_address_recipient: p.empty_address_recipient.clone(),
+            local_transport: Transport::parse(&p.local_transport),
+            virtual_transport: Transport::parse(&p.virtual_transport),
+            relay_transport: Transport::parse(&p.relay_transport),
+            default_transport: Transport::parse(&p.default_transport),
+            sender_dependent_default_transport_maps: maps(
+                "sender_dependent_default_transport_maps",
+                &p.sender_dependent_default_transport_maps,
+            )?,
+            relayhost: p.relayhost.clone(),
+            sender_dependent_relayhost_maps: maps(
+                "sender_dependent_relayhost_maps",
+                &p.sender_dependent_relayhost_maps,
+            )?,
+            transport_maps: maps("transport_maps", &p.transport_maps)?,
+            transport_maps_subdomains: subdomains("transport_maps"),
+            relocated_maps: maps("relocated_maps", &p.relocated_maps)?,
+            ..Self::new(&*p.myhostname)
+        })
+    }
+}
+
+impl VirtualAliases {
+    /// Takes what virtual aliases need from the parameters.
+    ///
+    /// # Errors
+    /// [`RoutingError::Table`].
+    pub fn from_parameters(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+        Ok(Self {
+            maps: open_maps("virtual_alias_maps", &parameters.virtual_alias_maps, opener)?,
+            propagate_unmatched_extensions: propagates(parameters, "virtual"),
+            recursion_limit: parameters.virtual_alias_recursion_limit,
+            expansion_limit: parameters.virtual_alias_expansion_limit,
+            address_length_limit_bytes: parameters.virtual_alias_address_length_limit,
+        })
+    }
+}
+
+impl Canonical {
+    /// Takes `canonical_maps`, for senders and recipients alike, from the parameters.
+    ///
+    /// # Errors
+    /// [`RoutingError::Table`].
+    pub fn from_parameters(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+        Self::open("canonical_maps", &parameters.canonical_maps, parameters, opener)
+    }
+
+    /// Takes `sender_canonical_maps`, which senders are looked up in before [`Self::from_parameters`].
+    ///
+    /// # Errors
+    /// [`RoutingError::Table`].
+    pub fn of_senders(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+        Self::open("sender_canonical_maps", &parameters.sender_canonical_maps, parameters, opener)
+    }
+
+    /// Takes `recipient_canonical_maps`, which recipients are looked up in before [`Self::from_parameters`].
+    ///
+    /// # Errors
+    /// [`RoutingError::Table`].
+    pub fn of_recipients(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+        Self::open("recipient_canonical_maps", &parameters.recipient_canonical_maps, parameters, opener)
+    }
+
+    fn open(
+        parameter: &'static str,
+        tables: &[String],
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+    ) -> Result<Self, RoutingError> {
+        let maps = open_maps(parameter, tables, opener)?;
+        let propagate_unmatched_extensions = propagates(parameters, "canonical");
+        Ok(Self { propagate_unmatched_extensions, ..Self::new(parameter, maps) })
+    }
+}
+
+fn propagates(parameters: &Parameters, feature: &str) -> bool {
+    parameters.propagate_unmatched_extensions.iter().any(|name| name == feature)
+}
+
+fn open_maps(parameter: &'static str, tables: &[String], opener: &Opener<'_>) -> Result<Maps, RoutingError> {
+    let open = |table: &String| opener.open(table).map(|opened| opened.table);
+    let opened: Result<Vec<_>, _> = tables.iter().map(open).collect();
+    opened.map(Maps::new).map_err(|cause| RoutingError::Table { parameter, cause })
+}
+
+fn domain_list(
+    parameter: &'static str,
+    words: &[String],
+    subdomains: Subdomains,
+    opener: &Opener<'_>,
+) -> Result<DomainList, RoutingError> {
+    let mut list = DomainList::new(subdomains);
+    for word in words {
+        let bare = word.strip_prefix('!').unwrap_or(word);
+        if is_table(bare) {
+            let table = open_maps(parameter, &[bare.to_string()], opener)?;
+            list.push_table(table, bare.len() < word.len());
+        } else if bare.starts_with('/') {
+            let expected = "a domain or a table; a file of domains is not read";
+            return Err(RoutingError::Word { parameter, word: word.clone(), expected });
+        } else {
+            list.push_name(word);
+        }
+    }
+    Ok(list)
+}
+
+fn addresses(parameter: &'static str, words: &[String]) -> Result<Vec<IpAddr>, RoutingError> {
+    let read = |word: &String| {
+        let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
+        let wrong = || RoutingError::Word { parameter, word: word.clone(), expected: "an IP address" };
+        bare.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| wrong())
+    };
+    words.iter().map(read).collect()
+}

@@ -1,0 +1,294 @@
+//! A mail address as text: what it says, and how it is written.
+//!
+//! The *internal* form has no quoting: `a b@example.com`. The *external* form quotes what needs it (RFC 5321 section
+//! 4.1.2): `"a b"@example.com`. Tables are written in the external form; addresses are taken apart in the internal one,
+//! where the domain is what follows the last `@`.
+//!
+//! # Departures
+//! Nothing is refused here: whatever a client or an administrator writes has some internal form, and whether that is
+//! anybody's address is the resolver's matter.
+
+use proto_core::address::Mailbox;
+use std::fmt::{self, Display, Write};
+
+/// An address in internal form; `Display` gives the external one. The empty address is the null sender.
+///
+/// ```
+/// use relay_policy::address::Address;
+///
+/// let address = Address::parse("\"first last\"@example.com");
+/// assert_eq!(address.as_str(), "first last@example.com");
+/// assert_eq!(address.local_part(), "first last");
+/// assert_eq!(address.domain(), Some("example.com"));
+/// assert_eq!(address.to_string(), "\"first last\"@example.com");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Address(String);
+
+impl Address {
+    /// An address that is in internal form already.
+    pub fn internal(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Reads the external form. Quotes and backslashes go, and blanks between words are one space.
+    pub fn parse(external: &str) -> Self {
+        join(&scan(external))
+    }
+
+    /// The internal form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the null address.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What stands before the last `@`; all of it where there is none.
+    pub fn local_part(&self) -> &str {
+        self.0.rsplit_once('@').map_or(self.0.as_str(), |(local_part, _)| local_part)
+    }
+
+    /// What stands after the last `@`.
+    pub fn domain(&self) -> Option<&str> {
+        self.0.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// The same domain, another local part.
+    pub(crate) fn with_local_part(&self, local_part: &str) -> Self {
+        match self.domain() {
+            Some(domain) => Self(format!("{local_part}@{domain}")),
+            None => Self(local_part.into()),
+        }
+    }
+
+    /// Whether two are the same but for case.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.0.to_lowercase() == other.0.to_lowercase()
+    }
+}
+
+impl From<&Mailbox> for Address {
+    fn from(mailbox: &Mailbox) -> Self {
+        Self(format!("{}@{}", mailbox.local_part().as_str(), mailbox.domain()))
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let local_part = self.local_part();
+        if needs_quotes(local_part) {
+            f.write_char('"')?;
+            for c in local_part.chars() {
+                if matches!(c, '"' | '\\' | '\r') {
+                    f.write_char('\\')?;
+                }
+                f.write_char(c)?;
+            }
+            f.write_char('"')?;
+        } else {
+            f.write_str(local_part)?;
+        }
+        self.domain().map_or(Ok(()), |domain| write!(f, "@{domain}"))
+    }
+}
+
+/// Whether a local part is no dot-string (RFC 5321 section 4.1.2).
+pub(crate) fn needs_quotes(local_part: &str) -> bool {
+    let special = |c: char| c.is_control() || " ()<>@,;:\\\"[]".contains(c);
+    local_part.split('.').any(|atom| atom.is_empty() || atom.contains(special))
+}
+
+/// A piece of an address in external form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// One that means something unless it is quoted: `@ . ! % : , ; < >`.
+    Operator(char),
+    /// Everything else.
+    Word(String),
+    /// What stood in quotes, without them.
+    Quoted(String),
+    /// `[…]`, with its brackets.
+    Literal(String),
+    /// `(…)`, with its brackets.
+    Comment(String),
+}
+
+impl Token {
+    /// Whether it is this operator.
+    pub(super) fn is(&self, operator: char) -> bool {
+        *self == Self::Operator(operator)
+    }
+
+    fn is_operator(c: char) -> bool {
+        "@.!%:,;<>".contains(c)
+    }
+}
+
+/// Cuts the external form up.
+pub(super) fn scan(external: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = external.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => {}
+            '"' => tokens.push(Token::Quoted(unescaped(&mut rest, '"'))),
+            '[' => tokens.push(Token::Literal(format!("[{}]", unescaped(&mut rest, ']')))),
+            '(' => tokens.push(Token::Comment(comment(&mut rest))),
+            c if Token::is_operator(c) => tokens.push(Token::Operator(c)),
+            c => {
+                let mut word = String::new();
+                let mut next = Some(c);
+                while let Some(c) = next {
+                    // A backslash outside of quotes was never allowed, and means what it means inside.
+                    word.extend(if c == '\\' { rest.next() } else { Some(c) });
+                    next = rest.next_if(|c| !(Token::is_operator(*c) || " \t\r\n\"[(".contains(*c)));
+                }
+                tokens.push(Token::Word(word));
+            }
+        }
+    }
+    tokens
+}
+
+/// Cuts the internal form up, in which nothing is quoted.
+pub(super) fn scan_internal(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for piece in text.split_inclusive(|c| "@.!%:".contains(c)) {
+        let operator = piece.chars().next_back().filter(|c| "@.!%:".contains(*c));
+        let word = &piece[..piece.len() - operator.map_or(0, char::len_utf8)];
+        if !word.is_empty() {
+            tokens.push(Token::Word(word.into()));
+        }
+        tokens.extend(operator.map(Token::Operator));
+    }
+    tokens
+}
+
+/// The addresses of a list with commas between them, each cut up; what is between `<` and `>` is an address by itself,
+/// and then what stands before it is somebody's name. `group: a, b;` is its members.
+pub(super) fn scan_list(external: &str) -> Vec<Vec<Token>> {
+    let mut list = vec![Vec::new()];
+    let mut in_brackets = false;
+    for token in scan(external) {
+        let current: &mut Vec<Token> = list.last_mut().expect("invariant: never empty");
+        match token {
+            Token::Operator('<') if !in_brackets => {
+                in_brackets = true;
+                current.clear();
+            }
+            Token::Operator('>') if in_brackets => in_brackets = false,
+            Token::Comment(_) => {}
+            Token::Operator(':') if !in_brackets && !current.iter().any(|token| token.is('@')) => {
+                current.clear()
+            }
+            Token::Operator(',' | ';') if !in_brackets => list.push(Vec::new()),
+            token => current.push(token),
+        }
+    }
+    list.retain(|tokens| !tokens.is_empty());
+    list
+}
+
+/// The internal form of what was cut up.
+pub(super) fn join(tokens: &[Token]) -> Address {
+    let mut text = String::new();
+    let mut after_word = false;
+    for token in tokens {
+        let is_word = !matches!(token, Token::Operator(_));
+        if is_word && after_word {
+            text.push(' ');
+        }
+        after_word = is_word;
+        match token {
+            Token::Operator(',') => text.push_str(", "),
+            Token::Operator(operator) => text.push(*operator),
+            Token::Word(word) | Token::Quoted(word) | Token::Literal(word) | Token::Comment(word) => {
+                text.push_str(word);
+            }
+        }
+    }
+    Address(text)
+}
+
+/// What stands before the closing character; all of the rest where that is missing.
+fn unescaped(rest: &mut impl Iterator<Item = char>, closing: char) -> String {
+    let mut text = String::new();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => text.extend(rest.next()),
+            c if c == closing => break,
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// The rest of a comment and those in it (RFC 5322 section 3.2.2), with its brackets.
+fn comment(rest: &mut impl Iterator<Item = char>) -> String {
+    let mut text = String::from("(");
+    let mut depth = 1;
+    while depth > 0
+        && let Some(c) = rest.next()
+    {
+        text.push(c);
+        match c {
+            '\\' => text.extend(rest.next()),
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        for (external, internal) in [
+            ("u@example.com", "u@example.com"),
+            ("\"a b\"@example.com", "a b@example.com"),
+            ("\"u@x\"@example.com", "u@x@example.com"),
+            ("\"a\\\"b\\\\\"@example.com", "a\"b\\@example.com"),
+            ("\"\"@example.com", "@example.com"),
+            ("\"a..b\"@example.com", "a..b@example.com"),
+            ("u@[IPv6:::1]", "u@[IPv6:::1]"),
+            ("jürgen@bücher.example", "jürgen@bücher.example"),
+            ("", ""),
+        ] {
+            let address = Address::parse(external);
+            assert_eq!(address.as_str(), internal);
+            assert_eq!(address.to_string(), external);
+        }
+    }
+
+    #[test]
+    fn what_is_written_carelessly() {
+        for (external, internal) in [
+            ("u(a (b\\)) c) @ example.com", "u (a (b\\)) c)@example.com"),
+            ("first  last@example.com", "first last@example.com"),
+            ("u\\@x@example.com", "u@x@example.com"),
+            ("\"open@example.com", "open@example.com"),
+            ("u@[192.0.2.1", "u@[192.0.2.1]"),
+        ] {
+            assert_eq!(Address::parse(external).as_str(), internal);
+        }
+    }
+
+    #[test]
+    fn lists() {
+        let list = |text| scan_list(text).iter().map(|tokens| join(tokens).0).collect::<Vec<_>>();
+        assert_eq!(list("p, q@x.example (Q)"), ["p", "q@x.example"]);
+        assert_eq!(list("A. Name <a@x>, \"b, c\"@x,, <@r,@s:d@x>"), ["a@x", "b, c@x", "@r, @s:d@x"]);
+        assert_eq!(list("group: p, q@x;, r"), ["p", "q@x", "r"]);
+        assert!(list(" , ").is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! Several tables in one parameter, and what was answered about those that are not in memory.
+
+use super::{Found, LookupError, Table};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The tables of one parameter, in their order: the first that has a key decides, and one that fails ends the search.
+#[derive(Debug, Clone, Default)]
+pub struct Maps(Vec<Arc<dyn Table>>);
+
+impl Maps {
+    /// These tables.
+    pub fn new(tables: Vec<Arc<dyn Table>>) -> Self {
+        Self(tables)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What stands beside a key.
+    ///
+    /// # Errors
+    /// [`LookupError`] of the table that could not be asked. An empty text is one, too: a table that knows nothing of a
+    /// key must not have it.
+    pub fn look_up<'m>(
+        &'m self,
+        key: Key<'_>,
+        answers: &'m Answers,
+    ) -> Result<Option<Found<'m>>, LookupError> {
+        let (text, is_whole) = match key {
+            Key::Whole(text) => (text, true),
+            Key::Part(text) => (text, false),
+        };
+        for table in &self.0 {
+            if !(is_whole || table.family().tries_partial_keys()) {
+                continue;
+            }
+            if let Some(found) = answers.look_up(&**table, text)? {
+                if found.text.is_empty() {
+                    let cause = format!("lookup of {text} returns an empty string result");
+                    return Err(LookupError::Failed { table: table.name().into(), cause });
+                }
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A key, and whether it is all there is to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key<'k> {
+    /// The whole: every table is asked.
+    Whole(&'k str),
+    /// A part of the whole, such as the domain of an address: tables of patterns are not asked, see [`super::Family`].
+    Part(&'k str),
+}
+
+/// What was answered about the tables that are not in memory.
+///
+/// Whoever decides something calls with these answers, is told [`LookupError::Elsewhere`], asks, adds the answer and
+/// calls again: what was looked up before has the same result, so the decision goes on from where it stood.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(BTreeMap<(String, String), Result<Option<String>, String>>);
+
+impl Answers {
+    /// Adds what a table has beside a key, or why it could not be asked.
+    pub fn add(
+        &mut self,
+        table: impl Into<String>,
+        key: impl Into<String>,
+        answer: Result<Option<String>, String>,
+    ) {
+        self.0.insert((table.into(), key.into()), answer);
+    }
+
+    /// Asks a table, or takes what was answered in its place.
+    ///
+    /// # Errors
+    /// [`LookupError::Elsewhere`] when that is still to be asked.
+    pub fn look_up<'t>(&'t self, table: &'t dyn Table, key: &str) -> Result<Option<Found<'t>>, LookupError> {
+        let elsewhere = match table.look_up(key) {
+            Err(LookupError::Elsewhere { table: asked, .. }) if asked != table.name() => {
+                // What was answered of a part would be taken for the whole.
+                let cause = format!("{asked} cannot be part of another table: it is not in memory");
+                return Err(LookupError::Failed { table: table.name().into(), cause });
+            }
+            Err(LookupError::Elsewhere { table, key }) => (table, key),
+            known => return known,
+        };
+        match self.0.get(&elsewhere) {
+            None => Err(LookupError::Elsewhere { table: elsewhere.0, key: elsewhere.1 }),
+            Some(Err(cause)) => Err(LookupError::Failed { table: elsewhere.0, cause: cause.clone() }),
+            Some(Ok(text)) => Ok(text.as_ref().map(|text| Found {
+                text: text.into(),
+                place: super::Place { file: table.name().into(), line: None },
+            })),
+        }
+    }
+}
