@@ -79,6 +79,18 @@ impl Hashed {
         Inserted::New
     }
 
+    /// All records, in the order in which they came.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            (at < self.records.len()).then(|| {
+                let (record, end) = self.record(at);
+                at = end;
+                record
+            })
+        })
+    }
+
     /// Gives back what growing has reserved.
     pub(crate) fn shrink(&mut self) {
         self.records.shrink_to_fit();
@@ -220,6 +232,7 @@ mod tests {
                 map.entry(key.to_lowercase()).or_insert((text.as_str(), *line));
             }
             prop_assert_eq!(hashed.len(), map.len());
+            prop_assert_eq!(hashed.records().count(), map.len());
             for (key, (text, line)) in &map {
                 let found = hashed.find(&key.to_uppercase()).map(|found| (found.text, found.line));
                 prop_assert_eq!(found, Some((*text, *line)));

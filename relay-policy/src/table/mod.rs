@@ -6,6 +6,7 @@
 
 mod aliases;
 mod blocks;
+mod cdb;
 mod cidr;
 mod constant;
 mod elsewhere;
@@ -21,6 +22,7 @@ mod source;
 mod texthash;
 mod union;
 
+pub use cdb::{CdbTooLarge, compile_cdb};
 pub(crate) use cidr::network;
 pub use maps::{Answers, Key, Maps};
 pub use open::{OpenError, Opened, Opener, Read};

@@ -9,6 +9,7 @@
 //! # Departures
 //! `proxy:` is taken off: there is no other process that tables are read through.
 
+use super::cdb::Cdb;
 use super::cidr::Cidr;
 use super::constant::Static;
 use super::elsewhere::Elsewhere;
@@ -124,6 +125,11 @@ impl<'r> Opener<'r> {
                 let (keys, warnings) =
                     if self.aliases { aliases::parse(name, &source) } else { texthash::parse(name, &source) };
                 Ok(opened(Keyed::new(reference, name, keys), warnings))
+            }
+            "cdb" => {
+                let file = format!("{name}.cdb");
+                let octets = (self.read)(&file).map_err(error)?;
+                Ok(opened(Cdb::new(reference, &file, octets).map_err(error)?, Vec::new()))
             }
             "regexp" | "pcre" => {
                 let dialect = if kind == "pcre" { Dialect::Pcre } else { Dialect::Posix };
