@@ -46,6 +46,7 @@
 pub mod address;
 pub mod delegation;
 pub mod fuzz;
+pub mod greylist;
 pub mod main_cf;
 pub mod rates;
 pub mod table;

@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 use std::borrow::Cow;
 use std::fmt::{self, Display};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// An ordered list of networks: addresses and `network/length`, IPv6 with or without brackets, `!` before an entry to
@@ -62,6 +62,21 @@ impl NetworkList {
         let client = client.to_canonical();
         let entry = self.0.iter().find(|entry| entry.network.contains(&client))?;
         (!entry.excluded).then_some(&entry.written)
+    }
+}
+
+/// The first address of the network that a client is in, which so many bits tell from others. An IPv4 address in IPv6 is
+/// that IPv4 address.
+pub(crate) fn prefix(client: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => {
+            let host = u32::MAX.checked_shr(ipv4_bits.into()).unwrap_or(0);
+            Ipv4Addr::from_bits(address.to_bits() & !host).into()
+        }
+        IpAddr::V6(address) => {
+            let host = u128::MAX.checked_shr(ipv6_bits.into()).unwrap_or(0);
+            Ipv6Addr::from_bits(address.to_bits() & !host).into()
+        }
     }
 }
 

@@ -15,10 +15,10 @@
 //! From Postfix: AUTH, TLS and all other rates are counted over one time unit that begins with the first of any of them.
 
 use crate::decision::Reply;
-use crate::network::NetworkList;
+use crate::network::{self, NetworkList};
 use proto_core::Instant;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How much is too much; 0 switches a limit off. The defaults are Postfix's.
@@ -244,17 +244,8 @@ impl Rates {
         }
     }
 
-    /// The network of a client, by which it is counted. An IPv4 address in IPv6 is that IPv4 address.
+    /// The network of a client, by which it is counted.
     fn prefix(&self, client: IpAddr) -> IpAddr {
-        match client.to_canonical() {
-            IpAddr::V4(address) => {
-                let host = u32::MAX.checked_shr(self.limits.ipv4_prefix_bits.into()).unwrap_or(0);
-                Ipv4Addr::from_bits(address.to_bits() & !host).into()
-            }
-            IpAddr::V6(address) => {
-                let host = u128::MAX.checked_shr(self.limits.ipv6_prefix_bits.into()).unwrap_or(0);
-                Ipv6Addr::from_bits(address.to_bits() & !host).into()
-            }
-        }
+        network::prefix(client, self.limits.ipv4_prefix_bits, self.limits.ipv6_prefix_bits)
     }
 }

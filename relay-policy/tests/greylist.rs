@@ -1,0 +1,126 @@
+//! Greylisting: who waits, who passes, what is forgotten, and what a full table does.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use proto_core::UnixTime;
+use relay_policy::greylist::{Greylist, GreylistEntry, GreylistOptions, Greylisted};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+const DAY: i64 = 24 * 60 * 60;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn wait(seconds: u32) -> Greylisted {
+    Greylisted::Wait { seconds }
+}
+
+#[test]
+fn who_comes_again_passes() {
+    let mut greylist = Greylist::new(GreylistOptions::default());
+    let mut ask = |client: &str, sender: &str, recipient: &str, at: i64| {
+        greylist.ask(ip(client), sender, recipient, UnixTime(1_000_000 + at))
+    };
+    assert_eq!(ask("192.0.2.1", "a@x.example", "b@y.example", 0), wait(60));
+    assert_eq!(ask("192.0.2.1", "a@x.example", "b@y.example", 10), wait(50));
+    // Each of the three counts, the client by its network, addresses in any case.
+    assert_eq!(ask("192.0.3.1", "a@x.example", "b@y.example", 60), wait(60));
+    assert_eq!(ask("192.0.2.1", "c@x.example", "b@y.example", 60), wait(60));
+    assert_eq!(ask("192.0.2.1", "a@x.example", "c@y.example", 60), wait(60));
+    assert_eq!(ask("192.0.2.1", "", "b@y.example", 60), wait(60));
+    assert_eq!(ask("192.0.2.200", "A@X.example", "b@Y.example", 60), Greylisted::Pass);
+    assert_eq!(ask("::ffff:192.0.2.7", "a@x.example", "b@y.example", 61), Greylisted::Pass);
+    // Whoever passed is known for long, whoever did not come again is not.
+    assert_eq!(ask("192.0.2.1", "a@x.example", "b@y.example", 61 + 35 * DAY - 1), Greylisted::Pass);
+    assert_eq!(ask("192.0.2.1", "c@x.example", "b@y.example", 60 + 2 * DAY), wait(60));
+    assert_eq!(ask("192.0.2.1", "a@x.example", "b@y.example", 71 * DAY), wait(60));
+}
+
+#[test]
+fn a_clock_that_goes_back_lets_nobody_wait_for_ever() {
+    let mut greylist = Greylist::new(GreylistOptions::default());
+    let mut ask = |at| greylist.ask(ip("192.0.2.1"), "a@x.example", "b@y.example", UnixTime(at));
+    assert_eq!(ask(i64::MAX), wait(60));
+    assert_eq!(ask(i64::MIN), wait(60));
+    assert_eq!(ask(i64::MAX), wait(60));
+}
+
+#[test]
+fn a_network_that_passed_often_is_asked_no_more() {
+    let mut greylist = Greylist::new(GreylistOptions { auto_allow_after: 2, ..GreylistOptions::default() });
+    let mut ask = |sender: &str, at| greylist.ask(ip("2001:db8::1"), sender, "b@y.example", UnixTime(at));
+    assert_eq!(ask("1@x.example", 0), wait(60));
+    assert_eq!(ask("2@x.example", 0), wait(60));
+    for _ in 0..5 {
+        // The same one again is not another one.
+        assert_eq!(ask("1@x.example", 60), Greylisted::Pass);
+    }
+    assert_eq!(ask("3@x.example", 60), wait(60));
+    assert_eq!(ask("2@x.example", 60), Greylisted::Pass);
+    assert_eq!(ask("4@x.example", 60), Greylisted::Pass);
+    assert_eq!(ask("5@x.example", 60 + 35 * DAY - 1), Greylisted::Pass);
+    assert_eq!(ask("6@x.example", 60 + 70 * DAY), wait(60));
+}
+
+#[test]
+fn what_is_known_can_be_put_back() {
+    let mut greylist = Greylist::new(GreylistOptions::default());
+    let ask = |greylist: &mut Greylist, sender: &str, at| {
+        greylist.ask(ip("192.0.2.1"), sender, "b@y.example", UnixTime(at))
+    };
+    ask(&mut greylist, "a@x.example", 0);
+    ask(&mut greylist, "a@x.example", 60);
+    ask(&mut greylist, "c@x.example", 100);
+    let written =
+        |greylist: &Greylist| greylist.entries().map(|entry| format!("{entry:?}")).collect::<BTreeSet<_>>();
+    let mut again = Greylist::new(GreylistOptions::default());
+    for entry in greylist.entries() {
+        again.restore(entry, UnixTime(120));
+    }
+    assert_eq!((written(&again), again.len()), (written(&greylist), 3));
+    assert_eq!(ask(&mut again, "a@x.example", 121), Greylisted::Pass);
+    assert_eq!(ask(&mut again, "c@x.example", 121), wait(39));
+    let mut late = Greylist::new(GreylistOptions::default());
+    for entry in greylist.entries() {
+        late.restore(entry, UnixTime(60 + 35 * DAY));
+    }
+    assert!(late.is_empty());
+}
+
+#[test]
+fn a_full_table_holds_nobody_up() {
+    let options = GreylistOptions { waiting_max: 3, entries_max: 10, ..GreylistOptions::default() };
+    let mut greylist = Greylist::new(options);
+    let mut ask = |network: u32, pair: u32, at| {
+        let client = IpAddr::from(Ipv4Addr::from_bits(network << 8));
+        let asked = greylist.ask(client, &format!("{pair}@x.example"), "b@y.example", UnixTime(at));
+        (asked, greylist.len())
+    };
+    // One network has three that wait and no more.
+    for pair in 0..3 {
+        assert_eq!(ask(1, pair, 0).0, wait(60));
+    }
+    assert_eq!(ask(1, 3, 0), (Greylisted::Pass, 4));
+    assert_eq!(ask(1, 0, 60), (Greylisted::Pass, 4), "who was remembered passes in time");
+    assert_eq!(ask(1, 3, 60), (wait(60), 5));
+    // All of them have ten entries: each network is one.
+    assert_eq!(ask(2, 0, 60), (wait(60), 7));
+    assert_eq!(ask(3, 0, 60), (wait(60), 9));
+    assert_eq!(ask(4, 0, 60), (Greylisted::Pass, 9));
+    assert_eq!(ask(3, 1, 60), (wait(60), 10));
+    assert_eq!(ask(3, 2, 60), (Greylisted::Pass, 10));
+    // Later there is room again: what did not come again is forgotten, the pair that passed and its network are not.
+    assert_eq!(ask(4, 0, 60 + 2 * DAY), (wait(60), 4));
+}
+
+#[test]
+fn an_entry_is_put_back_where_it_belongs() {
+    let mut greylist = Greylist::new(GreylistOptions { auto_allow_after: 1, ..GreylistOptions::default() });
+    // Written by a program whose networks were larger or smaller.
+    greylist.restore(
+        GreylistEntry::Network { network: ip("192.0.2.128"), passed: 1, last: UnixTime(0) },
+        UnixTime(10),
+    );
+    assert_eq!(greylist.ask(ip("192.0.2.1"), "", "b@y.example", UnixTime(20)), Greylisted::Pass);
+}
