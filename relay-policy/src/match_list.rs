@@ -9,7 +9,7 @@
 //! Files are nested [`NESTED_MAX`] deep.
 
 use crate::domain;
-use crate::table::{LookupError, Opener, Table, Warning, network};
+use crate::table::{Answers, LookupError, Opener, Table, Warning, network};
 use crate::words::{is_table, words};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -18,18 +18,19 @@ use std::sync::Arc;
 /// How deep files of elements are nested.
 const NESTED_MAX: usize = 8;
 
-/// A list of names, networks and tables; see [`MatchList::matches_host`] and [`MatchList::matches_domain`].
+/// A list of names, networks and tables; see [`MatchList::matches_host`], [`MatchList::matches_domain`] and
+/// [`MatchList::matches_name`].
 ///
 /// ```
 /// use relay_policy::MatchList;
-/// use relay_policy::table::Opener;
+/// use relay_policy::table::{Answers, Opener};
 ///
-/// let read = |_: &str| Err("no files here".into());
+/// let (read, answers) = (|_: &str| Err("no files here".into()), Answers::default());
 /// let (list, warnings) = MatchList::parse("!192.0.2.5, 192.0.2.0/24, partner.test", true, &Opener::new(&read));
 /// assert!(warnings.is_empty());
-/// assert_eq!(list.matches_host("unknown", "192.0.2.6".parse()?)?, Some("192.0.2.0/24"));
-/// assert_eq!(list.matches_host("unknown", "192.0.2.5".parse()?)?, None);
-/// assert_eq!(list.matches_domain("mail.partner.test")?, Some("partner.test"));
+/// assert_eq!(list.matches_host("unknown", "192.0.2.6".parse()?, &answers)?, Some("192.0.2.0/24"));
+/// assert_eq!(list.matches_host("unknown", "192.0.2.5".parse()?, &answers)?, None);
+/// assert_eq!(list.matches_domain("mail.partner.test", &answers)?, Some("partner.test"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -79,28 +80,47 @@ impl MatchList {
     ///
     /// # Errors
     /// [`LookupError`] when the list cannot be gone through.
-    pub fn matches_host(&self, name: &str, address: IpAddr) -> Result<Option<&str>, LookupError> {
+    pub fn matches_host(
+        &self,
+        name: &str,
+        address: IpAddr,
+        answers: &Answers,
+    ) -> Result<Option<&str>, LookupError> {
         let (name, address) = (comparable(name), address.to_canonical());
         self.first(|pattern| {
             Ok(match pattern {
                 Pattern::Network(network) => network.contains(&address),
                 Pattern::Table(table) => {
-                    self.in_table(&**table, &name)? || table.look_up(&address.to_string())?.is_some()
+                    self.in_table(&**table, &name, answers)?
+                        || answers.look_up(&**table, &address.to_string())?.is_some()
                 }
                 _ => self.is_named(pattern, &name),
             })
         })
     }
 
-    /// The element that a domain matches, if one does.
+    /// The element that a domain matches, itself or one of its parents, if one does.
     ///
     /// # Errors
     /// [`LookupError`] when the list cannot be gone through.
-    pub fn matches_domain(&self, domain: &str) -> Result<Option<&str>, LookupError> {
+    pub fn matches_domain(&self, domain: &str, answers: &Answers) -> Result<Option<&str>, LookupError> {
         let name = comparable(domain);
         self.first(|pattern| match pattern {
-            Pattern::Table(table) => self.in_table(&**table, &name),
+            Pattern::Table(table) => self.in_table(&**table, &name, answers),
             _ => Ok(self.is_named(pattern, &name)),
+        })
+    }
+
+    /// The element that a name matches as a whole, if one does: subdomains are other names, as in `mydestination`.
+    ///
+    /// # Errors
+    /// [`LookupError`] when the list cannot be gone through.
+    pub fn matches_name(&self, name: &str, answers: &Answers) -> Result<Option<&str>, LookupError> {
+        let name = comparable(name);
+        self.first(|pattern| match pattern {
+            Pattern::Table(table) => Ok(answers.look_up(&**table, &name)?.is_some()),
+            Pattern::Name { name: listed, dotted } => Ok(!dotted && name == *listed),
+            _ => Ok(false),
         })
     }
 
@@ -132,10 +152,10 @@ impl MatchList {
     }
 
     /// Whether a table has a name, or a parent of it.
-    fn in_table(&self, table: &dyn Table, name: &str) -> Result<bool, LookupError> {
+    fn in_table(&self, table: &dyn Table, name: &str, answers: &Answers) -> Result<bool, LookupError> {
         let mut key = name;
         loop {
-            if table.look_up(key)?.is_some() {
+            if answers.look_up(table, key)?.is_some() {
                 return Ok(true);
             }
             let from = usize::from(key.starts_with('.'));
@@ -245,15 +265,38 @@ mod tests {
             ("d.test", None),
             ("xn--bcher-kva.test", Some("bücher.test")),
         ] {
-            assert_eq!(ours.matches_domain(name), Ok(found), "{name}");
+            assert_eq!(ours.matches_domain(name, &Answers::default()), Ok(found), "{name}");
         }
         let host = |list: &MatchList, address: &str| {
-            list.matches_host("x", address.parse().unwrap()).map(|found| found.is_some())
+            let found = list.matches_host("x", address.parse().unwrap(), &Answers::default());
+            found.map(|found| found.is_some())
         };
         assert_eq!(host(&ours, "192.0.2.9"), Ok(false), "the file stands first");
         let (tables, _) = list("hash:/hash", true);
         assert_eq!(host(&tables, "::ffff:192.0.2.9"), Ok(true));
-        assert_eq!(tables.matches_domain("x.c.test"), Ok(Some("hash:/hash")));
+        assert_eq!(tables.matches_domain("x.c.test", &Answers::default()), Ok(Some("hash:/hash")));
+    }
+
+    #[test]
+    fn whole_names() {
+        let (ours, _) = list("a.test, .a.test, hash:/hash", true);
+        let name = |name: &str| ours.matches_name(name, &Answers::default()).unwrap();
+        assert_eq!((name("A.test."), name("x.a.test"), name("x.c.test")), (Some("a.test"), None, None));
+        assert_eq!(name("C.test"), Some("hash:/hash"));
+    }
+
+    #[test]
+    fn a_table_that_is_not_in_memory_is_asked() {
+        let (ours, _) = list("mysql:domains, b.test", true);
+        let mut answers = Answers::default();
+        let elsewhere = ours.matches_name("a.test", &answers).unwrap_err();
+        assert_eq!(elsewhere, LookupError::Elsewhere { table: "mysql:domains".into(), key: "a.test".into() });
+        answers.add("mysql:domains", "a.test", Ok(Some("1".into())));
+        assert_eq!(ours.matches_name("a.test", &answers), Ok(Some("mysql:domains")));
+        answers.add("mysql:domains", "b.test", Ok(None));
+        assert_eq!(ours.matches_name("b.test", &answers), Ok(Some("b.test")));
+        answers.add("mysql:domains", "c.test", Err("gone away".into()));
+        assert!(matches!(ours.matches_name("c.test", &answers), Err(LookupError::Failed { .. })));
     }
 
     #[test]
@@ -262,8 +305,9 @@ mod tests {
             ["192.0.2.1/24", "/none", "/loop", "hash:/none", "nosuch:x", "[x]", "1.2.3", "a/b", "fail:x"]
         {
             let (ours, warnings) = list(&format!("a.test, {wrong}"), true);
-            assert_eq!(ours.matches_domain("a.test"), Ok(Some("a.test")), "{wrong}");
-            assert!(ours.matches_domain("b.test").is_err(), "{wrong}");
+            let answers = Answers::default();
+            assert_eq!(ours.matches_domain("a.test", &answers), Ok(Some("a.test")), "{wrong}");
+            assert!(ours.matches_domain("b.test", &answers).is_err(), "{wrong}");
             assert_eq!(warnings.is_empty(), wrong == "fail:x", "{wrong}: {warnings:?}");
         }
     }

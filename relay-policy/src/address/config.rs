@@ -1,19 +1,18 @@
 //! From parameters to what is ready for use: tables are opened here, and addresses read.
 //!
 //! # Departures
-//! From Postfix: the names and interfaces of the machine are not looked up, so `all` in `inet_interfaces` is refused; and
-//! so is a file's name in a list of domains.
+//! From Postfix: the interfaces of the machine are not looked up, so `all` in `inet_interfaces` is refused.
 
 use super::canonical::Canonical;
-use super::domains::{DomainList, Domains, Subdomains};
+use super::domains::Domains;
 use super::extension::Extensions;
 use super::resolve::Routing;
 use super::rewrite::Rewriting;
 use super::transport::Transport;
 use super::virtual_alias::VirtualAliases;
+use crate::match_list::MatchList;
 use crate::parameters::Parameters;
-use crate::table::{Maps, OpenError, Opener};
-use crate::words::is_table;
+use crate::table::{Maps, OpenError, Opener, Warning};
 use std::net::IpAddr;
 
 /// Why a parameter cannot be used.
@@ -53,7 +52,7 @@ impl Routing {
     /// parameters.set("mydestination", "example.com")?;
     /// parameters.set("transport_maps", "inline:{example.org=smtp:[mx.example.org]:26}")?;
     /// let no_files = |path: &str| Err(format!("{path}: there is no such file"));
-    /// let routing = Routing::from_parameters(&parameters, &Opener::new(&no_files))?;
+    /// let routing = Routing::from_parameters(&parameters, &Opener::new(&no_files), &mut Vec::new())?;
     ///
     /// let leads_to = |external: &str| {
     ///     let recipient = Address::parse(external);
@@ -69,16 +68,27 @@ impl Routing {
     ///
     /// # Errors
     /// [`RoutingError`] names the parameter.
-    pub fn from_parameters(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+    pub fn from_parameters(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
         let p = parameters;
-        let maps = |parameter, tables: &[String]| open_maps(parameter, tables, opener);
-        let list =
-            |parameter, words: &[String], subdomains| domain_list(parameter, words, subdomains, opener);
-        let subdomains = |feature| {
-            if p.parents_match(feature) { Subdomains::OfEveryName } else { Subdomains::OfDottedNames }
+        let mut list = |words: &[String], parents| {
+            let (list, told) = MatchList::parse(&words.join(", "), parents, opener);
+            warnings.extend(told);
+            list
         };
         let mut interfaces = addresses("inet_interfaces", &p.inet_interfaces)?;
         interfaces.extend(addresses("proxy_interfaces", &p.proxy_interfaces)?);
+        let domains = Domains {
+            mydestination: list(&p.mydestination, false),
+            interfaces,
+            virtual_alias_domains: list(&p.virtual_alias_domains, false),
+            virtual_mailbox_domains: list(&p.virtual_mailbox_domains, false),
+            relay_domains: list(&p.relay_domains, p.parents_match("relay_domains")),
+        };
+        let mut maps = |parameter, tables: &[String]| open_maps(parameter, tables, opener, warnings);
         Ok(Self {
             rewriting: Rewriting {
                 swap_bangpath: p.swap_bangpath,
@@ -94,21 +104,7 @@ impl Routing {
                 owner_request_special: p.owner_request_special,
                 double_bounce_sender: p.double_bounce_sender.clone(),
             },
-            domains: Domains {
-                mydestination: list("mydestination", &p.mydestination, Subdomains::Never)?,
-                interfaces,
-                virtual_alias_domains: list(
-                    "virtual_alias_domains",
-                    &p.virtual_alias_domains,
-                    Subdomains::Never,
-                )?,
-                virtual_mailbox_domains: list(
-                    "virtual_mailbox_domains",
-                    &p.virtual_mailbox_domains,
-                    Subdomains::Never,
-                )?,
-                relay_domains: list("relay_domains", &p.relay_domains, subdomains("relay_domains"))?,
-            },
+            domains,
             resolve_dequoted_address: p.resolve_dequoted_address,
             resolve_null_domain: p.resolve_null_domain,
             resolve_numeric_domain: p.resolve_numeric_domain,
@@ -129,7 +125,7 @@ impl Routing {
                 &p.sender_dependent_relayhost_maps,
             )?,
             transport_maps: maps("transport_maps", &p.transport_maps)?,
-            transport_maps_subdomains: subdomains("transport_maps"),
+            transport_maps_match_parents: p.parents_match("transport_maps"),
             relocated_maps: maps("relocated_maps", &p.relocated_maps)?,
             ..Self::new(&*p.myhostname)
         })
@@ -141,9 +137,13 @@ impl VirtualAliases {
     ///
     /// # Errors
     /// [`RoutingError::Table`].
-    pub fn from_parameters(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
+    pub fn from_parameters(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
         Ok(Self {
-            maps: open_maps("virtual_alias_maps", &parameters.virtual_alias_maps, opener)?,
+            maps: open_maps("virtual_alias_maps", &parameters.virtual_alias_maps, opener, warnings)?,
             propagate_unmatched_extensions: propagates(parameters, "virtual"),
             recursion_limit: parameters.virtual_alias_recursion_limit,
             expansion_limit: parameters.virtual_alias_expansion_limit,
@@ -157,24 +157,42 @@ impl Canonical {
     ///
     /// # Errors
     /// [`RoutingError::Table`].
-    pub fn from_parameters(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
-        Self::open("canonical_maps", &parameters.canonical_maps, parameters, opener)
+    pub fn from_parameters(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
+        Self::open("canonical_maps", &parameters.canonical_maps, parameters, opener, warnings)
     }
 
     /// Takes `sender_canonical_maps`, which senders are looked up in before [`Self::from_parameters`].
     ///
     /// # Errors
     /// [`RoutingError::Table`].
-    pub fn of_senders(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
-        Self::open("sender_canonical_maps", &parameters.sender_canonical_maps, parameters, opener)
+    pub fn of_senders(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
+        Self::open("sender_canonical_maps", &parameters.sender_canonical_maps, parameters, opener, warnings)
     }
 
     /// Takes `recipient_canonical_maps`, which recipients are looked up in before [`Self::from_parameters`].
     ///
     /// # Errors
     /// [`RoutingError::Table`].
-    pub fn of_recipients(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, RoutingError> {
-        Self::open("recipient_canonical_maps", &parameters.recipient_canonical_maps, parameters, opener)
+    pub fn of_recipients(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
+        Self::open(
+            "recipient_canonical_maps",
+            &parameters.recipient_canonical_maps,
+            parameters,
+            opener,
+            warnings,
+        )
     }
 
     fn open(
@@ -182,8 +200,9 @@ impl Canonical {
         tables: &[String],
         parameters: &Parameters,
         opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Self, RoutingError> {
-        let maps = open_maps(parameter, tables, opener)?;
+        let maps = open_maps(parameter, tables, opener, warnings)?;
         let propagate_unmatched_extensions = propagates(parameters, "canonical");
         Ok(Self { propagate_unmatched_extensions, ..Self::new(parameter, maps) })
     }
@@ -193,32 +212,19 @@ fn propagates(parameters: &Parameters, feature: &str) -> bool {
     parameters.propagate_unmatched_extensions.iter().any(|name| name == feature)
 }
 
-fn open_maps(parameter: &'static str, tables: &[String], opener: &Opener<'_>) -> Result<Maps, RoutingError> {
-    let open = |table: &String| opener.open(table).map(|opened| opened.table);
-    let opened: Result<Vec<_>, _> = tables.iter().map(open).collect();
-    opened.map(Maps::new).map_err(|cause| RoutingError::Table { parameter, cause })
-}
-
-fn domain_list(
+fn open_maps(
     parameter: &'static str,
-    words: &[String],
-    subdomains: Subdomains,
+    tables: &[String],
     opener: &Opener<'_>,
-) -> Result<DomainList, RoutingError> {
-    let mut list = DomainList::new(subdomains);
-    for word in words {
-        let bare = word.strip_prefix('!').unwrap_or(word);
-        if is_table(bare) {
-            let table = open_maps(parameter, &[bare.to_string()], opener)?;
-            list.push_table(table, bare.len() < word.len());
-        } else if bare.starts_with('/') {
-            let expected = "a domain or a table; a file of domains is not read";
-            return Err(RoutingError::Word { parameter, word: word.clone(), expected });
-        } else {
-            list.push_name(word);
-        }
+    warnings: &mut Vec<Warning>,
+) -> Result<Maps, RoutingError> {
+    let mut opened = Vec::new();
+    for table in tables {
+        let table = opener.open(table).map_err(|cause| RoutingError::Table { parameter, cause })?;
+        warnings.extend(table.warnings);
+        opened.push(table.table);
     }
-    Ok(list)
+    Ok(Maps::new(opened))
 }
 
 fn addresses(parameter: &'static str, words: &[String]) -> Result<Vec<IpAddr>, RoutingError> {

@@ -22,7 +22,7 @@ mod virtual_alias;
 
 pub use canonical::{Canonical, Canonicalised};
 pub use config::RoutingError;
-pub use domains::{DomainList, Domains, Subdomains};
+pub use domains::Domains;
 pub use extension::Extensions;
 pub use form::Address;
 pub use mapping::{Mapper, MappingWarning};

@@ -10,7 +10,7 @@
 //! # Departures
 //! From Postfix: a domain in A-labels and the same in U-labels are the same in every list.
 
-use super::domains::{Domains, Subdomains};
+use super::domains::Domains;
 use super::extension::Extensions;
 use super::form::{Address, Token, join, needs_quotes, scan, scan_internal};
 use super::mapping::Mapper;
@@ -62,7 +62,7 @@ pub struct Routing {
     /// `transport_maps`.
     pub transport_maps: Maps,
     /// Whether `transport_maps` is in `parent_domain_matches_subdomains`.
-    pub transport_maps_subdomains: Subdomains,
+    pub transport_maps_match_parents: bool,
     /// `relocated_maps`.
     pub relocated_maps: Maps,
 }
@@ -131,7 +131,7 @@ impl Routing {
             relayhost: String::new(),
             sender_dependent_relayhost_maps: Maps::default(),
             transport_maps: Maps::default(),
-            transport_maps_subdomains: Subdomains::OfDottedNames,
+            transport_maps_match_parents: false,
             relocated_maps: Maps::default(),
             myhostname,
         }
@@ -163,7 +163,7 @@ impl Routing {
         if class != Class::VirtualAlias
             && let Some(entry) = mapper.find_transport(
                 &self.transport_maps,
-                self.transport_maps_subdomains,
+                self.transport_maps_match_parents,
                 &recipient,
                 domain,
             )?

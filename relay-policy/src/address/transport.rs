@@ -3,7 +3,6 @@
 //! Keys of `transport_maps`, in order: the whole recipient, the recipient without its extension, the domain, its parents
 //! (as `.parent`, unless `transport_maps` is in `parent_domain_matches_subdomains`), and `*`.
 
-use super::domains::{Subdomains, keys};
 use super::form::Address;
 use super::mapping::Mapper;
 use crate::table::{Key, LookupError, Maps};
@@ -53,7 +52,7 @@ impl<'a> Mapper<'a> {
     pub(super) fn find_transport(
         &self,
         maps: &'a Maps,
-        subdomains: Subdomains,
+        parents_match: bool,
         recipient: &Address,
         domain: &str,
     ) -> Result<Option<Transport>, LookupError> {
@@ -64,7 +63,8 @@ impl<'a> Mapper<'a> {
         {
             found = look_up(Key::Part(&recipient.with_local_part(base).to_string()))?;
         }
-        for key in keys(domain, subdomains).chain(["*"]) {
+        let parents = domain.match_indices('.').map(|(at, _)| &domain[at + usize::from(parents_match)..]);
+        for key in [domain].into_iter().chain(parents).chain(["*"]) {
             if found.is_some() {
                 break;
             }

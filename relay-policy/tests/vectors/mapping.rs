@@ -17,12 +17,12 @@ pub(crate) fn check(vector: &Value) -> Checked {
     let maps = if is_virtual { "virtual_alias_maps" } else { "canonical_maps" };
     parameters.set(maps, &table).unwrap();
     let opener = Opener::new(&no_files);
-    let routing = Routing::from_parameters(&parameters, &opener).unwrap();
+    let routing = Routing::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
     let answers = Answers::default();
     let mapper = routing.mapper(&answers);
     let query = Address::internal(text(vector, "query"));
     let (got, warnings) = if is_virtual {
-        let aliases = VirtualAliases::from_parameters(&parameters, &opener).unwrap();
+        let aliases = VirtualAliases::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
         match aliases.expand(&query, &mapper).unwrap() {
             Expansion::To(results) => {
                 (results.iter().map(Address::as_str).collect::<Vec<_>>().join(", "), vec![])
@@ -32,7 +32,7 @@ pub(crate) fn check(vector: &Value) -> Checked {
             }
         }
     } else {
-        let canonical = Canonical::from_parameters(&parameters, &opener).unwrap();
+        let canonical = Canonical::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
         let done = canonical.map(&query, &mapper).unwrap();
         let unchanged = if done.was_found { "" } else { "(unchanged) " };
         (format!("{unchanged}{}", done.address.as_str()), done.warnings)

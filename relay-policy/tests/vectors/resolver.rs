@@ -33,7 +33,7 @@ pub(crate) fn no_files(path: &str) -> Result<Vec<u8>, String> {
 
 pub(crate) fn check(vector: &Value) -> Checked {
     let parameters = parameters(text(vector, "config"));
-    let routing = Routing::from_parameters(&parameters, &Opener::new(&no_files)).unwrap();
+    let routing = Routing::from_parameters(&parameters, &Opener::new(&no_files), &mut Vec::new()).unwrap();
     let context = match text(vector, "rewrite_context") {
         "local" => RewriteContext::Local,
         _ => RewriteContext::Remote,

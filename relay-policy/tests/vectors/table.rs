@@ -2,7 +2,7 @@
 
 use crate::{Checked, equal, text};
 use relay_policy::MatchList;
-use relay_policy::table::Opener;
+use relay_policy::table::{Answers, Opener};
 use serde_json::Value;
 
 pub(crate) fn check(vector: &Value) -> Checked {
@@ -45,9 +45,12 @@ fn match_list(setup: &str, query: &str) -> &'static str {
     let (kind, list) = setup.split_once(' ').expect("a kind and a list");
     let read = |_: &str| Err("no file".into());
     let (list, _) = MatchList::parse(list, kind != "dn", &Opener::new(&read));
+    let answers = Answers::default();
     let found = match (kind, query.split_once(' ')) {
-        ("nl", Some((name, address))) => list.matches_host(name, address.parse().expect("an address")),
-        _ => list.matches_domain(query),
+        ("nl", Some((name, address))) => {
+            list.matches_host(name, address.parse().expect("an address"), &answers)
+        }
+        _ => list.matches_domain(query, &answers),
     };
     match found {
         Ok(Some(_)) => "match",
