@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -33,6 +34,11 @@ pub trait Host: Send + Sync + fmt::Debug {
     fn is_alive(&self, pid: u32) -> bool;
     /// Waits, for a lock that another process holds.
     fn pause(&self, duration: Duration);
+    /// A number that nobody outside can guess.
+    fn random(&self) -> u64 {
+        // The keys of the standard library's hash maps: from the system's generator, other ones at every call.
+        RandomState::new().build_hasher().finish()
+    }
 }
 
 /// This machine.

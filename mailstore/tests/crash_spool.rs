@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use common::{SPOOL, commit, env, every_power_cut, message, read_all, record};
 use mailstore::fs::Fs as _;
-use mailstore::fs::sim::{Fault, SimFs};
+use mailstore::fs::sim::{Fault, Operation, SimFs};
 use mailstore::spool::{
-    Envelope, LogSpool, QueueId, RecipientState, Recovered, Spool, SpoolLimits, SpoolWriter, wait,
+    Envelope, LogSpool, QueueEntry, QueueId, RecipientState, Recovered, Spool, SpoolLimits, SpoolWriter, wait,
 };
 use mailstore::{Class, ErrorKind, Result};
 use proto_core::UnixTime;
@@ -259,8 +259,16 @@ fn the_power_fails_at_every_operation() {
     play(&fs, &mut stories).unwrap();
     assert_eq!(stories.values().filter(|story| story.committed.is_some()).count(), 16);
     let log = fs.log();
-    let dropped = log.iter().filter(|operation| operation.name == "unlink").count();
-    assert!(dropped > 3, "{dropped} segments were dropped");
+    let renamed_to_spare = |operation: &&Operation| {
+        operation.name == "rename" && operation.path.to_str().unwrap().contains("spare")
+    };
+    let renamed = log.iter().filter(|operation| operation.name == "rename").count();
+    let kept = log.iter().filter(renamed_to_spare).count();
+    assert!(
+        kept > 3 && renamed - kept > 3,
+        "{kept} segments became spares, {} again segments",
+        renamed - kept
+    );
     let first = Path::new("/spool/log/0000000000000001");
     assert!(fs.metadata(first).is_err(), "what stays was moved out of the first segment");
     every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &stories));
@@ -283,6 +291,52 @@ fn recovery_itself_may_be_cut_off() {
             }
         }
     }
+}
+
+/// What a spool shows, as if it had been answered before the first operation.
+fn told(spool: &LogSpool) -> Stories {
+    let told = |entry: QueueEntry| {
+        let body = spool.body(&entry.id).and_then(|mut body| read_all(&mut *body)).unwrap();
+        let statuses = (0..).zip(&entry.statuses);
+        let records = statuses.map(|(recipient, status)| Step {
+            what: (recipient, status.state),
+            begun: 0,
+            answered: Some(0),
+        });
+        let hold = Step { what: entry.hold, begun: 0, answered: Some(0) };
+        let (committed, records, holds) = (Some(0), records.collect(), vec![hold]);
+        (entry.id, Story { body, begun: 0, committed, records, holds, removed: None })
+    };
+    spool.list().into_iter().map(told).collect()
+}
+
+/// The second life begins with what the first one left: spares, whole or half made, and what stands in them.
+#[test]
+fn work_goes_on_between_two_power_cuts() {
+    let fs = SimFs::new();
+    fs.record_crash_points();
+    play(&fs, &mut Stories::new()).unwrap();
+    let mut again = 0;
+    for point in fs.crash_points().into_iter().step_by(17) {
+        let disks: Vec<SimFs> = point.outcomes(common::seed(), 4).take(9).collect();
+        let disk = &disks[point.op as usize % disks.len()];
+        disk.record_crash_points();
+        let (spool, _) = open(disk, 3).unwrap();
+        let mut stories = told(&spool);
+        let mut play = Play { fs: disk, spool, stories: &mut stories };
+        for number in 40..48 {
+            play.accept(number).unwrap();
+            play.serve([RecipientState::Delivered, RecipientState::Delivered]).unwrap();
+        }
+        let log = disk.log();
+        again += log.iter().filter(|operation| operation.name == "rename").count();
+        for point in disk.crash_points().into_iter().skip(1) {
+            for disk in point.outcomes(common::seed(), 2).take(5) {
+                check(point.op, &disk, &stories);
+            }
+        }
+    }
+    assert!(again > 100, "{again} renames");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn found(disk: &SimFs) -> BTreeSet<Vec<(String, Vec<u8>)>> {
             })
             .collect()
     };
-    (0..20).flat_map(|seed| point.outcomes(seed, 0).map(read).collect::<Vec<_>>()).collect()
+    (0..60).flat_map(|seed| point.outcomes(seed, 0).map(read).collect::<Vec<_>>()).collect()
 }
 
 fn with_dir() -> SimFs {
@@ -180,6 +180,10 @@ fn the_parts_of_one_write_reach_the_disk_in_any_order() {
     let contents: BTreeSet<Vec<u8>> = found(&disk).into_iter().map(|mut names| names.remove(0).1).collect();
     for whole in [b"12345678", b"12ab5678", b"1234cd78", b"12abcd78"] {
         assert!(contents.contains(&whole[..]), "{whole:?}");
+    }
+    // What is torn leaves the old octets before or behind it.
+    for torn in [b"12a45678", b"123b5678", b"1234c678", b"12345d78"] {
+        assert!(contents.contains(&torn[..]), "{torn:?}");
     }
     assert!(contents.contains(&b"12345678"[..]) && contents.iter().all(|content| content.len() == 8));
 }

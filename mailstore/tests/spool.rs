@@ -41,9 +41,11 @@ fn deliver(spool: &LogSpool, id: &QueueId) {
     spool.release(id);
 }
 
+/// The segments; what is kept to be written over is none.
 fn segments(fs: &SimFs) -> Vec<PathBuf> {
     let log = Path::new("/spool/log");
-    fs.read_dir(log).unwrap().into_iter().map(|entry| log.join(entry.name)).collect()
+    let paths = fs.read_dir(log).unwrap().into_iter().map(|entry| log.join(entry.name));
+    paths.filter(|path| !path.to_str().unwrap().contains("spare")).collect()
 }
 
 #[test]
@@ -314,7 +316,11 @@ fn room_that_cannot_be_given_back_is_told_and_is_given_back_later() {
     deliver(&spool, &id);
     assert_eq!(some().len(), 0);
     let first = segments(&fs).into_iter().min().unwrap();
-    fs.refuse(&first, Some(io::ErrorKind::PermissionDenied));
+    // Neither to be removed nor to become a spare.
+    let denied = Some(io::ErrorKind::PermissionDenied);
+    let refused =
+        ["/spool/log/spare-0", "/spool/log/spare-1"].map(PathBuf::from).into_iter().chain([first.clone()]);
+    refused.for_each(|path| fs.refuse(&path, denied));
     drop(body);
     let notices = some();
     assert!(

@@ -1,7 +1,7 @@
 //! What becomes of old segments: dropped when nothing in them is needed, emptied when little is.
 //!
 //! # Order of operations
-//! * Drop: unlink segments of which nothing is live, which nobody reads, and whose news of messages that are done nobody
+//! * Drop: unlink segments, or make spares of them (`spare.rs`), of which nothing is live, which nobody reads, and whose news of messages that are done nobody
 //!   can miss (`messages.rs`), oldest first; sync `log/`; only then are they taken for gone, and later segments that
 //!   waited for them looked at.
 //! * Empty: each message that needs something in the segment is written anew at the end of the log, the pieces of its
@@ -31,13 +31,15 @@ const GARBAGE_SEGMENTS: u64 = 4;
 const BATCH: usize = 64;
 
 impl Inner {
-    /// Drops what can be dropped, and empties one segment if that is worth it. Nobody else does meanwhile.
+    /// Drops what can be dropped, empties one segment if that is worth it, and makes a spare if one is wanted. Nobody else
+    /// does meanwhile.
     pub(super) fn compact(self: &Arc<Self>) -> Result<()> {
         self.drop_dead()?;
         if let Some(number) = self.worst() {
             self.empty(number)?;
             self.drop_dead()?;
         }
+        self.log.spares.make_if_wanted();
         Ok(())
     }
 
@@ -58,11 +60,20 @@ impl Inner {
             if dead.is_empty() {
                 return Ok(());
             }
-            for number in &dead {
-                self.log.unlink(*number)?;
-            }
+            let mut spares = Vec::new();
+            let gone = dead.iter().try_for_each(|number| {
+                spares.extend(self.log.retire(*number)?);
+                Ok(())
+            });
             let dir = &self.log.dir;
-            self.env.fs().sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, &error))?;
+            let synced = gone.and_then(|()| {
+                self.env.fs().sync_dir(dir).map_err(|error| StoreError::io("syncing", dir, &error))
+            });
+            if let Err(error) = synced {
+                self.log.spares.remove(&spares);
+                return Err(error);
+            }
+            self.log.spares.offer(&spares);
             self.log.forget(&dead);
             self.messages().drop_segments(&dead);
         }
@@ -229,7 +240,7 @@ impl Inner {
         let file = self.log.file(number).map_err(failed)?;
         let Some(prelude) = Prelude::find(&*file, number).map_err(failed)? else { return Ok(()) };
         let bytes = segments.get(&number).copied().unwrap_or(0);
-        let mut scanner = Scanner::new(&*file, number, prelude.tag, bytes);
+        let mut scanner = Scanner::new(&*file, &prelude, bytes);
         let mut told: Vec<Subject> = Vec::new();
         while let Some(found) = scanner.next().map_err(failed)? {
             let subjects: Vec<Subject> = match found.record {

@@ -8,14 +8,16 @@
 //!
 //! # Order of operations
 //! * A group: write all its records at the end of the segment; call back chunks; sync the data; call back the others.
-//! * A new segment: sync the old one if anything in it is not; create the file, reserve its room, write the prelude
-//!   twice, sync it, sync `log/`; cut the old one to what counts. The prelude says how much of the old one that is.
+//! * A new segment: sync the old one if anything in it is not; take a spare (`spare.rs`) or create a file and reserve its
+//!   room; write the prelude twice, sync it, sync `log/`; close the old one: a record at its very end says how much of it
+//!   counts (`segment.rs`), or it is cut to that when it is not of the size of a spare. The new prelude says the same.
 //! * A write or a sync that fails: everything in the group gets the error, the segment is cut to what was durable, and
 //!   is not written to again. No sync is tried a second time: it would prove nothing. A chunk that was lost with it
 //!   fails the message it belongs to.
 //!
 //! # Limits
-//! A group is [`GROUP_BYTES_MAX`] octets, or one record. The last sixteenth of a segment is kept for what lets mail
+//! A group is [`GROUP_BYTES_MAX`] octets, or one record. A segment that is a new file is no larger than
+//! [`NEW_BYTES_MAX`], or one record. The last sixteenth of a segment is kept for what lets mail
 //! out of the spool: when there is no room for a new segment, new mail is refused and deliveries are still recorded.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,14 +26,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::record::{Buffer, Extent, HEADER_BYTES, Spot};
-use super::segment::{self, Prelude, RECORDS_AT};
+use super::record::{Buffer, Extent, HEADER_BYTES, aligned};
+use super::segment::{self, CLOSING_BYTES, Prelude, RECORDS_AT, Source};
+use super::spare::Spares;
 use crate::env::Env;
 use crate::error::{Result, StoreError};
 use crate::fs::{File, OpenMode};
 
 /// Octets in a group.
 const GROUP_BYTES_MAX: u64 = 4 << 20;
+
+/// The most room that is reserved for a segment that is a new file. Spares have the room that was asked for.
+const NEW_BYTES_MAX: u64 = 4 << 20;
 
 /// Files of segments kept open for reading.
 const FILES_MAX: usize = 16;
@@ -68,7 +74,7 @@ pub(super) struct Place {
 pub(super) struct Log {
     env: Env,
     pub(super) dir: PathBuf,
-    segment_bytes: u64,
+    pub(super) spares: Spares,
     queue: Mutex<Queue>,
     pushed: Condvar,
     active: Mutex<Active>,
@@ -104,33 +110,35 @@ struct Active {
 
 #[derive(Debug)]
 struct Open {
-    number: u64,
-    tag: u32,
+    prelude: Prelude,
     file: Arc<dyn File>,
     /// Where the next record goes.
     end: u64,
     durable: u64,
-    /// How much room there is.
-    room: u64,
+    /// How long the file is.
+    bytes: u64,
+    /// Whether a spare was asked for to come after it.
+    asked: bool,
 }
 
 impl Open {
     fn fits(&self, entry: &Entry, pending: u64) -> bool {
-        let kept = if entry.class == EntryClass::Outward { 0 } else { self.room / 16 };
+        let room = self.bytes - CLOSING_BYTES;
+        let kept = if entry.class == EntryClass::Outward { 0 } else { room / 16 };
         // A record that needs a segment of its own has one that is as large as it.
         let empty = self.end + pending == RECORDS_AT;
-        self.end + pending + entry.buffer.record_bytes() <= if empty { self.room } else { self.room - kept }
+        self.end + pending + entry.buffer.record_bytes() <= if empty { room } else { room - kept }
     }
 }
 
 impl Log {
     /// A log that goes on behind what was found: the segments, and how much of each counts.
-    pub(super) fn new(env: Env, dir: PathBuf, segment_bytes: u64, found: BTreeMap<u64, u64>) -> Self {
+    pub(super) fn new(env: Env, dir: PathBuf, spares: Spares, found: BTreeMap<u64, u64>) -> Self {
         let previous = found.last_key_value().map_or((0, 0), |(&number, &bytes)| (number, bytes));
         Self {
             env,
             dir,
-            segment_bytes,
+            spares,
             queue: Mutex::default(),
             pushed: Condvar::new(),
             active: Mutex::new(Active {
@@ -242,15 +250,20 @@ impl Log {
         files.iter().find(|(known, _)| *known == number).map(|(_, file)| Arc::clone(file))
     }
 
-    /// Removes the file of a segment; durable when its directory is.
-    pub(super) fn unlink(&self, number: u64) -> Result<()> {
+    /// Removes the file of a segment, or makes a spare of it, whose number it returns; durable when its directory is.
+    pub(super) fn retire(&self, number: u64) -> Result<Option<usize>> {
         lock(&self.files).retain(|(known, _)| *known != number);
         let path = segment::path(&self.dir, number);
+        // A file that has failed is not trusted with anything more.
+        let failed = lock(&self.active).failed.contains_key(&number);
+        if !failed && let Some(slot) = self.spares.keep(&path) {
+            return Ok(Some(slot));
+        }
         match self.env.fs().unlink(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::io("removing", &path, &error))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -298,15 +311,18 @@ impl Log {
         let (mut end, durable) = (open.end, offset(open.durable));
         let mut places = Vec::with_capacity(group.len());
         for entry in &mut *group {
-            let spot = Spot { tag: open.tag, segment: open.number, offset: offset(end) };
+            let spot = open.prelude.spot(offset(end));
             end += entry.buffer.place(spot, durable).len() as u64;
-            places.push(Place { segment: open.number, offset: spot.offset + offset(HEADER_BYTES as u64) });
+            places.push(Place { segment: spot.segment, offset: spot.offset + offset(HEADER_BYTES as u64) });
         }
         let parts: Vec<&[u8]> = group.iter().map(|entry| entry.buffer.record()).collect();
         let written = open.file.write_at(&parts, open.end);
         if written.is_ok() {
             open.end = end;
-            lock(&self.segments).insert(open.number, end);
+            lock(&self.segments).insert(open.prelude.number, end);
+            if end > open.bytes / 2 && !std::mem::replace(&mut open.asked, true) {
+                self.spares.want();
+            }
         }
         let mut waiting = Vec::with_capacity(group.len());
         for (entry, place) in group.drain(..).zip(places) {
@@ -328,9 +344,10 @@ impl Log {
         if let Some(open) = active.open.take() {
             // Those who brought it are told that it failed: let it not come back, if we can help it.
             open.cut();
-            active.failed.insert(open.number, open.durable);
-            active.previous = (open.number, open.durable);
-            lock(&self.segments).insert(open.number, open.durable);
+            let number = open.prelude.number;
+            active.failed.insert(number, open.durable);
+            active.previous = (number, open.durable);
+            lock(&self.segments).insert(number, open.durable);
         }
         self.error("writing", error)
     }
@@ -342,24 +359,48 @@ impl Log {
         {
             self.fail(active, &error);
         }
+        let needed = RECORDS_AT + entry.buffer.record_bytes() + CLOSING_BYTES;
+        let spare = if needed <= self.spares.bytes {
+            self.spares.use_one(|path| {
+                let prelude = self.prelude(active, true);
+                segment::create(&self.env, &self.dir, &prelude, Source::Spare(path))
+                    .map(|file| (prelude, file, self.spares.bytes))
+            })
+        } else {
+            None
+        };
+        let (prelude, file, bytes) = match spare {
+            Some(made) => made,
+            None => {
+                let prelude = self.prelude(active, false);
+                let bytes = aligned(needed.max(self.spares.bytes.min(NEW_BYTES_MAX)));
+                let file = segment::create(&self.env, &self.dir, &prelude, Source::New(bytes))
+                    .map_err(|error| self.error("beginning a segment in", &error))?;
+                (prelude, file, bytes)
+            }
+        };
+        if let Some(old) = active.open.take() {
+            old.close(self.spares.bytes);
+            active.previous = (old.prelude.number, old.durable);
+        }
+        lock(&self.segments).insert(prelude.number, RECORDS_AT);
+        keep(&mut lock(&self.files), prelude.number, &file);
+        active.open = Some(Open { prelude, file, end: RECORDS_AT, durable: RECORDS_AT, bytes, asked: false });
+        Ok(())
+    }
+
+    /// The prelude of another segment.
+    fn prelude(&self, active: &mut Active, reused: bool) -> Prelude {
         let (previous, previous_bytes) =
-            active.open.as_ref().map_or(active.previous, |open| (open.number, open.durable));
+            active.open.as_ref().map_or(active.previous, |open| (open.prelude.number, open.durable));
         let number = active.next;
         active.next += 1;
-        let tag = format!("{:?} {} {}", self.env.host().now(), self.env.host().pid(), self.env.count());
+        let host = self.env.host();
+        let random = host.random();
+        let tag = format!("{:?} {} {} {random}", host.now(), host.pid(), self.env.count());
         let tag = crc32c::crc32c(tag.as_bytes());
-        let prelude = Prelude { number, tag, previous, previous_bytes: offset(previous_bytes) };
-        let room = self.segment_bytes.max(RECORDS_AT + entry.buffer.record_bytes());
-        let file = segment::create(&self.env, &self.dir, &prelude, room)
-            .map_err(|error| self.error("beginning a segment in", &error))?;
-        if let Some(old) = active.open.take() {
-            old.cut();
-            active.previous = (old.number, old.durable);
-        }
-        lock(&self.segments).insert(number, RECORDS_AT);
-        keep(&mut lock(&self.files), number, &file);
-        active.open = Some(Open { number, tag, file, end: RECORDS_AT, durable: RECORDS_AT, room });
-        Ok(())
+        let salt = (random >> 32) as u32;
+        Prelude { number, tag, salt, reused, previous, previous_bytes: offset(previous_bytes) }
     }
 
     fn error(&self, doing: &'static str, error: &io::Error) -> StoreError {
@@ -375,6 +416,16 @@ impl Open {
             self.durable = self.end;
         }
         Ok(())
+    }
+
+    /// Says how much of it counts, where the next segment's prelude says the same. Nothing is lost when it fails.
+    fn close(&self, spare_bytes: u64) {
+        if self.bytes != spare_bytes {
+            return self.cut();
+        }
+        if let Some((at, closing)) = self.prelude.closing(self.bytes, offset(self.durable)) {
+            let _ = self.file.write_at(&[&closing], at).and_then(|()| self.file.sync_data());
+        }
     }
 
     /// Gives back what was reserved and not used. What counts of the segment the next one says; its length says the same

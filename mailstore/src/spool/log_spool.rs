@@ -2,7 +2,7 @@
 //!
 //! # Files
 //! `log/` holds the segments: `segment.rs` tells their prelude, `record.rs` what stands in them, `log.rs` how they are
-//! written, `recover.rs` what a crash can leave and what becomes of it, `compact.rs` when they go, `upkeep.rs` who sees to it. `corrupt/` holds
+//! written, `recover.rs` what a crash can leave and what becomes of it, `compact.rs` when they go, `spare.rs` what is kept of them to be written over, `upkeep.rs` who sees to it. `corrupt/` holds
 //! what recovery could not read; it is never looked at again.
 //!
 //! # Order of operations
@@ -28,8 +28,10 @@ use proto_core::UnixTime;
 use super::log::{Entry, EntryClass, Log, lock};
 use super::messages::{Message, Messages};
 use super::reader::Body;
-use super::record::{self, Buffer, Extent, Subject, SubjectStates, Terms};
+use super::record::{self, Buffer, Extent, Subject, SubjectStates, Terms, aligned};
 use super::recover::{Recovered, recover};
+use super::segment::{CLOSING_BYTES, RECORDS_AT};
+use super::spare::Spares;
 use super::upkeep::{OnSpoolNotice, Upkeep};
 use super::writer::LogWriter;
 use super::{
@@ -50,7 +52,8 @@ pub struct SpoolLimits {
     /// Octets of a body that are held in memory until the message is committed, 1 to 1 MiB; a larger body goes to the disk
     /// while it arrives, in chunks of this size. Default 64 KiB.
     pub small_bytes_max: usize,
-    /// Octets of a segment of the log, at most 1 GiB; one for a record that needs more is larger. Default 64 MiB.
+    /// Octets of a segment of the log, at most 1 GiB; one for a record that needs more is larger, and the first ones are
+    /// smaller. Two files of this size are kept to be written over, as soon as so much mail comes. Default 64 MiB.
     pub segment_bytes: u64,
 }
 
@@ -116,9 +119,11 @@ impl LogSpool {
         for sub in [&log, &corrupt] {
             fs::make_dir(env.fs(), sub)?;
         }
-        let opened = recover(&env, &log, &corrupt)?;
+        let spare_bytes = aligned(limits.segment_bytes.max(RECORDS_AT + CLOSING_BYTES));
+        let opened = recover(&env, &log, &corrupt, spare_bytes)?;
+        let spares = Spares::new(env.clone(), &log, spare_bytes, &opened.spares);
         let inner = Arc::new(Inner {
-            log: Log::new(env.clone(), log, limits.segment_bytes, opened.segments),
+            log: Log::new(env.clone(), log, spares, opened.segments),
             env,
             limits,
             messages: Mutex::new(opened.messages),

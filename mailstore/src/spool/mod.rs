@@ -19,6 +19,11 @@
 //!   [`DeliveryId`].
 //! * One message is in the hands of one deliverer at a time.
 //! * A message on hold is in no deliverer's hands, restarts included, until the hold is taken off.
+//!
+//! # What stays on the disk
+//! Up to two files of the size of a segment are kept to be written over, besides those that are needed. The octets of a
+//! message that has left the spool lie in them until then, readable for whoever may read the directory; as they lie in
+//! free blocks of the disk when a file is removed.
 
 mod compact;
 mod envelope;
@@ -30,6 +35,7 @@ mod record;
 mod recover;
 mod scan;
 mod segment;
+mod spare;
 mod upkeep;
 mod writer;
 

@@ -6,11 +6,15 @@
 //! | octets | field |
 //! | --- | --- |
 //! | 4 | the segment's tag: octets of another life of the file are no record |
-//! | 4 | CRC-32C over tag, segment number, offset, and the fields below: a record is valid in its own place only |
+//! | 4 | CRC-32C over tag, salt, segment number, offset, and the fields below: a record is valid in its own place only |
 //! | 4 | length of the payload |
 //! | 4 | CRC-32C of the payload |
 //! | 4 | how many octets of the segment were durable when this was written: what is damaged before that was whole once |
 //! | 1 + 3 | kind, zeros |
+//!
+//! Tag and salt are drawn for each segment and stand in its prelude. A file is written over when it becomes another
+//! segment, and behind its records lie those of its earlier life, and mail of strangers: who sends a body that looks
+//! like a record would have to guess both, 64 bits.
 //!
 //! The payload's sum does not depend on the place, so that it is made while the message arrives, by whoever brings it.
 //!
@@ -67,6 +71,7 @@ pub(super) struct Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
     pub(super) tag: u32,
+    pub(super) salt: u32,
     pub(super) segment: u64,
     pub(super) offset: u32,
 }
@@ -106,7 +111,7 @@ impl Header {
 }
 
 fn header_sum(octets: &[u8; HEADER_BYTES], spot: Spot) -> u32 {
-    let sum = crc32c::crc32c(&spot.tag.to_le_bytes());
+    let sum = crc32c::crc32c(&spot.tag.to_le_bytes()) ^ spot.salt;
     let sum = crc32c::crc32c_append(sum, &spot.segment.to_le_bytes());
     let sum = crc32c::crc32c_append(sum, &spot.offset.to_le_bytes());
     crc32c::crc32c_append(sum, &octets[8..])

@@ -4,15 +4,20 @@
 //!
 //! | what stands in `log/` | when | recovery |
 //! | --- | --- | --- |
-//! | a file without records, with a prelude or without | while a segment was made, or before anything was in it | it is removed |
+//! | a file without records, with a prelude or without | while a segment was made, or before anything was in it | it is removed; one that was a spare is a segment with nothing in it |
 //! | records up to a place, then nothing, zeros or a torn group | before the group's sync: nobody in it was answered | the segment is cut there |
 //! | a torn group with whole records in it | the same; the system brought the later ones to the disk first | the whole ones count, the rest is made void |
 //! | octets behind what the next segment says that counts | a write or sync failed, and who brought them was told | they are not read |
+//! | the same, then octets of an earlier life of the file | before the group's sync, in a segment that was a spare | they are no records of this segment: as zeros |
 //! | chunks, and no message they belong to | the message was not committed | nothing: they go with their segment |
 //! | a segment that had been dropped | its removal did not reach the disk | its messages are done: the segments that say so are dropped only when the removal is durable |
+//! | a spare that is shorter than a segment | while it was made | it is removed |
+//! | a file that is a segment and a spare by its names | while it became the one or the other | it is the segment; the other name is removed |
 //! | a message twice, in an old segment and moved to a new one | a crash while a segment was emptied | the later one counts, unless a part of it is missing |
 //!
-//! Not by a crash, but by a failing disk: records that were durable and cannot be read. What is damaged is copied to
+//! Not by a crash, but by a failing disk: records that were durable and cannot be read. That they were durable, a later
+//! record of the segment says, its closing among them, or the next segment's prelude. Where nothing of these is left, a
+//! damaged end looks like a torn one, unless the file was new, and something stands behind it in a segment that is not the last. What is damaged is copied to
 //! `corrupt/` and made void; of a message that lost a part, what is left is written there too. All else is kept.
 //!
 //! Envelopes are held in memory, bodies are not.
@@ -23,13 +28,14 @@ use std::path::{Path, PathBuf};
 
 use super::log::Place;
 use super::messages::{Message, Messages};
-use super::record::{Extent, HEADER_BYTES, Header, Kind, MessageRecord, Record, Spot, Subject};
+use super::record::{Extent, HEADER_BYTES, Header, Kind, MessageRecord, Record, Subject};
 use super::scan::{Found, Hole, Scanner};
 use super::segment::{self, Prelude, RECORDS_AT};
+use super::spare::SPARES_MAX;
 use super::{Envelope, QueueId, Status};
 use crate::env::Env;
 use crate::error::{Result, StoreError};
-use crate::fs::{self, File, OpenMode};
+use crate::fs::{self, File, Metadata, OpenMode};
 
 /// What was found when a spool was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,13 +56,15 @@ pub(super) struct Opened {
     pub(super) messages: Messages,
     /// The segments, and how much of each counts.
     pub(super) segments: BTreeMap<u64, u64>,
+    /// Spares that can be used.
+    pub(super) spares: Vec<usize>,
     /// Messages that are lost and stand in the log: it shall be told.
     pub(super) lost: Vec<Subject>,
     pub(super) recovered: Recovered,
 }
 
-/// Reads the log in `log`, mends it, and sets aside in `corrupt` what cannot be mended.
-pub(super) fn recover(env: &Env, log: &Path, corrupt: &Path) -> Result<Opened> {
+/// Reads the log in `log`, mends it, and sets aside in `corrupt` what cannot be mended. A spare has `spare_bytes`.
+pub(super) fn recover(env: &Env, log: &Path, corrupt: &Path, spare_bytes: u64) -> Result<Opened> {
     let disk = env.fs();
     // What is in the log may not be there durably yet when only the process died.
     disk.sync_dir(log).map_err(|error| StoreError::io("syncing", log, &error))?;
@@ -70,8 +78,11 @@ pub(super) fn recover(env: &Env, log: &Path, corrupt: &Path) -> Result<Opened> {
         seen: 0,
         lost: HashMap::new(),
         found: Recovered::default(),
+        spares: Vec::new(),
+        inodes: HashSet::new(),
     };
     let preludes = recovery.preludes()?;
+    recovery.spares(spare_bytes)?;
     let mut segments = BTreeMap::new();
     for (index, (prelude, _)) in preludes.iter().enumerate() {
         let mut later = preludes[index + 1..].iter().filter(|(_, has_records)| *has_records);
@@ -86,7 +97,7 @@ pub(super) fn recover(env: &Env, log: &Path, corrupt: &Path) -> Result<Opened> {
     recovered.unfinished = recovery.unfinished.len();
     recovered.done = recovery.seen.saturating_sub(recovered.messages + recovery.lost.len());
     let lost = recovery.lost.into_values().map(|lost| lost.subject).collect();
-    Ok(Opened { messages: recovery.messages, segments, lost, recovered })
+    Ok(Opened { messages: recovery.messages, segments, spares: recovery.spares, lost, recovered })
 }
 
 struct Recovery<'a> {
@@ -102,6 +113,9 @@ struct Recovery<'a> {
     seen: usize,
     lost: HashMap<QueueId, Lost>,
     found: Recovered,
+    spares: Vec<usize>,
+    /// The files that are segments.
+    inodes: HashSet<u64>,
 }
 
 /// A message of which a part is missing.
@@ -128,28 +142,48 @@ impl Recovery<'_> {
         for entry in entries {
             let path = self.log.join(&entry.name);
             let failed = |error: io::Error| StoreError::io("reading", &path, &error);
+            if let Some(slot) = entry.name.to_str().and_then(segment::read_spare_name) {
+                self.spares.push(slot);
+                continue;
+            }
             let Some(number) = entry.name.to_str().and_then(segment::read_name) else {
                 self.set_aside(&path, "not a name of ours")?;
                 continue;
             };
             let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
             let prelude = Prelude::find(&*file, number).map_err(failed)?;
+            let Metadata { size, inode, .. } = file.metadata().map_err(failed)?;
             let has_records = match prelude {
-                Some(prelude) => {
-                    let size = file.metadata().map_err(failed)?.size;
-                    Scanner::new(&*file, number, prelude.tag, size).next().map_err(failed)?.is_some()
-                }
+                Some(prelude) => Scanner::new(&*file, &prelude, size).next().map_err(failed)?.is_some(),
                 None => false,
             };
             match prelude {
                 _ if !has_records && is_blank(&*file, RECORDS_AT).map_err(failed)? => {
                     disk.unlink(&path).map_err(|error| StoreError::io("removing", &path, &error))?;
                 }
-                Some(prelude) => preludes.push((prelude, has_records)),
+                Some(prelude) => {
+                    self.inodes.insert(inode);
+                    preludes.push((prelude, has_records));
+                }
                 None => self.set_aside(&path, "its first blocks are damaged")?,
             }
         }
         Ok(preludes)
+    }
+
+    /// Keeps the spares that can be used, and removes the others.
+    fn spares(&mut self, bytes: u64) -> Result<()> {
+        let disk = self.env.fs();
+        for slot in std::mem::take(&mut self.spares) {
+            let path = segment::spare_path(self.log, slot);
+            let known = disk.metadata(&path).map_err(|error| StoreError::io("looking at", &path, &error))?;
+            if slot < SPARES_MAX && known.size == bytes && !self.inodes.contains(&known.inode) {
+                self.spares.push(slot);
+            } else {
+                disk.unlink(&path).map_err(|error| StoreError::io("removing", &path, &error))?;
+            }
+        }
+        Ok(())
     }
 
     fn set_aside(&mut self, path: &Path, why: &str) -> Result<()> {
@@ -165,14 +199,18 @@ impl Recovery<'_> {
         let failed = |error: io::Error| StoreError::io("reading", &path, &error);
         let file = self.env.fs().open(&path, OpenMode::Read).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.size;
-        let mut scanner = Scanner::new(&*file, prelude.number, prelude.tag, counts.unwrap_or(size).min(size));
+        let mut scanner = Scanner::new(&*file, prelude, counts.unwrap_or(size).min(size));
         while let Some(found) = scanner.next().map_err(failed)? {
             let place = Place { segment: prelude.number, offset: found.offset };
             self.apply(found, place, counts.is_some() || u64::from(place.offset) < scanner.durable);
         }
         let (end, durable, mut holes) = (scanner.at(), scanner.durable, std::mem::take(&mut scanner.holes));
-        // Of a segment that is not the last, all that is there counts; its reserve may not have been given back.
-        let whole = counts.is_some() || (!is_last && !is_blank(&*file, end).map_err(failed)?);
+        let closed = scanner.closed;
+        let counts = counts.or(closed);
+        // Of a segment that is not the last, all that is there counts; its reserve may not have been given back. What stands
+        // there from an earlier life does not.
+        let whole =
+            counts.is_some() || (!is_last && !prelude.reused && !is_blank(&*file, end).map_err(failed)?);
         if whole && end < counts.unwrap_or(size) {
             holes.push(Hole { from: end, to: counts.unwrap_or(size) });
         }
@@ -182,7 +220,7 @@ impl Recovery<'_> {
             }
         }
         if !holes.is_empty() || (is_last && size > 0) {
-            mend(self.env, &path, prelude, &holes, is_last.then_some(end))
+            mend(self.env, &path, prelude, &holes, (is_last && closed.is_none()).then_some(end))
                 .map_err(|error| StoreError::io("mending", &path, &error))?;
         }
         Ok(counts.unwrap_or(end))
@@ -362,10 +400,7 @@ fn mend(env: &Env, path: &Path, prelude: &Prelude, holes: &[Hole], end: Option<u
             payload_sum: 0,
             durable: 0,
         };
-        file.write_at(
-            &[&header.write(Spot { tag: prelude.tag, segment: prelude.number, offset })],
-            hole.from,
-        )?;
+        file.write_at(&[&header.write(prelude.spot(offset))], hole.from)?;
     }
     if let Some(end) = end
         && file.metadata()?.size > end

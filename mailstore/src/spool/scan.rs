@@ -11,8 +11,8 @@
 use std::io;
 use std::path::Path;
 
-use super::record::{self, ALIGN, HEADER_BYTES, Header, Kind, Record, Spot};
-use super::segment::RECORDS_AT;
+use super::record::{self, ALIGN, HEADER_BYTES, Header, Kind, Record};
+use super::segment::{Prelude, RECORDS_AT};
 use crate::fs::{self, File, Fs as _, OpenMode, SimFs};
 
 const BLOCK_BYTES: usize = 64 << 10;
@@ -27,14 +27,15 @@ pub(super) struct Hole {
 /// Reads one segment.
 pub(super) struct Scanner<'a> {
     file: &'a dyn File,
-    tag: u32,
-    segment: u64,
+    prelude: Prelude,
     at: u64,
     end: u64,
     payload: Vec<u8>,
     pub(super) holes: Vec<Hole>,
     /// How much was durable when the last record that can be read was written.
     pub(super) durable: u64,
+    /// How much of the segment counts, when it says so itself.
+    pub(super) closed: Option<u64>,
 }
 
 /// A record and where it stands.
@@ -48,10 +49,19 @@ pub(super) struct Found {
 
 impl<'a> Scanner<'a> {
     /// Reads up to `end` at most.
-    pub(super) fn new(file: &'a dyn File, segment: u64, tag: u32, end: u64) -> Self {
+    pub(super) fn new(file: &'a dyn File, prelude: &Prelude, end: u64) -> Self {
         let end = end.min(u64::from(u32::MAX));
         let payload = Vec::new();
-        Self { file, tag, segment, at: RECORDS_AT, end, payload, holes: Vec::new(), durable: 0 }
+        Self {
+            file,
+            prelude: *prelude,
+            at: RECORDS_AT,
+            end,
+            payload,
+            holes: Vec::new(),
+            durable: 0,
+            closed: None,
+        }
     }
 
     /// Where the last record that can be read ends.
@@ -72,6 +82,9 @@ impl<'a> Scanner<'a> {
             self.at = start + header.record_bytes();
             self.durable = self.durable.max(u64::from(header.durable));
             if header.kind == Kind::Void {
+                if header.durable > 0 {
+                    return Ok(self.close(header.durable.into()));
+                }
                 continue;
             }
             match self.read(start, &header)? {
@@ -83,6 +96,16 @@ impl<'a> Scanner<'a> {
                 None => self.hole(start, self.at),
             }
         }
+    }
+
+    /// The segment ends here: what stands from there to its closing is no part of it.
+    fn close(&mut self, durable: u64) -> Option<Found> {
+        (self.at, self.end, self.closed) = (durable, durable, Some(durable));
+        self.holes.retain_mut(|hole| {
+            hole.to = hole.to.min(durable);
+            hole.from < hole.to
+        });
+        None
     }
 
     /// Notes octets that are no record; next to others they are one hole.
@@ -103,8 +126,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn check(&self, octets: &[u8; HEADER_BYTES], at: u64) -> Option<Header> {
-        let spot = Spot { tag: self.tag, segment: self.segment, offset: narrow(at) };
-        Header::read(octets, spot).filter(|header| at + header.record_bytes() <= self.end)
+        Header::read(octets, self.prelude.spot(narrow(at)))
+            .filter(|header| at + header.record_bytes() <= self.end)
     }
 
     /// The record behind a header, when its payload is whole.
@@ -125,7 +148,7 @@ impl<'a> Scanner<'a> {
             let filled = fs::read_full(self.file, &mut block, from)?;
             for start in (0..filled.min(BLOCK_BYTES)).step_by(ALIGN) {
                 let Some(octets) = block[start..filled].first_chunk::<HEADER_BYTES>() else { break };
-                if octets[..4] != self.tag.to_le_bytes() {
+                if octets[..4] != self.prelude.tag.to_le_bytes() {
                     continue;
                 }
                 let at = from + start as u64;
@@ -179,7 +202,14 @@ pub fn fuzz_spool_segment(data: &[u8]) {
 
 /// Writes records cut from `data`, damages what `data` says, and reads: nothing is found that was not written.
 fn fuzz_scanner(data: &[u8]) {
-    const TAG: u32 = 0x7461_6721;
+    let prelude = Prelude {
+        number: 7,
+        tag: 0x7461_6721,
+        salt: 0x7361_6C74,
+        reused: true,
+        previous: 6,
+        previous_bytes: 0,
+    };
     let (orders, mut octets) = data.split_at(data.len().min(8));
     let mut segment = vec![0; RECORDS_AT as usize];
     let mut written = Vec::new();
@@ -188,7 +218,7 @@ fn fuzz_scanner(data: &[u8]) {
         octets = rest;
         let mut buffer = record::chunk(&"1".parse().expect("invariant: a digit is a queue id"));
         buffer.put(part);
-        let spot = Spot { tag: TAG, segment: 7, offset: narrow(segment.len() as u64) };
+        let spot = prelude.spot(narrow(segment.len() as u64));
         written.push((spot.offset + HEADER_BYTES as u32, narrow(buffer.payload_bytes() as u64)));
         segment.extend_from_slice(buffer.place(spot, 0));
     }
@@ -203,7 +233,7 @@ fn fuzz_scanner(data: &[u8]) {
     let file =
         SimFs::new().open(Path::new("/1"), OpenMode::CreateWrite).expect("invariant: a new disk is empty");
     file.write_at(&[&segment], 0).expect("invariant: the simulated disk fails when told to");
-    let mut scanner = Scanner::new(&*file, 7, TAG, segment.len() as u64);
+    let mut scanner = Scanner::new(&*file, &prelude, segment.len() as u64);
     let mut last = 0;
     while let Some(found) = scanner.next().expect("invariant: the simulated disk fails when told to") {
         assert!(written.contains(&(found.offset, found.payload_bytes)), "found what was not written");
@@ -258,6 +288,26 @@ mod tests {
             for end in 0..payload.len() {
                 fuzz_spool_segment(&payload[..end]);
             }
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_life_is_none() {
+        let prelude =
+            Prelude { number: 7, tag: 8, salt: 9, reused: false, previous: 6, previous_bytes: 5000 };
+        let file = SimFs::new().open(Path::new("/1"), OpenMode::CreateWrite).unwrap();
+        let mut buffer = record::gone(&record::Subject { id: "A1".parse().unwrap(), birth: None });
+        let at = RECORDS_AT as u32;
+        file.write_at(&[buffer.place(prelude.spot(at), at)], RECORDS_AT).unwrap();
+        let finds = |prelude: &Prelude| Scanner::new(&*file, prelude, 9000).next().unwrap().is_some();
+        assert!(finds(&prelude));
+        for other in [
+            Prelude { number: 8, ..prelude },
+            Prelude { tag: 9, ..prelude },
+            Prelude { salt: 8, ..prelude },
+            Prelude { salt: 0, ..prelude },
+        ] {
+            assert!(!finds(&other), "{other:?}");
         }
     }
 

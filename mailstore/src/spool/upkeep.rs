@@ -126,7 +126,7 @@ impl Inner {
 
     /// Says that segments may be free, if so much has changed.
     pub(super) fn want_upkeep(&self) {
-        if self.messages().take_freed(self.limits.segment_bytes / 4) {
+        if self.messages().take_freed(self.limits.segment_bytes / 4) || self.log.spares.is_wanted() {
             self.upkeep.want();
         }
     }

@@ -301,6 +301,9 @@ fn commit(spool: &Arc<Inner>, buffer: Buffer, message: MessageRecord, body_bytes
                 Err(error) => (None, Err(error)),
             };
             of_spool.writer_done(body_bytes, message, &pinned);
+            if of_spool.log.spares.is_wanted() {
+                of_spool.want_upkeep();
+            }
             done(told);
         }),
     };

@@ -20,7 +20,7 @@ pub struct CrashPoint {
 enum Fate {
     Dropped,
     Kept,
-    /// A write: its first half, then nothing or zeros. A rename: the name stands in both places.
+    /// A write: its first part, then nothing, zeros or what stood there; or its last part, where octets stood. A rename: the name stands in both places.
     Torn,
 }
 
@@ -184,12 +184,17 @@ fn apply_write(data: &mut Content, write: &Write, fate: Fate, random: &mut Split
         (Write::Reserve(len), _) => data.grow(*len),
         (Write::At(offset, octets), fate) => {
             let whole = octets.len();
-            let kept =
-                if fate == Fate::Kept { whole } else { (random.next() % whole.max(1) as u64) as usize };
+            let (mut from, mut to) = (0, whole);
+            if fate == Fate::Torn {
+                let cut = (random.next() % whole.max(1) as u64) as usize;
+                // Blocks that are written over reach the disk in any order: later ones may be there and earlier ones not.
+                let over = offset + whole <= data.len;
+                if over && random.next().is_multiple_of(4) { from = cut } else { to = cut }
+            }
             // The length may reach the disk before the octets do: then zeros stand in their place.
-            let length = if fate == Fate::Kept || random.next().is_multiple_of(2) { whole } else { kept };
+            let length = if to == whole || random.next().is_multiple_of(2) { whole } else { to };
             data.grow(offset + length);
-            data.write(*offset, &octets[..kept]);
+            data.write(offset + from, &octets[from..to]);
         }
     }
 }

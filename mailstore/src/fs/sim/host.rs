@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::SimFs;
+use super::{SimFs, Split64};
 use crate::env::Host;
 
 /// A process whose clock is the disk's; waiting lets that clock run and takes no time.
@@ -55,6 +55,11 @@ impl Host for SimHost {
 
     fn is_alive(&self, pid: u32) -> bool {
         self.fs.with(|sim| sim.alive.contains(&pid))
+    }
+
+    /// The same at every run: a test repeats.
+    fn random(&self) -> u64 {
+        Split64::new(self.now().as_micros() as u64 ^ u64::from(self.pid) << 48).next()
     }
 
     fn pause(&self, duration: Duration) {

@@ -4,8 +4,8 @@
 //! [`File::sync`] of that file or [`Fs::sync_dir`] of that directory. At a power cut each pending thing is
 //! dropped, kept or torn, independently of all others and of their order:
 //!
-//! * a write: not there; there; its first part, followed by nothing or by zeros. Of a write of several parts that is
-//!   said of each part by itself;
+//! * a write: not there; there; its first part, followed by nothing or by zeros. Where octets stood already, these stand
+//!   there still, and its last part may be what is there. Of a write of several parts that is said of each part by itself;
 //! * a creation or removal: not there; there;
 //! * a rename: not there; there; the file has both names. It never has neither: no file system we know loses
 //!   a renamed file, and no order of operations could guard against one that did.
