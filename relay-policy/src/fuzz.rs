@@ -45,7 +45,9 @@ fn accepted(listener: Listener, recipient: &ForwardPath) -> Option<Mailbox> {
         match evaluation.step() {
             Step::Needs(questions) => {
                 for question in questions {
-                    let Question::RecipientExists { address } = &question;
+                    let Question::RecipientExists { address } = &question else {
+                        panic!("nothing else is asked: {question:?}")
+                    };
                     assert!(OURS.contains(&address.domain().to_string().as_str()), "asked about {address}");
                     evaluation.answer(question, Answer::Exists(true)).expect("invariant: it was asked");
                 }

@@ -43,6 +43,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod address;
 pub mod delegation;
 pub mod fuzz;
@@ -71,7 +72,7 @@ pub use evaluate::{Evaluation, Step};
 pub use match_list::MatchList;
 pub use network::{NetworkError, NetworkList};
 pub use parameters::{ParameterError, Parameters, TempfailAction};
-pub use question::{Answer, Question};
+pub use question::{Answer, Question, Record, RecordKind};
 pub use request::{Listener, NameStatus, Request, Stage};
 pub use restriction::{ListName, Restriction};
 pub use trail::{Outcome, Trail, TrailEntry};

@@ -59,9 +59,14 @@ impl NetworkList {
 
     /// The entry that trusts this client, as it was configured.
     pub(crate) fn find(&self, client: IpAddr) -> Option<&str> {
+        self.verdict(client).and_then(|(trusted, entry)| trusted.then_some(entry))
+    }
+
+    /// The first entry that this client is in, as it was configured, and whether it trusts or excludes.
+    pub(crate) fn verdict(&self, client: IpAddr) -> Option<(bool, &str)> {
         let client = client.to_canonical();
         let entry = self.0.iter().find(|entry| entry.network.contains(&client))?;
-        (!entry.excluded).then_some(&entry.written)
+        Some((!entry.excluded, &entry.written))
     }
 }
 

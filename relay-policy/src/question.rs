@@ -2,6 +2,7 @@
 
 use proto_core::Backend;
 use proto_core::address::Mailbox;
+use std::net::IpAddr;
 
 /// Something that only the application can find out. Equal questions have equal answers, so they may be cached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,6 +14,57 @@ pub enum Question {
         /// The mailbox.
         address: Mailbox,
     },
+    /// The records of a name; answered by [`Answer::Records`].
+    Dns {
+        /// The name, without a dot at its end.
+        name: String,
+        /// Which records.
+        kind: RecordKind,
+    },
+    /// What stands beside a key of a table that is not in memory; answered by [`Answer::Found`].
+    Lookup {
+        /// The table's name, with its type.
+        table: String,
+        /// The key.
+        key: String,
+    },
+}
+
+/// A kind of DNS record (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+    /// Mail exchanges.
+    Mx,
+    /// Name servers.
+    Ns,
+    /// Names of an address.
+    Ptr,
+    /// Texts.
+    Txt,
+}
+
+/// The data of a DNS record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Record {
+    /// Of A and AAAA.
+    Address(IpAddr),
+    /// Of MX; an empty exchange is that of a domain without mail (RFC 7505 section 3).
+    Mx {
+        /// Lower ones are tried first.
+        preference: u16,
+        /// The host, without a dot at its end.
+        exchange: String,
+    },
+    /// Of NS and PTR, without a dot at its end.
+    Name(String),
+    /// Of TXT, its strings joined.
+    Text(String),
 }
 
 /// The answer to a [`Question`].
@@ -21,6 +73,10 @@ pub enum Question {
 pub enum Answer {
     /// Whether what was asked for exists.
     Exists(bool),
+    /// The records that are there; none where the name does not exist or has none of the kind.
+    Records(Vec<Record>),
+    /// The text beside a key, if it is there.
+    Found(Option<String>),
     /// It could not be found out. Either kind of failure gives a temporary refusal: nobody's mail is bounced because a
     /// lookup of ours failed.
     Failed(Backend),

@@ -1,5 +1,6 @@
 //! What is known when a decision is due.
 
+use crate::access::Latches;
 use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
 use std::net::IpAddr;
@@ -55,6 +56,10 @@ pub struct Request {
     pub improper_pipelining: bool,
     /// The queue's name for the message under way, for the log; `NOQUEUE` is written where there is none.
     pub queue_id: Option<String>,
+    /// A rule has said about the message under way that it is thrown away: nothing is looked at any more.
+    pub discarded: bool,
+    /// What earlier decisions have left, see [`Outcome::latches`](crate::access::Outcome::latches).
+    pub latches: Latches,
 }
 
 /// What came of looking for a client's name.
@@ -91,6 +96,8 @@ impl Request {
             recipient_count: 0,
             improper_pipelining: false,
             queue_id: None,
+            discarded: false,
+            latches: Latches::default(),
         }
     }
 

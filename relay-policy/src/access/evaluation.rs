@@ -1,0 +1,512 @@
+//! A decision under way: lists within lists, rule by rule.
+//!
+//! A rule that needs an answer says nothing until it has it: it is looked at again from its beginning, so nothing it found
+//! out before counts twice. What it says is then applied in one go.
+//!
+//! # Limits
+//! [`RULES_MAX`] rules are looked at for one decision; more are a fault of the configuration (classes that name each other
+//! twice double with each level).
+
+use super::action::permit_forbidden;
+use super::log::Log;
+use super::policy::AccessPolicy;
+use super::probe::{Action, Answers, Halt, OnPermit, Probe, Said, context_of, server_error};
+use super::rule::{Check, Rule, Rules};
+use super::subject::{Context, Subject, first_digit};
+use crate::decision::Reply;
+use crate::question::{Answer, Question};
+use crate::request::{Request, Stage};
+use crate::restriction::ListName;
+use crate::trail::{Outcome as Seen, Trail};
+use proto_core::CallerFault;
+use proto_core::address::ForwardPath;
+use std::collections::VecDeque;
+
+/// How many rules are looked at for one decision.
+const RULES_MAX: usize = 10_000;
+
+/// The octets of a reply's text (RFC 5321 section 4.5.3.1.5 has 512 for the line).
+const REPLY_OCTETS_MAX: usize = 510;
+
+/// A decision under way: [`step`](AccessEvaluation::step) it, [`answer`](AccessEvaluation::answer) what it needs, until
+/// it is done.
+#[derive(Debug)]
+pub struct AccessEvaluation<'a> {
+    policy: &'a AccessPolicy,
+    request: &'a Request,
+    stage: Stage<'a>,
+    tasks: VecDeque<Task>,
+    frames: Vec<Frame>,
+    list: Option<ListName>,
+    answers: Answers,
+    defer_if_permit: Option<Reply>,
+    defer_if_reject: Option<Reply>,
+    unlisted_checked: Vec<Subject>,
+    rules_seen: usize,
+    refusal: Option<Reply>,
+    effects: Effects,
+    latches: Latches,
+    log: Log,
+    trail: Trail,
+}
+
+/// What an evaluation says when it is stepped.
+#[derive(Debug)]
+pub enum AccessStep {
+    /// It goes on when these are answered; in any order, and stepping it in between is harmless.
+    Needs(Vec<Question>),
+    /// It is over.
+    Done(Box<Outcome>),
+}
+
+/// What came of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The reply that refuses; none when the command is accepted.
+    pub refusal: Option<Reply>,
+    /// The connection is to be closed after the reply (421 and 521).
+    pub disconnect: bool,
+    /// What is to be done besides.
+    pub effects: Effects,
+    /// What is to be kept for later commands, see [`Request::latches`].
+    pub latches: Latches,
+    /// What is to be logged.
+    pub log: Log,
+    /// Every rule looked at.
+    pub trail: Trail,
+}
+
+/// What is done to the message under way, or to the session, besides accepting or refusing. It is of the whole message,
+/// not of the recipient at which it came up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Effects {
+    /// The message is held, until somebody looks at it.
+    pub hold: bool,
+    /// The message is taken, and thrown away.
+    pub discard: bool,
+    /// The content filter the message goes through, `transport:destination`; the last one counts.
+    pub filter: Option<String>,
+    /// Who has the message in place of its recipients; the last one counts.
+    pub redirect: Option<String>,
+    /// Who has the message besides its recipients.
+    pub bcc: Vec<String>,
+    /// Header lines that go before the message's own, in their order.
+    pub prepend: Vec<String>,
+    /// How long the reply waits, in seconds.
+    pub sleep_seconds: u32,
+}
+
+/// Deferrals that wait for a permit, as they were when a list had ended that is not asked with each recipient
+/// (`smtpd_delay_reject = no`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Latches {
+    /// After the client list.
+    client: Option<Reply>,
+    /// After the HELO list; what the client list left included.
+    helo: Option<Reply>,
+    /// After the sender list; what the lists before left included.
+    sender: Option<Reply>,
+}
+
+impl Latches {
+    /// What holds for the next message: what MAIL has left is gone.
+    #[must_use]
+    pub fn without_message(&self) -> Self {
+        Self { sender: None, ..self.clone() }
+    }
+}
+
+#[derive(Debug)]
+enum Task {
+    /// Whether the recipient can be anybody's.
+    Address,
+    List(ListName),
+    /// What was to be deferred if it were permitted is.
+    Settle,
+    /// The sender or recipient must exist.
+    Unlisted(Subject),
+}
+
+/// A list being gone through.
+#[derive(Debug)]
+struct Frame {
+    rules: Rules,
+    at: usize,
+    context: Context,
+    /// Refusals are logged, and no more: all of this list's, and the next rule's.
+    warn: bool,
+    warn_next: bool,
+    permit: OnPermit,
+    /// The rule that led here; none for the list of a command.
+    name: Option<String>,
+}
+
+impl<'a> AccessEvaluation<'a> {
+    pub(crate) fn of_command(policy: &'a AccessPolicy, request: &'a Request, stage: Stage<'a>) -> Self {
+        let parameters = &policy.parameters;
+        let delayed = parameters.smtpd_delay_reject;
+        let mut tasks = VecDeque::new();
+        let before = |tasks: &mut VecDeque<Task>, with_sender: bool| {
+            if delayed {
+                tasks.push_back(Task::List(ListName::Client));
+                if request.helo.is_some() {
+                    tasks.push_back(Task::List(ListName::Helo));
+                }
+                if with_sender {
+                    tasks.push_back(Task::List(ListName::Sender));
+                }
+            }
+        };
+        match stage {
+            Stage::Connect if !delayed => tasks.push_back(Task::List(ListName::Client)),
+            Stage::Helo if !delayed => tasks.push_back(Task::List(ListName::Helo)),
+            Stage::Mail if !delayed => tasks.push_back(Task::List(ListName::Sender)),
+            Stage::Connect | Stage::Helo | Stage::Mail => {}
+            // The postmaster can always be written to (RFC 5321 section 4.5.1).
+            Stage::Rcpt(ForwardPath::Postmaster) => {}
+            Stage::Rcpt(_) | Stage::Vrfy(_) => {
+                tasks.push_back(Task::Address);
+                before(&mut tasks, true);
+                let mut lists = [ListName::Relay, ListName::Recipient];
+                if !parameters.smtpd_relay_before_recipient_restrictions {
+                    lists.reverse();
+                }
+                tasks.extend(lists.map(Task::List));
+                tasks.push_back(Task::Settle);
+                if parameters.smtpd_reject_unlisted_recipient {
+                    tasks.push_back(Task::Unlisted(Subject::Recipient));
+                }
+            }
+            Stage::Data => tasks.extend([Task::List(ListName::Data), Task::Settle]),
+            Stage::EndOfMessage => tasks.extend([Task::List(ListName::EndOfData), Task::Settle]),
+            Stage::Etrn(_) => {
+                before(&mut tasks, false);
+                tasks.extend([Task::List(ListName::Etrn), Task::Settle]);
+            }
+        }
+        if parameters.smtpd_reject_unlisted_sender
+            && let Some(at) = tasks.iter().position(|task| matches!(task, Task::List(ListName::Sender)))
+        {
+            tasks.insert(at + 1, Task::Unlisted(Subject::Sender));
+        }
+        Self::new(policy, request, stage, tasks)
+    }
+
+    pub(crate) fn of_list(
+        policy: &'a AccessPolicy,
+        list: ListName,
+        request: &'a Request,
+        stage: Stage<'a>,
+    ) -> Self {
+        let mut tasks = VecDeque::from([Task::List(list)]);
+        if !matches!(list, ListName::Client | ListName::Helo | ListName::Sender) {
+            tasks.push_back(Task::Settle);
+        }
+        Self::new(policy, request, stage, tasks)
+    }
+
+    fn new(policy: &'a AccessPolicy, request: &'a Request, stage: Stage<'a>, tasks: VecDeque<Task>) -> Self {
+        let latches = &request.latches;
+        let restored = match stage {
+            Stage::Connect | Stage::Data | Stage::EndOfMessage => &None,
+            Stage::Helo => &latches.client,
+            Stage::Mail | Stage::Etrn(_) => &latches.helo,
+            Stage::Rcpt(_) | Stage::Vrfy(_) => &latches.sender,
+        };
+        Self {
+            policy,
+            request,
+            stage,
+            // What is thrown away is not looked at again.
+            tasks: if request.discarded { VecDeque::new() } else { tasks },
+            frames: Vec::new(),
+            list: None,
+            answers: Answers::new(),
+            defer_if_permit: restored.clone(),
+            defer_if_reject: None,
+            unlisted_checked: Vec::new(),
+            rules_seen: 0,
+            refusal: None,
+            effects: Effects::default(),
+            latches: latches.clone(),
+            log: Log::default(),
+            trail: Trail::default(),
+        }
+    }
+
+    /// Goes on as far as the answers reach.
+    pub fn step(&mut self) -> AccessStep {
+        while self.refusal.is_none() {
+            // Two deferrals wait for opposite ends, so whatever the list says, this comes of it.
+            if self.defer_if_permit.is_some()
+                && self.defer_if_reject.is_some()
+                && !std::mem::take(&mut self.frames).is_empty()
+            {
+                self.list_ended();
+            }
+            if self.frames.is_empty() {
+                let Some(task) = self.tasks.pop_front() else { break };
+                self.begin(&task);
+            } else if let Err(questions) = self.look_at_next() {
+                return AccessStep::Needs(questions);
+            } else if self.frames.is_empty() {
+                self.list_ended();
+            }
+        }
+        AccessStep::Done(Box::new(Outcome {
+            disconnect: self.refusal.as_ref().is_some_and(|reply| matches!(reply.code, 421 | 521)),
+            refusal: self.refusal.clone(),
+            effects: self.effects.clone(),
+            latches: self.latches.clone(),
+            log: self.log.clone(),
+            trail: self.trail.clone(),
+        }))
+    }
+
+    /// Answers a question that [`AccessEvaluation::step`] has put.
+    ///
+    /// # Errors
+    /// [`CallerFault::Misuse`] when it was not asked.
+    pub fn answer(&mut self, question: &Question, answer: Answer) -> Result<(), CallerFault> {
+        match self.answers.iter_mut().find(|(asked, _)| asked == question) {
+            Some((_, place)) => {
+                *place = Some(answer);
+                Ok(())
+            }
+            None => Err(CallerFault::Misuse("answer: this was not asked")),
+        }
+    }
+
+    fn begin(&mut self, task: &Task) {
+        match task {
+            Task::Address => {
+                let recipient = self.request.recipient(self.stage).and_then(ForwardPath::mailbox);
+                let is_wrong = recipient
+                    .is_some_and(|mailbox| crate::resolve::resolve(mailbox, &self.policy.ours).is_err());
+                if is_wrong {
+                    self.refuse(Reply::new(501, (5, 1, 3), "Bad recipient address syntax".into()));
+                }
+            }
+            Task::List(name) => {
+                let shares_scope = matches!(name, ListName::Relay | ListName::Recipient)
+                    && matches!(self.list, Some(ListName::Relay | ListName::Recipient));
+                if !shares_scope {
+                    self.defer_if_reject = None;
+                }
+                self.list = Some(*name);
+                self.push(self.policy.list(*name), subject_of(*name));
+            }
+            Task::Settle => {
+                if let Some(reply) = self.defer_if_permit.take() {
+                    self.refuse(reply);
+                }
+            }
+            Task::Unlisted(subject) => {
+                if !self.unlisted_checked.contains(subject) {
+                    let written = match subject {
+                        Subject::Sender => "reject_unlisted_sender",
+                        _ => "reject_unlisted_recipient",
+                    };
+                    let rule = Rule { written: written.into(), check: Check::RejectUnlisted(*subject) };
+                    self.list = None;
+                    self.push([rule].into(), *subject);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, rules: Rules, subject: Subject) {
+        self.frames.push(Frame {
+            rules,
+            at: 0,
+            context: context_of(subject, self.request, self.stage),
+            warn: false,
+            warn_next: false,
+            permit: OnPermit::Permit,
+            name: None,
+        });
+    }
+
+    /// Looks at the next rule of the innermost list, or ends that list; or gives the questions that come first.
+    fn look_at_next(&mut self) -> Result<(), Vec<Question>> {
+        let depth = self.frames.len();
+        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
+        let Some(rule) = frame.rules.get(frame.at) else {
+            self.frames.pop();
+            return Ok(());
+        };
+        let written = match &frame.name {
+            Some(name) => format!("{name}: {}", rule.written),
+            None => rule.written.clone(),
+        };
+        if matches!(rule.check, Check::WarnIfReject) {
+            (frame.at, frame.warn_next) = (frame.at + 1, true);
+            self.trail.push(self.list, written, Seen::No, "of the next rule");
+            return Ok(());
+        }
+        let mut probe = Probe {
+            policy: self.policy,
+            request: self.request,
+            stage: self.stage,
+            answers: &self.answers,
+            context: &frame.context,
+            depth,
+            log: Log::default(),
+            why: String::new(),
+        };
+        let said = match probe.check(&rule.check) {
+            Err(Halt::Ask(questions)) => {
+                for question in &questions {
+                    if !self.answers.iter().any(|(asked, _)| asked == question) {
+                        self.answers.push((question.clone(), None));
+                    }
+                }
+                return Err(questions);
+            }
+            Err(Halt::Broken(reply)) => Err(reply),
+            Ok(said) => Ok(said),
+        };
+        let Probe { log, why, .. } = probe;
+        self.log.append(log);
+        if let Check::RejectUnlisted(subject) = rule.check {
+            self.unlisted_checked.push(subject);
+        }
+        let warn = frame.warn || std::mem::take(&mut frame.warn_next);
+        frame.at += 1;
+        self.rules_seen += 1;
+        match said {
+            Err(reply) => {
+                self.trail.push(self.list, written, Seen::Defer, why);
+                self.refuse(reply);
+            }
+            Ok(_) if self.rules_seen > RULES_MAX => {
+                self.log.warn(format!("restriction {written}: more than {RULES_MAX} rules for one decision"));
+                self.refuse(server_error());
+            }
+            Ok(said) => self.apply(said, warn, written, why),
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, said: Said, warn: bool, written: String, why: String) {
+        let seen = match &said {
+            Said::Permit => Seen::Permit,
+            Said::Refuse(reply) if reply.code / 100 == 5 => Seen::Reject,
+            Said::Refuse(_) => Seen::Defer,
+            _ => Seen::No,
+        };
+        let why = match &said {
+            Said::Refuse(reply) if why.is_empty() => reply.to_string(),
+            Said::Permit if why.is_empty() => "always".into(),
+            _ if why.is_empty() => "it does not apply".into(),
+            _ => why,
+        };
+        self.trail.push(self.list, written.clone(), seen, why);
+        match said {
+            Said::Dunno => {}
+            Said::Permit => self.permit(),
+            Said::Refuse(reply) | Said::DeferIfPermit(reply) if warn => {
+                let reply = self.fit(reply);
+                self.log.event(self.request, self.stage, "reject_warning", &reply);
+            }
+            Said::Refuse(reply) => self.refuse(reply),
+            Said::DeferIfPermit(reply) => {
+                self.defer_if_permit.get_or_insert(reply);
+            }
+            Said::DeferIfReject(reply) => {
+                self.defer_if_reject.get_or_insert(reply);
+            }
+            Said::Enter { rules, context, permit } => {
+                let name = Some(written);
+                self.frames.push(Frame { rules, at: 0, context, warn, warn_next: false, permit, name });
+            }
+            Said::Do(action) => self.act(action),
+        }
+    }
+
+    /// A permit ends its list, and the lists that list was entered from; unless one of them must not permit.
+    fn permit(&mut self) {
+        while let Some(frame) = self.frames.pop() {
+            match frame.permit {
+                OnPermit::Permit => {}
+                OnPermit::Dunno => return,
+                OnPermit::Broken { restriction, what } => {
+                    for warning in permit_forbidden(&restriction, &what) {
+                        self.log.warn(warning);
+                    }
+                    self.refuse(server_error());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let effects = &mut self.effects;
+        match action {
+            Action::Hold => effects.hold = true,
+            Action::Discard => {
+                effects.discard = true;
+                self.frames.clear();
+                self.tasks.clear();
+            }
+            Action::Filter(filter) => effects.filter = Some(filter),
+            Action::Redirect(redirect) => effects.redirect = Some(redirect),
+            Action::Bcc(bcc) => effects.bcc.push(bcc),
+            Action::Prepend(line) => effects.prepend.push(line),
+            Action::Sleep(seconds) => effects.sleep_seconds = effects.sleep_seconds.saturating_add(seconds),
+        }
+    }
+
+    fn list_ended(&mut self) {
+        let latch = match self.list {
+            Some(ListName::Client) => &mut self.latches.client,
+            Some(ListName::Helo) => &mut self.latches.helo,
+            Some(ListName::Sender) => &mut self.latches.sender,
+            _ => return,
+        };
+        latch.clone_from(&self.defer_if_permit);
+    }
+
+    fn refuse(&mut self, reply: Reply) {
+        let reply = match self.defer_if_reject.take() {
+            Some(earlier) if reply.code / 100 == 5 => earlier,
+            _ => reply,
+        };
+        let reply = self.fit(reply);
+        self.log.event(self.request, self.stage, "reject", &reply);
+        self.refusal = Some(reply);
+    }
+
+    /// A reply as it can be sent.
+    fn fit(&mut self, mut reply: Reply) -> Reply {
+        if !(400..600).contains(&reply.code) {
+            self.log.warn(format!("response code configuration error: {reply}"));
+            reply = Reply::new(450, (4, 7, 1), "Service unavailable".into());
+        }
+        if self.policy.parameters.soft_bounce && reply.code >= 500 {
+            reply.code -= 100;
+        }
+        reply.enhanced.0 = first_digit(reply.code);
+        reply.text = reply.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let codes = reply.to_string().len() - reply.text.len();
+        let most = REPLY_OCTETS_MAX.saturating_sub(codes);
+        let end = (0..=most).rev().find(|end| reply.text.is_char_boundary(*end)).unwrap_or(0);
+        reply.text.truncate(end);
+        reply
+    }
+}
+
+fn subject_of(list: ListName) -> Subject {
+    match list {
+        ListName::Client => Subject::Client,
+        ListName::Helo => Subject::Helo,
+        ListName::Sender => Subject::Sender,
+        ListName::Relay | ListName::Recipient => Subject::Recipient,
+        ListName::Data => Subject::Data,
+        ListName::EndOfData => Subject::EndOfData,
+        ListName::Etrn => Subject::Etrn,
+    }
+}

@@ -1,0 +1,121 @@
+//! The keys that access tables are asked for, in their order.
+
+/// A domain and its parents, `.parent` where the domain itself does not stand for its subdomains.
+pub(crate) fn domain(name: &str, parents_match: bool, keys: &mut Vec<String>) {
+    keys.push(name.to_string());
+    let last = name.rsplit('.').next().unwrap_or_default();
+    // What looks like an address, or is one in brackets, has no parents.
+    if name.starts_with('[') || last.bytes().all(|octet| octet.is_ascii_digit()) {
+        return;
+    }
+    let mut rest = name;
+    while let Some((_, parent)) = rest.split_once('.') {
+        if !parent.is_empty() {
+            keys.push(if parents_match { parent.to_string() } else { format!(".{parent}") });
+        }
+        rest = parent;
+    }
+}
+
+/// An address and its networks: octets of IPv4, groups of IPv6 taken off its written form from the right.
+pub(crate) fn address(address: &str, keys: &mut Vec<String>) {
+    let separator = if address.contains(':') { ':' } else { '.' };
+    let mut rest = address;
+    loop {
+        keys.push(rest.to_string());
+        match rest.rsplit_once(separator) {
+            Some((shorter, _)) if !shorter.is_empty() => rest = shorter,
+            _ => return,
+        }
+    }
+}
+
+/// A mail address in an access table: whole, its domain and the parents, its local part.
+pub(crate) fn mail_address(
+    local_part: &str,
+    domain_part: &str,
+    delimiters: &str,
+    parents_match: bool,
+) -> Vec<String> {
+    let user = without_extension(local_part, delimiters);
+    let mut keys = vec![format!("{local_part}@{domain_part}")];
+    keys.extend(user.map(|user| format!("{user}@{domain_part}")));
+    domain(domain_part, parents_match, &mut keys);
+    keys.push(format!("{local_part}@"));
+    keys.extend(user.map(|user| format!("{user}@")));
+    keys
+}
+
+/// A mail address in a table of users or of other addresses; its local part alone where the domain is ours.
+pub(crate) fn listed_address(
+    local_part: &str,
+    domain_part: &str,
+    delimiters: &str,
+    is_local: bool,
+) -> Vec<String> {
+    let user = without_extension(local_part, delimiters);
+    let mut keys = vec![format!("{local_part}@{domain_part}")];
+    keys.extend(user.map(|user| format!("{user}@{domain_part}")));
+    if is_local {
+        keys.push(local_part.to_string());
+        keys.extend(user.map(String::from));
+    }
+    keys.push(format!("@{domain_part}"));
+    keys
+}
+
+/// The user in front of an extension, if there is one.
+fn without_extension<'l>(local_part: &'l str, delimiters: &str) -> Option<&'l str> {
+    let is_ours = ["postmaster", "mailer-daemon", "double-bounce"]
+        .iter()
+        .any(|name| local_part.eq_ignore_ascii_case(name));
+    if is_ours {
+        return None;
+    }
+    let at = local_part.find(|character| delimiters.contains(character))?;
+    // With a hyphen between, the owner and the request address of a list are names of their own.
+    let lower = local_part.to_ascii_lowercase();
+    let is_list = delimiters.contains('-') && (lower.starts_with("owner-") || lower.ends_with("-request"));
+    (at > 0 && !is_list).then(|| &local_part[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_lose_their_last_part() {
+        let keys = |written: &str| {
+            let mut keys = Vec::new();
+            address(written, &mut keys);
+            keys
+        };
+        assert_eq!(keys("203.0.113.9"), ["203.0.113.9", "203.0.113", "203.0", "203"]);
+        assert_eq!(keys("2001:db8::1"), ["2001:db8::1", "2001:db8:", "2001:db8", "2001"]);
+        assert_eq!(keys("::1"), ["::1", ":"]);
+    }
+
+    #[test]
+    fn domains_have_parents_and_addresses_have_none() {
+        let keys = |name: &str, parents_match| {
+            let mut keys = Vec::new();
+            domain(name, parents_match, &mut keys);
+            keys
+        };
+        assert_eq!(keys("a.b.c", true), ["a.b.c", "b.c", "c"]);
+        assert_eq!(keys("a.b.c", false), ["a.b.c", ".b.c", ".c"]);
+        assert_eq!(keys("1.2.3.4", true), ["1.2.3.4"]);
+        assert_eq!(keys("[1.2.3.4]", true), ["[1.2.3.4]"]);
+        assert_eq!(keys("a.", true), ["a."]);
+    }
+
+    #[test]
+    fn extensions_are_taken_off() {
+        assert_eq!(mail_address("u+x", "b.c", "+", true), ["u+x@b.c", "u@b.c", "b.c", "c", "u+x@", "u@"]);
+        assert_eq!(listed_address("u+x", "b.c", "+", true), ["u+x@b.c", "u@b.c", "u+x", "u", "@b.c"]);
+        assert_eq!(without_extension("u+x", ""), None);
+        assert_eq!(without_extension("+x", "+"), None);
+        assert_eq!(without_extension("owner-list", "-"), None);
+        assert_eq!(without_extension("u-list", "-"), Some("u"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Looking things up in tables.
+
+use super::action::Entry;
+use super::keys;
+use super::probe::{Checked, Probe, Said};
+use super::subject::{Context, Subject};
+use crate::question::{Answer, Question};
+use crate::request::UNKNOWN;
+use crate::table::{Family, LookupError};
+
+/// What was found, and where.
+pub(crate) struct Hit {
+    pub(crate) text: String,
+    pub(crate) place: String,
+}
+
+/// The table could not be asked for this key.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    pub(crate) table: String,
+    pub(crate) key: String,
+}
+
+impl Unknown {
+    pub(crate) fn warning(&self) -> String {
+        format!("{} lookup error for \"{}\"", self.table, self.key)
+    }
+}
+
+impl Probe<'_> {
+    /// What a table has beside one key.
+    pub(crate) fn look_up(&mut self, table: &str, key: &str) -> Checked<Result<Option<Hit>, Unknown>> {
+        let unknown = || Unknown { table: table.into(), key: key.into() };
+        let looked_up = match self.policy.tables.get(table) {
+            Some(table) => table.look_up(key),
+            None => Err(LookupError::Elsewhere { table: table.into(), key: key.into() }),
+        };
+        let hit = match looked_up {
+            Ok(found) => {
+                found.map(|found| Hit { place: found.place.to_string(), text: found.text.into_owned() })
+            }
+            Err(LookupError::Elsewhere { table, key }) => {
+                let place = table.clone();
+                match self.ask(Question::Lookup { table, key })? {
+                    Answer::Found(text) => text.clone().map(|text| Hit { text, place }),
+                    _ => return Ok(Err(unknown())),
+                }
+            }
+            Err(_) => return Ok(Err(unknown())),
+        };
+        Ok(Ok(match hit {
+            Some(hit) if hit.text.trim().is_empty() => {
+                self.log.warn(format!("{}: nothing stands beside \"{key}\", so it is not found", hit.place));
+                None
+            }
+            hit => hit,
+        }))
+    }
+
+    /// What the first of these keys that is there has beside it, with that key.
+    pub(crate) fn first(
+        &mut self,
+        table: &str,
+        keys: &[String],
+    ) -> Checked<Result<Option<(String, Hit)>, Unknown>> {
+        for key in keys {
+            match self.look_up(table, key)? {
+                Ok(None) => {}
+                Ok(Some(hit)) => return Ok(Ok(Some((key.clone(), hit)))),
+                Err(unknown) => return Ok(Err(unknown)),
+            }
+        }
+        Ok(Ok(None))
+    }
+
+    /// The keys of one kind that this table is asked for: all, or the first, which is the whole.
+    fn fitting(&self, table: &str, mut keys: Vec<String>) -> Vec<String> {
+        if !self.family(table).tries_partial_keys() {
+            keys.truncate(1);
+        }
+        keys
+    }
+
+    fn family(&self, table: &str) -> Family {
+        self.policy.tables.get(table).map_or(Family::Keyed, |table| table.family())
+    }
+
+    /// `check_*_access`.
+    pub(crate) fn access(&mut self, subject: Subject, table: &str) -> Checked {
+        let parents = self.parameters().parents_match("smtpd_access_maps");
+        let context = self.context_of(subject);
+        let mut names = Vec::new();
+        let keys = match subject {
+            Subject::Client | Subject::ReverseClient => {
+                let name = match subject {
+                    Subject::Client => &self.request.client_name,
+                    _ => &self.request.reverse_client_name,
+                };
+                keys::domain(&name.to_lowercase(), parents, &mut names);
+                if subject == Subject::Client {
+                    let mut all = self.fitting(table, names);
+                    all.extend(self.address_keys(table));
+                    all
+                } else {
+                    self.fitting(table, names)
+                }
+            }
+            Subject::Helo | Subject::Etrn if context.what.is_empty() => return Ok(Said::Dunno),
+            Subject::Helo | Subject::Etrn => {
+                keys::domain(&context.what.to_lowercase(), parents, &mut names);
+                self.fitting(table, names)
+            }
+            Subject::Sender | Subject::Recipient => match self.address(subject) {
+                Some(mailbox) => {
+                    let (local_part, domain) = self.lookup_form(mailbox);
+                    let delimiters = &self.parameters().recipient_delimiter;
+                    self.fitting(table, keys::mail_address(&local_part, &domain, delimiters, parents))
+                }
+                None if subject == Subject::Sender && self.request.sender.is_some() => {
+                    let key = &self.parameters().smtpd_null_access_lookup_key;
+                    if key.is_empty() {
+                        return Ok(Said::Dunno);
+                    }
+                    vec![key.clone()]
+                }
+                None => return Ok(Said::Dunno),
+            },
+            Subject::Login => match &self.request.login {
+                Some(login) => vec![login.clone()],
+                None => return Ok(Said::Dunno),
+            },
+            Subject::Data | Subject::EndOfData => return Ok(Said::Dunno),
+        };
+        let said = self.access_by_keys(table, &keys, context)?.unwrap_or(Said::Dunno);
+        match subject {
+            Subject::ReverseClient => Ok(self.forbidding(
+                said,
+                "check_reverse_client_hostname_access",
+                &self.request.client_host(),
+            )?),
+            // Who may write to an address that another mailer opens is not for this table to say.
+            Subject::Recipient if self.is_routed()? => Ok(Self::without_permit(said)),
+            _ => Ok(said),
+        }
+    }
+
+    fn address_keys(&self, table: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        keys::address(&self.request.client.to_canonical().to_string(), &mut keys);
+        self.fitting(table, keys)
+    }
+
+    /// What a table says by the first of these keys; none when it has none of them.
+    pub(crate) fn access_by_keys(
+        &mut self,
+        table: &str,
+        keys: &[String],
+        context: Context,
+    ) -> Checked<Option<Said>> {
+        match self.first(table, keys)? {
+            Ok(None) => {
+                self.why = format!("{table} has none of {}", keys.join(", "));
+                Ok(None)
+            }
+            Ok(Some((key, hit))) => {
+                self.why = format!("{}: {key}: {}", hit.place, hit.text);
+                let entry = Entry { table, key: &key, text: hit.text.trim() };
+                self.act(&entry, context).map(Some)
+            }
+            Err(unknown) => {
+                self.log.warn(unknown.warning());
+                self.why = unknown.warning();
+                Ok(Some(Said::Refuse(context.rejected(451, (4, 3, 5), "Server configuration error"))))
+            }
+        }
+    }
+
+    /// What a table says about a host: by its name, unless it has none, and by its addresses one after another.
+    pub(crate) fn access_by_host(
+        &mut self,
+        table: &str,
+        name: Option<&str>,
+        addresses: &[String],
+        context: &Context,
+    ) -> Checked<Option<Said>> {
+        let parents = self.parameters().parents_match("smtpd_access_maps");
+        let mut all = Vec::new();
+        if let Some(name) = name.filter(|name| *name != UNKNOWN) {
+            let mut names = Vec::new();
+            keys::domain(&name.to_lowercase(), parents, &mut names);
+            all.extend(self.fitting(table, names));
+        }
+        for address in addresses {
+            let mut networks = Vec::new();
+            keys::address(address, &mut networks);
+            all.extend(self.fitting(table, networks));
+        }
+        self.access_by_keys(table, &all, context.clone())
+    }
+}

@@ -1,0 +1,340 @@
+//! One rule being looked at: the facts, the answers there are so far, and what is to be told.
+
+use super::log::Log;
+use super::policy::{AccessPolicy, Trusted};
+use super::rule::{Check, Logins, Rules};
+use super::subject::{Context, Subject};
+use crate::decision::Reply;
+use crate::parameters::Parameters;
+use crate::question::{Answer, Question};
+use crate::request::{NameStatus, Request, Stage};
+use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+
+/// What a rule says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Dunno,
+    Permit,
+    Refuse(Reply),
+    DeferIfPermit(Reply),
+    DeferIfReject(Reply),
+    /// Another list decides.
+    Enter {
+        rules: Rules,
+        context: Context,
+        permit: OnPermit,
+    },
+    Do(Action),
+}
+
+/// What a rule does to the message or to the session.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Hold,
+    Discard,
+    Filter(String),
+    Redirect(String),
+    Bcc(String),
+    Prepend(String),
+    Sleep(u32),
+}
+
+/// What becomes of a permit that a list or a table gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OnPermit {
+    Permit,
+    /// It is not for this check to permit.
+    Dunno,
+    /// It must not be: by this restriction, about this fact.
+    Broken {
+        restriction: String,
+        what: String,
+    },
+}
+
+/// Why a rule does not say anything.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// It needs to know something first.
+    Ask(Vec<Question>),
+    /// Something is broken; nothing softens this refusal.
+    Broken(Reply),
+}
+
+pub(crate) type Checked<T = Said> = Result<T, Halt>;
+
+/// Questions that were asked, with their answers.
+pub(crate) type Answers = Vec<(Question, Option<Answer>)>;
+
+/// What one rule is looked at with.
+pub(crate) struct Probe<'p> {
+    pub(crate) policy: &'p AccessPolicy,
+    pub(crate) request: &'p Request,
+    pub(crate) stage: Stage<'p>,
+    pub(crate) answers: &'p Answers,
+    /// Of the list in which the rule stands.
+    pub(crate) context: &'p Context,
+    /// How many lists this one is within.
+    pub(crate) depth: usize,
+    pub(crate) log: Log,
+    /// For the trail: what was seen.
+    pub(crate) why: String,
+}
+
+pub(crate) fn server_error() -> Reply {
+    Reply::new(451, (4, 3, 5), "Server configuration error".into())
+}
+
+impl<'p> Probe<'p> {
+    pub(crate) fn check(&mut self, check: &Check) -> Checked {
+        let parameters = self.parameters();
+        match check {
+            Check::Permit => Ok(Said::Permit),
+            Check::Reject => {
+                let code = parameters.reject_code;
+                Ok(Said::Refuse(self.context.rejected(code, (5, 7, 1), "Access denied")))
+            }
+            Check::Defer => {
+                let code = parameters.defer_code;
+                Ok(Said::Refuse(self.context.rejected(code, (4, 3, 2), "Try again later")))
+            }
+            Check::DeferIfPermit => {
+                Ok(Said::DeferIfPermit(self.context.rejected(450, (4, 7, 0), "defer_if_permit requested")))
+            }
+            Check::DeferIfReject => {
+                Ok(Said::DeferIfReject(self.context.rejected(450, (4, 7, 0), "defer_if_reject requested")))
+            }
+            // The list's own business.
+            Check::WarnIfReject => Ok(Said::Dunno),
+            Check::Sleep(seconds) => Ok(Said::Do(Action::Sleep(*seconds))),
+            Check::Class(name) => self.enter(name, self.policy.class(name), self.context.clone()),
+            Check::BareTable(table) => self.bare_table(table),
+            Check::Access(subject, table) => self.access(*subject, table),
+            Check::ServerAccess { servers, of, table, restriction } => {
+                self.server_access(*servers, *of, table, restriction)
+            }
+            Check::DnsList { permit, by_name, of, zone } => self.dns_list(*permit, *by_name, *of, zone),
+            Check::PermitMynetworks => self.permit_mynetworks(),
+            Check::PermitSaslAuthenticated => {
+                let login = self.request.login.as_deref();
+                self.why = login.map_or("not logged in".into(), |login| format!("logged in as {login}"));
+                Ok(if login.is_some() { Said::Permit } else { Said::Dunno })
+            }
+            Check::PermitAuthDestination => self.permit_auth_destination(),
+            Check::RejectUnauthDestination => self.unauth_destination(parameters.relay_domains_reject_code),
+            Check::DeferUnauthDestination => {
+                self.unauth_destination(parameters.relay_domains_reject_code.saturating_sub(100).max(400))
+            }
+            Check::RejectUnknownClient => {
+                let status = self.request.client_name_status;
+                self.unknown_client(status, (4, 7, 25), "cannot find your hostname")
+            }
+            Check::RejectUnknownReverseClient => {
+                let status = self.request.reverse_client_name_status;
+                self.unknown_client(status, (4, 7, 1), "cannot find your reverse hostname")
+            }
+            Check::RejectInvalidHelo => Ok(self.invalid_helo()),
+            Check::RejectNonFqdnHelo => Ok(self.non_fqdn_helo()),
+            Check::RejectUnknownHelo => self.unknown_helo(),
+            Check::RejectNonFqdn(subject) => Ok(self.non_fqdn_address(*subject)),
+            Check::RejectUnknownDomain(subject) => self.unknown_domain(*subject),
+            Check::RejectUnlisted(subject) => self.unlisted(*subject),
+            Check::RejectLoginMismatch(logins) => self.login_mismatch(*logins),
+            Check::RejectMultiRecipientBounce => {
+                let is_bounce = matches!(self.request.sender, Some(ReversePath::Null));
+                let is_rcpt = matches!(self.stage, Stage::Rcpt(_) | Stage::Vrfy(_));
+                let more = self.request.recipient_count >= if is_rcpt { 1 } else { 2 };
+                let code = parameters.multi_recipient_bounce_reject_code;
+                Ok(self.refuse_if(is_bounce && more, code, (5, 5, 3), "Multi-recipient bounce"))
+            }
+            Check::RejectUnauthPipelining => {
+                let text = "Improper use of SMTP command pipelining";
+                Ok(self.refuse_if(self.request.improper_pipelining, 503, (5, 5, 0), text))
+            }
+            Check::RejectPlaintextSession => {
+                if self.request.tls.is_some() {
+                    return Ok(Said::Dunno);
+                }
+                let code = parameters.plaintext_reject_code;
+                Ok(Said::Refuse(Reply::new(code, (4, 7, 1), "Session encryption is required".into())))
+            }
+            Check::Wrong(warnings) => self.broken(warnings),
+        }
+    }
+
+    pub(crate) fn parameters(&self) -> &'p Parameters {
+        &self.policy.parameters
+    }
+
+    /// The answer to a question, which is asked if it was not yet.
+    pub(crate) fn ask(&self, question: Question) -> Checked<&'p Answer> {
+        let answered = self.answers.iter().find(|(asked, _)| *asked == question);
+        answered.and_then(|(_, answer)| answer.as_ref()).ok_or(Halt::Ask(vec![question]))
+    }
+
+    /// Asks all of these, and goes on when all are answered.
+    pub(crate) fn ask_all<const N: usize>(&self, questions: [Question; N]) -> Checked<[&'p Answer; N]> {
+        let open: Vec<Question> = questions
+            .iter()
+            .filter(|question| {
+                !self.answers.iter().any(|(asked, answer)| asked == *question && answer.is_some())
+            })
+            .cloned()
+            .collect();
+        if !open.is_empty() {
+            return Err(Halt::Ask(open));
+        }
+        let mut answers = Vec::with_capacity(N);
+        for question in questions {
+            answers.push(self.ask(question)?);
+        }
+        Ok(answers.try_into().unwrap_or_else(|_| unreachable!("invariant: one answer to each question")))
+    }
+
+    /// Gives up: the configuration is wrong.
+    pub(crate) fn broken<T>(&mut self, warnings: &[impl AsRef<str>]) -> Checked<T> {
+        for warning in warnings {
+            self.log.warn(warning.as_ref());
+        }
+        Err(Halt::Broken(server_error()))
+    }
+
+    /// Gives up for now: something about this fact could not be looked up.
+    pub(crate) fn temporary<T>(&mut self, fact: &str, warning: String) -> Checked<T> {
+        self.log.warn(warning);
+        let text = format!("<{fact}>: Temporary lookup failure");
+        Err(Halt::Broken(Reply::new(451, (4, 3, 0), text)))
+    }
+
+    fn refuse_if(&self, refused: bool, code: u16, enhanced: (u8, u16, u16), text: &str) -> Said {
+        if refused { Said::Refuse(self.context.rejected(code, enhanced, text)) } else { Said::Dunno }
+    }
+
+    /// Another list takes over.
+    pub(crate) fn enter(&mut self, name: &str, rules: Rules, context: Context) -> Checked {
+        if self.depth >= super::RECURSION_MAX {
+            return self.broken(&[format!("restriction {name} causes unreasonable recursion")]);
+        }
+        Ok(Said::Enter { rules, context, permit: OnPermit::Permit })
+    }
+
+    fn bare_table(&mut self, table: &str) -> Checked {
+        match self.context.subject {
+            Subject::Data | Subject::EndOfData | Subject::Login => {
+                let subject = self.context.subject;
+                self.broken(&[format!(
+                    "specify one of (check_client_access, check_reverse_client_hostname_access, \
+                     check_helo_access, check_sender_access, check_recipient_access, check_etrn_access) before \
+                     {subject} restriction \"{table}\""
+                )])
+            }
+            subject => self.access(subject, table),
+        }
+    }
+
+    fn permit_mynetworks(&mut self) -> Checked {
+        let client = self.request.client.to_canonical();
+        for trusted in &self.policy.mynetworks {
+            match trusted {
+                Trusted::Networks(networks) => match networks.verdict(client) {
+                    Some((true, entry)) => {
+                        self.why = format!("{client} is in {entry}");
+                        return Ok(Said::Permit);
+                    }
+                    Some((false, entry)) => {
+                        self.why = format!("{client} is excluded by {entry}");
+                        return Ok(Said::Dunno);
+                    }
+                    None => {}
+                },
+                Trusted::Table(table) => match self.look_up(table, &client.to_string())? {
+                    Ok(None) => {}
+                    Ok(Some(found)) => {
+                        self.why = format!("{client} is in {}", found.place);
+                        return Ok(Said::Permit);
+                    }
+                    Err(_) => {
+                        let fact = self.context.what.clone();
+                        return self.temporary(&fact, format!("mynetworks: {table}: table lookup problem"));
+                    }
+                },
+            }
+        }
+        self.why = format!("{client} is not in mynetworks");
+        Ok(Said::Dunno)
+    }
+
+    fn unknown_client(&mut self, status: NameStatus, enhanced: (u8, u16, u16), text: &str) -> Checked {
+        let code = match status {
+            NameStatus::Ok => return Ok(Said::Dunno),
+            NameStatus::Temporary => 450,
+            NameStatus::Permanent | NameStatus::Forged => self.parameters().unknown_client_reject_code,
+        };
+        let text = format!("Client host rejected: {text}, [{}]", self.request.client.to_canonical());
+        Ok(Said::Refuse(Reply::new(code, enhanced, text)))
+    }
+
+    fn login_mismatch(&mut self, logins: Logins) -> Checked {
+        let Some(sender) = self.sender() else { return Ok(Said::Dunno) };
+        let context = self.context_of(Subject::Sender);
+        let owners = self.owners(sender)?;
+        let not_logged_in = || Said::Refuse(context.rejected(553, (5, 7, 1), "not logged in"));
+        let Some(login) = &self.request.login else {
+            let asked = logins != Logins::Authenticated;
+            return Ok(if asked && owners.is_some() { not_logged_in() } else { Said::Dunno });
+        };
+        let is_owner = match &owners {
+            None => logins == Logins::Known,
+            Some(owners) => crate::words::words(owners).iter().any(|owner| owner.eq_ignore_ascii_case(login)),
+        };
+        if logins == Logins::Unauthenticated || is_owner {
+            return Ok(Said::Dunno);
+        }
+        let text = format!("not owned by user {login}");
+        Ok(Said::Refuse(context.rejected(553, (5, 7, 1), &text)))
+    }
+
+    /// The sender, unless there is none or it is the null one.
+    pub(crate) fn sender(&self) -> Option<&'p Mailbox> {
+        self.request.sender.as_ref().and_then(ReversePath::mailbox)
+    }
+
+    /// The recipient that is asked for.
+    pub(crate) fn recipient(&self) -> Option<&'p Mailbox> {
+        self.request.recipient(self.stage).and_then(ForwardPath::mailbox)
+    }
+
+    /// The sender or the recipient.
+    pub(crate) fn address(&self, subject: Subject) -> Option<&'p Mailbox> {
+        if subject == Subject::Sender { self.sender() } else { self.recipient() }
+    }
+
+    /// A subject with what it is now, as replies write it.
+    pub(crate) fn context_of(&self, subject: Subject) -> Context {
+        context_of(subject, self.request, self.stage)
+    }
+}
+
+/// A subject with what it is now, as replies write it.
+pub(crate) fn context_of(subject: Subject, request: &Request, stage: Stage<'_>) -> Context {
+    let what = match subject {
+        Subject::Client | Subject::ReverseClient => request.client_host(),
+        Subject::Helo => request.helo.clone().unwrap_or_default(),
+        Subject::Sender => {
+            request.sender.as_ref().and_then(ReversePath::mailbox).map(Mailbox::to_string).unwrap_or_default()
+        }
+        Subject::Recipient => match request.recipient(stage) {
+            Some(ForwardPath::Mailbox(mailbox)) => mailbox.to_string(),
+            Some(ForwardPath::Postmaster) => "postmaster".into(),
+            None => String::new(),
+        },
+        Subject::Etrn => match stage {
+            Stage::Etrn(node) => node.into(),
+            _ => String::new(),
+        },
+        Subject::Data => "DATA".into(),
+        Subject::EndOfData => "END-OF-MESSAGE".into(),
+        Subject::Login => request.login.clone().unwrap_or_default(),
+    };
+    Context { subject, what }
+}

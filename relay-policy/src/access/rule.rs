@@ -1,0 +1,258 @@
+//! Rules as they are configured: restrictions by their names, with what belongs to them.
+
+use super::dnslist::Zone;
+use super::subject::Subject;
+use crate::words::{is_table, words};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A list of rules, shared by all who evaluate it.
+pub(crate) type Rules = Arc<[Rule]>;
+
+/// A restriction with its argument.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    /// As it was written, the argument with it.
+    pub(crate) written: String,
+    pub(crate) check: Check,
+}
+
+/// Which servers of a domain are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Servers {
+    /// The hosts that have its name.
+    Address,
+    /// Its name servers.
+    Ns,
+    /// Its mail servers.
+    Mx,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone)]
+pub(crate) enum Check {
+    Permit,
+    Reject,
+    Defer,
+    DeferIfPermit,
+    DeferIfReject,
+    WarnIfReject,
+    /// The seconds to wait.
+    Sleep(u32),
+    Class(String),
+    /// A table without the name of a check: that of the list is meant.
+    BareTable(String),
+    Access(Subject, String),
+    ServerAccess {
+        servers: Servers,
+        of: Subject,
+        table: String,
+        restriction: &'static str,
+    },
+    /// A DNS list of addresses or of names; `permit` where it is a list of good ones.
+    DnsList {
+        permit: bool,
+        by_name: bool,
+        of: Subject,
+        zone: Zone,
+    },
+    PermitMynetworks,
+    PermitSaslAuthenticated,
+    PermitAuthDestination,
+    RejectUnauthDestination,
+    DeferUnauthDestination,
+    RejectUnknownClient,
+    RejectUnknownReverseClient,
+    RejectInvalidHelo,
+    RejectNonFqdnHelo,
+    RejectUnknownHelo,
+    RejectNonFqdn(Subject),
+    RejectUnknownDomain(Subject),
+    RejectUnlisted(Subject),
+    RejectLoginMismatch(Logins),
+    RejectMultiRecipientBounce,
+    RejectUnauthPipelining,
+    RejectPlaintextSession,
+    /// It is no restriction, or not a whole one: the warnings say why.
+    Wrong(Vec<String>),
+}
+
+/// Whose use of a sender's address is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logins {
+    /// Those who have logged in use what is theirs.
+    Authenticated,
+    /// Those who have not use nothing that is anybody's.
+    Unauthenticated,
+    /// Both.
+    All,
+    /// Both, as far as somebody owns the address.
+    Known,
+}
+
+/// What a restriction takes after its name.
+enum Argument {
+    None(fn() -> Check),
+    Table(fn(String) -> Check),
+    Zone(fn(Zone) -> Check),
+}
+
+const NAMES: &[(&str, Argument)] = {
+    use Argument::{None as Plain, Table, Zone};
+    use Subject::{Client, Etrn, Helo, Login, Recipient, ReverseClient, Sender};
+    macro_rules! servers {
+        ($name:literal, $kind:ident, $of:ident) => {
+            (
+                $name,
+                Table(|table| Check::ServerAccess {
+                    servers: Servers::$kind,
+                    of: $of,
+                    table,
+                    restriction: $name,
+                }),
+            )
+        };
+    }
+    macro_rules! dns {
+        ($name:literal, $permit:literal, $by_name:literal, $of:ident) => {
+            ($name, Zone(|zone| Check::DnsList { permit: $permit, by_name: $by_name, of: $of, zone }))
+        };
+    }
+    &[
+        ("permit", Plain(|| Check::Permit)),
+        ("reject", Plain(|| Check::Reject)),
+        ("defer", Plain(|| Check::Defer)),
+        ("defer_if_permit", Plain(|| Check::DeferIfPermit)),
+        ("defer_if_reject", Plain(|| Check::DeferIfReject)),
+        ("warn_if_reject", Plain(|| Check::WarnIfReject)),
+        ("permit_mynetworks", Plain(|| Check::PermitMynetworks)),
+        ("permit_sasl_authenticated", Plain(|| Check::PermitSaslAuthenticated)),
+        ("permit_auth_destination", Plain(|| Check::PermitAuthDestination)),
+        ("reject_unauth_destination", Plain(|| Check::RejectUnauthDestination)),
+        ("defer_unauth_destination", Plain(|| Check::DeferUnauthDestination)),
+        ("reject_unknown_client_hostname", Plain(|| Check::RejectUnknownClient)),
+        ("reject_unknown_client", Plain(|| Check::RejectUnknownClient)),
+        ("reject_unknown_reverse_client_hostname", Plain(|| Check::RejectUnknownReverseClient)),
+        ("reject_invalid_helo_hostname", Plain(|| Check::RejectInvalidHelo)),
+        ("reject_invalid_hostname", Plain(|| Check::RejectInvalidHelo)),
+        ("reject_non_fqdn_helo_hostname", Plain(|| Check::RejectNonFqdnHelo)),
+        ("reject_non_fqdn_hostname", Plain(|| Check::RejectNonFqdnHelo)),
+        ("reject_unknown_helo_hostname", Plain(|| Check::RejectUnknownHelo)),
+        ("reject_unknown_hostname", Plain(|| Check::RejectUnknownHelo)),
+        ("reject_non_fqdn_sender", Plain(|| Check::RejectNonFqdn(Sender))),
+        ("reject_non_fqdn_recipient", Plain(|| Check::RejectNonFqdn(Recipient))),
+        ("reject_unknown_sender_domain", Plain(|| Check::RejectUnknownDomain(Sender))),
+        ("reject_unknown_address", Plain(|| Check::RejectUnknownDomain(Sender))),
+        ("reject_unknown_recipient_domain", Plain(|| Check::RejectUnknownDomain(Recipient))),
+        ("reject_unlisted_sender", Plain(|| Check::RejectUnlisted(Sender))),
+        ("reject_unlisted_recipient", Plain(|| Check::RejectUnlisted(Recipient))),
+        ("check_recipient_maps", Plain(|| Check::RejectUnlisted(Recipient))),
+        (
+            "reject_authenticated_sender_login_mismatch",
+            Plain(|| Check::RejectLoginMismatch(Logins::Authenticated)),
+        ),
+        (
+            "reject_unauthenticated_sender_login_mismatch",
+            Plain(|| Check::RejectLoginMismatch(Logins::Unauthenticated)),
+        ),
+        ("reject_known_sender_login_mismatch", Plain(|| Check::RejectLoginMismatch(Logins::Known))),
+        ("reject_sender_login_mismatch", Plain(|| Check::RejectLoginMismatch(Logins::All))),
+        ("reject_multi_recipient_bounce", Plain(|| Check::RejectMultiRecipientBounce)),
+        ("reject_unauth_pipelining", Plain(|| Check::RejectUnauthPipelining)),
+        ("reject_plaintext_session", Plain(|| Check::RejectPlaintextSession)),
+        ("check_client_access", Table(|table| Check::Access(Client, table))),
+        ("check_reverse_client_hostname_access", Table(|table| Check::Access(ReverseClient, table))),
+        ("check_helo_access", Table(|table| Check::Access(Helo, table))),
+        ("check_sender_access", Table(|table| Check::Access(Sender, table))),
+        ("check_recipient_access", Table(|table| Check::Access(Recipient, table))),
+        ("check_etrn_access", Table(|table| Check::Access(Etrn, table))),
+        ("check_sasl_access", Table(|table| Check::Access(Login, table))),
+        servers!("check_client_a_access", Address, Client),
+        servers!("check_client_ns_access", Ns, Client),
+        servers!("check_client_mx_access", Mx, Client),
+        servers!("check_reverse_client_hostname_a_access", Address, ReverseClient),
+        servers!("check_reverse_client_hostname_ns_access", Ns, ReverseClient),
+        servers!("check_reverse_client_hostname_mx_access", Mx, ReverseClient),
+        servers!("check_helo_a_access", Address, Helo),
+        servers!("check_helo_ns_access", Ns, Helo),
+        servers!("check_helo_mx_access", Mx, Helo),
+        servers!("check_sender_a_access", Address, Sender),
+        servers!("check_sender_ns_access", Ns, Sender),
+        servers!("check_sender_mx_access", Mx, Sender),
+        servers!("check_recipient_a_access", Address, Recipient),
+        servers!("check_recipient_ns_access", Ns, Recipient),
+        servers!("check_recipient_mx_access", Mx, Recipient),
+        dns!("reject_rbl_client", false, false, Client),
+        dns!("reject_rbl", false, false, Client),
+        dns!("reject_rhsbl_client", false, true, Client),
+        dns!("reject_rhsbl_reverse_client", false, true, ReverseClient),
+        dns!("reject_rhsbl_helo", false, true, Helo),
+        dns!("reject_rhsbl_sender", false, true, Sender),
+        dns!("reject_rhsbl_recipient", false, true, Recipient),
+        dns!("permit_dnswl_client", true, false, Client),
+        dns!("permit_rhswl_client", true, true, Client),
+    ]
+};
+
+/// What was there once, and what took its place.
+const REMOVED: &[(&str, &str)] = &[
+    ("check_relay_domains", "\"permit_auth_destination\" or \"reject_unauth_destination\""),
+    ("permit_naked_ip_address", "\"permit_mynetworks\" or \"permit_sasl_authenticated\""),
+    ("reject_maps_rbl", "\"reject_rbl_client domain-name\""),
+];
+
+/// Reads a list. What is wrong in it becomes a rule that refuses, since leaving it out would open something.
+pub(crate) fn read(text: &str, classes: &BTreeMap<String, String>) -> Rules {
+    let mut rules = Vec::new();
+    let mut rest = words(text).into_iter().peekable();
+    while let Some(word) = rest.next() {
+        let known = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+        let follows =
+            |what: &str| Check::Wrong(vec![format!("restriction {word} must be followed by {what}")]);
+        let mut written = word.to_string();
+        let mut argument = |good: &dyn Fn(&str) -> bool| {
+            let taken = rest.next_if(|next| good(next))?;
+            written = format!("{word} {taken}");
+            Some(taken)
+        };
+        let check = match known {
+            Some((_, Argument::None(check))) => check(),
+            Some((_, Argument::Table(check))) => match argument(&is_table) {
+                Some(table) => check(table.to_string()),
+                None => follows("type:table"),
+            },
+            Some((_, Argument::Zone(check))) => match argument(&|_| true).map(Zone::read) {
+                Some(Ok(zone)) => check(zone),
+                Some(Err(why)) => Check::Wrong(vec![format!("restriction {word}: {why}")]),
+                None => follows("domain-name"),
+            },
+            None if word.eq_ignore_ascii_case("sleep") => {
+                match argument(&|next| next.parse::<u32>().is_ok()).and_then(|next| next.parse().ok()) {
+                    Some(seconds) => Check::Sleep(seconds),
+                    None => follows("number"),
+                }
+            }
+            None => unnamed(word, classes),
+        };
+        rules.push(Rule { written, check });
+    }
+    rules.into()
+}
+
+fn unnamed(word: &str, classes: &BTreeMap<String, String>) -> Check {
+    if classes.contains_key(word) {
+        return Check::Class(word.to_string());
+    }
+    if is_table(word) {
+        return Check::BareTable(word.to_string());
+    }
+    if word.eq_ignore_ascii_case("check_policy_service") {
+        return Check::Wrong(vec![format!("restriction {word} must be followed by transport:server")]);
+    }
+    if let Some((name, instead)) = REMOVED.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+        return Check::Wrong(vec![format!(
+            "support for restriction \"{name}\" has been removed in Postfix 3.9; instead, specify {instead}"
+        )]);
+    }
+    Check::Wrong(vec![format!("unknown smtpd restriction: \"{word}\"")])
+}
