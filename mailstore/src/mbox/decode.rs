@@ -4,7 +4,7 @@
 //! Lines end in CRLF, whatever ends them in the file; the mailbox's own fields are left out; quoted lines are restored
 //! as [`Unquote`] says.
 
-use super::fields::{self, Verdict};
+use super::held::{Held, Judged};
 use super::lines::FROM;
 
 /// Which quoted lines of a message are restored.
@@ -34,9 +34,8 @@ impl Unquote {
 pub(super) struct Decoder {
     unquote: Unquote,
     in_header: bool,
-    is_hidden: bool,
     line: Position,
-    head: Vec<u8>,
+    held: Held,
     last: u8,
 }
 
@@ -58,14 +57,7 @@ const BEGINNING: Position = Position::Quoted { quotes: 0, matched: 0 };
 
 impl Decoder {
     pub(super) fn new(unquote: Unquote) -> Self {
-        Self {
-            unquote,
-            in_header: true,
-            is_hidden: false,
-            line: Position::Head,
-            head: Vec::new(),
-            last: b'\n',
-        }
+        Self { unquote, in_header: true, line: Position::Head, held: Held::default(), last: b'\n' }
     }
 
     /// Takes the next octets; what they become is put behind `out`.
@@ -84,33 +76,27 @@ impl Decoder {
 
     /// Ends the message: shows what was held back. Nothing comes of doing it twice.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.line == Position::Head && !self.head.is_empty() {
-            self.judge(true, out);
+        if self.line == Position::Head && !self.held.is_empty() {
+            let judged = self.held.end();
+            self.begin(&judged, out);
         }
         self.settle(out);
     }
 
     fn text(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut left = text;
-        while let (Position::Head, [octet, rest @ ..]) = (self.line, left) {
-            self.head.push(*octet);
+        if self.line == Position::Head {
+            let Some((judged, rest)) = self.held.take(left) else { return };
+            self.begin(&judged, out);
             left = rest;
-            self.judge(false, out);
         }
         self.shown(left, out);
     }
 
-    fn judge(&mut self, whole: bool, out: &mut Vec<u8>) {
-        let text = self.head.strip_suffix(b"\r").filter(|_| whole).unwrap_or(&self.head);
-        match fields::judge(text, whole) {
-            Verdict::Unclear => return,
-            Verdict::Own(_) => self.is_hidden = true,
-            Verdict::Message => self.is_hidden = false,
-            Verdict::Continued => {}
-        }
-        let head = std::mem::take(&mut self.head);
-        self.line = if self.is_hidden { Position::Hidden } else { BEGINNING };
-        self.shown(&head, out);
+    /// A header line, or what there is of it, is known to be shown or not.
+    fn begin(&mut self, judged: &Judged, out: &mut Vec<u8>) {
+        self.line = if judged.is_hidden { Position::Hidden } else { BEGINNING };
+        self.shown(&judged.head, out);
     }
 
     fn shown(&mut self, text: &[u8], out: &mut Vec<u8>) {
@@ -162,10 +148,9 @@ impl Decoder {
 
     fn line_end(&mut self, out: &mut Vec<u8>) {
         if self.line == Position::Head {
-            if matches!(&self.head[..], b"" | b"\r") {
-                self.in_header = false;
-            }
-            self.judge(true, out);
+            self.in_header = !self.held.is_blank();
+            let judged = self.held.end();
+            self.begin(&judged, out);
         }
         self.settle(out);
         if self.line != Position::Hidden {

@@ -8,7 +8,7 @@
 //! its last line an end: a CR that stands before a CRLF keeps the CRLF whole.
 
 use super::MboxFormat;
-use super::fields::{self, Verdict};
+use super::held::{Held, Judged};
 use super::lines::FROM;
 
 /// Turns one message. Octets go in in pieces of any size.
@@ -20,13 +20,10 @@ pub(super) struct Encoder {
     /// How long the body is; left out where there is none.
     content_length: Vec<u8>,
     in_header: bool,
-    /// Whether the last field was left out: continuation lines share its fate.
-    is_hidden: bool,
     line: Position,
     /// Whether anything of the present line has come.
     is_touched: bool,
-    /// The beginning of a header line, until it is known whose it is.
-    head: Vec<u8>,
+    held: Held,
     /// CRs that may belong to a line end.
     crs: usize,
     written: u64,
@@ -63,10 +60,9 @@ impl Encoder {
             block,
             content_length,
             in_header: true,
-            is_hidden: false,
             line: Position::Head,
             is_touched: false,
-            head: Vec::new(),
+            held: Held::default(),
             crs: 0,
             written: 0,
             body_at: None,
@@ -114,26 +110,18 @@ impl Encoder {
     /// Octets of one line.
     fn text(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let mut left = text;
-        while let (Position::Head, [octet, rest @ ..]) = (self.line, left) {
-            self.head.push(*octet);
+        if self.line == Position::Head {
+            let Some((judged, rest)) = self.held.take(left) else { return };
+            self.begin(&judged, out);
             left = rest;
-            self.judge(false, out);
         }
         self.shown(left, out);
     }
 
-    /// Finds out whose a header line is, as soon as that can be said.
-    fn judge(&mut self, whole: bool, out: &mut Vec<u8>) {
-        let text = self.head.strip_suffix(b"\r").filter(|_| whole).unwrap_or(&self.head);
-        match fields::judge(text, whole) {
-            Verdict::Unclear => return,
-            Verdict::Own(_) => self.is_hidden = true,
-            Verdict::Message => self.is_hidden = false,
-            Verdict::Continued => {}
-        }
-        let head = std::mem::take(&mut self.head);
-        self.line = if self.is_hidden { Position::Hidden } else { self.beginning() };
-        self.shown(&head, out);
+    /// A header line, or what there is of it, is known to be written or not.
+    fn begin(&mut self, judged: &Judged, out: &mut Vec<u8>) {
+        self.line = if judged.is_hidden { Position::Hidden } else { self.beginning() };
+        self.shown(&judged.head, out);
     }
 
     /// Where we are at the beginning of a line that is written.
@@ -187,16 +175,17 @@ impl Encoder {
 
     /// Ends a line; true when the body begins behind it.
     fn line_end(&mut self, out: &mut Vec<u8>) -> bool {
-        let is_header_end = self.line == Position::Head && matches!(&self.head[..], b"" | b"\r");
+        let is_header_end = self.line == Position::Head && self.held.is_blank();
         if is_header_end {
-            self.head.clear();
+            self.held = Held::default();
             self.in_header = false;
             out.append(&mut self.content_length);
             out.append(&mut self.block);
             out.push(b'\n');
         } else {
             if self.line == Position::Head {
-                self.judge(true, out);
+                let judged = self.held.end();
+                self.begin(&judged, out);
             }
             if let Position::Quoted { matched, .. } = self.line {
                 self.push(&FROM[..matched], out);

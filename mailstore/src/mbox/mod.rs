@@ -15,7 +15,7 @@
 //! | locks, and when one is stale | `lock.rs` |
 //! | creating, deleting, renaming mailboxes | `folders.rs` |
 //! | where a message begins and ends | `from_line.rs`, `scan.rs` |
-//! | what is stored of a message, and what is shown of it | `encode.rs`, `decode.rs`, `fields.rs` |
+//! | what is stored of a message, and what is shown of it | `encode.rs`, `decode.rs`, `held.rs`, `fields.rs` |
 //! | what is kept between two looks at a file | `snapshot.rs` |
 //! | what the index has of it, and when it is believed | `sight.rs`, `rows.rs` |
 //!
@@ -53,6 +53,7 @@ mod flags;
 mod folders;
 mod from_line;
 mod fuzz;
+mod held;
 mod journal;
 mod lines;
 mod location;
