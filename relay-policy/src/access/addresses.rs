@@ -1,8 +1,8 @@
 //! Senders' and recipients' addresses, looked at: their domains, and whether there is such a user.
 
-use super::keys;
 use super::probe::{Checked, Probe, Said};
 use super::subject::Subject;
+use crate::address::{Address, Resolution};
 use crate::decision::Class;
 use crate::parameters::TempfailAction;
 use crate::question::{Answer, Question, Record, RecordKind};
@@ -26,14 +26,16 @@ impl Probe<'_> {
 
     pub(crate) fn unknown_domain(&mut self, subject: Subject) -> Checked {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
-        let Some(resolved) = self.resolved(mailbox) else { return Ok(Said::Dunno) };
-        let class = self.class(&resolved, &mailbox.to_string())?;
+        let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
+        let class = resolution.class;
         if matches!(class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox) {
             self.why = format!("class {class}");
             return Ok(Said::Dunno);
         }
-        let Domain::Name(name) = resolved.destination.address.domain() else { return Ok(Said::Dunno) };
-        let name = name.as_str();
+        let name = resolution.recipient.domain().unwrap_or_default();
+        if name.starts_with('[') {
+            return Ok(Said::Dunno);
+        }
         let question = |kind| Question::Dns { name: name.into(), kind };
         let context = self.context_of(subject);
         let parameters = self.parameters();
@@ -68,65 +70,51 @@ impl Probe<'_> {
     /// `reject_unlisted_sender` and `reject_unlisted_recipient`.
     pub(crate) fn unlisted(&mut self, subject: Subject) -> Checked {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
-        let Some(resolved) = self.resolved(mailbox) else { return Ok(Said::Dunno) };
-        let written = mailbox.to_string();
-        let class = self.class(&resolved, &written)?;
-        let parameters = self.parameters();
-        let (code, maps, table) = match class {
-            Class::Local => (
-                parameters.unknown_local_recipient_reject_code,
-                &parameters.local_recipient_maps,
-                "local recipient",
-            ),
-            Class::VirtualAlias => {
-                (parameters.unknown_virtual_alias_reject_code, &Vec::new(), "virtual alias")
+        let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
+        let Resolution { recipient: address, class, transport, .. } = resolution;
+        let (written, parameters) = (mailbox.to_string(), self.parameters());
+        let maps = &self.policy.maps;
+        let aliases = [&maps.recipient_canonical, &maps.canonical, &maps.virtual_alias];
+        let of_senders = (subject == Subject::Sender).then_some(&maps.sender_canonical);
+        for maps in aliases.into_iter().chain(of_senders) {
+            if let Some((place, _)) = self.find(maps, &address, &written)? {
+                self.why = place;
+                return Ok(Said::Dunno);
             }
-            Class::VirtualMailbox => (
-                parameters.unknown_virtual_mailbox_reject_code,
-                &parameters.virtual_mailbox_maps,
-                "virtual mailbox",
-            ),
-            Class::Relay => (
-                parameters.unknown_relay_recipient_reject_code,
-                &parameters.relay_recipient_maps,
-                "relay recipient",
-            ),
-            Class::Default => {
+        }
+        let context = self.context_of(subject);
+        if transport.service == "error" {
+            let code = match class {
+                Class::VirtualAlias => parameters.unknown_virtual_alias_reject_code,
+                _ => 550,
+            };
+            let reply = context.rejected_in_words(code, &transport.nexthop, "undeliverable", &mut self.log);
+            return Ok(Said::Refuse(reply));
+        }
+        let (code, maps, table) = match class {
+            Class::Local => {
+                (parameters.unknown_local_recipient_reject_code, &maps.local_recipient, "local recipient")
+            }
+            Class::VirtualMailbox => {
+                (parameters.unknown_virtual_mailbox_reject_code, &maps.virtual_mailbox, "virtual mailbox")
+            }
+            Class::Relay => {
+                (parameters.unknown_relay_recipient_reject_code, &maps.relay_recipient, "relay recipient")
+            }
+            Class::VirtualAlias | Class::Default => {
                 self.why = "not ours to know".into();
                 return Ok(Said::Dunno);
             }
         };
-        let (local_part, domain) = self.lookup_form(mailbox);
-        let is_known = class != Class::VirtualAlias && maps.is_empty()
-            || class == Class::Local && ALWAYS.contains(&local_part.as_str());
-        if is_known {
-            self.why = format!("every address of class {class} is known");
+        let always = class == Class::Local
+            && ALWAYS.iter().any(|name| address.local_part().eq_ignore_ascii_case(name));
+        if maps.is_empty() || always {
+            self.why = format!("class {class}: known without being looked for");
             return Ok(Said::Dunno);
         }
-        let keys = keys::listed_address(
-            &local_part,
-            &domain,
-            &parameters.recipient_delimiter,
-            class == Class::Local,
-        );
-        let mut all = vec![
-            &parameters.recipient_canonical_maps,
-            &parameters.canonical_maps,
-            &parameters.virtual_alias_maps,
-            maps,
-        ];
-        if subject == Subject::Sender {
-            all.push(&parameters.sender_canonical_maps);
-        }
-        for table in all.into_iter().flatten() {
-            match self.first(table, &keys)? {
-                Ok(None) => {}
-                Ok(Some((key, hit))) => {
-                    self.why = format!("{}: {key}", hit.place);
-                    return Ok(Said::Dunno);
-                }
-                Err(unknown) => return self.temporary(&written, unknown.warning()),
-            }
+        if let Some((place, _)) = self.find(maps, &address, &written)? {
+            self.why = place;
+            return Ok(Said::Dunno);
         }
         let text = if parameters.show_user_unknown_table_name {
             format!("User unknown in {table} table")
@@ -134,23 +122,15 @@ impl Probe<'_> {
             "User unknown".into()
         };
         let detail = if subject == Subject::Sender { 0 } else { 1 };
-        Ok(Said::Refuse(self.context_of(subject).rejected(code, (5, 1, detail), &text)))
+        Ok(Said::Refuse(context.rejected(code, (5, 1, detail), &text)))
     }
 
     /// The logins that own a sender's address, if anybody does.
     pub(crate) fn owners(&mut self, sender: &Mailbox) -> Checked<Option<String>> {
-        let parameters = self.parameters();
-        let (local_part, domain) = self.lookup_form(sender);
-        let is_local = self.policy.ours.contains(&domain) || domain == parameters.myorigin;
-        let keys = keys::listed_address(&local_part, &domain, &parameters.recipient_delimiter, is_local);
-        for table in &parameters.smtpd_sender_login_maps {
-            match self.first(table, &keys)? {
-                Ok(None) => {}
-                Ok(Some((_, hit))) => return Ok(Some(hit.text)),
-                Err(unknown) => return self.temporary(&sender.to_string(), unknown.warning()),
-            }
-        }
-        Ok(None)
+        let resolution = self.resolved(Subject::Sender, sender)?;
+        let address = resolution.map_or_else(|| Address::from(sender), |resolution| resolution.recipient);
+        let found = self.find(&self.policy.maps.sender_login, &address, &sender.to_string())?;
+        Ok(found.map(|(_, owners)| owners))
     }
 }
 

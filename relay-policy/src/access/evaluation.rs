@@ -17,6 +17,7 @@ use crate::decision::Reply;
 use crate::question::{Answer, Question};
 use crate::request::{Request, Stage};
 use crate::restriction::ListName;
+use crate::table;
 use crate::trail::{Outcome as Seen, Trail};
 use proto_core::CallerFault;
 use proto_core::address::ForwardPath;
@@ -39,6 +40,7 @@ pub struct AccessEvaluation<'a> {
     frames: Vec<Frame>,
     list: Option<ListName>,
     answers: Answers,
+    tables: table::Answers,
     defer_if_permit: Option<Reply>,
     defer_if_reject: Option<Reply>,
     unlisted_checked: Vec<Subject>,
@@ -224,6 +226,7 @@ impl<'a> AccessEvaluation<'a> {
             frames: Vec::new(),
             list: None,
             answers: Answers::new(),
+            tables: table::Answers::default(),
             defer_if_permit: restored.clone(),
             defer_if_reject: None,
             unlisted_checked: Vec::new(),
@@ -271,6 +274,14 @@ impl<'a> AccessEvaluation<'a> {
     /// [`CallerFault::Misuse`] when it was not asked.
     pub fn answer(&mut self, question: &Question, answer: Answer) -> Result<(), CallerFault> {
         match self.answers.iter_mut().find(|(asked, _)| asked == question) {
+            Some((Question::Lookup { table, key }, _)) => {
+                let found = match answer {
+                    Answer::Found(found) => Ok(found),
+                    _ => Err("it could not be asked".to_string()),
+                };
+                self.tables.add(table.clone(), key.clone(), found);
+                Ok(())
+            }
             Some((_, place)) => {
                 *place = Some(answer);
                 Ok(())
@@ -281,14 +292,7 @@ impl<'a> AccessEvaluation<'a> {
 
     fn begin(&mut self, task: &Task) {
         match task {
-            Task::Address => {
-                let recipient = self.request.recipient(self.stage).and_then(ForwardPath::mailbox);
-                let is_wrong = recipient
-                    .is_some_and(|mailbox| crate::resolve::resolve(mailbox, &self.policy.ours).is_err());
-                if is_wrong {
-                    self.refuse(Reply::new(501, (5, 1, 3), "Bad recipient address syntax".into()));
-                }
-            }
+            Task::Address => self.push_rule("address", Check::BadRecipient, Subject::Recipient),
             Task::List(name) => {
                 let shares_scope = matches!(name, ListName::Relay | ListName::Recipient)
                     && matches!(self.list, Some(ListName::Relay | ListName::Recipient));
@@ -304,17 +308,21 @@ impl<'a> AccessEvaluation<'a> {
                 }
             }
             Task::Unlisted(subject) => {
+                let written = match subject {
+                    Subject::Sender => "reject_unlisted_sender",
+                    _ => "reject_unlisted_recipient",
+                };
                 if !self.unlisted_checked.contains(subject) {
-                    let written = match subject {
-                        Subject::Sender => "reject_unlisted_sender",
-                        _ => "reject_unlisted_recipient",
-                    };
-                    let rule = Rule { written: written.into(), check: Check::RejectUnlisted(*subject) };
-                    self.list = None;
-                    self.push([rule].into(), *subject);
+                    self.push_rule(written, Check::RejectUnlisted(*subject), *subject);
                 }
             }
         }
+    }
+
+    /// A rule that is looked at whatever the lists.
+    fn push_rule(&mut self, written: &str, check: Check, subject: Subject) {
+        self.list = None;
+        self.push([Rule { written: written.into(), check }].into(), subject);
     }
 
     fn push(&mut self, rules: Rules, subject: Subject) {
@@ -351,6 +359,7 @@ impl<'a> AccessEvaluation<'a> {
             request: self.request,
             stage: self.stage,
             answers: &self.answers,
+            tables: &self.tables,
             context: &frame.context,
             depth,
             log: Log::default(),

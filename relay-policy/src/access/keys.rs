@@ -30,53 +30,20 @@ pub(crate) fn address(address: &str, keys: &mut Vec<String>) {
     }
 }
 
-/// A mail address in an access table: whole, its domain and the parents, its local part.
+/// A mail address in an access table: whole, its domain and the parents, its local part; `user` is the local part without
+/// its extension, where it has one.
 pub(crate) fn mail_address(
     local_part: &str,
+    user: Option<&str>,
     domain_part: &str,
-    delimiters: &str,
     parents_match: bool,
 ) -> Vec<String> {
-    let user = without_extension(local_part, delimiters);
     let mut keys = vec![format!("{local_part}@{domain_part}")];
     keys.extend(user.map(|user| format!("{user}@{domain_part}")));
     domain(domain_part, parents_match, &mut keys);
     keys.push(format!("{local_part}@"));
     keys.extend(user.map(|user| format!("{user}@")));
     keys
-}
-
-/// A mail address in a table of users or of other addresses; its local part alone where the domain is ours.
-pub(crate) fn listed_address(
-    local_part: &str,
-    domain_part: &str,
-    delimiters: &str,
-    is_local: bool,
-) -> Vec<String> {
-    let user = without_extension(local_part, delimiters);
-    let mut keys = vec![format!("{local_part}@{domain_part}")];
-    keys.extend(user.map(|user| format!("{user}@{domain_part}")));
-    if is_local {
-        keys.push(local_part.to_string());
-        keys.extend(user.map(String::from));
-    }
-    keys.push(format!("@{domain_part}"));
-    keys
-}
-
-/// The user in front of an extension, if there is one.
-fn without_extension<'l>(local_part: &'l str, delimiters: &str) -> Option<&'l str> {
-    let is_ours = ["postmaster", "mailer-daemon", "double-bounce"]
-        .iter()
-        .any(|name| local_part.eq_ignore_ascii_case(name));
-    if is_ours {
-        return None;
-    }
-    let at = local_part.find(|character| delimiters.contains(character))?;
-    // With a hyphen between, the owner and the request address of a list are names of their own.
-    let lower = local_part.to_ascii_lowercase();
-    let is_list = delimiters.contains('-') && (lower.starts_with("owner-") || lower.ends_with("-request"));
-    (at > 0 && !is_list).then(|| &local_part[..at])
 }
 
 #[cfg(test)]
@@ -110,12 +77,9 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_taken_off() {
-        assert_eq!(mail_address("u+x", "b.c", "+", true), ["u+x@b.c", "u@b.c", "b.c", "c", "u+x@", "u@"]);
-        assert_eq!(listed_address("u+x", "b.c", "+", true), ["u+x@b.c", "u@b.c", "u+x", "u", "@b.c"]);
-        assert_eq!(without_extension("u+x", ""), None);
-        assert_eq!(without_extension("+x", "+"), None);
-        assert_eq!(without_extension("owner-list", "-"), None);
-        assert_eq!(without_extension("u-list", "-"), Some("u"));
+    fn domains_come_before_local_parts() {
+        let keys = mail_address("u+x", Some("u"), "b.c", true);
+        assert_eq!(keys, ["u+x@b.c", "u@b.c", "b.c", "c", "u+x@", "u@"]);
+        assert_eq!(mail_address("u", None, "b.c", false), ["u@b.c", "b.c", ".c", "u@"]);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::action::Entry;
 use super::keys;
-use super::probe::{Checked, Probe, Said};
+use super::probe::{Checked, Halt, Probe, Said};
 use super::subject::{Context, Subject};
-use crate::question::{Answer, Question};
+use crate::address::Address;
+use crate::question::Question;
 use crate::request::UNKNOWN;
-use crate::table::{Family, LookupError};
+use crate::table::{Family, LookupError, Maps};
 
 /// What was found, and where.
 pub(crate) struct Hit {
@@ -27,26 +28,21 @@ impl Unknown {
     }
 }
 
-impl Probe<'_> {
+fn elsewhere(table: String, key: String) -> Halt {
+    Halt::Ask(vec![Question::Lookup { table, key }])
+}
+
+impl<'p> Probe<'p> {
     /// What a table has beside one key.
     pub(crate) fn look_up(&mut self, table: &str, key: &str) -> Checked<Result<Option<Hit>, Unknown>> {
-        let unknown = || Unknown { table: table.into(), key: key.into() };
-        let looked_up = match self.policy.tables.get(table) {
-            Some(table) => table.look_up(key),
-            None => Err(LookupError::Elsewhere { table: table.into(), key: key.into() }),
-        };
-        let hit = match looked_up {
+        let unknown = || Ok(Err(Unknown { table: table.into(), key: key.into() }));
+        let Some(opened) = self.policy.tables.get(table) else { return unknown() };
+        let hit = match self.tables.look_up(&**opened, key) {
             Ok(found) => {
                 found.map(|found| Hit { place: found.place.to_string(), text: found.text.into_owned() })
             }
-            Err(LookupError::Elsewhere { table, key }) => {
-                let place = table.clone();
-                match self.ask(Question::Lookup { table, key })? {
-                    Answer::Found(text) => text.clone().map(|text| Hit { text, place }),
-                    _ => return Ok(Err(unknown())),
-                }
-            }
-            Err(_) => return Ok(Err(unknown())),
+            Err(LookupError::Elsewhere { table, key }) => return Err(elsewhere(table, key)),
+            Err(_) => return unknown(),
         };
         Ok(Ok(match hit {
             Some(hit) if hit.text.trim().is_empty() => {
@@ -55,6 +51,30 @@ impl Probe<'_> {
             }
             hit => hit,
         }))
+    }
+
+    /// What an address has in the tables of a parameter, by its own keys; `fact` is the address as replies write it.
+    pub(crate) fn find(
+        &mut self,
+        maps: &'p Maps,
+        address: &Address,
+        fact: &str,
+    ) -> Checked<Option<(String, String)>> {
+        let found = self.policy.routing.mapper(self.tables).find(maps, address);
+        match found {
+            Ok(hit) => Ok(hit.map(|hit| (hit.found.place.to_string(), hit.found.text.into_owned()))),
+            Err(error) => self.unavailable(error, &address.to_string(), fact),
+        }
+    }
+
+    /// Asks, or gives up for now.
+    pub(crate) fn unavailable<T>(&mut self, error: LookupError, key: &str, fact: &str) -> Checked<T> {
+        match error {
+            LookupError::Elsewhere { table, key } => Err(elsewhere(table, key)),
+            LookupError::Failed { table, .. } => {
+                self.temporary(fact, Unknown { table, key: key.into() }.warning())
+            }
+        }
     }
 
     /// What the first of these keys that is there has beside it, with that key.
@@ -112,9 +132,10 @@ impl Probe<'_> {
             }
             Subject::Sender | Subject::Recipient => match self.address(subject) {
                 Some(mailbox) => {
-                    let (local_part, domain) = self.lookup_form(mailbox);
-                    let delimiters = &self.parameters().recipient_delimiter;
-                    self.fitting(table, keys::mail_address(&local_part, &domain, delimiters, parents))
+                    let address = self.lookup_form(subject, mailbox)?;
+                    let (local_part, domain) = (address.local_part(), address.domain().unwrap_or_default());
+                    let user = self.policy.routing.extensions.split(local_part).map(|(user, _)| user);
+                    self.fitting(table, keys::mail_address(local_part, user, domain, parents))
                 }
                 None if subject == Subject::Sender && self.request.sender.is_some() => {
                     let key = &self.parameters().smtpd_null_access_lookup_key;

@@ -2,13 +2,12 @@
 
 use super::evaluation::AccessEvaluation;
 use super::rule::{self, Check, Rules};
-use crate::domain::DomainSet;
-use crate::network::{NetworkError, NetworkList};
+use crate::address::{Routing, RoutingError, open_maps};
+use crate::match_list::MatchList;
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
 use crate::restriction::ListName;
-use crate::table::{OpenError, Opener, Table, Warning};
-use crate::words::is_table;
+use crate::table::{Maps, OpenError, Opener, Table, Warning};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,12 +23,12 @@ pub enum AccessError {
         /// The table, and what is wrong with it.
         error: OpenError,
     },
-    /// An entry of `mynetworks`.
+    /// A parameter about addresses and domains.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
+    /// Entries of `mynetworks` make no sense.
     #[error("mynetworks: {0}")]
-    Network(NetworkError),
-    /// An entry of `mydestination`.
-    #[error("mydestination: {0}: not a domain name")]
-    Domain(String),
+    Network(String),
 }
 
 /// Access control, compiled; it decides nothing by itself, see [`AccessPolicy::evaluate`].
@@ -37,20 +36,46 @@ pub enum AccessError {
 pub struct AccessPolicy {
     pub(crate) parameters: Parameters,
     pub(crate) tables: BTreeMap<String, Arc<dyn Table>>,
-    pub(crate) mynetworks: Vec<Trusted>,
-    pub(crate) ours: DomainSet,
+    pub(crate) mynetworks: MatchList,
+    pub(crate) routing: Routing,
+    pub(crate) maps: ListedMaps,
     lists: BTreeMap<ListName, Rules>,
     classes: BTreeMap<String, Rules>,
     warnings: Vec<Warning>,
 }
 
-/// An entry of `mynetworks`.
+/// The tables that say which addresses there are, and whose they are.
 #[derive(Debug, Clone)]
-pub(crate) enum Trusted {
-    /// One or more networks that stand together.
-    Networks(NetworkList),
-    /// A table with the client's address as its key.
-    Table(String),
+pub(crate) struct ListedMaps {
+    pub(crate) local_recipient: Maps,
+    pub(crate) virtual_mailbox: Maps,
+    pub(crate) virtual_alias: Maps,
+    pub(crate) relay_recipient: Maps,
+    pub(crate) canonical: Maps,
+    pub(crate) recipient_canonical: Maps,
+    pub(crate) sender_canonical: Maps,
+    pub(crate) sender_login: Maps,
+}
+
+impl ListedMaps {
+    fn open(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
+        let p = parameters;
+        let mut open = |parameter, tables: &[String]| open_maps(parameter, tables, opener, warnings);
+        Ok(Self {
+            local_recipient: open("local_recipient_maps", &p.local_recipient_maps)?,
+            virtual_mailbox: open("virtual_mailbox_maps", &p.virtual_mailbox_maps)?,
+            virtual_alias: open("virtual_alias_maps", &p.virtual_alias_maps)?,
+            relay_recipient: open("relay_recipient_maps", &p.relay_recipient_maps)?,
+            canonical: open("canonical_maps", &p.canonical_maps)?,
+            recipient_canonical: open("recipient_canonical_maps", &p.recipient_canonical_maps)?,
+            sender_canonical: open("sender_canonical_maps", &p.sender_canonical_maps)?,
+            sender_login: open("smtpd_sender_login_maps", &p.smtpd_sender_login_maps)?,
+        })
+    }
 }
 
 impl AccessPolicy {
@@ -84,17 +109,19 @@ impl AccessPolicy {
         for (name, rules) in &classes {
             open.of_rules(name, rules)?;
         }
-        for (parameter, entries) in table_parameters(&parameters) {
-            for entry in entries.iter().map(|entry| entry.trim_start_matches('!')) {
-                if is_table(entry) {
-                    open.table(parameter, entry)?;
-                }
-            }
+        for table in &parameters.rbl_reply_maps {
+            open.table("rbl_reply_maps", table)?;
         }
-        let Open { tables, warnings, .. } = open;
+        let Open { tables, mut warnings, .. } = open;
+        let parents = parameters.parents_match("mynetworks");
+        let (mynetworks, wrong) = MatchList::parse(&parameters.mynetworks.join(" "), parents, opener);
+        if let Some(wrong) = wrong.first() {
+            return Err(AccessError::Network(wrong.to_string()));
+        }
         Ok(Self {
-            mynetworks: trusted(&parameters.mynetworks)?,
-            ours: DomainSet::new(&parameters.mydestination).map_err(AccessError::Domain)?,
+            mynetworks,
+            routing: Routing::from_parameters(&parameters, opener, &mut warnings)?,
+            maps: ListedMaps::open(&parameters, opener, &mut warnings)?,
             parameters,
             tables,
             lists,
@@ -130,37 +157,6 @@ impl AccessPolicy {
     pub(crate) fn class(&self, name: &str) -> Rules {
         self.classes.get(name).cloned().unwrap_or_default()
     }
-}
-
-/// The parameters that may name tables.
-fn table_parameters(parameters: &Parameters) -> [(&'static str, &[String]); 13] {
-    [
-        ("mynetworks", &parameters.mynetworks),
-        ("relay_domains", &parameters.relay_domains),
-        ("virtual_alias_domains", &parameters.virtual_alias_domains),
-        ("virtual_mailbox_domains", &parameters.virtual_mailbox_domains),
-        ("local_recipient_maps", &parameters.local_recipient_maps),
-        ("virtual_mailbox_maps", &parameters.virtual_mailbox_maps),
-        ("virtual_alias_maps", &parameters.virtual_alias_maps),
-        ("relay_recipient_maps", &parameters.relay_recipient_maps),
-        ("canonical_maps", &parameters.canonical_maps),
-        ("recipient_canonical_maps", &parameters.recipient_canonical_maps),
-        ("sender_canonical_maps", &parameters.sender_canonical_maps),
-        ("smtpd_sender_login_maps", &parameters.smtpd_sender_login_maps),
-        ("rbl_reply_maps", &parameters.rbl_reply_maps),
-    ]
-}
-
-/// The entries, networks that stand together as one list.
-fn trusted(entries: &[String]) -> Result<Vec<Trusted>, AccessError> {
-    let mut trusted = Vec::new();
-    for run in entries.chunk_by(|a, b| !is_table(a) && !is_table(b)) {
-        trusted.push(match run {
-            [entry] if is_table(entry) => Trusted::Table(entry.clone()),
-            networks => Trusted::Networks(NetworkList::new(networks).map_err(AccessError::Network)?),
-        });
-    }
-    Ok(trusted)
 }
 
 struct Open<'o> {

@@ -1,13 +1,14 @@
 //! One rule being looked at: the facts, the answers there are so far, and what is to be told.
 
 use super::log::Log;
-use super::policy::{AccessPolicy, Trusted};
+use super::policy::AccessPolicy;
 use super::rule::{Check, Logins, Rules};
 use super::subject::{Context, Subject};
 use crate::decision::Reply;
 use crate::parameters::Parameters;
 use crate::question::{Answer, Question};
 use crate::request::{NameStatus, Request, Stage};
+use crate::table::{self, LookupError};
 use proto_core::address::{ForwardPath, Mailbox, ReversePath};
 
 /// What a rule says.
@@ -72,6 +73,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) request: &'p Request,
     pub(crate) stage: Stage<'p>,
     pub(crate) answers: &'p Answers,
+    /// What was answered about tables that are not in memory.
+    pub(crate) tables: &'p table::Answers,
     /// Of the list in which the rule stands.
     pub(crate) context: &'p Context,
     /// How many lists this one is within.
@@ -104,6 +107,7 @@ impl<'p> Probe<'p> {
             Check::DeferIfReject => {
                 Ok(Said::DeferIfReject(self.context.rejected(450, (4, 7, 0), "defer_if_reject requested")))
             }
+            Check::BadRecipient => self.bad_recipient(),
             // The list's own business.
             Check::WarnIfReject => Ok(Said::Dunno),
             Check::Sleep(seconds) => Ok(Said::Do(Action::Sleep(*seconds))),
@@ -234,30 +238,19 @@ impl<'p> Probe<'p> {
 
     fn permit_mynetworks(&mut self) -> Checked {
         let client = self.request.client.to_canonical();
-        for trusted in &self.policy.mynetworks {
-            match trusted {
-                Trusted::Networks(networks) => match networks.verdict(client) {
-                    Some((true, entry)) => {
-                        self.why = format!("{client} is in {entry}");
-                        return Ok(Said::Permit);
-                    }
-                    Some((false, entry)) => {
-                        self.why = format!("{client} is excluded by {entry}");
-                        return Ok(Said::Dunno);
-                    }
-                    None => {}
-                },
-                Trusted::Table(table) => match self.look_up(table, &client.to_string())? {
-                    Ok(None) => {}
-                    Ok(Some(found)) => {
-                        self.why = format!("{client} is in {}", found.place);
-                        return Ok(Said::Permit);
-                    }
-                    Err(_) => {
-                        let fact = self.context.what.clone();
-                        return self.temporary(&fact, format!("mynetworks: {table}: table lookup problem"));
-                    }
-                },
+        let found = self.policy.mynetworks.matches_host(&self.request.client_name, client, self.tables);
+        match found {
+            Ok(Some(entry)) => {
+                self.why = format!("{client} is in {entry}");
+                return Ok(Said::Permit);
+            }
+            Ok(None) => {}
+            Err(LookupError::Elsewhere { table, key }) => {
+                return Err(Halt::Ask(vec![Question::Lookup { table, key }]));
+            }
+            Err(LookupError::Failed { table, .. }) => {
+                let fact = self.context.what.clone();
+                return self.temporary(&fact, format!("mynetworks: {table}: table lookup problem"));
             }
         }
         self.why = format!("{client} is not in mynetworks");

@@ -73,6 +73,8 @@ pub(crate) enum Check {
     RejectMultiRecipientBounce,
     RejectUnauthPipelining,
     RejectPlaintextSession,
+    /// Before all lists: the recipient's address cannot be anybody's.
+    BadRecipient,
     /// It is no restriction, or not a whole one: the warnings say why.
     Wrong(Vec<String>),
 }

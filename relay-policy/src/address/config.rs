@@ -212,7 +212,7 @@ fn propagates(parameters: &Parameters, feature: &str) -> bool {
     parameters.propagate_unmatched_extensions.iter().any(|name| name == feature)
 }
 
-fn open_maps(
+pub(crate) fn open_maps(
     parameter: &'static str,
     tables: &[String],
     opener: &Opener<'_>,

@@ -22,6 +22,7 @@ mod virtual_alias;
 
 pub use canonical::{Canonical, Canonicalised};
 pub use config::RoutingError;
+pub(crate) use config::open_maps;
 pub use domains::Domains;
 pub use extension::Extensions;
 pub use form::Address;
