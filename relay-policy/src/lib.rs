@@ -45,6 +45,7 @@
 
 pub mod access;
 pub mod address;
+pub mod checks;
 pub mod delegation;
 pub mod fuzz;
 pub mod greylist;

@@ -1,0 +1,126 @@
+//! What an inspection ends with.
+
+use super::action::Action;
+use super::{FINDINGS_MAX, Kind};
+use crate::decision::Reply;
+use crate::table::Place;
+
+/// What is to become of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Whether it is taken.
+    pub verdict: Verdict,
+    /// It waits for the administrator (`HOLD`).
+    pub is_held: bool,
+    /// Where it goes, `transport:destination`, in place of the usual way (`FILTER`); the last one counts. None when
+    /// `redirect` is given.
+    pub filter: Option<String>,
+    /// Who gets it in place of its recipients (`REDIRECT`); the last one counts.
+    pub redirect: Option<String>,
+    /// Who gets it, too (`BCC`).
+    pub bcc: Vec<String>,
+    /// No milter is to look at it (`PASS`).
+    pub is_passed: bool,
+    /// What was found, in the order of the message; to be logged, and for whoever wants to know why.
+    pub findings: Vec<Finding>,
+    /// How many findings were not kept.
+    pub findings_dropped: usize,
+}
+
+/// Whether a message is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Verdict {
+    /// It is.
+    #[default]
+    Accept,
+    /// It is, and then thrown away.
+    Discard,
+    /// It is not; whether for good or for now stands in the reply.
+    Refuse(Reply),
+}
+
+/// A line, and what was done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What the line is.
+    pub kind: Kind,
+    /// The line, at most 200 characters of it; line ends within a field are blanks, and what cannot be shown is `?`.
+    pub line: String,
+    /// What was done.
+    pub action: Action,
+    /// The words beside the action.
+    pub text: String,
+    /// Where that is written.
+    pub place: Place<'static>,
+}
+
+impl Finding {
+    /// The line of the log, where it is logged; `session` says where the message comes from, as in
+    /// `client.example[192.0.2.1]; from=<a@b.test> proto=ESMTP`.
+    pub fn log_line(&self, session: &str) -> Option<String> {
+        let action = self.action.logged_as()?;
+        let kind = if self.kind == Kind::Body { "body" } else { "header" };
+        let text = match &self.action {
+            Action::Reject(reply) => {
+                let (class, subject, detail) = reply.enhanced;
+                format!("{class}.{subject}.{detail} {}", reply.text)
+            }
+            Action::Wrong(why) | Action::Failed(why) => why.clone(),
+            _ => self.text.clone(),
+        };
+        let colon = if text.is_empty() { "" } else { ": " };
+        Some(format!("{action}: {kind} {} from {session}{colon}{text}", self.line))
+    }
+}
+
+impl Outcome {
+    /// Adds a finding, and what follows from it for the message; true where nothing more is to be looked at.
+    pub(super) fn add(&mut self, finding: Finding) -> bool {
+        let ends = match &finding.action {
+            Action::Reject(reply) => {
+                self.verdict = Verdict::Refuse(reply.clone());
+                true
+            }
+            Action::Failed(_) => {
+                let text = "Temporary lookup failure".into();
+                self.verdict = Verdict::Refuse(Reply::new(451, (4, 3, 0), text));
+                true
+            }
+            Action::Discard => {
+                self.verdict = Verdict::Discard;
+                true
+            }
+            Action::Pass => {
+                self.is_passed = true;
+                true
+            }
+            Action::Hold => {
+                self.is_held = true;
+                false
+            }
+            Action::Filter(way) => {
+                self.filter = self.redirect.is_none().then(|| way.clone());
+                false
+            }
+            Action::Redirect(recipient) => {
+                self.filter = None;
+                self.redirect = Some(recipient.clone());
+                false
+            }
+            Action::Bcc(recipient) => {
+                if self.bcc.len() < FINDINGS_MAX && !self.bcc.contains(recipient) {
+                    self.bcc.push(recipient.clone());
+                }
+                false
+            }
+            _ => false,
+        };
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        } else {
+            self.findings_dropped += 1;
+        }
+        ends
+    }
+}
