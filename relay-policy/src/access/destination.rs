@@ -39,6 +39,7 @@ impl Probe<'_> {
         Ok(match self.resolved(Subject::Recipient, mailbox)? {
             Some(resolution) => {
                 self.why = format!("<{mailbox}> is {}, class {}", resolution.recipient, resolution.class);
+                self.resolution = Some(resolution);
                 Said::Dunno
             }
             None => Said::Refuse(Reply::new(501, (5, 1, 3), "Bad recipient address syntax".into())),

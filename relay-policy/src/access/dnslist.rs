@@ -5,6 +5,7 @@
 
 use super::action::reply_code;
 use super::probe::{Checked, Probe, Said};
+use super::rule::Check;
 use super::subject::{Context, Subject, first_digit, split_enhanced};
 use super::template::expand;
 use crate::decision::Reply;
@@ -91,6 +92,13 @@ enum Listed {
 }
 
 impl Probe<'_> {
+    /// What a DNS list is asked first; none where this is no such list or does not apply.
+    pub(crate) fn listing_question(&self, check: &Check) -> Option<Question> {
+        let Check::DnsList { by_name, of, zone, .. } = check else { return None };
+        let (_, looked_up) = self.listed_fact(*by_name, *of)?;
+        Some(Question::Dns { name: format!("{looked_up}.{}", zone.domain), kind: RecordKind::A })
+    }
+
     pub(crate) fn dns_list(&mut self, permit: bool, by_name: bool, of: Subject, zone: &Zone) -> Checked {
         let Some((what, looked_up)) = self.listed_fact(by_name, of) else { return Ok(Said::Dunno) };
         if permit && !self.may_excuse()? {

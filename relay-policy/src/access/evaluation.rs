@@ -13,6 +13,7 @@ use super::policy::AccessPolicy;
 use super::probe::{Action, Answers, Halt, OnPermit, Probe, Said, context_of, server_error};
 use super::rule::{Check, Rule, Rules};
 use super::subject::{Context, Subject, first_digit};
+use crate::address::Resolution;
 use crate::decision::Reply;
 use crate::question::{Answer, Question};
 use crate::request::{Request, Stage};
@@ -46,6 +47,7 @@ pub struct AccessEvaluation<'a> {
     unlisted_checked: Vec<Subject>,
     rules_seen: usize,
     refusal: Option<Reply>,
+    resolution: Option<Resolution>,
     effects: Effects,
     latches: Latches,
     log: Log,
@@ -69,6 +71,8 @@ pub struct Outcome {
     pub refusal: Option<Reply>,
     /// The connection is to be closed after the reply (421 and 521).
     pub disconnect: bool,
+    /// Where the recipient leads, at RCPT and VRFY; none for the bare `postmaster`, who is the application's to find.
+    pub resolution: Option<Resolution>,
     /// What is to be done besides.
     pub effects: Effects,
     /// What is to be kept for later commands, see [`Request::latches`].
@@ -232,6 +236,7 @@ impl<'a> AccessEvaluation<'a> {
             unlisted_checked: Vec::new(),
             rules_seen: 0,
             refusal: None,
+            resolution: None,
             effects: Effects::default(),
             latches: latches.clone(),
             log: Log::default(),
@@ -261,6 +266,7 @@ impl<'a> AccessEvaluation<'a> {
         AccessStep::Done(Box::new(Outcome {
             disconnect: self.refusal.as_ref().is_some_and(|reply| matches!(reply.code, 421 | 521)),
             refusal: self.refusal.clone(),
+            resolution: self.resolution.clone(),
             effects: self.effects.clone(),
             latches: self.latches.clone(),
             log: self.log.clone(),
@@ -364,9 +370,21 @@ impl<'a> AccessEvaluation<'a> {
             depth,
             log: Log::default(),
             why: String::new(),
+            resolution: None,
         };
         let said = match probe.check(&rule.check) {
-            Err(Halt::Ask(questions)) => {
+            Err(Halt::Ask(mut questions)) => {
+                // DNS lists that stand together are asked together; an early answer decides all the same.
+                let mut together = frame.rules[frame.at..].iter().map(|r| probe.listing_question(&r.check));
+                if together.next().flatten().is_some() {
+                    for question in together.map_while(|question| question) {
+                        let answered =
+                            |(asked, answer): &(_, Option<_>)| *asked == question && answer.is_some();
+                        if !questions.contains(&question) && !self.answers.iter().any(answered) {
+                            questions.push(question);
+                        }
+                    }
+                }
                 for question in &questions {
                     if !self.answers.iter().any(|(asked, _)| asked == question) {
                         self.answers.push((question.clone(), None));
@@ -377,8 +395,9 @@ impl<'a> AccessEvaluation<'a> {
             Err(Halt::Broken(reply)) => Err(reply),
             Ok(said) => Ok(said),
         };
-        let Probe { log, why, .. } = probe;
+        let Probe { log, why, resolution, .. } = probe;
         self.log.append(log);
+        self.resolution = resolution.or(self.resolution.take());
         if let Check::RejectUnlisted(subject) = rule.check {
             self.unlisted_checked.push(subject);
         }

@@ -26,6 +26,12 @@ pub enum AccessError {
     /// A parameter about addresses and domains.
     #[error(transparent)]
     Routing(#[from] RoutingError),
+    /// Neither the relay list nor the recipient list refuses anybody.
+    #[error(
+        "an open relay: neither smtpd_relay_restrictions nor smtpd_recipient_restrictions has \
+         reject_unauth_destination or reject where a stranger reaches it"
+    )]
+    OpenRelay,
     /// Entries of `mynetworks` make no sense.
     #[error("mynetworks: {0}")]
     Network(String),
@@ -81,12 +87,30 @@ impl ListedMaps {
 impl AccessPolicy {
     /// Reads the lists and opens every table that is named.
     ///
+    /// Neither the relay list nor the recipient list may be without a rule that refuses strangers, since that would be an
+    /// open relay: `reject`, `defer`, `defer_if_permit`, `reject_unauth_destination` or `defer_unauth_destination`, where a
+    /// stranger reaches it. One of the two lists suffices.
+    ///
     /// A restriction that does not exist, or that lacks its argument, is no error here: whatever reaches it is refused
     /// with `451 4.3.5 Server configuration error`, and the log says why.
     ///
     /// # Errors
     /// [`AccessError`] names the parameter and the entry.
     pub fn compile(parameters: Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
+        let policy = Self::compile_unguarded(parameters, opener)?;
+        let guards = [ListName::Relay, ListName::Recipient];
+        if guards.into_iter().any(|name| stops_strangers(&policy.list(name))) {
+            Ok(policy)
+        } else {
+            Err(AccessError::OpenRelay)
+        }
+    }
+
+    /// As [`AccessPolicy::compile`], and takes an open relay, too: to look at what a configuration does, never to serve.
+    ///
+    /// # Errors
+    /// As [`AccessPolicy::compile`], without [`AccessError::OpenRelay`].
+    pub fn compile_unguarded(parameters: Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
         let classes = &parameters.restriction_classes;
         let lists = [
             (ListName::Client, &parameters.smtpd_client_restrictions),
@@ -157,6 +181,32 @@ impl AccessPolicy {
     pub(crate) fn class(&self, name: &str) -> Rules {
         self.classes.get(name).cloned().unwrap_or_default()
     }
+}
+
+/// Whether a list has a rule that refuses, which no permit and no warning is in front of.
+fn stops_strangers(list: &Rules) -> bool {
+    let mut is_warning = false;
+    for rule in list.iter() {
+        match rule.check {
+            Check::Permit => return false,
+            Check::WarnIfReject => {
+                is_warning = true;
+                continue;
+            }
+            Check::Reject
+            | Check::Defer
+            | Check::DeferIfPermit
+            | Check::RejectUnauthDestination
+            | Check::DeferUnauthDestination
+                if !is_warning =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+        is_warning = false;
+    }
+    false
 }
 
 struct Open<'o> {

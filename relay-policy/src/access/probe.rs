@@ -4,6 +4,7 @@ use super::log::Log;
 use super::policy::AccessPolicy;
 use super::rule::{Check, Logins, Rules};
 use super::subject::{Context, Subject};
+use crate::address::Resolution;
 use crate::decision::Reply;
 use crate::parameters::Parameters;
 use crate::question::{Answer, Question};
@@ -82,6 +83,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) log: Log,
     /// For the trail: what was seen.
     pub(crate) why: String,
+    /// Where the recipient leads, once that was the question.
+    pub(crate) resolution: Option<Resolution>,
 }
 
 pub(crate) fn server_error() -> Reply {

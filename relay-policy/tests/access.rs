@@ -1,0 +1,330 @@
+//! Access control as an application uses it: what is asked, what is kept between commands, what is refused at once.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use proto_core::Backend;
+use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
+use relay_policy::access::{AccessError, AccessPolicy, AccessStep, LogLine, Outcome};
+use relay_policy::table::Opener;
+use relay_policy::{Answer, Parameters, Question, Record, RecordKind, Request, Stage};
+
+fn compile(lines: &[(&str, &str)]) -> Result<AccessPolicy, AccessError> {
+    let mut parameters = Parameters::default();
+    parameters.set("mydestination", "example.com").unwrap();
+    parameters.set("mynetworks", "192.0.2.0/24").unwrap();
+    for (name, value) in lines {
+        parameters.set(name, value).unwrap();
+    }
+    AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into())))
+}
+
+fn policy(lines: &[(&str, &str)]) -> AccessPolicy {
+    compile(lines).unwrap()
+}
+
+fn stranger() -> Request {
+    let mut request = Request::new("203.0.113.9".parse().unwrap());
+    request.sender = Some(ReversePath::parse_prefix(b"<s@other.test>", AddressSyntax::STRICT).unwrap().0);
+    request
+}
+
+fn recipient(written: &str) -> ForwardPath {
+    ForwardPath::parse_prefix(written.as_bytes(), AddressSyntax::STRICT).unwrap().0
+}
+
+/// Runs a decision; each round of questions is written down.
+fn run(
+    policy: &AccessPolicy,
+    request: &Request,
+    stage: Stage<'_>,
+    answer: impl Fn(&Question) -> Answer,
+) -> (Outcome, Vec<Vec<Question>>) {
+    let (mut evaluation, mut rounds) = (policy.evaluate(request, stage), Vec::new());
+    for _ in 0..1000 {
+        match evaluation.step() {
+            AccessStep::Done(outcome) => return (*outcome, rounds),
+            AccessStep::Needs(questions) => {
+                for question in &questions {
+                    evaluation.answer(question, answer(question)).unwrap();
+                }
+                rounds.push(questions);
+            }
+        }
+    }
+    panic!("the evaluation does not end");
+}
+
+fn nothing(_: &Question) -> Answer {
+    Answer::Records(Vec::new())
+}
+
+fn reply(policy: &AccessPolicy, request: &Request, written: &str) -> String {
+    let (outcome, _) = run(policy, request, Stage::Rcpt(&recipient(written)), nothing);
+    outcome.refusal.map_or("accepted".into(), |reply| reply.to_string())
+}
+
+#[test]
+fn an_open_relay_does_not_compile() {
+    for (relay, recipient) in [
+        ("", ""),
+        ("permit_mynetworks", "reject_unlisted_recipient"),
+        ("permit, reject_unauth_destination", "warn_if_reject, reject"),
+        ("warn_if_reject reject_unauth_destination", "permit_mynetworks, permit, reject"),
+    ] {
+        let lists = [("smtpd_relay_restrictions", relay), ("smtpd_recipient_restrictions", recipient)];
+        assert_eq!(compile(&lists).unwrap_err(), AccessError::OpenRelay, "{relay} / {recipient}");
+    }
+    for relay in ["reject_unauth_destination", "permit_mynetworks defer", "warn_if_reject reject, reject"] {
+        assert!(compile(&[("smtpd_relay_restrictions", relay)]).is_ok(), "{relay}");
+    }
+    assert!(compile(&[]).is_ok(), "the default list defers strangers");
+}
+
+#[test]
+fn what_cannot_be_opened_or_read_does_not_compile() {
+    for (name, value, told) in [
+        (
+            "smtpd_sender_restrictions",
+            "check_sender_access texthash:/no/file",
+            "smtpd_sender_restrictions: texthash:/no/file: no files",
+        ),
+        (
+            "local_recipient_maps",
+            "nosuch:x",
+            "local_recipient_maps: nosuch:x: no kind of table is called nosuch",
+        ),
+    ] {
+        assert_eq!(compile(&[(name, value)]).unwrap_err().to_string(), told);
+    }
+    let error = compile(&[("mynetworks", "192.0.2.1/24")]).unwrap_err();
+    assert!(matches!(error, AccessError::Network(_)), "{error}");
+}
+
+#[test]
+fn dns_lists_that_stand_together_are_asked_together() {
+    let policy = policy(&[(
+        "smtpd_recipient_restrictions",
+        "reject_rbl_client a.test, reject_rbl_client b.test=127.0.0.[2..4], reject_rhsbl_sender c.test, \
+         reject_unknown_sender_domain, reject_rbl_client d.test",
+    )]);
+    let listed = |question: &Question| match question {
+        Question::Dns { name, kind: RecordKind::A } if name.ends_with("b.test") => {
+            Answer::Records(vec![Record::Address("127.0.0.3".parse().unwrap())])
+        }
+        _ => Answer::Records(Vec::new()),
+    };
+    let local = recipient("<a@example.com>");
+    let (outcome, rounds) = run(&policy, &stranger(), Stage::Rcpt(&local), listed);
+    let asked = |round: &Vec<Question>| {
+        let names = round.iter().map(|question| match question {
+            Question::Dns { name, .. } => name.clone(),
+            other => panic!("{other:?}"),
+        });
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rounds.iter().map(asked).collect::<Vec<_>>(),
+        [vec!["9.113.0.203.a.test", "9.113.0.203.b.test", "other.test.c.test"], vec!["9.113.0.203.b.test"],]
+    );
+    assert_eq!(
+        outcome.refusal.unwrap().to_string(),
+        "554 5.7.1 Service unavailable; Client host [203.0.113.9] blocked using b.test"
+    );
+}
+
+#[test]
+fn tables_that_are_elsewhere_are_asked() {
+    let policy = policy(&[
+        ("smtpd_recipient_restrictions", "check_recipient_access mysql:access"),
+        ("local_recipient_maps", "mysql:users"),
+    ]);
+    let answer = |question: &Question| match question {
+        Question::Lookup { table, key } => match (table.as_str(), key.as_str()) {
+            ("mysql:access", "example.com") => Answer::Found(Some("REJECT 5.7.9 Not today".into())),
+            ("mysql:access", "bob@example.com") => Answer::Found(Some("DUNNO".into())),
+            ("mysql:access", "carol@example.com") => Answer::Failed(Backend::TEMPORARY),
+            ("mysql:users", "bob@example.com") => Answer::Failed(Backend::PERMANENT),
+            _ => Answer::Found(None),
+        },
+        other => panic!("{other:?}"),
+    };
+    for (written, expected) in [
+        ("<a@example.com>", "554 5.7.9 <a@example.com>: Recipient address rejected: Not today"),
+        ("<bob@example.com>", "451 4.3.0 <bob@example.com>: Temporary lookup failure"),
+        (
+            "<carol@example.com>",
+            "451 4.3.5 <carol@example.com>: Recipient address rejected: Server configuration error",
+        ),
+    ] {
+        let (outcome, rounds) = run(&policy, &stranger(), Stage::Rcpt(&recipient(written)), answer);
+        assert_eq!(outcome.refusal.unwrap().to_string(), expected);
+        assert!(!rounds.is_empty());
+    }
+}
+
+#[test]
+fn an_answer_to_nothing_is_refused() {
+    let policy = policy(&[]);
+    let request = stranger();
+    let mut evaluation = policy.evaluate(&request, Stage::Connect);
+    let question = Question::Dns { name: "a.test".into(), kind: RecordKind::A };
+    assert!(evaluation.answer(&question, Answer::Records(Vec::new())).is_err());
+}
+
+#[test]
+fn lists_are_asked_at_their_own_commands_without_delay() {
+    let policy = policy(&[
+        ("smtpd_delay_reject", "no"),
+        ("smtpd_client_restrictions", "defer_if_permit"),
+        ("smtpd_helo_restrictions", "reject_invalid_helo_hostname"),
+        ("smtpd_sender_restrictions", "check_recipient_access inline:{a@example.com=REJECT}"),
+    ]);
+    let mut request = stranger();
+    request.sender = None;
+    let (outcome, _) = run(&policy, &request, Stage::Connect, nothing);
+    assert_eq!(outcome.refusal, None, "a deferral waits for a recipient");
+    request.latches = outcome.latches;
+    request.helo = Some("a..b".into());
+    let (outcome, _) = run(&policy, &request, Stage::Helo, nothing);
+    assert_eq!(outcome.refusal.unwrap().to_string(), "501 5.5.2 <a..b>: Helo command rejected: Invalid name");
+    request.helo = Some("a.b".into());
+    request.latches = run(&policy, &request, Stage::Helo, nothing).0.latches;
+    request.sender = stranger().sender;
+    let (outcome, _) = run(&policy, &request, Stage::Mail, nothing);
+    assert_eq!(outcome.refusal, None, "there is no recipient yet");
+    request.latches = outcome.latches;
+    assert_eq!(
+        reply(&policy, &request, "<a@example.com>"),
+        "450 4.7.0 <unknown[203.0.113.9]>: Client host rejected: defer_if_permit requested"
+    );
+    assert_eq!(reply(&policy, &request, "<a@other.test>"), "454 4.7.1 <a@other.test>: Relay access denied");
+    // The message is over, the client stays.
+    request.latches = request.latches.without_message();
+    request.latches = run(&policy, &request, Stage::Mail, nothing).0.latches;
+    assert!(reply(&policy, &request, "<a@example.com>").starts_with("450 4.7.0"));
+}
+
+#[test]
+fn effects_are_told_and_what_is_discarded_is_not_looked_at_again() {
+    let policy = policy(&[
+        ("smtpd_restriction_classes", "held"),
+        ("held", "check_client_access inline:{203.0.113=HOLD}, sleep 3"),
+        (
+            "smtpd_recipient_restrictions",
+            "held, check_sender_access inline:{{other.test = PREPEND X-From: other}}, \
+             check_recipient_access inline:{{b@example.com = DISCARD}}, \
+             check_recipient_access inline:{{example.com = BCC c@example.com}}, \
+             check_recipient_access inline:{{example.com = FILTER scan:[::1]:10}}, \
+             check_recipient_access inline:{{example.com = REDIRECT d@example.com}}",
+        ),
+    ]);
+    let local = recipient("<a@example.com>");
+    let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&local), nothing);
+    let effects = outcome.effects;
+    assert!(outcome.refusal.is_none() && effects.hold && !effects.discard);
+    assert_eq!(effects.sleep_seconds, 3);
+    assert_eq!((effects.prepend, effects.bcc), (vec!["X-From: other".into()], vec!["c@example.com".into()]));
+    assert_eq!(effects.filter.as_deref(), Some("scan:[::1]:10"));
+    assert_eq!(effects.redirect.as_deref(), Some("d@example.com"));
+    let discarded = recipient("<b@example.com>");
+    let mut request = stranger();
+    let (outcome, _) = run(&policy, &request, Stage::Rcpt(&discarded), nothing);
+    assert!(outcome.refusal.is_none() && outcome.effects.discard && outcome.effects.bcc.is_empty());
+    request.discarded = true;
+    assert_eq!(reply(&policy, &request, "<a@other.test>"), "accepted");
+}
+
+#[test]
+fn temporary_failures_defer_as_configured() {
+    let temporary = |_: &Question| Answer::Failed(Backend::TEMPORARY);
+    let lists = [
+        ("smtpd_sender_restrictions", "reject_unknown_sender_domain"),
+        ("smtpd_relay_restrictions", "reject_unauth_destination"),
+    ];
+    let local = recipient("<a@example.com>");
+    let remote = recipient("<a@other.test>");
+    let deferring = policy(&lists);
+    let (outcome, _) = run(&deferring, &stranger(), Stage::Rcpt(&local), temporary);
+    let refusal = outcome.refusal.unwrap().to_string();
+    assert_eq!(refusal, "450 4.1.8 <s@other.test>: Sender address rejected: Domain not found");
+    let (outcome, _) = run(&deferring, &stranger(), Stage::Rcpt(&remote), temporary);
+    assert_eq!(outcome.refusal.unwrap().code, 554, "a refusal for good is told all the same");
+    let at_once = policy(&[lists[0], lists[1], ("unknown_address_tempfail_action", "defer")]);
+    let (outcome, _) = run(&at_once, &stranger(), Stage::Rcpt(&remote), temporary);
+    assert_eq!(outcome.refusal.unwrap().to_string(), refusal);
+}
+
+#[test]
+fn replies_are_made_fit_to_be_sent() {
+    let table = format!("check_recipient_access inline:{{{{a@example.com = 521 a\tb{}}}}}", "x".repeat(600));
+    let policy = policy(&[("smtpd_recipient_restrictions", &table)]);
+    let local = recipient("<a@example.com>");
+    let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&local), nothing);
+    assert!(outcome.disconnect);
+    let line = outcome.refusal.unwrap().to_string();
+    assert!(line.starts_with("521 5.7.1 <a@example.com>: Recipient address rejected: a b"), "{line}");
+    assert_eq!(line.len(), 510);
+
+    let soft = compile(&[("soft_bounce", "yes"), ("smtpd_relay_restrictions", "reject")]).unwrap();
+    let expected = "454 4.7.1 <a@example.com>: Recipient address rejected: Access denied";
+    assert_eq!(reply(&soft, &stranger(), "<a@example.com>"), expected);
+    let wrong = compile(&[("reject_code", "250"), ("smtpd_relay_restrictions", "reject")]).unwrap();
+    assert_eq!(reply(&wrong, &stranger(), "<a@example.com>"), "450 4.7.1 Service unavailable");
+}
+
+#[test]
+fn classes_that_double_come_to_an_end() {
+    let names: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
+    let mut lines = vec![("smtpd_restriction_classes".to_string(), names.join(" "))];
+    for pair in names.windows(2) {
+        lines.push((pair[0].clone(), format!("{next}, {next}", next = pair[1])));
+    }
+    lines.push(("smtpd_recipient_restrictions".into(), "c0".into()));
+    let lines: Vec<(&str, &str)> =
+        lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let policy = policy(&lines);
+    let local = recipient("<a@example.com>");
+    let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&local), nothing);
+    assert_eq!(outcome.refusal.unwrap().to_string(), "451 4.3.5 Server configuration error");
+    assert!(matches!(outcome.log.lines(), [LogLine::Warning(_), LogLine::Event(_)]));
+}
+
+#[test]
+fn the_trail_names_every_rule_with_its_place() {
+    let policy = policy(&[
+        ("smtpd_restriction_classes", "insiders"),
+        ("insiders", "permit_mynetworks, reject"),
+        ("smtpd_recipient_restrictions", "check_recipient_access inline:{all@example.com=insiders}, permit"),
+    ]);
+    let all = recipient("<all@example.com>");
+    let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&all), nothing);
+    let trail = outcome.trail.to_string();
+    for line in [
+        "address: no: <all@example.com> is all@example.com, class local",
+        "relay: permit_mynetworks: no: 203.0.113.9 is not in mynetworks",
+        "recipient: check_recipient_access inline:{all@example.com=insiders}: no: \
+         inline:{all@example.com=insiders}: all@example.com: insiders",
+        "reject: reject: 554 5.7.1 <all@example.com>: Recipient address rejected: Access denied",
+    ] {
+        assert!(trail.contains(line), "{line}\n{trail}");
+    }
+    let mut insider = stranger();
+    insider.client = "192.0.2.7".parse().unwrap();
+    assert_eq!(reply(&policy, &insider, "<all@example.com>"), "accepted");
+}
+
+#[test]
+fn the_postmaster_is_always_reached_and_relocated_users_are_told() {
+    let policy = policy(&[
+        ("smtpd_client_restrictions", "reject"),
+        ("relocated_maps", "inline:{{old@example.com = new@other.test}}"),
+    ]);
+    let postmaster = ForwardPath::Postmaster;
+    assert_eq!(run(&policy, &stranger(), Stage::Rcpt(&postmaster), nothing).0.refusal, None);
+    assert!(reply(&policy, &stranger(), "<a@example.com>").starts_with("554 5.7.1 <unknown[203.0.113.9]>"));
+    let open = compile(&[("relocated_maps", "inline:{{old@example.com = new@other.test}}")]).unwrap();
+    assert_eq!(
+        reply(&open, &stranger(), "<old@example.com>"),
+        "550 5.1.6 <old@example.com>: Recipient address rejected: User has moved to new@other.test"
+    );
+}
