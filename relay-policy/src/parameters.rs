@@ -240,6 +240,35 @@ parameters! {
     /// The most octets of a virtual alias's result.
     virtual_alias_address_length_limit: usize = 1000_usize;
 
+    /// Where `sender_canonical_maps` is looked at.
+    sender_canonical_classes: Vec<String> = ["envelope_sender", "header_sender"].map(String::from);
+    /// Where `recipient_canonical_maps` is looked at.
+    recipient_canonical_classes: Vec<String> = ["envelope_recipient", "header_recipient"].map(String::from);
+    /// Where `canonical_maps` is looked at.
+    canonical_classes: Vec<String> =
+        ["envelope_sender", "envelope_recipient", "header_sender", "header_recipient"].map(String::from);
+    /// Domains that stand for all below them.
+    masquerade_domains: Vec<String> = [];
+    /// Users who are left out of that.
+    masquerade_exceptions: Vec<String> = [];
+    /// Where `masquerade_domains` is looked at.
+    masquerade_classes: Vec<String> =
+        ["envelope_sender", "header_sender", "header_recipient"].map(String::from);
+    /// Who gets a copy of everything.
+    always_bcc: String = "";
+    /// Who gets a copy of what a sender sends.
+    sender_bcc_maps: Vec<String> = [];
+    /// Who gets a copy of what a recipient gets.
+    recipient_bcc_maps: Vec<String> = [];
+    /// What the users of this machine stand for.
+    alias_maps: Vec<String> = [];
+    /// Where programs may stand as targets: `alias`, `include`. In Postfix, `alias, forward` unless something is said.
+    allow_mail_to_commands: Vec<String> = [];
+    /// Where files may stand as targets: `alias`, `include`. In Postfix, `alias, forward` unless something is said.
+    allow_mail_to_files: Vec<String> = [];
+    /// Whether mail to an alias with an owner comes from whom the owner's alias stands for.
+    expand_owner_alias: bool = false;
+
     /// Who delivers to the users of this machine.
     local_transport: String = "local";
     /// Who delivers to `virtual_mailbox_domains`.

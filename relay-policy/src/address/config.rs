@@ -3,9 +3,13 @@
 //! # Departures
 //! From Postfix: the interfaces of the machine are not looked up, so `all` in `inet_interfaces` is refused.
 
+use super::address_maps::{AddressClass, AddressMaps};
+use super::bcc::Bcc;
 use super::canonical::Canonical;
 use super::domains::Domains;
 use super::extension::Extensions;
+use super::local::{Allowed, LocalAliases};
+use super::masquerade::Masquerade;
 use super::resolve::Routing;
 use super::rewrite::Rewriting;
 use super::transport::Transport;
@@ -88,7 +92,9 @@ impl Routing {
             virtual_mailbox_domains: list(&p.virtual_mailbox_domains, false),
             relay_domains: list(&p.relay_domains, p.parents_match("relay_domains")),
         };
-        let mut maps = |parameter, tables: &[String]| open_maps(parameter, tables, opener, warnings);
+        // The key comes from strangers, and the text is where mail goes.
+        let fixed = opener.without_substitution();
+        let mut maps = |parameter, tables: &[String]| open_maps(parameter, tables, &fixed, warnings);
         Ok(Self {
             rewriting: Rewriting {
                 swap_bangpath: p.swap_bangpath,
@@ -126,7 +132,7 @@ impl Routing {
             )?,
             transport_maps: maps("transport_maps", &p.transport_maps)?,
             transport_maps_match_parents: p.parents_match("transport_maps"),
-            relocated_maps: maps("relocated_maps", &p.relocated_maps)?,
+            relocated_maps: open_maps("relocated_maps", &p.relocated_maps, opener, warnings)?,
             ..Self::new(&*p.myhostname)
         })
     }
@@ -152,8 +158,43 @@ impl VirtualAliases {
     }
 }
 
-impl Canonical {
-    /// Takes `canonical_maps`, for senders and recipients alike, from the parameters.
+impl AddressMaps {
+    /// Takes canonical addresses and masquerading from the parameters.
+    ///
+    /// # Errors
+    /// [`RoutingError`] names the parameter.
+    pub fn from_parameters(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
+        let p = parameters;
+        let mut canonical = |parameter, tables: &[String]| {
+            let maps = open_maps(parameter, tables, opener, warnings)?;
+            let propagate_unmatched_extensions = propagates(parameters, "canonical");
+            Ok(Canonical { propagate_unmatched_extensions, ..Canonical::new(parameter, maps) })
+        };
+        Ok(Self {
+            sender_canonical: canonical("sender_canonical_maps", &p.sender_canonical_maps)?,
+            sender_canonical_classes: classes("sender_canonical_classes", &p.sender_canonical_classes)?,
+            recipient_canonical: canonical("recipient_canonical_maps", &p.recipient_canonical_maps)?,
+            recipient_canonical_classes: classes(
+                "recipient_canonical_classes",
+                &p.recipient_canonical_classes,
+            )?,
+            canonical: canonical("canonical_maps", &p.canonical_maps)?,
+            canonical_classes: classes("canonical_classes", &p.canonical_classes)?,
+            masquerade: Masquerade {
+                masquerade_domains: p.masquerade_domains.clone(),
+                masquerade_exceptions: p.masquerade_exceptions.clone(),
+            },
+            masquerade_classes: classes("masquerade_classes", &p.masquerade_classes)?,
+        })
+    }
+}
+
+impl Bcc {
+    /// Takes the added recipients from the parameters.
     ///
     /// # Errors
     /// [`RoutingError::Table`].
@@ -162,50 +203,59 @@ impl Canonical {
         opener: &Opener<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, RoutingError> {
-        Self::open("canonical_maps", &parameters.canonical_maps, parameters, opener, warnings)
+        let p = parameters;
+        Ok(Self {
+            always_bcc: p.always_bcc.clone(),
+            sender_bcc_maps: open_maps("sender_bcc_maps", &p.sender_bcc_maps, opener, warnings)?,
+            recipient_bcc_maps: open_maps("recipient_bcc_maps", &p.recipient_bcc_maps, opener, warnings)?,
+        })
     }
+}
 
-    /// Takes `sender_canonical_maps`, which senders are looked up in before [`Self::from_parameters`].
+impl LocalAliases {
+    /// Takes the aliases of this machine from the parameters.
     ///
     /// # Errors
-    /// [`RoutingError::Table`].
-    pub fn of_senders(
+    /// [`RoutingError`] names the parameter.
+    pub fn from_parameters(
         parameters: &Parameters,
         opener: &Opener<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, RoutingError> {
-        Self::open("sender_canonical_maps", &parameters.sender_canonical_maps, parameters, opener, warnings)
+        let p = parameters;
+        let opener = opener.aliases().without_substitution();
+        Ok(Self {
+            allow_mail_to_commands: allowed("allow_mail_to_commands", &p.allow_mail_to_commands)?,
+            allow_mail_to_files: allowed("allow_mail_to_files", &p.allow_mail_to_files)?,
+            expand_owner_alias: p.expand_owner_alias,
+            ..Self::new(open_maps("alias_maps", &p.alias_maps, &opener, warnings)?)
+        })
     }
+}
 
-    /// Takes `recipient_canonical_maps`, which recipients are looked up in before [`Self::from_parameters`].
-    ///
-    /// # Errors
-    /// [`RoutingError::Table`].
-    pub fn of_recipients(
-        parameters: &Parameters,
-        opener: &Opener<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, RoutingError> {
-        Self::open(
-            "recipient_canonical_maps",
-            &parameters.recipient_canonical_maps,
-            parameters,
-            opener,
-            warnings,
-        )
-    }
+fn classes(parameter: &'static str, words: &[String]) -> Result<Vec<AddressClass>, RoutingError> {
+    let read = |word: &String| {
+        let known = AddressClass::ALL.iter().find(|(name, _)| name == word);
+        let expected = "envelope_sender, envelope_recipient, header_sender or header_recipient";
+        let wrong = || RoutingError::Word { parameter, word: word.clone(), expected };
+        known.map(|(_, class)| *class).ok_or_else(wrong)
+    };
+    words.iter().map(read).collect()
+}
 
-    fn open(
-        parameter: &'static str,
-        tables: &[String],
-        parameters: &Parameters,
-        opener: &Opener<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, RoutingError> {
-        let maps = open_maps(parameter, tables, opener, warnings)?;
-        let propagate_unmatched_extensions = propagates(parameters, "canonical");
-        Ok(Self { propagate_unmatched_extensions, ..Self::new(parameter, maps) })
+fn allowed(parameter: &'static str, words: &[String]) -> Result<Allowed, RoutingError> {
+    let mut allowed = Allowed::default();
+    for word in words {
+        match word.as_str() {
+            "alias" => allowed.in_alias = true,
+            "include" => allowed.in_include = true,
+            _ => {
+                let expected = "alias or include";
+                return Err(RoutingError::Word { parameter, word: word.clone(), expected });
+            }
+        }
     }
+    Ok(allowed)
 }
 
 fn propagates(parameters: &Parameters, feature: &str) -> bool {

@@ -12,7 +12,7 @@
 
 use super::domains::Domains;
 use super::extension::Extensions;
-use super::form::{Address, Token, join, needs_quotes, scan, scan_internal};
+use super::form::{Address, Token, join, needs_quotes, scan_internal};
 use super::mapping::Mapper;
 use super::rewrite::{RewriteContext, Rewriting, drop_trailing_dot};
 use super::transport::Transport;
@@ -195,11 +195,8 @@ impl Routing {
                 }
             }
             if !self.is_openable(&tokens) {
-                let Some(inside) = self.quoted_inside(&tokens) else {
-                    self.give_domain(&mut tokens, local_domain);
-                    break;
-                };
-                tokens = inside;
+                self.give_domain(&mut tokens, local_domain);
+                break;
             }
             self.rewriting.rewrite_in_place(&mut tokens, RewriteContext::Local);
         }
@@ -233,16 +230,6 @@ impl Routing {
                 || (self.rewriting.allow_percent_hack && token.is('%'))
         };
         local_part.iter().any(means)
-    }
-
-    /// What is in quotes that are themselves quoted, if another address is in there.
-    fn quoted_inside(&self, local_part: &[Token]) -> Option<Vec<Token>> {
-        if !self.resolve_dequoted_address {
-            return None;
-        }
-        let scanned = scan(join(local_part).as_str());
-        let [Token::Quoted(inside)] = scanned.as_slice() else { return None };
-        Some(scan_internal(inside)).filter(|inside| self.is_openable(inside))
     }
 
     /// Completes a local part of ours: somebody for nobody, and the domain that was there.

@@ -90,13 +90,17 @@ impl Answers {
             Err(LookupError::Elsewhere { table, key }) => (table, key),
             known => return known,
         };
-        match self.0.get(&elsewhere) {
-            None => Err(LookupError::Elsewhere { table: elsewhere.0, key: elsewhere.1 }),
-            Some(Err(cause)) => Err(LookupError::Failed { table: elsewhere.0, cause: cause.clone() }),
-            Some(Ok(text)) => Ok(text.as_ref().map(|text| Found {
-                text: text.into(),
-                place: super::Place { file: table.name().into(), line: None },
-            })),
+        let text = self.elsewhere(&elsewhere.0, &elsewhere.1)?;
+        let place = || super::Place { file: table.name().into(), line: None };
+        Ok(text.map(|text| Found { text: text.into(), place: place() }))
+    }
+
+    /// What was answered about something that is not in memory.
+    pub(crate) fn elsewhere(&self, table: &str, key: &str) -> Result<Option<&str>, LookupError> {
+        match self.0.get(&(table.to_string(), key.to_string())) {
+            None => Err(LookupError::Elsewhere { table: table.into(), key: key.into() }),
+            Some(Err(cause)) => Err(LookupError::Failed { table: table.into(), cause: cause.clone() }),
+            Some(Ok(text)) => Ok(text.as_deref()),
         }
     }
 }

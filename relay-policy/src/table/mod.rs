@@ -22,6 +22,7 @@ mod source;
 mod texthash;
 mod union;
 
+pub(crate) use aliases::values as alias_values;
 pub use cdb::{CdbTooLarge, compile_cdb};
 pub(crate) use cidr::network;
 pub use maps::{Answers, Key, Maps};

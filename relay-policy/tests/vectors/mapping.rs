@@ -3,7 +3,7 @@
 use crate::resolver::{no_files, parameters};
 use crate::{Checked, equal, text};
 use relay_policy::address::{
-    ALIAS_EXPANSION_ERROR, Address, Canonical, Expansion, MappingWarning, Routing, VirtualAliases,
+    ALIAS_EXPANSION_ERROR, Address, AddressMaps, Expansion, MappingWarning, Routing, VirtualAliases,
 };
 use relay_policy::table::{Answers, Opener};
 use serde_json::Value;
@@ -32,8 +32,8 @@ pub(crate) fn check(vector: &Value) -> Checked {
             }
         }
     } else {
-        let canonical = Canonical::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
-        let done = canonical.map(&query, &mapper).unwrap();
+        let maps = AddressMaps::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
+        let done = maps.canonical.map(&query, &mapper).unwrap();
         let unchanged = if done.was_found { "" } else { "(unchanged) " };
         (format!("{unchanged}{}", done.address.as_str()), done.warnings)
     };
