@@ -64,9 +64,9 @@ impl Rewriting {
         self.rewrite_tokens(scan(external), context)
     }
 
-    /// Rewrites an address in internal form.
+    /// Rewrites an address that was read already. What would be quoted is a name as it stands, whatever is in it.
     pub fn rewrite_internal(&self, address: &Address, context: RewriteContext) -> Address {
-        self.rewrite_tokens(scan_internal(address.as_str()), context)
+        self.rewrite(&address.to_string(), context)
     }
 
     /// Rewrites every address of a list in external form, in the local context.
@@ -171,6 +171,14 @@ mod tests {
         ] {
             assert_eq!(rewriting.rewrite(written, Local).to_string(), rewritten, "{written}");
         }
+    }
+
+    #[test]
+    fn what_is_quoted_is_no_route() {
+        let rewriting = Rewriting::new("example.com");
+        let address = Address::internal("@a:u@relay.example");
+        assert_eq!(rewriting.rewrite_internal(&address, Local), address);
+        assert_eq!(rewriting.rewrite("@a:u@relay.example", Local).as_str(), "u@relay.example");
     }
 
     #[test]
