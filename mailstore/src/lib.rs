@@ -210,6 +210,7 @@ pub mod env;
 pub mod error;
 pub mod fs;
 mod index;
+mod lines;
 mod lock;
 pub mod maildir;
 pub mod mbox;

@@ -4,18 +4,20 @@
 
 mod common;
 
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use common::{ROOT, all, append, env, flags, inbox, name, read_names, uids};
-use mailstore::fs::sim::SimFs;
+use mailstore::fs::sim::{SimFs, SimHost};
 use mailstore::fs::{self, Fs, OpenMode};
 use mailstore::maildir::{MaildirOptions, OnWarning};
 use mailstore::quota::{Allowance, QuotaWarning};
 use mailstore::{
-    Access, Class, Delivered, Delivery, DeliveryId, ErrorKind, Expunge, FlagChange, MaildirStore, QuotaRules,
-    Result, Store, StoreError,
+    Access, Class, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, MaildirStore,
+    QuotaRules, Result, Store, StoreError,
 };
 use proto_core::UnixTime;
 
@@ -47,7 +49,6 @@ fn write(disk: &SimFs, content: &str) {
 }
 
 fn deliver_to(store: &dyn Store, mailbox: &str, bytes: usize) -> Result<Delivered> {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id =
         DeliveryId { queue_id: "0ADRZ1R2".parse().unwrap(), recipient: NEXT.fetch_add(1, Ordering::Relaxed) };
@@ -429,4 +430,65 @@ fn who_opened_the_store_is_told_of_a_warning_with_a_message_or_without() {
         assert_eq!(*told.lock().unwrap(), [Some(50)]);
         assert_eq!(read_names(&disk, &format!("{ROOT}/new")).len(), 3 + usize::from(message.is_some()));
     }
+}
+
+/// A disk on which the first two who look for the mark of a warning look at the same moment.
+#[derive(Debug)]
+struct AtOnce(SimFs, AtomicUsize, Barrier);
+
+impl Fs for AtOnce {
+    fn metadata(&self, path: &Path) -> io::Result<fs::Metadata> {
+        let metadata = self.0.metadata(path);
+        if path.ends_with("quotawarn") && self.1.fetch_add(1, Ordering::SeqCst) < 2 {
+            self.2.wait();
+        }
+        metadata
+    }
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn fs::File>> {
+        self.0.open(path, mode)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.link(from, to)
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.0.unlink(path)
+    }
+    fn mkdir(&self, path: &Path) -> io::Result<()> {
+        self.0.mkdir(path)
+    }
+    fn rmdir(&self, path: &Path) -> io::Result<()> {
+        self.0.rmdir(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<fs::DirEntry>> {
+        self.0.read_dir(path)
+    }
+}
+
+#[test]
+fn of_two_deliveries_at_once_one_warns() {
+    let disk = SimFs::new();
+    let at_once = AtOnce(disk.clone(), AtomicUsize::new(0), Barrier::new(2));
+    let env = Env::new(Arc::new(at_once), Arc::new(SimHost::new(&disk, 1)));
+    let mut quota = rules("1000S");
+    quota.warning = Some(QuotaWarning { percent: 10, message: Some((*b"Subject: full\r\n\r\n").into()) });
+    let told = Arc::new(AtomicUsize::new(0));
+    let teller = Arc::clone(&told);
+    let on_warning: OnWarning = Arc::new(move |_| {
+        teller.fetch_add(1, Ordering::SeqCst);
+    });
+    let options = MaildirOptions { quota, on_warning: Some(on_warning), ..MaildirOptions::default() };
+    let store = MaildirStore::open_with(env, Path::new(ROOT), options).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| deliver(&store, 200).unwrap());
+        }
+    });
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    assert_eq!(read_names(&disk, &format!("{ROOT}/new")).len(), 3);
 }

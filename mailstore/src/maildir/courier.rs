@@ -29,6 +29,7 @@ use super::paths::{MailboxPaths, Sub};
 use super::uidlist::{Parsed, UidList};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs;
+use crate::lines::Line;
 
 /// Takes over UIDs and keywords; `None` when Courier has left no UIDs that read.
 pub(super) fn adopt(paths: &MailboxPaths) -> Result<Option<UidList>> {
@@ -42,10 +43,9 @@ pub(super) fn adopt(paths: &MailboxPaths) -> Result<Option<UidList>> {
     Ok(Some(list))
 }
 
-/// The names in a file of Courier's subscriptions, as they stand in ours.
-pub(super) fn subscriptions(text: &str) -> String {
-    let name = |line: &str| line.strip_prefix("INBOX.").unwrap_or(line).to_owned() + "\n";
-    text.lines().filter(|line| !line.is_empty()).map(name).collect()
+/// The lines of a file of Courier's subscriptions, as they stand in ours.
+pub(super) fn subscriptions(lines: &[Line]) -> Vec<Line> {
+    lines.iter().map(|line| line.strip_prefix(b"INBOX.").unwrap_or(line).to_vec()).collect()
 }
 
 fn adopt_keywords(paths: &MailboxPaths) -> Result<()> {

@@ -6,6 +6,7 @@
 
 use crate::error::{Result, StoreError};
 use crate::fs;
+use crate::lines::{self, Line};
 use crate::lock::DotLock;
 use crate::maildir::courier;
 use crate::maildir::store::Inner;
@@ -19,27 +20,28 @@ const VERSION_2: &str = "V\t2";
 pub(super) struct Subscriptions {
     tree: Tree,
     version_2: bool,
-    lines: Vec<String>,
+    lines: Vec<Line>,
 }
 
 impl Subscriptions {
-    fn parse(text: &str, tree: Tree) -> Self {
-        let version_2 = text.lines().next() == Some(VERSION_2);
-        let lines = text.lines().skip(usize::from(version_2)).filter(|line| !line.is_empty());
-        Self { tree, version_2, lines: lines.map(str::to_owned).collect() }
+    fn parse(mut lines: Vec<Line>, tree: Tree) -> Self {
+        let version_2 = lines.first().and_then(lines::text) == Some(VERSION_2);
+        lines.drain(..usize::from(version_2));
+        lines.retain(|line| lines::text(line) != Some(""));
+        Self { tree, version_2, lines }
     }
 
-    fn text(&self) -> String {
+    fn octets(&self) -> Vec<u8> {
         let header = if self.version_2 { format!("{VERSION_2}\n\n") } else { String::new() };
-        self.lines.iter().fold(header, |text, line| text + line + "\n")
+        [header.into_bytes(), lines::join(&self.lines)].concat()
     }
 
     fn separator(&self) -> char {
         if self.version_2 { '\t' } else { self.tree.separator() }
     }
 
-    fn name(&self, line: &str) -> Option<MailboxName> {
-        self.tree.name(line.split(self.separator()))
+    fn name(&self, line: &Line) -> Option<MailboxName> {
+        self.tree.name(lines::text(line)?.split(self.separator()))
     }
 
     /// The names, sorted.
@@ -52,33 +54,27 @@ impl Subscriptions {
 
     fn set(&mut self, name: &MailboxName, subscribed: bool) -> Result<()> {
         let separator = self.separator();
-        let kept = |this: &Self, line: &String| this.name(line).as_ref() != Some(name);
+        let kept = |this: &Self, line: &Line| this.name(line).as_ref() != Some(name);
         let lines = std::mem::take(&mut self.lines);
         self.lines = lines.into_iter().filter(|line| kept(self, line)).collect();
         if subscribed {
-            self.lines.push(self.tree.parts(name, separator)?);
+            self.lines.push(self.tree.parts(name, separator)?.into_bytes());
         }
         Ok(())
     }
 }
 
 pub(super) fn load(store: &Inner) -> Result<Subscriptions> {
-    let (path, tree) = (store.root.join("subscriptions"), store.quota.tree);
-    match fs::read(store.env.fs(), &path) {
-        Ok(data) => Ok(Subscriptions::parse(&String::from_utf8_lossy(&data), tree)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => load_couriers(store),
-        Err(error) => Err(StoreError::io("reading", &path, &error)),
-    }
-}
-
-/// Those of Courier's programs, where there are none of Dovecot's.
-fn load_couriers(store: &Inner) -> Result<Subscriptions> {
-    let (path, tree) = (store.root.join("courierimapsubscribed"), store.quota.tree);
-    match fs::read(store.env.fs(), &path) {
-        Ok(data) => Ok(Subscriptions::parse(&courier::subscriptions(&String::from_utf8_lossy(&data)), tree)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Subscriptions::parse("", tree)),
-        Err(error) => Err(StoreError::io("reading", &path, &error)),
-    }
+    let (disk, tree) = (store.env.fs(), store.quota.tree);
+    let lines = match lines::read(disk, &store.root.join("subscriptions"))? {
+        Some(lines) => lines,
+        // Those of Courier's programs, where there are none of Dovecot's.
+        None => match lines::read(disk, &store.root.join("courierimapsubscribed"))? {
+            Some(lines) => courier::subscriptions(&lines),
+            None => Vec::new(),
+        },
+    };
+    Ok(Subscriptions::parse(lines, tree))
 }
 
 pub(super) fn change(store: &Inner, name: &MailboxName, subscribed: bool) -> Result<()> {
@@ -91,7 +87,7 @@ pub(super) fn change(store: &Inner, name: &MailboxName, subscribed: bool) -> Res
     }
     subscriptions.set(name, subscribed)?;
     let scratch = tmp.join(store.env.unique_name());
-    fs::replace_durably(store.env.fs(), &path, &scratch, subscriptions.text().as_bytes())
+    fs::replace_durably(store.env.fs(), &path, &scratch, &subscriptions.octets())
         .map_err(|error| StoreError::io("writing", &path, &error))
 }
 
@@ -110,20 +106,20 @@ mod tests {
         for (text, after) in
             [("A.B\nINBOX\n", "A.B\nINBOX\nC.D\n"), ("V\t2\n\nA\tB\nINBOX\n", "V\t2\n\nA\tB\nINBOX\nC\tD\n")]
         {
-            let mut subscriptions = Subscriptions::parse(text, TREE);
+            let mut subscriptions = Subscriptions::parse(lines::split(text.as_bytes()), TREE);
             assert_eq!(subscriptions.names(), [name("A/B"), name("INBOX")]);
             subscriptions.set(&name("C/D"), true).unwrap();
-            assert_eq!(subscriptions.text(), after);
+            assert_eq!(subscriptions.octets(), after.as_bytes());
             subscriptions.set(&name("C/D"), false).unwrap();
-            assert_eq!(subscriptions.text(), text);
+            assert_eq!(subscriptions.octets(), text.as_bytes());
         }
     }
 
     #[test]
     fn lines_that_are_no_names_are_kept() {
-        let mut subscriptions = Subscriptions::parse("..odd\nA\n", TREE);
+        let mut subscriptions = Subscriptions::parse(lines::split(b"..odd\nA\nEntw\xfcrfe\r\n"), TREE);
         assert_eq!(subscriptions.names(), [name("A")]);
         subscriptions.set(&name("A"), false).unwrap();
-        assert_eq!(subscriptions.text(), "..odd\n");
+        assert_eq!(subscriptions.octets(), b"..odd\nEntw\xfcrfe\r\n");
     }
 }

@@ -1,8 +1,9 @@
 //! Telling that a user's mailboxes are nearly full.
 //!
 //! After a delivery that leaves them at the threshold or above, who opened the store is told, and a message is put where
-//! the delivery went, if there is one; at most once in 24 hours: the file `quotawarn` keeps the time, and goes when a delivery leaves them below. A failure is no failure of
-//! the delivery.
+//! the delivery went, if there is one; at most once in 24 hours: the file `quotawarn` keeps the time, and goes when a
+//! delivery leaves them below. A failure is no failure of the delivery. Of several deliveries at once by this process one
+//! warns.
 
 use std::time::Duration;
 
@@ -30,20 +31,26 @@ fn try_warn(paths: &MailboxPaths, warning: &QuotaWarning) -> Result<()> {
     let mark = paths.root.join("quotawarn");
     let Some(quota) = paths.quota.quota()? else { return Ok(()) };
     let Some(percent) = quota.percent() else { return Ok(()) };
-    let marked = disk.metadata(&mark).ok();
     if percent < warning.percent {
-        if marked.is_some() {
+        if disk.metadata(&mark).is_ok() {
             let _ = disk.unlink(&mark);
         }
         return Ok(());
     }
     let now = paths.env.host().now();
-    if marked.is_some_and(|marked| now.saturating_sub(marked.mtime) < ONCE_IN) {
+    let is_time = || !disk.metadata(&mark).is_ok_and(|marked| now.saturating_sub(marked.mtime) < ONCE_IN);
+    if !is_time() {
+        return Ok(());
+    }
+    let held = paths.env.hold(&mark);
+    // Another delivery may have marked it since.
+    if !is_time() {
         return Ok(());
     }
     let scratch = paths.root.join("tmp").join(paths.env.unique_name());
     fs::replace_durably(disk, &mark, &scratch, b"")
         .map_err(|error| StoreError::io("writing", &mark, &error))?;
+    drop(held);
     if let Some(tell) = &paths.quota.on_warning {
         tell(&quota);
     }

@@ -5,25 +5,22 @@
 use super::store::Inner;
 use crate::error::{Result, StoreError};
 use crate::fs;
+use crate::lines::{self, Line};
 use crate::lock::DotLock;
 use crate::name::MailboxName;
 
-fn load(store: &Inner) -> Result<Vec<String>> {
+fn load(store: &Inner) -> Result<Vec<Line>> {
     let path = store.location.root().join(".subscriptions");
-    match fs::read(store.env.fs(), &path) {
-        Ok(data) => Ok(String::from_utf8_lossy(&data).lines().map(str::to_owned).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(StoreError::io("reading", &path, &error)),
-    }
+    Ok(lines::read(store.env.fs(), &path)?.unwrap_or_default())
 }
 
-fn name(line: &str) -> Option<MailboxName> {
-    MailboxName::new(line).ok()
+fn name(line: &Line) -> Option<MailboxName> {
+    MailboxName::new(lines::text(line)?).ok()
 }
 
 /// The names, sorted.
 pub(super) fn names(store: &Inner) -> Result<Vec<MailboxName>> {
-    let mut names: Vec<MailboxName> = load(store)?.iter().filter_map(|line| name(line)).collect();
+    let mut names: Vec<MailboxName> = load(store)?.iter().filter_map(name).collect();
     names.sort();
     names.dedup();
     Ok(names)
@@ -38,10 +35,9 @@ pub(super) fn change(store: &Inner, wanted: &MailboxName, subscribed: bool) -> R
     }
     lines.retain(|line| name(line).as_ref() != Some(wanted));
     if subscribed {
-        lines.push(wanted.to_string());
+        lines.push(wanted.to_string().into_bytes());
     }
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let scratch = store.control().join(format!("tmp.{}", store.env.unique_name()));
-    fs::replace_durably(store.env.fs(), &path, &scratch, text.as_bytes())
+    fs::replace_durably(store.env.fs(), &path, &scratch, &lines::join(&lines))
         .map_err(|error| StoreError::io("writing", &path, &error))
 }

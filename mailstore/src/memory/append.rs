@@ -50,17 +50,20 @@ pub(super) struct MemoryAppend {
     store: Arc<Inner>,
     name: MailboxName,
     messages: Vec<(Incoming, FlagSet, Option<UnixTime>)>,
+    /// Octets of all of them but the last.
+    before_bytes: u64,
 }
 
 impl MemoryAppend {
     pub(super) fn new(store: Arc<Inner>, name: MailboxName) -> Self {
-        Self { store, name, messages: Vec::new() }
+        Self { store, name, messages: Vec::new(), before_bytes: 0 }
     }
 }
 
 impl Append for MemoryAppend {
     fn begin(&mut self, flags: &FlagSet, date: Option<UnixTime>) -> Result<()> {
         self.store.lock().check_keywords(&self.name, flags)?;
+        self.before_bytes += self.messages.last().map_or(0, |(incoming, _, _)| incoming.bytes());
         self.messages.push((Incoming::default(), flags.clone(), date));
         Ok(())
     }
@@ -69,11 +72,8 @@ impl Append for MemoryAppend {
         if self.messages.is_empty() {
             self.begin(&FlagSet::new(), None)?;
         }
-        match self.messages.split_last_mut() {
-            Some(((incoming, _, _), before)) => {
-                let before = before.iter().map(|(incoming, _, _)| incoming.bytes()).sum();
-                incoming.write(octets, before, &self.store)
-            }
+        match self.messages.last_mut() {
+            Some((incoming, _, _)) => incoming.write(octets, self.before_bytes, &self.store),
             None => Ok(()),
         }
     }
@@ -85,6 +85,7 @@ impl Append for MemoryAppend {
             message.flags = flags;
             message
         };
+        self.before_bytes = 0;
         let messages = std::mem::take(&mut self.messages).into_iter().map(message).collect();
         self.store.lock().add(&self.name, messages)
     }

@@ -1,6 +1,6 @@
 //! [`MemoryMailbox`]: one opened mailbox in memory.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use mail_message::{Flag, FlagSet, ModSeq, Uid, UidSet, UidValidity};
 
@@ -58,15 +58,21 @@ impl MemoryMailbox {
     ///
     /// # Errors
     /// `NoSuchMailbox` when there is none of that name; `NoSuchMessage` when another stands there.
-    fn current<'a>(&self, state: &'a mut MutexGuard<'_, State>) -> Result<&'a mut MailboxState> {
-        let mailbox = state.mailbox_mut(&self.name)?;
+    fn current<'a>(&self, state: &'a State) -> Result<&'a MailboxState> {
+        let mailbox = state.mailbox(&self.name)?;
         if mailbox.uid_validity == self.uid_validity { Ok(mailbox) } else { Err(gone()) }
+    }
+
+    /// The same, to be changed.
+    fn current_mut<'a>(&self, state: &'a mut State) -> Result<&'a mut MailboxState> {
+        self.current(state)?;
+        state.mailbox_mut(&self.name)
     }
 
     fn with_message<T>(&self, uid: Uid, look: impl FnOnce(&mut Message) -> T) -> Result<T> {
         self.entries.binary_search_by_key(&uid, |entry| entry.uid).map_err(|_| gone())?;
         let mut state = self.store.lock();
-        self.current(&mut state)?.messages.get_mut(&uid).map(look).ok_or_else(gone)
+        self.current_mut(&mut state)?.messages.get_mut(&uid).map(look).ok_or_else(gone)
     }
 
     /// The UIDs of `uids` that are in the snapshot.
@@ -108,8 +114,8 @@ impl Mailbox for MemoryMailbox {
     }
 
     fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
-        let mut state = self.store.lock();
-        let vanished = self.current(&mut state).ok()?.vanished.after(modseq)?;
+        let state = self.store.lock();
+        let vanished = self.current(&state).ok()?.vanished.after(modseq)?;
         // Those that the user has not heard of yet.
         let present: UidSet = self.entries.iter().map(|entry| entry.uid).collect();
         Some(vanished.difference(&present))
@@ -185,7 +191,7 @@ impl Mailbox for MemoryMailbox {
         self.check_writable()?;
         let mut state = self.store.lock();
         let limits = self.store.limits;
-        let mailbox = self.current(&mut state)?;
+        let mailbox = self.current_mut(&mut state)?;
         if change != FlagChange::Remove {
             mailbox.check_keywords(flags, limits)?;
             mailbox.keep_keywords(flags);
@@ -218,24 +224,30 @@ impl Mailbox for MemoryMailbox {
 
     fn expunge(&mut self, uids: &UidSet, which: Expunge) -> Result<Vec<Uid>> {
         self.check_writable()?;
-        let mut state = self.store.lock();
-        let mailbox = self.current(&mut state)?;
-        let is_told = self.told == mailbox.highest;
-        let mut removed = Vec::new();
-        for uid in self.select(uids) {
-            let Some(message) = mailbox.messages.get(&uid) else { continue };
-            if which == Expunge::Deleted && !message.flags.contains(&Flag::Deleted) {
-                continue;
-            }
-            if let (Some(settle), Some(delivery)) = (&self.store.settle, &message.delivery) {
-                settle.settle(delivery)?;
-            }
-            removed.push(uid);
-        }
-        state.remove(&self.name, &removed.iter().copied().collect())?;
-        if is_told {
-            self.told = state.mailbox(&self.name)?.highest;
-        }
+        let going = |state: &State| -> Result<Vec<Uid>> {
+            let mailbox = self.current(state)?;
+            let goes = |uid: &Uid| {
+                mailbox
+                    .messages
+                    .get(uid)
+                    .is_some_and(|message| which == Expunge::Any || message.flags.contains(&Flag::Deleted))
+            };
+            Ok(self.select(uids).filter(goes).collect())
+        };
+        let (removed, told) = self.store.settled(
+            |state| {
+                let messages = &self.current(state)?.messages;
+                let uids = going(state)?;
+                Ok(uids.iter().filter_map(|uid| messages[uid].delivery.clone()).collect())
+            },
+            |state| {
+                let is_told = self.told == self.current(state)?.highest;
+                let removed = going(state)?;
+                state.remove(&self.name, &removed.iter().copied().collect())?;
+                Ok((removed, if is_told { state.mailbox(&self.name)?.highest } else { self.told }))
+            },
+        )?;
+        self.told = told;
         self.entries.retain(|entry| removed.binary_search(&entry.uid).is_err());
         Ok(removed)
     }
@@ -244,7 +256,7 @@ impl Mailbox for MemoryMailbox {
         let now = self.store.utc();
         let mut state = self.store.lock();
         state.mailbox(target)?;
-        let mailbox = self.current(&mut state)?;
+        let mailbox = self.current(&state)?;
         let (mut sources, mut copies) = (Vec::new(), Vec::new());
         for uid in self.select(uids) {
             let message = mailbox.messages.get(&uid).ok_or_else(gone)?;
@@ -260,15 +272,22 @@ impl Mailbox for MemoryMailbox {
     fn move_to(&mut self, uids: &UidSet, target: &MailboxName) -> Result<Copied> {
         self.check_writable()?;
         let now = self.store.utc();
-        let mut state = self.store.lock();
-        state.mailbox(target)?;
-        let mailbox = self.current(&mut state)?;
-        let is_told = self.told == mailbox.highest;
-        let moved: Vec<Uid> = self.select(uids).filter(|uid| mailbox.messages.contains_key(uid)).collect();
-        let appended = state.transfer(&self.name, &moved, target, now, self.store.settle.as_deref())?;
-        if is_told && *target != self.name {
-            self.told = state.mailbox(&self.name)?.highest;
-        }
+        let going = |state: &State| -> Result<Vec<Uid>> {
+            state.mailbox(target)?;
+            let mailbox = self.current(state)?;
+            Ok(self.select(uids).filter(|uid| mailbox.messages.contains_key(uid)).collect())
+        };
+        let (moved, appended, told) = self.store.settled(
+            |state| state.check_transfer(&self.name, &going(state)?, target),
+            |state| {
+                let is_told = self.told == self.current(state)?.highest && *target != self.name;
+                let moved = going(state)?;
+                let appended = state.transfer(&self.name, &moved, target, now)?;
+                let told = if is_told { state.mailbox(&self.name)?.highest } else { self.told };
+                Ok((moved, appended, told))
+            },
+        )?;
+        self.told = told;
         self.entries.retain(|entry| moved.binary_search(&entry.uid).is_err());
         let pairs = moved.into_iter().zip(appended.uids).collect();
         Ok(Copied { uid_validity: appended.uid_validity, pairs })

@@ -22,8 +22,8 @@
 //! its octets and about 200 more. Of removals the newest 16,384 ranges are remembered in each mailbox.
 //!
 //! # Departures
-//! Nothing is durable. A bare LF becomes CRLF when it comes in, not when it goes out. A spool that is told of deliveries
-//! ([`Settle`]) is told while the store is locked, so it must not call the store.
+//! Nothing is durable. A bare LF becomes CRLF when it comes in, not when it goes out. A spool may be told of deliveries
+//! ([`Settle`]) that stay, when another session takes a flag away or a mailbox of that name meanwhile.
 
 mod append;
 mod mailbox;
@@ -31,6 +31,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -44,7 +45,9 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
 use crate::quota::Quota;
 use crate::special_use::SpecialUses;
-use crate::store::{Access, Append, Delivered, Delivery, Mailbox, MailboxInfo, MessageReader, Settle, Store};
+use crate::store::{
+    Access, Append, Delivered, Delivery, DeliveryId, Mailbox, MailboxInfo, MessageReader, Settle, Store,
+};
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -87,6 +90,33 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes a change after the spool was told of the deliveries that it takes away. The spool may be slow, so the lock is not
+    /// held meanwhile; `going` says which they are, and fails when the change would.
+    ///
+    /// # Errors
+    /// What the spool or either of the two says; nothing is changed then.
+    fn settled<T>(
+        &self,
+        going: impl Fn(&State) -> Result<Vec<DeliveryId>>,
+        change: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
+        let Some(settle) = &self.settle else { return change(&mut self.lock()) };
+        let mut settled = HashSet::new();
+        loop {
+            let mut state = self.lock();
+            let mut going = going(&state)?;
+            going.retain(|delivery| !settled.contains(delivery));
+            if going.is_empty() {
+                return change(&mut state);
+            }
+            drop(state);
+            for delivery in going {
+                settle.settle(&delivery)?;
+                settled.insert(delivery);
+            }
+        }
+    }
+
     fn utc(&self) -> UnixTime {
         UnixTime(i64::try_from(self.host.now().as_secs()).unwrap_or(i64::MAX))
     }
@@ -104,10 +134,6 @@ impl MemoryStore {
         let state = Mutex::new(State::new(host.now().as_secs(), limits));
         Self(Arc::new(Inner { host: Box::new(host), limits, settle, state }))
     }
-
-    fn settle(&self) -> Option<&dyn Settle> {
-        self.0.settle.as_deref()
-    }
 }
 
 impl Store for MemoryStore {
@@ -120,11 +146,12 @@ impl Store for MemoryStore {
     }
 
     fn delete(&self, name: &MailboxName) -> Result<()> {
-        self.0.lock().delete(name, self.settle())
+        self.0.settled(|state| state.check_delete(name), |state| state.delete(name))
     }
 
     fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
-        self.0.lock().rename(from, to, self.0.host.now().as_secs(), self.settle())
+        let now_secs = self.0.host.now().as_secs();
+        self.0.settled(|state| state.check_rename(from, to), |state| state.rename(from, to, now_secs))
     }
 
     fn subscribe(&self, name: &MailboxName) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::index::Vanished;
 use crate::name::MailboxName;
 use crate::quota::{Quota, QuotaLimits, QuotaUsage};
 use crate::special_use::SpecialUses;
-use crate::store::{Appended, DeliveryId, MailboxInfo, Settle};
+use crate::store::{Appended, DeliveryId, MailboxInfo};
 use crate::summary::Summary;
 
 /// A message; its octets are shared by its copies and readers.
@@ -150,9 +150,9 @@ impl MailboxState {
         self.messages.values().map(|message| message.octets.len() as u64).sum()
     }
 
-    /// Tells the spool of every delivery that it would not find any more.
-    fn settle(&self, settle: Option<&dyn Settle>) -> Result<()> {
-        settle.map_or(Ok(()), |settle| self.deliveries.iter().try_for_each(|id| settle.settle(id)))
+    /// Every delivery that the spool would not find any more, were the mailbox gone.
+    fn deliveries(&self) -> Vec<DeliveryId> {
+        self.deliveries.iter().cloned().collect()
     }
 }
 
@@ -246,27 +246,37 @@ impl State {
         Ok(())
     }
 
-    /// Moves messages of one mailbox, which are there, to another or to its end, all or none.
+    /// Which deliveries go when these messages, as far as they are there, are moved to another mailbox.
     ///
     /// # Errors
-    /// `NoSuchMailbox`, `KeywordLimit`, `UidsExhausted`; what the spool says.
-    pub(super) fn transfer(
-        &mut self,
+    /// `NoSuchMailbox`, `KeywordLimit`, `UidsExhausted`, as [`transfer`](Self::transfer) would.
+    pub(super) fn check_transfer(
+        &self,
         from: &MailboxName,
         uids: &[Uid],
         to: &MailboxName,
-        now: UnixTime,
-        settle: Option<&dyn Settle>,
-    ) -> Result<Appended> {
+    ) -> Result<Vec<DeliveryId>> {
         let source = self.mailbox(from)?;
         let mut flags = FlagSet::new();
         let going = || uids.iter().filter_map(|uid| source.messages.get(uid));
         going().for_each(|message| flags.insert_all(&message.flags));
         self.check_keywords(to, &flags)?;
         self.mailbox(to)?.check_uids(uids.len())?;
-        if let Some(settle) = settle {
-            going().filter_map(|message| message.delivery.as_ref()).try_for_each(|id| settle.settle(id))?;
-        }
+        Ok(going().filter_map(|message| message.delivery.clone()).collect())
+    }
+
+    /// Moves messages of one mailbox, which are there, to another or to its end, all or none.
+    ///
+    /// # Errors
+    /// `NoSuchMailbox`, `KeywordLimit`, `UidsExhausted`.
+    pub(super) fn transfer(
+        &mut self,
+        from: &MailboxName,
+        uids: &[Uid],
+        to: &MailboxName,
+        now: UnixTime,
+    ) -> Result<Appended> {
+        self.check_transfer(from, uids, to)?;
         let removed = self.mailbox_mut(from)?.remove(&uids.iter().copied().collect());
         // What was moved is no delivery: the spool was told.
         let come = removed.into_iter().map(|message| Message { saved: now, delivery: None, ..message });
@@ -297,43 +307,62 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, name: &MailboxName, settle: Option<&dyn Settle>) -> Result<()> {
+    /// Which deliveries go when a mailbox is deleted.
+    ///
+    /// # Errors
+    /// `BadName`, `NoSuchMailbox`.
+    pub(super) fn check_delete(&self, name: &MailboxName) -> Result<Vec<DeliveryId>> {
         if name.is_inbox() {
             return Err(bad_name("deleting a mailbox", "INBOX cannot be deleted"));
         }
-        let mailbox = self.mailbox(name)?;
-        mailbox.settle(settle)?;
-        self.stored_bytes -= mailbox.bytes();
+        Ok(self.mailbox(name)?.deliveries())
+    }
+
+    pub(super) fn delete(&mut self, name: &MailboxName) -> Result<()> {
+        self.check_delete(name)?;
+        self.stored_bytes -= self.mailbox(name)?.bytes();
         self.mailboxes.remove(name);
         Ok(())
     }
 
-    pub(super) fn rename(
-        &mut self,
-        from: &MailboxName,
-        to: &MailboxName,
-        now_secs: u64,
-        settle: Option<&dyn Settle>,
-    ) -> Result<()> {
-        self.mailbox(from)?;
+    /// Which deliveries are no longer where the spool would find them when a mailbox is renamed.
+    ///
+    /// # Errors
+    /// `BadName`, `NoSuchMailbox`, `MailboxExists`.
+    pub(super) fn check_rename(&self, from: &MailboxName, to: &MailboxName) -> Result<Vec<DeliveryId>> {
+        let mailbox = self.mailbox(from)?;
         if from.is_inbox() {
-            return self.rename_inbox(to, now_secs, settle);
+            self.check_free(to)?;
+            return Ok(mailbox.deliveries());
         }
+        let renamed = self.renamed(from, to)?;
+        Ok(renamed.iter().flat_map(|(name, _)| self.mailboxes[name].deliveries()).collect())
+    }
+
+    /// The names that change, and what they become.
+    fn renamed(&self, from: &MailboxName, to: &MailboxName) -> Result<Vec<(MailboxName, MailboxName)>> {
         if to.below(from).is_some() {
             return Err(bad_name("renaming a mailbox", "the new name lies below the old"));
         }
         let mut moves = Vec::new();
-        for (name, mailbox) in &self.mailboxes {
+        for name in self.mailboxes.keys() {
             let new = match name.below(from) {
                 Some(rest) => MailboxName::new(&format!("{to}/{rest}"))?,
                 None if name == from => to.clone(),
                 None => continue,
             };
             self.check_free(&new)?;
-            mailbox.settle(settle)?;
             moves.push((name.clone(), new));
         }
-        for (old, new) in moves {
+        Ok(moves)
+    }
+
+    pub(super) fn rename(&mut self, from: &MailboxName, to: &MailboxName, now_secs: u64) -> Result<()> {
+        self.mailbox(from)?;
+        if from.is_inbox() {
+            return self.rename_inbox(to, now_secs);
+        }
+        for (old, new) in self.renamed(from, to)? {
             if let Some(mailbox) = self.mailboxes.remove(&old) {
                 self.mailboxes.insert(new, mailbox);
             }
@@ -341,13 +370,11 @@ impl State {
         Ok(())
     }
 
-    fn rename_inbox(&mut self, to: &MailboxName, now_secs: u64, settle: Option<&dyn Settle>) -> Result<()> {
-        let inbox = self.mailbox(&MailboxName::inbox())?;
-        self.check_free(to)?;
-        inbox.settle(settle)?;
-        let all = inbox.messages.keys().copied().collect();
+    fn rename_inbox(&mut self, to: &MailboxName, now_secs: u64) -> Result<()> {
         self.create(to, now_secs)?;
-        let messages = self.mailbox_mut(&MailboxName::inbox())?.remove(&all);
+        let inbox = self.mailbox_mut(&MailboxName::inbox())?;
+        let all = inbox.messages.keys().copied().collect();
+        let messages = inbox.remove(&all);
         self.mailbox_mut(to)?.insert(messages);
         Ok(())
     }

@@ -6,7 +6,7 @@ use mail_message::{FlagSet, Uid};
 
 use super::*;
 use crate::spool::QueueId;
-use crate::store::{DeliveryId, Expunge, FlagChange};
+use crate::store::{Expunge, FlagChange};
 
 /// A clock that stands still.
 #[derive(Debug)]
@@ -106,4 +106,65 @@ fn the_spool_hears_of_a_delivery_before_it_goes() {
     assert!(told.0.lock().unwrap().is_empty());
     mailbox.expunge(&[Uid::MIN].into_iter().collect(), Expunge::Any).unwrap();
     assert_eq!(*told.0.lock().unwrap(), [id]);
+}
+
+#[test]
+fn messages_that_come_together_are_counted_together() {
+    let store = tiny();
+    let mut append = store.append(&MailboxName::inbox()).unwrap();
+    for _ in 0..2 {
+        // In between nothing is kept of those that were refused.
+        for octets in [&b"123"[..], b"456", b"789"] {
+            append.begin(&FlagSet::new(), None).unwrap();
+            append.write(octets).unwrap();
+        }
+        append.begin(&FlagSet::new(), None).unwrap();
+        assert_eq!(append.write(b"ab").unwrap_err().kind(), ErrorKind::OverQuota);
+        append.write(b"a").unwrap();
+        assert_eq!(append.commit().unwrap().uids.len(), 4);
+        let mut mailbox = store.open(&MailboxName::inbox(), Access::ReadWrite).unwrap();
+        let all = mailbox.entries().iter().map(|entry| entry.uid).collect();
+        mailbox.expunge(&all, Expunge::Any).unwrap();
+    }
+}
+
+/// A spool that, when it is first told of something, has another session remove what is in INBOX.
+#[derive(Default)]
+struct Meddling {
+    store: Mutex<Option<MemoryStore>>,
+    removed: Mutex<Vec<Uid>>,
+}
+
+impl Settle for Meddling {
+    fn settle(&self, _: &DeliveryId) -> Result<()> {
+        let Some(store) = self.store.lock().unwrap().take() else { return Ok(()) };
+        let mut other = store.open(&MailboxName::inbox(), Access::ReadWrite)?;
+        let all = other.entries().iter().map(|entry| entry.uid).collect();
+        *self.removed.lock().unwrap() = other.expunge(&all, Expunge::Any)?;
+        Ok(())
+    }
+}
+
+#[test]
+fn the_store_is_free_while_the_spool_is_told_and_what_has_gone_by_then_is_gone() {
+    let inbox = MailboxName::inbox();
+    for is_moved in [false, true] {
+        let meddling = Arc::new(Meddling::default());
+        let store = MemoryStore::with(Still, MemoryLimits::default(), Some(meddling.clone()));
+        store.create(&"other".parse().unwrap()).unwrap();
+        let id = DeliveryId { queue_id: "abc".parse::<QueueId>().unwrap(), recipient: 3 };
+        let delivery = Delivery { id, maybe_delivered: false, date: UnixTime(1), header: b"A: b\n" };
+        store.deliver(&inbox, &delivery, &mut Bytes::from_static(b"\nbody")).unwrap();
+        *meddling.store.lock().unwrap() = Some(store.clone());
+        let mut mailbox = store.open(&inbox, Access::ReadWrite).unwrap();
+        let all = [Uid::MIN].into_iter().collect();
+        let by_this = if is_moved {
+            mailbox.move_to(&all, &"other".parse().unwrap()).unwrap().pairs.len()
+        } else {
+            mailbox.expunge(&all, Expunge::Any).unwrap().len()
+        };
+        assert_eq!((by_this, meddling.removed.lock().unwrap().len()), (0, 1));
+        assert_eq!(store.quota().unwrap().unwrap().usage, crate::QuotaUsage::default());
+        assert_eq!(mailbox.refresh().unwrap().vanished, [Uid::MIN]);
+    }
 }

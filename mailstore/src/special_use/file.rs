@@ -20,6 +20,7 @@ use super::SpecialUses;
 use crate::env::Env;
 use crate::error::{Result, StoreError};
 use crate::fs;
+use crate::lines::{self, Line};
 use crate::lock::DotLock;
 use crate::name::MailboxName;
 
@@ -39,7 +40,7 @@ impl SpecialUseFile {
 
     /// What is known of all names.
     pub(crate) fn load(&self) -> Result<BTreeMap<MailboxName, SpecialUses>> {
-        Ok(self.lines()?.iter().filter_map(|line| parse(line)).collect())
+        Ok(self.lines()?.iter().filter_map(parse).collect())
     }
 
     /// Says what a mailbox is for, in place of what was said before.
@@ -47,7 +48,7 @@ impl SpecialUseFile {
         self.change(|lines| {
             lines.retain(|line| parse(line).is_none_or(|(named, _)| named != *name));
             if !uses.is_empty() {
-                lines.push(format!("{uses}\t{name}"));
+                lines.push(format!("{uses}\t{name}").into_bytes());
             }
         })
     }
@@ -60,7 +61,7 @@ impl SpecialUseFile {
     /// Says of `to` and the names below it what is known of `from` and those below.
     pub(crate) fn carry(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
         self.change(|lines| {
-            let moved: Vec<String> = lines
+            let moved: Vec<Line> = lines
                 .iter()
                 .filter_map(|line| {
                     let (name, uses) = parse(line)?;
@@ -69,7 +70,7 @@ impl SpecialUseFile {
                         None if name == *from => to.to_string(),
                         None => return None,
                     };
-                    Some(format!("{uses}\t{new}"))
+                    Some(format!("{uses}\t{new}").into_bytes())
                 })
                 .collect();
             lines.retain(|line| !is_at_or_below(line, to));
@@ -82,16 +83,12 @@ impl SpecialUseFile {
         self.change(|lines| lines.retain(|line| !is_at_or_below(line, name)))
     }
 
-    fn lines(&self) -> Result<Vec<String>> {
-        match fs::read(self.env.fs(), &self.path) {
-            Ok(data) => Ok(String::from_utf8_lossy(&data).lines().map(str::to_owned).collect()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(StoreError::io("reading", &self.path, &error)),
-        }
+    fn lines(&self) -> Result<Vec<Line>> {
+        Ok(lines::read(self.env.fs(), &self.path)?.unwrap_or_default())
     }
 
     /// Changes the lines under the lock; what comes out the same is not written.
-    fn change(&self, change: impl Fn(&mut Vec<String>)) -> Result<()> {
+    fn change(&self, change: impl Fn(&mut Vec<Line>)) -> Result<()> {
         let apply = || {
             let before = self.lines()?;
             let mut after = before.clone();
@@ -104,19 +101,18 @@ impl SpecialUseFile {
         }
         let _lock = DotLock::take(&self.env, &self.path, &self.scratch)?;
         let Some(lines) = apply()? else { return Ok(()) };
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let scratch = self.scratch.join(format!("tmp.{}", self.env.unique_name()));
-        fs::replace_durably(self.env.fs(), &self.path, &scratch, text.as_bytes())
+        fs::replace_durably(self.env.fs(), &self.path, &scratch, &lines::join(&lines))
             .map_err(|error| StoreError::io("writing", &self.path, &error))
     }
 }
 
-fn parse(line: &str) -> Option<(MailboxName, SpecialUses)> {
-    let (uses, name) = line.split_once('\t')?;
+fn parse(line: &Line) -> Option<(MailboxName, SpecialUses)> {
+    let (uses, name) = lines::text(line)?.split_once('\t')?;
     Some((MailboxName::new(name).ok()?, uses.parse().ok()?))
 }
 
-fn is_at_or_below(line: &str, ancestor: &MailboxName) -> bool {
+fn is_at_or_below(line: &Line, ancestor: &MailboxName) -> bool {
     parse(line).is_some_and(|(name, _)| name == *ancestor || name.below(ancestor).is_some())
 }
 
@@ -139,14 +135,11 @@ mod tests {
         file.forget(&name("a")).unwrap();
         file.carry(&name("a"), &name("b")).unwrap();
         assert!(disk.metadata(path).is_err());
-        let text = b"\\Sent\ta\n\\Later\ta\nodd\n\\Junk\ta/b\n\\Trash\tab\n";
+        let text = b"\\Sent\ta\n\\Later\ta\nodd \xe4\r\n\\Junk\ta/b\n\\Trash\tab\n";
         disk.open(path, OpenMode::CreateNew).unwrap().append(text).unwrap();
         file.carry(&name("a"), &name("c")).unwrap();
         file.forget_tree(&name("a")).unwrap();
         let kept = fs::read(&disk, path).unwrap();
-        assert_eq!(
-            String::from_utf8(kept).unwrap(),
-            "\\Later\ta\nodd\n\\Trash\tab\n\\Sent\tc\n\\Junk\tc/b\n"
-        );
+        assert_eq!(kept, b"\\Later\ta\nodd \xe4\r\n\\Trash\tab\n\\Sent\tc\n\\Junk\tc/b\n");
     }
 }
