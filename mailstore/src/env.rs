@@ -9,12 +9,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use proto_core::UnixTime;
 
 use crate::arrived::Arrived;
 use crate::fs::{Fs, RealFs};
+use crate::maildir::UnderWay;
 use crate::sync::Syncs;
 use crate::watch::Watcher;
 
@@ -24,6 +25,11 @@ pub trait Host: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
     /// The calendar, since 1970-01-01 00:00 UTC.
     fn now(&self) -> Duration;
+    /// A time that never goes back, since whatever moment; by it short waits are measured. The calendar, where a host has
+    /// nothing better.
+    fn monotonic(&self) -> Duration {
+        self.now()
+    }
     /// This process.
     fn pid(&self) -> u32;
     /// A text that changes when the machine is started again; empty when that is not known.
@@ -47,6 +53,7 @@ pub struct RealHost {
     name: String,
     boot_id: String,
     booted: Duration,
+    made: Instant,
 }
 
 impl RealHost {
@@ -59,6 +66,7 @@ impl RealHost {
             name: name.into(),
             boot_id: boot_id.trim().to_owned(),
             booted: Duration::from_secs(booted.unwrap_or(0)),
+            made: Instant::now(),
         }
     }
 }
@@ -70,6 +78,10 @@ impl Host for RealHost {
 
     fn now(&self) -> Duration {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.made.elapsed()
     }
 
     fn pid(&self) -> u32 {
@@ -115,6 +127,7 @@ struct Inner {
     started: Duration,
     counter: AtomicU64,
     arrived: Arrived,
+    under_way: UnderWay,
     held: Mutex<HashSet<PathBuf>>,
     freed: Condvar,
 }
@@ -125,7 +138,7 @@ impl Env {
         let file_host = host.name().replace('/', "\\057").replace(':', "\\072").replace(',', "\\054");
         let started = host.now();
         Self(Arc::new(Inner {
-            syncs: Syncs::new(Arc::clone(&fs)),
+            syncs: Syncs::new(Arc::clone(&fs), Arc::clone(&host)),
             watcher: Watcher::new(Arc::clone(&fs), Arc::clone(&host)),
             fs,
             host,
@@ -133,6 +146,7 @@ impl Env {
             started,
             counter: AtomicU64::new(0),
             arrived: Arrived::default(),
+            under_way: UnderWay::default(),
             held: Mutex::new(HashSet::new()),
             freed: Condvar::new(),
         }))
@@ -161,6 +175,11 @@ impl Env {
     /// Which deliveries were found in mailboxes, or placed there.
     pub(crate) fn arrived(&self) -> &Arrived {
         &self.0.arrived
+    }
+
+    /// What is on its way into or out of Maildirs.
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.0.under_way
     }
 
     /// The host.

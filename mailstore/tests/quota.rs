@@ -492,3 +492,26 @@ fn of_two_deliveries_at_once_one_warns() {
     assert_eq!(told.load(Ordering::SeqCst), 1);
     assert_eq!(read_names(&disk, &format!("{ROOT}/new")).len(), 3);
 }
+
+#[test]
+fn a_store_opened_anew_knows_what_the_old_one_has_under_way() {
+    let disk = SimFs::new();
+    let env = env(&disk, 1);
+    let open = |limits| {
+        let options = MaildirOptions { quota: rules(limits), ..MaildirOptions::default() };
+        MaildirStore::open_with(env.clone(), Path::new(ROOT), options).unwrap()
+    };
+    let old = open("1000S");
+    let id = DeliveryId { queue_id: "0ADRZ1R2".parse().unwrap(), recipient: 1 << 20 };
+    let delivery = Delivery { id, maybe_delivered: false, date: UnixTime(1_700_000_000), header: b"" };
+    let staged = old.stage(&inbox(), &delivery, &mut common::Octets(vec![b'x'; 600])).unwrap();
+    // Other limits: what is there is counted anew.
+    let new = open("900S");
+    assert_eq!(new.quota().unwrap().unwrap().usage.bytes, 600);
+    is_over(deliver(&new, 400));
+    assert!(mailstore::batch::commit([staged]).pop().unwrap().is_ok());
+    drop(old);
+    assert_eq!(lines(&disk).iter().map(|(bytes, _)| bytes).sum::<i64>(), 600);
+    write(&disk, "1S\n");
+    assert_eq!(new.quota().unwrap().unwrap().usage.bytes, 600, "counted again when nothing is under way");
+}

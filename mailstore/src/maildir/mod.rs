@@ -96,6 +96,7 @@ mod subscriptions;
 mod tree;
 mod uidlist;
 mod uids;
+mod under_way;
 mod wal;
 mod warning;
 
@@ -104,3 +105,4 @@ pub use store::{MaildirOptions, MaildirStore, OnWarning};
 pub use tree::{Layout, NameEncoding};
 #[doc(hidden)]
 pub use uidlist::fuzz_uidlist;
+pub(crate) use under_way::UnderWay;

@@ -42,6 +42,7 @@ use super::paths::MailboxPaths;
 use super::recount;
 use super::store::OnWarning;
 use super::tree::Tree;
+use super::under_way::State;
 use crate::env::{Env, Held};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, OpenMode};
@@ -62,17 +63,7 @@ pub(super) struct QuotaRoot {
     pub(super) tree: Tree,
     /// Who is told that it is nearly full.
     pub(super) on_warning: Option<OnWarning>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Not there, and counted by the lines: placed later, or removed without its line yet.
-    missing: QuotaUsage,
-    /// There, and not counted by the lines yet.
-    unwritten: QuotaUsage,
-    /// Until when an old file is preferred to a recount.
-    rests_until: Duration,
+    state: Arc<Mutex<State>>,
 }
 
 /// `maildirsize` as it was read.
@@ -99,7 +90,8 @@ impl QuotaRoot {
         tree: Tree,
         on_warning: Option<OnWarning>,
     ) -> Self {
-        Self { env, root, rules, tree, on_warning, state: Mutex::default() }
+        let state = env.under_way().of(&root);
+        Self { env, root, rules, tree, on_warning, state }
     }
 
     pub(super) fn path(&self) -> PathBuf {

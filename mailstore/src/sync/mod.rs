@@ -44,8 +44,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::env::Host;
 use crate::fs::{File, Fs, Volume};
 use group::Request;
 
@@ -63,6 +64,7 @@ pub struct Syncs(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     fs: Arc<dyn Fs>,
+    host: Arc<dyn Host>,
     state: Mutex<State>,
     /// As many wait as who leads lingers for.
     gathered: Condvar,
@@ -77,8 +79,8 @@ struct State {
     asleep: usize,
     /// So many threads the last flush has served, about, with the one that led.
     served: usize,
-    /// Until then they are expected to come again.
-    expected_until: Option<Instant>,
+    /// Until then they are expected to come again, on the clock of the host.
+    expected_until: Duration,
     /// The file systems that were attached, by device number; `None` for one that is not flushed as a whole.
     volumes: BTreeMap<u64, Option<Arc<dyn Volume>>>,
 }
@@ -151,9 +153,9 @@ pub struct Ticket {
 }
 
 impl Syncs {
-    /// The flushes of a disk.
-    pub fn new(fs: Arc<dyn Fs>) -> Self {
-        Self(Arc::new(Shared { fs, state: Mutex::default(), gathered: Condvar::new() }))
+    /// The flushes of a disk. By the time of `host` it is judged how long they take.
+    pub fn new(fs: Arc<dyn Fs>, host: Arc<dyn Host>) -> Self {
+        Self(Arc::new(Shared { fs, host, state: Mutex::default(), gathered: Condvar::new() }))
     }
 
     /// Opens the file system of a directory, so that it can be flushed as a whole, if that can be trusted. To be called
@@ -215,11 +217,12 @@ impl Syncs {
     fn lead(&self) {
         let lead = Lead(self);
         let (group, served) = self.gather();
-        let begun = Instant::now();
+        let begun = self.0.host.monotonic();
         group::flush(self, group);
         let mut state = self.lock();
-        let ended = Instant::now();
-        (state.served, state.expected_until) = (served, Some(ended + linger_after(ended - begun)));
+        let ended = self.0.host.monotonic();
+        let took = ended.saturating_sub(begun);
+        (state.served, state.expected_until) = (served, ended + linger_after(took));
         drop(state);
         drop(lead);
     }
@@ -227,8 +230,8 @@ impl Syncs {
     /// What waits, and how many threads wait for it, when as many do as before, or no more are expected.
     fn gather(&self) -> (Vec<Request>, usize) {
         let state = self.lock();
-        let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        let patience = state.expected_until.map_or(Duration::ZERO, left);
+        // A host whose time goes back must not make anybody wait for it to come again.
+        let patience = state.expected_until.saturating_sub(self.0.host.monotonic()).min(LINGER_MAX);
         let is_awaited = |state: &mut State| state.asleep + 1 < state.served;
         let waited = self.0.gathered.wait_timeout_while(state, patience, is_awaited);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -1,13 +1,13 @@
 //! The flushes that are shared, counted on the simulated disk.
 
 use super::*;
-use crate::fs::sim::{Fault, SimFs};
+use crate::fs::sim::{Fault, SimFs, SimHost};
 use crate::fs::{self, OpenMode};
 use std::sync::Barrier;
 
 fn disk(attached: bool) -> (SimFs, Syncs) {
     let fs = SimFs::new();
-    let syncs = Syncs::new(Arc::new(fs.clone()));
+    let syncs = Syncs::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
     if attached {
         syncs.attach(Path::new("/")).unwrap();
     }
@@ -135,13 +135,16 @@ fn threads_share_and_each_has_what_it_waited_for() {
     assert_eq!(durable(&fs), THREADS * 50);
 }
 
-/// A disk on which the first flush panics.
+/// A disk on which a flush of `/panic` panics, and one of `/slow` takes 10 ms, by its own clock.
 #[derive(Debug)]
 struct Panicking(SimFs);
 
 impl Fs for Panicking {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         assert_ne!(path, Path::new("/panic"), "on purpose");
+        if path == Path::new("/slow") {
+            self.0.advance(Duration::from_millis(10));
+        }
         self.0.sync_dir(path)
     }
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
@@ -170,9 +173,15 @@ impl Fs for Panicking {
     }
 }
 
+fn panicking() -> Syncs {
+    let disk = SimFs::new();
+    let host = Arc::new(SimHost::new(&disk, 1));
+    Syncs::new(Arc::new(Panicking(disk)), host)
+}
+
 #[test]
 fn a_panic_of_the_disk_leaves_nobody_waiting() {
-    let syncs = Syncs::new(Arc::new(Panicking(SimFs::new())));
+    let syncs = panicking();
     let panics = syncs.submit(Vec::new(), vec![PathBuf::from("/panic")]);
     let beside = syncs.submit(Vec::new(), vec![PathBuf::from("/")]);
     std::thread::scope(|scope| {
@@ -185,7 +194,7 @@ fn a_panic_of_the_disk_leaves_nobody_waiting() {
 #[test]
 fn a_panic_of_who_leads_wakes_all_who_sleep() {
     for _ in 0..50 {
-        let syncs = Syncs::new(Arc::new(Panicking(SimFs::new())));
+        let syncs = panicking();
         let begin = Barrier::new(5);
         let wait = |dir: &str| {
             begin.wait();
@@ -206,5 +215,18 @@ fn a_panic_of_who_leads_wakes_all_who_sleep() {
 fn a_flush_that_took_long_lets_nobody_linger_long() {
     for (took, lingers) in [(0, 0), (4, 2), (40, 20), (60_000, 20)] {
         assert_eq!(linger_after(Duration::from_millis(took)), Duration::from_millis(lingers));
+    }
+}
+
+#[test]
+fn how_long_a_flush_took_is_told_by_the_clock_of_the_host() {
+    let disk = SimFs::new();
+    disk.mkdir(Path::new("/slow")).unwrap();
+    let syncs = Syncs::new(Arc::new(Panicking(disk.clone())), Arc::new(SimHost::new(&disk, 1)));
+    for (dir, lingers_ms) in [("/", 0), ("/slow", 5), ("/", 0)] {
+        syncs.sync_dir(Path::new(dir)).unwrap();
+        // Of the disk's time each operation takes a microsecond besides.
+        let lingers = syncs.lock().expected_until - disk.now();
+        assert_eq!(lingers.as_millis(), lingers_ms, "{dir}: {lingers:?}");
     }
 }
