@@ -1,0 +1,202 @@
+//! Whatever the lists and whatever the address: no stranger relays past a relay list with `reject_unauth_destination`.
+//!
+//! The relay list has that rule after others which permit only who is trusted; all other lists are any rules at all, such
+//! that permit everybody among them. What a table does besides (BCC, REDIRECT) is the administrator's will and not looked at.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proto_core::Backend;
+use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
+use relay_policy::access::{AccessPolicy, AccessStep, Outcome};
+use relay_policy::table::Opener;
+use relay_policy::{Answer, NameStatus, Parameters, Question, Record, RecordKind, Request, Stage};
+
+const OURS: [&str; 6] =
+    ["example.com", "localhost", "va.example", "vm.example", "relay.example", "[192.0.2.1]"];
+
+/// They permit nobody whom the configuration does not trust; what they refuse is no harm here.
+const CAREFUL: [&str; 14] = [
+    "permit_mynetworks",
+    "permit_sasl_authenticated",
+    "permit_auth_destination",
+    "defer_if_permit",
+    "defer_if_reject",
+    "warn_if_reject",
+    "reject_unlisted_recipient",
+    "reject_non_fqdn_recipient",
+    "reject_unknown_recipient_domain",
+    "permit_dnswl_client white.test",
+    "permit_rhswl_client white.test",
+    "reject_rbl_client black.test",
+    "check_recipient_mx_access inline:{mx.test=DUNNO}",
+    "careful",
+];
+
+/// They may permit anybody.
+const CARELESS: [&str; 10] = [
+    "permit",
+    "check_client_access static:OK",
+    "check_helo_access static:OK",
+    "check_sender_access static:permit",
+    "check_recipient_access static:RELAY",
+    "check_recipient_access static:careless",
+    "warn_if_reject, reject_unauth_destination",
+    "reject_unauth_destination",
+    "careless",
+    "reject_sender_login_mismatch",
+];
+
+fn any_list() -> impl Strategy<Value = String> {
+    let rule = prop_oneof![select(CAREFUL.as_slice()), select(CARELESS.as_slice())];
+    prop::collection::vec(rule, 0..5).prop_map(|rules| rules.join(", "))
+}
+
+fn relay_list() -> impl Strategy<Value = String> {
+    prop::collection::vec(select(CAREFUL.as_slice()), 0..5).prop_map(|mut rules| {
+        // It would take the force from the rule that matters.
+        while rules.last() == Some(&"warn_if_reject") {
+            rules.pop();
+        }
+        rules.push("reject_unauth_destination");
+        rules.join(", ")
+    })
+}
+
+fn domain() -> impl Strategy<Value = String> {
+    let others = [
+        "other.test",
+        "sub.example.com",
+        "sub.va.example",
+        "example.com.other.test",
+        "192.0.2.1",
+        "[203.0.113.1]",
+        "[IPv6:::1]",
+        "relay.example.test",
+    ];
+    prop_oneof![
+        2 => select(OURS.as_slice()).prop_map(String::from),
+        2 => select(others.to_vec()).prop_map(String::from),
+        1 => "[a-z]{1,5}\\.(test|example)",
+    ]
+}
+
+fn local_part() -> impl Strategy<Value = String> {
+    let plain = prop_oneof![Just("alice".to_string()), Just(String::new()), "[a-z%!@\"\\\\ .:,+-]{1,8}"];
+    plain.prop_recursive(3, 12, 2, |inner| {
+        (inner, domain(), 0..4_u8).prop_map(|(inner, domain, how)| match how {
+            0 => format!("{inner}%{domain}"),
+            1 => format!("{domain}!{inner}"),
+            2 => format!("{inner}@{domain}"),
+            _ => format!("@{domain}:{inner}"),
+        })
+    })
+}
+
+fn recipient() -> impl Strategy<Value = String> {
+    (local_part(), domain(), any::<bool>()).prop_map(|(local, domain, quoted)| {
+        let local = if quoted { format!("{local:?}") } else { local };
+        format!("<{local}@{domain}>")
+    })
+}
+
+fn policy(lists: &[(&str, String)], allow_percent_hack: bool) -> AccessPolicy {
+    let mut parameters = Parameters::default();
+    for (name, value) in [
+        ("mynetworks", "127.0.0.0/8, 192.0.2.0/24"),
+        ("mydestination", "example.com, localhost"),
+        ("inet_interfaces", "192.0.2.1"),
+        ("virtual_alias_domains", "va.example"),
+        ("virtual_mailbox_domains", "vm.example"),
+        ("relay_domains", "relay.example"),
+        ("virtual_alias_maps", "static:alice@example.com"),
+        ("smtpd_restriction_classes", "careful careless"),
+        ("careful", "permit_mynetworks, reject_non_fqdn_recipient"),
+        ("careless", "warn_if_reject reject, permit"),
+        ("allow_percent_hack", if allow_percent_hack { "yes" } else { "no" }),
+    ] {
+        parameters.set(name, value).unwrap();
+    }
+    for (name, value) in lists {
+        parameters.set(name, value).unwrap();
+    }
+    AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into()))).unwrap()
+}
+
+/// The DNS says anything to a question, and the same again to the same.
+fn run(policy: &AccessPolicy, request: &Request, recipient: &ForwardPath, dns: &[Index]) -> Outcome {
+    let mut evaluation = policy.evaluate(request, Stage::Rcpt(recipient));
+    let mut asked = 0;
+    for _ in 0..200 {
+        match evaluation.step() {
+            AccessStep::Done(outcome) => return *outcome,
+            AccessStep::Needs(questions) => {
+                for question in questions {
+                    let Question::Dns { kind, .. } = &question else { panic!("{question:?}") };
+                    let record = match kind {
+                        RecordKind::Mx => Record::Mx { preference: 10, exchange: "mx.test".into() },
+                        RecordKind::Txt => Record::Text("listed".into()),
+                        _ => Record::Address("127.0.0.2".parse().unwrap()),
+                    };
+                    let answer = match dns[asked % dns.len()].index(3) {
+                        0 => Answer::Records(Vec::new()),
+                        1 => Answer::Records(vec![record]),
+                        _ => Answer::Failed(Backend::TEMPORARY),
+                    };
+                    asked += 1;
+                    evaluation.answer(&question, answer).unwrap();
+                }
+            }
+        }
+    }
+    panic!("the evaluation does not end");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_stranger_relays(
+        written in recipient(),
+        relay in relay_list(),
+        others in prop::array::uniform4(any_list()),
+        sender in select(vec!["<>", "<x@example.com>", "<x@other.test>"]),
+        named: bool,
+        percent: bool,
+        dns in prop::collection::vec(any::<Index>(), 1..8),
+    ) {
+        let syntax = AddressSyntax { utf8: true, lenient: true };
+        let Ok((recipient, _)) = ForwardPath::parse_prefix(written.as_bytes(), syntax) else { return Ok(()) };
+        let [client, helo, sender_list, recipient_list] = others;
+        let policy = policy(
+            &[
+                ("smtpd_client_restrictions", client),
+                ("smtpd_helo_restrictions", helo),
+                ("smtpd_sender_restrictions", sender_list),
+                ("smtpd_relay_restrictions", relay),
+                ("smtpd_recipient_restrictions", recipient_list),
+            ],
+            percent,
+        );
+        let mut request = Request::new("203.0.113.9".parse().unwrap());
+        request.sender = Some(ReversePath::parse_prefix(sender.as_bytes(), syntax).unwrap().0);
+        request.helo = Some("good.test".into());
+        if named {
+            request.client_name = "white.example".into();
+            request.client_name_status = NameStatus::Ok;
+        }
+        let outcome = run(&policy, &request, &recipient, &dns);
+        if outcome.refusal.is_some() || recipient == ForwardPath::Postmaster {
+            return Ok(());
+        }
+        let resolution = outcome.resolution.expect("what is accepted leads somewhere");
+        let domain = resolution.recipient.domain().expect("a domain").to_ascii_lowercase();
+        let is_ours = OURS.contains(&domain.as_str()) || domain.ends_with(".relay.example");
+        prop_assert!(is_ours, "{} leads to {}\n{}", written, resolution.recipient, outcome.trail);
+        prop_assert!(
+            !resolution.recipient.local_part().contains(['@', '%', '!']),
+            "{} leads to {}\n{}", written, resolution.recipient, outcome.trail
+        );
+    }
+}
