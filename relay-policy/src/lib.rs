@@ -73,7 +73,7 @@ pub use evaluate::{Evaluation, Step};
 pub use match_list::MatchList;
 pub use network::{NetworkError, NetworkList};
 pub use parameters::{ParameterError, Parameters, TempfailAction};
-pub use question::{Answer, Question, Record, RecordKind};
+pub use question::{Answer, PolicyService, Question, Record, RecordKind};
 pub use request::{Listener, NameStatus, Request, Stage};
 pub use restriction::{ListName, Restriction};
 pub use trail::{Outcome, Trail, TrailEntry};

@@ -310,6 +310,11 @@ parameters! {
     default_rbl_reply: String =
         "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}";
 
+    /// What is done when a policy service does not answer: what may stand in an access table.
+    smtpd_policy_service_default_action: String = "451 4.3.5 Server configuration problem";
+    /// What every policy service is told as `policy_context`.
+    smtpd_policy_service_policy_context: String = "";
+
     /// What temporary failures do where nothing else is said.
     reject_tempfail_action: Option<TempfailAction> = Some(TempfailAction::DeferIfPermit);
     /// What a temporary failure of `reject_unknown_helo_hostname` does; none: as `reject_tempfail_action`.

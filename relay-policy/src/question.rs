@@ -1,5 +1,6 @@
 //! What an evaluation needs to know, and the answers.
 
+use crate::delegation::Attributes;
 use proto_core::Backend;
 use proto_core::address::Mailbox;
 use std::net::IpAddr;
@@ -28,6 +29,23 @@ pub enum Question {
         /// The key.
         key: String,
     },
+    /// What a policy service says; answered by [`Answer::Action`]. Trying again is the application's matter; what is to be
+    /// done when nobody answers is not.
+    Policy {
+        /// Who is asked.
+        service: PolicyService,
+        /// What it is asked.
+        attributes: Attributes,
+    },
+}
+
+/// A policy service, as a list of restrictions names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PolicyService {
+    /// `unix:path` or `inet:host:port`.
+    pub server: String,
+    /// What is said of this service besides, by its names in Postfix: `timeout`, `try_limit` and their like.
+    pub options: Vec<(String, String)>,
 }
 
 /// A kind of DNS record (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
@@ -77,6 +95,8 @@ pub enum Answer {
     Records(Vec<Record>),
     /// The text beside a key, if it is there.
     Found(Option<String>),
+    /// What a policy service wants to be done: what may stand in an access table.
+    Action(String),
     /// It could not be found out. Either kind of failure gives a temporary refusal: nobody's mail is bounced because a
     /// lookup of ours failed.
     Failed(Backend),

@@ -3,7 +3,7 @@
 use crate::access::Latches;
 use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What kind of listener the client came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +56,14 @@ pub struct Request {
     pub improper_pipelining: bool,
     /// The queue's name for the message under way, for the log; `NOQUEUE` is written where there is none.
     pub queue_id: Option<String>,
+    /// What names the message under way, the same for all its recipients and never again (`instance` of policy services).
+    pub instance: String,
+    /// The size that was announced with MAIL, at the end of the message its own; 0 when nothing was said.
+    pub size_bytes: u64,
+    /// The client's port.
+    pub client_port: Option<u16>,
+    /// The address and port that the client came to.
+    pub server: Option<SocketAddr>,
     /// A rule has said about the message under way that it is thrown away: nothing is looked at any more.
     pub discarded: bool,
     /// What earlier decisions have left, see [`Outcome::latches`](crate::access::Outcome::latches).
@@ -96,6 +104,10 @@ impl Request {
             recipient_count: 0,
             improper_pipelining: false,
             queue_id: None,
+            instance: String::new(),
+            size_bytes: 0,
+            client_port: None,
+            server: None,
             discarded: false,
             latches: Latches::default(),
         }

@@ -328,3 +328,74 @@ fn the_postmaster_is_always_reached_and_relocated_users_are_told() {
         "550 5.1.6 <old@example.com>: Recipient address rejected: User has moved to new@other.test"
     );
 }
+
+#[test]
+fn a_policy_service_says_what_may_stand_in_a_table() {
+    let policy = policy(&[
+        (
+            "smtpd_recipient_restrictions",
+            "check_policy_service inet:127.0.0.1:10023, \
+             check_policy_service { unix:private/quota, timeout=5s, default_action=DUNNO, policy_context=quota }, \
+             reject_unlisted_recipient, permit",
+        ),
+        ("smtpd_end_of_data_restrictions", "check_policy_service inet:127.0.0.1:10023"),
+        ("smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination"),
+    ]);
+    let mut request = stranger();
+    request.helo = Some("a.test".into());
+    request.instance = "1f.5".into();
+    request.size_bytes = 1234;
+    request.recipient_count = 2;
+    let local = recipient("<a@example.com>");
+    // Each case: the first service's action, if it gives one, and the reply.
+    for (action, expected) in [
+        (Some("DUNNO"), "accepted"),
+        (Some("REJECT not today"), "554 5.7.1 <a@example.com>: Recipient address rejected: not today"),
+        (Some("450 4.2.0 greylisted"), "450 4.2.0 <a@example.com>: Recipient address rejected: greylisted"),
+        (Some("DEFER_IF_PERMIT Later"), "450 4.7.1 <a@example.com>: Recipient address rejected: Later"),
+        (Some("permit_mynetworks"), "accepted"),
+        (Some("nonsense"), "451 4.3.5 Server configuration error"),
+        (None, "451 4.3.5 <a@example.com>: Recipient address rejected: Server configuration problem"),
+    ] {
+        let answer = |question: &Question| match question {
+            Question::Policy { service, attributes } if service.server == "inet:127.0.0.1:10023" => {
+                for (name, value) in [
+                    ("request", "smtpd_access_policy"),
+                    ("protocol_state", "RCPT"),
+                    ("protocol_name", "SMTP"),
+                    ("client_address", "203.0.113.9"),
+                    ("client_name", "unknown"),
+                    ("helo_name", "a.test"),
+                    ("sender", "s@other.test"),
+                    ("recipient", "a@example.com"),
+                    ("recipient_count", "0"),
+                    ("instance", "1f.5"),
+                    ("size", "1234"),
+                    ("encryption_keysize", "0"),
+                    ("policy_context", ""),
+                ] {
+                    assert_eq!(attributes.value(name), value, "{name}");
+                }
+                action.map_or(Answer::Failed(Backend::TEMPORARY), |action| Answer::Action(action.into()))
+            }
+            Question::Policy { service, attributes } => {
+                assert_eq!(service.options, [("timeout".to_string(), "5s".to_string())]);
+                assert_eq!(attributes.value("policy_context"), "quota");
+                Answer::Failed(Backend::TEMPORARY)
+            }
+            other => panic!("{other:?}"),
+        };
+        let (outcome, _) = run(&policy, &request, Stage::Rcpt(&local), answer);
+        let reply = outcome.refusal.map_or("accepted".into(), |reply| reply.to_string());
+        assert_eq!(reply, expected, "{action:?}");
+    }
+    // At the end of the message: the number of recipients, and none of them when there are several.
+    let answer = |question: &Question| {
+        let Question::Policy { attributes, .. } = question else { panic!("{question:?}") };
+        let facts = ["protocol_state", "recipient", "recipient_count"].map(|name| attributes.value(name));
+        assert_eq!(facts, ["END-OF-MESSAGE", "", "2"]);
+        Answer::Action("PREPEND X-Late: yes".into())
+    };
+    let (outcome, _) = run(&policy, &request, Stage::EndOfMessage, answer);
+    assert!(outcome.refusal.is_none() && outcome.effects.prepend.is_empty());
+}

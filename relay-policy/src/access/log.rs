@@ -56,17 +56,7 @@ impl Display for LogLine {
 
 fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) -> String {
     let queue_id = request.queue_id.as_deref().unwrap_or("NOQUEUE");
-    let state = match stage {
-        Stage::Connect => "CONNECT",
-        Stage::Helo if request.esmtp => "EHLO",
-        Stage::Helo => "HELO",
-        Stage::Mail => "MAIL",
-        Stage::Rcpt(_) => "RCPT",
-        Stage::Vrfy(_) => "VRFY",
-        Stage::Data => "DATA",
-        Stage::EndOfMessage => "END-OF-MESSAGE",
-        Stage::Etrn(_) => "ETRN",
-    };
+    let state = state(stage, request.esmtp);
     let mut line = format!("{queue_id}: {verb}: {state} from {}: {text};", request.client_host());
     if let Some(sender) = &request.sender {
         line += &format!(" from={sender}");
@@ -88,4 +78,19 @@ fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) ->
         line += &format!(" sasl_sender={sender}");
     }
     line
+}
+
+/// A stage as logs and policy services name it.
+pub(crate) fn state(stage: Stage<'_>, esmtp: bool) -> &'static str {
+    match stage {
+        Stage::Connect => "CONNECT",
+        Stage::Helo if esmtp => "EHLO",
+        Stage::Helo => "HELO",
+        Stage::Mail => "MAIL",
+        Stage::Rcpt(_) => "RCPT",
+        Stage::Vrfy(_) => "VRFY",
+        Stage::Data => "DATA",
+        Stage::EndOfMessage => "END-OF-MESSAGE",
+        Stage::Etrn(_) => "ETRN",
+    }
 }

@@ -43,6 +43,7 @@
 
 mod action;
 mod addresses;
+mod delegate;
 mod destination;
 mod dnslist;
 mod evaluation;

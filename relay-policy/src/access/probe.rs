@@ -121,6 +121,7 @@ impl<'p> Probe<'p> {
                 self.server_access(*servers, *of, table, restriction)
             }
             Check::DnsList { permit, by_name, of, zone } => self.dns_list(*permit, *by_name, *of, zone),
+            Check::PolicyService(service) => self.delegated(service),
             Check::PermitMynetworks => self.permit_mynetworks(),
             Check::PermitSaslAuthenticated => {
                 let login = self.request.login.as_deref();

@@ -1,5 +1,6 @@
 //! Rules as they are configured: restrictions by their names, with what belongs to them.
 
+use super::delegate::Delegate;
 use super::dnslist::Zone;
 use super::subject::Subject;
 use crate::words::{is_table, words};
@@ -56,6 +57,7 @@ pub(crate) enum Check {
         of: Subject,
         zone: Zone,
     },
+    PolicyService(Delegate),
     PermitMynetworks,
     PermitSaslAuthenticated,
     PermitAuthDestination,
@@ -234,6 +236,14 @@ pub(crate) fn read(text: &str, classes: &BTreeMap<String, String>) -> Rules {
                     None => follows("number"),
                 }
             }
+            None if word.eq_ignore_ascii_case("check_policy_service") => {
+                let is_service = |next: &str| is_table(next) || next.starts_with('{');
+                match argument(&is_service).map(Delegate::read) {
+                    Some(Ok(service)) => Check::PolicyService(service),
+                    Some(Err(why)) => Check::Wrong(vec![format!("restriction {word}: {why}")]),
+                    None => follows("transport:server"),
+                }
+            }
             None => unnamed(word, classes),
         };
         rules.push(Rule { written, check });
@@ -247,9 +257,6 @@ fn unnamed(word: &str, classes: &BTreeMap<String, String>) -> Check {
     }
     if is_table(word) {
         return Check::BareTable(word.to_string());
-    }
-    if word.eq_ignore_ascii_case("check_policy_service") {
-        return Check::Wrong(vec![format!("restriction {word} must be followed by transport:server")]);
     }
     if let Some((name, instead)) = REMOVED.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
         return Check::Wrong(vec![format!(

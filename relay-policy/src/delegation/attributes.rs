@@ -4,7 +4,7 @@ use super::{ATTRIBUTES_MAX, MESSAGE_BYTES_MAX};
 use std::fmt::{self, Display};
 
 /// The attributes of a question or an answer, in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Attributes {
     pairs: Vec<(String, String)>,
     /// What they take on the wire.
