@@ -1,11 +1,11 @@
 //! What a policy is compiled from, and what is refused there.
 
+use crate::address::Routing;
 use crate::decision::Destination;
-use crate::domain::DomainSet;
 use crate::evaluate::Evaluation;
 use crate::network::{NetworkError, NetworkList};
 use crate::request::{Listener, Request, Stage};
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::{Resolved, resolve, routing};
 use crate::restriction::{ListName, Restriction};
 use proto_core::address::Mailbox;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ pub enum ConfigError {
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(crate) listener: Listener,
-    pub(crate) local_domains: DomainSet,
+    pub(crate) routing: Routing,
     pub(crate) mynetworks: NetworkList,
     pub(crate) postmaster: Destination,
     lists: BTreeMap<ListName, Vec<Restriction>>,
@@ -86,14 +86,15 @@ impl Policy {
         let mynetworks = overrides.mynetworks.as_ref().unwrap_or(&config.mynetworks);
         let mut lists = default_lists(listener);
         lists.extend(overrides.lists.clone());
-        let local_domains = DomainSet::new(&config.local_domains).map_err(ConfigError::Domain)?;
-        let postmaster = resolve(&config.postmaster, &local_domains)
+        let routing =
+            routing(&config.local_domains, config.postmaster.domain()).map_err(ConfigError::Domain)?;
+        let postmaster = resolve(&config.postmaster, &routing)
             .ok()
             .filter(Resolved::is_authorised)
             .ok_or_else(|| ConfigError::Postmaster(config.postmaster.clone()))?;
         let policy = Self {
             listener,
-            local_domains,
+            routing,
             mynetworks: NetworkList::new(mynetworks).map_err(ConfigError::Network)?,
             postmaster: postmaster.destination,
             lists,

@@ -3,8 +3,6 @@
 //! A-labels and U-labels that mean the same, any case and one trailing dot give the same key (RFC 5890 section 2.3.2,
 //! by the mapping of UTS #46).
 
-use std::collections::BTreeSet;
-
 /// The comparable form: A-labels, lower case, no trailing dot. `None` for what is no domain name.
 pub(crate) fn key(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -12,27 +10,6 @@ pub(crate) fn key(name: &str) -> Option<String> {
     // The mapping may itself produce dots (U+3002 and others), so labels are looked at after it.
     let good = !ascii.is_empty() && ascii.split('.').all(|label| !label.is_empty());
     good.then_some(ascii)
-}
-
-/// Whether a name is an address without its brackets, as in `u@192.0.2.1`.
-pub(crate) fn is_numeric(key: &str) -> bool {
-    key.rsplit('.').next().is_some_and(|label| label.bytes().all(|octet| octet.is_ascii_digit()))
-}
-
-/// Domains, matched exactly: a subdomain is another domain.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DomainSet(BTreeSet<String>);
-
-impl DomainSet {
-    /// The set of these names, or the first that is none.
-    pub(crate) fn new(names: &[String]) -> Result<Self, String> {
-        names.iter().map(|name| key(name).ok_or_else(|| name.clone())).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// Whether a [`key`] is in the set.
-    pub(crate) fn contains(&self, key: &str) -> bool {
-        self.0.contains(key)
-    }
 }
 
 #[cfg(test)]
@@ -49,7 +26,5 @@ mod tests {
         for wrong in ["", ".", "a..b", "a.test..", "xn--a\u{fc}.test", ".test"] {
             assert_eq!(key(wrong), None, "{wrong}");
         }
-        assert!(is_numeric("192.0.2.1"));
-        assert!(!is_numeric("1.test"));
     }
 }

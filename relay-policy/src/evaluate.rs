@@ -195,7 +195,7 @@ impl<'a> Evaluation<'a> {
                 return if lists_count { Verdict::No(why) } else { Verdict::Permit(why) };
             }
         };
-        match resolve(mailbox, &self.policy.local_domains) {
+        match resolve(mailbox, &self.policy.routing) {
             Ok(resolved) => {
                 let Destination { class, address } = &resolved.destination;
                 let routed = if resolved.routed { ", routed" } else { "" };

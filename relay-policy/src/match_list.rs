@@ -70,6 +70,16 @@ impl MatchList {
         (Self { elements, parents }, warnings)
     }
 
+    /// A list of names alone.
+    pub(crate) fn of_names(names: &[String]) -> Self {
+        let element = |name: &String| Element {
+            written: name.clone(),
+            excluded: false,
+            pattern: Pattern::Name { name: comparable(name), dotted: false },
+        };
+        Self { elements: names.iter().map(element).collect(), parents: false }
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
