@@ -251,7 +251,7 @@ impl<'a> Evaluation<'a> {
                 let text = format!("{what}: User unknown in local recipient table");
                 Verdict::Refuse(reject(550, (5, 1, 1), text), format!("{address} does not exist"))
             }
-            Ok(Answer::Records(_) | Answer::Found(_) | Answer::Action(_)) => {
+            Ok(Answer::Records(_) | Answer::Found(_) | Answer::Action(_) | Answer::Verified(_)) => {
                 let text = format!("{}: Temporary lookup failure", self.written_recipient());
                 Verdict::Refuse(
                     Decision::Defer(Reply::new(451, (4, 3, 0), text)),

@@ -322,6 +322,21 @@ parameters! {
     /// What a temporary failure of `reject_unknown_sender_domain` and its like does; none: as `reject_tempfail_action`.
     unknown_address_tempfail_action: Option<TempfailAction> = None;
 
+    /// The certificates of clients that may relay, by the digest of the certificate or of its key.
+    relay_clientcerts: Vec<String> = [];
+    /// What a temporary failure of `reject_unverified_sender` does; none: as `reject_tempfail_action`.
+    unverified_sender_tempfail_action: Option<TempfailAction> = None;
+    /// What a temporary failure of `reject_unverified_recipient` does; none: as `reject_tempfail_action`.
+    unverified_recipient_tempfail_action: Option<TempfailAction> = None;
+    /// The code for senders to whom mail cannot be sent; 250 takes them all.
+    unverified_sender_reject_code: u16 = 450_u16;
+    /// The code for senders of whom that is not known yet; 250 takes them all.
+    unverified_sender_defer_code: u16 = 450_u16;
+    /// The code for recipients to whom mail cannot be sent; 250 takes them all.
+    unverified_recipient_reject_code: u16 = 450_u16;
+    /// The code for recipients of whom that is not known yet; 250 takes them all.
+    unverified_recipient_defer_code: u16 = 450_u16;
+
     /// The code of REJECT in tables.
     access_map_reject_code: u16 = 554_u16;
     /// The code of DEFER in tables.

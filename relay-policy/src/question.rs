@@ -37,6 +37,22 @@ pub enum Question {
         /// What it is asked.
         attributes: Attributes,
     },
+    /// Whether mail for an address would be taken where it goes; answered by [`Answer::Verified`].
+    Verify {
+        /// The address, in external form.
+        address: String,
+    },
+}
+
+/// What came of asking whether mail for an address would be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verification {
+    /// It would.
+    Deliverable,
+    /// It would not, for this reason.
+    Undeliverable(String),
+    /// It is not known yet, for this reason.
+    Unknown(String),
 }
 
 /// A policy service, as a list of restrictions names it.
@@ -97,6 +113,8 @@ pub enum Answer {
     Found(Option<String>),
     /// What a policy service wants to be done: what may stand in an access table.
     Action(String),
+    /// Whether mail for an address would be taken.
+    Verified(Verification),
     /// It could not be found out. Either kind of failure gives a temporary refusal: nobody's mail is bounced because a
     /// lookup of ours failed.
     Failed(Backend),

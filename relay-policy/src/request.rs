@@ -64,10 +64,27 @@ pub struct Request {
     pub client_port: Option<u16>,
     /// The address and port that the client came to.
     pub server: Option<SocketAddr>,
+    /// The certificate that the client has shown, whether or not it is worth anything.
+    pub client_certificate: Option<ClientCertificate>,
     /// A rule has said about the message under way that it is thrown away: nothing is looked at any more.
     pub discarded: bool,
     /// What earlier decisions have left, see [`Outcome::latches`](crate::access::Outcome::latches).
     pub latches: Latches,
+}
+
+/// A certificate that a client has shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientCertificate {
+    /// It was issued by an authority that the application trusts with clients, and is valid now.
+    pub is_verified: bool,
+    /// The common name of its subject.
+    pub subject: String,
+    /// The common name of its issuer.
+    pub issuer: String,
+    /// Its digest, as the application writes them: pairs of hexadecimal digits with colons between them.
+    pub fingerprint: String,
+    /// The digest of its public key, written alike.
+    pub public_key_fingerprint: String,
 }
 
 /// What came of looking for a client's name.
@@ -108,6 +125,7 @@ impl Request {
             size_bytes: 0,
             client_port: None,
             server: None,
+            client_certificate: None,
             discarded: false,
             latches: Latches::default(),
         }

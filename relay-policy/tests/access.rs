@@ -6,7 +6,9 @@ use proto_core::Backend;
 use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use relay_policy::access::{AccessError, AccessPolicy, AccessStep, LogLine, Outcome};
 use relay_policy::table::Opener;
-use relay_policy::{Answer, Parameters, Question, Record, RecordKind, Request, Stage};
+use relay_policy::{
+    Answer, ClientCertificate, Parameters, Question, Record, RecordKind, Request, Stage, Verification,
+};
 
 fn compile(lines: &[(&str, &str)]) -> Result<AccessPolicy, AccessError> {
     let mut parameters = Parameters::default();
@@ -398,4 +400,79 @@ fn a_policy_service_says_what_may_stand_in_a_table() {
     };
     let (outcome, _) = run(&policy, &request, Stage::EndOfMessage, answer);
     assert!(outcome.refusal.is_none() && outcome.effects.prepend.is_empty());
+}
+
+#[test]
+fn certificates_are_known_by_their_digests() {
+    let policy = policy(&[
+        ("relay_clientcerts", "inline:{AA:01=ours, AA:02=ours}"),
+        ("smtpd_client_restrictions", "check_ccert_access inline:{{AA:02 = REJECT 5.1.1 Lost}}"),
+        (
+            "smtpd_relay_restrictions",
+            "permit_tls_clientcerts, permit_tls_all_clientcerts, reject_unauth_destination",
+        ),
+    ]);
+    // Each case: the digests of the certificate and of its key, whether an authority stands for it, the reply.
+    for (fingerprint, key, is_verified, expected) in [
+        ("AA:01", "BB:01", false, "accepted"),
+        ("BB:01", "AA:01", false, "accepted"),
+        ("BB:01", "BB:02", true, "accepted"),
+        ("BB:01", "BB:02", false, "554 5.7.1 <a@other.test>: Relay access denied"),
+        ("AA:02", "BB:02", true, "554 5.0.0 <a client>: Client certificate rejected: Lost"),
+    ] {
+        let mut request = stranger();
+        request.client_certificate = Some(ClientCertificate {
+            is_verified,
+            subject: "a client".into(),
+            issuer: "an authority".into(),
+            fingerprint: fingerprint.into(),
+            public_key_fingerprint: key.into(),
+        });
+        assert_eq!(reply(&policy, &request, "<a@other.test>"), expected, "{fingerprint} {key}");
+    }
+    assert_eq!(
+        reply(&policy, &stranger(), "<a@other.test>"),
+        "554 5.7.1 <a@other.test>: Relay access denied"
+    );
+}
+
+#[test]
+fn addresses_are_verified_where_their_mail_goes() {
+    let lists = [
+        ("smtpd_sender_restrictions", "reject_unverified_sender"),
+        ("smtpd_relay_restrictions", "permit_inet_interfaces, reject_unauth_destination"),
+        ("inet_interfaces", "127.0.0.1, [::1]"),
+    ];
+    let asking = policy(&lists);
+    let taking = policy(&[lists[0], lists[1], lists[2], ("unverified_sender_reject_code", "250")]);
+    let local = recipient("<a@example.com>");
+    let prefix = "<s@other.test>: Sender address rejected:";
+    for (answer, expected, code_250) in [
+        (Answer::Verified(Verification::Deliverable), "accepted".to_string(), "accepted"),
+        (
+            Answer::Verified(Verification::Undeliverable("no such user".into())),
+            format!("450 4.1.7 {prefix} undeliverable address: no such user"),
+            "accepted",
+        ),
+        (
+            Answer::Verified(Verification::Unknown("in progress".into())),
+            format!("450 4.1.7 {prefix} unverified address: in progress"),
+            "",
+        ),
+        (Answer::Failed(Backend::TEMPORARY), format!("450 4.1.7 {prefix} address verification problem"), ""),
+    ] {
+        let told = |policy: &AccessPolicy| {
+            let (outcome, rounds) = run(policy, &stranger(), Stage::Rcpt(&local), |_| answer.clone());
+            assert_eq!(rounds, [[Question::Verify { address: "s@other.test".into() }]]);
+            outcome.refusal.map_or("accepted".into(), |reply| reply.to_string())
+        };
+        assert_eq!(told(&asking), expected);
+        assert_eq!(told(&taking), if code_250.is_empty() { &expected } else { code_250 });
+    }
+    let mut own = stranger();
+    own.client = "::1".parse().unwrap();
+    let (outcome, _) = run(&asking, &own, Stage::Rcpt(&recipient("<a@other.test>")), |_| {
+        Answer::Verified(Verification::Deliverable)
+    });
+    assert_eq!(outcome.refusal, None);
 }

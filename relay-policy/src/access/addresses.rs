@@ -5,7 +5,7 @@ use super::subject::Subject;
 use crate::address::{Address, Resolution};
 use crate::decision::Class;
 use crate::parameters::TempfailAction;
-use crate::question::{Answer, Question, Record, RecordKind};
+use crate::question::{Answer, Question, Record, RecordKind, Verification};
 use proto_core::address::{Domain, Mailbox};
 
 /// Local users that there are whatever the tables say.
@@ -123,6 +123,45 @@ impl Probe<'_> {
         };
         let detail = if subject == Subject::Sender { 0 } else { 1 };
         Ok(Said::Refuse(context.rejected(code, (5, 1, detail), &text)))
+    }
+
+    /// `reject_unverified_sender` and `reject_unverified_recipient`.
+    pub(crate) fn unverified(&mut self, subject: Subject) -> Checked {
+        let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
+        let p = self.parameters();
+        let (reject_code, defer_code, tempfail_action, enhanced) = match subject {
+            Subject::Sender => (
+                p.unverified_sender_reject_code,
+                p.unverified_sender_defer_code,
+                p.unverified_sender_tempfail_action,
+                (4, 1, 7),
+            ),
+            _ => (
+                p.unverified_recipient_reject_code,
+                p.unverified_recipient_defer_code,
+                p.unverified_recipient_tempfail_action,
+                (4, 1, 1),
+            ),
+        };
+        let (code, text, failed) = match self.ask(Question::Verify { address: mailbox.to_string() })? {
+            Answer::Verified(Verification::Deliverable) => return Ok(Said::Dunno),
+            Answer::Verified(Verification::Undeliverable(why)) => {
+                (reject_code, format!("undeliverable address: {why}"), false)
+            }
+            Answer::Verified(Verification::Unknown(why)) => {
+                (defer_code, format!("unverified address: {why}"), true)
+            }
+            _ => (450, "address verification problem".into(), true),
+        };
+        if code < 400 {
+            self.why = format!("{text}; a code of {code} takes it all the same");
+            return Ok(Said::Dunno);
+        }
+        let reply = self.context_of(subject).rejected(code, enhanced, &text);
+        Ok(match p.tempfail_action(tempfail_action) {
+            TempfailAction::DeferIfPermit if failed => Said::DeferIfPermit(reply),
+            _ => Said::Refuse(reply),
+        })
     }
 
     /// The logins that own a sender's address, if anybody does.

@@ -1,8 +1,8 @@
 //! `check_policy_service`: another program says what is to be done (Postfix's policy delegation protocol).
 //!
 //! # Departures
-//! From Postfix: what it tells of client certificates, `stress`, `compatibility_level` and `mail_version` is left out, but for
-//! the names that have always been there, which are empty.
+//! From Postfix: `stress`, `tls_sni`, `compatibility_level` and `mail_version` are left out, since there is nothing to tell; the
+//! names in a certificate are told as they are, without escapes.
 
 use super::action::Entry;
 use super::log::state;
@@ -82,6 +82,7 @@ impl Probe<'_> {
             .server
             .map(|server| (server.ip().to_canonical().to_string(), server.port().to_string()))
             .unwrap_or_default();
+        let certificate = request.client_certificate.clone().unwrap_or_default();
         let mut attributes = delegation::question();
         for (name, value) in [
             ("protocol_state", state(self.stage, request.esmtp)),
@@ -103,10 +104,10 @@ impl Probe<'_> {
             ("sasl_method", request.sasl_method.unwrap_or_default()),
             ("sasl_username", request.login.as_deref().unwrap_or_default()),
             ("sasl_sender", request.sasl_sender.as_deref().unwrap_or_default()),
-            ("ccert_subject", ""),
-            ("ccert_issuer", ""),
-            ("ccert_fingerprint", ""),
-            ("ccert_pubkey_fingerprint", ""),
+            ("ccert_subject", if certificate.is_verified { &certificate.subject } else { "" }),
+            ("ccert_issuer", if certificate.is_verified { &certificate.issuer } else { "" }),
+            ("ccert_fingerprint", &certificate.fingerprint),
+            ("ccert_pubkey_fingerprint", &certificate.public_key_fingerprint),
             ("encryption_protocol", protocol),
             ("encryption_cipher", cipher),
             ("encryption_keysize", key_bits(cipher)),

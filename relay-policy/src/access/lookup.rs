@@ -150,6 +150,12 @@ impl<'p> Probe<'p> {
                 Some(login) => vec![login.clone()],
                 None => return Ok(Said::Dunno),
             },
+            Subject::Certificate => match &self.request.client_certificate {
+                Some(certificate) => {
+                    vec![certificate.fingerprint.clone(), certificate.public_key_fingerprint.clone()]
+                }
+                None => return Ok(Said::Dunno),
+            },
             Subject::Data | Subject::EndOfData => return Ok(Said::Dunno),
         };
         let said = self.access_by_keys(table, &keys, context)?.unwrap_or(Said::Dunno);

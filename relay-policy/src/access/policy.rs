@@ -133,8 +133,13 @@ impl AccessPolicy {
         for (name, rules) in &classes {
             open.of_rules(name, rules)?;
         }
-        for table in &parameters.rbl_reply_maps {
-            open.table("rbl_reply_maps", table)?;
+        for (parameter, tables) in [
+            ("rbl_reply_maps", &parameters.rbl_reply_maps),
+            ("relay_clientcerts", &parameters.relay_clientcerts),
+        ] {
+            for table in tables {
+                open.table(parameter, table)?;
+            }
         }
         let Open { tables, mut warnings, .. } = open;
         let parents = parameters.parents_match("mynetworks");

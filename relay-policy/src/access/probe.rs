@@ -11,6 +11,7 @@ use crate::question::{Answer, Question};
 use crate::request::{NameStatus, Request, Stage};
 use crate::table::{self, LookupError};
 use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use std::net::IpAddr;
 
 /// What a rule says.
 #[derive(Debug)]
@@ -123,6 +124,21 @@ impl<'p> Probe<'p> {
             Check::DnsList { permit, by_name, of, zone } => self.dns_list(*permit, *by_name, *of, zone),
             Check::PolicyService(service) => self.delegated(service),
             Check::PermitMynetworks => self.permit_mynetworks(),
+            Check::PermitInetInterfaces => {
+                let client = self.request.client.to_canonical();
+                let is_ours = parameters.inet_interfaces.iter().any(|own| {
+                    let own = own.trim_matches(['[', ']']).parse::<IpAddr>();
+                    own.is_ok_and(|own| own.to_canonical() == client)
+                });
+                Ok(if is_ours { Said::Permit } else { Said::Dunno })
+            }
+            Check::PermitTlsAllClientcerts => {
+                let certificate = self.request.client_certificate.as_ref();
+                let is_good = certificate.is_some_and(|certificate| certificate.is_verified);
+                Ok(if is_good { Said::Permit } else { Said::Dunno })
+            }
+            Check::PermitTlsClientcerts => self.permit_tls_clientcerts(),
+            Check::RejectUnverified(subject) => self.unverified(*subject),
             Check::PermitSaslAuthenticated => {
                 let login = self.request.login.as_deref();
                 self.why = login.map_or("not logged in".into(), |login| format!("logged in as {login}"));
@@ -228,7 +244,7 @@ impl<'p> Probe<'p> {
 
     fn bare_table(&mut self, table: &str) -> Checked {
         match self.context.subject {
-            Subject::Data | Subject::EndOfData | Subject::Login => {
+            Subject::Data | Subject::EndOfData | Subject::Login | Subject::Certificate => {
                 let subject = self.context.subject;
                 self.broken(&[format!(
                     "specify one of (check_client_access, check_reverse_client_hostname_access, \
@@ -258,6 +274,25 @@ impl<'p> Probe<'p> {
             }
         }
         self.why = format!("{client} is not in mynetworks");
+        Ok(Said::Dunno)
+    }
+
+    fn permit_tls_clientcerts(&mut self) -> Checked {
+        let Some(certificate) = &self.request.client_certificate else { return Ok(Said::Dunno) };
+        let keys = [certificate.fingerprint.clone(), certificate.public_key_fingerprint.clone()];
+        for table in &self.parameters().relay_clientcerts {
+            match self.first(table, &keys)? {
+                Ok(None) => {}
+                Ok(Some((key, hit))) => {
+                    self.why = format!("{}: {key}", hit.place);
+                    return Ok(Said::Permit);
+                }
+                Err(unknown) => {
+                    let fact = self.context.what.clone();
+                    return self.temporary(&fact, unknown.warning());
+                }
+            }
+        }
         Ok(Said::Dunno)
     }
 
@@ -332,6 +367,11 @@ pub(crate) fn context_of(subject: Subject, request: &Request, stage: Stage<'_>) 
         Subject::Data => "DATA".into(),
         Subject::EndOfData => "END-OF-MESSAGE".into(),
         Subject::Login => request.login.clone().unwrap_or_default(),
+        Subject::Certificate => request
+            .client_certificate
+            .as_ref()
+            .map(|certificate| certificate.subject.clone())
+            .unwrap_or_default(),
     };
     Context { subject, what }
 }

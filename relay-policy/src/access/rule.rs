@@ -59,6 +59,10 @@ pub(crate) enum Check {
     },
     PolicyService(Delegate),
     PermitMynetworks,
+    PermitInetInterfaces,
+    PermitTlsClientcerts,
+    PermitTlsAllClientcerts,
+    RejectUnverified(Subject),
     PermitSaslAuthenticated,
     PermitAuthDestination,
     RejectUnauthDestination,
@@ -103,7 +107,7 @@ enum Argument {
 
 const NAMES: &[(&str, Argument)] = {
     use Argument::{None as Plain, Table, Zone};
-    use Subject::{Client, Etrn, Helo, Login, Recipient, ReverseClient, Sender};
+    use Subject::{Certificate, Client, Etrn, Helo, Login, Recipient, ReverseClient, Sender};
     macro_rules! servers {
         ($name:literal, $kind:ident, $of:ident) => {
             (
@@ -130,6 +134,11 @@ const NAMES: &[(&str, Argument)] = {
         ("defer_if_reject", Plain(|| Check::DeferIfReject)),
         ("warn_if_reject", Plain(|| Check::WarnIfReject)),
         ("permit_mynetworks", Plain(|| Check::PermitMynetworks)),
+        ("permit_inet_interfaces", Plain(|| Check::PermitInetInterfaces)),
+        ("permit_tls_clientcerts", Plain(|| Check::PermitTlsClientcerts)),
+        ("permit_tls_all_clientcerts", Plain(|| Check::PermitTlsAllClientcerts)),
+        ("reject_unverified_sender", Plain(|| Check::RejectUnverified(Sender))),
+        ("reject_unverified_recipient", Plain(|| Check::RejectUnverified(Recipient))),
         ("permit_sasl_authenticated", Plain(|| Check::PermitSaslAuthenticated)),
         ("permit_auth_destination", Plain(|| Check::PermitAuthDestination)),
         ("reject_unauth_destination", Plain(|| Check::RejectUnauthDestination)),
@@ -171,6 +180,7 @@ const NAMES: &[(&str, Argument)] = {
         ("check_recipient_access", Table(|table| Check::Access(Recipient, table))),
         ("check_etrn_access", Table(|table| Check::Access(Etrn, table))),
         ("check_sasl_access", Table(|table| Check::Access(Login, table))),
+        ("check_ccert_access", Table(|table| Check::Access(Certificate, table))),
         servers!("check_client_a_access", Address, Client),
         servers!("check_client_ns_access", Ns, Client),
         servers!("check_client_mx_access", Mx, Client),

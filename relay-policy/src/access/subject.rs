@@ -18,6 +18,7 @@ pub(crate) enum Subject {
     Data,
     EndOfData,
     Login,
+    Certificate,
 }
 
 impl Display for Subject {
@@ -32,6 +33,7 @@ impl Display for Subject {
             Self::Data => "Data command",
             Self::EndOfData => "End-of-data",
             Self::Login => "SASL login name",
+            Self::Certificate => "Client certificate",
         })
     }
 }
