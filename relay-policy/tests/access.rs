@@ -476,3 +476,52 @@ fn addresses_are_verified_where_their_mail_goes() {
     });
     assert_eq!(outcome.refusal, None);
 }
+
+#[test]
+fn doubts_name_their_rule_and_their_place() {
+    let doubts = |lines: &[(&str, &str)]| {
+        let mut parameters = Parameters::default();
+        parameters.set("smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination").unwrap();
+        for (name, value) in lines {
+            parameters.set(name, value).unwrap();
+        }
+        let policy =
+            AccessPolicy::compile_unguarded(parameters, &Opener::new(&|_| Err("no files".into()))).unwrap();
+        policy.doubts().iter().map(|doubt| format!("{} {}", doubt.id, doubt.parameter)).collect::<Vec<_>>()
+    };
+    let recipient = "smtpd_recipient_restrictions";
+    let relay = "smtpd_relay_restrictions";
+    let none: [String; 0] = [];
+    assert_eq!(doubts(&[]), none);
+    assert_eq!(doubts(&[(relay, "permit_mynetworks")]), ["L01 smtpd_relay_restrictions"]);
+    let hole = "permit_mynetworks, check_helo_access inline:{a=OK}, reject_unauth_destination";
+    assert_eq!(doubts(&[(relay, ""), (recipient, hole)]), ["L02 smtpd_recipient_restrictions"]);
+    assert_eq!(
+        doubts(&[(
+            "mynetworks",
+            "10.0.0.0/8 192.0.2.0/24 198.0.0.0/8 [2001:db8::]/32 [2000::]/3 !11.0.0.0/8"
+        )]),
+        ["L03 mynetworks", "L03 mynetworks"]
+    );
+    assert_eq!(
+        doubts(&[(recipient, "warn_if_reject reject, permit, reject")]),
+        ["L04 smtpd_recipient_restrictions"]
+    );
+    assert_eq!(
+        doubts(&[(recipient, "reject_nonsense, check_relay_domains")]),
+        ["L05 smtpd_recipient_restrictions", "L27 smtpd_recipient_restrictions"]
+    );
+    let classes =
+        [("smtpd_restriction_classes", "a, b, c"), ("a", "b"), ("b", "c, a"), ("c", "permit_mynetworks")];
+    assert_eq!(doubts(&classes), ["L06 a", "L06 b"]);
+    assert_eq!(doubts(&[("smtpd_data_restrictions", "inline:{a=OK}")]), ["L07 smtpd_data_restrictions"]);
+    assert_eq!(
+        doubts(&[("mydestination", "a.test"), ("relay_domains", "b.test A.test")]),
+        ["L14 relay_domains"]
+    );
+    let asked = "check_policy_service inet:localhost:10023";
+    assert_eq!(doubts(&[("smtpd_sender_restrictions", asked)]), ["L16 smtpd_sender_restrictions"]);
+    assert_eq!(doubts(&[(recipient, asked)]), none);
+    assert_eq!(doubts(&[(recipient, "reject_unauth_pipelining")]), ["L17 smtpd_recipient_restrictions"]);
+    assert_eq!(doubts(&[("smtpd_data_restrictions", "reject_unauth_pipelining")]), none);
+}

@@ -46,6 +46,7 @@ mod addresses;
 mod delegate;
 mod destination;
 mod dnslist;
+mod doubts;
 mod evaluation;
 mod helo;
 mod keys;
@@ -58,6 +59,7 @@ mod servers;
 mod subject;
 mod template;
 
+pub use doubts::{Doubt, Severity};
 pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
 pub use log::{Log, LogLine};
 pub use policy::{AccessError, AccessPolicy};

@@ -183,13 +183,21 @@ impl AccessPolicy {
         self.lists.get(&name).cloned().unwrap_or_default()
     }
 
+    pub(crate) fn lists(&self) -> &BTreeMap<ListName, Rules> {
+        &self.lists
+    }
+
+    pub(crate) fn classes(&self) -> &BTreeMap<String, Rules> {
+        &self.classes
+    }
+
     pub(crate) fn class(&self, name: &str) -> Rules {
         self.classes.get(name).cloned().unwrap_or_default()
     }
 }
 
 /// Whether a list has a rule that refuses, which no permit and no warning is in front of.
-fn stops_strangers(list: &Rules) -> bool {
+pub(crate) fn stops_strangers(list: &Rules) -> bool {
     let mut is_warning = false;
     for rule in list.iter() {
         match rule.check {

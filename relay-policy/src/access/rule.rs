@@ -275,3 +275,8 @@ fn unnamed(word: &str, classes: &BTreeMap<String, String>) -> Check {
     }
     Check::Wrong(vec![format!("unknown smtpd restriction: \"{word}\"")])
 }
+
+/// Whether this was a restriction once.
+pub(crate) fn is_removed(name: &str) -> bool {
+    REMOVED.iter().any(|(removed, _)| removed.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,220 @@
+//! What is doubtful in a configuration, though it can be served: found by looking at the lists, not by running them.
+//!
+//! The ids are those of the specification's linter rules. What needs the text of tables is not looked at.
+//!
+//! # Limits
+//! Whose networks are ours is not known here, so a network in `mynetworks` is doubted by its size alone, unless it is one of
+//! those that are nobody's (RFC 1918, RFC 4193 and their like).
+
+use super::policy::{AccessPolicy, stops_strangers};
+use super::rule::{Check, Rules, is_removed};
+use super::subject::Subject;
+use crate::restriction::ListName;
+use crate::words::is_table;
+use ipnet::IpNet;
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+
+/// How bad a doubt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Notice,
+    /// Probably not what was meant.
+    Warning,
+    /// Certainly not what was meant.
+    Error,
+    /// Not to be served at all.
+    Fatal,
+}
+
+/// Something doubtful; `Display` gives it in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Doubt {
+    /// The rule it is found by.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is: a parameter, or a class.
+    pub parameter: String,
+    /// What it is, and what to do.
+    pub text: String,
+}
+
+impl Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, severity, parameter, text } = self;
+        let severity = match severity {
+            Severity::Notice => "notice",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+            Severity::Fatal => "fatal",
+        };
+        write!(f, "{severity} {id}: {parameter}: {text}")
+    }
+}
+
+/// Networks that are nobody's on the internet.
+const PRIVATE: [&str; 8] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+impl AccessPolicy {
+    /// What is doubtful.
+    pub fn doubts(&self) -> Vec<Doubt> {
+        let mut found = Found(Vec::new());
+        self.of_relaying(&mut found);
+        self.of_networks(&mut found);
+        for (list, rules) in self.lists() {
+            self.of_rules(&format!("smtpd_{list}_restrictions"), rules, Some(*list), &mut found);
+        }
+        for (class, rules) in self.classes() {
+            self.of_rules(class, rules, None, &mut found);
+            if self.reaches(class, class, &mut BTreeSet::new()) {
+                found.push("L06", Severity::Error, class, "this class comes to itself again, without an end");
+            }
+        }
+        self.of_order(&mut found);
+        self.of_domains(&mut found);
+        found.0
+    }
+
+    fn of_relaying(&self, found: &mut Found) {
+        let (relay, recipient) = (self.list(ListName::Relay), self.list(ListName::Recipient));
+        if stops_strangers(&relay) {
+            return;
+        }
+        if !stops_strangers(&recipient) {
+            let text = "an open relay, as smtpd_recipient_restrictions refuses nobody either: add reject_unauth_destination";
+            found.push("L01", Severity::Fatal, "smtpd_relay_restrictions", text);
+        }
+        let before = recipient.iter().take_while(|rule| !refuses_destinations(&rule.check));
+        for rule in before.filter(|rule| may_permit_strangers(&rule.check)) {
+            let text = format!(
+                "whom {} permits may relay anywhere: put reject_unauth_destination into smtpd_relay_restrictions",
+                rule.written
+            );
+            found.push("L02", Severity::Error, "smtpd_recipient_restrictions", text);
+        }
+    }
+
+    fn of_networks(&self, found: &mut Found) {
+        let private = PRIVATE.map(|network| network.parse().expect("invariant: a network"));
+        for entry in self.parameters.mynetworks.iter().filter(|entry| !entry.starts_with('!')) {
+            let Ok(network) = entry.replace(['[', ']'], "").parse::<IpNet>() else { continue };
+            let is_wide = network.prefix_len() < if network.addr().is_ipv4() { 16 } else { 32 };
+            if is_wide && !private.iter().any(|private: &IpNet| private.contains(&network)) {
+                let text = format!("{entry} is wide: everybody in it may relay");
+                found.push("L03", Severity::Error, "mynetworks", text);
+            }
+        }
+    }
+
+    fn of_rules(&self, parameter: &str, rules: &Rules, list: Option<ListName>, found: &mut Found) {
+        let of_data = matches!(list, Some(ListName::Data | ListName::EndOfData));
+        let mut ended = None;
+        let mut is_warning = false;
+        for rule in rules.iter() {
+            if let Some(end) = ended.take() {
+                let text = format!("nothing after {end} is ever looked at");
+                found.push("L04", Severity::Warning, parameter, text);
+            }
+            match &rule.check {
+                Check::Permit => ended = Some(&rule.written),
+                Check::Reject | Check::Defer if !is_warning => ended = Some(&rule.written),
+                Check::Wrong(warnings) => {
+                    let id = if is_removed(&rule.written) { "L27" } else { "L05" };
+                    found.push(id, Severity::Error, parameter, warnings.join("; "));
+                }
+                Check::BareTable(table) if of_data => {
+                    let text = format!("{table} needs the name of a check in front of it");
+                    found.push("L07", Severity::Error, parameter, text);
+                }
+                Check::RejectMultiRecipientBounce | Check::RejectUnauthPipelining
+                    if list.is_some() && !of_data =>
+                {
+                    let text = format!("{} is of use in smtpd_data_restrictions", rule.written);
+                    found.push("L17", Severity::Notice, parameter, text);
+                }
+                _ => {}
+            }
+            is_warning = matches!(rule.check, Check::WarnIfReject);
+        }
+    }
+
+    /// Whether a class comes to another by name.
+    fn reaches<'s>(&'s self, from: &'s str, to: &str, seen: &mut BTreeSet<&'s str>) -> bool {
+        let Some(rules) = self.classes().get(from) else { return false };
+        rules.iter().any(|rule| match &rule.check {
+            Check::Class(name) => name == to || (seen.insert(name) && self.reaches(name, to, seen)),
+            _ => false,
+        })
+    }
+
+    /// Questions that strangers can have asked about any address in the world.
+    fn of_order(&self, found: &mut Found) {
+        let order =
+            [ListName::Client, ListName::Helo, ListName::Sender, ListName::Relay, ListName::Recipient];
+        for list in order {
+            for rule in self.list(list).iter() {
+                match &rule.check {
+                    check if refuses_destinations(check) => return,
+                    Check::RejectUnverified(Subject::Recipient) | Check::PolicyService(_) => {
+                        let text = format!("{} is asked before reject_unauth_destination", rule.written);
+                        found.push("L16", Severity::Warning, &format!("smtpd_{list}_restrictions"), text);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn of_domains(&self, found: &mut Found) {
+        let p = &self.parameters;
+        let mut seen: Vec<(&str, String)> = Vec::new();
+        for (parameter, names) in [
+            ("mydestination", &p.mydestination),
+            ("virtual_alias_domains", &p.virtual_alias_domains),
+            ("virtual_mailbox_domains", &p.virtual_mailbox_domains),
+            ("relay_domains", &p.relay_domains),
+        ] {
+            for name in names.iter().filter(|name| !is_table(name) && !name.starts_with('!')) {
+                let name = name.to_lowercase();
+                match seen.iter().find(|(other, known)| *known == name && *other != parameter) {
+                    Some((other, _)) => {
+                        let text = format!("{name} is in {other}, too, which counts");
+                        found.push("L14", Severity::Error, parameter, text);
+                    }
+                    None => seen.push((parameter, name)),
+                }
+            }
+        }
+    }
+}
+
+fn refuses_destinations(check: &Check) -> bool {
+    matches!(
+        check,
+        Check::RejectUnauthDestination | Check::DeferUnauthDestination | Check::Reject | Check::Defer
+    )
+}
+
+fn may_permit_strangers(check: &Check) -> bool {
+    matches!(check, Check::Access(..) | Check::BareTable(_) | Check::PolicyService(_) | Check::Class(_))
+}
+
+struct Found(Vec<Doubt>);
+
+impl Found {
+    fn push(&mut self, id: &'static str, severity: Severity, parameter: &str, text: impl Into<String>) {
+        self.0.push(Doubt { id, severity, parameter: parameter.into(), text: text.into() });
+    }
+}
