@@ -30,7 +30,6 @@ impl Domains {
     /// # Errors
     /// [`LookupError`] of a table in the list.
     pub fn is_local(&self, domain: &str, answers: &Answers) -> Result<bool, LookupError> {
-        let domain = domain.strip_suffix('.').unwrap_or(domain);
         if self.mydestination.matches_name(domain, answers)?.is_some() {
             return Ok(true);
         }

@@ -12,7 +12,7 @@
 
 use super::domains::Domains;
 use super::extension::Extensions;
-use super::form::{Address, Token, join, needs_quotes, scan_internal};
+use super::form::{Address, Token, join, needs_quotes, scan, scan_internal};
 use super::mapping::Mapper;
 use super::rewrite::{RewriteContext, Rewriting, drop_trailing_dot};
 use super::transport::Transport;
@@ -20,6 +20,7 @@ use crate::decision::Class;
 use crate::domain;
 use crate::table::{Answers, Key, LookupError, Maps};
 use proto_core::address::{AddressSyntax, Domain, DomainName};
+use std::net::IpAddr;
 
 /// The parameters of resolving, under Postfix's names.
 #[derive(Debug, Clone)]
@@ -179,11 +180,15 @@ impl Routing {
 
     /// Takes domains of ours off as long as another address is behind them; the result has a good domain.
     fn open(&self, recipient: &Address, answers: &Answers) -> Result<Address, ResolveError> {
-        let mut tokens = self.tokens(recipient);
+        let mut tokens = cut(recipient);
         let mut local_domain: Option<Vec<Token>> = None;
         drop_trailing_dot(&mut tokens);
-        loop {
-            // Each round has a shorter address: its last domain is off.
+        // Each round takes a domain or quotes off, so this is more than enough.
+        let rounds_max = recipient.as_str().len() + 2;
+        for round in 0.. {
+            if round > rounds_max {
+                return Err(bad("too many addresses in one"));
+            }
             if let Some(at) = tokens.iter().rposition(|token| token.is('@')) {
                 let domain = join(&tokens[at + 1..]);
                 if !(domain.is_empty() || self.domains.is_local(domain.as_str(), answers)?) {
@@ -195,8 +200,11 @@ impl Routing {
                 }
             }
             if !self.is_openable(&tokens) {
-                self.give_domain(&mut tokens, local_domain);
-                break;
+                let Some(inside) = self.inside_quotes(&tokens) else {
+                    self.give_domain(&mut tokens, local_domain);
+                    break;
+                };
+                tokens = inside;
             }
             self.rewriting.rewrite_in_place(&mut tokens, RewriteContext::Local);
         }
@@ -204,7 +212,7 @@ impl Routing {
         let domain = opened.domain().unwrap_or_default();
         match check_domain(domain) {
             Ok(()) => Ok(opened),
-            Err(_) if self.resolve_numeric_domain && domain.parse::<std::net::IpAddr>().is_ok() => {
+            Err(_) if self.resolve_numeric_domain && domain.parse::<IpAddr>().is_ok() => {
                 let literal = if domain.contains(':') { format!("IPv6:{domain}") } else { domain.into() };
                 Ok(Address::internal(format!("{}@[{literal}]", opened.local_part())))
             }
@@ -212,14 +220,20 @@ impl Routing {
         }
     }
 
-    /// The address cut up; what must be quoted stays whole where quotes are not opened.
-    fn tokens(&self, address: &Address) -> Vec<Token> {
-        let local_part = address.local_part();
-        if self.resolve_dequoted_address || !needs_quotes(local_part) {
-            return scan_internal(address.as_str());
+    /// What is in a local part that had to be quoted, cut up, if it holds an operator that means something here: the last
+    /// `@`, else the last `%`, else a `!`.
+    fn inside_quotes(&self, local_part: &[Token]) -> Option<Vec<Token>> {
+        let [Token::Quoted(text)] = local_part else { return None };
+        let Rewriting { allow_percent_hack, swap_bangpath, .. } = self.rewriting;
+        if !self.resolve_dequoted_address {
+            None
+        } else if text.contains('@') {
+            Some(cut(&Address::internal(&**text)))
+        } else if let Some((user, site)) = text.rsplit_once('%').filter(|_| allow_percent_hack) {
+            Some(cut(&Address::internal(format!("{user}@{site}"))))
+        } else {
+            Some(scan(text)).filter(|_| swap_bangpath && text.contains('!'))
         }
-        let domain = address.domain().map(|domain| scan_internal(&format!("@{domain}")));
-        [Token::Quoted(local_part.into())].into_iter().chain(domain.unwrap_or_default()).collect()
     }
 
     /// Whether a local part holds an operator that means something here.
@@ -273,6 +287,16 @@ impl Routing {
         let relayhost = own.unwrap_or_else(|| self.relayhost.clone());
         Ok(if relayhost.is_empty() { domain.into() } else { relayhost })
     }
+}
+
+/// An address cut up, with its local part whole where it would be quoted.
+fn cut(address: &Address) -> Vec<Token> {
+    let local_part = address.local_part();
+    if !needs_quotes(local_part) {
+        return scan_internal(address.as_str());
+    }
+    let domain = address.domain().map(|domain| scan_internal(&format!("@{domain}")));
+    [Token::Quoted(local_part.into())].into_iter().chain(domain.unwrap_or_default()).collect()
 }
 
 /// What a table has for a sender; `DUNNO` is nothing. The null sender's key is `<>`.

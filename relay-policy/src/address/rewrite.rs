@@ -81,7 +81,8 @@ impl Rewriting {
     }
 
     pub(super) fn rewrite_in_place(&self, tokens: &mut Vec<Token>, context: RewriteContext) {
-        if tokens.is_empty() {
+        let is_nobody = |token: &Token| matches!(token, Token::Quoted(text) if text.is_empty());
+        if tokens.iter().all(is_nobody) {
             return;
         }
         let (origin, domain) = match context {
@@ -168,6 +169,7 @@ mod tests {
             ("u@.", "u@."),
             ("@a:", "\"\"@a:"),
             ("", ""),
+            ("\"\"", ""),
         ] {
             assert_eq!(rewriting.rewrite(written, Local).to_string(), rewritten, "{written}");
         }
