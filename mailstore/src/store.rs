@@ -435,7 +435,8 @@ pub struct Changes {
     pub invalidated: bool,
     /// New messages, ascending by UID.
     pub new: Vec<Entry>,
-    /// Messages with other flags than before, ascending by UID.
+    /// Messages with other flags than before, ascending by UID; also one whose mod-sequence alone is another, because it was
+    /// replaced where it lay.
     pub flags: Vec<Flagged>,
     /// Messages that are gone, ascending.
     pub vanished: Vec<Uid>,

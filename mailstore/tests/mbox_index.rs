@@ -322,7 +322,9 @@ fn a_message_that_another_of_its_length_replaces_leaves_nothing_behind() {
         assert_eq!(old.matches(from).count(), 1);
         let known = session.highest_modseq();
         rename_over(&fs, &old.replace(from, to));
-        session.refresh().unwrap();
+        let told = session.refresh().unwrap().flags;
+        assert_eq!(common::told(&told), [(uid(raw), before[&uid(raw)].0.clone())], "as changed");
+        assert!(told[0].modseq > known);
         // That of which the index was told, and what it tells the next one.
         for mailbox in [&mut session, &mut open(&mbox(&fs, 3).unwrap())] {
             for (uid, (_, meta, _, summary)) in answers(&mut **mailbox) {

@@ -310,6 +310,9 @@ impl Mailbox for MboxMailbox {
             }
         }
         let mut changes = Changes { modseq_floor: self.sight.index.take_raised(), ..Changes::default() };
+        if let Some(floor) = changes.modseq_floor {
+            self.entries.iter_mut().for_each(|entry| entry.modseq = entry.modseq.max(floor));
+        }
         if self.told == self.sight.highest_modseq() {
             return Ok(changes);
         }
@@ -321,8 +324,9 @@ impl Mailbox for MboxMailbox {
             }
             match told.next_if(|entry| entry.uid == uid) {
                 Some(mut entry) => {
-                    entry.modseq = self.sight.modseq(uid);
-                    if entry.flags != known.flags {
+                    let before = std::mem::replace(&mut entry.modseq, self.sight.modseq(uid));
+                    // A message that was replaced has changed as well, and is told with the flags that it has.
+                    if entry.flags != known.flags || entry.modseq > before {
                         entry.flags.clone_from(&known.flags);
                         changes.flags.push(Flagged::new(uid, entry.flags.clone(), entry.modseq));
                     }
