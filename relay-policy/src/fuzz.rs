@@ -1,7 +1,10 @@
-//! The body of a fuzz target: any octets as a recipient, and the promise that no stranger relays.
+//! The bodies of fuzz targets: any octets as a recipient, and the promise that no stranger relays; any octets as the source
+//! of a table; any octets as a message that is looked at.
 //!
-//! It is part of the library so that the ordinary test run calls it too.
+//! They are part of the library so that the ordinary test run calls them too.
 
+use crate::checks::{CheckLimits, ContentChecks};
+use crate::table::{Found, Maps, Opener, compile_cdb};
 use crate::{
     Answer, Class, Decision, Listener, Policy, PolicyConfig, PolicyOverrides, Question, Request, Stage, Step,
 };
@@ -64,9 +67,75 @@ fn accepted(listener: Listener, recipient: &ForwardPath) -> Option<Mailbox> {
 
 const OURS: [&str; 3] = ["example.com", "localhost", "xn--bcher-kva.example"];
 
+/// A table's source and a key, with a zero octet between them, behind an octet for the kind of table: whatever is
+/// found stands on a line of the source, and a compiled table says what its source says.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_table(octets: &[u8]) {
+    let Some((kind, rest)) = octets.split_first() else { return };
+    let (source, key) = halves(rest);
+    let key = String::from_utf8_lossy(key);
+    let read = |_: &str| Ok(source.to_vec());
+    let kind = ["texthash", "regexp", "pcre", "cidr", "cdb"][usize::from(*kind) % 5];
+    let Ok(opened) = Opener::new(&read).open(&format!("{kind}:source")) else { return };
+    let Ok(found) = opened.table.look_up(&key) else { return };
+    if kind == "cdb" {
+        return;
+    }
+    let lines = source.split(|octet| *octet == b'\n').count();
+    if let Some(found) = &found {
+        let line = found.place.line.expect("invariant: a source has lines") as usize;
+        assert!((1..=lines).contains(&line), "{kind}: line {line} of {lines}");
+        assert!(kind != "cidr" || key.parse::<IpAddr>().is_ok(), "{key} is no address");
+    }
+    if kind == "texthash" {
+        let (cdb, warnings) = compile_cdb("source", source, false).expect("invariant: it is small");
+        assert_eq!(warnings, opened.warnings);
+        let compiled =
+            Opener::new(&|_: &str| Ok(cdb.clone())).open("cdb:source").expect("invariant: it is whole");
+        let text = |found: Option<Found<'_>>| found.map(|found| found.text.into_owned());
+        let again = compiled.table.look_up(&key).expect("invariant: it is whole");
+        assert_eq!(text(again), text(found), "{key}");
+    }
+}
+
+/// The source of a table of patterns and a message, with a zero octet between them: looked at with that table, the message
+/// comes out the same and is judged the same however it is cut; looked at with one that changes nothing, it comes out
+/// as it went in.
+///
+/// # Panics
+/// When that is not so.
+pub fn fuzz_checks(octets: &[u8]) {
+    let (source, message) = halves(octets);
+    let limits = CheckLimits { field_bytes_max: 100, line_bytes_max: 30, body_bytes_max: 200 };
+    for (source, is_harmless) in [(source, false), (b"/^/ INFO".as_slice(), true)] {
+        let read = |_: &str| Ok(source.to_vec());
+        let Ok(opened) = Opener::new(&read).open("pcre:source") else { return };
+        let maps = Maps::new(vec![opened.table]);
+        let checks = ContentChecks { header: maps.clone(), body: maps, limits, ..ContentChecks::default() };
+        let inspect = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+            let (mut inspection, mut kept) = (checks.inspect(), Vec::new());
+            pieces.for_each(|piece| inspection.feed(piece, &mut kept));
+            let outcome = inspection.finish(&mut kept);
+            (kept, outcome)
+        };
+        let whole = inspect(&mut std::iter::once(message));
+        assert!(inspect(&mut message.chunks(1)) == whole, "cut into octets, it is another message");
+        assert!(inspect(&mut message.chunks(7)) == whole, "cut into pieces, it is another message");
+        assert!(!is_harmless || whole.0 == message, "what nobody changes stays as it is");
+    }
+}
+
+/// What is in front of the first zero octet, and what is behind it.
+fn halves(octets: &[u8]) -> (&[u8], &[u8]) {
+    let end = octets.iter().position(|octet| *octet == 0).unwrap_or(octets.len());
+    (&octets[..end], octets.get(end + 1..).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fuzz_recipient;
+    use super::{fuzz_checks, fuzz_recipient, fuzz_table};
     use proptest::prelude::*;
 
     proptest! {
@@ -85,6 +154,53 @@ mod tests {
                 fuzz_recipient(&[route, &local, b"@", domain.as_bytes(), b">"].concat());
                 fuzz_recipient(&[route, b"\"", &local, b"\"@", domain.as_bytes(), b">"].concat());
             }
+        }
+    }
+
+    /// Pieces of tables, keys and messages.
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                "k v\n",
+                "K: w\n",
+                " more",
+                "# c\n",
+                "\0",
+                "k",
+                "192.0.2.0/24 x\n",
+                "!192.0.2.1 y\n",
+                "192.0.2.1",
+                "if /k/\n",
+                "if 192.0.2.1\n",
+                "endif\n",
+                "/(.)/ $1\n",
+                "!/x/ y\n",
+                "/^A/ REPLACE A: $$\n",
+                "/b/ IGNORE\n",
+                "/c/ PREPEND X: y\n",
+                "A: b\r\n",
+                "Content-Type: multipart/mixed; boundary=b\r\n",
+                "\r\n",
+                "--b\r\n",
+                "c\r\n",
+            ])
+            .prop_map(|piece| piece.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..8),
+        ];
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_octets_as_a_table(kind in 0..5_u8, rest in pieces()) {
+            fuzz_table(&[vec![kind], rest].concat());
+        }
+
+        #[test]
+        fn any_octets_as_a_message(octets in pieces()) {
+            fuzz_checks(&octets);
         }
     }
 

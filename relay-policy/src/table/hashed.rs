@@ -56,7 +56,7 @@ impl Hashed {
     /// Adds a record; the line is 0 where there are no lines.
     pub(crate) fn insert(&mut self, key: &str, text: &str, line: u32) -> Inserted {
         if (self.count + 1) * 4 > self.index.len() * 3 {
-            self.grow();
+            self.index_anew((self.index.len() * 2).max(8));
         }
         let key = fold(key);
         let hash = hash(&key);
@@ -94,12 +94,12 @@ impl Hashed {
     /// Gives back what growing has reserved.
     pub(crate) fn shrink(&mut self) {
         self.records.shrink_to_fit();
+        self.index_anew(self.count * 4 / 3 + 1);
     }
 
     /// The record with this key, or the slot where it belongs.
     fn search(&self, key: &str, hash: u64) -> Result<Record<'_>, usize> {
-        let mask = self.index.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut slot = first_slot(hash, self.index.len());
         loop {
             let entry = self.index[slot];
             if entry == EMPTY {
@@ -111,7 +111,7 @@ impl Hashed {
                     return Ok(record);
                 }
             }
-            slot = (slot + 1) & mask;
+            slot = next_slot(slot, self.index.len());
         }
     }
 
@@ -126,20 +126,29 @@ impl Hashed {
         (record, text_end)
     }
 
-    fn grow(&mut self) {
-        let mut index = vec![EMPTY; (self.index.len() * 2).max(8)];
-        let mask = index.len() - 1;
-        for record_begin in self.index.iter().filter(|entry| **entry != EMPTY).map(|entry| entry & LOW) {
-            let (record, _) = self.record(record_begin as usize);
+    /// Makes another index, with this many slots.
+    fn index_anew(&mut self, slots: usize) {
+        let mut index = vec![EMPTY; slots];
+        for begin in self.index.iter().filter(|entry| **entry != EMPTY).map(|entry| entry & LOW) {
+            let (record, _) = self.record(begin as usize);
             let hash = hash(record.key);
-            let mut slot = hash as usize & mask;
+            let mut slot = first_slot(hash, slots);
             while index[slot] != EMPTY {
-                slot = (slot + 1) & mask;
+                slot = next_slot(slot, slots);
             }
-            index[slot] = hash & !LOW | record_begin;
+            index[slot] = hash & !LOW | begin;
         }
         self.index = index;
     }
+}
+
+/// Where the search for a hash begins: its lower half, spread over the slots.
+fn first_slot(hash: u64, slots: usize) -> usize {
+    (((hash & LOW) * slots as u64) >> 32) as usize
+}
+
+fn next_slot(slot: usize, slots: usize) -> usize {
+    if slot + 1 == slots { 0 } else { slot + 1 }
 }
 
 impl std::fmt::Debug for Hashed {
@@ -233,6 +242,7 @@ mod tests {
             }
             prop_assert_eq!(hashed.len(), map.len());
             prop_assert_eq!(hashed.records().count(), map.len());
+            hashed.shrink();
             for (key, (text, line)) in &map {
                 let found = hashed.find(&key.to_uppercase()).map(|found| (found.text, found.line));
                 prop_assert_eq!(found, Some((*text, *line)));
