@@ -23,7 +23,7 @@ use mailstore::{
 use proto_core::UnixTime;
 
 fn seconds() -> u64 {
-    std::env::var("MAILSTORE_CONCURRENT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+    common::from_environment("MAILSTORE_CONCURRENT_SECONDS", 3)
 }
 
 /// What all threads know of each other's doings.

@@ -11,18 +11,15 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
+use common::crash::{
+    delivery_id, every_operation_fails_once, every_power_cut_of_mailboxes, mbox_without_dotlock,
+};
 use common::journal::{self, Step, TRACE, contents};
-use common::{
-    FirstOfMailboxes, Octets, append_told, every_power_cut, flags, inbox, mbox, mbox_with, message, name,
-    set, some_power_cuts,
-};
+use common::{Octets, append_told, every_power_cut, flags, inbox, mbox, message, name, set};
 use mail_message::{FlagSet, Uid};
-use mailstore::fs::sim::{Fault, SimFs};
+use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs, LockKind, OpenMode};
-use mailstore::mbox::{LockMethod, MboxOptions};
-use mailstore::{
-    Access, Class, Delivered, Delivery, DeliveryId, Expunge, FlagChange, MailboxName, Result, Store,
-};
+use mailstore::{Access, Delivered, Delivery, Expunge, FlagChange, MailboxName, Result, Store};
 use proto_core::UnixTime;
 
 const INBOX: &str = "/var/mail/alice";
@@ -40,8 +37,7 @@ enum What {
 type Journal = journal::Journal<What>;
 
 fn deliver(store: &dyn Store, number: u32, maybe_delivered: bool) -> Result<Delivered> {
-    let id = DeliveryId { queue_id: format!("Q{number}").parse().unwrap(), recipient: 0 };
-    let date = UnixTime(1_700_000_000);
+    let (id, date) = (delivery_id(number), UnixTime(1_700_000_000));
     let delivery = Delivery { id, maybe_delivered, date, header: TRACE.as_bytes() };
     store.deliver(&inbox(), &delivery, &mut Octets(message(number)))
 }
@@ -55,17 +51,9 @@ fn foreign(fs: &SimFs, number: u32) -> std::io::Result<()> {
     file.sync()
 }
 
-/// Without a dotlock: what it leaves in a directory that is never synced multiplies what may be found. It has a test of
-/// its own.
-fn options() -> MboxOptions {
-    let mut options = MboxOptions::default();
-    options.write_locks = vec![LockMethod::Fcntl];
-    options
-}
-
 /// The life of a mailbox. Steps that fail are passed over, as a server does; what fails in between ends it.
 fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
-    let store = mbox_with(fs, 1, options(), None)?;
+    let store = mbox_without_dotlock(fs, 1, None)?;
     let archive = name("Archive");
     let _ = store.create(&archive);
     let add = |number: u32, with: &str| -> Result<Uid> {
@@ -124,7 +112,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
 /// Everything that was answered before operation `op` must hold on this disk.
 fn check(op: u64, disk: &SimFs, journal: &Journal) {
     let booted = disk.now();
-    let store = mbox_with(disk, 2, options(), None).unwrap();
+    let store = mbox_without_dotlock(disk, 2, None).unwrap();
     for of in [inbox(), name("Archive")] {
         let told: Vec<_> = journal.told.iter().filter(|told| told.at <= op && told.mailbox == of).collect();
         let mut mailbox = match store.open(&of, Access::ReadWrite) {
@@ -253,17 +241,7 @@ fn the_power_fails_at_every_operation_while_others_deliver_as_well() {
     play(&fs, &journal).unwrap();
     let journal = journal.into_inner();
     assert!(journal.steps.iter().all(|step| step.answered.is_some()));
-    let mut fresh = FirstOfMailboxes::default();
-    some_power_cuts(
-        &fs,
-        12,
-        |op| op,
-        |op, disk| {
-            if fresh.is_first(op, disk) {
-                check(op, disk, &journal);
-            }
-        },
-    );
+    every_power_cut_of_mailboxes(&fs, |op, disk| check(op, disk, &journal));
 }
 
 /// Only the lock is of interest here.
@@ -292,26 +270,10 @@ fn the_power_fails_with_a_dotlock() {
 }
 
 #[test]
-fn every_operation_fails_once() {
-    let count = {
-        let fs = SimFs::new();
-        play(&fs, &RefCell::default()).unwrap();
-        fs.ops()
+fn each_operation_fails_once() {
+    let run = |fs: &SimFs| {
+        let journal = RefCell::default();
+        (play(fs, &journal), journal.into_inner())
     };
-    for fault in [Fault::Io, Fault::NoSpace] {
-        for op in 0..count {
-            let fs = SimFs::new();
-            fs.fail_at(op, fault);
-            let journal = RefCell::default();
-            let played = play(&fs, &journal);
-            if let Err(error) = played {
-                assert_eq!(error.class(), Class::Temporary, "op {op}: {error}");
-            }
-            let journal = journal.into_inner();
-            check(u64::MAX, &fs.fork(), &journal);
-            for disk in fs.crash_point().outcomes(common::seed(), 1).take(2) {
-                check(u64::MAX, &disk, &journal);
-            }
-        }
-    }
+    every_operation_fails_once(run, |disk, journal| check(u64::MAX, disk, journal));
 }

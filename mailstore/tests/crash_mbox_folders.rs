@@ -11,14 +11,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use common::journal::{self, TRACE, contents};
-use common::{
-    FirstOfMailboxes, Octets, append_told, flags, inbox, mbox_with, message, name, some_power_cuts,
+use common::crash::{
+    delivery_id, every_operation_fails_once, every_power_cut_of_mailboxes, mbox_without_dotlock,
 };
+use common::journal::{self, TRACE, contents};
+use common::{Octets, append_told, flags, inbox, message, name};
 use mail_message::{FlagSet, Uid, UidValidity};
-use mailstore::fs::sim::{Fault, SimFs};
-use mailstore::mbox::{LockMethod, MboxOptions, MboxStore};
-use mailstore::{Access, Class, Delivery, DeliveryId, MailboxName, Result, Settle, Store};
+use mailstore::fs::sim::SimFs;
+use mailstore::mbox::MboxStore;
+use mailstore::{Access, Delivery, DeliveryId, MailboxName, Result, Settle, Store};
 use proto_core::UnixTime;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,19 +50,9 @@ impl Settle for Settled {
     }
 }
 
-fn store(fs: &SimFs, pid: u32, settle: Option<Arc<dyn Settle>>) -> Result<MboxStore> {
-    let mut options = MboxOptions::default();
-    options.write_locks = vec![LockMethod::Fcntl];
-    mbox_with(fs, pid, options, settle)
-}
-
-fn id(number: u32) -> DeliveryId {
-    DeliveryId { queue_id: format!("Q{number}").parse().unwrap(), recipient: 0 }
-}
-
 /// Steps that fail are passed over.
 fn play(fs: &SimFs, journal: &RefCell<Journal>, settled: &Arc<Settled>) -> Result<()> {
-    let store = store(fs, 1, Some(Arc::clone(settled) as Arc<dyn Settle>))?;
+    let store = mbox_without_dotlock(fs, 1, Some(Arc::clone(settled) as Arc<dyn Settle>))?;
     let (a, b, old) = (name("A"), name("B"), name("Old"));
     Journal::step(journal, fs, What::Create, || {
         store.create(&a)?;
@@ -78,7 +69,7 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>, settled: &Arc<Settled>) -> Resul
     add(&a, 1, "\\Seen work");
     let _ = Journal::step(journal, fs, What::Add(2), || {
         let (date, header) = (UnixTime(1_700_000_000), TRACE.as_bytes());
-        let delivery = Delivery { id: id(2), maybe_delivered: false, date, header };
+        let delivery = Delivery { id: delivery_id(2), maybe_delivered: false, date, header };
         store.deliver(&a, &delivery, &mut Octets(message(2)))
     });
     add(&name("D/x"), 3, "");
@@ -107,7 +98,7 @@ fn find(store: &MboxStore) -> Found {
 }
 
 fn check(op: u64, disk: &SimFs, journal: &Journal, settled: &Settled) {
-    let store = store(disk, 2, None).unwrap();
+    let store = mbox_without_dotlock(disk, 2, None).unwrap();
     let found = find(&store);
     let begun = |what| journal.steps.iter().any(|step| step.what == what && step.begun < op);
     let done = |what| journal.steps.iter().any(|step| step.what == what && step.is_answered(op));
@@ -136,7 +127,7 @@ fn check(op: u64, disk: &SimFs, journal: &Journal, settled: &Settled) {
             _ => panic!("op {op}: {number} is in {names:?}"),
         }
         if here.is_empty() && number == 2 && done(What::Add(2)) {
-            let told = settled.1.lock().unwrap().get(&id(2)).copied();
+            let told = settled.1.lock().unwrap().get(&delivery_id(2)).copied();
             assert!(told.is_some_and(|told| told <= op), "op {op}: gone, and the spool does not know");
         }
         let told = journal.told.iter().filter(|told| told.number == number && told.at <= op);
@@ -177,48 +168,20 @@ fn check(op: u64, disk: &SimFs, journal: &Journal, settled: &Settled) {
 #[test]
 fn the_power_fails_at_every_operation() {
     let fs = SimFs::new();
-    drop(store(&fs, 1, None).unwrap());
+    drop(mbox_without_dotlock(&fs, 1, None).unwrap());
     fs.record_crash_points();
     let (journal, settled) = (RefCell::default(), Arc::new(Settled(fs.clone(), Mutex::default())));
     play(&fs, &journal, &settled).unwrap();
     let journal = journal.into_inner();
     assert!(journal.steps.iter().all(|step| step.answered.is_some()));
-    let mut fresh = FirstOfMailboxes::default();
-    some_power_cuts(
-        &fs,
-        12,
-        |op| op,
-        |op, disk| {
-            if fresh.is_first(op, disk) {
-                check(op, disk, &journal, &settled);
-            }
-        },
-    );
+    every_power_cut_of_mailboxes(&fs, |op, disk| check(op, disk, &journal, &settled));
 }
 
 #[test]
-fn every_operation_fails_once() {
+fn each_operation_fails_once() {
     let run = |fs: &SimFs| {
         let (journal, settled) = (RefCell::default(), Arc::new(Settled(fs.clone(), Mutex::default())));
-        (play(fs, &journal, &settled), journal.into_inner(), settled)
+        (play(fs, &journal, &settled), (journal.into_inner(), settled))
     };
-    let count = {
-        let fs = SimFs::new();
-        run(&fs).0.unwrap();
-        fs.ops()
-    };
-    for fault in [Fault::Io, Fault::NoSpace] {
-        for op in 0..count {
-            let fs = SimFs::new();
-            fs.fail_at(op, fault);
-            let (played, journal, settled) = run(&fs);
-            if let Err(error) = played {
-                assert_eq!(error.class(), Class::Temporary, "op {op}: {error}");
-            }
-            check(u64::MAX, &fs.fork(), &journal, &settled);
-            for disk in fs.crash_point().outcomes(common::seed(), 1).take(2) {
-                check(u64::MAX, &disk, &journal, &settled);
-            }
-        }
-    }
+    every_operation_fails_once(run, |disk, (journal, settled)| check(u64::MAX, disk, journal, settled));
 }

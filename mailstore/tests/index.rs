@@ -7,36 +7,19 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::answers::{NESTED, answers};
 use common::clients::Client;
 use common::{all, append, flags, inbox, maildir, message, uid, uids};
-use mail_message::{FlagSet, ModSeq, Uid};
+use mail_message::{ModSeq, Uid};
 use mailstore::fs::{Fs, OpenMode, SimFs};
-use mailstore::{Access, Expunge, FlagChange, Mailbox, MaildirStore, Meta, Store, Summary};
-
-const NESTED: &[u8] = b"From: a@b\r\nSubject: parts\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n\
-    --x\r\n\r\none\r\n--x\r\nContent-Type: image/png\r\n\r\n...\r\n--x--";
+use mailstore::{Access, Expunge, FlagChange, Mailbox, MaildirStore, Store, Summary};
 
 fn index_path() -> PathBuf {
     Path::new(common::ROOT).join("postroom.index")
-}
-
-/// All that a mailbox tells without its messages being read.
-type Answers = BTreeMap<Uid, (FlagSet, Meta, bool, Arc<Summary>)>;
-
-fn answers(mailbox: &mut dyn Mailbox) -> Answers {
-    let entries = mailbox.entries().to_vec();
-    let each = entries.into_iter().map(|entry| {
-        // First, since a size in a name is believed until a message is read.
-        let summary = mailbox.summary(entry.uid).unwrap();
-        let meta = mailbox.meta(entry.uid).unwrap();
-        (entry.uid, (entry.flags, meta, mailbox.is_terminated(entry.uid).unwrap(), summary))
-    });
-    each.collect()
 }
 
 fn open(store: &MaildirStore) -> Box<dyn Mailbox> {

@@ -7,6 +7,8 @@
     reason = "a failure here is a failed test, and it shows what it found"
 )]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 
@@ -46,8 +48,7 @@ fn generate(root: &Path, messages: usize) {
 
 #[test]
 fn an_opened_mailbox_costs_so_much_a_message() {
-    let messages = std::env::var("MAILSTORE_MESSAGES").ok().and_then(|text| text.parse().ok());
-    let messages: usize = messages.unwrap_or(100_000);
+    let messages = common::from_environment("MAILSTORE_MESSAGES", 100_000);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     generate(dir.path(), messages);
     let store = MaildirStore::open(Env::real("test.example"), dir.path(), None).unwrap();

@@ -9,35 +9,20 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use common::answers::{Answers, NESTED, answers};
 use common::clients::Client;
 use common::{append, flags, inbox, mbox, message, name, read_all, uid, uids};
-use mail_message::{FlagSet, ModSeq, Uid};
+use mail_message::{ModSeq, Uid};
 use mailstore::fs::{Fs, OpenMode, SimFs};
 use mailstore::mbox::MboxStore;
-use mailstore::{Access, Expunge, FlagChange, Mailbox, Meta, Store, Summary};
+use mailstore::{Access, Expunge, FlagChange, Mailbox, Store};
 
 const INBOX: &str = "/var/mail/alice";
 const INDEX: &str = "/home/alice/mail/.postroom/INBOX.index";
 const FROM: &str = "From x@y Sun Nov 22 14:13:11 2026\n";
-const NESTED: &[u8] = b"From: a@b\r\nSubject: parts\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n\
-    --x\r\n\r\none\r\n--x\r\nContent-Type: image/png\r\n\r\n...\r\n--x--\r\n";
-
-/// All that a mailbox tells without its messages being read.
-type Answers = BTreeMap<Uid, (FlagSet, Meta, bool, Arc<Summary>)>;
-
-fn answers(mailbox: &mut dyn Mailbox) -> Answers {
-    let entries = mailbox.entries().to_vec();
-    let each = entries.into_iter().map(|entry| {
-        let (summary, meta) = (mailbox.summary(entry.uid).unwrap(), mailbox.meta(entry.uid).unwrap());
-        (entry.uid, (entry.flags, meta, mailbox.is_terminated(entry.uid).unwrap(), summary))
-    });
-    each.collect()
-}
 
 /// What each message reads as.
 fn contents(mailbox: &mut dyn Mailbox) -> Vec<(Uid, Vec<u8>)> {
@@ -71,7 +56,7 @@ fn replace(fs: &SimFs, path: &str, octets: &[u8], quietly: bool) {
 fn filled(fs: &SimFs) -> MboxStore {
     let store = mbox(fs, 1).unwrap();
     append(&store, &inbox(), &message(1), &flags("\\Seen")).unwrap();
-    append(&store, &inbox(), NESTED, &flags("work \\Flagged")).unwrap();
+    append(&store, &inbox(), &[NESTED, &b"\r\n"[..]].concat(), &flags("work \\Flagged")).unwrap();
     append(&store, &inbox(), &message(3), &flags("")).unwrap();
     let mut file = fs.open(Path::new(INBOX), OpenMode::Append).unwrap();
     file.append(format!("{FROM}Subject: lf\n\n>From line\n.\n\n").as_bytes()).unwrap();

@@ -128,8 +128,7 @@ fn search(reader: &mut dyn MessageReader, word: &str) -> (Option<bool>, u64) {
 
 #[test]
 fn memory_depends_on_the_number_of_messages_alone() {
-    let bytes = std::env::var("MAILSTORE_MBOX_BYTES").ok().and_then(|text| text.parse().ok());
-    let bytes: u64 = bytes.unwrap_or(24 << 20);
+    let bytes: u64 = common::from_environment("MAILSTORE_MBOX_BYTES", 24 << 20);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = dir.path().join("inbox");
     let (messages, largest) = generate(&path, bytes);

@@ -7,11 +7,14 @@
     reason = "each test file uses a part, and shows its seed"
 )]
 
+pub mod answers;
 pub mod clients;
+pub mod crash;
 pub mod journal;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use mail_message::{Flag, FlagSet, Uid, UidSet};
@@ -28,12 +31,16 @@ use proto_core::UnixTime;
 pub const ROOT: &str = "/mail/alice/Maildir";
 pub const SPOOL: &str = "/spool";
 
+/// A number that who runs the tests may set.
+pub fn from_environment<T: FromStr>(variable: &str, otherwise: T) -> T {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
 /// The seed of this run; `MAILSTORE_SEED` repeats another.
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| {
-        let given = std::env::var("MAILSTORE_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = given.unwrap_or(20_261_122);
+        let seed = from_environment("MAILSTORE_SEED", 20_261_122);
         println!("MAILSTORE_SEED={seed}");
         seed
     })
@@ -194,27 +201,6 @@ pub fn some_power_cuts(fs: &SimFs, drawn: u32, key: impl Fn(u64) -> u64, mut che
         "{points} power cuts ({sampled} sampled), {outcomes} disks, {checked} of different content checked"
     );
     assert!(points > 1 && checked >= points / 2, "the power was cut somewhere");
-}
-
-/// Disks that differ in more than the indices of mboxes, whose power cuts have tests of their own.
-#[derive(Default)]
-pub struct FirstOfMailboxes(HashSet<(u64, u64)>);
-
-impl FirstOfMailboxes {
-    /// Whether this is the first disk before this operation with these mailboxes and journals.
-    pub fn is_first(&mut self, op: u64, disk: &SimFs) -> bool {
-        let bare = disk.fork();
-        let control = Path::new("/home/alice/mail/.postroom");
-        for dir in [control.to_path_buf(), control.join("tmp")] {
-            for entry in mailstore::fs::Fs::read_dir(&bare, &dir).unwrap_or_default() {
-                let name = entry.name.to_str().unwrap();
-                if !entry.is_dir && (name.contains(".index") || dir != control) {
-                    mailstore::fs::Fs::unlink(&bare, &dir.join(name)).unwrap();
-                }
-            }
-        }
-        self.0.insert((op, bare.fingerprint()))
-    }
 }
 
 /// The names in a directory, sorted.
