@@ -324,6 +324,8 @@ parameters! {
 
     /// The certificates of clients that may relay, by the digest of the certificate or of its key.
     relay_clientcerts: Vec<String> = [];
+    /// Where the best mail servers of a domain must be, for `permit_mx_backup` to permit it.
+    permit_mx_backup_networks: Vec<String> = [];
     /// What a temporary failure of `reject_unverified_sender` does; none: as `reject_tempfail_action`.
     unverified_sender_tempfail_action: Option<TempfailAction> = None;
     /// What a temporary failure of `reject_unverified_recipient` does; none: as `reject_tempfail_action`.

@@ -99,7 +99,7 @@ fn what_cannot_be_opened_or_read_does_not_compile() {
         assert_eq!(compile(&[(name, value)]).unwrap_err().to_string(), told);
     }
     let error = compile(&[("mynetworks", "192.0.2.1/24")]).unwrap_err();
-    assert!(matches!(error, AccessError::Network(_)), "{error}");
+    assert!(matches!(error, AccessError::Network { parameter: "mynetworks", .. }), "{error}");
 }
 
 #[test]
@@ -524,4 +524,56 @@ fn doubts_name_their_rule_and_their_place() {
     assert_eq!(doubts(&[(recipient, asked)]), none);
     assert_eq!(doubts(&[(recipient, "reject_unauth_pipelining")]), ["L17 smtpd_recipient_restrictions"]);
     assert_eq!(doubts(&[("smtpd_data_restrictions", "reject_unauth_pipelining")]), none);
+}
+
+#[test]
+fn a_backup_server_takes_mail_for_those_whose_best_servers_are_trusted() {
+    let lists = [
+        ("inet_interfaces", "192.0.2.1"),
+        ("smtpd_relay_restrictions", "permit_mx_backup, reject_unauth_destination"),
+        ("permit_mx_backup_networks", "198.51.100.0/24"),
+    ];
+    let records = |records: Vec<Record>| Answer::Records(records);
+    let mx = |preference, exchange: &str| Record::Mx { preference, exchange: exchange.into() };
+    let dns = |question: &Question| match question {
+        Question::Dns { name, kind: RecordKind::Mx } => match name.as_str() {
+            "backed.test" => records(vec![mx(20, "us.test"), mx(10, "best.test")]),
+            "best.test" => records(vec![mx(10, "us.test"), mx(20, "best.test")]),
+            "other.test" => records(vec![mx(10, "best.test")]),
+            "liar.test" => records(vec![mx(10, "liar.test"), mx(20, "us.test")]),
+            "both.test" => records(vec![mx(10, "best.test"), mx(10, "liar.test"), mx(20, "us.test")]),
+            "null.test" => records(vec![mx(0, "")]),
+            "slow.test" => Answer::Failed(Backend::TEMPORARY),
+            "half.test" => records(vec![mx(10, "slow.test"), mx(20, "us.test")]),
+            _ => records(Vec::new()),
+        },
+        Question::Dns { name, kind: RecordKind::A } => match name.as_str() {
+            "us.test" => records(vec![Record::Address("192.0.2.1".parse().unwrap())]),
+            "best.test" => records(vec![Record::Address("198.51.100.1".parse().unwrap())]),
+            "liar.test" => records(vec![Record::Address("203.0.113.1".parse().unwrap())]),
+            _ => Answer::Failed(Backend::TEMPORARY),
+        },
+        _ => records(Vec::new()),
+    };
+    let backup = policy(&lists);
+    for (written, code) in [
+        ("<a@backed.test>", 0),
+        ("<a@example.com>", 0),
+        ("<a@best.test>", 554),
+        ("<a@other.test>", 554),
+        ("<a@liar.test>", 554),
+        ("<a@both.test>", 554),
+        ("<a@null.test>", 554),
+        ("<a@none.test>", 554),
+        ("<a@[198.51.100.1]>", 554),
+        ("<a%other.test@backed.test>", 554),
+        ("<a@slow.test>", 450),
+        ("<a@half.test>", 450),
+    ] {
+        let (outcome, _) = run(&backup, &stranger(), Stage::Rcpt(&recipient(written)), dns);
+        assert_eq!(outcome.refusal.map_or(0, |reply| reply.code), code, "{written}");
+    }
+    let nobody = policy(&lists[..2]);
+    let (outcome, _) = run(&nobody, &stranger(), Stage::Rcpt(&recipient("<a@backed.test>")), dns);
+    assert_eq!(outcome.refusal.unwrap().code, 554);
 }

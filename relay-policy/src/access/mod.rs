@@ -52,6 +52,7 @@ mod helo;
 mod keys;
 mod log;
 mod lookup;
+mod mx_backup;
 mod policy;
 mod probe;
 mod rule;

@@ -32,9 +32,14 @@ pub enum AccessError {
          reject_unauth_destination or reject where a stranger reaches it"
     )]
     OpenRelay,
-    /// Entries of `mynetworks` make no sense.
-    #[error("mynetworks: {0}")]
-    Network(String),
+    /// An entry of a list of networks makes no sense.
+    #[error("{parameter}: {what}")]
+    Network {
+        /// The parameter.
+        parameter: &'static str,
+        /// The entry, and what is wrong with it.
+        what: String,
+    },
 }
 
 /// Access control, compiled; it decides nothing by itself, see [`AccessPolicy::evaluate`].
@@ -43,6 +48,7 @@ pub struct AccessPolicy {
     pub(crate) parameters: Parameters,
     pub(crate) tables: BTreeMap<String, Arc<dyn Table>>,
     pub(crate) mynetworks: MatchList,
+    pub(crate) mx_backup_networks: MatchList,
     pub(crate) routing: Routing,
     pub(crate) maps: ListedMaps,
     lists: BTreeMap<ListName, Rules>,
@@ -142,13 +148,17 @@ impl AccessPolicy {
             }
         }
         let Open { tables, mut warnings, .. } = open;
-        let parents = parameters.parents_match("mynetworks");
-        let (mynetworks, wrong) = MatchList::parse(&parameters.mynetworks.join(" "), parents, opener);
-        if let Some(wrong) = wrong.first() {
-            return Err(AccessError::Network(wrong.to_string()));
-        }
+        let networks = |parameter: &'static str, entries: &[String]| {
+            let parents = parameters.parents_match(parameter);
+            let (networks, wrong) = MatchList::parse(&entries.join(" "), parents, opener);
+            match wrong.first() {
+                Some(wrong) => Err(AccessError::Network { parameter, what: wrong.to_string() }),
+                None => Ok(networks),
+            }
+        };
         Ok(Self {
-            mynetworks,
+            mynetworks: networks("mynetworks", &parameters.mynetworks)?,
+            mx_backup_networks: networks("permit_mx_backup_networks", &parameters.permit_mx_backup_networks)?,
             routing: Routing::from_parameters(&parameters, opener, &mut warnings)?,
             maps: ListedMaps::open(&parameters, opener, &mut warnings)?,
             parameters,

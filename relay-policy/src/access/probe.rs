@@ -145,6 +145,7 @@ impl<'p> Probe<'p> {
                 Ok(if login.is_some() { Said::Permit } else { Said::Dunno })
             }
             Check::PermitAuthDestination => self.permit_auth_destination(),
+            Check::PermitMxBackup => self.permit_mx_backup(),
             Check::RejectUnauthDestination => self.unauth_destination(parameters.relay_domains_reject_code),
             Check::DeferUnauthDestination => {
                 self.unauth_destination(parameters.relay_domains_reject_code.saturating_sub(100).max(400))

@@ -128,10 +128,24 @@ impl Probe<'_> {
     }
 
     fn addresses_of(&mut self, host: &str) -> Checked<Vec<IpAddr>> {
+        let (addresses, failed) = self.addresses(host)?;
+        if failed {
+            self.log.warn(format!("Unable to look up host {host}: Host not found, try again"));
+        }
+        Ok(addresses)
+    }
+
+    /// The addresses of a host; none when they could not be found out.
+    pub(crate) fn known_addresses(&mut self, host: &str) -> Checked<Option<Vec<IpAddr>>> {
+        let (addresses, failed) = self.addresses(host)?;
+        Ok((!failed).then_some(addresses))
+    }
+
+    /// The addresses that are known, and whether there may be more.
+    fn addresses(&mut self, host: &str) -> Checked<(Vec<IpAddr>, bool)> {
         let kinds = [RecordKind::A, RecordKind::Aaaa];
         let answers = self.ask_all(kinds.map(|kind| Question::Dns { name: host.into(), kind }))?;
-        let mut addresses = Vec::new();
-        let mut failed = false;
+        let (mut addresses, mut failed) = (Vec::new(), false);
         for answer in answers {
             match answer {
                 Answer::Records(records) => {
@@ -143,9 +157,6 @@ impl Probe<'_> {
                 _ => failed = true,
             }
         }
-        if failed {
-            self.log.warn(format!("Unable to look up host {host}: Host not found, try again"));
-        }
-        Ok(addresses)
+        Ok((addresses, failed))
     }
 }
