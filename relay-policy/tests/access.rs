@@ -207,6 +207,19 @@ fn lists_are_asked_at_their_own_commands_without_delay() {
 }
 
 #[test]
+fn a_deferral_of_one_recipient_is_not_of_the_next() {
+    let policy = policy(&[(
+        "smtpd_sender_restrictions",
+        "check_recipient_access inline:{{a@example.com = DEFER_IF_PERMIT Later}}",
+    )]);
+    let mut request = stranger();
+    let (outcome, _) = run(&policy, &request, Stage::Rcpt(&recipient("<a@example.com>")), nothing);
+    assert_eq!(outcome.refusal.unwrap().code, 450);
+    request.latches = outcome.latches;
+    assert_eq!(reply(&policy, &request, "<b@example.com>"), "accepted");
+}
+
+#[test]
 fn effects_are_told_and_what_is_discarded_is_not_looked_at_again() {
     let policy = policy(&[
         ("smtpd_restriction_classes", "held"),
@@ -356,6 +369,7 @@ fn a_policy_service_says_what_may_stand_in_a_table() {
         (Some("450 4.2.0 greylisted"), "450 4.2.0 <a@example.com>: Recipient address rejected: greylisted"),
         (Some("DEFER_IF_PERMIT Later"), "450 4.7.1 <a@example.com>: Recipient address rejected: Later"),
         (Some("permit_mynetworks"), "accepted"),
+        (Some("PREPEND X-P: 1"), "accepted"),
         (Some("nonsense"), "451 4.3.5 Server configuration error"),
         (None, "451 4.3.5 <a@example.com>: Recipient address rejected: Server configuration problem"),
     ] {
@@ -390,6 +404,8 @@ fn a_policy_service_says_what_may_stand_in_a_table() {
         let (outcome, _) = run(&policy, &request, Stage::Rcpt(&local), answer);
         let reply = outcome.refusal.map_or("accepted".into(), |reply| reply.to_string());
         assert_eq!(reply, expected, "{action:?}");
+        let prepended = action.and_then(|action| action.strip_prefix("PREPEND "));
+        assert_eq!(outcome.effects.prepend, prepended.into_iter().collect::<Vec<_>>());
     }
     // At the end of the message: the number of recipients, and none of them when there are several.
     let answer = |question: &Question| {

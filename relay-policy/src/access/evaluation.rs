@@ -221,6 +221,9 @@ impl<'a> AccessEvaluation<'a> {
             Stage::Mail | Stage::Etrn(_) => &latches.helo,
             Stage::Rcpt(_) | Stage::Vrfy(_) => &latches.sender,
         };
+        // Lists that are asked again say again what they have to say.
+        let asks_again = tasks.iter().any(|task| matches!(task, Task::List(ListName::Client)));
+        let restored = if asks_again { &None } else { restored };
         Self {
             policy,
             request,
@@ -489,6 +492,10 @@ impl<'a> AccessEvaluation<'a> {
     }
 
     fn list_ended(&mut self) {
+        // What is said about one recipient is not said about the next.
+        if !matches!(self.stage, Stage::Connect | Stage::Helo | Stage::Mail) {
+            return;
+        }
         let latch = match self.list {
             Some(ListName::Client) => &mut self.latches.client,
             Some(ListName::Helo) => &mut self.latches.helo,
