@@ -48,6 +48,7 @@ mod destination;
 mod dnslist;
 mod doubts;
 mod evaluation;
+mod fuzz;
 mod helo;
 mod keys;
 mod log;
@@ -62,6 +63,7 @@ mod template;
 
 pub use doubts::{Doubt, Severity};
 pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
+pub use fuzz::fuzz_access;
 pub use log::{Log, LogLine};
 pub use policy::{AccessError, AccessPolicy};
 
