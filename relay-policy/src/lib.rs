@@ -8,6 +8,9 @@
 //! The words are those of Postfix's `smtpd_*_restrictions`: `mynetworks`, `permit_sasl_authenticated`,
 //! `reject_unauth_destination`, evaluated in order.
 //!
+//! [`address`] has what comes before and after such a decision: what an address really means, what stands in its place, and
+//! where its mail goes.
+//!
 //! ```
 //! use proto_core::address::{AddressSyntax, ForwardPath};
 //! use relay_policy::*;

@@ -80,6 +80,14 @@ impl MatchList {
         Self { elements: names.iter().map(element).collect(), parents: false }
     }
 
+    /// The names that are listed one by one.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.elements.iter().filter_map(|element| match &element.pattern {
+            Pattern::Name { name, dotted: false } if !element.excluded => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()

@@ -124,6 +124,18 @@ fn the_corners_of_transports() {
     }
 }
 
+/// R113: the linter's L14.
+#[test]
+fn a_domain_in_two_classes_is_told() {
+    let mut warnings = Vec::new();
+    let twice = [("virtual_mailbox_domains", "vm.example, Example.COM, va.example, vm.example")];
+    Routing::from_parameters(&parameters(&twice), &Opener::new(&no_files), &mut warnings).unwrap();
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("example.com is in mydestination, too"), "{warnings:?}");
+    assert!(warnings[1].contains("va.example is in virtual_alias_domains, too"), "{warnings:?}");
+}
+
 #[test]
 fn a_pattern_cannot_choose_where_mail_goes() {
     let mut warnings = Vec::new();

@@ -92,6 +92,7 @@ impl Routing {
             virtual_mailbox_domains: list(&p.virtual_mailbox_domains, false),
             relay_domains: list(&p.relay_domains, p.parents_match("relay_domains")),
         };
+        warnings.extend(domains.warnings());
         // The key comes from strangers, and the text is where mail goes.
         let fixed = opener.without_substitution();
         let mut maps = |parameter, tables: &[String]| open_maps(parameter, tables, &fixed, warnings);

@@ -2,8 +2,9 @@
 
 use crate::decision::Class;
 use crate::match_list::MatchList;
-use crate::table::{Answers, LookupError};
+use crate::table::{Answers, LookupError, Warning};
 use proto_core::address::{AddressSyntax, Domain};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The domains of the four classes, and the addresses of this machine.
@@ -60,5 +61,32 @@ impl Domains {
             return Ok(Class::Relay);
         }
         Ok(Class::Default)
+    }
+
+    /// What is to be said of domains that are listed by name in more than one class.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let lists = [
+            ("mydestination", &self.mydestination),
+            ("virtual_alias_domains", &self.virtual_alias_domains),
+            ("virtual_mailbox_domains", &self.virtual_mailbox_domains),
+            ("relay_domains", &self.relay_domains),
+        ];
+        let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut warnings = Vec::new();
+        for (parameter, list) in lists {
+            for name in list.names() {
+                match first.get(name) {
+                    Some(other) if *other != parameter => warnings.push(Warning::of_configuration(
+                        parameter,
+                        &format!(
+                            "{name} is in {other}, too, which is what counts: a domain is in one of them"
+                        ),
+                    )),
+                    Some(_) => {}
+                    None => drop(first.insert(name, parameter)),
+                }
+            }
+        }
+        warnings
     }
 }
