@@ -29,7 +29,7 @@
 
 use crate::network;
 use proto_core::UnixTime;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// How long, how often, how many.
@@ -123,7 +123,7 @@ pub enum GreylistEntry {
 #[derive(Debug)]
 pub struct Greylist {
     options: GreylistOptions,
-    networks: HashMap<IpAddr, Network>,
+    networks: BTreeMap<IpAddr, Network>,
     /// Networks, and the pairs of all of them.
     entries: usize,
     /// Before this, a full table is not looked through for what has expired.
@@ -135,7 +135,7 @@ struct Network {
     passed: u32,
     last: Option<UnixTime>,
     waiting: usize,
-    pairs: HashMap<(String, String), Pair>,
+    pairs: BTreeMap<(String, String), Pair>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -155,7 +155,7 @@ const LOOK_SECONDS: i64 = 60;
 impl Greylist {
     /// Nobody is known yet.
     pub fn new(options: GreylistOptions) -> Self {
-        Self { options, networks: HashMap::new(), entries: 0, look_at: UnixTime(i64::MIN) }
+        Self { options, networks: BTreeMap::new(), entries: 0, look_at: UnixTime(i64::MIN) }
     }
 
     /// What is to be done with a recipient that this client wants to send mail to. `sender` is empty for the null sender.

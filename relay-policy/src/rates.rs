@@ -17,7 +17,7 @@
 use crate::decision::Reply;
 use crate::network::{self, NetworkList};
 use proto_core::Instant;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ impl Exceeded {
 #[derive(Debug)]
 pub struct Rates {
     limits: RateLimits,
-    clients: HashMap<IpAddr, Client>,
+    clients: BTreeMap<IpAddr, Client>,
     /// Before this nobody is looked for who can be forgotten: a full table is not gone through for each client.
     forget_at: Instant,
 }
@@ -150,7 +150,7 @@ impl Client {
 impl Rates {
     /// Nobody has come yet.
     pub fn new(limits: RateLimits) -> Self {
-        Self { limits, clients: HashMap::new(), forget_at: Instant::ORIGIN }
+        Self { limits, clients: BTreeMap::new(), forget_at: Instant::ORIGIN }
     }
 
     /// A client has connected. If it may, the connection counts until [`Rates::disconnected`] is told of it; one that was
