@@ -81,18 +81,13 @@ impl Answers {
     /// # Errors
     /// [`LookupError::Elsewhere`] when that is still to be asked.
     pub fn look_up<'t>(&'t self, table: &'t dyn Table, key: &str) -> Result<Option<Found<'t>>, LookupError> {
-        let elsewhere = match table.look_up(key) {
-            Err(LookupError::Elsewhere { table: asked, .. }) if asked != table.name() => {
-                // What was answered of a part would be taken for the whole.
-                let cause = format!("{asked} cannot be part of another table: it is not in memory");
-                return Err(LookupError::Failed { table: table.name().into(), cause });
-            }
-            Err(LookupError::Elsewhere { table, key }) => (table, key),
-            known => return known,
-        };
-        let text = self.elsewhere(&elsewhere.0, &elsewhere.1)?;
-        let place = || super::Place { file: table.name().into(), line: None };
-        Ok(text.map(|text| Found { text: text.into(), place: place() }))
+        table.look_up_with(key, self)
+    }
+
+    /// No answers.
+    pub(super) fn none() -> &'static Self {
+        static NONE: Answers = Answers(BTreeMap::new());
+        &NONE
     }
 
     /// What was answered about something that is not in memory.
@@ -102,5 +97,34 @@ impl Answers {
             Some(Err(cause)) => Err(LookupError::Failed { table: table.into(), cause: cause.clone() }),
             Some(Ok(text)) => Ok(text.as_deref()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Opener;
+
+    #[test]
+    fn tables_of_tables_elsewhere() {
+        let no_files = |_: &str| Err("no files".into());
+        let open = |reference| Opener::new(&no_files).open(reference).unwrap().table;
+        let union = open("unionmap:{mysql:a,inline:{k=c},ldap:b}");
+        let pipe = open("pipemap:{mysql:a,ldap:b}");
+        let mut answers = Answers::default();
+        let mut look_up = |table: &dyn Table| {
+            for _ in 0..10 {
+                match answers.look_up(table, "k") {
+                    Err(LookupError::Elsewhere { table, key }) => {
+                        let text = format!("{key}@{table}");
+                        answers.add(table, key, Ok(Some(text)));
+                    }
+                    known => return known.unwrap().map(|found| found.text.into_owned()),
+                }
+            }
+            panic!("asked for ever")
+        };
+        assert_eq!(look_up(&*union).as_deref(), Some("k@mysql:a,c,k@ldap:b"));
+        assert_eq!(look_up(&*pipe).as_deref(), Some("k@mysql:a@ldap:b"));
     }
 }

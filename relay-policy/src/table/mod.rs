@@ -49,6 +49,20 @@ pub trait Table: Debug + Send + Sync {
     /// # Errors
     /// [`LookupError`] when it cannot be known now; that never means that the key is not there.
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError>;
+
+    /// The same, with what was answered about tables that are not in memory. A table made of others asks them so.
+    ///
+    /// # Errors
+    /// [`LookupError::Elsewhere`] when something is still to be asked; otherwise as [`Self::look_up`].
+    fn look_up_with<'t>(&'t self, key: &str, answers: &'t Answers) -> Result<Option<Found<'t>>, LookupError> {
+        let (table, key) = match self.look_up(key) {
+            Err(LookupError::Elsewhere { table, key }) => (table, key),
+            known => return known,
+        };
+        let place = || Place { file: Cow::Borrowed(self.name()), line: None };
+        let text = answers.elsewhere(&table, &key)?;
+        Ok(text.map(|text| Found { text: Cow::Borrowed(text), place: place() }))
+    }
 }
 
 /// Which keys a table is asked for.

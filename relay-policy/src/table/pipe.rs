@@ -1,6 +1,6 @@
 //! `pipemap:{type:name,type:name}`: what one table has beside a key is the next one's key.
 
-use super::{Family, Found, LookupError, Table};
+use super::{Answers, Family, Found, LookupError, Table};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -27,10 +27,14 @@ impl Table for Pipe {
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
-        let mut last: Option<Found<'_>> = None;
+        self.look_up_with(key, Answers::none())
+    }
+
+    fn look_up_with<'t>(&'t self, key: &str, answers: &'t Answers) -> Result<Option<Found<'t>>, LookupError> {
+        let mut last: Option<Found<'t>> = None;
         for table in &self.tables {
             let key = last.as_ref().map_or(key, |found| &found.text);
-            match table.look_up(key)? {
+            match table.look_up_with(key, answers)? {
                 None => return Ok(None),
                 found => last = found,
             }

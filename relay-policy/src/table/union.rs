@@ -1,6 +1,6 @@
 //! `unionmap:{type:name,type:name}`: what several tables have beside a key, joined with commas.
 
-use super::{Family, Found, LookupError, Place, Table};
+use super::{Answers, Family, Found, LookupError, Place, Table};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -28,9 +28,13 @@ impl Table for Union {
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
-        let mut union: Option<Found<'_>> = None;
+        self.look_up_with(key, Answers::none())
+    }
+
+    fn look_up_with<'t>(&'t self, key: &str, answers: &'t Answers) -> Result<Option<Found<'t>>, LookupError> {
+        let mut union: Option<Found<'t>> = None;
         for table in &self.tables {
-            let Some(found) = table.look_up(key)? else { continue };
+            let Some(found) = table.look_up_with(key, answers)? else { continue };
             match &mut union {
                 None => union = Some(found),
                 Some(union) => {

@@ -35,7 +35,9 @@ pub(crate) fn check(vector: &Value) -> Checked {
         let maps = AddressMaps::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
         let done = maps.canonical.map(&query, &mapper).unwrap();
         let unchanged = if done.was_found { "" } else { "(unchanged) " };
-        (format!("{unchanged}{}", done.address.as_str()), done.warnings)
+        let failed = done.warnings.iter().any(|warning| matches!(warning, MappingWarning::Lookup { .. }));
+        let failed = if failed { format!(" [ERR {ALIAS_EXPANSION_ERROR}]") } else { String::new() };
+        (format!("{unchanged}{}{failed}", done.address.as_str()), done.warnings)
     };
     equal("", text(vector, "result"), &got)?;
     let warnings: Vec<String> = warnings.iter().map(MappingWarning::to_string).collect();
