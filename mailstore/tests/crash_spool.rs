@@ -249,6 +249,13 @@ fn check(op: u64, disk: &SimFs, stories: &Stories) {
     let mut more = Stories::new();
     let id = Play { fs: disk, spool, stories: &mut more }.accept(100).unwrap();
     assert!(!stories.contains_key(&id), "a queue id is not given twice");
+    // Into a file that is nothing else.
+    let (spool, recovered) = open(disk, 4).unwrap();
+    assert_eq!((recovered.messages, recovered.corrupt), (listed.len() + 1, vec![]), "op {op}: opened again");
+    for id in listed.keys() {
+        let body = spool.body(id).and_then(|mut body| read_all(&mut *body)).unwrap();
+        assert_eq!(body, stories[id].body, "op {op}: written over");
+    }
 }
 
 #[test]
