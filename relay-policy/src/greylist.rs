@@ -1,7 +1,7 @@
 //! Greylisting: who is not known is asked to come again, which senders of junk seldom do (RFC 6647 describes the practice).
 //!
 //! [`Greylist::ask`] is told the client, the sender and the recipient. The first time that these three come, and until
-//! [`delay`](GreylistOptions::delay) is over, the answer is [`Greylisted::Wait`]; from then on they pass. A client network
+//! [`delay_seconds`](GreylistOptions::delay_seconds) are over, the answer is [`Greylisted::Wait`]; from then on they pass. A client network
 //! from which [`auto_allow_after`](GreylistOptions::auto_allow_after) of them have passed is not asked any more. It is to be
 //! asked only behind `reject_unauth_destination`: strangers could fill it with recipients who are nobody here.
 //!
