@@ -2,7 +2,7 @@
 
 use crate::config::{FolderName, MaildirLayout};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use postroom::accounts::Scheme;
 use postroom::mailstore::{QuotaLimits, SpecialUses};
 use std::path::PathBuf;
@@ -66,6 +66,26 @@ pub enum Command {
         #[command(subcommand)]
         command: MaildirCommand,
     },
+    /// Ask a table, or compile it, as Postfix's postmap does.
+    ///
+    /// Tables are named type:name, as in Postfix: hash:, texthash: and the like are read from their text, which needs no
+    /// compiling; cdb:FILE is compiled from FILE into FILE.cdb, in one step; regexp:, pcre:, cidr:, inline: and the others are
+    /// read, and what is wrong with them is told with file and line. Without a type it is a text file.
+    ///
+    /// Example: postroom postmap -q spam.test texthash:/etc/postroom/access
+    ///
+    /// Example: postroom postmap cdb:/etc/postroom/virtual
+    Postmap {
+        #[command(flatten)]
+        tables: Tables,
+    },
+    /// Ask a table of aliases, or compile it, as Postfix's postalias does: as postmap, with lines `name: value, value`.
+    ///
+    /// Example: postroom postalias -q postmaster hash:/etc/aliases
+    Postalias {
+        #[command(flatten)]
+        tables: Tables,
+    },
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.
@@ -75,6 +95,18 @@ pub enum Command {
         #[arg(long, short, value_parser = scheme(), ignore_case = true, default_value = Scheme::Argon2id.name())]
         scheme: Scheme,
     },
+}
+
+/// Tables, and what they are asked.
+#[derive(Debug, Args)]
+pub struct Tables {
+    /// Print what the first table that has this key has beside it, and change nothing; - reads keys from standard input,
+    /// and prints each that is found with a tab and the text. The exit status is 1 when nothing was found.
+    #[arg(long, short, value_name = "KEY")]
+    pub query: Option<String>,
+    /// The tables.
+    #[arg(required = true, value_name = "TYPE:NAME")]
+    pub tables: Vec<String>,
 }
 
 /// What can be done to a Maildir.

@@ -8,7 +8,7 @@
 //! | [`doubts`] | what a configuration hardly can mean |
 //! | [`place`] | the stores that a command line names |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`convert`], [`make`], [`hash_password`] | the commands |
+//! | [`serve`], [`check`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
@@ -21,6 +21,7 @@ mod hash_password;
 mod make;
 mod place;
 mod serve;
+mod tables;
 mod wiring;
 
 use clap::Parser;
@@ -39,10 +40,28 @@ fn main() -> ExitCode {
         Command::Maildir {
             command: MaildirCommand::Make { folder, special_use, quota, layout, directory },
         } => make::run(&directory, folder.as_ref(), special_use, quota, layout),
+        Command::Postmap { tables } => return ask_or_make(&tables, false),
+        Command::Postalias { tables } => return ask_or_make(&tables, true),
         Command::HashPassword { scheme } => hash_password::run(scheme),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A key that was asked for and not found is nothing to complain of, and yet a failure.
+fn ask_or_make(tables: &cli::Tables, aliases: bool) -> ExitCode {
+    let done = match &tables.query {
+        Some(key) => tables::query(key, &tables.tables, aliases),
+        None => tables::make(&tables.tables, aliases).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             complain(&*error);
             ExitCode::FAILURE

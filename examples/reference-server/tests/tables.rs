@@ -1,0 +1,88 @@
+//! `postroom postmap` and `postroom postalias`: what Postfix's programs of those names print, and how they exit.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it needs by failing")]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The exit status, what is printed, and what is complained of.
+fn run(arguments: &[&str], input: &str, directory: &Path) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may end without reading.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn tables_are_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    fs::write(directory.join("access"), "spam.test REJECT no\nlonely\nfriend.test OK\n").unwrap();
+    fs::write(directory.join("patterns"), "/^(.*)@a\\.test$/ REDIRECT $1@b.test\n").unwrap();
+    let asked = |key: &str, tables: &[&str], input: &str| {
+        let arguments = [&["postmap", "-q", key], tables].concat();
+        let (status, printed, complaints) = run(&arguments, input, directory);
+        (status.unwrap(), printed, complaints)
+    };
+    let warning =
+        "postroom: warning: access, line 2: expected a key, blanks and a text: this line is ignored\n";
+    assert_eq!(asked("SPAM.test", &["texthash:access"], ""), (0, "REJECT no\n".into(), warning.into()));
+    assert_eq!(asked("other.test", &["access"], ""), (1, String::new(), warning.into()));
+    assert_eq!(
+        asked("u@a.test", &["static:x", "regexp:patterns"], "").1,
+        "x\n",
+        "the first table that has it"
+    );
+    assert_eq!(asked("u@a.test", &["regexp:patterns"], "").1, "REDIRECT u@b.test\n");
+    let (status, printed, _) = asked("-", &["access"], "spam.test\nnone.test\nfriend.test\n");
+    assert_eq!((status, &*printed), (0, "spam.test\tREJECT no\nfriend.test\tOK\n"));
+    for (table, said) in [
+        ("nosuch:x", "postroom: nosuch:x: no kind of table is called nosuch\n"),
+        ("hash:none", "postroom: hash:none: none: No such file or directory (os error 2)\n"),
+        ("fail:x", "postroom: fail:x: it is there to fail\n"),
+        ("mysql:/x", "postroom: mysql:/x: tables of this kind cannot be asked from here\n"),
+    ] {
+        assert_eq!(asked("k", &[table], ""), (1, String::new(), said.into()));
+    }
+}
+
+#[test]
+fn constant_databases_are_compiled_in_one_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let source = directory.join("aliases");
+    fs::write(&source, "postmaster: root\nroot: alice,\n  bob\n").unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(run(&["postalias", "cdb:aliases"], "", directory), (Some(0), String::new(), String::new()));
+    let mode = fs::metadata(directory.join("aliases.cdb")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o640, "as its source");
+    let asked = |key: &str| run(&["postalias", "-q", key, "cdb:aliases"], "", directory);
+    assert_eq!(asked("Root"), (Some(0), "alice, bob\n".into(), String::new()));
+    fs::write(&source, "root: carol\n").unwrap();
+    assert_eq!(asked("postmaster").0, Some(0), "the source is not looked at");
+    assert_eq!(run(&["postalias", "cdb:aliases"], "", directory).0, Some(0));
+    assert_eq!(asked("postmaster"), (Some(1), String::new(), String::new()));
+    assert_eq!(asked("root").1, "carol\n");
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["aliases", "aliases.cdb"], "nothing else is left");
+    let (status, _, said) = run(&["postmap", "cdb:none"], "", directory);
+    assert_eq!((status, &*said), (Some(1), "postroom: none: No such file or directory (os error 2)\n"));
+    fs::write(directory.join("wrong"), "/(/ x\n").unwrap();
+    let (status, _, said) = run(&["postmap", "pcre:wrong"], "", directory);
+    assert_eq!(status, Some(0), "the other rules work");
+    assert!(said.starts_with("postroom: warning: wrong, line 1: the pattern cannot be used"), "{said}");
+}
