@@ -390,6 +390,44 @@ fn groups_of_many_writers_are_cut_off() {
     every_power_cut(&fs, |op| op, |op, disk| check(op, disk, &stories));
 }
 
+/// What was torn and never answered is no loss, neither at the next start nor when that is cut off too.
+#[test]
+fn large_messages_of_one_group_are_cut_off_and_recovery_is() {
+    let fs = SimFs::new();
+    let (spool, _) = open_with(&fs, 1, SpoolLimits { segment_bytes: 16_000, ..LIMITS }).unwrap();
+    spool.start().unwrap();
+    let (open_gate, gate) = mpsc::channel::<()>();
+    let (send, receive) = mpsc::channel();
+    // While this one is answered, nothing else is written: the other two share what follows.
+    let first = spool.begin(envelope(0)).unwrap();
+    first.commit(Box::new(move |result| {
+        result.unwrap();
+        gate.recv().unwrap();
+    }));
+    fs.record_crash_points();
+    for number in 1..3 {
+        let mut writer = spool.begin(envelope(number)).unwrap();
+        writer.write(&vec![b'x'; LIMITS.small_bytes_max + 1]).unwrap();
+        let send = send.clone();
+        writer.commit(Box::new(move |result| send.send(result.unwrap()).unwrap()));
+    }
+    open_gate.send(()).unwrap();
+    assert_eq!(receive.iter().take(2).count(), 2);
+    drop(spool);
+    for point in fs.crash_points() {
+        for disk in point.outcomes(common::seed(), 20).step_by(7) {
+            disk.record_crash_points();
+            assert_eq!(open(&disk, 2).unwrap().1.corrupt, [], "op {}", point.op);
+            for again in disk.crash_points() {
+                for disk in again.outcomes(common::seed(), 4).take(6) {
+                    let recovered = open(&disk, 3).unwrap().1;
+                    assert_eq!(recovered.corrupt, [], "op {}, then {}", point.op, again.op);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn every_operation_fails_once() {
     let count = {

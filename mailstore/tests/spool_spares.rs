@@ -183,3 +183,26 @@ fn a_damaged_end_is_told_where_the_next_segment_is_gone() {
     drop(spool);
     assert_eq!(open(&fs, 3, SMALL).1.corrupt, [], "told once");
 }
+
+/// That a later record was written tells that the message was answered, wherever it stands.
+#[test]
+fn a_message_that_lost_a_part_is_told_by_name_in_the_last_segment_too() {
+    let fs = SimFs::new();
+    let limits = SpoolLimits { segment_bytes: 20_000, ..SMALL };
+    let (spool, _) = open(&fs, 1, limits);
+    let body = [[b'a'; 400], [b'b'; 400], [b'c'; 400]].concat();
+    let lost = accept(&spool, &body);
+    let stays = accept(&spool, b"later");
+    drop(spool);
+    let last = names(&fs).into_iter().rfind(|name| !name.starts_with("spare-")).unwrap();
+    let path = Path::new(LOG).join(last);
+    let content = mailstore::fs::read(&fs, &path).unwrap();
+    let at = content.windows(400).position(|octets| octets == [b'a'; 400]).unwrap();
+    fs.open(&path, OpenMode::Write).unwrap().write_at(&[b"damage"], at as u64).unwrap();
+    let (spool, recovered) = open(&fs, 2, limits);
+    assert_eq!((recovered.messages, recovered.corrupt.len()), (1, 2), "{recovered:?}");
+    let aside = Path::new(SPOOL).join("corrupt").join(lost.as_str());
+    let left = mailstore::fs::read(&fs, &aside).unwrap();
+    assert!(left.ends_with(&body[400..]), "what is left of it is kept");
+    assert!(spool.body(&lost).is_err() && spool.body(&stays).is_ok());
+}

@@ -34,12 +34,18 @@ impl Inner {
     /// Drops what can be dropped, empties one segment if that is worth it, and makes a spare if one is wanted. Nobody else
     /// does meanwhile.
     pub(super) fn compact(self: &Arc<Self>) -> Result<()> {
+        let given_back = self.give_back();
+        // Also when that failed: who commits asks for it until it was tried.
+        self.log.spares.make_if_wanted();
+        given_back
+    }
+
+    fn give_back(self: &Arc<Self>) -> Result<()> {
         self.drop_dead()?;
         if let Some(number) = self.worst() {
             self.empty(number)?;
             self.drop_dead()?;
         }
-        self.log.spares.make_if_wanted();
         Ok(())
     }
 

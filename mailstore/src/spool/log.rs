@@ -80,6 +80,8 @@ pub(super) struct Log {
     active: Mutex<Active>,
     /// The segments there are, and how many octets of each count.
     segments: Mutex<BTreeMap<u64, u64>>,
+    /// Segments that failed, and how much of them counts. Not in `active`, which is held over every flush.
+    failed: Mutex<BTreeMap<u64, u64>>,
     files: Mutex<Vec<(u64, Arc<dyn File>)>>,
 }
 
@@ -104,8 +106,6 @@ struct Active {
     next: u64,
     /// The segment before the next one, and how much of it counts.
     previous: (u64, u64),
-    /// Segments that failed, and how much of them counts.
-    failed: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -141,13 +141,9 @@ impl Log {
             spares,
             queue: Mutex::default(),
             pushed: Condvar::new(),
-            active: Mutex::new(Active {
-                open: None,
-                next: previous.0 + 1,
-                previous,
-                failed: BTreeMap::new(),
-            }),
+            active: Mutex::new(Active { open: None, next: previous.0 + 1, previous }),
             segments: Mutex::new(found),
+            failed: Mutex::default(),
             files: Mutex::default(),
         }
     }
@@ -255,7 +251,7 @@ impl Log {
         lock(&self.files).retain(|(known, _)| *known != number);
         let path = segment::path(&self.dir, number);
         // A file that has failed is not trusted with anything more.
-        let failed = lock(&self.active).failed.contains_key(&number);
+        let failed = lock(&self.failed).contains_key(&number);
         if !failed && let Some(slot) = self.spares.keep(&path) {
             return Ok(Some(slot));
         }
@@ -273,7 +269,7 @@ impl Log {
         let mut no_room: Option<StoreError> = None;
         let mut group = Vec::new();
         while let Some(entry) = entries.pop_front() {
-            if active.has_lost(&entry.needs) {
+            if self.has_lost(&entry.needs) {
                 answer(
                     entry,
                     Err(self.error("writing", &io::Error::other("a part of the message was lost"))),
@@ -287,7 +283,7 @@ impl Log {
                 while let Some(next) = entries.front()
                     && bytes < GROUP_BYTES_MAX
                     && open.is_some_and(|open| open.fits(next, bytes))
-                    && !active.has_lost(&next.needs)
+                    && !self.has_lost(&next.needs)
                 {
                     bytes += next.buffer.record_bytes();
                     group.extend(entries.pop_front());
@@ -345,7 +341,7 @@ impl Log {
             // Those who brought it are told that it failed: let it not come back, if we can help it.
             open.cut();
             let number = open.prelude.number;
-            active.failed.insert(number, open.durable);
+            lock(&self.failed).insert(number, open.durable);
             active.previous = (number, open.durable);
             lock(&self.segments).insert(number, open.durable);
         }
@@ -403,6 +399,20 @@ impl Log {
         Prelude { number, tag, salt, reused, previous, previous_bytes: offset(previous_bytes) }
     }
 
+    /// Whether a failure took any of these pieces.
+    fn has_lost(&self, extents: &[Extent]) -> bool {
+        // Most have none.
+        if extents.is_empty() {
+            return false;
+        }
+        let failed = lock(&self.failed);
+        extents.iter().any(|extent| {
+            failed
+                .get(&extent.segment)
+                .is_some_and(|&durable| u64::from(extent.offset) + u64::from(extent.bytes) > durable)
+        })
+    }
+
     fn error(&self, doing: &'static str, error: &io::Error) -> StoreError {
         StoreError::io(doing, &self.dir, error)
     }
@@ -432,16 +442,6 @@ impl Open {
     /// when that one is gone. Nothing is lost when it fails.
     fn cut(&self) {
         let _ = self.file.set_len(self.durable).and_then(|()| self.file.sync_data());
-    }
-}
-
-impl Active {
-    fn has_lost(&self, extents: &[Extent]) -> bool {
-        extents.iter().any(|extent| {
-            self.failed
-                .get(&extent.segment)
-                .is_some_and(|&durable| u64::from(extent.offset) + u64::from(extent.bytes) > durable)
-        })
     }
 }
 

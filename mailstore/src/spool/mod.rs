@@ -22,8 +22,9 @@
 //!
 //! # What stays on the disk
 //! Up to two files of the size of a segment are kept to be written over, besides those that are needed. The octets of a
-//! message that has left the spool lie in them until then, readable for whoever may read the directory; as they lie in
-//! free blocks of the disk when a file is removed.
+//! message that has left the spool lie in them until then, and behind the end of a segment that was written over as long
+//! as that is needed, readable for whoever may read the directory; as they lie in free blocks of the disk when a file is
+//! removed.
 
 mod compact;
 mod envelope;

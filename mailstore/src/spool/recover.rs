@@ -9,6 +9,7 @@
 //! | a torn group with whole records in it | the same; the system brought the later ones to the disk first | the whole ones count, the rest is made void |
 //! | octets behind what the next segment says that counts | a write or sync failed, and who brought them was told | they are not read |
 //! | the same, then octets of an earlier life of the file | before the group's sync, in a segment that was a spare | they are no records of this segment: as zeros |
+//! | a message of a torn group, of which a part is missing | the same | it is made void |
 //! | chunks, and no message they belong to | the message was not committed | nothing: they go with their segment |
 //! | a segment that had been dropped | its removal did not reach the disk | its messages are done: the segments that say so are dropped only when the removal is durable |
 //! | a spare that is shorter than a segment | while it was made | it is removed |
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use super::log::Place;
 use super::messages::{Message, Messages};
-use super::record::{Extent, HEADER_BYTES, Header, Kind, MessageRecord, Record, Subject};
+use super::record::{Extent, HEADER_BYTES, Header, Kind, MessageRecord, Record, Subject, aligned};
 use super::scan::{Found, Hole, Scanner};
 use super::segment::{self, Prelude, RECORDS_AT};
 use super::spare::SPARES_MAX;
@@ -114,7 +115,7 @@ struct Recovery<'a> {
     lost: HashMap<QueueId, Lost>,
     found: Recovered,
     spares: Vec<usize>,
-    /// The files that are segments.
+    /// The files that are segments, or were set aside: no spares, whatever other name they have.
     inodes: HashSet<u64>,
 }
 
@@ -125,7 +126,10 @@ struct Lost {
     extents: Vec<Extent>,
     /// Which recipients are done: when all are, nothing is lost.
     done: Vec<bool>,
-    /// Whether it was ever answered; for what was not, nobody waits.
+    place: Place,
+    /// Where its record stands.
+    record: Hole,
+    /// Whether it was ever answered: what was not is none.
     answered: bool,
 }
 
@@ -165,7 +169,10 @@ impl Recovery<'_> {
                     self.inodes.insert(inode);
                     preludes.push((prelude, has_records));
                 }
-                None => self.set_aside(&path, "its first blocks are damaged")?,
+                None => {
+                    self.inodes.insert(inode);
+                    self.set_aside(&path, "its first blocks are damaged")?;
+                }
             }
         }
         Ok(preludes)
@@ -202,7 +209,7 @@ impl Recovery<'_> {
         let mut scanner = Scanner::new(&*file, prelude, counts.unwrap_or(size).min(size));
         while let Some(found) = scanner.next().map_err(failed)? {
             let place = Place { segment: prelude.number, offset: found.offset };
-            self.apply(found, place, counts.is_some() || u64::from(place.offset) < scanner.durable);
+            self.apply(found, place);
         }
         let (end, durable, mut holes) = (scanner.at(), scanner.durable, std::mem::take(&mut scanner.holes));
         let closed = scanner.closed;
@@ -211,6 +218,19 @@ impl Recovery<'_> {
         // there from an earlier life does not.
         let whole =
             counts.is_some() || (!is_last && !prelude.reused && !is_blank(&*file, end).map_err(failed)?);
+        // What was found in a segment behind which another was made was durable then.
+        let answered = if whole || !is_last { u64::MAX } else { durable };
+        let mut never = Vec::new();
+        self.lost.retain(|_, lost| {
+            if lost.place.segment == prelude.number {
+                lost.answered |= u64::from(lost.place.offset) < answered;
+                if !lost.answered {
+                    never.push(lost.record);
+                }
+            }
+            lost.answered
+        });
+        self.seen -= never.len();
         if whole && end < counts.unwrap_or(size) {
             holes.push(Hole { from: end, to: counts.unwrap_or(size) });
         }
@@ -219,6 +239,8 @@ impl Recovery<'_> {
                 self.keep_damaged(&*file, prelude.number, hole)?;
             }
         }
+        // Made void with what they lack, or they would look like a loss when the next segment says that they count.
+        holes.extend(never);
         if !holes.is_empty() || (is_last && size > 0) {
             mend(self.env, &path, prelude, &holes, (is_last && closed.is_none()).then_some(end))
                 .map_err(|error| StoreError::io("mending", &path, &error))?;
@@ -242,9 +264,9 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    fn apply(&mut self, found: Found, place: Place, answered: bool) {
+    fn apply(&mut self, found: Found, place: Place) {
         match found.record {
-            Record::Message(record) => self.apply_message(record, place, answered),
+            Record::Message(record) => self.apply_message(record, place, found.payload_bytes),
             Record::Chunk { id, body } => {
                 let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 let piece = (place.offset + narrow(body), found.payload_bytes - narrow(body));
@@ -283,7 +305,7 @@ impl Recovery<'_> {
         }
     }
 
-    fn apply_message(&mut self, record: MessageRecord, place: Place, answered: bool) {
+    fn apply_message(&mut self, record: MessageRecord, place: Place, payload_bytes: u32) {
         let id = record.subject.id.clone();
         self.unfinished.remove(&id);
         let is_new = self.messages.get(&id).is_err();
@@ -313,7 +335,12 @@ impl Recovery<'_> {
                 self.seen += usize::from(self.lost.remove(&id).is_none());
                 return;
             }
-            let lost = Lost { subject, envelope, extents, done, answered };
+            // One that is written anew was answered when it was written first.
+            let answered = self.lost.get(&id).is_some_and(|lost| lost.answered);
+            let start = u64::from(place.offset);
+            let record =
+                Hole { from: start - HEADER_BYTES as u64, to: aligned(start + u64::from(payload_bytes)) };
+            let lost = Lost { subject, envelope, extents, done, place, record, answered };
             self.seen += usize::from(self.lost.insert(id, lost).is_none());
         } else {
             self.messages.note(place.segment, record.subject.birth.unwrap_or(place.segment));
@@ -328,7 +355,7 @@ impl Recovery<'_> {
 
     /// Writes what is left of messages that lost a part to `corrupt/`.
     fn set_lost_aside(&mut self) -> Result<()> {
-        for (id, lost) in self.lost.iter().filter(|(_, lost)| lost.answered) {
+        for (id, lost) in &self.lost {
             let aside = self.corrupt.join(id.as_str());
             let to: Vec<&str> =
                 lost.envelope.recipients.iter().map(|recipient| recipient.address.as_str()).collect();

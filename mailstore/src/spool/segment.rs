@@ -28,7 +28,10 @@ const PRELUDE_BYTES: usize = 40;
 pub(super) const RECORDS_AT: u64 = COPY_AT + 64;
 
 /// Of a file that was made for this segment, and of one that was written over.
-const MAGIC: [&[u8; 8]; 2] = [b"postlog1", b"postlog2"];
+const MAGIC: [&[u8; 8]; 2] = [b"postlog3", b"postlog2"];
+
+/// Of a file of the versions before salts. Not written any more: these would find no record, and cut it.
+const MAGIC_UNSALTED: &[u8; 8] = b"postlog1";
 
 /// The room that is kept for closing a segment.
 pub(super) const CLOSING_BYTES: u64 = HEADER_BYTES as u64;
@@ -65,8 +68,9 @@ impl Prelude {
         let u32_at =
             |at: usize| u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
-        let reused = MAGIC.iter().position(|magic| octets[..8] == **magic)? == 1;
-        (u32_at(36) == crc32c::crc32c(&octets[..36])).then(|| Self {
+        let reused = octets[..8] == *MAGIC[1];
+        let is_ours = [MAGIC_UNSALTED, MAGIC[0], MAGIC[1]].iter().any(|magic| octets[..8] == **magic);
+        (is_ours && u32_at(36) == crc32c::crc32c(&octets[..36])).then(|| Self {
             number: u64_at(8),
             tag: u32_at(16),
             // Zero in segments of earlier versions.
@@ -182,6 +186,7 @@ mod tests {
         let sum = crc32c::crc32c(&prelude[..36]);
         prelude[36..].copy_from_slice(&sum.to_le_bytes());
         let tag = u32::from_le_bytes(*b"tag!");
+        assert!(!MAGIC.contains(&MAGIC_UNSALTED), "that version would cut what it cannot read");
         let read = Prelude::read(&prelude).unwrap();
         let expected =
             Prelude { number: 5, tag, salt: 0, reused: false, previous: 4, previous_bytes: 0x1170 };

@@ -20,8 +20,9 @@
 //! [`SPARES_MAX`] files of the size of a segment.
 //!
 //! # What lies in them
-//! The octets of mail that was delivered or removed stay on the disk until they are written over: in a spare as in the
-//! free blocks that a removed file leaves, but where whoever may read the spool can read them.
+//! The octets of mail that was delivered or removed stay on the disk until they are written over: in a spare, and in the
+//! segment it becomes behind that segment's end, as in the free blocks that a removed file leaves, but where whoever may
+//! read the spool can read them.
 
 use std::io;
 use std::path::{Path, PathBuf};
