@@ -407,7 +407,7 @@ fn large_messages_of_one_group_are_cut_off_and_recovery_is() {
     fs.record_crash_points();
     for number in 1..3 {
         let mut writer = spool.begin(envelope(number)).unwrap();
-        writer.write(&vec![b'x'; LIMITS.small_bytes_max + 1]).unwrap();
+        writer.write(&[b'x'; LIMITS.small_bytes_max + 1]).unwrap();
         let send = send.clone();
         writer.commit(Box::new(move |result| send.send(result.unwrap()).unwrap()));
     }
