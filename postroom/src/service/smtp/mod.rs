@@ -41,8 +41,8 @@ pub(crate) struct SmtpService {
     profile: Arc<SmtpProfile>,
     backends: Backends,
     session: Session,
-    /// What policy is told.
-    request: Request,
+    /// What policy is told. It lies apart, since the service is moved from state to state and most of this comes late.
+    request: Box<Request>,
     /// Who has shown who it is, and how, until the machine says that the exchange is over.
     proved: Option<(String, Option<&'static str>)>,
     transaction: Option<Transaction>,
@@ -56,7 +56,7 @@ type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
     pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
-        let request = Request::new(address(session.client));
+        let request = Box::new(Request::new(address(session.client)));
         Self {
             profile,
             backends,
@@ -77,7 +77,7 @@ impl SmtpService {
             tracing::info!(%client, login = peer.login, "XCLIENT");
         }
         let tls = self.request.tls.take();
-        self.request = Request::new(client);
+        *self.request = Request::new(client);
         self.request.tls = tls;
         self.request.login.clone_from(&peer.login);
         self.proved = None;
@@ -326,7 +326,7 @@ impl Service<Server> for SmtpService {
     fn tls(&mut self, info: &TlsInfo) {
         // RFC 3207 section 4.2: what was learned before TLS is forgotten.
         self.proved = None;
-        self.request = Request::new(self.request.client);
+        *self.request = Request::new(self.request.client);
         self.request.tls = Some(info.clone());
     }
 
