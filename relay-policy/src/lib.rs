@@ -53,6 +53,7 @@ pub mod delegation;
 pub mod fuzz;
 pub mod greylist;
 pub mod main_cf;
+pub mod qmail;
 pub mod rates;
 pub mod table;
 
@@ -61,6 +62,7 @@ mod decision;
 mod domain;
 mod evaluate;
 mod match_list;
+mod nearest;
 mod network;
 mod parameters;
 mod question;

@@ -9,7 +9,9 @@
 //! defaults that are made of other parameters are written out; `mydestination` is empty. `soft_bounce`, reply codes and
 //! the like are refused when they are no numbers or not `yes` or `no`, and keep their value.
 
+use crate::nearest::nearest;
 use crate::words::words;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Why a parameter is refused; nothing has changed then.
@@ -22,7 +24,7 @@ pub struct ParameterError {
     /// What was to be its value.
     pub value: String,
     /// What is wrong, and what was expected.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
 }
 
 /// What a temporary failure does that may have hidden a reason to refuse.
@@ -119,6 +121,10 @@ macro_rules! parameters {
         }
 
         impl Parameters {
+            /// The names that [`Parameters::set`] knows, but those of restriction classes.
+            pub const NAMES: &'static [&'static str] =
+                &[$(stringify!($name),)* "smtpd_restriction_classes"];
+
             /// Sets a parameter by its name in `main.cf`.
             ///
             /// The names in `smtpd_restriction_classes` become parameters themselves, so it stands before them.
@@ -127,7 +133,11 @@ macro_rules! parameters {
             /// [`ParameterError`] for a name that is none of these, and for a value that is none of the kind.
             pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
                 let value = value.trim();
-                let wrong = |expected| ParameterError { name: name.into(), value: value.into(), expected };
+                let wrong = |expected: &'static str| ParameterError {
+                    name: name.into(),
+                    value: value.into(),
+                    expected: expected.into(),
+                };
                 match name {
                     $(stringify!($name) => {
                         self.$name = Value::read(value).ok_or(wrong(<$kind as Value>::EXPECTED))?;
@@ -138,7 +148,7 @@ macro_rules! parameters {
                     }
                     _ => match self.restriction_classes.get_mut(name) {
                         Some(class) => *class = value.into(),
-                        None => return Err(wrong("no parameter has this name")),
+                        None => return Err(unknown(name, value)),
                     },
                 }
                 Ok(())
@@ -375,6 +385,14 @@ parameters! {
     unknown_relay_recipient_reject_code: u16 = 550_u16;
 }
 
+fn unknown(name: &str, value: &str) -> ParameterError {
+    let expected = match nearest(name, Parameters::NAMES) {
+        Some(known) => format!("no parameter has this name; did you mean {known}?").into(),
+        None => "no parameter has this name".into(),
+    };
+    ParameterError { name: name.into(), value: value.into(), expected }
+}
+
 impl Parameters {
     /// What a temporary failure does where `specific` is the parameter for it.
     pub(crate) fn tempfail_action(&self, specific: Option<TempfailAction>) -> TempfailAction {
@@ -423,6 +441,10 @@ mod tests {
         assert_eq!(told(parameters.set("reject_code", "99")), "reject_code = 99: a reply code, 200 to 599");
         assert_eq!(told(parameters.set("soft_bounce", "maybe")), "soft_bounce = maybe: yes or no");
         assert_eq!(told(parameters.set("no_such", "x")), "no_such = x: no parameter has this name");
+        assert_eq!(
+            told(parameters.set("smtpd_recipient_restriction", "x")),
+            "smtpd_recipient_restriction = x: no parameter has this name; did you mean smtpd_recipient_restrictions?"
+        );
         assert_eq!(parameters.reject_code, 554);
     }
 }

@@ -3,8 +3,8 @@
 //! A reference to a table may hold commas and blanks of its own, `inline:{a=b, c=d}`; Postfix keeps what stands in braces
 //! together wherever they open in a word, and so does this.
 
-/// The words, with commas and white space between them.
-pub(crate) fn words(text: &str) -> Vec<&str> {
+/// The words of a parameter's value, which commas and white space part, except within braces.
+pub fn words(text: &str) -> Vec<&str> {
     split(text, |character| character == ',' || character.is_ascii_whitespace())
 }
 

@@ -1,7 +1,7 @@
 //! `main.cf` as it is read and expanded.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use relay_policy::main_cf::{MainCf, NESTING_MAX, VALUE_BYTES_MAX};
+use relay_policy::main_cf::{MainCf, MasterCf, NESTING_MAX, VALUE_BYTES_MAX};
 
 fn value(text: &str, name: &str) -> String {
     let default = |name: &str| (name == "mydomain").then(|| "default.example".to_string());
@@ -99,6 +99,9 @@ fn conditions_choose() {
         ("${{2} >= {2} ? {a}}", "a"),
         ("${{3} <= {2} ? {a}}", ""),
         ("${{3} > {2} ? {a} : {b}}", "a"),
+        ("${{3.6} <level {3.10} ? {a} : {b}}", "a"),
+        ("${{3.6.1} >=level {3.6} ? {a} : {b}}", "a"),
+        ("${{2} ==level {2.0} ? {a} : {b}}", "a"),
     ] {
         assert_eq!(expanded(text), expected, "{text}");
     }
@@ -116,6 +119,7 @@ fn what_cannot_be_expanded_is_told_with_its_line() {
         ("${no?{a}:{b} c}", "stands behind the last brace"),
         ("${{a} ~ {b} ? {c}}", "expected ==, !=, <, <=, >= or >"),
         ("${{a} == b ? {c}}", "expected {"),
+        ("${{x} <level {2} ? {c}}", "\"x\" is not a compatibility level"),
         ("$x", "x -> x: it is set to itself"),
     ] {
         let found = expanded(text);
@@ -136,6 +140,20 @@ fn a_few_lines_do_not_take_all_memory() {
     let deep = |levels: usize| format!("yes = on\na = {}x{}\n", "${yes?".repeat(levels), "}".repeat(levels));
     assert_eq!(value(&deep(NESTING_MAX - 1), "a"), "x");
     assert!(value(&deep(100_000), "a").contains(&format!("more than {NESTING_MAX} deep")));
+}
+
+#[test]
+fn a_service_has_values_of_its_own() {
+    let main_cf = MainCf::parse("main.cf", "b = $a\na = common\n").unwrap();
+    let master = "smtp inet n - y - - smtpd\nx inet n - y - - smtpd -o a=own -o c=$b -o d=${\n";
+    let services = MasterCf::parse("master.cf", master).unwrap();
+    let value = |service: usize, name: &str| {
+        let main_cf = main_cf.with(&services.services()[service].options);
+        main_cf.value(name, &|_| None).map_err(|error| error.to_string())
+    };
+    assert_eq!(value(0, "b"), Ok(Some("common".into())));
+    assert_eq!((value(1, "b"), value(1, "c")), (Ok(Some("own".into())), Ok(Some("own".into()))));
+    assert!(value(1, "d").unwrap_err().starts_with("master.cf, line 2: "));
 }
 
 /// Whatever the text: an answer, in bounded time.

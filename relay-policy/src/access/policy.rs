@@ -76,9 +76,16 @@ impl ListedMaps {
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, RoutingError> {
         let p = parameters;
+        let mut local_recipient = Vec::new();
+        for table in &p.local_recipient_maps {
+            // What is named in alias_maps, too, is a file in the format of aliases.
+            let opener = if p.alias_maps.contains(table) { opener.aliases() } else { *opener };
+            let tables = std::slice::from_ref(table);
+            local_recipient.push(open_maps("local_recipient_maps", tables, &opener, warnings)?);
+        }
         let mut open = |parameter, tables: &[String]| open_maps(parameter, tables, opener, warnings);
         Ok(Self {
-            local_recipient: open("local_recipient_maps", &p.local_recipient_maps)?,
+            local_recipient: Maps::joined(local_recipient),
             virtual_mailbox: open("virtual_mailbox_maps", &p.virtual_mailbox_maps)?,
             virtual_alias: open("virtual_alias_maps", &p.virtual_alias_maps)?,
             relay_recipient: open("relay_recipient_maps", &p.relay_recipient_maps)?,
@@ -261,5 +268,29 @@ impl Open<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::{Answers, Key};
+
+    #[test]
+    fn aliases_are_users_in_their_own_format() {
+        let mut parameters = Parameters::default();
+        parameters.set("alias_maps", "hash:aliases").unwrap();
+        parameters.set("local_recipient_maps", "hash:users, hash:aliases").unwrap();
+        let read = |path: &str| match path {
+            "aliases" => Ok(b"list: ann, bob\n".to_vec()),
+            _ => Ok(b"ann x\n".to_vec()),
+        };
+        let policy = AccessPolicy::compile(parameters, &Opener::new(&read)).unwrap();
+        assert_eq!(policy.warnings(), []);
+        let answers = Answers::default();
+        for (key, is_there) in [("list", true), ("ann", true), ("list:", false), ("bob", false)] {
+            let found = policy.maps.local_recipient.look_up(Key::Whole(key), &answers).unwrap();
+            assert_eq!(found.is_some(), is_there, "{key}");
+        }
     }
 }

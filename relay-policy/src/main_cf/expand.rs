@@ -6,7 +6,7 @@
 //! | `${name?text}`, `${name?{text}}` | `text` when `name` has a value that is not empty |
 //! | `${name:text}`, `${name:{text}}` | `text` when it has none, or an empty one |
 //! | `${name?{text}:{other}}` | the one or the other |
-//! | `${{one} == {two} ? {text} : {other}}` | the one or the other; also `!=`, `<`, `<=`, `>=`, `>`, numbers as numbers |
+//! | `${{one} == {two} ? {text} : {other}}` | the one or the other; also `!=`, `<`, `<=`, `>=`, `>`, numbers as numbers; `<level` and its like, compatibility levels |
 //! | `$$` | one `$` |
 
 use super::is_white_space;
@@ -180,7 +180,8 @@ impl Expansion<'_> {
         let Some((behind, holds)) = found else {
             return Err(format!("\"{behind}\": expected ==, !=, <, <=, >= or >"));
         };
-        let behind = behind.trim_start_matches(is_white_space);
+        let level = behind.strip_prefix("level");
+        let behind = level.unwrap_or(behind).trim_start_matches(is_white_space);
         let (two, behind) = behind
             .starts_with('{')
             .then(|| bracketed(behind, '{').ok_or_else(unclosed))
@@ -188,6 +189,7 @@ impl Expansion<'_> {
         let one = self.text(one.trim_matches(is_white_space))?;
         let two = self.text(two.trim_matches(is_white_space))?;
         let ordering = match (number(&one), number(&two)) {
+            _ if level.is_some() => compatibility_level(&one)?.cmp(&compatibility_level(&two)?),
             (Some(one), Some(two)) => one.cmp(&two),
             _ => one.cmp(&two),
         };
@@ -198,6 +200,20 @@ impl Expansion<'_> {
 /// A number as comparisons know it: digits alone.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A compatibility level: `major`, `major.minor` or `major.minor.patch`.
+fn compatibility_level(text: &str) -> Result<[u64; 3], String> {
+    let mut level = [0; 3];
+    let mut parts = text.split('.');
+    for (place, part) in level.iter_mut().zip(&mut parts) {
+        *place =
+            number(part).ok_or_else(|| format!("\"{text}\" is not a compatibility level such as 3.6"))?;
+    }
+    match parts.next() {
+        None => Ok(level),
+        Some(_) => Err(format!("\"{text}\" is not a compatibility level such as 3.6")),
+    }
 }
 
 /// How many octets at the front are a name.

@@ -6,6 +6,8 @@
 //! for one name the last counts.
 //!
 //! [`MainCf::value`] gives a parameter with every `$name` in it replaced. The form is that of Postfix's `postconf(5)`.
+//! [`MasterCf`] reads the file beside it, which says what services there are and what they have in place of these values, and
+//! [`default`] has what Postfix takes where a file says nothing.
 //!
 //! ```
 //! use relay_policy::main_cf::MainCf;
@@ -24,9 +26,15 @@
 //! From Postfix: a line that is neither is an error and not the end of the program, and a parameter that names itself is told
 //! with the names in between.
 
+mod default;
 mod expand;
+mod master;
 
+pub use default::default;
 pub use expand::{NESTING_MAX, VALUE_BYTES_MAX};
+pub use master::{MasterCf, Service};
+
+pub use crate::words::words;
 
 use std::fmt::{self, Display};
 
@@ -45,6 +53,8 @@ pub struct Parameter {
     pub name: String,
     /// The value as written, its lines joined, not expanded, without white space at either end.
     pub value: String,
+    /// The file that it stands in.
+    pub file: String,
     /// The number of the first of its lines; the first line of a file is 1.
     pub line: usize,
 }
@@ -85,24 +95,7 @@ impl MainCf {
     /// A line that has no `=`, or no name before it; a first line that begins with white space.
     pub fn parse(file: &str, text: &str) -> Result<Self, MainCfError> {
         let mut main_cf = Self { file: file.to_string(), ..Self::default() };
-        let mut logical: Option<(usize, String)> = None;
-        for (number, line) in (1..).zip(text.lines()) {
-            let content = line.trim_matches(is_white_space);
-            if content.is_empty() || content.starts_with('#') {
-                continue;
-            }
-            if line.starts_with(is_white_space) {
-                let Some((_, joined)) = &mut logical else {
-                    let text = "a line that begins with white space goes on with the one before it, and there is none; remove \
-                                the white space";
-                    return Err(main_cf.error(number, text));
-                };
-                joined.push_str(line);
-            } else if let Some((number, line)) = logical.replace((number, line.to_string())) {
-                main_cf.take(number, &line)?;
-            }
-        }
-        if let Some((number, line)) = logical {
+        for (number, line) in logical_lines(file, text)? {
             main_cf.take(number, &line)?;
         }
         Ok(main_cf)
@@ -123,6 +116,17 @@ impl MainCf {
         &self.warnings
     }
 
+    /// The same with other values in place of these: those that a service has of its own.
+    #[must_use]
+    pub fn with(&self, options: &[Parameter]) -> Self {
+        let mut whole = self.clone();
+        for option in options {
+            whole.parameters.retain(|parameter| parameter.name != option.name);
+            whole.parameters.push(option.clone());
+        }
+        whole
+    }
+
     /// The value of a parameter with every `$name` in it replaced; none when neither the file nor `default` has it.
     /// `default` gives the value, not expanded, of a parameter that the file does not set.
     ///
@@ -138,20 +142,21 @@ impl MainCf {
             self.parameter(name).map(|parameter| parameter.value.clone()).or_else(|| default(name))
         };
         let Some(raw) = look_up(name) else { return Ok(None) };
-        expand::expand(name, &raw, &look_up)
-            .map(Some)
-            .map_err(|text| self.error(self.parameter(name).map_or(0, |parameter| parameter.line), &text))
+        expand::expand(name, &raw, &look_up).map(Some).map_err(|text| {
+            let place = self.parameter(name).map(|parameter| (parameter.file.as_str(), parameter.line));
+            let (file, line) = place.unwrap_or((&self.file, 0));
+            error(file, line, &text)
+        })
     }
 
     fn take(&mut self, number: usize, line: &str) -> Result<(), MainCfError> {
         let Some((name, value)) = line.split_once('=') else {
-            return Err(self.error(number, &format!("{line:?} has no \"=\"; expected name = value")));
+            return Err(error(&self.file, number, &format!("{line:?} has no \"=\"; expected name = value")));
         };
         let (name, value) = (name.trim_end_matches(is_white_space), value.trim_matches(is_white_space));
         if name.is_empty() || name.contains(is_white_space) {
-            return Err(
-                self.error(number, &format!("{name:?} is not a parameter's name; expected name = value"))
-            );
+            let text = format!("{name:?} is not a parameter's name; expected name = value");
+            return Err(error(&self.file, number, &text));
         }
         if let Some(at) = self.parameters.iter().position(|parameter| parameter.name == name) {
             let earlier = self.parameters.remove(at);
@@ -168,17 +173,39 @@ impl MainCf {
             let text = format!("the quotes are part of {name}; values are written without");
             self.warn(number, text);
         }
-        self.parameters.push(Parameter { name: name.to_string(), value: value.to_string(), line: number });
+        let (name, value, file) = (name.to_string(), value.to_string(), self.file.clone());
+        self.parameters.push(Parameter { name, value, file, line: number });
         Ok(())
     }
 
     fn warn(&mut self, line: usize, text: String) {
         self.warnings.push(Notice { file: self.file.clone(), line, text });
     }
+}
 
-    fn error(&self, line: usize, text: &str) -> MainCfError {
-        MainCfError(Notice { file: self.file.clone(), line, text: text.to_string() })
+fn error(file: &str, line: usize, text: &str) -> MainCfError {
+    MainCfError(Notice { file: file.to_string(), line, text: text.to_string() })
+}
+
+/// The lines of a file with those that go on joined to the one before, and without comments; each with the number of its first.
+fn logical_lines(file: &str, text: &str) -> Result<Vec<(usize, String)>, MainCfError> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let content = line.trim_matches(is_white_space);
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        if !line.starts_with(is_white_space) {
+            lines.push((number, line.to_string()));
+        } else if let Some((_, joined)) = lines.last_mut() {
+            joined.push_str(line);
+        } else {
+            let text = "a line that begins with white space goes on with the one before it, and there is none; remove \
+                        the white space";
+            return Err(error(file, number, text));
+        }
     }
+    Ok(lines)
 }
 
 /// What counts as white space in configuration: that of ASCII.

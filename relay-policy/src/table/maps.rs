@@ -14,6 +14,11 @@ impl Maps {
         Self(tables)
     }
 
+    /// The tables of several, one after another.
+    pub(crate) fn joined(maps: Vec<Self>) -> Self {
+        Self(maps.into_iter().flat_map(|maps| maps.0).collect())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
