@@ -12,7 +12,7 @@ use common::{SPOOL, commit, env, message, read_all, record};
 use mailstore::fs::sim::{Fault, SimHost};
 use mailstore::fs::{DirEntry, File, Fs, Metadata, OpenMode, SimFs};
 use mailstore::spool::{
-    Envelope, LogSpool, Outcome, QueueId, RecipientState, Recovered, Spool, SpoolLimits, wait,
+    Envelope, LogSpool, Outcome, QueueId, Recipient, RecipientState, Recovered, Spool, SpoolLimits, wait,
 };
 use mailstore::{Class, DeliveryId, Env, ErrorKind, Settle as _};
 use proto_core::UnixTime;
@@ -82,6 +82,36 @@ fn an_envelope_without_measure_is_refused() {
     assert_eq!(spool.begin(huge).err().unwrap().kind(), ErrorKind::Refused);
     accept(&spool, 2);
     assert_eq!(spool.backlog(), 1);
+}
+
+#[test]
+fn recipients_are_changed_while_a_message_arrives() {
+    let fs = SimFs::new();
+    let (spool, _) = open(&fs, 1, SMALL);
+    // A small message, whose envelope is in memory with it, and one of which chunks are in the log already.
+    let bodies = [vec![b's'; 20], vec![b'l'; 1_000]];
+    let to = |name: &str| vec![Recipient::new(format!("{name}@x.test"))];
+    for body in &bodies {
+        let mut writer = spool.begin(envelope(1)).unwrap();
+        writer.write(&body[..10]).unwrap();
+        writer.set_recipients(to("somebody-with-a-longer-name")).unwrap();
+        writer.write(&body[10..]).unwrap();
+        writer.set_recipients(to("c")).unwrap();
+        commit(writer).unwrap();
+    }
+    let mut writer = spool.begin(envelope(1)).unwrap();
+    let error = writer.set_recipients(to(&"x".repeat(5 << 20))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    drop(writer);
+    drop(spool);
+    let (spool, _) = open(&fs, 2, SMALL);
+    assert_eq!(spool.backlog(), 2);
+    for body in bodies {
+        let job = spool.next_ready(UnixTime(9)).unwrap().unwrap();
+        let to: Vec<&str> = job.envelope.recipients.iter().map(|to| to.address.as_str()).collect();
+        assert_eq!((to, job.states.len()), (vec!["c@x.test"], 1));
+        assert_eq!(read_all(&mut *spool.body(&job.id).unwrap()).unwrap(), body);
+    }
 }
 
 #[test]

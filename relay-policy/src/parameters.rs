@@ -278,6 +278,23 @@ parameters! {
     allow_mail_to_files: Vec<String> = [];
     /// Whether mail to an alias with an owner comes from whom the owner's alias stands for.
     expand_owner_alias: bool = false;
+    /// Who gets what is for users of this machine that are not there; `$user`, `$local` and their like in it are replaced.
+    luser_relay: String = "";
+
+    /// What is done about the fields of a message's header.
+    header_checks: Vec<String> = [];
+    /// What is done about the fields that tell of a message's structure; `$header_checks`: what is done about the others.
+    mime_header_checks: Vec<String> = ["$header_checks"].map(String::from);
+    /// What is done about the headers of attached messages; `$header_checks`: what is done about the message's own.
+    nested_header_checks: Vec<String> = ["$header_checks"].map(String::from);
+    /// What is done about everything else in a message, line by line.
+    body_checks: Vec<String> = [];
+    /// How many octets of a field are looked at.
+    header_size_limit: usize = 102_400_usize;
+    /// How many octets of a line are looked at together.
+    line_length_limit: usize = 2_048_usize;
+    /// How many octets of each part's body are looked at.
+    body_checks_size_limit: usize = 51_200_usize;
 
     /// Who delivers to the users of this machine.
     local_transport: String = "local";

@@ -1,6 +1,6 @@
 //! What is known when a decision is due.
 
-use crate::access::Latches;
+use crate::access::{Latches, log};
 use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
 use std::net::{IpAddr, SocketAddr};
@@ -134,6 +134,12 @@ impl Request {
     /// The client as replies and logs name it: `name[address]`.
     pub(crate) fn client_host(&self) -> String {
         format!("{}[{}]", self.client_name, self.client.to_canonical())
+    }
+
+    /// Where a message comes from, as [`Finding::log_line`](crate::checks::Finding::log_line) takes it:
+    /// `client.example[192.0.2.1]; from=<a@b.test> to=<c@d.test> proto=ESMTP helo=<e.test>`.
+    pub fn origin(&self) -> String {
+        format!("{};{}", self.client_host(), log::envelope(self, self.recipient.as_ref()))
     }
 
     /// The recipient that this stage is about.

@@ -159,6 +159,12 @@ pub trait SpoolWriter: Send {
     /// so now.
     fn when_ready(&mut self, then: Box<dyn FnOnce() + Send>);
 
+    /// The message shall go to these, in place of those that its envelope had.
+    ///
+    /// # Errors
+    /// `Refused` when the envelope is too long with them; the message can only be dropped then.
+    fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<()>;
+
     /// The message shall be on hold from the beginning.
     fn hold(&mut self);
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use proto_core::UnixTime;
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Recipient};
 use super::log::{Entry, EntryClass, Place, lock};
 use super::log_spool::Inner;
 use super::messages::Message;
@@ -85,13 +85,7 @@ impl LogWriter {
             stream: None,
             committed: false,
         };
-        if body_at > ENVELOPE_BYTES_MAX {
-            return Err(StoreError::new(
-                ErrorKind::Refused,
-                "accepting a message",
-                "its envelope is too long",
-            ));
-        }
+        check_envelope(body_at)?;
         Ok(writer)
     }
 
@@ -233,6 +227,20 @@ impl SpoolWriter for LogWriter {
         then();
     }
 
+    fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<()> {
+        self.envelope.recipients = recipients;
+        let subject = Subject { id: self.id.clone(), birth: None };
+        let mut buffer = record::message(&subject, &self.envelope, &[], &[]);
+        let body_at = buffer.payload_bytes();
+        check_envelope(body_at)?;
+        // A large message has its envelope written when it is committed.
+        if self.stream.is_none() {
+            buffer.put(&self.buffer.payload()[self.body_at..]);
+            (self.buffer, self.body_at) = (buffer, body_at);
+        }
+        Ok(())
+    }
+
     fn hold(&mut self) {
         self.terms.hold = true;
     }
@@ -322,6 +330,15 @@ impl Drop for LogWriter {
         });
         self.spool.writer_done(self.body_bytes, None, &pinned.unwrap_or_default());
     }
+}
+
+/// # Errors
+/// When the record of an envelope is too long.
+fn check_envelope(bytes: usize) -> Result<()> {
+    if bytes <= ENVELOPE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StoreError::new(ErrorKind::Refused, "accepting a message", "its envelope is too long"))
 }
 
 fn begin_chunk(id: &QueueId) -> (Buffer, usize) {

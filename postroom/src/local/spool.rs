@@ -7,7 +7,7 @@ use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{Intake, Later, Spool, SpoolWriter, StoreResult};
 use bytes::Bytes;
-use mailstore::spool::{Done, Envelope, Job, Outcome, QueueId};
+use mailstore::spool::{Done, Envelope, Job, Outcome, QueueId, Recipient};
 use mailstore::{ErrorKind, MessageReader, StoreError};
 use proto_core::UnixTime;
 use std::sync::Arc;
@@ -110,6 +110,10 @@ impl SpoolWriter for Writer {
             }
             Ok(())
         })
+    }
+
+    fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<(), StoreError> {
+        self.writer.set_recipients(recipients)
     }
 
     fn hold(&mut self) -> Result<(), StoreError> {

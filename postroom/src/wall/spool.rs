@@ -2,8 +2,8 @@
 
 use super::Later;
 use bytes::Bytes;
-use mailstore::spool::{Envelope, Job, Outcome, QueueId};
-use mailstore::{MessageReader, StoreError};
+use mailstore::spool::{Envelope, Job, Outcome, QueueId, Recipient};
+use mailstore::{ErrorKind, MessageReader, StoreError};
 use proto_core::UnixTime;
 
 /// Takes messages that SMTP accepts. A program that wants each message as a stream, and keeps no mailbox, has an
@@ -34,6 +34,20 @@ pub trait SpoolWriter: Send {
     /// # Errors
     /// When that cannot be done; the client gets 451.
     fn hold(&mut self) -> Result<(), StoreError>;
+
+    /// The message shall go to these, in place of those in the envelope that it began with: what its content says has
+    /// changed them. It comes before `commit`.
+    ///
+    /// # Errors
+    /// When that cannot be done; the client gets 451. So says who does not implement it.
+    fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<(), StoreError> {
+        let _ = recipients;
+        Err(StoreError::new(
+            ErrorKind::Io,
+            "changing the recipients",
+            "whoever takes the message cannot do that",
+        ))
+    }
 
     /// The message is complete. `Ok` is a 250 to the client: it says that the message would survive a power cut.
     ///

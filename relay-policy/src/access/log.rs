@@ -1,6 +1,7 @@
 //! The lines that a decision leaves for the log, in Postfix's shape.
 
 use crate::request::{Request, Stage};
+use proto_core::address::ForwardPath;
 use std::fmt::{self, Display};
 
 /// Lines for the log, in the order in which they came up.
@@ -58,16 +59,7 @@ fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) ->
     let queue_id = request.queue_id.as_deref().unwrap_or("NOQUEUE");
     let state = state(stage, request.esmtp);
     let mut line = format!("{queue_id}: {verb}: {state} from {}: {text};", request.client_host());
-    if let Some(sender) = &request.sender {
-        line += &format!(" from={sender}");
-    }
-    if let Some(recipient) = request.recipient(stage) {
-        line += &format!(" to={recipient}");
-    }
-    line += if request.esmtp { " proto=ESMTP" } else { " proto=SMTP" };
-    if let Some(helo) = &request.helo {
-        line += &format!(" helo=<{helo}>");
-    }
+    line += &envelope(request, request.recipient(stage));
     if let Some(method) = request.sasl_method {
         line += &format!(" sasl_method={method}");
     }
@@ -76,6 +68,22 @@ fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) ->
     }
     if let Some(sender) = &request.sasl_sender {
         line += &format!(" sasl_sender={sender}");
+    }
+    line
+}
+
+/// Sender, recipient, protocol and HELO name.
+pub(crate) fn envelope(request: &Request, recipient: Option<&ForwardPath>) -> String {
+    let mut line = String::new();
+    if let Some(sender) = &request.sender {
+        line += &format!(" from={sender}");
+    }
+    if let Some(recipient) = recipient {
+        line += &format!(" to={recipient}");
+    }
+    line += if request.esmtp { " proto=ESMTP" } else { " proto=SMTP" };
+    if let Some(helo) = &request.helo {
+        line += &format!(" helo=<{helo}>");
     }
     line
 }

@@ -51,7 +51,7 @@ mod evaluation;
 mod fuzz;
 mod helo;
 mod keys;
-mod log;
+pub(crate) mod log;
 mod lookup;
 mod mx_backup;
 mod policy;

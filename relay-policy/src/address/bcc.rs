@@ -21,6 +21,11 @@ pub struct Bcc {
 }
 
 impl Bcc {
+    /// Whether nobody ever gets a copy.
+    pub fn is_empty(&self) -> bool {
+        self.always_bcc.is_empty() && self.sender_bcc_maps.is_empty() && self.recipient_bcc_maps.is_empty()
+    }
+
     /// The recipients to add to a message. Sender and recipients are those after canonical mapping, and before virtual
     /// aliases are expanded. Each copy is there once, and none for who is a recipient already.
     ///

@@ -3,9 +3,9 @@
 //! An [`Address`] is text. [`Rewriting`] brings it into the form `user@domain`; [`Routing`] finds what it leads to: the
 //! class of its domain, the transport and the next hop, and whether another address hides in it. [`AddressMaps`],
 //! [`VirtualAliases`] and, for users of this machine, [`LocalAliases`] put others in its place; [`Bcc`] adds some. Names and
-//! rules are Postfix's, and so are the limits.
+//! rules are Postfix's, and so are the limits. [`EnvelopeRouter`] does all of that for an envelope, in its order.
 //!
-//! Everything here is a function of what it is given. A table that is not in memory ends it with
+//! But for it, everything here is a function of what it is given. A table that is not in memory ends it with
 //! [`LookupError::Elsewhere`](crate::table::LookupError::Elsewhere); whoever called adds the answer to its
 //! [`Answers`](crate::table::Answers) and calls again.
 
@@ -14,6 +14,7 @@ mod bcc;
 mod canonical;
 mod config;
 mod domains;
+mod envelope;
 mod extension;
 mod find;
 mod form;
@@ -31,6 +32,9 @@ pub use canonical::{Canonical, Canonicalised};
 pub use config::RoutingError;
 pub(crate) use config::open_maps;
 pub use domains::Domains;
+pub use envelope::{
+    EnvelopeRouter, EnvelopeRun, EnvelopeStep, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, Routed, Way,
+};
 pub use extension::Extensions;
 pub use form::Address;
 pub use local::{

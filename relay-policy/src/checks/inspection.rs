@@ -6,14 +6,16 @@ use super::structure::Structure;
 use super::{ContentChecks, Kind, text};
 use crate::table::{Answers, Key, Place};
 use std::borrow::Cow;
+use std::ops::Deref;
 
-/// A message under way; see [`ContentChecks::inspect`].
+/// A message under way; see [`ContentChecks::inspect`]. `C` holds the tables: a reference, or an
+/// [`Arc`](std::sync::Arc) where the message outlives whoever began with it.
 ///
 /// [`feed`](Inspection::feed) it the message in pieces of any size, then [`finish`](Inspection::finish): how the message is
 /// cut changes nothing. Both add what is to be kept to `kept`; a piece may wait for the next one.
 #[derive(Debug)]
-pub struct Inspection<'c> {
-    checks: &'c ContentChecks,
+pub struct Inspection<C> {
+    checks: C,
     answers: Answers,
     structure: Structure,
     /// A line that is not whole yet.
@@ -45,9 +47,11 @@ enum Fate {
     Replace(String),
 }
 
-impl<'c> Inspection<'c> {
-    pub(super) fn new(checks: &'c ContentChecks) -> Self {
+impl<C: Deref<Target = ContentChecks>> Inspection<C> {
+    /// Begins with a message.
+    pub fn new(checks: C) -> Self {
         Self {
+            is_over: checks.is_empty(),
             checks,
             answers: Answers::default(),
             structure: Structure::new(),
@@ -55,7 +59,6 @@ impl<'c> Inspection<'c> {
             is_continued: false,
             field: None,
             body_bytes: 0,
-            is_over: checks.is_empty(),
             outcome: Outcome::default(),
         }
     }

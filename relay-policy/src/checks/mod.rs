@@ -36,6 +36,7 @@
 //! memory cannot be asked here, and is taken as one that fails.
 
 mod action;
+mod config;
 mod inspection;
 mod outcome;
 mod structure;
@@ -111,7 +112,7 @@ impl ContentChecks {
     }
 
     /// Begins with a message.
-    pub fn inspect(&self) -> Inspection<'_> {
+    pub fn inspect(&self) -> Inspection<&Self> {
         Inspection::new(self)
     }
 

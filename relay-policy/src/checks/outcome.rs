@@ -57,7 +57,7 @@ pub struct Finding {
 
 impl Finding {
     /// The line of the log, where it is logged; `session` says where the message comes from, as in
-    /// `client.example[192.0.2.1]; from=<a@b.test> proto=ESMTP`.
+    /// `client.example[192.0.2.1]; from=<a@b.test> proto=ESMTP`, see [`Request::origin`](crate::Request::origin).
     pub fn log_line(&self, session: &str) -> Option<String> {
         let action = self.action.logged_as()?;
         let kind = if self.kind == Kind::Body { "body" } else { "header" };

@@ -1,6 +1,15 @@
 //! Tables that are not in memory: databases, directories, other programs. They are known by their name only.
 
 use super::{Family, Found, LookupError, Table};
+use std::sync::Arc;
+
+/// The table of those who have a mailbox here, whoever knows them: beside an address stands that of the account.
+pub const DIRECTORY: &str = "directory:";
+
+/// [`DIRECTORY`], opened.
+pub(crate) fn directory() -> Arc<dyn Table> {
+    Arc::new(Elsewhere::new(DIRECTORY, Family::Keyed))
+}
 
 #[derive(Debug)]
 pub(crate) struct Elsewhere {

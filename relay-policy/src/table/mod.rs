@@ -25,6 +25,8 @@ mod union;
 pub(crate) use aliases::values as alias_values;
 pub use cdb::{CdbTooLarge, compile_cdb};
 pub(crate) use cidr::network;
+pub use elsewhere::DIRECTORY;
+pub(crate) use elsewhere::directory;
 pub use maps::{Answers, Key, Maps};
 pub use open::{OpenError, Opened, Opener, Read};
 

@@ -165,9 +165,8 @@ impl<'r> Opener<'r> {
                 Ok(opened(InTurn::new(reference, texts), Vec::new()))
             }
             "fail" => Ok(opened(Fail::new(reference), Vec::new())),
-            "mysql" | "pgsql" | "sqlite" | "ldap" | "mongodb" | "memcache" | "unix" | "nis" | "nisplus" => {
-                Ok(opened(Elsewhere::new(reference, Family::Keyed), Vec::new()))
-            }
+            "mysql" | "pgsql" | "sqlite" | "ldap" | "mongodb" | "memcache" | "unix" | "nis" | "nisplus"
+            | "directory" => Ok(opened(Elsewhere::new(reference, Family::Keyed), Vec::new())),
             "tcp" | "socketmap" => Ok(opened(Elsewhere::new(reference, Family::Pattern), Vec::new())),
             _ => Err(error(format!("no kind of table is called {kind}"))),
         }

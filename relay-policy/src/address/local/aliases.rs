@@ -170,7 +170,8 @@ impl LocalAliases {
             }
         };
         let recipient = resolution.recipient;
-        if resolution.class != Class::Local {
+        if resolution.class != Class::Local || resolution.transport.service != routing.local_transport.service
+        {
             expansion.deliver(Delivery::Forward(recipient), work);
             return Ok(Vec::new());
         }
