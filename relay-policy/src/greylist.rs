@@ -5,7 +5,9 @@
 //! from which [`auto_allow_after`](GreylistOptions::auto_allow_after) of them have passed is not asked any more. It is to be
 //! asked only behind `reject_unauth_destination`: strangers could fill it with recipients who are nobody here.
 //!
-//! [`Greylisted::action`] is what stands on the right-hand side of an access table. What is known can be looked through
+//! [`Greylisted::action`] is what stands on the right-hand side of an access table, so a policy service can answer with it;
+//! [`Greylist::decide`] does, from the attributes of a request ([`SERVICE`] is the name of the one that needs no other
+//! program). What is known can be looked through
 //! ([`Greylist::entries`]) and put back ([`Greylist::restore`]), so that it outlives the program.
 //!
 //! ```
@@ -27,10 +29,16 @@
 //! [`waiting_max`](GreylistOptions::waiting_max) for one client network. Beyond that nobody is asked to come again: what
 //! cannot be remembered would wait for ever, and whoever fills the table gains what he would have without it.
 
+use crate::delegation::Attributes;
 use crate::network;
 use proto_core::UnixTime;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write as _};
 use std::net::IpAddr;
+use std::str::FromStr;
+
+/// What a list of restrictions names behind `check_policy_service` when this server's own greylist is meant.
+pub const SERVICE: &str = "greylist:";
 
 /// How long, how often, how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +100,7 @@ impl Greylisted {
     }
 }
 
-/// One thing that is known.
+/// One thing that is known. `Display` and `FromStr` are a line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GreylistEntry {
     /// A sender and a recipient came from a network.
@@ -117,6 +125,82 @@ pub enum GreylistEntry {
         /// When one last did.
         last: UnixTime,
     },
+}
+
+impl Display for GreylistEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pair { network, sender, recipient, first, passed } => {
+                write!(f, "pair {network} {} ", first.0)?;
+                match passed {
+                    Some(passed) => passed.0.fmt(f)?,
+                    None => f.write_str("-")?,
+                }
+                write!(f, " <{}> <{}>", Word(sender), Word(recipient))
+            }
+            Self::Network { network, passed, last } => write!(f, "network {network} {passed} {}", last.0),
+        }
+    }
+}
+
+/// An address without blanks in it, which a quoted one may have: they, line ends and `%` are `%` and two digits.
+struct Word<'a>(&'a str);
+
+impl Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character == '%' || character.is_ascii_whitespace() || character.is_ascii_control() {
+                write!(f, "%{:02x}", u32::from(character))?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a [`Word`] stands for, in its angle brackets.
+fn unfold(word: &str) -> Option<String> {
+    let mut parts = word.strip_prefix('<')?.strip_suffix('>')?.split('%');
+    let mut address = parts.next()?.to_string();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        let octet = u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)?;
+        address.push(octet.into());
+        address.push_str(rest);
+    }
+    Some(address)
+}
+
+/// A line that is not an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected `pair` or `network` with what is known of it")]
+pub struct NoEntry;
+
+impl FromStr for GreylistEntry {
+    type Err = NoEntry;
+
+    fn from_str(line: &str) -> Result<Self, NoEntry> {
+        fn number<N: FromStr>(word: &str) -> Result<N, NoEntry> {
+            word.parse().map_err(|_| NoEntry)
+        }
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["pair", network, first, passed, sender, recipient] => Ok(Self::Pair {
+                network: number(network)?,
+                sender: unfold(sender).ok_or(NoEntry)?,
+                recipient: unfold(recipient).ok_or(NoEntry)?,
+                first: UnixTime(number(first)?),
+                passed: if passed == "-" { None } else { Some(UnixTime(number(passed)?)) },
+            }),
+            ["network", network, passed, last] => Ok(Self::Network {
+                network: number(network)?,
+                passed: number(passed)?,
+                last: UnixTime(number(last)?),
+            }),
+            _ => Err(NoEntry),
+        }
+    }
 }
 
 /// Who came, and when.
@@ -186,6 +270,19 @@ impl Greylist {
             Greylisted::Wait { seconds: self.options.delay_seconds }
         } else {
             Greylisted::Pass
+        }
+    }
+
+    /// What is to be done about what a policy service is told (`smtpd_access_policy`): an action. It asks nobody to come again
+    /// but at RCPT; and nobody who has logged in, nor anybody whose address is not told.
+    pub fn decide(&mut self, attributes: &Attributes, now: UnixTime) -> &'static str {
+        let value = |name| attributes.value(name);
+        let is_known = !value("sasl_username").is_empty();
+        match value("client_address").parse::<IpAddr>() {
+            Ok(client) if value("protocol_state") == "RCPT" && !is_known && !client.is_unspecified() => {
+                self.ask(client, value("sender"), value("recipient"), now).action()
+            }
+            _ => Greylisted::Pass.action(),
         }
     }
 

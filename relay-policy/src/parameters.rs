@@ -9,10 +9,15 @@
 //! defaults that are made of other parameters are written out; `mydestination` is empty. `soft_bounce`, reply codes and
 //! the like are refused when they are no numbers or not `yes` or `no`, and keep their value.
 
+mod value;
+
+use crate::early::EarlyAction;
 use crate::nearest::nearest;
 use crate::words::words;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
+use value::Value;
 
 /// Why a parameter is refused; nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +32,22 @@ pub struct ParameterError {
     pub expected: Cow<'static, str>,
 }
 
+/// A number of leading bits of an address, at most `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PrefixBits<const MAX: u8>(u8);
+
+impl<const MAX: u8> PrefixBits<MAX> {
+    /// So many; none where an address has not so many.
+    pub fn new(bits: u8) -> Option<Self> {
+        (bits <= MAX).then_some(Self(bits))
+    }
+
+    /// How many.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+}
+
 /// What a temporary failure does that may have hidden a reason to refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TempfailAction {
@@ -35,72 +56,6 @@ pub enum TempfailAction {
     DeferIfPermit,
     /// `defer`: a temporary refusal at once.
     Defer,
-}
-
-/// A kind of value, as `main.cf` writes it.
-trait Value: Sized {
-    const EXPECTED: &'static str;
-
-    fn read(text: &str) -> Option<Self>;
-}
-
-impl Value for String {
-    const EXPECTED: &'static str = "any text";
-
-    fn read(text: &str) -> Option<Self> {
-        Some(text.to_string())
-    }
-}
-
-impl Value for Vec<String> {
-    const EXPECTED: &'static str = "words with commas or blanks between them";
-
-    fn read(text: &str) -> Option<Self> {
-        Some(words(text).into_iter().map(String::from).collect())
-    }
-}
-
-impl Value for bool {
-    const EXPECTED: &'static str = "yes or no";
-
-    fn read(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "yes" => Some(true),
-            "no" => Some(false),
-            _ => None,
-        }
-    }
-}
-
-/// A limit.
-impl Value for usize {
-    const EXPECTED: &'static str = "a number";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
-/// A reply code. Those that stand for a refusal are 4yz or 5yz; 2yz turns some checks off.
-impl Value for u16 {
-    const EXPECTED: &'static str = "a reply code, 200 to 599";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|code| (200..600).contains(code))
-    }
-}
-
-impl Value for Option<TempfailAction> {
-    const EXPECTED: &'static str = "defer_if_permit or defer";
-
-    fn read(text: &str) -> Option<Self> {
-        match text {
-            "defer_if_permit" => Some(Some(TempfailAction::DeferIfPermit)),
-            "defer" => Some(Some(TempfailAction::Defer)),
-            "$reject_tempfail_action" => Some(None),
-            _ => None,
-        }
-    }
 }
 
 macro_rules! parameters {
@@ -156,6 +111,8 @@ macro_rules! parameters {
         }
     };
 }
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 parameters! {
     /// Rules for clients, asked with each command in its turn.
@@ -400,6 +357,81 @@ parameters! {
     unknown_virtual_mailbox_reject_code: u16 = 550_u16;
     /// The code for recipients that `relay_recipient_maps` has not.
     unknown_relay_recipient_reject_code: u16 = 550_u16;
+
+    /// Connections of one client at a time; 0 is no limit, and with none the application's own limit holds (50 in Postfix).
+    smtpd_client_connection_count_limit: Option<u32> = None;
+    /// Connections of one client in a time unit; 0 is no limit.
+    smtpd_client_connection_rate_limit: u32 = 0_u32;
+    /// MAIL commands of one client in a time unit; 0 is no limit.
+    smtpd_client_message_rate_limit: u32 = 0_u32;
+    /// RCPT commands of one client in a time unit; 0 is no limit.
+    smtpd_client_recipient_rate_limit: u32 = 0_u32;
+    /// TLS sessions of one client that were not resumed, in a time unit; 0 is no limit.
+    smtpd_client_new_tls_session_rate_limit: u32 = 0_u32;
+    /// AUTH commands of one client in a time unit; 0 is no limit.
+    smtpd_client_auth_rate_limit: u32 = 0_u32;
+    /// The clients that are not counted; `$mynetworks` stands for the entries of `mynetworks`.
+    smtpd_client_event_limit_exceptions: Vec<String> = ["$mynetworks"].map(String::from);
+    /// Bits of an IPv4 address that tell clients from each other.
+    smtpd_client_ipv4_prefix_length: PrefixBits<32> = PrefixBits(32);
+    /// Bits of an IPv6 address that tell clients from each other.
+    smtpd_client_ipv6_prefix_length: PrefixBits<128> = PrefixBits(84);
+    /// How long the rates are counted.
+    anvil_rate_time_unit: Duration = Duration::from_secs(60);
+
+    /// Which clients are not tested before their greeting, and which fail at once: `permit_mynetworks`, tables of addresses
+    /// with `permit`, `reject` or `dunno`, and these words themselves.
+    postscreen_access_list: Vec<String> = ["permit_mynetworks"].map(String::from);
+    /// What becomes of clients that `postscreen_access_list` rejects.
+    postscreen_denylist_action: EarlyAction = EarlyAction::Ignore;
+    /// The addresses of ours where clients can get on the temporary allowlist; a match list.
+    postscreen_allowlist_interfaces: Vec<String> = ["static:all"].map(String::from);
+    /// The first line that clients see which have to wait for their greeting, without its code; empty: they see none.
+    postscreen_greet_banner: String = "$smtpd_banner";
+    /// How long clients wait for their greeting while they are tested; 0 tests neither their patience nor DNS lists.
+    postscreen_greet_wait: Duration = Duration::from_secs(6);
+    /// What becomes of clients that talk before they are greeted.
+    postscreen_greet_action: EarlyAction = EarlyAction::Ignore;
+    /// How long a client is known to wait for its greeting.
+    postscreen_greet_ttl: Duration = Duration::from_secs(DAY_SECONDS);
+    /// The DNS lists that are asked about clients: `zone=filter*weight`.
+    postscreen_dnsbl_sites: Vec<String> = [];
+    /// From this sum of weights on, a client fails.
+    postscreen_dnsbl_threshold: i32 = 1_i32;
+    /// Down from this sum of weights, a client is let off all tests; 0: none is.
+    postscreen_dnsbl_allowlist_threshold: i32 = 0_i32;
+    /// What becomes of clients that fail by DNS lists.
+    postscreen_dnsbl_action: EarlyAction = EarlyAction::Ignore;
+    /// How long DNS lists are believed at least.
+    postscreen_dnsbl_min_ttl: Duration = Duration::from_secs(60);
+    /// How long DNS lists are believed at most.
+    postscreen_dnsbl_max_ttl: Duration = Duration::from_secs(60 * 60);
+    /// What clients are told in place of a list's name (it may hold a password): a table.
+    postscreen_dnsbl_reply_map: Vec<String> = [];
+    /// Whether it is tested that clients wait for the reply to each command.
+    postscreen_pipelining_enable: bool = false;
+    /// What becomes of clients that do not.
+    postscreen_pipelining_action: EarlyAction = EarlyAction::Enforce;
+    /// How long a client is known to wait for replies.
+    postscreen_pipelining_ttl: Duration = Duration::from_secs(30 * DAY_SECONDS);
+    /// Whether it is tested that clients speak SMTP.
+    postscreen_non_smtp_command_enable: bool = false;
+    /// What becomes of clients that do not.
+    postscreen_non_smtp_command_action: EarlyAction = EarlyAction::Drop;
+    /// How long a client is known to speak SMTP.
+    postscreen_non_smtp_command_ttl: Duration = Duration::from_secs(30 * DAY_SECONDS);
+    /// The commands that show that a client does not.
+    postscreen_forbidden_commands: Vec<String> = ["CONNECT", "GET", "POST"].map(String::from);
+    /// Whether it is tested that clients end their lines with CR LF.
+    postscreen_bare_newline_enable: bool = false;
+    /// What becomes of clients that do not.
+    postscreen_bare_newline_action: EarlyAction = EarlyAction::Ignore;
+    /// How long a client is known to end its lines well.
+    postscreen_bare_newline_ttl: Duration = Duration::from_secs(30 * DAY_SECONDS);
+    /// How often what is known of clients is looked through for what is no longer of use.
+    postscreen_cache_cleanup_interval: Duration = Duration::from_secs(12 * 60 * 60);
+    /// How long a client that has passed is remembered as one of old when it must be tested again.
+    postscreen_cache_retention_time: Duration = Duration::from_secs(7 * DAY_SECONDS);
 }
 
 fn unknown(name: &str, value: &str) -> ParameterError {

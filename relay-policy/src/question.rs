@@ -58,7 +58,7 @@ pub enum Verification {
 /// A policy service, as a list of restrictions names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PolicyService {
-    /// `unix:path` or `inet:host:port`.
+    /// `unix:path` or `inet:host:port`; or [`greylist::SERVICE`](crate::greylist::SERVICE).
     pub server: String,
     /// What is said of this service besides, by its names in Postfix: `timeout`, `try_limit` and their like.
     pub options: Vec<(String, String)>,

@@ -2,20 +2,29 @@
 //! parameters bound.
 //!
 //! [`Rates`] counts for one server or for several that share it; the caller says what happened and when, and is told when it
-//! was too much, with the words of the refusal ([`Exceeded::reply`]). Clients are counted by network prefix, since one of them
-//! may have a whole network of addresses. A rate begins with a client's first event and ends a
-//! [`time_unit`](RateLimits::time_unit) later, when it begins anew with the next one. What is refused counts, too.
+//! was too much, with the words of the refusal ([`Exceeded::reply`]) and of the log ([`Exceeded::log_line`]). Clients are
+//! counted by network prefix, since one of them may have a whole network of addresses. A rate begins with a client's first
+//! event and ends a [`time_unit`](RateLimits::time_unit) later, when it begins anew with the next one. What is refused
+//! counts, too.
+//!
+//! The [`RateLimits`] come with every call, so that a server may put others in place while it counts: whoever has
+//! connected under some leaves under the same.
 //!
 //! # Limits
-//! [`RateLimits::clients_max`] clients are known. When there are more, those are forgotten that have no connection and whose
+//! [`RateLimits::clients_max`] clients are known, and where no rate has a limit, only those with a connection. When there are more, those are forgotten that have no connection and whose
 //! time is over; if all are in the midst of theirs, a new client is refused as one that comes too often: whoever fills the
 //! table must not be the one that gets in.
 //!
 //! # Departures
 //! From Postfix: AUTH, TLS and all other rates are counted over one time unit that begins with the first of any of them.
 
+use crate::access::AccessError;
 use crate::decision::Reply;
-use crate::network::{self, NetworkList};
+use crate::match_list::MatchList;
+use crate::network;
+use crate::parameters::Parameters;
+use crate::request::UNKNOWN;
+use crate::table::{Answers, Opener};
 use proto_core::Instant;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -42,8 +51,9 @@ pub struct RateLimits {
     pub ipv4_prefix_bits: u8,
     /// The same of an IPv6 address (`smtpd_client_ipv6_prefix_length`), at most 128.
     pub ipv6_prefix_bits: u8,
-    /// Who is not counted (`smtpd_client_event_limit_exceptions`).
-    pub exceptions: NetworkList,
+    /// Who is not counted (`smtpd_client_event_limit_exceptions`). Nobody's name is known when he connects, so names in it
+    /// match nobody; and while it cannot be gone through, everybody counts.
+    pub exceptions: MatchList,
     /// How many clients are known at a time.
     pub clients_max: usize,
 }
@@ -60,9 +70,74 @@ impl Default for RateLimits {
             time_unit: Duration::from_secs(60),
             ipv4_prefix_bits: 32,
             ipv6_prefix_bits: 84,
-            exceptions: NetworkList::default(),
+            exceptions: MatchList::default(),
             clients_max: 100_000,
         }
+    }
+}
+
+impl RateLimits {
+    /// The limits that the parameters set.
+    ///
+    /// # Errors
+    /// [`AccessError`] names what makes no sense in `smtpd_client_event_limit_exceptions`.
+    pub fn compile(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
+        const EXCEPTIONS: &str = "smtpd_client_event_limit_exceptions";
+        let default = Self::default();
+        let entries = parameters.smtpd_client_event_limit_exceptions.iter().flat_map(|entry| {
+            let is_networks = entry == "$mynetworks";
+            if is_networks { &parameters.mynetworks[..] } else { std::slice::from_ref(entry) }
+        });
+        let text = entries.map(String::as_str).collect::<Vec<_>>().join(" ");
+        let (exceptions, wrong) = MatchList::parse(&text, parameters.parents_match(EXCEPTIONS), opener);
+        if let Some(wrong) = wrong.first() {
+            return Err(AccessError::Network { parameter: EXCEPTIONS, what: wrong.to_string() });
+        }
+        Ok(Self {
+            connection_count_max: parameters
+                .smtpd_client_connection_count_limit
+                .unwrap_or(default.connection_count_max),
+            connection_rate_max: parameters.smtpd_client_connection_rate_limit,
+            message_rate_max: parameters.smtpd_client_message_rate_limit,
+            recipient_rate_max: parameters.smtpd_client_recipient_rate_limit,
+            new_tls_session_rate_max: parameters.smtpd_client_new_tls_session_rate_limit,
+            auth_rate_max: parameters.smtpd_client_auth_rate_limit,
+            time_unit: parameters.anvil_rate_time_unit,
+            ipv4_prefix_bits: parameters.smtpd_client_ipv4_prefix_length.bits(),
+            ipv6_prefix_bits: parameters.smtpd_client_ipv6_prefix_length.bits(),
+            exceptions,
+            ..default
+        })
+    }
+
+    /// Whether connections are counted.
+    fn count_connections(&self) -> bool {
+        self.connection_count_max > 0 || self.connection_rate_max > 0
+    }
+
+    /// Whether a client counts beyond its connections.
+    fn count_rates(&self) -> bool {
+        RATES.iter().any(|event| self.of(*event) > 0)
+    }
+
+    fn except(&self, client: IpAddr) -> bool {
+        !self.exceptions.is_empty()
+            && matches!(self.exceptions.matches_host(UNKNOWN, client, &Answers::default()), Ok(Some(_)))
+    }
+
+    fn of(&self, event: RateEvent) -> u32 {
+        match event {
+            RateEvent::Connection => self.connection_rate_max,
+            RateEvent::Message => self.message_rate_max,
+            RateEvent::Recipient => self.recipient_rate_max,
+            RateEvent::NewTlsSession => self.new_tls_session_rate_max,
+            RateEvent::Auth => self.auth_rate_max,
+        }
+    }
+
+    /// The network of a client, by which it is counted.
+    fn prefix(&self, client: IpAddr) -> IpAddr {
+        network::prefix(client, self.ipv4_prefix_bits, self.ipv6_prefix_bits)
     }
 }
 
@@ -81,11 +156,17 @@ pub enum RateEvent {
     Auth,
 }
 
+/// All that is counted.
+const RATES: [RateEvent; 5] = [
+    RateEvent::Connection,
+    RateEvent::Message,
+    RateEvent::Recipient,
+    RateEvent::NewTlsSession,
+    RateEvent::Auth,
+];
+
 /// A full table is gone through so often in a time unit.
 const FORGETTING_PART: u32 = 16;
-
-/// Of [`RateEvent`].
-const EVENTS: usize = 5;
 
 /// It was too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,12 +177,14 @@ pub struct Exceeded {
     pub count: u32,
     /// How often it may be.
     pub limit: u32,
+    /// Whether it is connections at a time that there are too many of.
+    pub at_a_time: bool,
 }
 
 impl Exceeded {
-    /// What the client is told. `server` is the server's name, `client` the client as the log has it (`name[address]`).
-    /// After a reply of 421 the connection is to be closed.
-    pub fn reply(&self, server: &str, client: &str) -> Reply {
+    /// What the client is told. `server` is the server's name. After a reply of 421 the connection is to be closed.
+    pub fn reply(&self, server: &str, client: IpAddr) -> Reply {
+        let client = client.to_canonical();
         match self.event {
             RateEvent::Connection => {
                 Reply::new(421, (4, 7, 0), format!("{server} Error: too many connections from {client}"))
@@ -118,12 +201,24 @@ impl Exceeded {
             }
         }
     }
+
+    /// What the administrator is told. `client` is the client as the log has it (`name[address]`), `service` what it came to.
+    pub fn log_line(&self, client: &str, service: &str) -> String {
+        let what = match self.event {
+            RateEvent::Connection if self.at_a_time => "Connection concurrency",
+            RateEvent::Connection => "Connection rate",
+            RateEvent::Message => "Message delivery request rate",
+            RateEvent::Recipient => "Recipient address rate",
+            RateEvent::NewTlsSession => "New TLS session rate",
+            RateEvent::Auth => "AUTH command rate",
+        };
+        format!("{what} limit exceeded: {} from {client} for service {service}", self.count)
+    }
 }
 
 /// The counts of every client.
 #[derive(Debug)]
 pub struct Rates {
-    limits: RateLimits,
     clients: BTreeMap<IpAddr, Client>,
     /// Before this nobody is looked for who can be forgotten: a full table is not gone through for each client.
     forget_at: Instant,
@@ -134,12 +229,12 @@ pub struct Rates {
 struct Client {
     connections: u32,
     since: Instant,
-    rates: [u32; EVENTS],
+    rates: [u32; RATES.len()],
 }
 
 impl Client {
     fn new(now: Instant) -> Self {
-        Self { connections: 0, since: now, rates: [0; EVENTS] }
+        Self { connections: 0, since: now, rates: [0; RATES.len()] }
     }
 
     fn is_over(&self, now: Instant, time_unit: Duration) -> bool {
@@ -147,36 +242,43 @@ impl Client {
     }
 }
 
-impl Rates {
+impl Default for Rates {
     /// Nobody has come yet.
-    pub fn new(limits: RateLimits) -> Self {
-        Self { limits, clients: BTreeMap::new(), forget_at: Instant::ORIGIN }
+    fn default() -> Self {
+        Self { clients: BTreeMap::new(), forget_at: Instant::ORIGIN }
     }
+}
 
+impl Rates {
     /// A client has connected. If it may, the connection counts until [`Rates::disconnected`] is told of it; one that was
     /// refused is over for the count already.
     ///
     /// # Errors
     /// [`Exceeded`]: the connection is to be refused.
-    pub fn connected(&mut self, client: IpAddr, now: Instant) -> Result<(), Exceeded> {
-        let limit = self.limits.connection_count_max;
-        if limit == 0 && self.limits.connection_rate_max == 0 {
+    pub fn connected(&mut self, limits: &RateLimits, client: IpAddr, now: Instant) -> Result<(), Exceeded> {
+        if !limits.count_connections() {
             return Ok(());
         }
-        let Some(client) = self.count(client, RateEvent::Connection, now)? else { return Ok(()) };
-        let count = client.connections.saturating_add(1);
+        let Some(client) = self.count(limits, client, RateEvent::Connection, now)? else { return Ok(()) };
+        let (count, limit) = (client.connections.saturating_add(1), limits.connection_count_max);
         if limit > 0 && count > limit {
-            return Err(Exceeded { event: RateEvent::Connection, count, limit });
+            return Err(Exceeded { event: RateEvent::Connection, count, limit, at_a_time: true });
         }
         client.connections = count;
         Ok(())
     }
 
-    /// A client's connection is over.
-    pub fn disconnected(&mut self, client: IpAddr) {
-        let prefix = self.prefix(client);
+    /// A client's connection is over. The limits are those with which [`Rates::connected`] has said yes.
+    pub fn disconnected(&mut self, limits: &RateLimits, client: IpAddr) {
+        if !limits.count_connections() || limits.except(client) {
+            return;
+        }
+        let prefix = limits.prefix(client);
         if let Some(client) = self.clients.get_mut(&prefix) {
             client.connections = client.connections.saturating_sub(1);
+            if client.connections == 0 && !limits.count_rates() {
+                self.clients.remove(&prefix);
+            }
         }
     }
 
@@ -184,9 +286,15 @@ impl Rates {
     ///
     /// # Errors
     /// [`Exceeded`]: it is to be refused.
-    pub fn happened(&mut self, client: IpAddr, event: RateEvent, now: Instant) -> Result<(), Exceeded> {
-        if self.limit(event) > 0 {
-            self.count(client, event, now)?;
+    pub fn happened(
+        &mut self,
+        limits: &RateLimits,
+        client: IpAddr,
+        event: RateEvent,
+        now: Instant,
+    ) -> Result<(), Exceeded> {
+        if limits.of(event) > 0 {
+            self.count(limits, client, event, now)?;
         }
         Ok(())
     }
@@ -199,53 +307,38 @@ impl Rates {
     /// Counts an event; the client, unless it is one that is not counted.
     fn count(
         &mut self,
+        limits: &RateLimits,
         address: IpAddr,
         event: RateEvent,
         now: Instant,
     ) -> Result<Option<&mut Client>, Exceeded> {
-        let (limit, time_unit) = (self.limit(event), self.limits.time_unit);
-        if self.limits.exceptions.contains(address) {
+        if limits.except(address) {
             return Ok(None);
         }
-        let prefix = self.prefix(address);
-        if !self.clients.contains_key(&prefix) && !self.has_room(now) {
-            return Err(Exceeded { event, count: 1, limit });
+        let (limit, prefix) = (limits.of(event), limits.prefix(address));
+        let exceeded = |count| Exceeded { event, count, limit, at_a_time: false };
+        if !self.clients.contains_key(&prefix) && !self.has_room(limits, now) {
+            return Err(exceeded(1));
         }
         let client = self.clients.entry(prefix).or_insert_with(|| Client::new(now));
-        if client.is_over(now, time_unit) {
+        if client.is_over(now, limits.time_unit) {
             *client = Client { connections: client.connections, ..Client::new(now) };
         }
         let rate = &mut client.rates[event as usize];
         *rate = rate.saturating_add(1);
         if limit > 0 && *rate > limit {
-            return Err(Exceeded { event, count: *rate, limit });
+            return Err(exceeded(*rate));
         }
         Ok(Some(client))
     }
 
     /// Whether one more client can be known, after those were forgotten who can be.
-    fn has_room(&mut self, now: Instant) -> bool {
-        let (full, time_unit) = (self.limits.clients_max, self.limits.time_unit);
-        if self.clients.len() >= full && now >= self.forget_at {
+    fn has_room(&mut self, limits: &RateLimits, now: Instant) -> bool {
+        let time_unit = limits.time_unit;
+        if self.clients.len() >= limits.clients_max && now >= self.forget_at {
             self.clients.retain(|_, client| client.connections > 0 || !client.is_over(now, time_unit));
-            self.forget_at = Instant::from_origin(now.since_origin() + time_unit / FORGETTING_PART);
+            self.forget_at = now + time_unit / FORGETTING_PART;
         }
-        self.clients.len() < full
-    }
-
-    fn limit(&self, event: RateEvent) -> u32 {
-        let limits = &self.limits;
-        match event {
-            RateEvent::Connection => limits.connection_rate_max,
-            RateEvent::Message => limits.message_rate_max,
-            RateEvent::Recipient => limits.recipient_rate_max,
-            RateEvent::NewTlsSession => limits.new_tls_session_rate_max,
-            RateEvent::Auth => limits.auth_rate_max,
-        }
-    }
-
-    /// The network of a client, by which it is counted.
-    fn prefix(&self, client: IpAddr) -> IpAddr {
-        network::prefix(client, self.limits.ipv4_prefix_bits, self.limits.ipv6_prefix_bits)
+        self.clients.len() < limits.clients_max
     }
 }

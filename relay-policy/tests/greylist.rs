@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use proto_core::UnixTime;
+use relay_policy::delegation::Attributes;
 use relay_policy::greylist::{Greylist, GreylistEntry, GreylistOptions, Greylisted};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -76,7 +77,7 @@ fn what_is_known_can_be_put_back() {
         |greylist: &Greylist| greylist.entries().map(|entry| format!("{entry:?}")).collect::<BTreeSet<_>>();
     let mut again = Greylist::new(GreylistOptions::default());
     for entry in greylist.entries() {
-        again.restore(entry, UnixTime(120));
+        again.restore(entry.to_string().parse().unwrap(), UnixTime(120));
     }
     assert_eq!((written(&again), again.len()), (written(&greylist), 3));
     assert_eq!(ask(&mut again, "a@x.example", 121), Greylisted::Pass);
@@ -123,4 +124,68 @@ fn an_entry_is_put_back_where_it_belongs() {
         UnixTime(10),
     );
     assert_eq!(greylist.ask(ip("192.0.2.1"), "", "b@y.example", UnixTime(20)), Greylisted::Pass);
+}
+
+#[test]
+fn an_entry_is_a_line() {
+    let pair = |sender: &str, recipient: &str, passed| GreylistEntry::Pair {
+        network: ip("2001:db8::"),
+        sender: sender.into(),
+        recipient: recipient.into(),
+        first: UnixTime(-5),
+        passed,
+    };
+    for (entry, line) in [
+        (pair("", "b@y.example", None), "pair 2001:db8:: -5 - <> <b@y.example>"),
+        (pair("\"a b\"@x", "b", Some(UnixTime(9))), "pair 2001:db8:: -5 9 <\"a%20b\"@x> <b>"),
+        (pair("50%\n\u{7f}>é", "<>", None), "pair 2001:db8:: -5 - <50%25%0a%7f>é> <<>>"),
+        (
+            GreylistEntry::Network { network: ip("192.0.2.0"), passed: 3, last: UnixTime(7) },
+            "network 192.0.2.0 3 7",
+        ),
+    ] {
+        assert_eq!(entry.to_string(), line);
+        assert_eq!(line.parse(), Ok(entry), "{line}");
+    }
+    for wrong in [
+        "",
+        "pair",
+        "network 192.0.2.0 3",
+        "network 192.0.2.0 x 7",
+        "network x 3 7",
+        "pair 192.0.2.0 1 - <a> b",
+        "pair 192.0.2.0 1 - <a%2> <b>",
+        "pair 192.0.2.0 1 - <a%ff> <b>",
+        "pair 192.0.2.0 1 - <a> <b> c",
+        "other 192.0.2.0 3 7",
+    ] {
+        assert!(wrong.parse::<GreylistEntry>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_request_of_a_policy_service_is_decided() {
+    let mut greylist = Greylist::new(GreylistOptions::default());
+    let mut decide = |changed: &[(&str, &str)], at| {
+        let mut attributes = Attributes::default();
+        let common = [
+            ("client_address", "192.0.2.1"),
+            ("protocol_state", "RCPT"),
+            ("sender", "a@x.example"),
+            ("recipient", "b@y.example"),
+        ];
+        for (name, value) in common.iter().chain(changed) {
+            attributes.set(name, value).unwrap();
+        }
+        greylist.decide(&attributes, UnixTime(at))
+    };
+    const WAIT: &str = "DEFER_IF_PERMIT Service temporarily unavailable";
+    assert_eq!(decide(&[], 0), WAIT);
+    // Only recipients of strangers wait.
+    assert_eq!(decide(&[("protocol_state", "DATA")], 0), "DUNNO");
+    assert_eq!(decide(&[("sasl_username", "alice")], 0), "DUNNO");
+    assert_eq!(decide(&[("client_address", "::")], 0), "DUNNO");
+    assert_eq!(decide(&[("client_address", "")], 0), "DUNNO");
+    assert_eq!(decide(&[], 30), WAIT);
+    assert_eq!(decide(&[], 61), "DUNNO");
 }

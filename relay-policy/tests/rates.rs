@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use proto_core::Instant;
-use relay_policy::NetworkList;
 use relay_policy::rates::{Exceeded, RateEvent, RateLimits, Rates};
+use relay_policy::table::Opener;
+use relay_policy::{MatchList, Parameters};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -16,36 +17,57 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn exceeded(event: RateEvent, count: u32, limit: u32) -> Result<(), Exceeded> {
-    Err(Exceeded { event, count, limit })
+    Err(Exceeded { event, count, limit, at_a_time: false })
 }
 
 #[test]
 fn connections_at_a_time() {
-    let mut rates = Rates::new(RateLimits { connection_count_max: 2, ..RateLimits::default() });
+    let (limits, mut rates) =
+        (RateLimits { connection_count_max: 2, ..RateLimits::default() }, Rates::default());
     let client = ip("192.0.2.1");
-    assert_eq!(rates.connected(client, at(0)), Ok(()));
-    assert_eq!(rates.connected(client, at(0)), Ok(()));
-    let refused = exceeded(RateEvent::Connection, 3, 2);
+    assert_eq!(rates.connected(&limits, client, at(0)), Ok(()));
+    assert_eq!(rates.connected(&limits, client, at(0)), Ok(()));
+    let refused = Err(Exceeded { event: RateEvent::Connection, count: 3, limit: 2, at_a_time: true });
     // Time does not help, nor does having been refused.
-    assert_eq!(rates.connected(client, at(1)), refused);
-    assert_eq!(rates.connected(client, at(1_000)), refused);
-    assert_eq!(rates.connected(ip("192.0.2.2"), at(1_000)), Ok(()));
-    assert_eq!(rates.connected(ip("::ffff:192.0.2.1"), at(1_000)), refused);
-    rates.disconnected(client);
-    assert_eq!(rates.connected(client, at(1_000)), Ok(()));
+    assert_eq!(rates.connected(&limits, client, at(1)), refused);
+    assert_eq!(rates.connected(&limits, client, at(1_000)), refused);
+    assert_eq!(rates.connected(&limits, ip("192.0.2.2"), at(1_000)), Ok(()));
+    assert_eq!(rates.connected(&limits, ip("::ffff:192.0.2.1"), at(1_000)), refused);
+    rates.disconnected(&limits, client);
+    assert_eq!(rates.connected(&limits, client, at(1_000)), Ok(()));
     assert_eq!(
-        refused.unwrap_err().reply("mx.example", "unknown[192.0.2.1]").to_string(),
-        "421 4.7.0 mx.example Error: too many connections from unknown[192.0.2.1]"
+        refused.unwrap_err().reply("mx.example", ip("::ffff:192.0.2.1")).to_string(),
+        "421 4.7.0 mx.example Error: too many connections from 192.0.2.1"
+    );
+    assert_eq!(
+        refused.unwrap_err().log_line("unknown[192.0.2.1]", "smtp"),
+        "Connection concurrency limit exceeded: 3 from unknown[192.0.2.1] for service smtp"
     );
 }
 
 #[test]
 fn rates_begin_anew_after_their_time() {
     let events = [
-        (RateEvent::Message, "450 4.7.1 Error: too much mail from c[192.0.2.1]"),
-        (RateEvent::Recipient, "450 4.7.1 Error: too many recipients from c[192.0.2.1]"),
-        (RateEvent::NewTlsSession, "421 4.7.0 mx.example Error: too many new TLS sessions from c[192.0.2.1]"),
-        (RateEvent::Auth, "450 4.7.1 Error: too many AUTH commands from c[192.0.2.1]"),
+        (
+            RateEvent::Message,
+            "450 4.7.1 Error: too much mail from 192.0.2.1",
+            "Message delivery request rate limit exceeded: 3 from c[192.0.2.1] for service smtp",
+        ),
+        (
+            RateEvent::Recipient,
+            "450 4.7.1 Error: too many recipients from 192.0.2.1",
+            "Recipient address rate limit exceeded: 3 from c[192.0.2.1] for service smtp",
+        ),
+        (
+            RateEvent::NewTlsSession,
+            "421 4.7.0 mx.example Error: too many new TLS sessions from 192.0.2.1",
+            "New TLS session rate limit exceeded: 3 from c[192.0.2.1] for service smtp",
+        ),
+        (
+            RateEvent::Auth,
+            "450 4.7.1 Error: too many AUTH commands from 192.0.2.1",
+            "AUTH command rate limit exceeded: 3 from c[192.0.2.1] for service smtp",
+        ),
     ];
     let limits = RateLimits {
         message_rate_max: 2,
@@ -54,19 +76,20 @@ fn rates_begin_anew_after_their_time() {
         auth_rate_max: 2,
         ..RateLimits::default()
     };
-    for (event, reply) in events {
-        let mut rates = Rates::new(limits.clone());
+    for (event, reply, line) in events {
+        let mut rates = Rates::default();
         let client = ip("192.0.2.1");
-        rates.connected(client, at(100)).unwrap();
+        rates.connected(&limits, client, at(100)).unwrap();
         for (second, expected) in [(100, Ok(())), (159, Ok(())), (159, exceeded(event, 3, 2)), (160, Ok(()))]
         {
-            assert_eq!(rates.happened(client, event, at(second)), expected, "{event:?} at {second}");
+            assert_eq!(rates.happened(&limits, client, event, at(second)), expected, "{event:?} at {second}");
         }
         let refusal = exceeded(event, 3, 2).unwrap_err();
-        assert_eq!(refusal.reply("mx.example", "c[192.0.2.1]").to_string(), reply);
+        assert_eq!(refusal.reply("mx.example", client).to_string(), reply);
+        assert_eq!(refusal.log_line("c[192.0.2.1]", "smtp"), line);
         // One event is not the other's.
-        for (other, _) in events.into_iter().filter(|(other, _)| *other != event) {
-            assert_eq!(rates.happened(client, other, at(161)), Ok(()), "{event:?} and {other:?}");
+        for (other, ..) in events.into_iter().filter(|(other, ..)| *other != event) {
+            assert_eq!(rates.happened(&limits, client, other, at(161)), Ok(()), "{event:?} and {other:?}");
         }
     }
 }
@@ -74,47 +97,49 @@ fn rates_begin_anew_after_their_time() {
 #[test]
 fn connections_in_a_time_unit() {
     let limits = RateLimits { connection_count_max: 0, connection_rate_max: 2, ..RateLimits::default() };
-    let mut rates = Rates::new(limits);
+    let mut rates = Rates::default();
     let client = ip("192.0.2.1");
     for expected in
         [Ok(()), Ok(()), exceeded(RateEvent::Connection, 3, 2), exceeded(RateEvent::Connection, 4, 2)]
     {
-        assert_eq!(rates.connected(client, at(0)), expected);
+        assert_eq!(rates.connected(&limits, client, at(0)), expected);
         if expected.is_ok() {
-            rates.disconnected(client);
+            rates.disconnected(&limits, client);
         }
     }
-    assert_eq!(rates.connected(client, at(60)), Ok(()));
+    assert_eq!(rates.connected(&limits, client, at(60)), Ok(()));
 }
 
 #[test]
 fn a_network_is_one_client() {
     let limits = RateLimits { connection_count_max: 1, ipv4_prefix_bits: 24, ..RateLimits::default() };
-    let mut rates = Rates::new(limits);
-    assert!(rates.connected(ip("192.0.2.1"), at(0)).is_ok());
-    assert!(rates.connected(ip("192.0.2.255"), at(0)).is_err());
-    assert!(rates.connected(ip("192.0.3.0"), at(0)).is_ok());
+    let mut rates = Rates::default();
+    assert!(rates.connected(&limits, ip("192.0.2.1"), at(0)).is_ok());
+    assert!(rates.connected(&limits, ip("192.0.2.255"), at(0)).is_err());
+    assert!(rates.connected(&limits, ip("192.0.3.0"), at(0)).is_ok());
     // 84 bits of an IPv6 address.
-    assert!(rates.connected(ip("2001:db8:0:0:0:1::1"), at(0)).is_ok());
-    assert!(rates.connected(ip("2001:db8:0:0:0:0fff:ffff:ffff"), at(0)).is_err());
-    assert!(rates.connected(ip("2001:db8:0:0:0:1000::1"), at(0)).is_ok());
+    assert!(rates.connected(&limits, ip("2001:db8:0:0:0:1::1"), at(0)).is_ok());
+    assert!(rates.connected(&limits, ip("2001:db8:0:0:0:0fff:ffff:ffff"), at(0)).is_err());
+    assert!(rates.connected(&limits, ip("2001:db8:0:0:0:1000::1"), at(0)).is_ok());
     for bits in [0, 32] {
         let limits = RateLimits { connection_count_max: 1, ipv4_prefix_bits: bits, ..RateLimits::default() };
-        let mut rates = Rates::new(limits);
-        assert!(rates.connected(ip("192.0.2.1"), at(0)).is_ok());
-        assert_eq!(rates.connected(ip("192.0.2.2"), at(0)).is_ok(), bits == 32);
+        let mut rates = Rates::default();
+        assert!(rates.connected(&limits, ip("192.0.2.1"), at(0)).is_ok());
+        assert_eq!(rates.connected(&limits, ip("192.0.2.2"), at(0)).is_ok(), bits == 32);
     }
 }
 
 #[test]
 fn who_is_excepted_is_not_counted() {
-    let exceptions = NetworkList::new(&["10.0.0.0/8".into()]).unwrap();
+    let (exceptions, wrong) =
+        MatchList::parse("10.0.0.0/8", false, &Opener::new(&|_| Err("no files".into())));
+    assert!(wrong.is_empty());
     let limits =
         RateLimits { connection_count_max: 1, message_rate_max: 1, exceptions, ..RateLimits::default() };
-    let mut rates = Rates::new(limits);
+    let mut rates = Rates::default();
     for _ in 0..5 {
-        assert_eq!(rates.connected(ip("10.1.2.3"), at(0)), Ok(()));
-        assert_eq!(rates.happened(ip("10.1.2.3"), RateEvent::Message, at(0)), Ok(()));
+        assert_eq!(rates.connected(&limits, ip("10.1.2.3"), at(0)), Ok(()));
+        assert_eq!(rates.happened(&limits, ip("10.1.2.3"), RateEvent::Message, at(0)), Ok(()));
     }
     assert_eq!(rates.clients(), 0);
 }
@@ -122,32 +147,84 @@ fn who_is_excepted_is_not_counted() {
 #[test]
 fn a_full_table_forgets_those_who_are_gone_and_lets_nobody_else_in() {
     let limits = RateLimits { clients_max: 100, message_rate_max: 1, ..RateLimits::default() };
-    let mut rates = Rates::new(limits);
+    let mut rates = Rates::default();
     let client = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0xC000_0200 + number));
     for number in 0..100 {
-        rates.connected(client(number), at(0)).unwrap();
+        rates.connected(&limits, client(number), at(0)).unwrap();
         if number > 0 {
-            rates.disconnected(client(number));
+            rates.disconnected(&limits, client(number));
         }
     }
     // One who is known is as welcome as ever; all others wait until somebody's time is over.
-    assert!(rates.connected(client(100), at(59)).is_err());
-    assert_eq!(rates.happened(client(0), RateEvent::Message, at(59)), Ok(()));
+    assert!(rates.connected(&limits, client(100), at(59)).is_err());
+    assert_eq!(rates.happened(&limits, client(0), RateEvent::Message, at(59)), Ok(()));
     assert_eq!(rates.clients(), 100);
     // It is not gone through for every client.
-    assert!(rates.connected(client(101), at(60)).is_err());
-    assert!(rates.connected(client(101), at(63)).is_ok());
+    assert!(rates.connected(&limits, client(101), at(60)).is_err());
+    assert!(rates.connected(&limits, client(101), at(63)).is_ok());
     assert_eq!(rates.clients(), 2, "the one still connected, and the new one");
-    assert!(rates.happened(client(0), RateEvent::Message, at(63)).is_ok());
+    assert!(rates.happened(&limits, client(0), RateEvent::Message, at(63)).is_ok());
 }
 
 #[test]
 fn without_limits_nothing_is_kept() {
-    let mut rates =
-        Rates::new(RateLimits { connection_count_max: 0, clients_max: 1, ..RateLimits::default() });
+    let (limits, mut rates) =
+        (RateLimits { connection_count_max: 0, clients_max: 1, ..RateLimits::default() }, Rates::default());
     for last in 0..10 {
-        assert_eq!(rates.connected(IpAddr::from([192, 0, 2, last]), at(0)), Ok(()));
-        assert_eq!(rates.happened(IpAddr::from([192, 0, 2, last]), RateEvent::Recipient, at(0)), Ok(()));
+        assert_eq!(rates.connected(&limits, IpAddr::from([192, 0, 2, last]), at(0)), Ok(()));
+        assert_eq!(
+            rates.happened(&limits, IpAddr::from([192, 0, 2, last]), RateEvent::Recipient, at(0)),
+            Ok(())
+        );
     }
     assert_eq!(rates.clients(), 0);
+}
+
+#[test]
+fn limits_are_parameters() {
+    let opener = Opener::new(&|_| Err("no files".into()));
+    let mut parameters = Parameters::default();
+    let compiled = RateLimits::compile(&parameters, &opener).unwrap();
+    assert_eq!(
+        format!("{compiled:?}"),
+        format!("{:?}", RateLimits::default()),
+        "both are Postfix's defaults"
+    );
+    for (name, value) in [
+        ("mynetworks", "10.0.0.0/8"),
+        ("smtpd_client_connection_count_limit", "1"),
+        ("smtpd_client_connection_rate_limit", "2"),
+        ("smtpd_client_message_rate_limit", "3"),
+        ("smtpd_client_recipient_rate_limit", "4"),
+        ("smtpd_client_new_tls_session_rate_limit", "5"),
+        ("smtpd_client_auth_rate_limit", "6"),
+        ("smtpd_client_event_limit_exceptions", "$mynetworks, 192.0.2.9"),
+        ("smtpd_client_ipv4_prefix_length", "24"),
+        ("smtpd_client_ipv6_prefix_length", "64"),
+        ("anvil_rate_time_unit", "2m"),
+    ] {
+        parameters.set(name, value).unwrap();
+    }
+    let limits = RateLimits::compile(&parameters, &opener).unwrap();
+    let counts = [
+        limits.connection_count_max,
+        limits.connection_rate_max,
+        limits.message_rate_max,
+        limits.recipient_rate_max,
+        limits.new_tls_session_rate_max,
+        limits.auth_rate_max,
+    ];
+    assert_eq!(counts, [1, 2, 3, 4, 5, 6]);
+    assert_eq!((limits.ipv4_prefix_bits, limits.ipv6_prefix_bits), (24, 64));
+    assert_eq!(limits.time_unit, Duration::from_secs(120));
+    let mut rates = Rates::default();
+    for client in ["10.1.2.3", "10.1.2.3", "192.0.2.9", "192.0.2.9", "192.0.2.1"] {
+        assert!(rates.connected(&limits, ip(client), at(0)).is_ok(), "{client}");
+    }
+    // Who is not counted leaves no gap in the count of his neighbours.
+    rates.disconnected(&limits, ip("192.0.2.9"));
+    assert!(rates.connected(&limits, ip("192.0.2.2"), at(0)).is_err());
+    parameters.set("smtpd_client_event_limit_exceptions", "1.2.3").unwrap();
+    let error = RateLimits::compile(&parameters, &opener).unwrap_err().to_string();
+    assert!(error.starts_with("smtpd_client_event_limit_exceptions: 1.2.3"), "{error}");
 }

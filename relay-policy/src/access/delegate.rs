@@ -9,6 +9,7 @@ use super::log::state;
 use super::probe::{Checked, Probe};
 use crate::address::Address;
 use crate::delegation::{self, Attributes};
+use crate::greylist;
 use crate::question::{Answer, PolicyService, Question};
 use crate::request::Stage;
 use crate::words::{in_braces, is_table, words};
@@ -23,7 +24,7 @@ pub(crate) struct Delegate {
 }
 
 impl Delegate {
-    /// Reads `transport:server`, or `{ transport:server, name=value, { name = more words } }`.
+    /// Reads `transport:server` or `greylist:`, or `{ transport:server, name=value, { name = more words } }`.
     pub(crate) fn read(written: &str) -> Result<Self, String> {
         let mut delegate = Self {
             service: PolicyService { server: written.into(), options: Vec::new() },
@@ -32,7 +33,7 @@ impl Delegate {
         };
         let Some(inner) = in_braces(written) else { return Ok(delegate) };
         let mut parts = words(inner).into_iter();
-        let server = parts.next().filter(|server| is_table(server));
+        let server = parts.next().filter(|server| is_service(server));
         delegate.service.server = server.ok_or("expected { transport:server, name=value }")?.into();
         for part in parts {
             let part = in_braces(part).unwrap_or(part);
@@ -49,6 +50,11 @@ impl Delegate {
         }
         Ok(delegate)
     }
+}
+
+/// Whether a word names a policy service.
+pub(crate) fn is_service(word: &str) -> bool {
+    is_table(word) || word == greylist::SERVICE
 }
 
 impl Probe<'_> {

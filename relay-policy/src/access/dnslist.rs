@@ -42,7 +42,13 @@ impl Zone {
         Ok(Self { written: written.into(), domain: domain.into(), filter })
     }
 
-    fn fires(&self, records: &[Record]) -> bool {
+    /// The list's name, without its filter.
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Whether an answer says that what was asked for is listed.
+    pub(crate) fn fires(&self, records: &[Record]) -> bool {
         records.iter().any(|record| match (record, &self.filter) {
             (Record::Address(IpAddr::V4(_)), None) => true,
             (Record::Address(IpAddr::V4(address)), Some(filter)) => matches(filter, *address),
@@ -236,7 +242,7 @@ impl Probe<'_> {
 }
 
 /// The labels under which an address is listed: its octets or its nibbles from behind (RFC 5782 sections 2.1 and 2.4).
-fn reversed(address: IpAddr) -> String {
+pub(crate) fn reversed(address: IpAddr) -> String {
     let labels: Vec<String> = match address {
         IpAddr::V4(address) => address.octets().iter().rev().map(u8::to_string).collect(),
         IpAddr::V6(address) => {

@@ -61,6 +61,7 @@ mod servers;
 mod subject;
 mod template;
 
+pub(crate) use dnslist::{Zone, reversed};
 pub use doubts::{Doubt, Severity};
 pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
 pub use fuzz::fuzz_access;

@@ -40,6 +40,14 @@ pub enum AccessError {
         /// The entry, and what is wrong with it.
         what: String,
     },
+    /// An entry of another list makes no sense.
+    #[error("{parameter}: {what}")]
+    Entry {
+        /// The parameter.
+        parameter: &'static str,
+        /// The entry, and what is wrong with it.
+        what: String,
+    },
 }
 
 /// Access control, compiled; it decides nothing by itself, see [`AccessPolicy::evaluate`].

@@ -1,6 +1,6 @@
 //! Rules as they are configured: restrictions by their names, with what belongs to them.
 
-use super::delegate::Delegate;
+use super::delegate::{self, Delegate};
 use super::dnslist::Zone;
 use super::subject::Subject;
 use crate::words::{is_table, words};
@@ -249,7 +249,7 @@ pub(crate) fn read(text: &str, classes: &BTreeMap<String, String>) -> Rules {
                 }
             }
             None if word.eq_ignore_ascii_case("check_policy_service") => {
-                let is_service = |next: &str| is_table(next) || next.starts_with('{');
+                let is_service = |next: &str| delegate::is_service(next) || next.starts_with('{');
                 match argument(&is_service).map(Delegate::read) {
                     Some(Ok(service)) => Check::PolicyService(service),
                     Some(Err(why)) => Check::Wrong(vec![format!("restriction {word}: {why}")]),

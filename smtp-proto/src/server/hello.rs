@@ -8,17 +8,35 @@
 //! [`Hello`] question. A refused connection is closed after the reply, without waiting for QUIT (section 3.1 would
 //! have it wait), so that a refusal costs little.
 
-use super::config::{Impatience, Protocol};
+use super::config::{Config, Impatience, Protocol};
 use super::event::{Event, Violation};
 use super::extras::{Collected, beside_hostname};
 use super::question::{Connect, Hello, Verdict};
 use super::session::{HelloSaid, Phase, Server};
 use super::timers::Timer;
-use crate::reply::{Approval, Reply, write_line};
+use crate::reply::{Approval, Reply, ReplyFault, ReplyText, write_line};
 use alloc::format;
 use alloc::sync::Arc;
 use core::time::Duration;
-use proto_core::{CloseReason, Now};
+use proto_core::{CloseReason, Now, OutBuf};
+
+impl Config {
+    /// The first line of a greeting that goes on, `220-`, for a driver that sends it before there is a session and lets the
+    /// client wait for the rest (the session's own greeting): whoever takes it for all of it and talks is in a hurry. It has
+    /// this text, or else what the greeting says, the host name in front.
+    ///
+    /// # Errors
+    /// [`ReplyFault`] when the text cannot stand in a reply.
+    pub fn teaser(&self, text: Option<&str>) -> Result<OutBuf, ReplyFault> {
+        let text = match text {
+            Some(text) => ReplyText::new(text)?,
+            None => ReplyText::new(format!("{} {}", self.hostname(), self.greeting()))?,
+        };
+        let mut out = OutBuf::new();
+        write_line(&mut out, 220, None, false, text.as_str());
+        Ok(out)
+    }
+}
 
 impl Server {
     /// Asks about the connection.
@@ -131,3 +149,17 @@ impl Server {
 static SYNTAX_EHLO: Reply = Reply::plain(501, "Syntax: EHLO hostname");
 static SYNTAX_HELO: Reply = Reply::plain(501, "Syntax: HELO hostname");
 static SYNTAX_LHLO: Reply = Reply::plain(501, "Syntax: LHLO hostname");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_may_begin_before_the_session() {
+        let config = Config::new("mx.example").unwrap();
+        let line = |text| config.teaser(text).map(|out| out.as_slice().to_vec());
+        assert_eq!(line(None).unwrap(), b"220-mx.example ESMTP Postroom\r\n");
+        assert_eq!(line(Some("mx.example says hello")).unwrap(), b"220-mx.example says hello\r\n");
+        assert_eq!(line(Some("a\r\n220 b")), Err(ReplyFault::Text));
+    }
+}
