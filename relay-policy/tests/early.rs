@@ -301,7 +301,9 @@ fn a_good_client_comes_again() {
 /// D033 and D034.
 #[test]
 fn a_client_that_does_not_speak_smtp_well() {
-    let cases: [(&[u8], bool, &[u8], &str, &str); 6] = [
+    /// A line, whether it ends in LF alone, and what is behind it; what the recipient is told, and the log.
+    type Case = (&'static [u8], bool, &'static [u8], &'static str, &'static str);
+    let cases: [Case; 6] = [
         (
             b"EHLO x",
             false,

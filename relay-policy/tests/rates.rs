@@ -27,7 +27,8 @@ fn connections_at_a_time() {
     let client = ip("192.0.2.1");
     assert_eq!(rates.connected(&limits, client, at(0)), Ok(()));
     assert_eq!(rates.connected(&limits, client, at(0)), Ok(()));
-    let refused = Err(Exceeded { event: RateEvent::Connection, count: 3, limit: 2, at_a_time: true });
+    let exceeded = Exceeded { event: RateEvent::Connection, count: 3, limit: 2, at_a_time: true };
+    let refused = Err(exceeded);
     // Time does not help, nor does having been refused.
     assert_eq!(rates.connected(&limits, client, at(1)), refused);
     assert_eq!(rates.connected(&limits, client, at(1_000)), refused);
@@ -36,11 +37,11 @@ fn connections_at_a_time() {
     rates.disconnected(&limits, client);
     assert_eq!(rates.connected(&limits, client, at(1_000)), Ok(()));
     assert_eq!(
-        refused.unwrap_err().reply("mx.example", ip("::ffff:192.0.2.1")).to_string(),
+        exceeded.reply("mx.example", ip("::ffff:192.0.2.1")).to_string(),
         "421 4.7.0 mx.example Error: too many connections from 192.0.2.1"
     );
     assert_eq!(
-        refused.unwrap_err().log_line("unknown[192.0.2.1]", "smtp"),
+        exceeded.log_line("unknown[192.0.2.1]", "smtp"),
         "Connection concurrency limit exceeded: 3 from unknown[192.0.2.1] for service smtp"
     );
 }

@@ -16,6 +16,7 @@ use super::session::{HelloSaid, Phase, Server};
 use super::timers::Timer;
 use crate::reply::{Approval, Reply, ReplyFault, ReplyText, write_line};
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 use proto_core::{CloseReason, Now, OutBuf};
@@ -29,7 +30,7 @@ impl Config {
     /// [`ReplyFault`] when the text cannot stand in a reply.
     pub fn teaser(&self, text: Option<&str>) -> Result<OutBuf, ReplyFault> {
         let text = match text {
-            Some(text) => ReplyText::new(text)?,
+            Some(text) => ReplyText::new(String::from(text))?,
             None => ReplyText::new(format!("{} {}", self.hostname(), self.greeting()))?,
         };
         let mut out = OutBuf::new();
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn a_greeting_may_begin_before_the_session() {
         let config = Config::new("mx.example").unwrap();
-        let line = |text| config.teaser(text).map(|out| out.as_slice().to_vec());
+        let line = |text| config.teaser(text).map(|out| alloc::vec::Vec::from(out.as_slice()));
         assert_eq!(line(None).unwrap(), b"220-mx.example ESMTP Postroom\r\n");
         assert_eq!(line(Some("mx.example says hello")).unwrap(), b"220-mx.example says hello\r\n");
         assert_eq!(line(Some("a\r\n220 b")), Err(ReplyFault::Text));
