@@ -56,8 +56,7 @@ fn screening(early: &Arc<Early>, known: Option<&AllowEntry>, now: i64) -> Box<Sc
 
 /// Answers for each zone with these addresses, and the rest with none.
 fn answer(screening: &mut Screening, listed: &[(&str, &[&str])]) {
-    let questions: Vec<Question> = screening.questions().collect();
-    for question in questions {
+    for question in screening.questions() {
         let Question::Dns { name, .. } = &question else { panic!("{question:?}") };
         let addresses = listed
             .iter()
@@ -261,7 +260,7 @@ fn what_is_known_is_believed_for_a_time() {
     assert!(!entry.has_passed(EarlyTest::Pregreet, UnixTime(DAY)));
     // What is not known is believed for a minute.
     let mut screening = screening(&early, None, 0);
-    let question = screening.questions().next().unwrap();
+    let question = screening.questions().remove(0);
     screening.answer(&question, Answer::Failed(proto_core::Backend::TEMPORARY), None);
     let entry = screening.finish(UnixTime(0)).entry.unwrap();
     assert!(

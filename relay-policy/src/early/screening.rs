@@ -73,8 +73,8 @@ impl Screening {
     }
 
     /// What is to be asked about the client, all at once.
-    pub fn questions(&self) -> impl Iterator<Item = Question> + '_ {
-        self.asked.iter().map(Asked::question)
+    pub fn questions(&self) -> Vec<Question> {
+        self.asked.iter().map(Asked::question).collect()
     }
 
     /// What came of a question, and how long that holds, where it is known.
