@@ -32,6 +32,9 @@ where
             let mut peer = smtp::Peer::default();
             if let Some(client) = session.client {
                 peer = smtp::Peer::new(client);
+                peer.port = Some(session.peer.port());
+                peer.destination = session.server.as_ref().map(|server| server.ip().to_canonical());
+                peer.destination_port = session.server.as_ref().map(|server| server.port());
                 peer.xclient = smtp.xclient_clients.contains(client);
                 peer.xforward = smtp.xforward_clients.contains(client);
             }

@@ -30,6 +30,7 @@ mod hub;
 pub mod inbound;
 mod listener;
 pub mod local;
+mod policy;
 pub mod server;
 mod service;
 mod session;

@@ -18,6 +18,8 @@ pub(crate) struct Session {
     /// What may be allowed to a client by its address; `None` when a proxy does not tell it: the client has none of the
     /// proxy's rights.
     pub(crate) client: Option<IpAddr>,
+    /// The address of ours that the client came to, where it is known; apart, since few sessions keep it.
+    pub(crate) server: Option<Box<SocketAddr>>,
     /// The proxy that told so.
     pub(crate) proxy: Option<SocketAddr>,
     /// The randomness of its logins.
@@ -37,7 +39,7 @@ impl Session {
         entropy.fill(&mut seed);
         let sasl = ServerEntropy { nonces: Nonces::seeded(seed), decoys: decoys.clone() };
         let client = Some(peer.ip().to_canonical());
-        Self { id: SessionId(entropy.next_u64()), listener, peer, client, proxy, sasl }
+        Self { id: SessionId(entropy.next_u64()), listener, peer, client, server: None, proxy, sasl }
     }
 
     /// The span that all its log lines stand in.

@@ -7,18 +7,14 @@ use common::{Client, inbox, settings, start_with, until};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
 use postroom::settings::{Listener, Protocol, SettingsError};
-use relay_policy::{ListName, Restriction};
 
 /// An LMTP listener whose policy would let anybody relay.
 async fn start(fs: &SimFs) -> Server {
     let mut settings = settings();
-    settings.mynetworks = vec!["203.0.113.0/24".into()];
+    settings.policy.mynetworks = vec!["203.0.113.0/24".into()];
     let mut listener = Listener::without_socket(Protocol::Lmtp);
-    listener.policy.lists.insert(ListName::Relay, vec![Restriction::PermitMynetworks, Restriction::Reject]);
-    listener
-        .policy
-        .lists
-        .insert(ListName::Recipient, vec![Restriction::PermitMynetworks, Restriction::Reject]);
+    listener.policy.set("smtpd_relay_restrictions", "permit_mynetworks, reject");
+    listener.policy.set("smtpd_recipient_restrictions", "permit_mynetworks, reject");
     settings.listeners = vec![listener];
     start_with(fs, 1, |builder| builder.settings(settings)).await.unwrap()
 }

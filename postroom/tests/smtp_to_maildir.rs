@@ -57,7 +57,7 @@ async fn r33_r34_policy_says_no_at_rcpt() {
 async fn r51_a_listener_has_its_own_policy_and_limits() {
     let mut settings = common::settings();
     let mut trusting = settings.listeners[0].clone().named("trusting");
-    trusting.policy.mynetworks = Some(vec!["203.0.113.0/24".into()]);
+    trusting.policy.set("mynetworks", "203.0.113.0/24");
     trusting.limits.message_bytes_max = Some(100_000);
     settings.listeners.push(trusting);
     let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();

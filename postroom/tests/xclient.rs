@@ -9,7 +9,7 @@ use postroom::Server;
 
 async fn start(fs: &SimFs) -> Server {
     let mut settings = settings();
-    settings.mynetworks = vec!["192.0.2.0/24".into(), "10.0.0.0/8".into()];
+    settings.policy.mynetworks = vec!["192.0.2.0/24".into(), "10.0.0.0/8".into()];
     settings.listeners[0].xclient_clients = vec!["10.1.2.3".into()];
     settings.listeners[0].xforward_clients = vec!["10.1.2.4".into()];
     start_with(fs, 1, |builder| builder.settings(settings)).await.unwrap()

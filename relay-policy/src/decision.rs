@@ -1,5 +1,6 @@
 //! What an evaluation ends with.
 
+use crate::access::{first_digit, split_enhanced};
 use proto_core::address::Mailbox;
 use std::fmt::{self, Display};
 
@@ -70,6 +71,14 @@ pub struct Reply {
 impl Reply {
     pub(crate) fn new(code: u16, enhanced: (u8, u16, u16), text: String) -> Self {
         Self { code, enhanced, text }
+    }
+
+    /// A refusal in an administrator's words, which may begin with an enhanced status code: `5.1.6 User has moved`. The
+    /// first number of that is the code's, and it is `X.0.0` where there is none.
+    pub fn in_words(code: u16, words: &str) -> Self {
+        let class = first_digit(code);
+        let ((_, subject, detail), text) = split_enhanced(words).unwrap_or(((class, 0, 0), words));
+        Self::new(code, (class, subject, detail), text.to_string())
     }
 }
 

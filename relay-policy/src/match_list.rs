@@ -88,6 +88,20 @@ impl MatchList {
         })
     }
 
+    /// Whether only addresses are looked at, never names.
+    pub(crate) fn is_of_networks(&self) -> bool {
+        self.elements.iter().all(|element| matches!(element.pattern, Pattern::Network(_)))
+    }
+
+    /// The element that every address is in, if there is one.
+    pub(crate) fn whole_world(&self) -> Option<&str> {
+        let is_world = |element: &&Element| {
+            !element.excluded
+                && matches!(element.pattern, Pattern::Network(network) if network.prefix_len() == 0)
+        };
+        self.elements.iter().find(is_world).map(|element| &*element.written)
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
@@ -224,7 +238,9 @@ impl Pattern {
         let numeric = word.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
         match network(word) {
             Ok(network) => return Self::Network(network),
-            Err(why) if numeric || word.starts_with('[') => return Self::Unusable(why),
+            Err(why) if numeric || word.starts_with('[') || begins_with_address(word) => {
+                return Self::Unusable(why);
+            }
             Err(_) => {}
         }
         if is_table(word) {
@@ -248,6 +264,11 @@ impl Pattern {
         };
         Self::Name { name: comparable(name), dotted }
     }
+}
+
+/// Whether it was meant as a network.
+fn begins_with_address(word: &str) -> bool {
+    word.split_once('/').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok())
 }
 
 /// A name as it is compared; what is no domain name is compared as it is, in lower case.

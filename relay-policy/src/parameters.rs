@@ -82,7 +82,8 @@ macro_rules! parameters {
 
             /// Sets a parameter by its name in `main.cf`.
             ///
-            /// The names in `smtpd_restriction_classes` become parameters themselves, so it stands before them.
+            /// The names in `smtpd_restriction_classes` become parameters themselves, so it stands before them; those that
+            /// were there before keep their lists.
             ///
             /// # Errors
             /// [`ParameterError`] for a name that is none of these, and for a value that is none of the kind.
@@ -98,8 +99,10 @@ macro_rules! parameters {
                         self.$name = Value::read(value).ok_or(wrong(<$kind as Value>::EXPECTED))?;
                     })*
                     "smtpd_restriction_classes" => {
-                        let classes = words(value).into_iter().map(|class| (class.into(), String::new()));
-                        self.restriction_classes = classes.collect();
+                        let mut known = std::mem::take(&mut self.restriction_classes);
+                        let classes = words(value).into_iter();
+                        let defined = classes.map(|class| (class.into(), known.remove(class).unwrap_or_default()));
+                        self.restriction_classes = defined.collect();
                     }
                     _ => match self.restriction_classes.get_mut(name) {
                         Some(class) => *class = value.into(),
@@ -163,8 +166,8 @@ parameters! {
     virtual_alias_domains: Vec<String> = [];
     /// The domains with mailboxes that are no users of this machine.
     virtual_mailbox_domains: Vec<String> = [];
-    /// The domain of addresses that have none.
-    myorigin: String = "localhost";
+    /// The domain of addresses that have none; empty: `myhostname`.
+    myorigin: String = "";
 
     /// This machine's name.
     myhostname: String = "localhost";
@@ -481,6 +484,9 @@ mod tests {
         parameters.set("smtpd_restriction_classes", "greylist, strict").unwrap();
         parameters.set("greylist", "reject").unwrap();
         assert_eq!(parameters.restriction_classes["greylist"], "reject");
+        parameters.set("smtpd_restriction_classes", "greylist, other").unwrap();
+        let classes: Vec<_> = parameters.restriction_classes.values().map(String::as_str).collect();
+        assert_eq!(classes, ["reject", ""]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub use schema::{
 };
 
 use crate::wiring;
+use postroom::relay_policy::access::AccessError;
 use postroom::settings::SettingsError;
 use std::path::{Path, PathBuf};
 
@@ -135,10 +136,10 @@ impl Config {
         })?;
         match wiring::settings(&config).check() {
             Ok(()) => Ok(config),
-            Err(SettingsError::Mynetworks(error)) => Err(ConfigError::Value {
+            Err(SettingsError::Policy(AccessError::Network { parameter, what })) => Err(ConfigError::Value {
                 path: path.to_owned(),
-                key: "policy.mynetworks".to_owned(),
-                problem: error.to_string(),
+                key: format!("policy.{parameter}"),
+                problem: what,
             }),
             Err(source) => Err(ConfigError::Settings { path: path.to_owned(), source: Box::new(source) }),
         }

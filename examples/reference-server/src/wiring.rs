@@ -45,7 +45,7 @@ pub struct Running {
 pub fn settings(config: &Config) -> Settings {
     let mut settings = Settings::new(&config.hostname);
     settings.domains.clone_from(&config.domains.local);
-    settings.mynetworks = config.policy.mynetworks.clone().unwrap_or_default();
+    settings.policy.mynetworks = config.policy.mynetworks.clone().unwrap_or_default();
     settings.postmaster.clone_from(&config.domains.postmaster);
     settings.allow_plaintext_auth = config.accounts.allow_plaintext_auth;
     settings.auth_mechanisms.clone_from(&config.accounts.auth_mechanisms);
@@ -107,7 +107,8 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
 }
 
 fn policy_overrides(section: &PolicySection) -> PolicyOverrides {
-    PolicyOverrides { mynetworks: section.mynetworks.clone(), ..PolicyOverrides::default() }
+    let mynetworks = section.mynetworks.as_ref().map(|networks| ("mynetworks", networks.join(", ")));
+    mynetworks.into_iter().collect()
 }
 
 fn limit_overrides(section: &LimitsSection) -> LimitOverrides {

@@ -1,6 +1,6 @@
 //! What a driver talks to: the answers of one protocol.
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use proto_core::{CloseReason, Machine, Now, TlsInfo};
 
 /// Answers what one machine asks. One value serves one session.
@@ -46,10 +46,16 @@ impl<T> Default for Work<T> {
 }
 
 impl<T: Send> Work<T> {
-    /// Starts work. What was under way is dropped: its question was cancelled.
+    /// Starts work, and goes as far with it as that takes no waiting: what needs none is done when this returns. What was
+    /// under way is dropped: its question was cancelled.
     pub fn start(&mut self, work: impl Future<Output = T> + Send + 'static) {
-        self.done = None;
-        self.running = Some(Box::pin(work));
+        (self.running, self.done) = (None, None);
+        let mut work: BoxFuture<'static, T> = Box::pin(work);
+        // Whoever waits for it looks at it again, so nobody needs to be woken now.
+        match (&mut work).now_or_never() {
+            Some(done) => self.done = Some(done),
+            None => self.running = Some(work),
+        }
     }
 
     /// Whether work is under way or its result waits.
@@ -86,6 +92,15 @@ impl<T: Send> Work<T> {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn what_needs_no_waiting_is_done_at_once() {
+        let mut work = Work::default();
+        work.start(async { 7 });
+        assert_eq!(work.take(), Some(7));
+        work.start(std::future::pending());
+        assert_eq!((work.is_busy(), work.take()), (true, None));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_may_be_given_up_and_taken_up_again() {

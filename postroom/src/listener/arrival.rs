@@ -30,6 +30,8 @@ pub(crate) struct Arrival {
     pub(crate) shared: Arc<Shared>,
     /// The other end.
     pub(crate) peer: SocketAddr,
+    /// This end, where there is an address.
+    pub(crate) server: Option<Box<SocketAddr>>,
     /// The connection, counted until it ends; `None` where connections do not count.
     pub(crate) guard: Option<Guard>,
 }
@@ -40,13 +42,14 @@ impl Arrival {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { listener, profile, shared, peer, mut guard } = self;
+        let Self { listener, profile, shared, peer, mut server, mut guard } = self;
         let (mut client, mut known, mut proxy) = (peer, true, None);
         if !profile.proxies.is_empty() {
             // Boxed, because the session that follows needs none of it.
             let told = Box::pin(client_behind(peer, &mut stream, &listener, &profile, &shared)).await;
             let Some(told) = told else { return };
-            (client, proxy) = (told.unwrap_or(peer), Some(peer));
+            (client, proxy) = (told.map_or(peer, |(source, _)| source), Some(peer));
+            server = told.map_or(server, |(_, destination)| Some(Box::new(destination)));
             known = told.is_some();
             if let Some(counted) = guard {
                 guard = counted.of(client.ip(), &profile.limits);
@@ -58,6 +61,7 @@ impl Arrival {
         }
         let mut session = Session::new(listener, client, proxy, &*shared.entropy, &shared.decoys);
         session.client = session.client.filter(|_| known);
+        session.server = server;
         let span = session.span();
         async move {
             tracing::info!("connected");
@@ -77,7 +81,7 @@ impl Arrival {
     }
 }
 
-/// The client that the proxy at the other end speaks for, if it names one. `None` when the connection is to be closed:
+/// The client that the proxy at the other end speaks for and where it came to, if the proxy names them. `None` when the connection is to be closed:
 /// nothing that was said could be believed.
 async fn client_behind<S: AsyncRead + Unpin>(
     peer: SocketAddr,
@@ -85,7 +89,7 @@ async fn client_behind<S: AsyncRead + Unpin>(
     listener: &str,
     profile: &Profile,
     shared: &Shared,
-) -> Option<Option<SocketAddr>> {
+) -> Option<Option<(SocketAddr, SocketAddr)>> {
     if !profile.proxies.contains(peer.ip()) {
         tracing::warn!(listener, %peer, "refused: none of the proxies that this listener names");
         return None;
@@ -97,7 +101,7 @@ async fn client_behind<S: AsyncRead + Unpin>(
         header = tokio::time::timeout(shared.timeouts.proxy_header, proxy_header(stream)) => header,
     };
     match header {
-        Ok(Ok(ProxyHeader::Tcp { source, .. })) => Some(Some(source)),
+        Ok(Ok(ProxyHeader::Tcp { source, destination })) => Some(Some((source, destination))),
         Ok(Ok(_)) => Some(None),
         Ok(Err(error)) => {
             tracing::warn!(listener, proxy = %peer, %error, "closed: it did not say for whom it speaks");

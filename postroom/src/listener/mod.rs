@@ -89,7 +89,8 @@ impl Acceptor {
             tracing::debug!(%error, %peer, "TCP_NODELAY not set");
         }
         let (listener, shared) = (Arc::clone(&self.name), Arc::clone(&self.shared));
-        let arrival = Arrival { listener, profile, shared, peer, guard: Some(guard) };
+        let server = stream.local_addr().ok().map(Box::new);
+        let arrival = Arrival { listener, profile, shared, peer, server, guard: Some(guard) };
         sessions.spawn(arrival.serve(stream));
     }
 

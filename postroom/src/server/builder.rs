@@ -8,6 +8,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::hub::Hub;
 use crate::inbound::{Calls, Inbound, Recipients};
 use crate::listener::{self, Acceptor, Connections};
+use crate::policy::Walls;
 use crate::service::Backends;
 use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, TlsMode};
 use crate::tls::Certificate;
@@ -194,7 +195,7 @@ impl Builder {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: Backends {
-                directory,
+                walls: Arc::new(Walls { directory }),
                 intake,
                 store: mail.as_ref().map(|(_, hub)| hub.clone()),
                 clock: clock.clone(),

@@ -136,7 +136,7 @@ impl Server {
     {
         let profile = self.shared.profile(listener)?;
         let (listener, shared) = (listener.into(), Arc::clone(&self.shared));
-        Some(Arrival { listener, profile, shared, peer, guard: None }.serve(stream))
+        Some(Arrival { listener, profile, shared, peer, server: None, guard: None }.serve(stream))
     }
 
     /// Puts new settings in place: sessions that begin later have them. Listeners keep their sockets; what that
@@ -147,7 +147,7 @@ impl Server {
     pub fn reload(&self, settings: Settings) -> Result<Reloaded, SettingsError> {
         let store = self.shared.backends.store.is_some();
         builder::check(&settings, self.shared.certificate.is_some(), store)?;
-        let directory = &self.shared.backends.directory;
+        let directory = &self.shared.backends.walls.directory;
         let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
         let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));

@@ -11,14 +11,16 @@ pub(crate) use smtp::SmtpService;
 
 use crate::clock::Clock;
 use crate::hub::Hub;
-use crate::wall::{Directory, Intake};
+use crate::policy::Walls;
+use crate::wall::Intake;
 use proto_core::{CallerFault, Now};
 use std::sync::Arc;
 
 /// The walls and senses that services share.
 #[derive(Clone)]
 pub(crate) struct Backends {
-    pub(crate) directory: Arc<dyn Directory>,
+    /// Who there is, and what else is asked of the outside.
+    pub(crate) walls: Arc<Walls>,
     pub(crate) intake: Arc<dyn Intake>,
     /// There whenever a listener speaks a protocol that reads mail.
     pub(crate) store: Option<Hub>,

@@ -71,7 +71,7 @@ impl Pop3Service {
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
-        let directory = Arc::clone(&self.backends.directory);
+        let directory = Arc::clone(&self.backends.walls.directory);
         let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         self.work.start(async move {
             let (verdict, account) = login(&*directory, asked, tls).await;

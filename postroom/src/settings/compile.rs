@@ -1,13 +1,16 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
 use super::mechanisms::mechanisms;
-use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, smtp_config};
+use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, policy, smtp_config};
 use crate::tls::ClientTrust;
 use crate::wall::Serves;
 use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, DomainName, Mailbox};
 use proto_core::sasl::Mechanism;
-use relay_policy::{ListName, NetworkList, Policy, PolicyConfig, Restriction};
+use relay_policy::NetworkList;
+use relay_policy::access::AccessPolicy;
+use relay_policy::address::{Address, ResolveError};
+use relay_policy::table::{Answers, OpenedTables, Opener};
 use smtp_proto::server as smtp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +47,9 @@ pub(crate) enum Protocols {
 #[derive(Debug)]
 pub(crate) struct SmtpProfile {
     pub(crate) config: Arc<smtp::Config>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: AccessPolicy,
+    /// Whose mailbox takes what is for the postmaster; its domain is in A-labels and lower case.
+    pub(crate) postmaster: Mailbox,
     pub(crate) xclient_clients: NetworkList,
     pub(crate) xforward_clients: NetworkList,
 }
@@ -65,13 +70,20 @@ impl Snapshot {
         settings: Settings,
         serves: impl Fn(Mechanism) -> Serves,
     ) -> Result<Self, SettingsError> {
+        let read = |path: &str| {
+            let path = settings.config_directory.join(path);
+            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let tables = OpenedTables::default();
+        let opener = Opener::new(&read).sharing(&tables);
+        check_domains(&settings)?;
         // Once for all, so that no listener is blamed for what is common.
-        NetworkList::new(&settings.mynetworks).map_err(SettingsError::Mynetworks)?;
+        AccessPolicy::compile_unguarded(policy::common(&settings), &opener).map_err(SettingsError::Policy)?;
         let mut profiles = BTreeMap::new();
         for listener in &settings.listeners {
             let limits = listener.limits.over(settings.limits);
             let mechanisms = mechanisms(&settings, listener, &serves);
-            let protocol = protocol(&settings, listener, limits, mechanisms)?;
+            let protocol = protocol(&settings, listener, limits, mechanisms, &opener)?;
             let client_trust = listener.client_certificates.as_ref().map(ClientTrust::new).transpose();
             let client_trust = client_trust.map_err(|error| SettingsError::ClientCertificates {
                 listener: listener.to_string(),
@@ -104,10 +116,11 @@ fn protocol(
     listener: &Listener,
     limits: Limits,
     mechanisms: Vec<Mechanism>,
+    opener: &Opener<'_>,
 ) -> Result<Protocols, SettingsError> {
     Ok(match listener.protocol {
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
-            Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits, mechanisms)?))
+            Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits, mechanisms, opener)?))
         }
         Protocol::Pop3 => {
             let mut config = pop3_proto::server::Config::default();
@@ -131,13 +144,16 @@ fn smtp_profile(
     listener: &Listener,
     limits: Limits,
     mechanisms: Vec<Mechanism>,
+    opener: &Opener<'_>,
 ) -> Result<SmtpProfile, SettingsError> {
+    if listener.protocol == Protocol::Lmtp && listener.address.is_some_and(|address| address.port() == 25) {
+        return Err(SettingsError::LmtpOnPort25(listener.to_string()));
+    }
     let mut config = smtp_config(&settings.hostname)?;
-    let kind;
-    (config.protocol, kind) = match listener.protocol {
-        Protocol::Submission => (smtp::Protocol::Submission, relay_policy::Listener::Submission),
-        Protocol::Lmtp => (smtp::Protocol::Lmtp, relay_policy::Listener::Lmtp),
-        _ => (smtp::Protocol::Smtp, relay_policy::Listener::Smtp),
+    config.protocol = match listener.protocol {
+        Protocol::Submission => smtp::Protocol::Submission,
+        Protocol::Lmtp => smtp::Protocol::Lmtp,
+        _ => smtp::Protocol::Smtp,
     };
     config.tls = match listener.tls {
         TlsMode::None => smtp::TlsMode::None,
@@ -151,24 +167,13 @@ fn smtp_profile(
     config.limits.message_bytes_max = limits.message_bytes_max;
     config.limits.recipients_max = limits.recipients_max;
 
-    let postmaster = postmaster(settings)?;
-    let common = PolicyConfig {
-        local_domains: settings.domains.clone(),
-        mynetworks: settings.mynetworks.clone(),
-        ..PolicyConfig::new(postmaster)
-    };
-    let mut overrides = listener.policy.clone();
-    if listener.protocol == Protocol::Lmtp {
-        if listener.address.is_some_and(|address| address.port() == 25) {
-            return Err(SettingsError::LmtpOnPort25(listener.to_string()));
-        }
-        // A refusal in one list is not excused by another, so this holds whatever the others say.
-        overrides.lists.insert(ListName::Relay, vec![Restriction::RejectUnauthDestination]);
-    }
-    let policy = Policy::compile(&common, kind, &overrides)
-        .map_err(|error| SettingsError::Policy { listener: listener.to_string(), error })?;
+    let parameters = policy::of_listener(settings, listener)
+        .map_err(|error| SettingsError::ListenerParameter { listener: listener.to_string(), error })?;
+    let policy = AccessPolicy::compile(parameters, opener)
+        .map_err(|error| SettingsError::ListenerPolicy { listener: listener.to_string(), error })?;
     Ok(SmtpProfile {
         config: Arc::new(config),
+        postmaster: postmaster(settings, &policy)?,
         policy,
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
         xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,
@@ -208,11 +213,31 @@ fn host_name(settings: &Settings) -> Option<DomainName> {
     DomainName::parse(settings.hostname.as_bytes(), AddressSyntax::STRICT).ok()
 }
 
-fn postmaster(settings: &Settings) -> Result<Mailbox, SettingsError> {
-    if let Some(mailbox) = &settings.postmaster {
-        return Ok(mailbox.clone());
-    }
-    let address = format!("postmaster@{}", settings.domains.first().ok_or(SettingsError::NoDomain)?);
+/// The domains are names one by one: no files, tables or exclusions, which `mydestination` may have.
+fn check_domains(settings: &Settings) -> Result<(), SettingsError> {
     let syntax = AddressSyntax { utf8: true, ..AddressSyntax::STRICT };
-    Mailbox::parse(address.as_bytes(), syntax).map_err(|_| SettingsError::Postmaster(address))
+    let is_wrong = |domain: &&String| DomainName::parse(domain.as_bytes(), syntax).is_err();
+    match settings.domains.iter().find(is_wrong) {
+        Some(wrong) => Err(SettingsError::Domain(wrong.clone())),
+        None => Ok(()),
+    }
+}
+
+fn postmaster(settings: &Settings, policy: &AccessPolicy) -> Result<Mailbox, SettingsError> {
+    let written = match &settings.postmaster {
+        Some(mailbox) => mailbox.clone(),
+        None => {
+            let address = format!("postmaster@{}", settings.domains.first().ok_or(SettingsError::NoDomain)?);
+            let syntax = AddressSyntax { utf8: true, ..AddressSyntax::STRICT };
+            Mailbox::parse(address.as_bytes(), syntax).map_err(|_| SettingsError::Postmaster(address))?
+        }
+    };
+    let address = Address::from(&written);
+    let mailbox = match policy.routing().resolve(&address, &Address::default(), &Answers::default()) {
+        Ok(resolution) if resolution.is_authorised() => resolution.recipient.mailbox(),
+        // What our domains are stands in a table that cannot be asked now.
+        Err(ResolveError::Lookup(_)) => address.mailbox(),
+        _ => None,
+    };
+    mailbox.ok_or(SettingsError::PostmasterElsewhere(written))
 }

@@ -6,17 +6,22 @@
 
 mod compile;
 mod mechanisms;
+mod policy;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
+pub(crate) use policy::DIRECTORY;
+pub use policy::PolicyOverrides;
 
 use crate::tls::{ClientCertificates, ClientCertificatesError};
 use crate::wall::Serves;
 use proto_core::address::Mailbox;
 use proto_core::sasl::Mechanism;
-pub use relay_policy::PolicyOverrides;
+use relay_policy::access::AccessError;
+use relay_policy::{ParameterError, Parameters};
 use smtp_proto::server::Config as SmtpConfig;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// All that a reload can replace.
@@ -25,10 +30,19 @@ use std::time::Duration;
 pub struct Settings {
     /// This server's name, in greetings and trace fields.
     pub hostname: String,
-    /// The domains whose mailboxes are here.
+    /// The domains whose mailboxes are here: `mydestination`, unless [`Settings::policy`] has that.
     pub domains: Vec<String>,
-    /// The clients that are trusted by their address, see [`relay_policy::PolicyConfig::mynetworks`].
-    pub mynetworks: Vec<String>,
+    /// Who may send where, under Postfix's names. At first all is as Postfix has it, but
+    /// `smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination`. What is
+    /// empty and has a default of this server's own: `mydestination`, `myorigin` (the first of `domains`), `local_recipient_maps` and
+    /// `virtual_mailbox_maps` (`directory:`, what [`Directory::contains`](crate::wall::Directory::contains) says).
+    ///
+    /// On a submission listener the lists for the client, HELO, the sender and the recipient are empty and
+    /// `smtpd_relay_restrictions = permit_sasl_authenticated, reject`, unless it says otherwise itself. On an LMTP listener those lists
+    /// are empty, too, and nothing that it says makes it relay.
+    pub policy: Parameters,
+    /// The directory that relative names of tables' files count from. Default: the working directory.
+    pub config_directory: PathBuf,
     /// Whose mailbox takes mail for `<Postmaster>` (RFC 5321 section 4.5.1). Default: `postmaster` of the first of
     /// `domains`.
     pub postmaster: Option<Mailbox>,
@@ -62,7 +76,8 @@ impl Settings {
         Self {
             hostname: hostname.into(),
             domains: Vec::new(),
-            mynetworks: Vec::new(),
+            policy: policy::initial(),
+            config_directory: PathBuf::new(),
             postmaster: None,
             allow_plaintext_auth: false,
             auth_mechanisms: None,
@@ -75,7 +90,8 @@ impl Settings {
         }
     }
 
-    /// Whether a server could be started with these settings, as far as they alone tell: sockets are not opened.
+    /// Whether a server could be started with these settings, as far as they alone tell: sockets are not opened. Tables are
+    /// read, so it blocks.
     ///
     /// # Errors
     /// What is wrong, named.
@@ -228,7 +244,7 @@ pub struct Listener {
     /// Networks of clients that may say by XFORWARD where a message came from, for the log; it decides nothing. SMTP,
     /// submission and LMTP. (Postfix: `smtpd_authorized_xforward_hosts`.)
     pub xforward_clients: Vec<String>,
-    /// What it has in place of the common policy.
+    /// What it has in place of [`Settings::policy`], and of what its protocol brings.
     pub policy: PolicyOverrides,
     /// What it has in place of the common limits.
     pub limits: LimitOverrides,
@@ -302,16 +318,30 @@ pub enum SettingsError {
     /// The postmaster's address, or the first domain, is no address.
     #[error("postmaster: {0} is no mail address")]
     Postmaster(String),
-    /// [`Settings::mynetworks`].
-    #[error("mynetworks: {0}")]
-    Mynetworks(relay_policy::NetworkError),
+    /// The postmaster's mailbox is in no domain that mail is taken for.
+    #[error("postmaster: {0}: not in a domain of this server")]
+    PostmasterElsewhere(Mailbox),
+    /// One of [`Settings::domains`] is none.
+    #[error("domains: {0}: not a domain name")]
+    Domain(String),
+    /// [`Settings::policy`].
+    #[error("{0}")]
+    Policy(AccessError),
     /// A listener's policy.
     #[error("listener {listener}: {error}")]
-    Policy {
+    ListenerPolicy {
         /// Its name and address.
         listener: String,
         /// What is wrong with it.
-        error: relay_policy::ConfigError,
+        error: AccessError,
+    },
+    /// One of a listener's own parameters.
+    #[error("listener {listener}: {error}")]
+    ListenerParameter {
+        /// Its name and address.
+        listener: String,
+        /// What is wrong with it.
+        error: ParameterError,
     },
     /// A listener's list of networks.
     #[error("listener {listener}: {list}: {error}")]

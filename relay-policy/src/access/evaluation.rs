@@ -104,6 +104,18 @@ pub struct Effects {
     pub sleep_seconds: u32,
 }
 
+impl Effects {
+    /// Adds what a later decision about the same message has brought; how long its reply waits is not of the message.
+    pub fn absorb(&mut self, later: Self) {
+        self.hold |= later.hold;
+        self.discard |= later.discard;
+        self.filter = later.filter.or(self.filter.take());
+        self.redirect = later.redirect.or(self.redirect.take());
+        self.bcc.extend(later.bcc);
+        self.prepend.extend(later.prepend);
+    }
+}
+
 /// Deferrals that wait for a permit, as they were when a list had ended that is not asked with each recipient
 /// (`smtpd_delay_reject = no`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

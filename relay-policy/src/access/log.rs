@@ -38,11 +38,18 @@ impl Log {
 
     /// What was done (`reject`, `hold`) about the command under way.
     pub(crate) fn event(&mut self, request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) {
-        self.lines.push(LogLine::Event(event(request, stage, verb, text)));
+        self.lines.push(LogLine::event(request, stage, verb, text));
     }
 
     pub(crate) fn append(&mut self, other: Log) {
         self.lines.extend(other.lines);
+    }
+}
+
+impl LogLine {
+    /// What was done (`reject`, `hold`) about the command under way, with who sent it, in the words of all such lines.
+    pub fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) -> Self {
+        Self::Event(event(request, stage, verb, text))
     }
 }
 

@@ -67,6 +67,7 @@ pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
 pub use fuzz::fuzz_access;
 pub use log::{Log, LogLine};
 pub use policy::{AccessError, AccessPolicy};
+pub(crate) use subject::{first_digit, split_enhanced};
 
 /// How deep lists are nested in lists.
 pub const RECURSION_MAX: usize = 100;

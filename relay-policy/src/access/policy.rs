@@ -110,7 +110,7 @@ impl AccessPolicy {
     ///
     /// Neither the relay list nor the recipient list may be without a rule that refuses strangers, since that would be an
     /// open relay: `reject`, `defer`, `defer_if_permit`, `reject_unauth_destination` or `defer_unauth_destination`, where a
-    /// stranger reaches it. One of the two lists suffices.
+    /// stranger reaches it. One of the two lists suffices. Nor may the whole world be in `mynetworks`.
     ///
     /// A restriction that does not exist, or that lacks its argument, is no error here: whatever reaches it is refused
     /// with `451 4.3.5 Server configuration error`, and the log says why.
@@ -119,6 +119,10 @@ impl AccessPolicy {
     /// [`AccessError`] names the parameter and the entry.
     pub fn compile(parameters: Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
         let policy = Self::compile_unguarded(parameters, opener)?;
+        if let Some(entry) = policy.mynetworks.whole_world() {
+            let what = format!("{entry}: this is the whole world: write the networks that are meant");
+            return Err(AccessError::Network { parameter: "mynetworks", what });
+        }
         let guards = [ListName::Relay, ListName::Recipient];
         if guards.into_iter().any(|name| stops_strangers(&policy.list(name))) {
             Ok(policy)
@@ -130,7 +134,7 @@ impl AccessPolicy {
     /// As [`AccessPolicy::compile`], and takes an open relay, too: to look at what a configuration does, never to serve.
     ///
     /// # Errors
-    /// As [`AccessPolicy::compile`], without [`AccessError::OpenRelay`].
+    /// As [`AccessPolicy::compile`], but for what would be an open relay.
     pub fn compile_unguarded(parameters: Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
         let classes = &parameters.restriction_classes;
         let lists = [
@@ -187,6 +191,23 @@ impl AccessPolicy {
     /// What is to be said of the tables' sources.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// What it was compiled from.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// What it resolves addresses with.
+    pub fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// Whether anything here may depend on the client's name, so that it is worth while to look for it. A list in a
+    /// table may be any list, so wherever there are access tables it is.
+    pub fn needs_client_name(&self) -> bool {
+        let names = |rules: &Rules| rules.iter().any(|rule| rule.check.needs_client_name());
+        self.lists.values().chain(self.classes.values()).any(names) || !self.mynetworks.is_of_networks()
     }
 
     /// Begins a decision about a command, with all the lists that it comes to.

@@ -86,6 +86,22 @@ pub(crate) enum Check {
     Wrong(Vec<String>),
 }
 
+impl Check {
+    /// Whether it looks at the client's name, or may lead to a rule that does.
+    pub(crate) fn needs_client_name(&self) -> bool {
+        match self {
+            Self::Access(..) | Self::ServerAccess { .. } | Self::BareTable(_) | Self::PolicyService(_) => {
+                true
+            }
+            Self::RejectUnknownClient | Self::RejectUnknownReverseClient => true,
+            Self::DnsList { by_name, of, .. } => {
+                *by_name && matches!(of, Subject::Client | Subject::ReverseClient)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Whose use of a sender's address is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logins {

@@ -102,7 +102,7 @@ impl Routing {
                 allow_percent_hack: p.allow_percent_hack,
                 append_at_myorigin: p.append_at_myorigin,
                 append_dot_mydomain: p.append_dot_mydomain,
-                myorigin: p.myorigin.clone(),
+                myorigin: if p.myorigin.is_empty() { p.myhostname.clone() } else { p.myorigin.clone() },
                 mydomain: p.mydomain.clone(),
                 remote_header_rewrite_domain: p.remote_header_rewrite_domain.clone(),
             },

@@ -8,7 +8,8 @@
 //! Nothing is refused here: whatever a client or an administrator writes has some internal form, and whether that is
 //! anybody's address is the resolver's matter.
 
-use proto_core::address::Mailbox;
+use crate::domain;
+use proto_core::address::{AddressSyntax, Domain, DomainName, LocalPart, Mailbox};
 use std::fmt::{self, Display, Write};
 
 /// An address in internal form; `Display` gives the external one. The empty address is the null sender.
@@ -54,6 +55,18 @@ impl Address {
     /// What stands after the last `@`.
     pub fn domain(&self) -> Option<&str> {
         self.0.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// The mailbox that it is, with its domain in A-labels and lower case; none where it has no domain, or one that
+    /// cannot be.
+    pub fn mailbox(&self) -> Option<Mailbox> {
+        let written = self.domain().filter(|_| !self.local_part().is_empty())?;
+        let syntax = AddressSyntax { utf8: false, lenient: true };
+        let domain = match domain::key(written).filter(|_| !written.starts_with('[')) {
+            Some(key) => DomainName::parse(key.as_bytes(), syntax).map(Domain::Name),
+            None => Domain::parse(written.as_bytes(), syntax),
+        };
+        Mailbox::new(LocalPart::new(self.local_part()).ok()?, domain.ok()?).ok()
     }
 
     /// The same domain, another local part.
@@ -267,6 +280,22 @@ mod tests {
             let address = Address::parse(external);
             assert_eq!(address.as_str(), internal);
             assert_eq!(address.to_string(), external);
+        }
+    }
+
+    #[test]
+    fn mailboxes_in_one_spelling() {
+        for (external, mailbox) in [
+            ("U@BÜCHER.example.", Some("U@xn--bcher-kva.example")),
+            ("\"a b\"@Example.com", Some("\"a b\"@example.com")),
+            ("u@[192.0.2.1]", Some("u@[192.0.2.1]")),
+            ("u", None),
+            ("@example.com", None),
+            ("u@a..b", None),
+            ("", None),
+        ] {
+            let found = Address::parse(external).mailbox().map(|mailbox| mailbox.to_string());
+            assert_eq!(found.as_deref(), mailbox, "{external}");
         }
     }
 

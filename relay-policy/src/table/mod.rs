@@ -28,7 +28,7 @@ pub(crate) use cidr::network;
 pub use elsewhere::DIRECTORY;
 pub(crate) use elsewhere::directory;
 pub use maps::{Answers, Key, Maps};
-pub use open::{OpenError, Opened, Opener, Read};
+pub use open::{OpenError, Opened, OpenedTables, Opener, Read};
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Display};

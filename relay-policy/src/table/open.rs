@@ -7,7 +7,8 @@
 //! Tables made of tables are nested [`NESTED_MAX`] deep.
 //!
 //! # Departures
-//! `proxy:` is taken off: there is no other process that tables are read through.
+//! `proxy:` is taken off: there is no other process that tables are read through. `directory:` is a kind that Postfix has
+//! not: whoever answers questions has the mailboxes that exist, by `user@domain`.
 
 use super::cdb::Cdb;
 use super::cidr::Cidr;
@@ -21,6 +22,8 @@ use super::texthash::Keyed;
 use super::union::Union;
 use super::{Family, Table, Warning, aliases, inline, texthash};
 use crate::words::{in_braces, parts};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
@@ -47,9 +50,17 @@ pub type Read<'r> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'r;
 #[derive(Clone, Copy)]
 pub struct Opener<'r> {
     read: &'r Read<'r>,
+    opened: Option<&'r OpenedTables>,
     substitution: bool,
     aliases: bool,
 }
+
+/// Tables that were opened, for whoever names them again; see [`Opener::sharing`].
+#[derive(Debug, Default)]
+pub struct OpenedTables(RefCell<BTreeMap<Asked, Opened>>);
+
+/// A table's name, and how it is read: with substitution, as aliases.
+type Asked = (String, bool, bool);
 
 /// A table, and what is to be said of its source.
 #[derive(Debug, Clone)]
@@ -74,7 +85,13 @@ pub struct OpenError {
 impl<'r> Opener<'r> {
     /// Opens tables whose files are read in this way.
     pub fn new(read: &'r Read<'r>) -> Self {
-        Self { read, substitution: true, aliases: false }
+        Self { read, opened: None, substitution: true, aliases: false }
+    }
+
+    /// Opens a table that is named several times once, and its users share it.
+    #[must_use]
+    pub fn sharing(self, opened: &'r OpenedTables) -> Self {
+        Self { opened: Some(opened), ..self }
     }
 
     /// Ignores rules of patterns that put parts of the key in their text.
@@ -106,7 +123,14 @@ impl<'r> Opener<'r> {
     /// [`OpenError`]: the kind is not known, the file cannot be read, or the definition makes no sense. Lines of a file
     /// that make no sense are warnings: the others count.
     pub fn open(&self, reference: &str) -> Result<Opened, OpenError> {
-        self.open_nested(reference, NESTED_MAX)
+        let Some(OpenedTables(shared)) = self.opened else { return self.open_nested(reference, NESTED_MAX) };
+        let asked = (reference.trim().to_string(), self.substitution, self.aliases);
+        if let Some(opened) = shared.borrow().get(&asked) {
+            return Ok(opened.clone());
+        }
+        let opened = self.open_nested(reference, NESTED_MAX)?;
+        shared.borrow_mut().insert(asked, opened.clone());
+        Ok(opened)
     }
 
     fn open_nested(&self, reference: &str, deeper: usize) -> Result<Opened, OpenError> {
@@ -248,6 +272,22 @@ mod tests {
         let turns = open("randmap:{a, b}").unwrap().table;
         let three: Vec<_> = (0..3).map(|_| turns.look_up("x").unwrap().unwrap().text.into_owned()).collect();
         assert_eq!(three, ["a", "b", "a"]);
+    }
+
+    #[test]
+    fn a_table_that_is_named_again_is_shared() {
+        let reads = std::cell::Cell::new(0);
+        let read = |_: &str| {
+            reads.set(reads.get() + 1);
+            Ok(b"k v".to_vec())
+        };
+        let tables = OpenedTables::default();
+        let opener = Opener::new(&read).sharing(&tables);
+        let (first, again) = (opener.open("hash:a").unwrap(), opener.open(" hash:a").unwrap());
+        assert!(Arc::ptr_eq(&first.table, &again.table));
+        opener.without_substitution().open("hash:a").unwrap();
+        opener.open("hash:b").unwrap();
+        assert_eq!(reads.get(), 3);
     }
 
     #[test]

@@ -51,10 +51,14 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused("127.0.0.1:2424", "127.0.0.1:25", &["lmtp#3", "port 25", "RFC 2033"]);
     refused("\"maildir\"", "\"mdbox\"", &["mdbox", "`maildir`", "`mbox`"]);
     refused("127.0.0.1:2525", "127.0.0.1", &["address"]);
-    refused("\"127.0.0.0/8\"", "\"127.0.0.0/33\"", &["toml: policy.mynetworks: 127.0.0.0/33: an IPv4"]);
+    refused(
+        "\"127.0.0.0/8\"",
+        "\"127.0.0.0/33\"",
+        &["toml: policy.mynetworks: 127.0.0.0/33: \"127.0.0.0/33\" is no address and no network"],
+    );
     let own = "tls = \"starttls\"\n[listener.policy]\nmynetworks = [\"10.1.2.3/8\"]";
-    let words = "listener smtp#0 (127.0.0.1:2525): mynetworks: 10.1.2.3/8: bits are set beyond the network's length: \
-        write 10.0.0.0/8";
+    let words = "listener smtp#0 (127.0.0.1:2525): mynetworks: 10.1.2.3/8: \"10.1.2.3/8\" has bits set behind the \
+        network's length: write 10.0.0.0/8";
     refused("tls = \"starttls\"", own, &[words]);
     refused(
         "# proxies = [\"10.0.0.0/8\"]",

@@ -140,7 +140,7 @@ impl ImapService {
     }
 
     fn authenticate(&mut self, ask: Ask<Authenticate>) {
-        let directory = Arc::clone(&self.backends.directory);
+        let directory = Arc::clone(&self.backends.walls.directory);
         let (asked, tls) = (ask.detail.clone(), self.tls.clone());
         let found = async move { login(&*directory, asked, tls).await };
         self.begin(found, move |service, server, now, (verdict, account)| {

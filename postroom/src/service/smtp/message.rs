@@ -1,6 +1,7 @@
 //! The transaction and the message of an SMTP session.
 
 use super::hops::Hops;
+use super::policy::server_error;
 use crate::delivery::ORIGINAL_RECIPIENT;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -8,14 +9,17 @@ use bytes::Bytes;
 use mailstore::spool::{Envelope, Recipient};
 use mailstore::{ErrorKind, StoreError};
 use proto_core::Now;
-use proto_core::address::{ForwardPath, ReversePath};
-use relay_policy::{Destination, Request};
+use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use relay_policy::Request;
+use relay_policy::access::Effects;
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{QueueId, Verdict};
 
 /// From MAIL to the end of data.
 #[derive(Debug)]
 pub(super) struct Transaction {
+    /// What policy has said is to be done to the message.
+    pub(super) effects: Effects,
     /// Without brackets; empty is the null path.
     reverse_path: String,
     /// What MAIL said of the size, in octets.
@@ -24,18 +28,18 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(reverse_path: &ReversePath, size: Option<u64>) -> Self {
+    pub(super) fn new(reverse_path: &ReversePath, size: Option<u64>, effects: Effects) -> Self {
         let reverse_path = reverse_path.mailbox().map(ToString::to_string).unwrap_or_default();
-        Self { reverse_path, size, recipients: Vec::new() }
+        Self { effects, reverse_path, size, recipients: Vec::new() }
     }
 
     pub(super) fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Adds a recipient where policy sends it, unless it is there.
-    pub(super) fn add(&mut self, written: &ForwardPath, destination: &Destination) {
-        let address = destination.address.to_string();
+    /// Adds a recipient where it leads, unless it is there.
+    pub(super) fn add(&mut self, written: &ForwardPath, mailbox: &Mailbox) {
+        let address = mailbox.to_string();
         if self.recipients.iter().any(|recipient| recipient.address == address) {
             return;
         }
@@ -60,6 +64,24 @@ impl Transaction {
         envelope
     }
 
+    /// Does to a message that is complete what its last decisions want.
+    ///
+    /// # Errors
+    /// What cannot be done refuses the message.
+    pub(super) fn end(&self, message: &mut Message) -> Result<(), Refusal> {
+        if let Some(address) = self.effects.redirect.iter().chain(&self.effects.bcc).next() {
+            tracing::error!(address, "refused: REDIRECT and BCC come too late at the end of a message");
+            return Err(server_error());
+        }
+        if self.effects.discard {
+            message.discard();
+        }
+        if self.effects.hold {
+            message.hold()?;
+        }
+        Ok(())
+    }
+
     /// Sender and recipients, for the log.
     pub(super) fn story(&self) -> String {
         let recipients: Vec<&str> = self.recipients.iter().map(|r| &*r.address).collect();
@@ -70,7 +92,8 @@ impl Transaction {
 /// A message on its way into the intake. Dropping it takes it back.
 pub(super) struct Message {
     id: QueueId,
-    writer: Result<Box<dyn SpoolWriter>, StoreError>,
+    /// `None` for a message that nobody gets.
+    writer: Result<Option<Box<dyn SpoolWriter>>, StoreError>,
     hops: Hops,
 }
 
@@ -83,7 +106,12 @@ impl Message {
         let id = QueueId::new(writer.id().as_str()).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchQueueId, "beginning a message", "its id cannot stand in a reply")
         })?;
-        Ok(Self { id, writer: Ok(writer), hops: Hops::default() })
+        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default() })
+    }
+
+    /// A message that nobody gets, under this name.
+    pub(super) fn for_nobody(id: QueueId) -> Self {
+        Self { id, writer: Ok(None), hops: Hops::default() }
     }
 
     pub(super) fn id(&self) -> &QueueId {
@@ -97,12 +125,17 @@ impl Message {
 
     /// Writes the next octets. After a failure they are swallowed: the client hears of it at the end.
     pub(super) async fn write(mut self, octets: Bytes) -> Self {
-        if let Ok(writer) = &mut self.writer
+        if let Ok(Some(writer)) = &mut self.writer
             && let Err(error) = writer.write(octets).await
         {
             self.writer = Err(error);
         }
         self
+    }
+
+    /// Nobody gets the message after all: what of it was kept goes, when it ends.
+    pub(super) fn discard(&mut self) {
+        self.writer = Ok(None);
     }
 
     /// The message is kept, and not delivered before an administrator says so.
@@ -111,7 +144,7 @@ impl Message {
     /// What the client is told when the intake cannot do that: a message to be held is not to be delivered instead.
     pub(super) fn hold(&mut self) -> Result<(), Refusal> {
         // A writer that has failed says so when it is asked to commit.
-        let Ok(writer) = &mut self.writer else { return Ok(()) };
+        let Ok(Some(writer)) = &mut self.writer else { return Ok(()) };
         writer.hold().map_err(|error| {
             tracing::error!(queue_id = %self.id, %error, "not accepted: it cannot be held");
             refusal(&error)
@@ -128,7 +161,11 @@ impl Message {
             return Verdict::Refuse(too_many_hops());
         }
         let committed = match writer {
-            Ok(writer) => writer.commit().await,
+            Ok(Some(writer)) => writer.commit().await,
+            Ok(None) => {
+                tracing::info!(queue_id = %id, octets, story, "discarded");
+                return Verdict::Accept(id);
+            }
             Err(error) => Err(error),
         };
         match committed {

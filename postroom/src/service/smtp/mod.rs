@@ -1,8 +1,9 @@
 //! Answers an SMTP, submission or LMTP session.
 //!
-//! Every question goes to policy through its one entry point; what policy needs to know goes to the directory. An
-//! accepted message goes, chunk by chunk, into the intake, and is answered 250 when the intake says that it is
-//! durable.
+//! Every command is judged by policy, through its one entry point; what policy needs to know is asked behind it
+//! ([`crate::policy`]). What it wants done to a message besides taking it is gathered in the transaction, and done when the
+//! message begins and when it ends. An accepted message goes, chunk by chunk, into the intake, and is answered 250 when the
+//! intake says that it is durable.
 //!
 //! LMTP differs in nothing here: the message is committed once for all its recipients, and the machine says the one
 //! verdict for each.
@@ -14,25 +15,30 @@
 //! # Departures
 //! The same recipient twice in one transaction is accepted twice and delivered once.
 
+mod effects;
 mod hops;
 mod message;
 mod policy;
 mod quota;
+mod request;
 
 use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
+use crate::policy::{Answerer, Destination};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
 use message::{Message, Transaction};
-use policy::Moment;
+use policy::{Decided, Moment};
+use proto_core::address::ForwardPath;
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
-use relay_policy::{Destination, Request};
+use relay_policy::Request;
+use relay_policy::access::{Effects, Latches};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
-    BodyAbort, Disposition, Event, Peer, Rcpt, Server, ServerQuestion, Verdict, Verified,
+    BodyAbort, Data, EndOfData, Event, Hello, Mail, Peer, Protocol, QueueId, Rcpt, Server, ServerQuestion,
+    Verdict, Verified, Violation,
 };
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -41,11 +47,14 @@ pub(crate) struct SmtpService {
     profile: Arc<SmtpProfile>,
     backends: Backends,
     session: Session,
-    /// What policy is told. It lies apart, since the service is moved from state to state and most of this comes late.
-    request: Box<Request>,
+    /// What policy is told. It lies apart, since the service is moved from state to state and most of this comes late;
+    /// a decision under way shares it.
+    request: Arc<Request>,
     /// Who has shown who it is, and how, until the machine says that the exchange is over.
     proved: Option<(String, Option<&'static str>)>,
-    transaction: Option<Transaction>,
+    /// How many messages have begun.
+    messages: u32,
+    transaction: Option<Box<Transaction>>,
     message: Option<Message>,
     /// A chunk of the message is on its way down.
     writing: bool,
@@ -56,13 +65,14 @@ type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
     pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
-        let request = Box::new(Request::new(address(session.client)));
+        let request = Arc::new(request::begun(&session));
         Self {
             profile,
             backends,
             session,
             request,
             proved: None,
+            messages: 0,
             transaction: None,
             message: None,
             writing: false,
@@ -70,16 +80,18 @@ impl SmtpService {
         }
     }
 
+    /// What policy is told, to be changed.
+    fn request(&mut self) -> &mut Request {
+        Arc::make_mut(&mut self.request)
+    }
+
     /// Takes the client for who it is, at first and whenever XCLIENT says otherwise.
     fn meet(&mut self, peer: &Peer) {
-        let client = address(peer.address);
+        let client = request::address(peer.address);
         if client != self.request.client || peer.login.is_some() {
             tracing::info!(%client, login = peer.login, "XCLIENT");
         }
-        let tls = self.request.tls.take();
-        *self.request = Request::new(client);
-        self.request.tls = tls;
-        self.request.login.clone_from(&peer.login);
+        request::meet(self.request(), peer);
         self.proved = None;
     }
 
@@ -87,16 +99,36 @@ impl SmtpService {
     fn decide(
         &mut self,
         moment: Moment,
-        then: impl FnOnce(&mut Self, &mut Server, Now, policy::Verdict) + Send + 'static,
+        then: impl FnOnce(&mut Self, &mut Server, Now, Result<Effects, Refusal>) + Send + 'static,
     ) {
-        let (profile, request) = (Arc::clone(&self.profile), self.request.clone());
-        let directory = Arc::clone(&self.backends.directory);
+        let (profile, request) = (Arc::clone(&self.profile), Arc::clone(&self.request));
+        let walls = Arc::clone(&self.backends.walls);
         self.work.start(async move {
-            let verdict = policy::decide(&profile.policy, &request, &moment, &*directory).await;
+            let answerer = Answerer::new(&profile, &walls);
+            let Decided { verdict, effects, latches } = policy::decide(&answerer, &request, &moment).await;
+            drop(request);
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                then(service, server, now, verdict);
+                let effects = service.took(effects, latches);
+                then(service, server, now, verdict.map(|_| effects));
             }) as Finish
         });
+    }
+
+    /// Keeps what a decision leaves for later; gives back what is to be done to a message that has not begun.
+    fn took(&mut self, effects: Effects, latches: Latches) -> Effects {
+        if latches != self.request.latches {
+            self.request().latches = latches;
+        }
+        if effects.discard {
+            self.request().discarded = true;
+        }
+        match &mut self.transaction {
+            Some(transaction) => {
+                transaction.effects.absorb(effects);
+                Effects::default()
+            }
+            None => effects,
+        }
     }
 
     /// Asks policy a question whose answer is a plain yes or no.
@@ -104,24 +136,60 @@ impl SmtpService {
         &mut self,
         moment: Moment,
         ask: Ask<Q>,
-        on_yes: impl FnOnce(&mut Self, &Q) + Send + 'static,
+        on_verdict: impl FnOnce(&mut Self, &Q, Option<Effects>) + Send + 'static,
     ) where
         Q: ServerQuestion<Verdict = Verdict> + Send + 'static,
     {
-        self.decide(moment, move |service, server, now, verdict| {
-            let verdict = match verdict {
-                Ok(_) => {
-                    on_yes(service, &ask.detail);
+        self.decide(moment, move |service, server, now, decided| {
+            let verdict = match decided {
+                Ok(effects) => {
+                    on_verdict(service, &ask.detail, Some(effects));
                     Verdict::Accept(())
                 }
-                Err(refusal) => Verdict::Refuse(refusal),
+                Err(refusal) => {
+                    on_verdict(service, &ask.detail, None);
+                    Verdict::Refuse(refusal)
+                }
             };
             told(server.answer(now, ask, verdict));
         });
     }
 
+    fn hello(&mut self, ask: Ask<Hello>) {
+        let before = (self.request.helo.clone(), self.request.esmtp);
+        request::hello(self.request(), &ask.detail);
+        self.decide_plainly(Moment::Helo, ask, move |service, _, yes| {
+            if yes.is_none() {
+                let request = service.request();
+                (request.helo, request.esmtp) = before;
+            }
+        });
+    }
+
+    fn mail(&mut self, ask: Ask<Mail>) {
+        if let Some(xforward) = &ask.detail.xforward {
+            tracing::info!(?xforward, "forwarded from");
+        }
+        self.messages += 1;
+        let instance = format!("{}.{}", self.session.id, self.messages);
+        request::mail(self.request(), &ask.detail, instance);
+        self.decide_plainly(Moment::Mail, ask, |service, mail, yes| match yes {
+            Some(effects) => {
+                let transaction = Transaction::new(&mail.reverse_path, mail.parameters.size, effects);
+                service.transaction = Some(Box::new(transaction));
+            }
+            None => service.without_message(),
+        });
+    }
+
+    /// The message under way is over.
+    fn without_message(&mut self) {
+        self.transaction = None;
+        request::without_message(self.request());
+    }
+
     fn authenticate(&mut self, ask: Ask<proto_core::sasl::Authenticate>) {
-        let directory = Arc::clone(&self.backends.directory);
+        let directory = Arc::clone(&self.backends.walls.directory);
         let (asked, tls) = (ask.detail.clone(), self.request.tls.clone());
         self.work.start(async move {
             let (verdict, account) = login(&*directory, asked, tls).await;
@@ -137,35 +205,38 @@ impl SmtpService {
     /// gives up there is not logged in (RFC 4422 section 3.5).
     fn log_in(&mut self, server: &Server) {
         if let Some((login, method)) = self.proved.take_if(|_| server.is_authenticated()) {
-            (self.request.login, self.request.sasl_method) = (Some(login), method);
+            let request = self.request();
+            (request.login, request.sasl_method) = (Some(login), method);
         }
     }
 
+    /// Takes a recipient that policy takes, that leads to somebody, and whose mailbox has room.
     fn recipient(&mut self, ask: Ask<Rcpt>) {
-        let moment = Moment::Rcpt(ask.detail.forward_path.clone());
-        let size = self.transaction.as_ref().and_then(Transaction::size);
-        self.decide(moment, move |service, server, now, verdict| match verdict {
-            Ok(Some(destination)) => service.check_quota(ask, destination, size),
-            Ok(None) => told(server.answer(now, ask, Verdict::Refuse(Refusal::TEMPORARY))),
-            Err(refusal) => told(server.answer(now, ask, Verdict::Refuse(refusal))),
-        });
-    }
-
-    /// Takes a recipient whose mailbox has room.
-    fn check_quota(&mut self, ask: Ask<Rcpt>, destination: Destination, size: Option<u64>) {
-        let Backends { store, quota_full_tempfail, .. } = self.backends.clone();
+        let (profile, request) = (Arc::clone(&self.profile), Arc::clone(&self.request));
+        let backends = self.backends.clone();
+        let size = self.transaction.as_ref().and_then(|transaction| transaction.size());
+        let asked = self.asked(&ask.detail.forward_path);
         self.work.start(async move {
-            let room = match &store {
-                Some(store) => quota::check(store, &destination, size, quota_full_tempfail).await,
-                None => Ok(()),
-            };
+            let answerer = Answerer::new(&profile, &backends.walls);
+            let Decided { mut verdict, effects, latches } =
+                policy::recipient(&answerer, &request, asked).await;
+            drop(request);
+            if let (Ok(Destination::Mailbox(mailbox)), Some(store)) = (&verdict, &backends.store) {
+                let room = quota::check(store, mailbox, size, backends.quota_full_tempfail).await;
+                verdict = room.and(verdict);
+            }
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                let verdict = match (room, &mut service.transaction) {
-                    (Ok(()), Some(transaction)) => {
-                        transaction.add(&ask.detail.forward_path, &destination);
+                service.took(effects, latches);
+                let verdict = match (verdict, &mut service.transaction) {
+                    (Ok(destination), Some(transaction)) => {
+                        let written = &ask.detail.forward_path;
+                        if let Destination::Mailbox(mailbox) = &destination {
+                            transaction.add(written, mailbox);
+                        }
+                        request::recipient(service.request(), written);
                         Verdict::Accept(())
                     }
-                    (Ok(()), None) => Verdict::Refuse(Refusal::TEMPORARY),
+                    (Ok(_), None) => Verdict::Refuse(Refusal::TEMPORARY),
                     (Err(refusal), _) => Verdict::Refuse(refusal),
                 };
                 told(server.answer(now, ask, verdict));
@@ -173,32 +244,62 @@ impl SmtpService {
         });
     }
 
-    /// Policy first, then the intake: a client is told of a full spool before it sends.
-    fn data(&mut self, ask: Ask<smtp_proto::server::Data>) {
-        self.decide(Moment::Data, move |service, server, now, verdict| {
-            let transaction = match (verdict, &service.transaction) {
-                (Ok(_), Some(transaction)) => transaction,
-                (Ok(_), None) => return told(server.answer(now, ask, Refusal::TEMPORARY.into())),
-                (Err(refusal), _) => return told(server.answer(now, ask, refusal.into())),
-            };
-            let envelope = transaction.envelope(&service.session, &service.request, now);
-            let intake = Arc::clone(&service.backends.intake);
-            service.work.start(async move {
-                let begun = intake.begin(envelope).await.and_then(Message::new);
-                Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
-                    Ok(message) => {
-                        // What a verdict adds to the header is there once it is given.
-                        told(server.answer(now, ask, Verdict::Accept(())));
-                        if let Some(trace) = server.trace_header(message.id(), now) {
-                            service.write(message, trace.to_string().into());
-                        }
-                    }
-                    Err(error) => {
+    /// The recipient that policy is asked about. Nothing is submitted by who may not, so there the bare `postmaster` is one
+    /// as all others, and is not excused from the lists.
+    fn asked(&self, written: &ForwardPath) -> ForwardPath {
+        match written {
+            ForwardPath::Postmaster if self.profile.config.protocol == Protocol::Submission => {
+                policy::qualified_postmaster(self.profile.postmaster.domain())
+            }
+            _ => None,
+        }
+        .unwrap_or_else(|| written.clone())
+    }
+
+    fn data(&mut self, ask: Ask<Data>) {
+        self.decide(Moment::Data, move |service, server, now, decided| match decided {
+            Ok(_) => service.begin(server, now, ask),
+            Err(refusal) => told(server.answer(now, ask, refusal.into())),
+        });
+    }
+
+    /// Begins a message in the intake: a client is told of a full one before it sends.
+    fn begin(&mut self, server: &mut Server, now: Now, ask: Ask<Data>) {
+        let Some(transaction) = &self.transaction else {
+            return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
+        };
+        let mut envelope = transaction.envelope(&self.session, &self.request, now);
+        let (effects, instance) = (transaction.effects.clone(), QueueId::new(&*self.request.instance));
+        let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
+        self.work.start(async move {
+            let answerer = Answerer::new(&profile, &backends.walls);
+            let readdressed = effects::readdress(&answerer, &effects, &mut envelope.recipients).await;
+            let is_for_nobody = effects.discard || envelope.recipients.is_empty();
+            let begun = match (readdressed, instance.filter(|_| is_for_nobody)) {
+                (Err(refusal), _) => Err(refusal),
+                (Ok(()), Some(id)) => Ok(Message::for_nobody(id)),
+                (Ok(()), None) => {
+                    let begun = backends.intake.begin(envelope).await.and_then(Message::new);
+                    begun.map_err(|error| {
                         tracing::error!(%error, "message not taken");
-                        told(server.answer(now, ask, message::refusal(&error).into()));
+                        message::refusal(&error)
+                    })
+                }
+            };
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
+                Ok(message) => {
+                    service.request().queue_id = Some(message.id().to_string());
+                    if let Some(transaction) = &mut service.transaction {
+                        transaction.effects = effects::of_the_end(&effects);
                     }
-                }) as Finish
-            });
+                    // What a verdict adds to the header is there once it is given.
+                    told(server.answer(now, ask, effects::with_fields(&effects.prepend)));
+                    if let Some(trace) = server.trace_header(message.id(), now) {
+                        service.write(message, trace.to_string().into());
+                    }
+                }
+                Err(refusal) => told(server.answer(now, ask, refusal.into())),
+            }) as Finish
         });
     }
 
@@ -214,29 +315,20 @@ impl SmtpService {
         });
     }
 
-    fn end_of_data(&mut self, ask: Ask<smtp_proto::server::EndOfData>) {
-        self.decide(Moment::EndOfMessage, move |service, server, now, verdict| {
-            let mut message = match (verdict, service.message.take()) {
-                (Ok(_), Some(message)) => message,
-                (Ok(_), None) => return told(server.answer(now, ask, Refusal::TEMPORARY.into())),
-                (Err(refusal), _) => return told(server.answer(now, ask, refusal.into())),
+    fn end_of_data(&mut self, ask: Ask<EndOfData>) {
+        self.request().size_bytes = ask.detail.octets;
+        self.decide(Moment::EndOfMessage, move |service, server, now, decided| {
+            let (transaction, message) = (service.transaction.take(), service.message.take());
+            service.without_message();
+            let ended = decided.and_then(|_| {
+                let (transaction, mut message) = transaction.zip(message).ok_or(Refusal::TEMPORARY)?;
+                transaction.end(&mut message)?;
+                Ok((transaction.story(), message))
+            });
+            let (story, message) = match ended {
+                Ok(ended) => ended,
+                Err(refusal) => return told(server.answer(now, ask, refusal.into())),
             };
-            match ask.detail.disposition {
-                Disposition::Deliver => {}
-                Disposition::Discard => {
-                    tracing::info!(queue_id = %message.id(), "discarded");
-                    service.transaction = None;
-                    let id = message.id().clone();
-                    return told(server.answer(now, ask, Verdict::Accept(id).into()));
-                }
-                Disposition::Hold => {
-                    if let Err(refusal) = message.hold() {
-                        service.transaction = None;
-                        return told(server.answer(now, ask, refusal.into()));
-                    }
-                }
-            }
-            let story = service.transaction.take().map(|transaction| transaction.story()).unwrap_or_default();
             // A task of its own, so that the story is told to its end when the client does not wait for it.
             let commit = message.commit(story, ask.detail.octets).in_current_span();
             let committed = tokio::spawn(commit);
@@ -253,7 +345,7 @@ impl SmtpService {
         if let Some(message) = self.message.take() {
             tracing::info!(queue_id = %message.id(), ?why, "message aborted");
         }
-        self.transaction = None;
+        self.without_message();
     }
 }
 
@@ -263,25 +355,14 @@ impl Service<Server> for SmtpService {
         match event {
             Event::Connect(ask) => {
                 self.meet(&ask.detail.peer);
-                self.decide_plainly(Moment::Connect, ask, |_, _| ());
+                self.decide_plainly(Moment::Connect, ask, |_, _, _| ());
             }
             // Which TLS is good enough the listener has said before the handshake.
             Event::Tls(ask) => told(server.answer(now, ask, Verdict::Accept(()))),
-            Event::Hello(ask) => {
-                self.request.helo = Some(ask.detail.name.to_string());
-                self.decide_plainly(Moment::Helo, ask, |_, _| ());
-            }
+            Event::Hello(ask) => self.hello(ask),
             Event::Authenticate(ask) => self.authenticate(ask),
             Event::LoginFailed(failed) => login_failed(&failed, self.request.tls.as_ref()),
-            Event::Mail(ask) => {
-                self.request.sender = Some(ask.detail.reverse_path.clone());
-                if let Some(xforward) = &ask.detail.xforward {
-                    tracing::info!(?xforward, "forwarded from");
-                }
-                self.decide_plainly(Moment::Mail, ask, |service, mail| {
-                    service.transaction = Some(Transaction::new(&mail.reverse_path, mail.parameters.size));
-                });
-            }
+            Event::Mail(ask) => self.mail(ask),
             Event::Rcpt(ask) => self.recipient(ask),
             Event::Data(ask) => self.data(ask),
             Event::Body(octets) => {
@@ -293,13 +374,21 @@ impl Service<Server> for SmtpService {
             }
             Event::BodyAborted(why) => self.aborted(why),
             Event::EndOfData(ask) => self.end_of_data(ask),
-            Event::TransactionReset => {
-                self.transaction = None;
-                self.request.sender = None;
-            }
+            Event::TransactionReset => self.without_message(),
             // The session is about to end; a commit that is under way ends by itself.
             Event::Cancelled(_) => {}
-            Event::Violation(violation) => tracing::info!(?violation, "client breaks the rules"),
+            Event::Violation(violation) => {
+                tracing::info!(?violation, "client breaks the rules");
+                let is_early = matches!(
+                    violation,
+                    Violation::EarlyTalker
+                        | Violation::PipelinedBeforeCapability
+                        | Violation::PipelinedAfterData
+                );
+                if is_early {
+                    self.request().improper_pipelining = true;
+                }
+            }
             // Our listeners are not configured to ask these. One that is shall not make its client wait for nothing.
             Event::Verify(ask) => told(server.answer(now, ask, Verdict::Accept(Verified::CannotTell))),
             Event::Expand(ask) => told(server.answer(now, ask, not_implemented().into())),
@@ -318,16 +407,15 @@ impl Service<Server> for SmtpService {
     }
 
     fn resume(&mut self, server: &mut Server, now: Now) {
-        if let Some(finish) = self.work.take() {
+        // What ended may have begun more that needed no waiting.
+        while let Some(finish) = self.work.take() {
             finish(self, server, now);
         }
     }
 
     fn tls(&mut self, info: &TlsInfo) {
-        // RFC 3207 section 4.2: what was learned before TLS is forgotten.
         self.proved = None;
-        *self.request = Request::new(self.request.client);
-        self.request.tls = Some(info.clone());
+        request::secured(self.request(), info);
     }
 
     fn ended(&mut self, reason: &CloseReason) {
@@ -340,9 +428,4 @@ fn not_implemented() -> Refusal {
     EnhancedCode::new(5, 5, 1)
         .and_then(|code| Refusal::new(502, code, "Error: command not implemented").ok())
         .unwrap_or(Refusal::PERMANENT)
-}
-
-/// The address that policy knows a client by. One whose address is not known is in nobody's networks.
-fn address(known: Option<IpAddr>) -> IpAddr {
-    known.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.to_canonical())
 }

@@ -1,12 +1,13 @@
-//! One decision of relay-policy, its questions answered by the directory.
+//! What policy says about a command, as the machine takes it.
 
-use crate::wall::{AccountId, Directory};
-use proto_core::Backend;
-use proto_core::address::ForwardPath;
-use relay_policy::{Answer, Decision, Destination, Policy, Question, Reply, Request, Stage, Step};
+use crate::policy::{self, Answerer, Destination};
+use proto_core::address::{Domain, ForwardPath, LocalPart, Mailbox};
+use relay_policy::access::{Effects, Latches, LogLine};
+use relay_policy::address::Resolution;
+use relay_policy::{Reply, Request, Stage};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use std::fmt::{self, Display};
-use tracing::field::display;
+use std::time::Duration;
 
 /// A stage, with what it is about.
 pub(super) enum Moment {
@@ -18,86 +19,111 @@ pub(super) enum Moment {
     EndOfMessage,
 }
 
+impl Moment {
+    fn stage(&self) -> Stage<'_> {
+        match self {
+            Self::Connect => Stage::Connect,
+            Self::Helo => Stage::Helo,
+            Self::Mail => Stage::Mail,
+            Self::Rcpt(recipient) => Stage::Rcpt(recipient),
+            Self::Data => Stage::Data,
+            Self::EndOfMessage => Stage::EndOfMessage,
+        }
+    }
+}
+
+/// As the log tells it.
 impl Display for Moment {
-    /// As the log tells it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Moment::Connect => f.write_str("connect"),
-            Moment::Helo => f.write_str("HELO"),
-            Moment::Mail => f.write_str("MAIL"),
-            Moment::Rcpt(recipient) => write!(f, "RCPT {recipient}"),
-            Moment::Data => f.write_str("DATA"),
-            Moment::EndOfMessage => f.write_str("end of message"),
+            Self::Connect => f.write_str("connect"),
+            Self::Helo => f.write_str("HELO"),
+            Self::Mail => f.write_str("MAIL"),
+            Self::Rcpt(recipient) => write!(f, "RCPT {recipient}"),
+            Self::Data => f.write_str("DATA"),
+            Self::EndOfMessage => f.write_str("end of message"),
         }
     }
 }
 
-/// Yes, for a recipient with where it goes; or no.
-pub(super) type Verdict = Result<Option<Destination>, Refusal>;
+/// What came of a command.
+pub(super) struct Decided<Y> {
+    /// Yes, with what belongs to it; or no.
+    pub(super) verdict: Result<Y, Refusal>,
+    /// What is to be done to the message, refused or not.
+    pub(super) effects: Effects,
+    /// What later commands are to be judged with.
+    pub(super) latches: Latches,
+}
 
+/// Asks policy, and waits where it says so. With the yes comes where a recipient leads.
 pub(super) async fn decide(
-    policy: &Policy,
+    answerer: &Answerer<'_>,
     request: &Request,
     moment: &Moment,
-    directory: &dyn Directory,
-) -> Verdict {
-    let stage = match moment {
-        Moment::Connect => Stage::Connect,
-        Moment::Helo => Stage::Helo,
-        Moment::Mail => Stage::Mail,
-        Moment::Rcpt(recipient) => Stage::Rcpt(recipient),
-        Moment::Data => Stage::Data,
-        Moment::EndOfMessage => Stage::EndOfMessage,
-    };
-    let mut evaluation = policy.evaluate(request, stage);
-    loop {
-        match evaluation.step() {
-            Step::Needs(questions) => {
-                for question in questions {
-                    let answer = answer(&question, directory).await;
-                    if let Err(fault) = evaluation.answer(question, answer) {
-                        tracing::error!(%fault, "policy did not take an answer");
-                        return Err(Refusal::TEMPORARY);
-                    }
-                }
-            }
-            Step::Done(decision, trail) => {
-                for rule in trail.entries() {
-                    tracing::debug!(at = %moment, %rule, "policy");
-                }
-                return match decision {
-                    Decision::Accept { destination } => Ok(destination),
-                    Decision::Reject(reply) | Decision::Defer(reply) => {
-                        let sender = request.sender.as_ref().map(display);
-                        tracing::info!(at = %moment, sender, reply = %reply, "refused");
-                        Err(refusal(reply))
-                    }
-                    // Nothing else is decided by the lists that are there.
-                    _ => Err(Refusal::TEMPORARY),
-                };
-            }
+) -> Decided<Option<Resolution>> {
+    let outcome = match answerer.decide(request, moment.stage()).await {
+        Ok(outcome) => outcome,
+        Err(reply) => {
+            let latches = request.latches.clone();
+            return Decided { verdict: Err(refusal(reply)), effects: Effects::default(), latches };
         }
+    };
+    policy::log(&outcome, moment);
+    if outcome.effects.sleep_seconds > 0 {
+        tokio::time::sleep(Duration::from_secs(outcome.effects.sleep_seconds.into())).await;
     }
+    let verdict = match (outcome.refusal, &outcome.effects.filter) {
+        (Some(reply), _) => Err(refusal(reply)),
+        (None, Some(filter)) => Err(unfiltered(filter)),
+        (None, None) => Ok(outcome.resolution),
+    };
+    Decided { verdict, effects: outcome.effects, latches: outcome.latches }
 }
 
-async fn answer(question: &Question, directory: &dyn Directory) -> Answer {
-    match question {
-        Question::RecipientExists { address } => match AccountId::from_mailbox(address) {
-            Some(account) => match directory.contains(&account).await {
-                Ok(known) => Answer::Exists(known),
-                Err(fault) => {
-                    tracing::error!(%account, %fault, "recipient could not be looked up");
-                    Answer::Failed(fault)
-                }
-            },
-            None => Answer::Exists(false),
-        },
-        _ => Answer::Failed(Backend::TEMPORARY),
-    }
+/// Asks policy about a recipient, and finds who gets its mail.
+pub(super) async fn recipient(
+    answerer: &Answerer<'_>,
+    request: &Request,
+    recipient: ForwardPath,
+) -> Decided<Destination> {
+    let moment = Moment::Rcpt(recipient);
+    let Decided { verdict, effects, latches } = decide(answerer, request, &moment).await;
+    let verdict = match verdict {
+        // Nothing more is asked about what is thrown away.
+        Ok(_) if request.discarded || effects.discard => Ok(Destination::Nobody),
+        Ok(resolution) => {
+            let Moment::Rcpt(recipient) = &moment else { unreachable!("invariant: it was made so above") };
+            let found = answerer.destination(&recipient.to_string(), resolution.as_ref()).await;
+            found.map_err(|reply| {
+                tracing::info!("{}", LogLine::event(request, moment.stage(), "reject", &reply));
+                refusal(reply)
+            })
+        }
+        Err(refusal) => Err(refusal),
+    };
+    Decided { verdict, effects, latches }
+}
+
+/// The bare `postmaster` as a recipient that all lists are asked about.
+pub(super) fn qualified_postmaster(domain: &Domain) -> Option<ForwardPath> {
+    let local_part = LocalPart::new("postmaster").ok()?;
+    Mailbox::new(local_part, domain.clone()).ok().map(ForwardPath::Mailbox)
+}
+
+/// A content filter is wanted, and there is none: the message must not go by it.
+pub(super) fn unfiltered(filter: &str) -> Refusal {
+    tracing::warn!(filter, "refused: FILTER is configured, and this server has no content filters");
+    server_error()
+}
+
+/// What is said when the configuration wants something that cannot be.
+pub(super) fn server_error() -> Refusal {
+    refusal(Reply { code: 451, enhanced: (4, 3, 5), text: "Server configuration error".into() })
 }
 
 /// What cannot stand in a reply (a text with letters beyond ASCII) is said in standard words.
-fn refusal(reply: Reply) -> Refusal {
+pub(super) fn refusal(reply: Reply) -> Refusal {
     let standard = if reply.code / 100 == 4 { Refusal::TEMPORARY } else { Refusal::PERMANENT };
     let (class, subject, detail) = reply.enhanced;
     EnhancedCode::new(class, subject, detail)

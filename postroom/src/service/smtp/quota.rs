@@ -6,17 +6,17 @@
 use crate::wall::{AccountId, Store};
 use mailstore::{ErrorKind, MailboxName};
 use proto_core::Backend;
-use relay_policy::Destination;
+use proto_core::address::Mailbox;
 use smtp_proto::reply::{EnhancedCode, Refusal};
 
 /// 452 4.2.2 or, when mail for a full mailbox does not wait, 552 5.2.2, with the administrator's text.
 pub(super) async fn check(
     store: &dyn Store,
-    destination: &Destination,
+    mailbox: &Mailbox,
     size: Option<u64>,
     quota_full_tempfail: bool,
 ) -> Result<(), Refusal> {
-    let Some(account) = AccountId::from_mailbox(&destination.address) else { return Ok(()) };
+    let Some(account) = AccountId::from_mailbox(mailbox) else { return Ok(()) };
     let error = match store.check_quota(&account, &MailboxName::inbox(), size.unwrap_or(0)).await {
         Err(error) if error.kind() == ErrorKind::OverQuota => error,
         Err(error) => {
@@ -31,6 +31,6 @@ pub(super) async fn check(
     let (code, class, standard) =
         if quota_full_tempfail { (452, 4, Refusal::TEMPORARY) } else { (552, 5, Refusal::PERMANENT) };
     let refusal = EnhancedCode::new(class, 2, 2)
-        .and_then(|enhanced| Refusal::new(code, enhanced, format!("<{}>: {text}", destination.address)).ok());
+        .and_then(|enhanced| Refusal::new(code, enhanced, format!("<{mailbox}>: {text}")).ok());
     Err(refusal.unwrap_or(standard))
 }

@@ -1,0 +1,62 @@
+//! What policy asks, answered; and the recipients it has accepted, with who gets their mail.
+//!
+//! `relay-policy` decides; what it cannot know it asks. The questions of one moment are asked at the same time, and each
+//! answer is handed in as it comes: a decision that no longer needs the others does not wait for them.
+
+mod answerer;
+mod destination;
+
+pub(crate) use answerer::{Answerer, Walls};
+pub(crate) use destination::Destination;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use relay_policy::access::{AccessStep, LogLine, Outcome};
+use relay_policy::{Reply, Request, Stage};
+use std::fmt::Display;
+
+impl Answerer<'_> {
+    /// Runs a decision to its end.
+    ///
+    /// # Errors
+    /// What is to be said when the decision does not come to an end, which is a fault of ours.
+    pub(crate) async fn decide(&self, request: &Request, stage: Stage<'_>) -> Result<Outcome, Reply> {
+        let mut evaluation = self.profile.policy.evaluate(request, stage);
+        let (mut asked, mut under_way) = (Vec::new(), FuturesUnordered::new());
+        loop {
+            let questions = match evaluation.step() {
+                AccessStep::Done(outcome) => return Ok(*outcome),
+                AccessStep::Needs(questions) => questions,
+            };
+            for question in questions {
+                if !asked.contains(&question) {
+                    asked.push(question.clone());
+                    under_way.push(async move {
+                        let answer = self.answer(&question).await;
+                        (question, answer)
+                    });
+                }
+            }
+            let answered = under_way.next().await;
+            let taken = answered.map(|(question, answer)| evaluation.answer(&question, answer));
+            if !matches!(taken, Some(Ok(()))) {
+                tracing::error!(?asked, "policy asks for what it has been told");
+                let text = "Error: internal error".into();
+                return Err(Reply { code: 451, enhanced: (4, 3, 0), text });
+            }
+        }
+    }
+}
+
+/// Writes what a decision has for the log. The trail is for who wants to know how it came about.
+pub(crate) fn log(outcome: &Outcome, at: &dyn Display) {
+    for rule in outcome.trail.entries() {
+        tracing::debug!(%at, %rule, "policy");
+    }
+    for line in outcome.log.lines() {
+        match line {
+            LogLine::Warning(text) => tracing::warn!("{text}"),
+            line => tracing::info!("{line}"),
+        }
+    }
+}
