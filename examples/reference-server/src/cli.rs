@@ -86,6 +86,39 @@ pub enum Command {
         #[command(flatten)]
         tables: Tables,
     },
+    /// Write the configuration of a Postfix as ours.
+    ///
+    /// Reads main.cf, with every $name in it replaced, and master.cf, whose smtpd services become listeners. What has the same
+    /// name here is written under [policy]; what cannot be carried over is told on standard error, with its line and the
+    /// reason. Tables are named as they were and not copied. Accounts are to be made.
+    ///
+    /// Example: postroom import-postfix /etc/postfix --output /etc/postroom
+    ImportPostfix {
+        /// The directory with main.cf and master.cf; or a file like main.cf, such as what `postconf -n` has printed.
+        directory: PathBuf,
+        /// Write postroom.toml and an empty users.passwd into this directory, and check them; nothing that is there is
+        /// written over. Without it, the configuration is printed.
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+    /// Write the configuration of a qmail as ours.
+    ///
+    /// Reads locals, rcpthosts, virtualdomains, badmailfrom, smtproutes and others in control, and the rules of tcpserver. What
+    /// cannot be carried over is told on standard error. Mail that qmail would relay for everybody, because there is no
+    /// rcpthosts, is refused.
+    ///
+    /// Example: postroom import-qmail /var/qmail --tcp-rules /etc/tcp.smtp --output /etc/postroom
+    ImportQmail {
+        /// qmail's directory, or the directory control in it.
+        directory: PathBuf,
+        /// The text that tcprules compiles: who is let in, and who may relay (RELAYCLIENT).
+        #[arg(long, value_name = "FILE")]
+        tcp_rules: Option<PathBuf>,
+        /// Write postroom.toml, the tables that it names and an empty users.passwd into this directory, and check them;
+        /// nothing that is there is written over. Without it, the configuration is printed.
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.

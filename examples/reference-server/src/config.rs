@@ -4,17 +4,18 @@
 //! parser with the line, the key and what is allowed. [`check`] holds what a parser cannot know: that a listener
 //! address is given once, that a path template names the user, that a limit is above what the RFCs demand.
 //!
-//! Relative paths: `data_dir`, `certificate`, `key`, `client_ca` and `passwd_file` count from the configuration file's own
+//! Relative paths: `data_dir`, `certificate`, `key`, `client_ca`, `passwd_file` and the tables that `[policy]` names count from the configuration file's own
 //! directory (the working directory when there is no file); `storage.path` counts from `data_dir`, and what stands in
 //! `storage.location` from the home directory, as in every location (see [`place`](crate::place)).
 
 mod check;
+mod policy;
 mod schema;
 
 pub use schema::{
     Auto, Config, DirectoryNames, FolderName, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
-    MboxFormat, MboxLock, PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat,
-    StorageSection, TlsMode, TlsSection,
+    MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
+    TlsSection,
 };
 
 use crate::wiring;

@@ -5,6 +5,7 @@ use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::proto_core::Mechanism;
 use postroom::relay_policy::NetworkList;
+use postroom::relay_policy::main_cf::words;
 use postroom::wall::{AccountId, Directory as _, Serves};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -135,10 +136,11 @@ fn of_trusted_proxies<'a>(config: &'a Config, listener: &'a ListenerSection) -> 
     if listener.protocol != Protocol::Smtp || !listener.proxies.is_empty() {
         return None;
     }
-    let trusted = listener.policy.mynetworks.as_ref().or(config.policy.mynetworks.as_ref())?;
+    let trusted = listener.policy.value("mynetworks").or(config.policy.value("mynetworks"))?;
+    let trusted: Vec<String> = words(trusted).into_iter().map(String::from).collect();
     let proxy = config.listeners.iter().flat_map(|other| &other.proxies).find(|proxy| {
         let proxies = core::slice::from_ref(*proxy);
-        trusted.iter().any(|network| holds_first_of(proxies, network)) || holds_first_of(trusted, proxy)
+        trusted.iter().any(|network| holds_first_of(proxies, network)) || holds_first_of(&trusted, proxy)
     })?;
     Some(format!(
         "the proxy {proxy} of another listener lies within mynetworks, and this one names no proxies: whoever comes \
@@ -149,8 +151,10 @@ fn of_trusted_proxies<'a>(config: &'a Config, listener: &'a ListenerSection) -> 
 /// Whether the first address of a network is in a list. Of two networks that overlap, one has the other's first address.
 fn holds_first_of(networks: &[String], network: &str) -> bool {
     let written = network.split_once('/').map_or(network, |(address, _)| address).replace(['[', ']'], "");
-    // What is no network is refused with the settings.
-    let list = NetworkList::new(networks).unwrap_or_default();
+    // The others are names and tables, which hold no addresses that could be seen here.
+    let is_network = |entry: &&String| NetworkList::new(core::slice::from_ref(*entry)).is_ok();
+    let networks: Vec<String> = networks.iter().filter(is_network).cloned().collect();
+    let list = NetworkList::new(&networks).unwrap_or_default();
     written.parse().is_ok_and(|address: IpAddr| list.contains(address))
 }
 

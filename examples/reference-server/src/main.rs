@@ -6,6 +6,7 @@
 //! | [`config`] | the configuration file |
 //! | [`first_start`] | what the first start makes: directory, certificate, accounts |
 //! | [`doubts`] | what a configuration hardly can mean |
+//! | [`import`] | the configuration of other servers |
 //! | [`place`] | the stores that a command line names |
 //! | [`wiring`] | from a configuration to a running engine |
 //! | [`serve`], [`check`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
@@ -18,6 +19,7 @@ mod convert;
 mod doubts;
 mod first_start;
 mod hash_password;
+mod import;
 mod make;
 mod place;
 mod serve;
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
         Command::Maildir {
             command: MaildirCommand::Make { folder, special_use, quota, layout, directory },
         } => make::run(&directory, folder.as_ref(), special_use, quota, layout),
+        Command::ImportPostfix { directory, output } => import::postfix::run(&directory, output.as_deref()),
+        Command::ImportQmail { directory, tcp_rules, output } => {
+            import::qmail::run(&directory, tcp_rules.as_deref(), output.as_deref())
+        }
         Command::Postmap { tables } => return ask_or_make(&tables, false),
         Command::Postalias { tables } => return ask_or_make(&tables, true),
         Command::HashPassword { scheme } => hash_password::run(scheme),

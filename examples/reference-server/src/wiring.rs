@@ -2,8 +2,8 @@
 
 use crate::config::{
     Auto, Config, ConfigError, DirectoryNames, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
-    MboxFormat, MboxLock, PolicySection, Protocol, QueueSection, SaslSecurityOption, StorageFormat,
-    StorageSection, TlsMode, TlsSection,
+    MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
+    TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
 use postroom::delivery::Deliverers;
@@ -14,7 +14,7 @@ use postroom::mailstore::{
     AutoCreate, DefaultMailbox, Env, Layout, NameEncoding, QuotaRules, SpecialUse, StoreError,
 };
 use postroom::proto_core::sasl::Decoys;
-use postroom::settings::{self, LimitOverrides, Limits, Listener, PolicyOverrides, Settings};
+use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
 use postroom::wall::AccountId;
 use postroom::{Blocking, Server};
@@ -45,7 +45,8 @@ pub struct Running {
 pub fn settings(config: &Config) -> Settings {
     let mut settings = Settings::new(&config.hostname);
     settings.domains.clone_from(&config.domains.local);
-    settings.policy.mynetworks = config.policy.mynetworks.clone().unwrap_or_default();
+    config.policy.apply(&mut settings.policy).expect("invariant: it was tried when the file was read");
+    settings.config_directory = config.path.parent().map(Path::to_owned).unwrap_or_default();
     settings.postmaster.clone_from(&config.domains.postmaster);
     settings.allow_plaintext_auth = config.accounts.allow_plaintext_auth;
     settings.auth_mechanisms.clone_from(&config.accounts.auth_mechanisms);
@@ -101,14 +102,9 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
     listener.xclient_clients.clone_from(&section.xclient_clients);
     listener.xforward_clients.clone_from(&section.xforward_clients);
     listener.auth_mechanisms.clone_from(&section.auth_mechanisms);
-    listener.policy = policy_overrides(&section.policy);
+    listener.policy = section.policy.iter().collect();
     listener.limits = limit_overrides(&section.limits);
     listener
-}
-
-fn policy_overrides(section: &PolicySection) -> PolicyOverrides {
-    let mynetworks = section.mynetworks.as_ref().map(|networks| ("mynetworks", networks.join(", ")));
-    mynetworks.into_iter().collect()
 }
 
 fn limit_overrides(section: &LimitsSection) -> LimitOverrides {

@@ -9,6 +9,7 @@ use super::schema::{
 use crate::wiring;
 use postroom::mailstore::mbox::MboxLocation;
 use postroom::mailstore::{PathTemplate, PathUser};
+use postroom::relay_policy::Parameters;
 use postroom::wall::AccountId;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,6 +55,9 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             "accounts.auth_anonymous_username",
             format!("\"{name}\" is no account; a value like \"guest@example.org\" is expected"),
         );
+    }
+    if let Err(error) = config.policy.apply(&mut Parameters::default()) {
+        return problem(format!("policy.{}", error.name), format!("{}: {}", error.value, error.expected));
     }
     limits("limits", &config.limits)?;
     mailboxes(&config.mailboxes)?;

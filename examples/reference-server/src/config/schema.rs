@@ -3,6 +3,7 @@
 //! Every section refuses keys it does not know. Sizes are octets, times are seconds, and the unit is the last
 //! word of a key.
 
+use super::policy::PolicySection;
 use postroom::mailstore::special_use::UnknownUse;
 use postroom::mailstore::{MailboxName, QuotaRules, SpecialUses};
 use postroom::proto_core::Mechanism;
@@ -33,7 +34,8 @@ pub struct Config {
     pub accounts: AccountsSection,
     /// Whose mail is kept here.
     pub domains: DomainsSection,
-    /// Who may send where, unless a listener says otherwise.
+    /// Who may send where and what addresses mean, unless a listener says otherwise; a table's file is looked for beside the
+    /// configuration file.
     #[serde(default)]
     pub policy: PolicySection,
     /// How mail is kept.
@@ -213,14 +215,6 @@ fn mail_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mailbox>, D
     let text = String::deserialize(from)?;
     let address = Mailbox::parse(text.as_bytes(), AddressSyntax::default());
     address.map(Some).map_err(|fault| D::Error::custom(format!("\"{text}\" is no mail address: {fault}")))
-}
-
-/// Who may send where.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicySection {
-    /// Networks whose clients may send anywhere, as `127.0.0.0/8` or `::1`.
-    pub mynetworks: Option<Vec<String>>,
 }
 
 /// How mail is kept.

@@ -123,7 +123,42 @@ fn a_listener_overrides_the_common_limits_key_by_key() {
     .unwrap();
     let listener = &wiring::settings(&config).listeners[0];
     assert_eq!((listener.limits.recipients_max, listener.limits.message_bytes_max), (Some(200), None));
-    assert_eq!(config.listeners[0].policy.mynetworks.as_deref(), Some(&[][..]));
+    assert_eq!(config.listeners[0].policy.value("mynetworks"), Some(""));
+}
+
+#[test]
+fn policy_has_the_names_of_postfix() {
+    let policy = "[policy]\nmydestination = [\"example.test\"]\nsmtpd_helo_restrictions = [\"reject_invalid_helo_hostname\"]\n\
+        recipient_delimiter = \"+\"\nsoft_bounce = true\n";
+    let own = "tls = \"starttls\"\n[listener.policy]\nrecipient_delimiter = \"-\"";
+    let text = EMBEDDED.replacen("[policy]\n", policy, 1).replacen("tls = \"starttls\"", own, 1);
+    let settings = wiring::settings(&Config::parse(Path::new("/etc/postroom/postroom.toml"), &text).unwrap());
+    assert_eq!(settings.policy.smtpd_helo_restrictions, "reject_invalid_helo_hostname");
+    assert!(settings.policy.soft_bounce && settings.policy.mynetworks.len() == 2);
+    assert_eq!(settings.listeners[0].policy, [("recipient_delimiter", "-")].into_iter().collect());
+    assert_eq!(settings.config_directory, Path::new("/etc/postroom"));
+    refused(
+        "[policy]\n",
+        "[policy]\nsmtpd_recipient_restriction = \"reject\"\n",
+        &["policy.smtpd_recipient_restriction", "did you mean smtpd_recipient_restrictions?"],
+    );
+    refused(
+        "[policy]\n",
+        "[policy]\nreject_code = 99\n",
+        &["policy.reject_code: 99: a reply code, 200 to 599"],
+    );
+    let own = "tls = \"starttls\"\n[listener.policy]\nmynetwork = \"::1\"";
+    refused(
+        "tls = \"starttls\"",
+        own,
+        &["listener smtp#0 (127.0.0.1:2525): mynetwork = ::1: ", "mynetworks?"],
+    );
+    let table = "[policy]\nsmtpd_client_restrictions = \"check_client_access hash:clients\"\n";
+    refused(
+        "[policy]\n",
+        table,
+        &["smtpd_client_restrictions: hash:clients: /etc/postroom/clients: No such file"],
+    );
 }
 
 #[test]

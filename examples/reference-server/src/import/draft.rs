@@ -1,0 +1,166 @@
+//! A configuration file being written.
+
+use postroom::relay_policy::main_cf::words;
+use std::net::SocketAddr;
+use toml::Value;
+
+/// What will stand in it. Values of `policy` are as Postfix writes them.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// Where it comes from, for the comment at its top.
+    pub origin: String,
+    pub hostname: String,
+    pub listeners: Vec<DraftListener>,
+    /// The certificate and its key.
+    pub tls: Option<(String, String)>,
+    pub accounts: Vec<(&'static str, Value)>,
+    /// Domains with accounts, the one for login names without one first.
+    pub local: Vec<String>,
+    pub policy: Vec<(String, String)>,
+    pub queue: Vec<(&'static str, Value)>,
+    pub limits: Vec<(&'static str, Value)>,
+}
+
+/// A listener in it.
+#[derive(Debug)]
+pub struct DraftListener {
+    pub protocol: &'static str,
+    pub address: SocketAddr,
+    pub tls: &'static str,
+    pub keys: Vec<(&'static str, Value)>,
+    pub policy: Vec<(String, String)>,
+    pub limits: Vec<(&'static str, Value)>,
+}
+
+impl Draft {
+    /// The text.
+    pub fn to_toml(&self) -> String {
+        let mut text = format!("# From {}. `postroom check` tells what is doubtful here.\n\n", self.origin);
+        text += &line("hostname", &string(&self.hostname));
+        text += &line("data_dir", &string("./postroom-data"));
+        for listener in &self.listeners {
+            text += "\n[[listener]]\n";
+            text += &line("protocol", &string(listener.protocol));
+            text += &line("address", &string(&listener.address.to_string()));
+            text += &line("tls", &string(listener.tls));
+            listener.keys.iter().for_each(|(key, value)| text += &line(key, value));
+            text += &policy("[listener.policy]", &listener.policy);
+            text += &section("[listener.limits]", &listener.limits);
+        }
+        if let Some((certificate, key)) = &self.tls {
+            text += &section("[tls]", &[("certificate", string(certificate)), ("key", string(key))]);
+        }
+        let passwd_file = ("passwd_file", string(super::PASSWD_FILE));
+        let accounts: Vec<_> = [passwd_file].into_iter().chain(self.accounts.iter().cloned()).collect();
+        text += &section("[accounts]", &accounts);
+        text += &section("[domains]", &[("local", array(&self.local))]);
+        text += &policy("[policy]", &self.policy);
+        text += &section("[queue]", &self.queue);
+        text += &section("[limits]", &self.limits);
+        text
+    }
+}
+
+pub fn string(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+pub fn array(texts: &[String]) -> Value {
+    Value::Array(texts.iter().map(|text| string(text)).collect())
+}
+
+fn section(title: &str, keys: &[(&'static str, Value)]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    keys.iter().fold(format!("\n{title}\n"), |text, (key, value)| text + &line(key, value))
+}
+
+fn policy(title: &str, parameters: &[(String, String)]) -> String {
+    if parameters.is_empty() {
+        return String::new();
+    }
+    parameters
+        .iter()
+        .fold(format!("\n{title}\n"), |text, (name, value)| text + &line(name, &parameter(name, value)))
+}
+
+/// A key and its value; what would be a long line has one element on each.
+fn line(key: &str, value: &Value) -> String {
+    let short = format!("{key} = {value}\n");
+    match value {
+        Value::Array(elements) if short.len() > LINE_OCTETS_MAX => {
+            let lines: String = elements.iter().map(|element| format!("    {element},\n")).collect();
+            format!("{key} = [\n{lines}]\n")
+        }
+        _ => short,
+    }
+}
+
+const LINE_OCTETS_MAX: usize = 100;
+
+/// A list as an array, a number as a number, all else as the text it is.
+fn parameter(name: &str, value: &str) -> Value {
+    if TEXTS.contains(&name) {
+        return string(value);
+    }
+    let elements = rules(value);
+    match (value.parse::<i64>(), elements.len()) {
+        (Ok(number), _) => Value::Integer(number),
+        (_, 0 | 1) => string(value),
+        _ => array(&elements),
+    }
+}
+
+/// Parameters whose blanks part nothing.
+const TEXTS: [&str; 3] =
+    ["default_rbl_reply", "smtpd_policy_service_default_action", "smtpd_policy_service_policy_context"];
+
+/// The words of a list; a restriction stays with what it takes behind its name.
+fn rules(value: &str) -> Vec<String> {
+    let mut rules: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for word in words(value) {
+        match rules.last_mut() {
+            Some(rule) if is_open => *rule += &format!(" {word}"),
+            _ => rules.push(word.into()),
+        }
+        is_open = takes_an_argument(word);
+    }
+    rules
+}
+
+fn takes_an_argument(word: &str) -> bool {
+    let is_list = |name: &str| word.starts_with(name) && !word.contains(':');
+    (is_list("check_") && word != "check_recipient_maps" && word != "check_relay_domains")
+        || ["reject_rbl", "reject_rhsbl", "permit_dnswl", "permit_rhswl"].into_iter().any(is_list)
+        || ["sleep", "warn_if_reject"].contains(&word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restrictions_keep_their_arguments() {
+        let value = "permit_mynetworks warn_if_reject reject_rbl_client a.test, check_policy_service { inet:h:1, timeout=1 }, hash:/x";
+        assert_eq!(
+            rules(value),
+            [
+                "permit_mynetworks",
+                "warn_if_reject reject_rbl_client a.test",
+                "check_policy_service { inet:h:1, timeout=1 }",
+                "hash:/x"
+            ]
+        );
+        let text = |name: &str, value: &str| line(name, &parameter(name, value));
+        assert_eq!(text("reject_code", "550"), "reject_code = 550\n");
+        assert_eq!(text("mynetworks", "10.0.0.0/8, ::1"), "mynetworks = [\"10.0.0.0/8\", \"::1\"]\n");
+        assert_eq!(text("soft_bounce", "yes"), "soft_bounce = \"yes\"\n");
+        let reply = "$rbl_code \"no\" ${rbl_reason?; x}";
+        let written: toml::Table = text("default_rbl_reply", reply).parse().unwrap();
+        assert_eq!(written["default_rbl_reply"].as_str(), Some(reply));
+        let long = text("relay_domains", &"name.of.a.domain.example ".repeat(5));
+        assert_eq!(long.lines().count(), 7, "{long}");
+    }
+}

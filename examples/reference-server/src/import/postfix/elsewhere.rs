@@ -1,0 +1,99 @@
+//! Parameters that are not carried over, and why.
+
+use super::services::names;
+use super::source::Source;
+
+/// Tells of each parameter that nobody has looked at; but not of those that others are made of.
+pub fn rest(source: &mut Source) {
+    let parameters = source.main_cf.parameters().to_vec();
+    for parameter in &parameters {
+        let name = parameter.name.as_str();
+        if !source.is_left(name) || OURSELVES.contains(&name) {
+            continue;
+        }
+        let services = source.master_cf.services().iter().flat_map(|service| &service.options);
+        let is_macro = parameters.iter().chain(services).any(|other| names(&other.value, name));
+        match why(name) {
+            Some(why) => source.note(name, format!("not carried over: {why}")),
+            None if is_macro => {}
+            None => source.note(name, "not carried over: nothing here has this name"),
+        }
+    }
+}
+
+fn why(name: &str) -> Option<&'static str> {
+    let exact = WHY.iter().find(|(known, _)| *known == name);
+    let front = FRONTS.iter().find(|(front, _)| name.starts_with(front));
+    exact.or(front).map(|(_, why)| *why)
+}
+
+/// Those of Postfix's own programs, files and users: there is nothing to be missed.
+const OURSELVES: [&str; 23] = [
+    "biff",
+    "command_directory",
+    "compatibility_level",
+    "config_directory",
+    "daemon_directory",
+    "data_directory",
+    "debug_peer_level",
+    "debugger_command",
+    "default_database_type",
+    "html_directory",
+    "mail_owner",
+    "mailq_path",
+    "manpage_directory",
+    "maillog_file",
+    "meta_directory",
+    "newaliases_path",
+    "queue_directory",
+    "readme_directory",
+    "sample_directory",
+    "sendmail_path",
+    "setgid_group",
+    "shlib_directory",
+    "alias_database",
+];
+
+const NOT_SENT: &str = "mail is not sent on to other hosts yet";
+const DELIVERED: &str = "mail is delivered where [storage] says";
+const TLS: &str = "how TLS is done is not configured: versions and ciphers are rustls' own";
+const ACCOUNTS: &str = "who may log in says accounts.passwd_file";
+
+const WHY: &[(&str, &str)] = &[
+    ("bounce_queue_lifetime", "reports are kept as long as other mail"),
+    ("content_filter", "there are no content filters: mail is taken WITHOUT being filtered"),
+    ("disable_vrfy_command", "VRFY tells nothing of who exists"),
+    ("home_mailbox", DELIVERED),
+    ("mail_spool_directory", DELIVERED),
+    ("mailbox_command", DELIVERED),
+    ("mailbox_command_maps", DELIVERED),
+    ("mailbox_size_limit", "set rules in [quota]"),
+    ("mailbox_transport", DELIVERED),
+    ("milter_default_action", "milters are not spoken to yet"),
+    ("milter_protocol", "milters are not spoken to yet"),
+    ("non_smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
+    ("receive_override_options", "there are no content filters"),
+    ("smtpd_banner", "the greeting is this server's name"),
+    ("smtpd_helo_required", "HELO or EHLO is always required"),
+    ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
+    ("smtpd_sasl_path", ACCOUNTS),
+    ("smtpd_sasl_type", ACCOUNTS),
+    ("smtpd_sasl_local_domain", "a login without a domain belongs to the first of domains.local"),
+    ("strict_rfc821_envelopes", "addresses are always read strictly"),
+    ("virtual_gid_maps", DELIVERED),
+    ("virtual_mailbox_base", DELIVERED),
+    ("virtual_mailbox_limit", "set rules in [quota]"),
+    ("virtual_minimum_uid", DELIVERED),
+    ("virtual_uid_maps", DELIVERED),
+];
+
+const FRONTS: &[(&str, &str)] = &[
+    ("cyrus_sasl", ACCOUNTS),
+    ("lmtp_", NOT_SENT),
+    ("postscreen_", "early tests are not there yet"),
+    ("smtp_", NOT_SENT),
+    ("smtpd_sasl_", ACCOUNTS),
+    ("smtpd_tls_", TLS),
+    ("tls_", TLS),
+    ("tlsproxy_", TLS),
+];

@@ -1,0 +1,204 @@
+//! Parameters that have the same name here: those of access control and of addresses.
+//!
+//! Where Postfix's default is another than ours, or is made of other parameters, it is written out.
+
+use super::source::Source;
+use postroom::relay_policy::Parameters;
+use postroom::relay_policy::main_cf::{MainCfError, words};
+use std::fs;
+
+/// The parameters of all services, in an order in which they can be set.
+pub fn common(source: &mut Source) -> Result<Vec<(String, String)>, MainCfError> {
+    let mut policy = Vec::new();
+    let classes = source.value("smtpd_restriction_classes")?;
+    let set: Vec<String> =
+        source.main_cf.parameters().iter().map(|parameter| parameter.name.clone()).collect();
+    let known = |name: &String| is_known(name, &classes);
+    for name in WRITTEN.iter().map(|name| (*name).to_string()).chain(set.into_iter().filter(known)) {
+        if policy.iter().any(|(done, _)| *done == name) {
+            continue;
+        }
+        let value = if RAW.contains(&&*name) { source.raw(&name) } else { source.value(&name)? };
+        let Some(value) = adapted(source, &name, value) else { continue };
+        // An empty list that lets everybody relay is no default of ours.
+        if !value.is_empty() || source.sets(&name) || name == "smtpd_relay_restrictions" {
+            policy.push((name, value));
+        }
+    }
+    // A class is one of the parameters only once it is named.
+    policy.sort_by_key(|(name, _)| name != "smtpd_restriction_classes");
+    Ok(policy)
+}
+
+/// Whether a parameter has this name here.
+pub fn is_known(name: &str, classes: &str) -> bool {
+    name != "myhostname" && (Parameters::NAMES.contains(&name) || words(classes).contains(&name))
+}
+
+/// Those that are written whether or not a line sets them.
+const WRITTEN: [&str; 12] = [
+    "smtpd_restriction_classes",
+    "mydomain",
+    "myorigin",
+    "mydestination",
+    "mynetworks",
+    "relay_domains",
+    "virtual_alias_domains",
+    "virtual_mailbox_domains",
+    "parent_domain_matches_subdomains",
+    "append_dot_mydomain",
+    "local_recipient_maps",
+    "smtpd_relay_restrictions",
+];
+
+/// Those in which a `$` is no parameter's.
+const RAW: [&str; 1] = ["default_rbl_reply"];
+
+/// A value as it is written here; none where it is left out, which is told.
+fn adapted(source: &mut Source, name: &str, value: String) -> Option<String> {
+    let value = unproxied(&value);
+    tell_tables(source, name, &value);
+    match name {
+        "myorigin" if value.starts_with('/') => {
+            match fs::read_to_string(&value) {
+                Ok(text) => Some(text.trim().to_string()),
+                Err(error) => {
+                    source.note(name, format!("{value}: {error}: not carried over; say which domain addresses without one are in"));
+                    None
+                }
+            }
+        }
+        "mynetworks" if !source.sets(name) => Some(mynetworks(source)),
+        "inet_interfaces" => addresses(source, name, &value, &["all", "loopback-only"]),
+        "proxy_interfaces" => addresses(source, name, &value, &[]),
+        // Empty, it would be domains.local.
+        "mydestination" if value.is_empty() => Some("localhost".into()),
+        "local_recipient_maps" => local_recipients(source, &value),
+        "virtual_mailbox_maps" => {
+            mailboxes(source, &value);
+            None
+        }
+        "allow_mail_to_commands" | "allow_mail_to_files" => {
+            let (kept, left): (Vec<&str>, Vec<&str>) =
+                words(&value).into_iter().partition(|word| *word != "forward");
+            if !left.is_empty() {
+                source.note(name, "forward is not carried over: no .forward files are read");
+            }
+            Some(kept.join(", "))
+        }
+        _ if name.ends_with("_restrictions") || value.contains("check_policy_service") => {
+            Some(services_of(source, name, &value))
+        }
+        _ => Some(value),
+    }
+}
+
+/// `proxy:type:name` is `type:name`.
+fn unproxied(value: &str) -> String {
+    value.replace("proxy:", "")
+}
+
+/// Tables that nobody answers for.
+fn tell_tables(source: &mut Source, name: &str, value: &str) {
+    const ELSEWHERE: [&str; 10] =
+        ["mysql", "pgsql", "sqlite", "ldap", "mongodb", "memcache", "nis", "nisplus", "tcp", "socketmap"];
+    for word in words(value) {
+        let kind = word.trim_start_matches('!').split_once(':').map(|(kind, _)| kind);
+        if kind.is_some_and(|kind| ELSEWHERE.contains(&kind)) {
+            source.note(name, format!("{word}: nobody answers for tables of this kind yet: whoever it is about is refused for now (451)"));
+        }
+    }
+}
+
+/// Clients are trusted by the networks of this machine, as far as they can be known without asking it.
+fn mynetworks(source: &mut Source) -> String {
+    let style = source.value("mynetworks_style").unwrap_or_default();
+    let text = format!(
+        "it is not set, and mynetworks_style = {style} would take it from the machine's interfaces: only loopback is written; add \
+         what else is trusted"
+    );
+    source.note("mynetworks", text);
+    "127.0.0.0/8, [::1]/128".into()
+}
+
+/// The addresses in a list of interfaces; of the others, those in `passed_over` need not be said here.
+fn addresses(source: &mut Source, name: &str, value: &str, passed_over: &[&str]) -> Option<String> {
+    let (mut kept, mut left) = (Vec::new(), Vec::new());
+    for word in words(value).into_iter().filter(|word| !passed_over.contains(word)) {
+        let is_address = word.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+        if is_address { kept.push(word) } else { left.push(word) }
+    }
+    if !left.is_empty() {
+        let left = left.join(", ");
+        source.note(
+            name,
+            format!("{left}: not carried over: names of interfaces are not looked up; write their addresses"),
+        );
+    }
+    Some(kept.join(", ")).filter(|kept| !kept.is_empty())
+}
+
+/// Users of this machine are the accounts here; alone, that is the default.
+fn local_recipients(source: &mut Source, value: &str) -> Option<String> {
+    if value.is_empty() {
+        source.note("local_recipient_maps", "it is empty, so every user exists; here the accounts do");
+        return None;
+    }
+    Some(value.replace("unix:passwd.byname", "directory:")).filter(|maps| maps.trim() != "directory:")
+}
+
+/// Mailboxes of virtual domains are the accounts here.
+fn mailboxes(source: &mut Source, value: &str) {
+    let mut found = Vec::new();
+    for word in words(value) {
+        let path = word.split_once(':').map_or(word, |(_, path)| path);
+        let Ok(text) = fs::read_to_string(path) else { continue };
+        let keys = text
+            .lines()
+            .filter(|line| !line.starts_with(['#', ' ', '\t']))
+            .filter_map(|line| line.split_whitespace().next());
+        found.extend(
+            keys.filter(|key| key.contains('@') && !key.starts_with(['@', '/'])).map(str::to_lowercase),
+        );
+    }
+    let text = format!(
+        "not carried over: the accounts say which mailboxes there are; those of {} addresses are to be made",
+        found.len()
+    );
+    source.note("virtual_mailbox_maps", text);
+    source.mailboxes.extend(found);
+}
+
+/// Sockets of policy services whose path counts from the queue's directory.
+fn services_of(source: &mut Source, name: &str, value: &str) -> String {
+    let Ok(queue) = source.value("queue_directory") else { return value.into() };
+    let mut adapted = String::new();
+    let mut is_service = false;
+    for word in value.split_inclusive([' ', ',', '\t', '{', '}']) {
+        let path = word.strip_prefix("unix:").filter(|path| is_service && !path.starts_with('/'));
+        match path {
+            Some(path) => {
+                adapted += &format!("unix:{queue}/{path}");
+                let service = path.trim_end_matches([' ', ',', '\t', '}']);
+                let service = service.strip_prefix("private/").unwrap_or(service);
+                if source
+                    .master_cf
+                    .services()
+                    .iter()
+                    .any(|known| known.name == service && known.program == "spawn")
+                {
+                    source.note(
+                        name,
+                        format!("{service} is started by Postfix (spawn in master.cf): start it by itself"),
+                    );
+                }
+            }
+            None => adapted += word,
+        }
+        let bare = word.trim_end_matches([' ', ',', '\t', '{', '}']);
+        if !bare.is_empty() {
+            is_service = bare == "check_policy_service";
+        }
+    }
+    adapted
+}
