@@ -12,8 +12,10 @@
 //! | [`local`] | the stores of `mailstore` behind those walls, on threads of their own |
 //! | [`accounts`] | accounts from a passwd-file |
 //! | [`delivery`] | from the spool into mailboxes |
+//! | [`policy_service`] | other programs that are asked what is to be done |
 //! | [`inbound`] | mail into a program, without spool and mailboxes |
 //! | [`driver`] | one driver for every protocol machine, over any stream |
+//! | [`dns`] | DNS lookups, remembered and shared; the names of clients |
 //! | [`tls`] | certificates |
 //! | [`blocking`], [`clock`], [`entropy`] | threads, time and randomness, handed in |
 //!
@@ -24,6 +26,7 @@ pub mod blocking;
 pub mod clock;
 mod connection;
 pub mod delivery;
+pub mod dns;
 pub mod driver;
 pub mod entropy;
 mod hub;
@@ -31,6 +34,7 @@ pub mod inbound;
 mod listener;
 pub mod local;
 mod policy;
+pub mod policy_service;
 pub mod server;
 mod service;
 mod session;

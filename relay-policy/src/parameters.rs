@@ -58,6 +58,11 @@ pub enum TempfailAction {
     Defer,
 }
 
+/// Reads a length of time whose default is in seconds, so that a bare number is of them.
+pub(crate) fn time(text: &str) -> Option<Duration> {
+    Value::read(text).or_else(|| text.parse().ok().map(|seconds: u32| Duration::from_secs(seconds.into())))
+}
+
 macro_rules! parameters {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr;)*) => {
         /// The parameters that access control has; each is documented under its name in Postfix's `postconf(5)`, too.
@@ -301,6 +306,18 @@ parameters! {
     smtpd_policy_service_default_action: String = "451 4.3.5 Server configuration problem";
     /// What every policy service is told as `policy_context`.
     smtpd_policy_service_policy_context: String = "";
+    /// How long one attempt to ask a policy service may take.
+    smtpd_policy_service_timeout: Duration = Duration::from_secs(100);
+    /// How often a policy service is tried until it has failed.
+    smtpd_policy_service_try_limit: usize = 2_usize;
+    /// The pause before a policy service is tried again.
+    smtpd_policy_service_retry_delay: Duration = Duration::from_secs(1);
+    /// After which a connection to a policy service is closed that is not used.
+    smtpd_policy_service_max_idle: Duration = Duration::from_secs(300);
+    /// After which a connection to a policy service is closed though it is used.
+    smtpd_policy_service_max_ttl: Duration = Duration::from_secs(1000);
+    /// How many questions one connection to a policy service is for; 0: any number.
+    smtpd_policy_service_request_limit: usize = 0_usize;
 
     /// What temporary failures do where nothing else is said.
     reject_tempfail_action: Option<TempfailAction> = Some(TempfailAction::DeferIfPermit);

@@ -65,7 +65,7 @@ pub struct PolicyService {
 }
 
 /// A kind of DNS record (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RecordKind {
     /// IPv4 addresses.

@@ -10,16 +10,17 @@
 //! | [`Intake`] | the SMTP service, for each message it accepts | any [`Spool`], or an embedder's own |
 //! | [`Spool`] | the deliverers | [`LocalSpool`](crate::local::LocalSpool) |
 //! | [`Store`], [`Mailbox`] | IMAP, POP3, the deliverers | [`LocalStore`](crate::local::LocalStore) |
-//!
-//! There is no wall for DNS yet: nothing asks it before mail goes out.
+//! | [`Resolver`] | policy, for clients, senders and recipients | [`StubResolver`](crate::dns::StubResolver) behind [`Cached`](crate::dns::Cached) |
 
 mod account;
 mod directory;
+mod resolver;
 mod spool;
 mod store;
 
 pub use account::AccountId;
 pub use directory::{BearerToken, Directory, Login, Serves, TokenVerifier};
+pub use resolver::{Records, Resolver};
 pub use spool::{Intake, Spool, SpoolWriter};
 pub use store::{Append, Delivery, Mailbox, MessageReader, Opened, Refreshed, Store, StoreResult, Visitor};
 

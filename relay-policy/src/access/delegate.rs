@@ -10,6 +10,7 @@ use super::probe::{Checked, Probe};
 use crate::address::Address;
 use crate::delegation::{self, Attributes};
 use crate::greylist;
+use crate::parameters::time;
 use crate::question::{Answer, PolicyService, Question};
 use crate::request::Stage;
 use crate::words::{in_braces, is_table, words};
@@ -42,6 +43,12 @@ impl Delegate {
             match name {
                 "default_action" => delegate.default_action = Some(value),
                 "policy_context" => delegate.policy_context = Some(value),
+                "timeout" | "max_idle" | "max_ttl" | "retry_delay" if time(&value).is_none() => {
+                    return Err(format!("{name} = {value}: expected a time as 100s"));
+                }
+                "request_limit" | "try_limit" if value.parse::<usize>().is_err() => {
+                    return Err(format!("{name} = {value}: expected a number"));
+                }
                 "timeout" | "max_idle" | "max_ttl" | "request_limit" | "try_limit" | "retry_delay" => {
                     delegate.service.options.push((name.into(), value));
                 }

@@ -47,6 +47,7 @@ pub struct AccessEvaluation<'a> {
     unlisted_checked: Vec<Subject>,
     rules_seen: usize,
     refusal: Option<Reply>,
+    is_deferral: bool,
     resolution: Option<Resolution>,
     effects: Effects,
     latches: Latches,
@@ -69,6 +70,8 @@ pub enum AccessStep {
 pub struct Outcome {
     /// The reply that refuses; none when the command is accepted.
     pub refusal: Option<Reply>,
+    /// It refuses only because of a deferral that waited for a permit (`defer_if_permit`), and the lists have permitted.
+    pub is_deferral: bool,
     /// The connection is to be closed after the reply (421 and 521).
     pub disconnect: bool,
     /// Where the recipient leads, at RCPT and VRFY; none for the bare `postmaster`, who is the application's to find.
@@ -251,6 +254,7 @@ impl<'a> AccessEvaluation<'a> {
             unlisted_checked: Vec::new(),
             rules_seen: 0,
             refusal: None,
+            is_deferral: false,
             resolution: None,
             effects: Effects::default(),
             latches: latches.clone(),
@@ -281,6 +285,7 @@ impl<'a> AccessEvaluation<'a> {
         AccessStep::Done(Box::new(Outcome {
             disconnect: self.refusal.as_ref().is_some_and(|reply| matches!(reply.code, 421 | 521)),
             refusal: self.refusal.clone(),
+            is_deferral: self.is_deferral,
             resolution: self.resolution.clone(),
             effects: self.effects.clone(),
             latches: self.latches.clone(),
@@ -325,6 +330,7 @@ impl<'a> AccessEvaluation<'a> {
             }
             Task::Settle => {
                 if let Some(reply) = self.defer_if_permit.take() {
+                    self.is_deferral = true;
                     self.refuse(reply);
                 }
             }

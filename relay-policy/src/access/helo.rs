@@ -88,8 +88,9 @@ pub(crate) fn literal(inner: &str) -> Option<IpAddr> {
     }
 }
 
-/// A name of letters, digits, hyphens and underscores that is not made of numbers alone.
-pub(crate) fn is_hostname(name: &str) -> bool {
+/// Whether this is a name of letters, digits, hyphens and underscores that is not made of numbers alone. A dot at its end is
+/// none of it.
+pub fn is_hostname(name: &str) -> bool {
     let good_label = |label: &str| {
         (1..=LABEL_OCTETS_MAX).contains(&label.len())
             && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))

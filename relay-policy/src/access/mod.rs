@@ -65,6 +65,7 @@ pub(crate) use dnslist::{Zone, reversed};
 pub use doubts::{Doubt, Severity};
 pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
 pub use fuzz::fuzz_access;
+pub use helo::is_hostname;
 pub use log::{Log, LogLine};
 pub use policy::{AccessError, AccessPolicy};
 pub(crate) use subject::{first_digit, split_enhanced};

@@ -3,7 +3,9 @@
 //! A question and an answer have the same form, lines of `name=value` and an empty line at the end, and take turns on one
 //! connection. So one [`Attributes`] and one [`Reader`] serve both sides: a mail server writes a question ([`question`]) and
 //! reads the answer ([`action`]); a policy server, which may be asked by Postfix, reads the question and writes [`answer`].
-//! Nothing here opens a connection or waits: the caller hands in what came and sends what it is given.
+//! Nothing here opens a connection or waits: the caller hands in what came and sends what it is given. [`Server`] is the whole
+//! side of a policy server, as a [`Machine`](proto_core::Machine); an [`Inquiry`] is a question as our own lists are asked it, and
+//! [`Outcome::action`](crate::access::Outcome::action) what they say.
 //!
 //! ```
 //! use relay_policy::delegation::{self, Attributes, Reader};
@@ -36,10 +38,16 @@
 //! whoever wrote it may have been made to. A policy server that cannot answer closes the connection; there is no answer for that.
 
 mod attributes;
+mod inquiry;
+mod limits;
 mod reader;
+mod server;
 
 pub use attributes::{Attributes, BadAttribute};
+pub use inquiry::{BadInquiry, Inquiry};
+pub use limits::ServiceLimits;
 pub use reader::Reader;
+pub use server::{Asked, Event, Server, Timeouts, Verdict};
 
 use std::fmt::{self, Display};
 
