@@ -205,8 +205,8 @@ fn what_lists_say_becomes_an_action() {
     let relay = said(&[("smtpd_relay_restrictions", "reject_unauth_destination")], "bob@example.org");
     assert_eq!(relay.0, "554 5.7.1 Relay access denied");
     // One answer is one action; a refusal is all that counts.
-    let hold_and = "check_recipient_access inline:{bob@example.org = HOLD},
-        check_recipient_access inline:{bob@example.org = PREPEND X-Seen: yes}";
+    let hold_and = "check_recipient_access inline:{{bob@example.org = HOLD}},
+        check_recipient_access inline:{{bob@example.org = PREPEND X-Seen: yes}}";
     let both = said(&[("smtpd_recipient_restrictions", hold_and)], "bob@example.org");
     assert_eq!(both, ("HOLD".into(), vec!["PREPEND X-Seen: yes".into()]));
     let refused =
