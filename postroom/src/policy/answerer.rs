@@ -1,10 +1,12 @@
 //! Who answers what policy asks.
 
+use crate::policy_service::PolicyServices;
 use crate::settings::{DIRECTORY, SmtpProfile};
-use crate::wall::{AccountId, Directory};
+use crate::wall::{AccountId, Directory, Resolver};
 use proto_core::Backend;
 use proto_core::address::Mailbox;
 use relay_policy::address::Address;
+use relay_policy::delegation::ServiceLimits;
 use relay_policy::table::Answers;
 use relay_policy::{Answer, Class, Question, Verification};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub(crate) struct Walls {
     pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) policy_services: PolicyServices,
 }
 
 /// Answers what one command asks, and remembers whom it has asked for.
@@ -37,13 +41,19 @@ impl<'a> Answerer<'a> {
                 Answer::Failed(Backend::TEMPORARY)
             }
             Question::Verify { address } => self.verified(address).await,
-            Question::Dns { name, .. } => {
-                tracing::warn!(name, "not looked up: there is no resolver");
-                Answer::Failed(Backend::TEMPORARY)
-            }
-            Question::Policy { service, .. } => {
-                tracing::warn!(server = service.server, "not asked: there is no client for policy services");
-                Answer::Failed(Backend::TEMPORARY)
+            Question::Dns { name, kind } => match self.walls.resolver.records(name, *kind).await {
+                Ok(found) => Answer::Records(found.records),
+                Err(fault) => Answer::Failed(fault),
+            },
+            Question::Policy { service, attributes } => {
+                let limits = ServiceLimits::new(self.profile.policy.parameters(), service);
+                match self.walls.policy_services.ask(service, &limits, attributes).await {
+                    Ok(action) => Answer::Action(action),
+                    Err(error) => {
+                        tracing::warn!(server = service.server, %error, "policy service not asked");
+                        Answer::Failed(Backend::TEMPORARY)
+                    }
+                }
             }
             unknown => {
                 tracing::error!(question = ?unknown, "a question that nobody here knows");

@@ -3,16 +3,18 @@
 use super::{Server, Shared};
 use crate::clock::Clock;
 use crate::delivery::{self, Deliverers};
+use crate::dns;
 use crate::driver::{ShutdownSignal, Timeouts};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::hub::Hub;
 use crate::inbound::{Calls, Inbound, Recipients};
 use crate::listener::{self, Acceptor, Connections};
 use crate::policy::Walls;
+use crate::policy_service::PolicyServices;
 use crate::service::Backends;
 use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, TlsMode};
 use crate::tls::Certificate;
-use crate::wall::{Directory, Intake, Spool, Store};
+use crate::wall::{Directory, Intake, Resolver, Spool, Store};
 use arc_swap::ArcSwap;
 use proto_core::sasl::Decoys;
 use std::io;
@@ -28,6 +30,7 @@ pub struct Builder {
     domains: Vec<String>,
     listeners: Vec<Listener>,
     directory: Option<Arc<dyn Directory>>,
+    resolver: Option<Arc<dyn Resolver>>,
     intake: Option<Arc<dyn Intake>>,
     delivery: Option<(Arc<dyn Spool>, Arc<dyn Store>)>,
     certificate: Option<Certificate>,
@@ -102,6 +105,12 @@ impl Builder {
     #[must_use]
     pub fn directory(self, directory: impl Directory + 'static) -> Self {
         Self { directory: Some(Arc::new(directory)), ..self }
+    }
+
+    /// Who knows the DNS; the system's servers behind a cache ([`dns::system`]), if nothing is said.
+    #[must_use]
+    pub fn resolver(self, resolver: impl Resolver + 'static) -> Self {
+        Self { resolver: Some(Arc::new(resolver)), ..self }
     }
 
     /// Who takes accepted messages, where there is no spool.
@@ -183,6 +192,11 @@ impl Builder {
         };
         let directory = self.directory.ok_or(StartError::Missing("directory"))?;
         let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
+        let walls = Walls {
+            directory,
+            resolver: self.resolver.unwrap_or_else(|| Arc::new(dns::system())),
+            policy_services: PolicyServices::new(&snapshot.settings.config_directory),
+        };
         // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.
         let mail = self.delivery.map(|(spool, store)| (spool, Hub::new(store)));
         let (signal, shutdown) = ShutdownSignal::new();
@@ -195,7 +209,7 @@ impl Builder {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             backends: Backends {
-                walls: Arc::new(Walls { directory }),
+                walls: Arc::new(walls),
                 intake,
                 store: mail.as_ref().map(|(_, hub)| hub.clone()),
                 clock: clock.clone(),

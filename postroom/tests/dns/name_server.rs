@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// What a name server does with a question.
-pub enum Reply {
+pub(crate) enum Reply {
     Message(Message),
     Messages(Vec<Message>),
     Octets(Vec<u8>),
@@ -29,7 +29,7 @@ impl Reply {
 }
 
 /// A server, by UDP and TCP on one port, until it is dropped.
-pub struct NameServer {
+pub(crate) struct NameServer {
     address: SocketAddr,
     questions: Arc<Mutex<Vec<String>>>,
     tasks: JoinSet<()>,
@@ -37,7 +37,7 @@ pub struct NameServer {
 
 impl NameServer {
     /// Starts it; `answer` is told the question, and whether it came over TCP.
-    pub async fn start(answer: impl Fn(&Message, bool) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Message, bool) -> Reply + Send + Sync + 'static) -> Self {
         // The system gives a port for UDP that somebody may have for TCP.
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -83,24 +83,24 @@ impl NameServer {
         Self { address, questions, tasks }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What was asked, as `name. KIND`.
-    pub fn questions(&self) -> Vec<String> {
+    pub(crate) fn questions(&self) -> Vec<String> {
         self.questions.lock().unwrap().clone()
     }
 
     /// Stops it, and tells where it was.
-    pub async fn stop(mut self) -> SocketAddr {
+    pub(crate) async fn stop(mut self) -> SocketAddr {
         self.tasks.shutdown().await;
         self.address
     }
 }
 
 /// A response without records.
-pub fn response(question: &Message) -> Message {
+pub(crate) fn response(question: &Message) -> Message {
     let mut message = Message::response(question.metadata.id, OpCode::Query);
     message.metadata.message_type = MessageType::Response;
     message.metadata.recursion_available = true;
@@ -108,14 +108,14 @@ pub fn response(question: &Message) -> Message {
     message
 }
 
-pub fn answer(question: &Message, records: impl IntoIterator<Item = Record>) -> Message {
+pub(crate) fn answer(question: &Message, records: impl IntoIterator<Item = Record>) -> Message {
     let mut message = response(question);
     message.answers.extend(records);
     message
 }
 
 /// A response that says no; with a SOA record of which the least counts, if there is one.
-pub fn negative(question: &Message, code: ResponseCode, soa: Option<u32>) -> Message {
+pub(crate) fn negative(question: &Message, code: ResponseCode, soa: Option<u32>) -> Message {
     let mut message = response(question);
     message.metadata.response_code = code;
     let zone = Name::from_ascii("test.").unwrap();
@@ -124,15 +124,15 @@ pub fn negative(question: &Message, code: ResponseCode, soa: Option<u32>) -> Mes
     message
 }
 
-pub fn record(owner: &Name, ttl: u32, data: RData) -> Record {
+pub(crate) fn record(owner: &Name, ttl: u32, data: RData) -> Record {
     Record::from_rdata(owner.clone(), ttl, data)
 }
 
 /// An address record of 192.0.2.`last`.
-pub fn a(owner: &str, ttl: u32, last: u8) -> Record {
+pub(crate) fn a(owner: &str, ttl: u32, last: u8) -> Record {
     record(&Name::from_ascii(owner).unwrap(), ttl, RData::A(A::new(192, 0, 2, last)))
 }
 
-pub fn cname(owner: &str, ttl: u32, target: &str) -> Record {
+pub(crate) fn cname(owner: &str, ttl: u32, target: &str) -> Record {
     record(&Name::from_ascii(owner).unwrap(), ttl, RData::CNAME(CNAME(Name::from_ascii(target).unwrap())))
 }

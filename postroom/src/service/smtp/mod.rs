@@ -24,6 +24,7 @@ mod request;
 
 use super::login::{login, login_failed};
 use super::{Backends, told};
+use crate::dns::ClientName;
 use crate::driver::{Service, Work};
 use crate::policy::{Answerer, Destination};
 use crate::session::Session;
@@ -36,8 +37,8 @@ use relay_policy::Request;
 use relay_policy::access::{Effects, Latches};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
-    BodyAbort, Data, EndOfData, Event, Hello, Mail, Peer, Protocol, QueueId, Rcpt, Server, ServerQuestion,
-    Verdict, Verified, Violation,
+    BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, Protocol, QueueId, Rcpt, Server,
+    ServerQuestion, Verdict, Verified, Violation,
 };
 use std::sync::Arc;
 use tracing::Instrument as _;
@@ -152,6 +153,25 @@ impl SmtpService {
                 }
             };
             told(server.answer(now, ask, verdict));
+        });
+    }
+
+    /// Finds the client's name, where policy can use it and nobody has told it.
+    fn connect(&mut self, ask: Ask<Connect>) {
+        let peer = &ask.detail.peer;
+        self.meet(peer);
+        let is_told = peer.name.is_some() || peer.name_lookup_failed;
+        let is_looked_for = peer.address.is_some() && !is_told && self.profile.policy.needs_client_name();
+        if !is_looked_for {
+            return self.decide_plainly(Moment::Connect, ask, |_, _, _| ());
+        }
+        let (walls, client) = (Arc::clone(&self.backends.walls), self.request.client);
+        self.work.start(async move {
+            let name = ClientName::look_up(&*walls.resolver, client).await;
+            Box::new(move |service: &mut Self, _: &mut Server, _: Now| {
+                name.tell(service.request());
+                service.decide_plainly(Moment::Connect, ask, |_, _, _| ());
+            }) as Finish
         });
     }
 
@@ -353,10 +373,7 @@ impl Service<Server> for SmtpService {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         self.log_in(server);
         match event {
-            Event::Connect(ask) => {
-                self.meet(&ask.detail.peer);
-                self.decide_plainly(Moment::Connect, ask, |_, _, _| ());
-            }
+            Event::Connect(ask) => self.connect(ask),
             // Which TLS is good enough the listener has said before the handshake.
             Event::Tls(ask) => told(server.answer(now, ask, Verdict::Accept(()))),
             Event::Hello(ask) => self.hello(ask),
