@@ -95,7 +95,7 @@ impl DotDecoder {
         while !self.ended {
             let octets = input.as_mut_slice();
             if self.at_line_start && octets.starts_with(b".\r\n") {
-                input.skip(b".\r\n".len());
+                input.take(b".\r\n".len());
                 self.ended = true;
                 return Some(Decoded::End(self.seen));
             }
@@ -103,8 +103,10 @@ impl DotDecoder {
             if front.text + front.dropped == 0 {
                 break;
             }
-            let text = self.admit(input.take(front.text), front.bare_eol);
-            input.skip(front.dropped);
+            // No password, which [`InBuf::skip`] would overwrite with all the memory behind it, for each run anew.
+            let mut run = input.take(front.text + front.dropped);
+            run.truncate(front.text);
+            let text = self.admit(run, front.bare_eol);
             if !text.is_empty() {
                 return Some(Decoded::Body(text));
             }
