@@ -206,3 +206,38 @@ fn a_message_that_lost_a_part_is_told_by_name_in_the_last_segment_too() {
     assert!(left.ends_with(&body[400..]), "what is left of it is kept");
     assert!(spool.body(&lost).is_err() && spool.body(&stays).is_ok());
 }
+
+/// Zeros are written twice and no more: what comes then goes to files that are made, each with twice the room, and those that
+/// are large enough are spares later.
+#[test]
+fn while_more_comes_than_goes_files_grow_and_no_more_zeros_are_written() {
+    const MIB: u64 = 1 << 20;
+    let fs = SimFs::new();
+    let limits =
+        SpoolLimits { bytes_max: 1 << 30, small_bytes_max: 1 << 20, segment_bytes: 16 * MIB, ..SMALL };
+    let (spool, _) = open(&fs, 1, limits);
+    let body = vec![b'x'; 1_000_000];
+    let ids: Vec<QueueId> = (0..50)
+        .map(|_| {
+            let id = accept(&spool, &body);
+            spool.upkeep().unwrap();
+            id
+        })
+        .collect();
+    let room = |name: &String| fs.metadata(&Path::new(LOG).join(name)).unwrap().size.div_ceil(MIB);
+    let segments: Vec<u64> = names(&fs).iter().map(room).collect();
+    assert_eq!(
+        segments,
+        [3, 16, 16, 7, 10],
+        "4 and 8 MiB cut to what is in them, and 16 that are written to"
+    );
+    assert_eq!(count(&fs, "rename"), 2, "two were spares");
+    ids.iter().for_each(|id| deliver(&spool, id));
+    assert_eq!(spares(&fs).len(), 2);
+    let made = count(&fs, "create");
+    for _ in 0..50 {
+        let id = accept(&spool, &body);
+        deliver(&spool, &id);
+    }
+    assert_eq!(count(&fs, "create"), made, "they are written over");
+}

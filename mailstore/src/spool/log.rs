@@ -17,15 +17,16 @@
 //!
 //! # Limits
 //! A group is [`GROUP_BYTES_MAX`] octets, or one record. A segment that is a new file is no larger than
-//! [`NEW_BYTES_MAX`], or one record. The last sixteenth of a segment is kept for what lets mail
+//! twice the one before, or one record. The last sixteenth of a segment is kept for what lets mail
 //! out of the spool: when there is no room for a new segment, new mail is refused and deliveries are still recorded.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::queue::Queue;
 use super::record::{Buffer, Extent, HEADER_BYTES, aligned};
 use super::segment::{self, CLOSING_BYTES, Prelude, RECORDS_AT, Source};
 use super::spare::Spares;
@@ -36,8 +37,9 @@ use crate::fs::{File, OpenMode};
 /// Octets in a group.
 const GROUP_BYTES_MAX: u64 = 4 << 20;
 
-/// The most room that is reserved for a segment that is a new file. Spares have the room that was asked for.
-const NEW_BYTES_MAX: u64 = 4 << 20;
+/// The room that is reserved for the first segment that is a new file, if a spare has as much. Each later one has twice as much as
+/// the one before, until it is what a spare has: then it becomes one.
+const NEW_BYTES_MIN: u64 = 4 << 20;
 
 /// Files of segments kept open for reading.
 const FILES_MAX: usize = 16;
@@ -60,6 +62,8 @@ pub(super) enum EntryClass {
     Inward,
     /// Called back when it is durable; lets mail out, and may take the room that is kept for that.
     Outward,
+    /// As `Outward`, and it may wait a little (`queue.rs`).
+    Outcome,
 }
 
 /// Where a record came to stand.
@@ -75,8 +79,7 @@ pub(super) struct Log {
     env: Env,
     pub(super) dir: PathBuf,
     pub(super) spares: Spares,
-    queue: Mutex<Queue>,
-    pushed: Condvar,
+    pub(super) queue: Queue,
     active: Mutex<Active>,
     /// The segments there are, and how many octets of each count.
     segments: Mutex<BTreeMap<u64, u64>>,
@@ -85,25 +88,12 @@ pub(super) struct Log {
     files: Mutex<Vec<(u64, Arc<dyn File>)>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    entries: Vec<Entry>,
-    /// Somebody leads.
-    led: bool,
-    /// The leader is a thread of its own, which stays.
-    thread: bool,
-}
-
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("entries", &self.entries.len()).field("led", &self.led).finish()
-    }
-}
-
 #[derive(Debug)]
 struct Active {
     open: Option<Open>,
     next: u64,
+    /// The room for the next segment that is a new file.
+    new_bytes: u64,
     /// The segment before the next one, and how much of it counts.
     previous: (u64, u64),
 }
@@ -124,7 +114,8 @@ struct Open {
 impl Open {
     fn fits(&self, entry: &Entry, pending: u64) -> bool {
         let room = self.bytes - CLOSING_BYTES;
-        let kept = if entry.class == EntryClass::Outward { 0 } else { room / 16 };
+        let lets_out = matches!(entry.class, EntryClass::Outward | EntryClass::Outcome);
+        let kept = if lets_out { 0 } else { room / 16 };
         // A record that needs a segment of its own has one that is as large as it.
         let empty = self.end + pending == RECORDS_AT;
         self.end + pending + entry.buffer.record_bytes() <= if empty { room } else { room - kept }
@@ -135,13 +126,13 @@ impl Log {
     /// A log that goes on behind what was found: the segments, and how much of each counts.
     pub(super) fn new(env: Env, dir: PathBuf, spares: Spares, found: BTreeMap<u64, u64>) -> Self {
         let previous = found.last_key_value().map_or((0, 0), |(&number, &bytes)| (number, bytes));
+        let new_bytes = spares.bytes.min(NEW_BYTES_MIN);
         Self {
             env,
             dir,
             spares,
-            queue: Mutex::default(),
-            pushed: Condvar::new(),
-            active: Mutex::new(Active { open: None, next: previous.0 + 1, previous }),
+            queue: Queue::default(),
+            active: Mutex::new(Active { open: None, next: previous.0 + 1, new_bytes, previous }),
             segments: Mutex::new(found),
             failed: Mutex::default(),
             files: Mutex::default(),
@@ -151,65 +142,23 @@ impl Log {
     /// Brings entries to the log, together and in this order. Without a thread of the log's own, the caller goes on
     /// with [`Log::drive`] when it holds no lock.
     pub(super) fn push(&self, entries: impl IntoIterator<Item = Entry>) {
-        let mut queue = lock(&self.queue);
-        queue.entries.extend(entries);
-        if queue.thread {
-            self.pushed.notify_one();
-        }
+        self.queue.push(entries);
     }
 
     /// Writes what has been pushed, unless somebody else does.
     pub(super) fn drive(&self) {
-        {
-            let mut queue = lock(&self.queue);
-            if queue.led {
-                return;
+        if self.queue.lead() {
+            while let Some(entries) = self.queue.take() {
+                self.write(entries);
             }
-            queue.led = true;
-        }
-        while let Some(entries) = self.take() {
-            self.write(entries);
         }
     }
 
-    /// What has been pushed; when that is nothing, nobody leads any more.
-    fn take(&self) -> Option<Vec<Entry>> {
-        let mut queue = lock(&self.queue);
-        queue.led = !queue.entries.is_empty();
-        queue.led.then(|| std::mem::take(&mut queue.entries))
-    }
-
-    /// Writes what is pushed from now on, until [`Log::stop`].
+    /// Writes what is pushed from now on, until [`Queue::stop`].
     pub(super) fn run(&self) {
-        loop {
-            let mut queue = lock(&self.queue);
-            while queue.entries.is_empty() && queue.thread {
-                queue = self.pushed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
-            if queue.entries.is_empty() {
-                queue.led = false;
-                return;
-            }
-            let entries = std::mem::take(&mut queue.entries);
-            drop(queue);
+        while let Some(entries) = self.queue.next() {
             self.write(entries);
         }
-    }
-
-    /// Says that a thread calls [`Log::run`]; false when one does already.
-    pub(super) fn start(&self) -> bool {
-        let mut queue = lock(&self.queue);
-        let free = !queue.led;
-        if free {
-            (queue.led, queue.thread) = (true, true);
-        }
-        free
-    }
-
-    /// Lets [`Log::run`] end when everything is written; who pushes later leads.
-    pub(super) fn stop(&self) {
-        lock(&self.queue).thread = false;
-        self.pushed.notify_all();
     }
 
     /// The segments there are, and how many octets of each count.
@@ -369,9 +318,10 @@ impl Log {
             Some(made) => made,
             None => {
                 let prelude = self.prelude(active, false);
-                let bytes = aligned(needed.max(self.spares.bytes.min(NEW_BYTES_MAX)));
+                let bytes = aligned(needed.max(active.new_bytes));
                 let file = segment::create(&self.env, &self.dir, &prelude, Source::New(bytes))
                     .map_err(|error| self.error("beginning a segment in", &error))?;
+                active.new_bytes = (active.new_bytes * 2).min(self.spares.bytes);
                 (prelude, file, bytes)
             }
         };

@@ -145,13 +145,13 @@ impl LogSpool {
         let failed =
             |error: io::Error| StoreError::io("starting the threads of", &self.0.inner.log.dir, &error);
         let mut threads = lock(&self.0.threads);
-        if !self.0.inner.log.start() {
+        if !self.0.inner.log.queue.start() {
             return Ok(());
         }
         let inner = Arc::clone(&self.0.inner);
         let spawned = std::thread::Builder::new().name("spool-write".into()).spawn(move || inner.log.run());
         threads.push(spawned.map_err(|error| {
-            self.0.inner.log.stop();
+            self.0.inner.log.queue.stop();
             self.0.inner.log.run();
             failed(error)
         })?);
@@ -188,7 +188,7 @@ impl LogSpool {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inner.log.stop();
+        self.inner.log.queue.stop();
         self.inner.upkeep.set_thread(false);
         for thread in lock(&self.threads).drain(..) {
             // The last clone may have been in a callback, on the thread itself. One that panicked has said so.
@@ -360,7 +360,7 @@ impl Spool for LogSpool {
         inner.log.push([Entry {
             buffer,
             needs: Vec::new(),
-            class: EntryClass::Outward,
+            class: EntryClass::Outcome,
             done: Box::new(recorded),
         }]);
         drop(messages);

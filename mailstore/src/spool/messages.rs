@@ -197,10 +197,19 @@ impl Messages {
     /// Changes a message in place, and keeps the list of what is due. A message that is done and in nobody's hands
     /// leaves.
     fn change<T>(&mut self, id: &QueueId, change: impl FnOnce(&mut Message) -> T) -> Option<T> {
-        let mut message = self.unlist(id)?;
-        let changed = change(&mut message);
-        self.list_again(id.clone(), message);
-        if self.messages.get(id).is_some_and(|message| !message.active && message.is_done()) {
+        let message = self.messages.get_mut(id)?;
+        let before = message.due();
+        let changed = change(message);
+        let (after, leaves) = (message.due(), !message.active && message.is_done());
+        if before != after {
+            if let Some(due) = before {
+                self.due.remove(&(due, id.clone()));
+            }
+            if let Some(due) = after {
+                self.due.insert((due, id.clone()));
+            }
+        }
+        if leaves {
             self.remove(id);
         }
         Some(changed)

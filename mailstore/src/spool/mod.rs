@@ -31,6 +31,7 @@ mod envelope;
 mod log;
 mod log_spool;
 mod messages;
+mod queue;
 mod reader;
 mod record;
 mod recover;

@@ -2,10 +2,13 @@
 //!
 //! The flush of a file whose blocks have all been written before is a flush of data alone. In a new file, also one with
 //! reserved room, it is one of the file system's journal too, which says what is written now, and waits for what
-//! the neighbours have in the journal. So a segment of which nothing is needed is not removed: it becomes a spare. When
-//! there is none and the segment that is written to is half full, one is made of zeros, by whoever looks after the
-//! segments; until it is there new segments are new files, smaller ones, so that the first spares come soon under load, and
-//! a spool that has little to do makes none.
+//! the neighbours have in the journal. So a segment of which nothing is needed is not removed: it becomes a spare.
+//!
+//! When there is none and the segment that is written to is half full, one is made of zeros, by whoever looks after the
+//! segments; until it is there new segments are new files, small ones at first, so that the first spares come soon under
+//! load, and a spool that has little to do makes none. Only [`SPARES_MAX`] are made: one segment that is written to and one that
+//! is emptied meanwhile go round for ever, and while more comes than goes, zeros would be one more write of everything. What comes
+//! then goes to new files, larger each time, and those become spares in their turn.
 //!
 //! # Order of operations
 //! * A segment that is no longer needed: rename it to `spare-N`; sync `log/`; only then it may be taken. Until then it
@@ -27,7 +30,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::log::lock;
 use super::segment;
@@ -39,7 +42,7 @@ pub(super) const SPARES_MAX: usize = 2;
 
 /// Zeros written at a time, and how many are made durable at a time: others' flushes wait for them.
 const ZEROS_BYTES: u64 = 1 << 20;
-const ZEROS_SYNCED_BYTES: u64 = 8 << 20;
+const ZEROS_SYNCED_BYTES: u64 = 1 << 20;
 
 /// The spares of a log.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(super) struct Spares {
     pub(super) bytes: u64,
     slots: Mutex<[Slot; SPARES_MAX]>,
     wanted: AtomicBool,
+    /// How many may still be made of zeros before the next start.
+    to_make: AtomicUsize,
 }
 
 /// What stands under the name of a spare.
@@ -66,7 +71,9 @@ impl Spares {
     /// The spares in `dir`, of which recovery has found these.
     pub(super) fn new(env: Env, dir: &Path, bytes: u64, found: &[usize]) -> Self {
         let slots = std::array::from_fn(|slot| if found.contains(&slot) { Slot::Ready } else { Slot::Free });
-        Self { env, dir: dir.to_owned(), bytes, slots: Mutex::new(slots), wanted: AtomicBool::new(false) }
+        let to_make = AtomicUsize::new(SPARES_MAX.saturating_sub(found.len()));
+        let wanted = AtomicBool::new(false);
+        Self { env, dir: dir.to_owned(), bytes, slots: Mutex::new(slots), wanted, to_make }
     }
 
     /// Lets `make` use a ready spare, if there is one. However that ends, it is none any more; if it fails, it is removed.
@@ -113,7 +120,7 @@ impl Spares {
 
     /// Says that another segment will soon be needed.
     pub(super) fn want(&self) {
-        if !lock(&self.slots).contains(&Slot::Ready) {
+        if self.to_make.load(Ordering::Relaxed) > 0 && !lock(&self.slots).contains(&Slot::Ready) {
             self.wanted.store(true, Ordering::Relaxed);
         }
     }
@@ -129,6 +136,8 @@ impl Spares {
             return;
         }
         let Some(slot) = self.hold(Slot::Free) else { return };
+        // One at a time: who looks after the segments does it alone.
+        self.to_make.fetch_sub(1, Ordering::Relaxed);
         // One that cannot be made is done without: the disk may be full, which others will say.
         let made = self.fill(&segment::spare_path(&self.dir, slot));
         if made.is_ok() { self.offer(&[slot]) } else { self.remove(&[slot]) }

@@ -74,6 +74,7 @@ impl LogWriter {
         let id = new_id(&spool.env);
         let buffer = record::message(&Subject { id: id.clone(), birth: None }, &envelope, &[], &[]);
         let body_at = buffer.payload_bytes();
+        spool.log.queue.expect();
         let writer = Self {
             spool,
             id,
@@ -277,6 +278,7 @@ impl SpoolWriter for LogWriter {
                 let of_spool = Arc::clone(&spool);
                 stream.when_written(Box::new(move |failed, extents| {
                     if let Some(error) = failed {
+                        of_spool.log.queue.expect_no_more();
                         of_spool.writer_done(body_bytes, None, &extents);
                         return done(Err(error));
                     }
@@ -315,6 +317,7 @@ fn commit(spool: &Arc<Inner>, buffer: Buffer, message: MessageRecord, body_bytes
             done(told);
         }),
     };
+    spool.log.queue.expect_no_more();
     spool.log.push([entry]);
 }
 
@@ -323,6 +326,7 @@ impl Drop for LogWriter {
         if self.committed {
             return;
         }
+        self.spool.log.queue.expect_no_more();
         let pinned = self.stream.as_ref().map(|stream| {
             let mut state = lock(&stream.state);
             state.abandoned = true;
