@@ -2,11 +2,12 @@
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Environment, Service};
-use crate::service::{Backends, ImapService, Pop3Service, SmtpService};
+use crate::service::{Backends, DelegationService, ImapService, Pop3Service, SmtpService};
 use crate::session::Session;
 use crate::settings::{Profile, Protocols, TlsMode};
 use futures_util::future::BoxFuture;
 use proto_core::{Machine, Now, OutBuf, Step};
+use relay_policy::delegation;
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server as smtp;
 use std::net::IpAddr;
@@ -41,6 +42,11 @@ where
             let mut machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             machine.set_entropy(session.sasl.clone());
             let service = SmtpService::new(Arc::clone(smtp), backends, session);
+            drive(machine, service, stream, environment, profile.listener.tls)
+        }
+        Protocols::Policy(policy) => {
+            let machine = delegation::Server::new(now, delegation::Timeouts::default());
+            let service = DelegationService::new(Arc::clone(policy), backends);
             drive(machine, service, stream, environment, profile.listener.tls)
         }
         Protocols::Imap(imap) => {
@@ -96,6 +102,8 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
             }
             machine.poll_transmit(&mut out);
         }
+        // There is nothing to say but by hanging up.
+        Protocols::Policy(_) => {}
         Protocols::Imap(imap) => {
             goodbye(imap_proto::server::Server::new(Arc::clone(&imap.config)), now, &mut out);
         }

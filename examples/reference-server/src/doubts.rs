@@ -92,7 +92,7 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
         let said = of_mechanisms(named, certificates, accounts);
         doubts.extend(said.map(|doubt| format!("auth_mechanisms: {doubt}")));
     }
-    if !matches!(listener.protocol, Protocol::Smtp | Protocol::Lmtp) {
+    if !matches!(listener.protocol, Protocol::Smtp | Protocol::Lmtp | Protocol::Policy) {
         let nobody = match listener.protocol {
             Protocol::Submission => "nobody can log in, and so nobody can send",
             _ => "nobody can log in",
@@ -119,6 +119,9 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
                 .to_owned(),
         );
     }
+    if listener.protocol == Protocol::Policy {
+        doubts.extend(of_policy_server(listener));
+    }
     doubts.extend(of_trusted_proxies(config, listener));
     let of_smtp =
         [("xclient_clients", &listener.xclient_clients), ("xforward_clients", &listener.xforward_clients)];
@@ -126,6 +129,27 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
         doubts.push(format!(
             "{key}: only smtp, submission and lmtp have this command, so it does nothing here"
         ));
+    }
+    doubts
+}
+
+/// Whoever can connect can ask; and without lists there is nothing to say.
+fn of_policy_server(listener: &ListenerSection) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if listener.proxies.is_empty() && !is_our_own(listener.address.ip()) {
+        doubts.push(
+            "questions are answered without login, and not only to a network of your own; give it a loopback or private \
+             address"
+                .to_owned(),
+        );
+    }
+    let is_list = |name: &str| name.starts_with("smtpd_") && name.ends_with("_restrictions");
+    if !listener.policy.iter().any(|(name, value)| is_list(name) && !value.trim().is_empty()) {
+        doubts.push(
+            "there is no list in [listener.policy], so every question is answered DUNNO; the lists of [policy] are not \
+             asked here"
+                .to_owned(),
+        );
     }
     doubts
 }

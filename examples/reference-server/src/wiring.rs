@@ -90,6 +90,7 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
         Protocol::Lmtp => settings::Protocol::Lmtp,
         Protocol::Imap => settings::Protocol::Imap,
         Protocol::Pop3 => settings::Protocol::Pop3,
+        Protocol::Policy => settings::Protocol::Policy,
     };
     let tls = match section.tls {
         TlsMode::None => settings::TlsMode::None,

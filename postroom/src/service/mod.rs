@@ -1,10 +1,12 @@
 //! What answers the machines: one service for each protocol.
 
+mod delegation;
 mod imap;
 mod login;
 mod pop3;
 mod smtp;
 
+pub(crate) use delegation::DelegationService;
 pub(crate) use imap::ImapService;
 pub(crate) use pop3::Pop3Service;
 pub(crate) use smtp::SmtpService;

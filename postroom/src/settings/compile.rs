@@ -39,6 +39,8 @@ pub(crate) struct Profile {
 #[derive(Debug)]
 pub(crate) enum Protocols {
     Smtp(Arc<SmtpProfile>),
+    /// The same lists, and no session that they are about.
+    Policy(Arc<SmtpProfile>),
     Imap(Arc<ImapProfile>),
     Pop3(Arc<pop3_proto::server::Config>),
 }
@@ -81,7 +83,12 @@ impl Snapshot {
         AccessPolicy::compile_unguarded(policy::common(&settings), &opener).map_err(SettingsError::Policy)?;
         let mut profiles = BTreeMap::new();
         for listener in &settings.listeners {
-            let limits = listener.limits.over(settings.limits);
+            let mut limits = listener.limits.over(settings.limits);
+            if listener.protocol == Protocol::Policy {
+                // All who ask may be processes of one machine.
+                let own = listener.limits.connections_per_ip_max;
+                limits.connections_per_ip_max = own.unwrap_or(limits.connections_max);
+            }
             let mechanisms = mechanisms(&settings, listener, &serves);
             let protocol = protocol(&settings, listener, limits, mechanisms, &opener)?;
             let client_trust = listener.client_certificates.as_ref().map(ClientTrust::new).transpose();
@@ -121,6 +128,12 @@ fn protocol(
     Ok(match listener.protocol {
         Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
             Protocols::Smtp(Arc::new(smtp_profile(settings, listener, limits, mechanisms, opener)?))
+        }
+        Protocol::Policy => {
+            if listener.tls != TlsMode::None {
+                return Err(SettingsError::PolicyOverTls(listener.to_string()));
+            }
+            Protocols::Policy(Arc::new(smtp_profile(settings, listener, limits, mechanisms, opener)?))
         }
         Protocol::Pop3 => {
             let mut config = pop3_proto::server::Config::default();
@@ -169,8 +182,13 @@ fn smtp_profile(
 
     let parameters = policy::of_listener(settings, listener)
         .map_err(|error| SettingsError::ListenerParameter { listener: listener.to_string(), error })?;
-    let policy = AccessPolicy::compile(parameters, opener)
-        .map_err(|error| SettingsError::ListenerPolicy { listener: listener.to_string(), error })?;
+    let policy = match listener.protocol {
+        // It relays nothing; whether the other server does is that one's to see to.
+        Protocol::Policy => AccessPolicy::compile_unguarded(parameters, opener),
+        _ => AccessPolicy::compile(parameters, opener),
+    };
+    let policy =
+        policy.map_err(|error| SettingsError::ListenerPolicy { listener: listener.to_string(), error })?;
     Ok(SmtpProfile {
         config: Arc::new(config),
         postmaster: postmaster(settings, &policy)?,

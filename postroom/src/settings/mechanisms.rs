@@ -15,6 +15,9 @@ pub(super) fn mechanisms(
         // Whoever hands mail over there is another server of ours, and no user.
         return Vec::new();
     }
+    if listener.protocol == Protocol::Policy {
+        return Vec::new();
+    }
     let named = listener.auth_mechanisms.as_ref().or(settings.auth_mechanisms.as_ref());
     let fits = |mechanism: &Mechanism| {
         let served = match (serves(*mechanism), named) {

@@ -191,6 +191,11 @@ pub enum Protocol {
     Imap,
     /// Fetching mail (RFC 1939).
     Pop3,
+    /// The policy delegation protocol: another mail server asks what is to be done, as Postfix's `check_policy_service` does,
+    /// and the lists that the listener itself has are asked; the common ones are not. `smtpd_delay_reject` and what else
+    /// concerns lists is common. Whoever can connect can ask, and is told who has accounts here where a list looks that up; so it is for
+    /// loopback addresses and networks of one's own. No TLS.
+    Policy,
 }
 
 impl Protocol {
@@ -202,6 +207,7 @@ impl Protocol {
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
+            Self::Policy => "policy",
         }
     }
 }
@@ -356,6 +362,9 @@ pub enum SettingsError {
     /// An LMTP listener has the port of SMTP.
     #[error("listener {0}: LMTP must not be spoken on port 25 (RFC 2033 section 5); 24 is usual")]
     LmtpOnPort25(String),
+    /// Policy questions are put without TLS.
+    #[error("listener {0}: TLS is not spoken with those who ask a policy server")]
+    PolicyOverTls(String),
     /// Two listeners have one name.
     #[error("listener {0}: another one has the same name")]
     SameName(String),

@@ -86,6 +86,9 @@ pub(super) fn of_listener(settings: &Settings, listener: &Listener) -> Result<Pa
     if listener.protocol == Protocol::Submission {
         parameters.smtpd_relay_restrictions = "permit_sasl_authenticated, reject".into();
     }
+    if listener.protocol == Protocol::Policy {
+        forget_lists(&mut parameters);
+    }
     listener.policy.apply(&mut parameters)?;
     if listener.protocol == Protocol::Lmtp {
         // A refusal in one list is not excused by another, so this holds whatever the others say.
@@ -93,6 +96,24 @@ pub(super) fn of_listener(settings: &Settings, listener: &Listener) -> Result<Pa
     }
     complete(&mut parameters, settings);
     Ok(parameters)
+}
+
+/// What is said of a server's own sessions is not said of another's.
+fn forget_lists(parameters: &mut Parameters) {
+    let p = parameters;
+    for list in [
+        &mut p.smtpd_client_restrictions,
+        &mut p.smtpd_helo_restrictions,
+        &mut p.smtpd_sender_restrictions,
+        &mut p.smtpd_relay_restrictions,
+        &mut p.smtpd_recipient_restrictions,
+        &mut p.smtpd_data_restrictions,
+        &mut p.smtpd_end_of_data_restrictions,
+        &mut p.smtpd_etrn_restrictions,
+    ] {
+        list.clear();
+    }
+    (p.smtpd_reject_unlisted_recipient, p.smtpd_reject_unlisted_sender) = (false, false);
 }
 
 /// Fills in what is not said.

@@ -131,7 +131,8 @@ impl AccessPolicy {
         }
     }
 
-    /// As [`AccessPolicy::compile`], and takes an open relay, too: to look at what a configuration does, never to serve.
+    /// As [`AccessPolicy::compile`], and takes an open relay, too: to look at what a configuration does, or for a
+    /// policy server, which relays nothing; never to take mail by.
     ///
     /// # Errors
     /// As [`AccessPolicy::compile`], but for what would be an open relay.

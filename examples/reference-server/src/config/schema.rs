@@ -69,6 +69,8 @@ pub enum Protocol {
     Imap,
     /// Fetching mail (RFC 1939).
     Pop3,
+    /// Questions of another mail server, which the listener's own lists answer (Postfix's `check_policy_service`).
+    Policy,
 }
 
 /// How a listener uses TLS.
@@ -91,6 +93,7 @@ impl fmt::Display for Protocol {
             Self::Lmtp => "lmtp",
             Self::Imap => "imap",
             Self::Pop3 => "pop3",
+            Self::Policy => "policy",
         })
     }
 }

@@ -37,6 +37,11 @@ pub fn can_start(programs: &[&str]) -> bool {
 impl Peer {
     /// Postfix, which delivers by its virtual(8) agent.
     pub fn postfix() -> Self {
+        Self::postfix_with("")
+    }
+
+    /// The same, with more lines of `main.cf`.
+    pub fn postfix_with(more: &str) -> Self {
         let directory = directory();
         let (root, port) = (directory.path(), free_port());
         let mailboxes = mailboxes(root);
@@ -56,7 +61,7 @@ impl Peer {
              smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {}\n\
              virtual_mailbox_domains = example.test\nvirtual_mailbox_base = {}\n\
              virtual_mailbox_maps = inline:{{ alice@example.test=alice/, bob@example.test=bob/ }}\n\
-             virtual_uid_maps = static:{MAIL_UID}\nvirtual_gid_maps = static:{MAIL_UID}\n",
+             virtual_uid_maps = static:{MAIL_UID}\nvirtual_gid_maps = static:{MAIL_UID}\n{more}\n",
             pem.display(),
             mailboxes.display()
         );
