@@ -71,7 +71,8 @@ fn postfix_asks_us() {
     let ours = Server::start_in(directory.path());
     let service = format!("check_policy_service inet:{}", ours.address("policy", "none"));
     let postfix = Peer::postfix_with(&format!(
-        "smtpd_relay_restrictions = reject_unauth_destination\nsmtpd_recipient_restrictions = {service}\n\
+        "smtpd_relay_restrictions = reject_unauth_destination\nsmtpd_recipient_restrictions = {service}, \
+         check_recipient_access inline:{{{{shut@example.test = REJECT 5.7.2 Shut}}}}\n\
          smtpd_end_of_data_restrictions = {service}\nsmtpd_policy_service_retry_delay = 1s\n"
     ));
     let (alice, bob) = ("alice@example.test", "bob@example.test");
@@ -86,8 +87,8 @@ fn postfix_asks_us() {
     );
     // A deferral waits for what the other lists say.
     assert_eq!(
-        recipient(&postfix, "late@sender.test", "nobody@example.test"),
-        "550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown in virtual mailbox table"
+        recipient(&postfix, "late@sender.test", "shut@example.test"),
+        "554 5.7.2 <shut@example.test>: Recipient address rejected: Shut"
     );
     assert_eq!(
         recipient(&postfix, "s@sender.test", "x@elsewhere.test"),
