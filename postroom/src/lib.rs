@@ -35,6 +35,7 @@ mod listener;
 pub mod local;
 mod policy;
 pub mod policy_service;
+pub mod rehearsal;
 pub mod server;
 mod service;
 mod session;

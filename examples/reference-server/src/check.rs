@@ -1,7 +1,7 @@
 //! `postroom check`: everything a start would read is read, and nothing is started or made.
 
 use crate::config::Config;
-use crate::doubts::doubts;
+use crate::doubts;
 use crate::wiring;
 use postroom::Blocking;
 use std::error::Error;
@@ -21,17 +21,20 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
         }
         None => "self-signed, made at the first start".to_owned(),
     };
-    wiring::whole_settings(&config)?.check()?;
+    let doubts_of_policy = doubts::of_policy(&config)?;
     let mut out = io::stdout().lock();
     let accounts = if path.is_none() && !config.accounts.passwd_file.exists() {
         "made at the first start".to_owned()
     } else {
         let accounts = wiring::accounts(&config, Blocking::inline())?;
-        for doubt in doubts(&config, &accounts) {
+        for doubt in doubts::doubts(&config, &accounts) {
             writeln!(out, "warning: {doubt}")?;
         }
         accounts.accounts().len().to_string()
     };
+    for doubt in doubts_of_policy {
+        writeln!(out, "{doubt}")?;
+    }
     writeln!(out, "{} listeners, certificate: {certificate}, accounts: {accounts}", config.listeners.len())?;
     writeln!(out, "ok")?;
     Ok(())

@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use postroom::accounts::Scheme;
 use postroom::mailstore::{QuotaLimits, SpecialUses};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A mail server in one program: SMTP, submission, LMTP, IMAP and POP3 over Maildir or mbox files.
@@ -119,6 +120,12 @@ pub enum Command {
         #[arg(long, short, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// Try out who may send where.
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.
@@ -140,6 +147,50 @@ pub struct Tables {
     /// The tables.
     #[arg(required = true, value_name = "TYPE:NAME")]
     pub tables: Vec<String>,
+}
+
+/// What can be tried out.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Tell what a listener would say to a client, and why: every rule that is looked at, what it found in which line of which
+    /// table, and the verdict.
+    ///
+    /// No server needs to run and nothing is sent. Policy services are not asked, as if they had nothing to say.
+    ///
+    /// Example: postroom policy explain --client 192.0.2.1 --helo mx.test --from ann@a.test --to alice@example.test
+    Explain(Explain),
+}
+
+/// A client and the message that it wants to send.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The configuration file; without one, the embedded default.
+    #[arg(long, short)]
+    pub config: Option<PathBuf>,
+    /// The listener it comes to: its name (smtp#0), protocol, address or port; the first that takes mail when it is not said.
+    #[arg(long)]
+    pub listener: Option<String>,
+    /// The client's address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: IpAddr,
+    /// The name of that address, as if the DNS had confirmed it; without it, the client has none, unless --dns finds one.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// What it says in EHLO; when it is not said, restrictions on HELO are not looked at.
+    #[arg(long)]
+    pub helo: Option<String>,
+    /// Who it logs in as.
+    #[arg(long, value_name = "USER")]
+    pub login: Option<String>,
+    /// The sender; an empty one is the null sender.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: String,
+    /// The recipient.
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: String,
+    /// Ask the DNS, through the system's servers; without it, all that would be looked up there fails for now.
+    #[arg(long)]
+    pub dns: bool,
 }
 
 /// What can be done to a Maildir.

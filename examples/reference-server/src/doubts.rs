@@ -7,6 +7,7 @@ use postroom::proto_core::Mechanism;
 use postroom::relay_policy::NetworkList;
 use postroom::relay_policy::main_cf::words;
 use postroom::wall::{AccountId, Directory as _, Serves};
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -31,6 +32,36 @@ pub fn doubts(config: &Config, accounts: &PasswdFile) -> Vec<String> {
         doubts.extend(said.iter().map(|doubt| format!("{}: {doubt}", wiring::key(index, listener))));
     }
     doubts
+}
+
+/// What is doubtful in the policies of the listeners, and what is to be said of their tables, a line each. What several have
+/// in common is said once.
+///
+/// # Errors
+/// What a start would fail on.
+pub fn of_policy(config: &Config) -> Result<Vec<String>, Box<dyn Error>> {
+    let settings = wiring::whole_settings(config)?;
+    let listeners: Vec<String> = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
+    let policies = settings.policies()?;
+    let of_mail = listeners.iter().zip(&config.listeners).enumerate();
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
+    for (index, (name, section)) in of_mail {
+        let Some(policy) = policies.get(name) else { continue };
+        let warnings = policy.warnings().iter().map(|warning| format!("warning: {warning}"));
+        for line in warnings.chain(policy.doubts().iter().map(ToString::to_string)) {
+            let key = wiring::key(index, section);
+            match lines.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, keys)) if keys.contains(&key) => {}
+                Some((_, keys)) => keys.push(key),
+                None => lines.push((line, vec![key])),
+            }
+        }
+    }
+    let told = |(line, keys): (String, Vec<String>)| match keys.as_slice() {
+        [only] if policies.len() > 1 => format!("{line} ({only})"),
+        _ => line,
+    };
+    Ok(lines.into_iter().map(told).collect())
 }
 
 fn of_accounts(config: &Config, accounts: &[AccountId]) -> Vec<String> {

@@ -9,7 +9,7 @@
 //! | [`import`] | the configuration of other servers |
 //! | [`place`] | the stores that a command line names |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
+//! | [`serve`], [`check`], [`explain`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
@@ -17,6 +17,7 @@ mod cli;
 mod config;
 mod convert;
 mod doubts;
+mod explain;
 mod first_start;
 mod hash_password;
 mod import;
@@ -27,7 +28,7 @@ mod tables;
 mod wiring;
 
 use clap::Parser;
-use cli::{Cli, Command, MaildirCommand};
+use cli::{Cli, Command, MaildirCommand, PolicyCommand};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::ImportQmail { directory, tcp_rules, output } => {
             import::qmail::run(&directory, tcp_rules.as_deref(), output.as_deref())
         }
+        Command::Policy { command: PolicyCommand::Explain(arguments) } => explain::run(&arguments),
         Command::Postmap { tables } => return ask_or_make(&tables, false),
         Command::Postalias { tables } => return ask_or_make(&tables, true),
         Command::HashPassword { scheme } => hash_password::run(scheme),

@@ -9,10 +9,13 @@ mod destination;
 pub(crate) use answerer::{Answerer, Walls};
 pub(crate) use destination::Destination;
 
+use crate::settings::SmtpProfile;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use proto_core::address::{ForwardPath, LocalPart, Mailbox};
 use relay_policy::access::{AccessStep, LogLine, Outcome};
 use relay_policy::{Reply, Request, Stage};
+use smtp_proto::server::Protocol;
 use std::fmt::Display;
 
 impl Answerer<'_> {
@@ -46,6 +49,25 @@ impl Answerer<'_> {
             }
         }
     }
+}
+
+/// The recipient that policy is asked about. Nothing is submitted by who may not, so there the bare `postmaster` is one as all
+/// others, and is not excused from the lists.
+pub(crate) fn asked(profile: &SmtpProfile, written: &ForwardPath) -> ForwardPath {
+    let qualified = || {
+        let local_part = LocalPart::new("postmaster").ok()?;
+        Mailbox::new(local_part, profile.postmaster.domain().clone()).ok().map(ForwardPath::Mailbox)
+    };
+    match written {
+        ForwardPath::Postmaster if profile.config.protocol == Protocol::Submission => qualified(),
+        _ => None,
+    }
+    .unwrap_or_else(|| written.clone())
+}
+
+/// What is said when the configuration wants something that cannot be.
+pub(crate) fn server_error() -> Reply {
+    Reply { code: 451, enhanced: (4, 3, 5), text: "Server configuration error".into() }
 }
 
 /// Writes what a decision has for the log. The trail is for who wants to know how it came about.

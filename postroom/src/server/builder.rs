@@ -195,7 +195,7 @@ impl Builder {
         let walls = Walls {
             directory,
             resolver: self.resolver.unwrap_or_else(|| Arc::new(dns::system())),
-            policy_services: PolicyServices::new(&snapshot.settings.config_directory),
+            policy_services: Some(PolicyServices::new(&snapshot.settings.config_directory)),
         };
         // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.
         let mail = self.delivery.map(|(spool, store)| (spool, Hub::new(store)));

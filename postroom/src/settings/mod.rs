@@ -16,12 +16,14 @@ use crate::tls::{ClientCertificates, ClientCertificatesError};
 use crate::wall::Serves;
 use proto_core::address::Mailbox;
 use proto_core::sasl::Mechanism;
-use relay_policy::access::AccessError;
+use relay_policy::access::{AccessError, AccessPolicy};
 use relay_policy::{ParameterError, Parameters};
 use smtp_proto::server::Config as SmtpConfig;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// All that a reload can replace.
@@ -97,6 +99,20 @@ impl Settings {
     /// What is wrong, named.
     pub fn check(&self) -> Result<(), SettingsError> {
         Snapshot::compile(self.clone(), |_| Serves::Everybody).map(drop)
+    }
+
+    /// The policy of each listener that takes mail, by the listener's name: to look at what is doubtful in it. Tables are read,
+    /// so it blocks.
+    ///
+    /// # Errors
+    /// As [`Settings::check`].
+    pub fn policies(&self) -> Result<BTreeMap<String, AccessPolicy>, SettingsError> {
+        let snapshot = Snapshot::compile(self.clone(), |_| Serves::Everybody)?;
+        let policy = |(name, profile): (&String, &Arc<Profile>)| match &profile.protocol {
+            Protocols::Smtp(profile) => Some((name.clone(), profile.policy.clone())),
+            _ => None,
+        };
+        Ok(snapshot.profiles.iter().filter_map(policy).collect())
     }
 }
 

@@ -26,19 +26,18 @@ use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::dns::ClientName;
 use crate::driver::{Service, Work};
-use crate::policy::{Answerer, Destination};
+use crate::policy::{Answerer, Destination, asked};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
 use message::{Message, Transaction};
 use policy::{Decided, Moment};
-use proto_core::address::ForwardPath;
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::Request;
 use relay_policy::access::{Effects, Latches};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
-    BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, Protocol, QueueId, Rcpt, Server,
-    ServerQuestion, Verdict, Verified, Violation,
+    BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, QueueId, Rcpt, Server, ServerQuestion,
+    Verdict, Verified, Violation,
 };
 use std::sync::Arc;
 use tracing::Instrument as _;
@@ -235,7 +234,7 @@ impl SmtpService {
         let (profile, request) = (Arc::clone(&self.profile), Arc::clone(&self.request));
         let backends = self.backends.clone();
         let size = self.transaction.as_ref().and_then(|transaction| transaction.size());
-        let asked = self.asked(&ask.detail.forward_path);
+        let asked = asked(&self.profile, &ask.detail.forward_path);
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &backends.walls);
             let Decided { mut verdict, effects, latches } =
@@ -262,18 +261,6 @@ impl SmtpService {
                 told(server.answer(now, ask, verdict));
             }) as Finish
         });
-    }
-
-    /// The recipient that policy is asked about. Nothing is submitted by who may not, so there the bare `postmaster` is one
-    /// as all others, and is not excused from the lists.
-    fn asked(&self, written: &ForwardPath) -> ForwardPath {
-        match written {
-            ForwardPath::Postmaster if self.profile.config.protocol == Protocol::Submission => {
-                policy::qualified_postmaster(self.profile.postmaster.domain())
-            }
-            _ => None,
-        }
-        .unwrap_or_else(|| written.clone())
     }
 
     fn data(&mut self, ask: Ask<Data>) {

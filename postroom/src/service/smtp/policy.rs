@@ -1,7 +1,7 @@
 //! What policy says about a command, as the machine takes it.
 
 use crate::policy::{self, Answerer, Destination};
-use proto_core::address::{Domain, ForwardPath, LocalPart, Mailbox};
+use proto_core::address::ForwardPath;
 use relay_policy::access::{Effects, Latches, LogLine};
 use relay_policy::address::Resolution;
 use relay_policy::{Reply, Request, Stage};
@@ -105,12 +105,6 @@ pub(super) async fn recipient(
     Decided { verdict, effects, latches }
 }
 
-/// The bare `postmaster` as a recipient that all lists are asked about.
-pub(super) fn qualified_postmaster(domain: &Domain) -> Option<ForwardPath> {
-    let local_part = LocalPart::new("postmaster").ok()?;
-    Mailbox::new(local_part, domain.clone()).ok().map(ForwardPath::Mailbox)
-}
-
 /// A content filter is wanted, and there is none: the message must not go by it.
 pub(super) fn unfiltered(filter: &str) -> Refusal {
     tracing::warn!(filter, "refused: FILTER is configured, and this server has no content filters");
@@ -119,7 +113,7 @@ pub(super) fn unfiltered(filter: &str) -> Refusal {
 
 /// What is said when the configuration wants something that cannot be.
 pub(super) fn server_error() -> Refusal {
-    refusal(Reply { code: 451, enhanced: (4, 3, 5), text: "Server configuration error".into() })
+    refusal(policy::server_error())
 }
 
 /// What cannot stand in a reply (a text with letters beyond ASCII) is said in standard words.

@@ -1,0 +1,160 @@
+//! `postroom policy explain` and what `postroom check` says of a policy.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
+
+mod common;
+
+use common::{configuration, prepare};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Whether it went well, what is printed, and what is complained of.
+fn run(arguments: &[&str], directory: &Path) -> (bool, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+/// The policy of the tests, in a directory with the tables that it names.
+fn with_policy(policy: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let text = configuration(false, "").replace("mynetworks = [\"127.0.0.0/8\"]\n", policy);
+    prepare(directory.path(), &text);
+    fs::write(directory.path().join("recipients"), "allemp@example.test directors\n").unwrap();
+    fs::write(directory.path().join("directors"), "# who may\nboss@example.test OK\n").unwrap();
+    directory
+}
+
+/// The second seed: only directors may write to everybody.
+const DIRECTORS: &str = r#"
+mynetworks = ["127.0.0.0/8"]
+smtpd_restriction_classes = ["directors"]
+directors = ["check_sender_access texthash:directors", "reject"]
+smtpd_recipient_restrictions = ["check_recipient_access texthash:recipients"]
+smtpd_sender_restrictions = ["reject_unknown_sender_domain"]
+virtual_alias_maps = "inline:{allemp@example.test=alice@example.test}"
+"#;
+
+fn explain(directory: &Path, more: &[&str]) -> (bool, String, String) {
+    let mut arguments = vec!["policy", "explain", "--config", "postroom.toml", "--client", "192.0.2.1"];
+    arguments.extend(more);
+    run(&arguments, directory)
+}
+
+#[test]
+fn every_rule_is_told_with_its_file_and_line() {
+    let directory = with_policy(DIRECTORS);
+    let directory = directory.path();
+    let (good, told, wrong) = explain(
+        directory,
+        &["--helo", "mx.test", "--from", "joe@example.test", "--to", "allemp@example.test"],
+    );
+    assert!(good, "{wrong}");
+    for line in [
+        "listener smtp#0 (127.0.0.1:0)",
+        "RCPT",
+        "  sender: reject_unknown_sender_domain: no: ",
+        "  relay: permit_mynetworks: no: 192.0.2.1 is not in mynetworks",
+        "  recipient: check_recipient_access texthash:recipients: no: recipients, line 1: allemp@example.test: directors",
+        "  recipient: check_recipient_access texthash:recipients: directors: check_sender_access texthash:directors: no: texthash:directors has none of",
+        "verdict: refused at RCPT: 554 5.7.1 <allemp@example.test>: Recipient address rejected: Access denied",
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line}:\n{told}");
+    }
+    let (_, told, _) = explain(directory, &["--from", "boss@example.test", "--to", "<allemp@example.test>"]);
+    assert!(told.contains("directors, line 2: boss@example.test: OK"), "{told}");
+
+    // Nobody is asked who need not be.
+    let (_, told, _) = explain(directory, &["--from", "x@stranger.test", "--to", "alice@example.test"]);
+    assert!(
+        told.contains("not looked up, as if the DNS did not answer (--dns asks it): MX of stranger.test"),
+        "{told}"
+    );
+    assert!(told.contains("verdict: refused at RCPT: 450 4.1.8 <x@stranger.test>"), "{told}");
+    let (_, told, _) = explain(directory, &["--from", "", "--to", "alice@example.test"]);
+    assert!(told.ends_with("verdict: accepted, for the mailbox alice@example.test\n"), "{told}");
+    assert!(!told.contains("not looked up"), "{told}");
+    let (_, told, _) = explain(directory, &["--from", "", "--to", "nobody@example.test"]);
+    assert!(told.contains(
+        "550 5.1.1 <nobody@example.test>: Recipient address rejected: User unknown in local recipient table"
+    ));
+    let (_, told, _) = explain(directory, &["--from", "", "--to", "a@elsewhere.test"]);
+    assert!(
+        told.ends_with("verdict: refused at RCPT: 554 5.7.1 <a@elsewhere.test>: Relay access denied\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn listeners_and_logins() {
+    let directory = with_policy("mynetworks = []");
+    let directory = directory.path();
+    let message = ["--from", "alice@example.test", "--to", "bob@example.test"];
+    let on = |listener: &str, more: &[&str]| {
+        let arguments = [&["--listener", listener], more, &message[..]].concat();
+        let (good, told, wrong) = explain(directory, &arguments);
+        (good, format!("{told}{wrong}"))
+    };
+    assert!(on("submission", &[]).1.contains("verdict: refused at RCPT: 554 5.7.1 <bob@example.test>"));
+    assert!(
+        on("submission#1", &["--login", "alice@example.test"])
+            .1
+            .contains("verdict: accepted, for the mailbox bob@")
+    );
+    assert!(on("lmtp", &[]).1.contains("verdict: accepted"));
+    let (good, said) = on("imap", &[]);
+    assert!(!good && said.contains("--listener imap: no listener that takes mail"), "{said}");
+    let (good, _, said) = explain(directory, &["--from", "a b@c", "--to", "d@e"]);
+    assert!(!good && said.contains("--from a b@c: "), "{said}");
+}
+
+#[test]
+fn the_embedded_default_is_explained_without_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["policy", "explain", "--client", "192.0.2.1", "--from", "a@b.test", "--to", "c@d.test"];
+    let (good, told, _) = run(&arguments, directory.path());
+    assert!(
+        good && told.ends_with("verdict: refused at RCPT: 554 5.7.1 <c@d.test>: Relay access denied\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
+    let doubtful = "mynetworks = [\"11.0.0.0/8\"]\nsmtpd_sender_restrictions = [\"check_sender_access texthash:directors\", \"permit\", \"reject_unlisted_sendr\"]";
+    let directory = with_policy(doubtful);
+    fs::write(directory.path().join("directors"), "lonely\n").unwrap();
+    let check = || run(&["check", "--config", "postroom.toml"], directory.path());
+    let (good, told, wrong) = check();
+    assert!(good, "{wrong}");
+    for line in [
+        "error L03: mynetworks: 11.0.0.0/8 is wide",
+        "warning: directors, line 1: expected a key, blanks and a text: this line is ignored (listener smtp#0 (127.0.0.1:0))",
+        "error L05: smtpd_sender_restrictions: unknown smtpd restriction: \"reject_unlisted_sendr\"",
+        "warning L04: smtpd_sender_restrictions: nothing after permit",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let replace = |text: &str| {
+        let directory = with_policy(text);
+        let (good, _, wrong) = run(&["check", "--config", "postroom.toml"], directory.path());
+        assert!(!good);
+        wrong
+    };
+    let said = replace("mynetwork = []");
+    assert!(
+        said.contains(
+            "postroom.toml: policy.mynetwork: : no parameter has this name; did you mean mynetworks?"
+        ),
+        "{said}"
+    );
+    let said = replace("smtpd_relay_restrictions = \"permit_mynetworks\"");
+    assert!(said.contains("an open relay"), "{said}");
+    let said = replace("smtpd_client_restrictions = \"check_client_access hash:none\"");
+    assert!(
+        said.contains("smtpd_client_restrictions: hash:none: ") && said.contains("No such file"),
+        "{said}"
+    );
+}

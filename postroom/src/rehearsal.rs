@@ -1,0 +1,207 @@
+//! What a listener would say to a client, worked out without one: the same policy, the same questions, no socket.
+
+use crate::dns::ClientName;
+use crate::policy::{Answerer, Destination, Walls, asked, server_error};
+use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
+use crate::wall::{Directory, Resolver, Serves};
+use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use relay_policy::access::Outcome;
+use relay_policy::{NameStatus, Reply, Request, Stage};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Settings to be tried out.
+///
+/// Nothing is accepted, delivered or written to the log. Directory and resolver are asked what policy asks; policy services are
+/// not, as if they had nothing to say: one that greylists would remember.
+#[derive(Debug)]
+pub struct Rehearsal {
+    snapshot: Snapshot,
+    walls: Walls,
+}
+
+/// A client and the message that it wants to send.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Dialogue {
+    /// The client's address.
+    pub client: IpAddr,
+    /// What this address is called.
+    pub client_name: ClientName,
+    /// What it says in EHLO; `None`: it says nothing.
+    pub helo: Option<String>,
+    /// Who it logs in as.
+    pub login: Option<String>,
+    /// The sender.
+    pub from: ReversePath,
+    /// The recipient.
+    pub to: ForwardPath,
+}
+
+impl Dialogue {
+    /// A client without a name that does not say EHLO and does not log in.
+    pub fn new(client: IpAddr, from: ReversePath, to: ForwardPath) -> Self {
+        let client_name = ClientName::unknown(NameStatus::Permanent);
+        Self { client, client_name, helo: None, login: None, from, to }
+    }
+}
+
+/// One command, and what came of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Step {
+    /// The command.
+    pub command: Command,
+    /// What the restriction lists said, with every rule looked at.
+    pub outcome: Outcome,
+    /// The reply that refuses; the lists' own, or because nobody here gets the recipient's mail.
+    pub refusal: Option<Reply>,
+    /// Whose mailbox the recipient's mail goes to; `None` at other commands, where it is refused, and where it is thrown away.
+    pub mailbox: Option<Mailbox>,
+}
+
+/// Why a dialogue cannot be gone through.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RehearsalError {
+    /// The settings have no such listener, or it takes no mail.
+    #[error("no listener that takes mail has this name")]
+    NoSuchListener,
+    /// A decision did not come to an end, which is a fault of ours; a client would be told this.
+    #[error("a decision did not come to an end: {0}")]
+    NoEnd(Reply),
+}
+
+/// A command at which policy decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// The connection.
+    Connect,
+    /// EHLO.
+    Helo,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The end of the message.
+    EndOfMessage,
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connection",
+            Self::Helo => "EHLO",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::EndOfMessage => "end of message",
+        })
+    }
+}
+
+impl Rehearsal {
+    /// Compiles settings. Tables are read, so it blocks.
+    ///
+    /// # Errors
+    /// What a server would not start with.
+    pub fn new(
+        settings: Settings,
+        directory: Arc<dyn Directory>,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, SettingsError> {
+        let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
+        Ok(Self { snapshot, walls: Walls { directory, resolver, policy_services: None } })
+    }
+
+    /// Goes through a dialogue on a listener, named as in the settings, up to the first refusal.
+    ///
+    /// # Errors
+    /// [`RehearsalError`].
+    pub async fn run(&self, listener: &str, dialogue: &Dialogue) -> Result<Vec<Step>, RehearsalError> {
+        let profile = self.smtp(listener).ok_or(RehearsalError::NoSuchListener)?;
+        let answerer = Answerer::new(profile, &self.walls);
+        let mut request = Request::new(dialogue.client.to_canonical());
+        dialogue.client_name.clone().tell(&mut request);
+        let to = asked(profile, &dialogue.to);
+        let mut steps: Vec<Step> = Vec::new();
+        for command in COMMANDS {
+            let stage = match command {
+                Command::Connect => Stage::Connect,
+                Command::Helo if dialogue.helo.is_none() => continue,
+                Command::Helo => Stage::Helo,
+                Command::Mail => Stage::Mail,
+                Command::Rcpt => Stage::Rcpt(&to),
+                Command::Data => Stage::Data,
+                Command::EndOfMessage => Stage::EndOfMessage,
+            };
+            tell(&mut request, command, dialogue);
+            let step = step(&answerer, &request, command, stage, &dialogue.to).await?;
+            request.latches = step.outcome.latches.clone();
+            request.discarded |= step.outcome.effects.discard;
+            let is_over = step.refusal.is_some();
+            steps.push(step);
+            if is_over {
+                break;
+            }
+        }
+        Ok(steps)
+    }
+
+    fn smtp(&self, listener: &str) -> Option<&SmtpProfile> {
+        match &self.snapshot.profiles.get(listener)?.protocol {
+            Protocols::Smtp(profile) => Some(profile),
+            _ => None,
+        }
+    }
+}
+
+const COMMANDS: [Command; 6] =
+    [Command::Connect, Command::Helo, Command::Mail, Command::Rcpt, Command::Data, Command::EndOfMessage];
+
+/// What is known once this command has come.
+fn tell(request: &mut Request, command: Command, dialogue: &Dialogue) {
+    match command {
+        Command::Helo => {
+            request.helo.clone_from(&dialogue.helo);
+            request.esmtp = true;
+        }
+        Command::Mail => {
+            request.login.clone_from(&dialogue.login);
+            request.sasl_method = dialogue.login.as_ref().map(|_| "PLAIN");
+            request.sender = Some(dialogue.from.clone());
+        }
+        Command::Data => {
+            request.recipient = Some(dialogue.to.clone());
+            request.recipient_count = 1;
+        }
+        Command::Connect | Command::Rcpt | Command::EndOfMessage => {}
+    }
+}
+
+async fn step(
+    answerer: &Answerer<'_>,
+    request: &Request,
+    command: Command,
+    stage: Stage<'_>,
+    written: &ForwardPath,
+) -> Result<Step, RehearsalError> {
+    let outcome = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
+    let (mut refusal, mut mailbox) = (outcome.refusal.clone(), None);
+    if outcome.effects.filter.is_some() {
+        refusal = refusal.or_else(|| Some(server_error()));
+    }
+    let is_kept = !(request.discarded || outcome.effects.discard);
+    if command == Command::Rcpt && refusal.is_none() && is_kept {
+        match answerer.destination(&written.to_string(), outcome.resolution.as_ref()).await {
+            Ok(Destination::Mailbox(found)) => mailbox = Some(found),
+            Ok(Destination::Nobody) => {}
+            Err(reply) => refusal = Some(reply),
+        }
+    }
+    Ok(Step { command, outcome, refusal, mailbox })
+}
