@@ -1,33 +1,7 @@
-//! What an evaluation ends with.
+//! What a refusal says, and how domains are handled.
 
 use crate::access::{first_digit, split_enhanced};
-use proto_core::address::Mailbox;
 use std::fmt::{self, Display};
-
-/// The end of an evaluation. `Display` gives the reply line, or what was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Decision {
-    /// Let it through.
-    Accept {
-        /// Where the recipient's mail goes; present for RCPT and VRFY, and for nothing else.
-        destination: Option<Destination>,
-    },
-    /// Refuse for good: a 5yz reply.
-    Reject(Reply),
-    /// Refuse for now: a 4yz reply.
-    Defer(Reply),
-}
-
-/// A recipient that was accepted, as policy resolved it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
-    /// What kind of domain it is in.
-    pub class: Class,
-    /// The mailbox; not always what the client wrote: `<Postmaster>` and routed addresses are resolved, and the
-    /// domain is in A-labels and lower case.
-    pub address: Mailbox,
-}
 
 /// How a domain is handled: Postfix's address classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,17 +60,5 @@ impl Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (class, subject, detail) = self.enhanced;
         write!(f, "{} {class}.{subject}.{detail} {}", self.code, self.text)
-    }
-}
-
-impl Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Accept { destination: None } => f.write_str("accept"),
-            Self::Accept { destination: Some(Destination { class, address }) } => {
-                write!(f, "accept <{address}>, class {class}")
-            }
-            Self::Reject(reply) | Self::Defer(reply) => reply.fmt(f),
-        }
     }
 }

@@ -3,16 +3,15 @@
 //!
 //! They are part of the library so that the ordinary test run calls them too.
 
+use crate::access::{AccessPolicy, AccessStep};
 use crate::checks::{CheckLimits, ContentChecks};
-use crate::table::{Found, Maps, Opener, compile_cdb};
-use crate::{
-    Answer, Class, Decision, Listener, Policy, PolicyConfig, PolicyOverrides, Question, Request, Stage, Step,
-};
+use crate::table::{DIRECTORY, Found, Maps, Opener, compile_cdb};
+use crate::{Answer, Class, Parameters, Question, Request, Stage};
 use proto_core::address::{AddressSyntax, Domain, ForwardPath, Mailbox};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// A stranger's recipient is refused, or is a mailbox of ours with nothing hidden in its local part; a submission
-/// listener takes nothing from a stranger at all.
+/// A stranger's recipient is refused, or is a mailbox of ours with nothing hidden in its local part; where only those who
+/// have logged in may send, a stranger may not at all.
 ///
 /// # Panics
 /// When that is not so.
@@ -20,7 +19,12 @@ pub fn fuzz_recipient(octets: &[u8]) {
     for lenient in [false, true] {
         let syntax = AddressSyntax { utf8: true, lenient };
         let Ok((recipient, _)) = ForwardPath::parse_prefix(octets, syntax) else { continue };
-        if let Some(address) = accepted(Listener::Smtp, &recipient) {
+        // The bare postmaster is excused from all lists (RFC 5321 section 4.5.1).
+        if recipient == ForwardPath::Postmaster {
+            continue;
+        }
+        let relay = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination";
+        if let Some(address) = accepted(relay, &recipient) {
             let Domain::Name(domain) = address.domain() else { panic!("{recipient}: a literal is not ours") };
             assert!(OURS.contains(&domain.as_str()), "{recipient} went to {address}");
             assert!(
@@ -28,39 +32,42 @@ pub fn fuzz_recipient(octets: &[u8]) {
                 "{recipient} went to {address}"
             );
         }
-        assert_eq!(accepted(Listener::Submission, &recipient), None, "{recipient} was submitted");
+        let submitted = accepted("permit_sasl_authenticated, reject", &recipient);
+        assert_eq!(submitted, None, "{recipient} was submitted");
     }
 }
 
 /// The mailbox that a stranger's recipient is accepted for, when every mailbox of ours exists.
-fn accepted(listener: Listener, recipient: &ForwardPath) -> Option<Mailbox> {
-    let postmaster = "postmaster@example.com".parse().expect("invariant: a good address");
-    let config = PolicyConfig {
-        local_domains: OURS.map(String::from).into(),
-        mynetworks: vec!["127.0.0.0/8".into()],
-        ..PolicyConfig::new(postmaster)
-    };
-    let policy = Policy::compile(&config, listener, &PolicyOverrides::default());
+fn accepted(relay: &str, recipient: &ForwardPath) -> Option<Mailbox> {
+    let mut parameters = Parameters::default();
+    parameters.myorigin = OURS[0].into();
+    parameters.mydestination = OURS.map(String::from).into();
+    parameters.mynetworks = vec!["127.0.0.0/8".into()];
+    parameters.local_recipient_maps = vec![DIRECTORY.into()];
+    parameters.smtpd_relay_restrictions = relay.into();
+    let no_files = |_: &str| Err("no files".into());
+    let policy = AccessPolicy::compile(parameters, &Opener::new(&no_files));
     let policy = policy.expect("invariant: a good configuration");
     let request = Request::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)));
     let mut evaluation = policy.evaluate(&request, Stage::Rcpt(recipient));
     loop {
         match evaluation.step() {
-            Step::Needs(questions) => {
+            AccessStep::Needs(questions) => {
                 for question in questions {
-                    let Question::RecipientExists { address } = &question else {
+                    let Question::Lookup { table, key } = &question else {
                         panic!("nothing else is asked: {question:?}")
                     };
-                    assert!(OURS.contains(&address.domain().to_string().as_str()), "asked about {address}");
-                    evaluation.answer(question, Answer::Exists(true)).expect("invariant: it was asked");
+                    assert_eq!(table, DIRECTORY);
+                    let found = Answer::Found(Some(key.clone()));
+                    evaluation.answer(&question, found).expect("invariant: it was asked");
                 }
             }
-            Step::Done(Decision::Accept { destination }, _) => {
-                let destination = destination.expect("invariant: an accepted recipient goes somewhere");
-                assert_eq!(destination.class, Class::Local);
-                return Some(destination.address);
+            AccessStep::Done(outcome) if outcome.refusal.is_some() => return None,
+            AccessStep::Done(outcome) => {
+                let resolution = outcome.resolution.expect("invariant: an accepted recipient goes somewhere");
+                assert_eq!(resolution.class, Class::Local);
+                return Some(resolution.recipient.mailbox().expect("invariant: what exists is a mailbox"));
             }
-            Step::Done(..) => return None,
         }
     }
 }

@@ -1,47 +1,49 @@
 //! Who may send mail where: access and relay policy as a pure library that explains itself.
 //!
-//! A [`Policy`] is compiled from a [`PolicyConfig`] for one listener. For each decision an SMTP server must take, an
-//! [`Evaluation`] is stepped: it either needs answers (does this recipient exist?), which may come from anywhere and
-//! in any order, or it is done, with a [`Decision`] and a [`Trail`] that tells every rule looked at and why. Nothing
-//! here reads a file, a socket or a clock.
-//!
-//! The words are those of Postfix's `smtpd_*_restrictions`: `mynetworks`, `permit_sasl_authenticated`,
-//! `reject_unauth_destination`, evaluated in order.
+//! An [`AccessPolicy`](access::AccessPolicy) is compiled from [`Parameters`], which are Postfix's: `mynetworks`,
+//! `smtpd_relay_restrictions` and their like, as `main.cf` has them. For each decision an SMTP server must take, an
+//! [`AccessEvaluation`](access::AccessEvaluation) is stepped: it either needs answers (what are the records of this name?),
+//! which may come from anywhere and in any order, or it is done, with an [`Outcome`](access::Outcome) and a [`Trail`] that
+//! tells every rule looked at and why. Nothing here reads a file, a socket or a clock.
 //!
 //! [`address`] has what comes before and after such a decision: what an address really means, what stands in its place, and
 //! where its mail goes.
 //!
 //! ```
 //! use proto_core::address::{AddressSyntax, ForwardPath};
+//! use relay_policy::access::{AccessPolicy, AccessStep, Outcome};
+//! use relay_policy::table::Opener;
 //! use relay_policy::*;
 //!
-//! let config = PolicyConfig {
-//!     local_domains: vec!["example.test".into()],
-//!     mynetworks: vec!["127.0.0.0/8".into(), "::1".into()],
-//!     ..PolicyConfig::new("postmaster@example.test".parse()?)
-//! };
-//! let policy = Policy::compile(&config, Listener::Smtp, &PolicyOverrides::default())?;
+//! let mut parameters = Parameters::default();
+//! parameters.set("mydestination", "example.test")?;
+//! parameters.set("mynetworks", "127.0.0.0/8, [::1]/128")?;
+//! parameters.set("smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination")?;
+//! // Who has a mailbox here, only the application knows: it is asked.
+//! parameters.set("local_recipient_maps", "directory:")?;
+//! let policy = AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into())))?;
+//!
 //! let request = Request::new("203.0.113.9".parse()?);
-//! let decide = |recipient: &[u8]| -> Result<(Decision, Trail), Box<dyn std::error::Error>> {
+//! let decide = |recipient: &[u8]| -> Result<Outcome, Box<dyn std::error::Error>> {
 //!     let (recipient, _) = ForwardPath::parse_prefix(recipient, AddressSyntax::STRICT)?;
 //!     let mut evaluation = policy.evaluate(&request, Stage::Rcpt(&recipient));
 //!     loop {
 //!         match evaluation.step() {
-//!             Step::Needs(questions) => {
+//!             AccessStep::Needs(questions) => {
 //!                 for question in questions {
-//!                     let Question::RecipientExists { address } = &question else { unreachable!() };
-//!                     let known = address.local_part().as_str() == "alice";
-//!                     evaluation.answer(question, Answer::Exists(known))?;
+//!                     let Question::Lookup { key, .. } = &question else { unreachable!() };
+//!                     let found = (key == "alice@example.test").then(|| key.clone());
+//!                     evaluation.answer(&question, Answer::Found(found))?;
 //!                 }
 //!             }
-//!             Step::Done(decision, trail) => return Ok((decision, trail)),
+//!             AccessStep::Done(outcome) => return Ok(*outcome),
 //!         }
 //!     }
 //! };
-//! assert!(matches!(decide(b"<alice@example.test>")?.0, Decision::Accept { .. }));
-//! let (decision, trail) = decide(b"<alice@elsewhere.test>")?;
-//! assert_eq!(decision.to_string(), "554 5.7.1 <alice@elsewhere.test>: Relay access denied");
-//! assert!(trail.to_string().contains("permit_mynetworks: no: 203.0.113.9 is in none of 127.0.0.0/8, ::1"));
+//! assert_eq!(decide(b"<alice@example.test>")?.refusal, None);
+//! let outcome = decide(b"<alice@elsewhere.test>")?;
+//! assert_eq!(outcome.refusal.unwrap().to_string(), "554 5.7.1 <alice@elsewhere.test>: Relay access denied");
+//! assert!(outcome.trail.to_string().contains("permit_mynetworks: no: 203.0.113.9 is not in mynetworks"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -58,28 +60,23 @@ pub mod qmail;
 pub mod rates;
 pub mod table;
 
-mod config;
 mod decision;
 mod domain;
-mod evaluate;
+mod list_name;
 mod match_list;
 mod nearest;
 mod network;
 mod parameters;
 mod question;
 mod request;
-mod resolve;
-mod restriction;
 mod trail;
 mod words;
 
-pub use config::{ConfigError, Policy, PolicyConfig, PolicyOverrides};
-pub use decision::{Class, Decision, Destination, Reply};
-pub use evaluate::{Evaluation, Step};
+pub use decision::{Class, Reply};
+pub use list_name::ListName;
 pub use match_list::MatchList;
 pub use network::{NetworkError, NetworkList};
 pub use parameters::{ParameterError, Parameters, PrefixBits, TempfailAction};
 pub use question::{Answer, PolicyService, Question, Record, RecordKind, Verification};
-pub use request::{ClientCertificate, Listener, NameStatus, Request, Stage};
-pub use restriction::{ListName, Restriction};
+pub use request::{ClientCertificate, NameStatus, Request, Stage};
 pub use trail::{Outcome, Trail, TrailEntry};

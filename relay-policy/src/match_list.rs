@@ -70,16 +70,6 @@ impl MatchList {
         (Self { elements, parents }, warnings)
     }
 
-    /// A list of names alone.
-    pub(crate) fn of_names(names: &[String]) -> Self {
-        let element = |name: &String| Element {
-            written: name.clone(),
-            excluded: false,
-            pattern: Pattern::Name { name: comparable(name), dotted: false },
-        };
-        Self { elements: names.iter().map(element).collect(), parents: false }
-    }
-
     /// The names that are listed one by one.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.elements.iter().filter_map(|element| match &element.pattern {

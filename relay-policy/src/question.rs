@@ -2,19 +2,12 @@
 
 use crate::delegation::Attributes;
 use proto_core::Backend;
-use proto_core::address::Mailbox;
 use std::net::IpAddr;
 
 /// Something that only the application can find out. Equal questions have equal answers, so they may be cached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Question {
-    /// Whether a mailbox in one of the local domains exists; answered by [`Answer::Exists`]. The domain is in A-labels
-    /// and lower case.
-    RecipientExists {
-        /// The mailbox.
-        address: Mailbox,
-    },
     /// The records of a name; answered by [`Answer::Records`].
     Dns {
         /// The name, without a dot at its end.
@@ -105,8 +98,6 @@ pub enum Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// Whether what was asked for exists.
-    Exists(bool),
     /// The records that are there; none where the name does not exist or has none of the kind.
     Records(Vec<Record>),
     /// The text beside a key, if it is there.

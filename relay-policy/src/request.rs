@@ -5,17 +5,6 @@ use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
 use std::net::{IpAddr, SocketAddr};
 
-/// What kind of listener the client came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Listener {
-    /// Mail from other servers, and from our networks.
-    Smtp,
-    /// Mail from our users, who log in (RFC 6409).
-    Submission,
-    /// Mail handed over by another server of ours for our mailboxes (RFC 2033).
-    Lmtp,
-}
-
 /// The name of a client that has none.
 pub(crate) const UNKNOWN: &str = "unknown";
 

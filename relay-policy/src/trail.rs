@@ -1,6 +1,6 @@
 //! Why a decision came out as it did.
 
-use crate::restriction::ListName;
+use crate::list_name::ListName;
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 

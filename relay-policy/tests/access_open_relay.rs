@@ -7,6 +7,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree as _;
 use proto_core::Backend;
 use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use relay_policy::access::{AccessPolicy, AccessStep, Outcome};
@@ -198,5 +199,48 @@ proptest! {
             !resolution.recipient.local_part().contains(['@', '%', '!']),
             "{} leads to {}\n{}", written, resolution.recipient, outcome.trail
         );
+    }
+}
+
+/// The lines that a stranger tries on every server.
+#[test]
+fn the_known_tricks() {
+    let policy =
+        policy(&[("smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination".into())], true);
+    let syntax = AddressSyntax { utf8: true, lenient: true };
+    let dns = [Index::arbitrary()
+        .new_tree(&mut proptest::test_runner::TestRunner::deterministic())
+        .unwrap()
+        .current()];
+    for client in ["203.0.113.9", "::ffff:203.0.113.9", "2001:db8::1", "::7f00:1", "64:ff9b::7f00:1"] {
+        let mut request = Request::new(client.parse().unwrap());
+        for sender in ["<x@other.test>", "<x@example.com>", "<>", "<x@[127.0.0.1]>"] {
+            request.sender = Some(ReversePath::parse_prefix(sender.as_bytes(), syntax).unwrap().0);
+            for written in [
+                "<y@other.test>",
+                "<y@OTHER.TEST>",
+                "<y%other.test@example.com>",
+                "<other.test!y@example.com>",
+                "<\"y@other.test\"@example.com>",
+                "<\"y%other.test\"@example.com>",
+                "<@example.com,@z.test:y@other.test>",
+                "<y%other.test@[192.0.2.1]>",
+                "<y%other.test@localhost>",
+                "<y@sub.example.com>",
+                "<y%z%other.test@example.com>",
+                "<postmaster%other.test@example.com>",
+                "<y%example.com@other.test>",
+            ] {
+                let recipient = ForwardPath::parse_prefix(written.as_bytes(), syntax).unwrap().0;
+                let outcome = run(&policy, &request, &recipient, &dns);
+                let refusal = outcome.refusal.expect(written).to_string();
+                assert_eq!(
+                    refusal,
+                    format!("554 5.7.1 {recipient}: Relay access denied"),
+                    "{}",
+                    outcome.trail
+                );
+            }
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Who answers what policy asks.
 
 use crate::policy_service::PolicyServices;
-use crate::settings::{DIRECTORY, SmtpProfile};
+use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Resolver};
 use proto_core::Backend;
 use proto_core::address::Mailbox;
 use relay_policy::address::Address;
 use relay_policy::delegation::ServiceLimits;
-use relay_policy::table::Answers;
+use relay_policy::table::{Answers, DIRECTORY};
 use relay_policy::{Answer, Class, Question, Verification};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -31,16 +31,25 @@ impl Answerer<'_> {
                 AccessStep::Done(outcome) => return Ok(*outcome),
                 AccessStep::Needs(questions) => questions,
             };
+            let known = asked.len();
             for question in questions {
                 if !asked.contains(&question) {
-                    asked.push(question.clone());
-                    under_way.push(async move {
-                        let answer = self.answer(&question).await;
-                        (question, answer)
-                    });
+                    asked.push(question);
                 }
             }
-            let answered = under_way.next().await;
+            let answered = match &asked[known..] {
+                // Most decisions have one question at a time.
+                [question] if under_way.is_empty() => Some((question.clone(), self.answer(question).await)),
+                questions => {
+                    for question in questions.to_vec() {
+                        under_way.push(async move {
+                            let answer = self.answer(&question).await;
+                            (question, answer)
+                        });
+                    }
+                    under_way.next().await
+                }
+            };
             let taken = answered.map(|(question, answer)| evaluation.answer(&question, answer));
             if !matches!(taken, Some(Ok(()))) {
                 tracing::error!(?asked, "policy asks for what it has been told");

@@ -9,7 +9,6 @@ mod mechanisms;
 mod policy;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
-pub(crate) use policy::DIRECTORY;
 pub use policy::PolicyOverrides;
 
 use crate::tls::{ClientCertificates, ClientCertificatesError};

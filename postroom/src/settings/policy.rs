@@ -10,10 +10,8 @@
 //! there is a mailbox for it.
 
 use super::{Listener, Protocol, Settings};
+use relay_policy::table::DIRECTORY;
 use relay_policy::{ParameterError, Parameters};
-
-/// The table of the mailboxes that there are, by `user@domain`.
-pub(crate) const DIRECTORY: &str = "directory:";
 
 /// Who may relay, unless something else is said.
 const RELAY: &str = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination";

@@ -9,7 +9,7 @@
 use super::policy::{AccessPolicy, stops_strangers};
 use super::rule::{Check, Rules, is_removed};
 use super::subject::Subject;
-use crate::restriction::ListName;
+use crate::list_name::ListName;
 use crate::words::is_table;
 use ipnet::IpNet;
 use std::collections::BTreeSet;

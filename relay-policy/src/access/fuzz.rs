@@ -86,7 +86,6 @@ fn answer(question: &Question, octets: &[u8], turn: usize) -> Answer {
         (_, Question::Policy { .. }) => Answer::Action("class".into()),
         (1, Question::Verify { .. }) => Answer::Verified(Verification::Deliverable),
         (_, Question::Verify { .. }) => Answer::Verified(Verification::Unknown("in progress".into())),
-        (_, Question::RecipientExists { .. }) => Answer::Exists(true),
     }
 }
 

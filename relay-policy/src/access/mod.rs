@@ -1,8 +1,8 @@
 //! Access control: Postfix's `smtpd_*_restrictions`, evaluated rule by rule, with the reply and the log lines in its words.
 //!
 //! [`AccessPolicy`] is compiled from [`Parameters`](crate::Parameters); an [`AccessEvaluation`] decides about one command.
-//! It is stepped as [`Evaluation`](crate::Evaluation) is: what must be looked up elsewhere, in the DNS above all, it asks
-//! for, and goes on from the same rule when there is an answer.
+//! It is stepped: what must be looked up elsewhere, in the DNS above all, it asks for, and goes on from the same rule when
+//! there is an answer.
 //!
 //! The order is that of `smtpd_delay_reject = yes`: at RCPT the lists for the client, HELO and the sender come first, then
 //! the relay list, then the recipient list; a permit ends its list only. After them the recipient must exist.

@@ -3,10 +3,10 @@
 use super::evaluation::AccessEvaluation;
 use super::rule::{self, Check, Rules};
 use crate::address::{Routing, RoutingError, open_maps};
+use crate::list_name::ListName;
 use crate::match_list::MatchList;
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
-use crate::restriction::ListName;
 use crate::table::{Maps, OpenError, Opener, Table, Warning};
 use std::collections::BTreeMap;
 use std::sync::Arc;

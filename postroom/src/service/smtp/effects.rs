@@ -7,13 +7,6 @@ use relay_policy::access::Effects;
 use smtp_proto::reply::Refusal;
 use smtp_proto::server::{Extras, HeaderField, Verdict};
 
-/// What is left to be done when the message is complete, after it has begun with what was to be done then.
-pub(super) fn of_the_end(effects: &Effects) -> Effects {
-    let mut left = Effects::default();
-    (left.hold, left.discard) = (effects.hold, effects.discard);
-    left
-}
-
 /// Puts the recipients of REDIRECT and BCC in the place of a message's recipients, or beside them. What cannot be done is
 /// said, so that the message comes again when the configuration is mended: it goes to nobody else meanwhile.
 ///
@@ -26,6 +19,9 @@ pub(super) async fn readdress(
 ) -> Result<(), Refusal> {
     if let Some(filter) = &effects.filter {
         return Err(unfiltered(filter));
+    }
+    if effects.discard {
+        return Ok(());
     }
     if effects.redirect.is_some() {
         recipients.clear();

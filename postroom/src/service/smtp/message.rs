@@ -1,8 +1,10 @@
 //! The transaction and the message of an SMTP session.
 
+use super::effects::readdress;
 use super::hops::Hops;
 use super::policy::server_error;
 use crate::delivery::ORIGINAL_RECIPIENT;
+use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
 use bytes::Bytes;
@@ -68,18 +70,30 @@ impl Transaction {
     ///
     /// # Errors
     /// What cannot be done refuses the message.
-    pub(super) fn end(&self, message: &mut Message) -> Result<(), Refusal> {
-        if let Some(address) = self.effects.redirect.iter().chain(&self.effects.bcc).next() {
-            tracing::error!(address, "refused: REDIRECT and BCC come too late at the end of a message");
-            return Err(server_error());
-        }
+    pub(super) async fn end(
+        &mut self,
+        answerer: &Answerer<'_>,
+        message: &mut Message,
+    ) -> Result<(), Refusal> {
         if self.effects.discard {
             message.discard();
+            return Ok(());
+        }
+        if self.effects.redirect.is_some() || !self.effects.bcc.is_empty() {
+            readdress(answerer, &self.effects, &mut self.recipients).await?;
+            message.set_recipients(self.recipients.clone())?;
         }
         if self.effects.hold {
             message.hold()?;
         }
         Ok(())
+    }
+
+    /// The message has begun with these recipients, and this is done: what comes of its last decisions comes besides.
+    pub(super) fn begun(&mut self, recipients: Vec<Recipient>) {
+        let Effects { hold, discard, .. } = std::mem::take(&mut self.effects);
+        (self.effects.hold, self.effects.discard) = (hold, discard);
+        self.recipients = recipients;
     }
 
     /// Sender and recipients, for the log.
@@ -131,6 +145,24 @@ impl Message {
             self.writer = Err(error);
         }
         self
+    }
+
+    /// The message goes to these.
+    ///
+    /// # Errors
+    /// What the client is told when that cannot be done: by the intake, or because nothing was kept of a message that nobody
+    /// was to get.
+    fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<(), Refusal> {
+        let writer = match &mut self.writer {
+            Ok(Some(writer)) => writer,
+            Ok(None) => return Err(server_error()),
+            // It says so when it is asked to commit.
+            Err(_) => return Ok(()),
+        };
+        writer.set_recipients(recipients).map_err(|error| {
+            tracing::error!(queue_id = %self.id, %error, "not accepted: its recipients cannot be changed");
+            refusal(&error)
+        })
     }
 
     /// Nobody gets the message after all: what of it was kept goes, when it ends.

@@ -281,7 +281,8 @@ impl SmtpService {
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &backends.walls);
             let readdressed = effects::readdress(&answerer, &effects, &mut envelope.recipients).await;
-            let is_for_nobody = effects.discard || envelope.recipients.is_empty();
+            let recipients = envelope.recipients.clone();
+            let is_for_nobody = effects.discard || recipients.is_empty();
             let begun = match (readdressed, instance.filter(|_| is_for_nobody)) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(()), Some(id)) => Ok(Message::for_nobody(id)),
@@ -297,7 +298,7 @@ impl SmtpService {
                 Ok(message) => {
                     service.request().queue_id = Some(message.id().to_string());
                     if let Some(transaction) = &mut service.transaction {
-                        transaction.effects = effects::of_the_end(&effects);
+                        transaction.begun(recipients);
                     }
                     // What a verdict adds to the header is there once it is given.
                     told(server.answer(now, ask, effects::with_fields(&effects.prepend)));
@@ -325,26 +326,30 @@ impl SmtpService {
     fn end_of_data(&mut self, ask: Ask<EndOfData>) {
         self.request().size_bytes = ask.detail.octets;
         self.decide(Moment::EndOfMessage, move |service, server, now, decided| {
-            let (transaction, message) = (service.transaction.take(), service.message.take());
+            let ended = service.transaction.take().zip(service.message.take());
             service.without_message();
-            let ended = decided.and_then(|_| {
-                let (transaction, mut message) = transaction.zip(message).ok_or(Refusal::TEMPORARY)?;
-                transaction.end(&mut message)?;
-                Ok((transaction.story(), message))
-            });
-            let (story, message) = match ended {
-                Ok(ended) => ended,
-                Err(refusal) => return told(server.answer(now, ask, refusal.into())),
+            match decided.and_then(|_| ended.ok_or(Refusal::TEMPORARY)) {
+                Ok((transaction, message)) => service.commit(ask, transaction, message),
+                Err(refusal) => told(server.answer(now, ask, refusal.into())),
+            }
+        });
+    }
+
+    fn commit(&mut self, ask: Ask<EndOfData>, mut transaction: Box<Transaction>, mut message: Message) {
+        let (profile, walls) = (Arc::clone(&self.profile), Arc::clone(&self.backends.walls));
+        self.work.start(async move {
+            let answerer = Answerer::new(&profile, &walls);
+            let verdict = match transaction.end(&answerer, &mut message).await {
+                Ok(()) => {
+                    // A task of its own, so that the story is told to its end when the client does not wait for it.
+                    let commit = message.commit(transaction.story(), ask.detail.octets).in_current_span();
+                    tokio::spawn(commit).await.unwrap_or(Verdict::Refuse(Refusal::TEMPORARY))
+                }
+                Err(refusal) => Verdict::Refuse(refusal),
             };
-            // A task of its own, so that the story is told to its end when the client does not wait for it.
-            let commit = message.commit(story, ask.detail.octets).in_current_span();
-            let committed = tokio::spawn(commit);
-            service.work.start(async move {
-                let verdict = committed.await.unwrap_or(Verdict::Refuse(Refusal::TEMPORARY));
-                Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
-                    told(server.answer(now, ask, verdict.into()));
-                }) as Finish
-            });
+            Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
+                told(server.answer(now, ask, verdict.into()));
+            }) as Finish
         });
     }
 

@@ -1,0 +1,174 @@
+//! What policy wants done to a message besides taking it: HOLD, DISCARD, REDIRECT, BCC, PREPEND, FILTER.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+mod common;
+
+use common::log::Log;
+use common::{Client, inbox, queued, settings, start_with, until};
+use mailstore::fs::sim::SimFs;
+use postroom::Server;
+use std::time::Duration;
+
+/// A server where each sender has an action, at RCPT; and those of `late.test` at the end of the message.
+async fn server(fs: &SimFs, entries: &str) -> Server {
+    let mut settings = settings();
+    let access = format!("check_sender_access inline:{{{entries}}}");
+    settings.policy.set("smtpd_recipient_restrictions", &access).unwrap();
+    let access = access.replace("x.test", "late.test");
+    settings.policy.set("smtpd_end_of_data_restrictions", &access).unwrap();
+    start_with(fs, 1, |builder| builder.settings(settings)).await.unwrap()
+}
+
+async fn greeted(server: &Server) -> Client {
+    let mut client = Client::connect(server, "smtp");
+    client.reply().await;
+    client.command("EHLO client.test").await;
+    client
+}
+
+/// Everything that can be delivered is.
+async fn settle() {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_held() {
+    for domain in ["x.test", "late.test"] {
+        let fs = SimFs::new();
+        let server = server(&fs, "x.test=HOLD").await;
+        let mut client = greeted(&server).await;
+        let reply = client.mail(&format!("s@{domain}"), &["bob@example.test"], "x").await;
+        assert!(reply.starts_with("250 2.0.0"), "{reply}");
+        settle().await;
+        assert!(inbox(&fs, "bob").is_empty());
+        assert_eq!(queued(&fs), 1);
+        // The next message is not.
+        assert!(client.mail("s@y.test", &["bob@example.test"], "x").await.starts_with("250 2.0.0"));
+        until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_thrown_away() {
+    for domain in ["x.test", "late.test"] {
+        let fs = SimFs::new();
+        let (log, _guard) = Log::start(tracing::Level::INFO);
+        let server = server(&fs, "x.test=DISCARD").await;
+        let mut client = greeted(&server).await;
+        // Nobody looks at its recipients any more once it is: not even whether they are there.
+        let recipients = if domain == "x.test" {
+            vec!["bob@example.test", "eve@example.test"]
+        } else {
+            vec!["bob@example.test"]
+        };
+        let reply = client.mail(&format!("s@{domain}"), &recipients, "x").await;
+        assert!(reply.starts_with("250 2.0.0") && reply.contains("queued as"), "{reply}");
+        settle().await;
+        assert_eq!((inbox(&fs, "bob").len(), queued(&fs)), (0, 0));
+        assert_eq!(log.lines_with(&["discarded"]).len(), 1, "{}", log.text());
+        assert!(client.mail("s@y.test", &["bob@example.test"], "x").await.starts_with("250 2.0.0"));
+        until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recipient_that_leads_nowhere_is_thrown_away_alone() {
+    let fs = SimFs::new();
+    let mut settings = settings();
+    settings.policy.set("transport_maps", "inline:{null@example.test=discard:}").unwrap();
+    settings.policy.set("local_recipient_maps", "static:anybody").unwrap();
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = greeted(&server).await;
+    assert!(client.mail("s@x.test", &["null@example.test"], "x").await.starts_with("250 2.0.0"));
+    let both = ["null@example.test", "bob@example.test"];
+    assert!(client.mail("s@x.test", &both, "both").await.starts_with("250 2.0.0"));
+    until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    settle().await;
+    assert_eq!(queued(&fs), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_goes_to_somebody_else_and_besides() {
+    for domain in ["x.test", "late.test"] {
+        let fs = SimFs::new();
+        let server =
+            server(&fs, "{to@x.test=REDIRECT alice@example.test}, {too@x.test=BCC alice@example.test}").await;
+        let mut client = greeted(&server).await;
+        for (sender, bob, alice) in [("to", 0, 1), ("too", 1, 2), ("other", 2, 2)] {
+            let reply = client.mail(&format!("{sender}@{domain}"), &["bob@example.test"], sender).await;
+            assert!(reply.starts_with("250 2.0.0"), "{sender}: {reply}");
+            settle().await;
+            assert_eq!(
+                (inbox(&fs, "bob").len(), inbox(&fs, "alice").len()),
+                (bob, alice),
+                "{sender}@{domain}"
+            );
+        }
+        assert_eq!(queued(&fs), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_done_is_put_off_and_told_to_the_administrator() {
+    for domain in ["x.test", "late.test"] {
+        let fs = SimFs::new();
+        let (log, _guard) = Log::start(tracing::Level::WARN);
+        let server = server(
+            &fs,
+            "{to@x.test=REDIRECT a@far.test}, {too@x.test=BCC nobody@example.test}, {filter@x.test=FILTER scan:[127.0.0.1]:10025}",
+        )
+        .await;
+        let mut client = greeted(&server).await;
+        for (sender, told) in
+            [("to", "a@far.test"), ("too", "nobody@example.test"), ("filter", "scan:[127.0.0.1]:10025")]
+        {
+            let reply = client.mail(&format!("{sender}@{domain}"), &["bob@example.test"], "x").await;
+            assert_eq!(reply, "451 4.3.5 Server configuration error", "{sender}@{domain}");
+            client.command("RSET").await;
+            assert!(!log.lines_with(&["refused", told]).is_empty(), "{}", log.text());
+        }
+        settle().await;
+        assert_eq!((inbox(&fs, "bob").len(), queued(&fs)), (0, 0));
+    }
+}
+
+/// FILTER is of the message, so it holds for recipients that no rule names.
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_by_a_filter() {
+    let fs = SimFs::new();
+    let mut settings = settings();
+    let access = "check_recipient_access inline:{{alice@example.test=FILTER scan:x}}";
+    settings.policy.set("smtpd_recipient_restrictions", access).unwrap();
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = greeted(&server).await;
+    client.command("MAIL FROM:<s@x.test>").await;
+    assert!(client.command("RCPT TO:<bob@example.test>").await.starts_with("250"));
+    assert!(client.command("RCPT TO:<alice@example.test>").await.starts_with("451 4.3.5"));
+    assert!(client.command("DATA").await.starts_with("451 4.3.5"));
+    client.command("RSET").await;
+    assert!(client.mail("s@x.test", &["bob@example.test"], "x").await.starts_with("250 2.0.0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn header_lines_stand_before_the_message_in_their_order() {
+    let fs = SimFs::new();
+    let mut settings = settings();
+    for (list, line) in [("smtpd_client_restrictions", "X-One: 1"), ("smtpd_data_restrictions", "X-Two: 2")] {
+        settings
+            .policy
+            .set(list, &format!("check_sender_access inline:{{{{x.test=PREPEND {line}}}}}"))
+            .unwrap();
+    }
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = greeted(&server).await;
+    assert!(client.mail("s@x.test", &["bob@example.test"], "Subject: x").await.starts_with("250 2.0.0"));
+    until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    let mail = &inbox(&fs, "bob")[0];
+    assert!(
+        mail.contains("Delivered-To: bob@example.test\r\nX-One: 1\r\nX-Two: 2\r\nReceived: from "),
+        "{mail}"
+    );
+    assert!(client.mail("s@y.test", &["bob@example.test"], "Subject: x").await.starts_with("250 2.0.0"));
+    until("delivered", || inbox(&fs, "bob").len() == 2).await;
+    assert_eq!(inbox(&fs, "bob").iter().filter(|mail| mail.contains("X-One")).count(), 1);
+}
