@@ -15,6 +15,37 @@ use std::sync::Arc;
 ///
 /// Nothing is accepted, delivered or written to the log. Directory and resolver are asked what policy asks; policy services are
 /// not, as if they had nothing to say: one that greylists would remember.
+///
+/// ```
+/// use postroom::accounts::PasswdFile;
+/// use postroom::dns::FixedResolver;
+/// use postroom::proto_core::address::{ForwardPath, ReversePath};
+/// use postroom::rehearsal::{Dialogue, Rehearsal};
+/// use postroom::settings::{Listener, Protocol, Settings};
+/// use std::sync::Arc;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let mut settings = Settings::new("mail.example.test");
+/// settings.domains.push("example.test".into());
+/// settings.listeners.push(Listener::without_socket(Protocol::Smtp));
+/// let accounts = PasswdFile::from_text("alice@example.test:{PLAIN}secret", None, postroom::Blocking::inline())?;
+/// let rehearsal = Rehearsal::new(settings, Arc::new(accounts), Arc::new(FixedResolver::new()))?;
+///
+/// let to = |mailbox: &str| Ok::<_, Box<dyn std::error::Error>>(ForwardPath::Mailbox(mailbox.parse()?));
+/// let mut dialogue = Dialogue::new("203.0.113.9".parse()?, ReversePath::Null, to("alice@example.test")?);
+/// let steps = rehearsal.run("smtp", &dialogue).await?;
+/// assert!(steps.iter().all(|step| step.refusal.is_none()));
+///
+/// dialogue.to = to("ann@elsewhere.test")?;
+/// let steps = rehearsal.run("smtp", &dialogue).await?;
+/// let refused = steps.last().expect("there is one step at least");
+/// let reply = refused.refusal.as_ref().expect("it is refused");
+/// assert_eq!(reply.to_string(), "554 5.7.1 <ann@elsewhere.test>: Relay access denied");
+/// assert!(refused.outcome.trail.to_string().contains("relay: permit_mynetworks: no: 203.0.113.9 is not in mynetworks"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Rehearsal {
     snapshot: Snapshot,

@@ -1,7 +1,10 @@
 //! `postroom import-postfix` and `postroom import-qmail`: what is written, what is told, and that the server takes it.
 
-#![allow(clippy::unwrap_used, reason = "a test says what it needs by failing")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
 
+mod common;
+
+use postroom::relay_policy::main_cf::words;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -229,6 +232,92 @@ fn what_postconf_prints_is_read_and_old_defaults_are_kept() {
     assert!(told.contains("mynetworks_style = subnet"), "{told}");
     assert!(told.contains("master.cf: there is none: one listener on port 25 is written"), "{told}");
     assert_eq!(written["listener"][0]["address"].as_str(), Some("[::]:25"));
+}
+
+#[test]
+fn services_become_listeners() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let master_cf = "\
+smtp      inet n - y - 1 postscreen
+smtpd     pass - - y - - smtpd -o smtpd_client_restrictions=reject_unknown_client_hostname
+[::1]:26  inet n - y - - smtpd -o { mynetworks = $own, ::1 }
+mx.test:27 inet n - y - - smtpd
+strange   inet n - y - - smtpd
+10465     inet n - y - - smtpd -o smtpd_tls_wrappermode=yes -o content_filter=scan:
+";
+    let main_cf = "myhostname = mx.test\ninet_protocols = ipv4\nown = 192.0.2.0/24\n";
+    write(directory, &[("main.cf", main_cf), ("master.cf", master_cf)]);
+    let (good, printed, told) = run(&["import-postfix", "."], directory);
+    assert!(good, "{told}");
+    let written = toml(&printed);
+    let listeners: Vec<String> =
+        written["listener"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    let [smtp, own, tls] = listeners.as_slice() else { panic!("{listeners:?}") };
+    assert!(smtp.contains("\"0.0.0.0:25\"") && smtp.contains("\"reject_unknown_client_hostname\""), "{smtp}");
+    assert!(
+        own.contains("\"[::1]:26\"") && own.contains("mynetworks = [\"192.0.2.0/24\", \"::1\"]"),
+        "{own}"
+    );
+    assert!(tls.contains("\"0.0.0.0:10465\"") && tls.contains("tls = \"implicit\""), "{tls}");
+    for said in [
+        "master.cf, line 4: mx.test:27 inet: mx.test: not carried over: names are not looked up",
+        "master.cf, line 5: strange inet: not carried over: write the number of its port",
+        "master.cf, line 6: 10465 inet: -o content_filter=scan:: not carried over",
+    ] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+}
+
+/// Values with names and conditions in them are what `postconf` makes of them, at each level of compatibility.
+#[test]
+fn values_are_those_that_postfix_has() {
+    if !common::has("postconf") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    for level in ["0", "1", "2", "3.6"] {
+        let main_cf = format!(
+            "compatibility_level = {level}\nmyhostname = mx.some.example\nplace = inner\n\
+             mydestination = $myhostname ${{place?{{$place.$mydomain}}:{{none}}}}\n  ${{nothing:other.example}} ${{nothing?never.example}}\n\
+             virtual_alias_maps = inline:{{a@b.example=c}} ${{{{$compatibility_level}} >=level {{2}} ? {{static:x}} : {{static:y}}}}\n\
+             smtpd_sender_restrictions = reject_non_fqdn_sender,\n\n# between\n   ${{{{$place}} == {{inner}} ? {{permit_mynetworks}}}}\n\
+             myorigin = ${{mydomain}}\nrecipient_delimiter = +$$\nproxy_interfaces =\n"
+        );
+        write(directory, &[("main.cf", &main_cf), ("master.cf", "smtp inet n - y - - smtpd\n")]);
+        let (good, printed, told) = run(&["import-postfix", "."], directory);
+        assert!(good, "{told}");
+        let ours = toml(&printed)["policy"].clone();
+        for name in [
+            "mydomain",
+            "myorigin",
+            "mydestination",
+            "relay_domains",
+            "virtual_alias_domains",
+            "virtual_alias_maps",
+            "append_dot_mydomain",
+            "recipient_delimiter",
+            "smtpd_relay_restrictions",
+            "smtpd_sender_restrictions",
+        ] {
+            let postconf = Command::new("postconf")
+                .args(["-c", ".", "-xh", name])
+                .current_dir(directory)
+                .output()
+                .unwrap();
+            assert!(postconf.status.success(), "{postconf:?}");
+            let theirs = String::from_utf8(postconf.stdout).unwrap();
+            let ours = match ours.get(name) {
+                None => String::new(),
+                Some(toml::Value::Array(elements)) => {
+                    elements.iter().map(|element| element.as_str().unwrap()).collect::<Vec<_>>().join(", ")
+                }
+                Some(value) => value.as_str().unwrap().to_owned(),
+            };
+            assert_eq!(words(&ours), words(&theirs), "{name} at level {level}");
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub fn run(path: &Path, output: Option<&Path>) -> Result<(), Box<dyn Error>> {
 
 fn read(path: &Path) -> Result<Imported, Box<dyn Error>> {
     let mut source = Source::read(path)?;
-    let mut draft = Draft { origin: path.display().to_string(), ..Draft::default() };
+    let mut draft = Draft { origin: full(path), ..Draft::default() };
     let policy = policy::common(&mut source)?;
     common::sections(&mut source, &mut draft)?;
     services::listeners(&mut source, &policy, &mut draft)?;
@@ -31,4 +31,9 @@ fn read(path: &Path) -> Result<Imported, Box<dyn Error>> {
     elsewhere::rest(&mut source);
     let Source { mailboxes, notes, .. } = source;
     Ok(Imported { draft, tables: Vec::new(), mailboxes, notes })
+}
+
+/// The whole path, for who reads what was written somewhere else.
+fn full(path: &Path) -> String {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
