@@ -39,12 +39,14 @@ pub fn fuzz_recipient(octets: &[u8]) {
 
 /// The mailbox that a stranger's recipient is accepted for, when every mailbox of ours exists.
 fn accepted(relay: &str, recipient: &ForwardPath) -> Option<Mailbox> {
-    let mut parameters = Parameters::default();
-    parameters.myorigin = OURS[0].into();
-    parameters.mydestination = OURS.map(String::from).into();
-    parameters.mynetworks = vec!["127.0.0.0/8".into()];
-    parameters.local_recipient_maps = vec![DIRECTORY.into()];
-    parameters.smtpd_relay_restrictions = relay.into();
+    let parameters = Parameters {
+        myorigin: OURS[0].into(),
+        mydestination: OURS.map(String::from).into(),
+        mynetworks: vec!["127.0.0.0/8".into()],
+        local_recipient_maps: vec![DIRECTORY.into()],
+        smtpd_relay_restrictions: relay.into(),
+        ..Parameters::default()
+    };
     let no_files = |_: &str| Err("no files".into());
     let policy = AccessPolicy::compile(parameters, &Opener::new(&no_files));
     let policy = policy.expect("invariant: a good configuration");

@@ -41,7 +41,7 @@ impl Answerer<'_> {
                 // Most decisions have one question at a time.
                 [question] if under_way.is_empty() => Some((question.clone(), self.answer(question).await)),
                 questions => {
-                    for question in questions.to_vec() {
+                    for question in questions.iter().cloned() {
                         under_way.push(async move {
                             let answer = self.answer(&question).await;
                             (question, answer)
