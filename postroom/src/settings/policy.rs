@@ -112,6 +112,8 @@ fn forget_lists(parameters: &mut Parameters) {
         list.clear();
     }
     (p.smtpd_reject_unlisted_recipient, p.smtpd_reject_unlisted_sender) = (false, false);
+    // Its processes keep their connections, and are no strangers.
+    (p.smtpd_client_connection_count_limit, p.smtpd_client_connection_rate_limit) = (None, 0);
 }
 
 /// Fills in what is not said.
