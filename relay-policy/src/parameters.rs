@@ -157,7 +157,8 @@ parameters! {
     /// The key under which access tables have the null sender; none is asked for when it is empty.
     smtpd_null_access_lookup_key: String = "<>";
     /// The features for which `example.com` means its subdomains, too; for others, `.example.com` does.
-    parent_domain_matches_subdomains: Vec<String> = ["relay_domains", "smtpd_access_maps"].map(String::from);
+    parent_domain_matches_subdomains: Vec<String> =
+        ["mynetworks", "permit_mx_backup_networks", "relay_domains", "smtpd_access_maps"].map(String::from);
     /// The characters that end a user's name, where an extension follows.
     recipient_delimiter: String = "";
 
@@ -491,7 +492,7 @@ mod tests {
             parameters.tempfail_action(parameters.unknown_address_tempfail_action),
             TempfailAction::Defer
         );
-        assert!(parameters.parents_match("relay_domains") && !parameters.parents_match("mynetworks"));
+        assert!(parameters.parents_match("relay_domains") && !parameters.parents_match("mydestination"));
     }
 
     #[test]

@@ -71,13 +71,13 @@ impl Probe<'_> {
     pub(crate) fn unlisted(&mut self, subject: Subject) -> Checked {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
         let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
-        let Resolution { recipient: address, class, transport, .. } = resolution;
+        let Resolution { recipient: address, class, transport, .. } = &*resolution;
         let (written, parameters) = (mailbox.to_string(), self.parameters());
         let maps = &self.policy.maps;
         let aliases = [&maps.recipient_canonical, &maps.canonical, &maps.virtual_alias];
         let of_senders = (subject == Subject::Sender).then_some(&maps.sender_canonical);
         for maps in aliases.into_iter().chain(of_senders) {
-            if let Some((place, _)) = self.find(maps, &address, &written)? {
+            if let Some((place, _)) = self.find(maps, address, &written)? {
                 self.why = place;
                 return Ok(Said::Dunno);
             }
@@ -106,13 +106,13 @@ impl Probe<'_> {
                 return Ok(Said::Dunno);
             }
         };
-        let always = class == Class::Local
+        let always = *class == Class::Local
             && ALWAYS.iter().any(|name| address.local_part().eq_ignore_ascii_case(name));
         if maps.is_empty() || always {
             self.why = format!("class {class}: known without being looked for");
             return Ok(Said::Dunno);
         }
-        if let Some((place, _)) = self.find(maps, &address, &written)? {
+        if let Some((place, _)) = self.find(maps, address, &written)? {
             self.why = place;
             return Ok(Said::Dunno);
         }
@@ -167,7 +167,8 @@ impl Probe<'_> {
     /// The logins that own a sender's address, if anybody does.
     pub(crate) fn owners(&mut self, sender: &Mailbox) -> Checked<Option<String>> {
         let resolution = self.resolved(Subject::Sender, sender)?;
-        let address = resolution.map_or_else(|| Address::from(sender), |resolution| resolution.recipient);
+        let address =
+            resolution.map_or_else(|| Address::from(sender), |resolution| resolution.recipient.clone());
         let found = self.find(&self.policy.maps.sender_login, &address, &sender.to_string())?;
         Ok(found.map(|(_, owners)| owners))
     }

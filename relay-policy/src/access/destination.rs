@@ -5,21 +5,54 @@ use super::subject::Subject;
 use crate::address::{Address, Resolution, ResolveError, RewriteContext};
 use crate::decision::{Class, Reply};
 use proto_core::address::Mailbox;
+use std::sync::Arc;
+
+/// Where the sender and the recipient lead, once that was found out: for one decision that does not change, and finding out is
+/// dear.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    sender: Option<Result<Arc<Resolution>, &'static str>>,
+    recipient: Option<Result<Arc<Resolution>, &'static str>>,
+}
 
 impl Probe<'_> {
     /// Where the sender's or the recipient's address leads; none for what cannot be anybody's.
-    pub(crate) fn resolved(&mut self, subject: Subject, mailbox: &Mailbox) -> Checked<Option<Resolution>> {
+    pub(crate) fn resolved(
+        &mut self,
+        subject: Subject,
+        mailbox: &Mailbox,
+    ) -> Checked<Option<Arc<Resolution>>> {
+        let known = match subject {
+            Subject::Sender => &self.resolved.sender,
+            _ => &self.resolved.recipient,
+        };
+        let found = match known {
+            Some(known) => known.clone(),
+            None => {
+                let found = self.resolve(subject, mailbox)?;
+                match subject {
+                    Subject::Sender => self.resolved.sender = Some(found.clone()),
+                    _ => self.resolved.recipient = Some(found.clone()),
+                }
+                found
+            }
+        };
+        Ok(found.map_err(|why| self.why = format!("<{mailbox}>: {why}")).ok())
+    }
+
+    fn resolve(
+        &mut self,
+        subject: Subject,
+        mailbox: &Mailbox,
+    ) -> Checked<Result<Arc<Resolution>, &'static str>> {
         let routing = &self.policy.routing;
         let address = routing.rewriting.rewrite_internal(&Address::from(mailbox), RewriteContext::Local);
         // Where a recipient's mail goes may depend on its sender.
         let sender =
             self.sender().filter(|_| subject != Subject::Sender).map(Address::from).unwrap_or_default();
         match routing.resolve(&address, &sender, self.tables) {
-            Ok(resolution) => Ok(Some(resolution)),
-            Err(ResolveError::BadAddress { why, .. }) => {
-                self.why = format!("<{mailbox}>: {why}");
-                Ok(None)
-            }
+            Ok(resolution) => Ok(Ok(Arc::new(resolution))),
+            Err(ResolveError::BadAddress { why, .. }) => Ok(Err(why)),
             Err(ResolveError::Lookup(error)) => {
                 self.unavailable(error, &address.to_string(), &mailbox.to_string())
             }
@@ -28,19 +61,25 @@ impl Probe<'_> {
 
     /// The form in which access tables have an address: resolved, without quotes, in lower case.
     pub(crate) fn lookup_form(&mut self, subject: Subject, mailbox: &Mailbox) -> Checked<Address> {
-        let resolved = self.resolved(subject, mailbox)?.map(|resolution| resolution.recipient);
-        let address = resolved.unwrap_or_else(|| Address::from(mailbox));
-        Ok(Address::internal(address.as_str().to_lowercase()))
+        Ok(Address::internal(match self.resolved(subject, mailbox)? {
+            Some(resolution) => resolution.recipient.as_str().to_lowercase(),
+            None => Address::from(mailbox).as_str().to_lowercase(),
+        }))
     }
 
-    /// Refuses a recipient that cannot be anybody's.
-    pub(crate) fn bad_recipient(&mut self) -> Checked {
-        let Some(mailbox) = self.recipient() else { return Ok(Said::Dunno) };
-        Ok(match self.resolved(Subject::Recipient, mailbox)? {
+    /// Refuses an address that cannot be anybody's.
+    pub(crate) fn bad_address(&mut self, subject: Subject) -> Checked {
+        let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
+        Ok(match self.resolved(subject, mailbox)? {
             Some(resolution) => {
                 self.why = format!("<{mailbox}> is {}, class {}", resolution.recipient, resolution.class);
-                self.resolution = Some(resolution);
+                if subject == Subject::Recipient {
+                    self.resolution = Some((*resolution).clone());
+                }
                 Said::Dunno
+            }
+            None if subject == Subject::Sender => {
+                Said::Refuse(Reply::new(501, (5, 1, 7), "Bad sender address syntax".into()))
             }
             None => Said::Refuse(Reply::new(501, (5, 1, 3), "Bad recipient address syntax".into())),
         })
@@ -57,16 +96,13 @@ impl Probe<'_> {
     /// Whether mail for the recipient may come from anybody; none when there is no recipient.
     fn is_authorised(&mut self) -> Checked<Option<bool>> {
         let Some(mailbox) = self.recipient() else { return Ok(None) };
-        let Some(Resolution { recipient, class, is_routed, .. }) =
-            self.resolved(Subject::Recipient, mailbox)?
-        else {
-            return Ok(Some(false));
-        };
-        if is_routed && !self.parameters().allow_untrusted_routing {
+        let Some(resolution) = self.resolved(Subject::Recipient, mailbox)? else { return Ok(Some(false)) };
+        let Resolution { recipient, class, is_routed, .. } = &*resolution;
+        if *is_routed && !self.parameters().allow_untrusted_routing {
             self.why = format!("{recipient} might be sent on");
             return Ok(Some(false));
         }
-        let is_ours = class != Class::Default;
+        let is_ours = *class != Class::Default;
         let not = if is_ours { "" } else { "not " };
         self.why = format!("{recipient} is {not}ours, class {class}");
         Ok(Some(is_ours))

@@ -8,6 +8,7 @@
 //! twice double with each level).
 
 use super::action::permit_forbidden;
+use super::destination::Resolved;
 use super::log::Log;
 use super::policy::AccessPolicy;
 use super::probe::{Action, Answers, Halt, OnPermit, Probe, Said, context_of, server_error};
@@ -42,6 +43,7 @@ pub struct AccessEvaluation<'a> {
     list: Option<ListName>,
     answers: Answers,
     tables: table::Answers,
+    resolved: Resolved,
     defer_if_permit: Option<Reply>,
     defer_if_reject: Option<Reply>,
     unlisted_checked: Vec<Subject>,
@@ -141,8 +143,8 @@ impl Latches {
 
 #[derive(Debug)]
 enum Task {
-    /// Whether the recipient can be anybody's.
-    Address,
+    /// Whether the sender or recipient can be anybody.
+    Address(Subject),
     List(ListName),
     /// What was to be deferred if it were permitted is.
     Settle,
@@ -183,12 +185,17 @@ impl<'a> AccessEvaluation<'a> {
         match stage {
             Stage::Connect if !delayed => tasks.push_back(Task::List(ListName::Client)),
             Stage::Helo if !delayed => tasks.push_back(Task::List(ListName::Helo)),
-            Stage::Mail if !delayed => tasks.push_back(Task::List(ListName::Sender)),
-            Stage::Connect | Stage::Helo | Stage::Mail => {}
+            Stage::Mail => {
+                tasks.push_back(Task::Address(Subject::Sender));
+                if !delayed {
+                    tasks.push_back(Task::List(ListName::Sender));
+                }
+            }
+            Stage::Connect | Stage::Helo => {}
             // The postmaster can always be written to (RFC 5321 section 4.5.1).
             Stage::Rcpt(ForwardPath::Postmaster) => {}
             Stage::Rcpt(_) | Stage::Vrfy(_) => {
-                tasks.push_back(Task::Address);
+                tasks.push_back(Task::Address(Subject::Recipient));
                 before(&mut tasks, true);
                 let mut lists = [ListName::Relay, ListName::Recipient];
                 if !parameters.smtpd_relay_before_recipient_restrictions {
@@ -249,6 +256,7 @@ impl<'a> AccessEvaluation<'a> {
             list: None,
             answers: Answers::new(),
             tables: table::Answers::default(),
+            resolved: Resolved::default(),
             defer_if_permit: restored.clone(),
             defer_if_reject: None,
             unlisted_checked: Vec::new(),
@@ -266,13 +274,6 @@ impl<'a> AccessEvaluation<'a> {
     /// Goes on as far as the answers reach.
     pub fn step(&mut self) -> AccessStep {
         while self.refusal.is_none() {
-            // Two deferrals wait for opposite ends, so whatever the list says, this comes of it.
-            if self.defer_if_permit.is_some()
-                && self.defer_if_reject.is_some()
-                && !std::mem::take(&mut self.frames).is_empty()
-            {
-                self.list_ended();
-            }
             if self.frames.is_empty() {
                 let Some(task) = self.tasks.pop_front() else { break };
                 self.begin(&task);
@@ -318,7 +319,7 @@ impl<'a> AccessEvaluation<'a> {
 
     fn begin(&mut self, task: &Task) {
         match task {
-            Task::Address => self.push_rule("address", Check::BadRecipient, Subject::Recipient),
+            Task::Address(subject) => self.push_rule("address", Check::BadAddress(*subject), *subject),
             Task::List(name) => {
                 let shares_scope = matches!(name, ListName::Relay | ListName::Recipient)
                     && matches!(self.list, Some(ListName::Relay | ListName::Recipient));
@@ -370,6 +371,7 @@ impl<'a> AccessEvaluation<'a> {
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         let Some(rule) = frame.rules.get(frame.at) else {
             self.frames.pop();
+            self.stop_between_deferrals();
             return Ok(());
         };
         let written = match &frame.name {
@@ -387,6 +389,7 @@ impl<'a> AccessEvaluation<'a> {
             stage: self.stage,
             answers: &self.answers,
             tables: &self.tables,
+            resolved: &mut self.resolved,
             context: &frame.context,
             depth,
             log: Log::default(),
@@ -434,9 +437,23 @@ impl<'a> AccessEvaluation<'a> {
                 self.log.warn(format!("restriction {written}: more than {RULES_MAX} rules for one decision"));
                 self.refuse(server_error());
             }
-            Ok(said) => self.apply(said, warn, written, why),
+            Ok(said) => {
+                let enters = matches!(said, Said::Enter { .. });
+                self.apply(said, warn, written, why);
+                if !enters {
+                    self.stop_between_deferrals();
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Ends the list after a rule when two deferrals wait for opposite ends: whatever the rest of it says, one of them is what
+    /// comes of it.
+    fn stop_between_deferrals(&mut self) {
+        if self.defer_if_permit.is_some() && self.defer_if_reject.is_some() {
+            self.frames.clear();
+        }
     }
 
     fn apply(&mut self, said: Said, warn: bool, written: String, why: String) {
@@ -499,7 +516,8 @@ impl<'a> AccessEvaluation<'a> {
             Action::Discard => {
                 effects.discard = true;
                 self.frames.clear();
-                self.tasks.clear();
+                // What was to be deferred if it were permitted still is.
+                self.tasks.retain(|task| matches!(task, Task::Settle));
             }
             Action::Filter(filter) => effects.filter = Some(filter),
             Action::Redirect(redirect) => effects.redirect = Some(redirect),

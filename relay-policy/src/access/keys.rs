@@ -1,4 +1,6 @@
-//! The keys that access tables are asked for, in their order.
+//! The keys that access tables are asked for, in their order; addresses in external form.
+
+use crate::address::Address;
 
 /// A domain and its parents, `.parent` where the domain itself does not stand for its subdomains.
 pub(crate) fn domain(name: &str, parents_match: bool, keys: &mut Vec<String>) {
@@ -38,11 +40,13 @@ pub(crate) fn mail_address(
     domain_part: &str,
     parents_match: bool,
 ) -> Vec<String> {
-    let mut keys = vec![format!("{local_part}@{domain_part}")];
-    keys.extend(user.map(|user| format!("{user}@{domain_part}")));
+    let local_parts = [Some(local_part), user].into_iter().flatten();
+    let local_parts: Vec<String> =
+        local_parts.map(|local_part| Address::internal(format!("{local_part}@")).to_string()).collect();
+    let mut keys: Vec<String> =
+        local_parts.iter().map(|local_part| format!("{local_part}{domain_part}")).collect();
     domain(domain_part, parents_match, &mut keys);
-    keys.push(format!("{local_part}@"));
-    keys.extend(user.map(|user| format!("{user}@")));
+    keys.extend(local_parts);
     keys
 }
 
@@ -81,5 +85,6 @@ mod tests {
         let keys = mail_address("u+x", Some("u"), "b.c", true);
         assert_eq!(keys, ["u+x@b.c", "u@b.c", "b.c", "c", "u+x@", "u@"]);
         assert_eq!(mail_address("u", None, "b.c", false), ["u@b.c", "b.c", ".c", "u@"]);
+        assert_eq!(mail_address("u v", None, "c", false), ["\"u v\"@c", "c", "\"u v\"@"]);
     }
 }

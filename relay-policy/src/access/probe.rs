@@ -1,5 +1,6 @@
 //! One rule being looked at: the facts, the answers there are so far, and what is to be told.
 
+use super::destination::Resolved;
 use super::log::Log;
 use super::policy::AccessPolicy;
 use super::rule::{Check, Logins, Rules};
@@ -77,6 +78,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) answers: &'p Answers,
     /// What was answered about tables that are not in memory.
     pub(crate) tables: &'p table::Answers,
+    /// Where addresses lead, as far as that was found out.
+    pub(crate) resolved: &'p mut Resolved,
     /// Of the list in which the rule stands.
     pub(crate) context: &'p Context,
     /// How many lists this one is within.
@@ -111,7 +114,7 @@ impl<'p> Probe<'p> {
             Check::DeferIfReject => {
                 Ok(Said::DeferIfReject(self.context.rejected(450, (4, 7, 0), "defer_if_reject requested")))
             }
-            Check::BadRecipient => self.bad_recipient(),
+            Check::BadAddress(subject) => self.bad_address(*subject),
             // The list's own business.
             Check::WarnIfReject => Ok(Said::Dunno),
             Check::Sleep(seconds) => Ok(Said::Do(Action::Sleep(*seconds))),
@@ -351,7 +354,8 @@ impl<'p> Probe<'p> {
 /// A subject with what it is now, as replies write it.
 pub(crate) fn context_of(subject: Subject, request: &Request, stage: Stage<'_>) -> Context {
     let what = match subject {
-        Subject::Client | Subject::ReverseClient => request.client_host(),
+        Subject::Client => request.client_host(),
+        Subject::ReverseClient => request.reverse_client_name.clone(),
         Subject::Helo => request.helo.clone().unwrap_or_default(),
         Subject::Sender => {
             request.sender.as_ref().and_then(ReversePath::mailbox).map(Mailbox::to_string).unwrap_or_default()

@@ -80,8 +80,8 @@ pub(crate) enum Check {
     RejectMultiRecipientBounce,
     RejectUnauthPipelining,
     RejectPlaintextSession,
-    /// Before all lists: the recipient's address cannot be anybody's.
-    BadRecipient,
+    /// Before all lists: the address cannot be anybody's.
+    BadAddress(Subject),
     /// It is no restriction, or not a whole one: the warnings say why.
     Wrong(Vec<String>),
 }
