@@ -6,7 +6,8 @@
 //! addresses of one mapped into the other.
 //!
 //! Rules that stand together without a `!` or an `if` between them are turned into ranges of addresses that do not
-//! overlap, so that a lookup takes as many steps as their number has bits.
+//! overlap, and those are found by the first bits of an address: a lookup takes hardly longer where there are many. Equal texts
+//! are kept once.
 //!
 //! # Departures
 //! A rule with host bits set, as in `192.0.2.1/24`, is skipped, as in Postfix. Text behind an `if` or `endif` is
@@ -17,6 +18,7 @@ use super::source::{LogicalLines, Warnings, usable};
 use super::{Family, Found, LookupError, Place, Table, Warning};
 use ipnet::IpNet;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A table of networks.
@@ -25,9 +27,9 @@ pub(crate) struct Cidr {
     name: String,
     file: String,
     program: Program<Condition, Rules>,
-    /// The texts one behind the other, and where each begins, with its line.
-    texts: String,
+    /// Of each rule, its line and the number of its text.
     lines: Vec<(u32, u32)>,
+    texts: Vec<Box<str>>,
 }
 
 /// A network, or everything else of its family.
@@ -42,8 +44,8 @@ struct Condition {
 enum Rules {
     /// Rules without a `!`, as ranges.
     Ranges {
-        v4: Vec<(u32, u32)>,
-        v6: Vec<(u128, u32)>,
+        v4: Ranges<u32>,
+        v6: Ranges<u128>,
     },
     One(Condition, u32),
 }
@@ -62,26 +64,61 @@ impl Rules {
     fn find(&self, address: IpAddr) -> Option<u32> {
         match (self, address) {
             (Self::One(condition, rule), _) => condition.holds(address).then_some(*rule),
-            (Self::Ranges { v4, .. }, IpAddr::V4(address)) => range(v4, address.to_bits()),
-            (Self::Ranges { v6, .. }, IpAddr::V6(address)) => range(v6, address.to_bits()),
+            (Self::Ranges { v4, .. }, IpAddr::V4(address)) => v4.find(address.to_bits()),
+            (Self::Ranges { v6, .. }, IpAddr::V6(address)) => v6.find(address.to_bits()),
         }
     }
 }
 
-/// The rule of the range that an address is in.
-fn range<T: Ord + Copy>(ranges: &[(T, u32)], address: T) -> Option<u32> {
-    let behind = ranges.partition_point(|(begin, _)| *begin <= address);
-    let (_, rule) = ranges.get(behind.checked_sub(1)?)?;
-    (*rule != NO_RULE).then_some(*rule)
+/// Ranges that do not overlap, each from its address on.
+#[derive(Debug)]
+struct Ranges<T> {
+    ranges: Vec<(T, u32)>,
+    /// For each value of an address's first bits, how many ranges begin before the first address that has these bits.
+    starts: Vec<u32>,
+    /// How many bits are behind those.
+    shift: u32,
 }
+
+impl<T: Ord + Copy + Into<u128>> Ranges<T> {
+    fn new(ranges: Vec<(T, u32)>) -> Self {
+        let bits = (ranges.len() / RANGES_TOGETHER).checked_ilog2().unwrap_or(0).clamp(1, FIRST_BITS_MAX);
+        let shift = 8 * size_of::<T>() as u32 - bits;
+        let mut starts = vec![0; (1 << bits) + 1];
+        for (begin, _) in &ranges {
+            starts[((*begin).into() >> shift) as usize + 1] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        Self { ranges, starts, shift }
+    }
+
+    /// The rule of the range that an address is in.
+    fn find(&self, address: T) -> Option<u32> {
+        let first_bits = (address.into() >> self.shift) as usize;
+        let (low, high) = (self.starts[first_bits] as usize, self.starts[first_bits + 1] as usize);
+        let behind = low + self.ranges[low..high].partition_point(|(begin, _)| *begin <= address);
+        let (_, rule) = self.ranges.get(behind.checked_sub(1)?)?;
+        (*rule != NO_RULE).then_some(*rule)
+    }
+}
+
+/// How many ranges begin with the same bits, where they are spread evenly.
+const RANGES_TOGETHER: usize = 4;
+
+/// How many bits of an address are looked at before all others, at most.
+const FIRST_BITS_MAX: u32 = 16;
 
 impl Cidr {
     pub(crate) fn parse(name: &str, file: &str, source: &[u8]) -> (Self, Vec<Warning>) {
         let mut parsing = Parsing {
             blocks: Blocks::new(),
             pending: Vec::new(),
-            texts: String::new(),
             lines: Vec::new(),
+            texts: BTreeMap::new(),
             warnings: Warnings::new(file),
         };
         for line in LogicalLines::new(source) {
@@ -90,9 +127,12 @@ impl Cidr {
             }
         }
         parsing.flush();
-        let Parsing { blocks, texts, lines, mut warnings, .. } = parsing;
+        let Parsing { blocks, lines, texts, mut warnings, .. } = parsing;
         let program = blocks.finish(&mut warnings);
-        (Self { name: name.into(), file: file.into(), program, texts, lines }, warnings.finish())
+        let mut texts: Vec<(Box<str>, u32)> = texts.into_iter().collect();
+        texts.sort_by_key(|(_, number)| *number);
+        let texts = texts.into_iter().map(|(text, _)| text).collect();
+        (Self { name: name.into(), file: file.into(), program, lines, texts }, warnings.finish())
     }
 }
 
@@ -109,11 +149,9 @@ impl Table for Cidr {
         let Ok(address) = key.parse::<IpAddr>() else { return Ok(None) };
         for rules in self.program.rules(|condition| Ok(condition.holds(address))) {
             if let Some(rule) = rules?.find(address) {
-                let rule = rule as usize;
-                let (line, begin) = self.lines[rule];
-                let end = self.lines.get(rule + 1).map_or(self.texts.len(), |(_, next)| *next as usize);
+                let (line, text) = self.lines[rule as usize];
                 return Ok(Some(Found {
-                    text: Cow::Borrowed(&self.texts[begin as usize..end]),
+                    text: Cow::Borrowed(&self.texts[text as usize]),
                     place: Place { file: Cow::Borrowed(&self.file), line: Some(line) },
                 }));
             }
@@ -126,8 +164,9 @@ struct Parsing<'f> {
     blocks: Blocks<Condition, Rules>,
     /// Rules that will be ranges, not yet among the blocks.
     pending: Vec<(IpNet, u32)>,
-    texts: String,
     lines: Vec<(u32, u32)>,
+    /// Each text with its number.
+    texts: BTreeMap<Box<str>, u32>,
     warnings: Warnings<'f>,
 }
 
@@ -158,8 +197,8 @@ impl Parsing<'_> {
             return;
         }
         let (condition, text) = pattern(line);
-        let (Ok(rule), Ok(begin)) = (u32::try_from(self.lines.len()), u32::try_from(self.texts.len())) else {
-            self.warnings.push(number, "the table is larger than 4 GiB: this line is ignored");
+        let Ok(rule) = u32::try_from(self.lines.len()) else {
+            self.warnings.push(number, "the table has more than 4,294,967,295 rules: this line is ignored");
             return;
         };
         match condition {
@@ -168,8 +207,13 @@ impl Parsing<'_> {
                 self.warnings.push(number, "no text behind the network: this rule is skipped");
             }
             Ok(condition) => {
-                self.texts.push_str(text);
-                self.lines.push((number, begin));
+                // There are as many texts as rules at most.
+                let next = self.texts.len() as u32;
+                let text = match self.texts.get(text) {
+                    Some(known) => *known,
+                    None => *self.texts.entry(text.into()).or_insert(next),
+                };
+                self.lines.push((number, text));
                 if condition.negated {
                     self.flush();
                     self.blocks.rule(Rules::One(condition, rule));
@@ -203,8 +247,9 @@ impl Parsing<'_> {
         }
         let v4 = ranges(v4, u128::from(u32::MAX));
         // All of them are at most the largest address.
-        let v4 = v4.into_iter().map(|(begin, rule)| (begin as u32, rule)).collect();
-        self.blocks.rule(Rules::Ranges { v4, v6: ranges(v6, u128::MAX) });
+        let v4: Vec<(u32, u32)> = v4.into_iter().map(|(begin, rule)| (begin as u32, rule)).collect();
+        let (v4, v6) = (Ranges::new(v4), Ranges::new(ranges(v6, u128::MAX)));
+        self.blocks.rule(Rules::Ranges { v4, v6 });
     }
 }
 

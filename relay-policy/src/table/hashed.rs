@@ -3,6 +3,9 @@
 //! All records stand one behind the other in one string; an index of open addressing leads to them. A record is three
 //! numbers (the line, the lengths of key and text), the key and the text.
 //!
+//! The index has groups of eight slots. Of each slot an octet of its key's hash stands apart, so that eight are compared at
+//! once and a key that is not there is known by two cache lines at most.
+//!
 //! # Limits
 //! 4 GiB of records. Whoever writes the table can choose keys that hash alike and so make its lookups slow; whoever
 //! looks up cannot.
@@ -13,8 +16,10 @@ use std::borrow::Cow;
 #[derive(Clone, Default)]
 pub(crate) struct Hashed {
     records: String,
-    /// A quarter at least is [`EMPTY`]. Else the upper half of a key's hash, and where its record begins.
-    index: Vec<u64>,
+    /// A group's octets of hashes, [`EMPTY`] in the slots that are free; of all slots an eighth at least is free.
+    tags: Vec<[u8; GROUP]>,
+    /// Where each slot's record begins.
+    places: Vec<[u32; GROUP]>,
     count: usize,
 }
 
@@ -37,7 +42,10 @@ pub(crate) enum Inserted {
     Full,
 }
 
-const EMPTY: u64 = u64::MAX;
+const GROUP: usize = 8;
+
+/// The octet of a slot that is free.
+const EMPTY: u8 = 0;
 
 impl Hashed {
     pub(crate) fn len(&self) -> usize {
@@ -53,19 +61,24 @@ impl Hashed {
         self.search(&key, hash(&key)).ok()
     }
 
+    /// Makes room for so many records more, so that the index is not made anew for them.
+    pub(crate) fn reserve(&mut self, records: usize) {
+        self.index_anew(self.count + records);
+    }
+
     /// Adds a record; the line is 0 where there are no lines.
     pub(crate) fn insert(&mut self, key: &str, text: &str, line: u32) -> Inserted {
-        if (self.count + 1) * 4 > self.index.len() * 3 {
-            self.index_anew((self.index.len() * 2).max(8));
+        if (self.count + 1) * 8 > self.tags.len() * GROUP * 7 {
+            self.index_anew((self.count * 2).max(GROUP / 2));
         }
         let key = fold(key);
         let hash = hash(&key);
-        let slot = match self.search(&key, hash) {
+        let (group, slot) = match self.search(&key, hash) {
             Ok(record) => return Inserted::Duplicate(record.line),
-            Err(slot) => slot,
+            Err(free) => free,
         };
         let begin = self.records.len();
-        // Three numbers of at most six digits, and a place that is not EMPTY's.
+        // Three numbers of at most six digits.
         if begin + key.len() + text.len() + 18 >= u32::MAX as usize {
             return Inserted::Full;
         }
@@ -74,7 +87,8 @@ impl Hashed {
         }
         self.records.push_str(&key);
         self.records.push_str(text);
-        self.index[slot] = hash & !LOW | begin as u64;
+        self.tags[group][slot] = tag(hash);
+        self.places[group][slot] = begin as u32;
         self.count += 1;
         Inserted::New
     }
@@ -94,24 +108,29 @@ impl Hashed {
     /// Gives back what growing has reserved.
     pub(crate) fn shrink(&mut self) {
         self.records.shrink_to_fit();
-        self.index_anew(self.count * 4 / 3 + 1);
+        self.index_anew(self.count);
     }
 
-    /// The record with this key, or the slot where it belongs.
-    fn search(&self, key: &str, hash: u64) -> Result<Record<'_>, usize> {
-        let mut slot = first_slot(hash, self.index.len());
+    /// The record with this key, or the group and the slot where it belongs.
+    fn search(&self, key: &str, hash: u64) -> Result<Record<'_>, (usize, usize)> {
+        let tag = tag(hash);
+        let mut group = first_group(hash, self.tags.len());
         loop {
-            let entry = self.index[slot];
-            if entry == EMPTY {
-                return Err(slot);
-            }
-            if entry & !LOW == hash & !LOW {
-                let (record, _) = self.record((entry & LOW) as usize);
+            let tags = self.tags[group];
+            let mut same = slots_with(tags, tag);
+            while same != 0 {
+                let slot = slot_of(same);
+                let (record, _) = self.record(self.places[group][slot] as usize);
                 if record.key == key {
                     return Ok(record);
                 }
+                same &= same - 1;
             }
-            slot = next_slot(slot, self.index.len());
+            let free = slots_with(tags, EMPTY);
+            if free != 0 {
+                return Err((group, slot_of(free)));
+            }
+            group = next_group(group, self.tags.len());
         }
     }
 
@@ -126,29 +145,55 @@ impl Hashed {
         (record, text_end)
     }
 
-    /// Makes another index, with this many slots.
-    fn index_anew(&mut self, slots: usize) {
-        let mut index = vec![EMPTY; slots];
-        for begin in self.index.iter().filter(|entry| **entry != EMPTY).map(|entry| entry & LOW) {
-            let (record, _) = self.record(begin as usize);
+    /// Makes another index, for so many records.
+    fn index_anew(&mut self, records: usize) {
+        // Half as many more slots than records, so that hardly a group is full.
+        let groups = (records + records / 2) / GROUP + 1;
+        let (mut tags, mut places) = (vec![[EMPTY; GROUP]; groups], vec![[0; GROUP]; groups]);
+        let mut begin = 0;
+        while begin < self.records.len() {
+            let (record, end) = self.record(begin);
             let hash = hash(record.key);
-            let mut slot = first_slot(hash, slots);
-            while index[slot] != EMPTY {
-                slot = next_slot(slot, slots);
+            let mut group = first_group(hash, groups);
+            let mut free = slots_with(tags[group], EMPTY);
+            while free == 0 {
+                group = next_group(group, groups);
+                free = slots_with(tags[group], EMPTY);
             }
-            index[slot] = hash & !LOW | begin;
+            tags[group][slot_of(free)] = tag(hash);
+            places[group][slot_of(free)] = begin as u32;
+            begin = end;
         }
-        self.index = index;
+        (self.tags, self.places) = (tags, places);
     }
 }
 
-/// Where the search for a hash begins: its lower half, spread over the slots.
-fn first_slot(hash: u64, slots: usize) -> usize {
-    (((hash & LOW) * slots as u64) >> 32) as usize
+/// Where the search for a hash begins: its lower half, spread over the groups.
+fn first_group(hash: u64, groups: usize) -> usize {
+    (((hash & u64::from(u32::MAX)) * groups as u64) >> 32) as usize
 }
 
-fn next_slot(slot: usize, slots: usize) -> usize {
-    if slot + 1 == slots { 0 } else { slot + 1 }
+fn next_group(group: usize, groups: usize) -> usize {
+    if group + 1 == groups { 0 } else { group + 1 }
+}
+
+/// What stands of a hash in its slot: an octet that is not [`EMPTY`].
+fn tag(hash: u64) -> u8 {
+    ((hash >> 56) as u8).max(1)
+}
+
+/// The slots of a group with this octet: of the octet of each, the highest bit.
+fn slots_with(tags: [u8; GROUP], tag: u8) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([0x01; GROUP]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; GROUP]);
+    // An octet is zero where the tags are the same; adding 0x7f to its other bits carries unless it is.
+    let different = u64::from_le_bytes(tags) ^ (ONES * u64::from(tag));
+    !(((different & !HIGH) + !HIGH) | different) & HIGH
+}
+
+/// The first of some slots.
+fn slot_of(slots: u64) -> usize {
+    slots.trailing_zeros() as usize / 8
 }
 
 impl std::fmt::Debug for Hashed {
@@ -156,9 +201,6 @@ impl std::fmt::Debug for Hashed {
         write!(f, "{} keys", self.count)
     }
 }
-
-/// Where a record begins, within an entry of the index.
-const LOW: u64 = u32::MAX as u64;
 
 /// A key as it is compared: in lower case.
 pub(crate) fn fold(key: &str) -> Cow<'_, str> {
@@ -218,6 +260,19 @@ mod tests {
             push_number(&mut text, number);
             let mut at = 0;
             assert_eq!((pull_number(&text, &mut at), at), (number, text.len()));
+        }
+    }
+
+    #[test]
+    fn slots_are_found_by_their_octets() {
+        let tags = [7, 0, 128, 7, 255, 127, 8, 0];
+        for (tag, slots) in [(7, vec![0, 3]), (0, vec![1, 7]), (128, vec![2]), (255, vec![4]), (6, vec![])] {
+            let mut found = slots_with(tags, tag);
+            for slot in slots {
+                assert_eq!(slot_of(found), slot, "{tag}");
+                found &= found - 1;
+            }
+            assert_eq!(found, 0, "{tag}");
         }
     }
 

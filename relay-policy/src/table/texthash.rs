@@ -1,8 +1,8 @@
 //! `texthash:` and its like: a key, blanks and a text on each line, in a text file.
 //!
 //! The kinds that Postfix compiles into an index (`hash:`, `btree:`, `lmdb:`, …) are read from the same source text here, so
-//! that nobody need compile anything. Keys are folded to lower case, quotes are ordinary characters, the first of
-//! equal keys counts.
+//! that nobody need compile anything. Keys are folded to lower case, the first of equal keys counts. A blank in a key is
+//! quoted, `"first last"@example.com`; quotes are part of the key.
 //!
 //! # Departures
 //! Postfix reads the index of a `hash:` table, which may be older than its source.
@@ -51,11 +51,15 @@ impl Table for Keyed {
 /// Reads the source text of a table (the input of `postmap`).
 pub(crate) fn parse(file: &str, source: &[u8]) -> (Hashed, Vec<Warning>) {
     let (mut keys, mut warnings) = (Hashed::default(), Warnings::new(file));
+    keys.reserve(memchr::memchr_iter(b'\n', source).count());
     for line in LogicalLines::new(source) {
         let Some(text) = usable(&line, &mut warnings) else { continue };
-        let Some((key, value)) = text.split_once(|character: char| character.is_ascii_whitespace()) else {
-            warnings.push(line.number, "expected a key, blanks and a text: this line is ignored");
-            continue;
+        let (key, value) = match split_key(text) {
+            Ok(parts) => parts,
+            Err(why) => {
+                warnings.push(line.number, format!("{why}: this line is ignored"));
+                continue;
+            }
         };
         if key.ends_with(':') {
             warnings
@@ -64,6 +68,22 @@ pub(crate) fn parse(file: &str, source: &[u8]) -> (Hashed, Vec<Warning>) {
         insert(&mut keys, &mut warnings, line.number, key, value.trim_ascii());
     }
     (keys, warnings.finish())
+}
+
+/// The key, and what stands behind it: a blank that is quoted is part of the key, and so are the quotes.
+fn split_key(text: &str) -> Result<(&str, &str), &'static str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let end = text.bytes().position(|octet| {
+        let ends = !is_quoted && !is_escaped && octet.is_ascii_whitespace();
+        is_quoted ^= octet == b'"' && !is_escaped;
+        is_escaped = octet == b'\\' && !is_escaped;
+        ends
+    });
+    match end {
+        Some(end) => Ok((&text[..end], &text[end + 1..])),
+        None if is_quoted => Err("a quote is open to the end of the line"),
+        None => Err("expected a key, blanks and a text"),
+    }
 }
 
 /// Adds an entry, or says why not.
@@ -95,5 +115,15 @@ mod tests {
         assert_eq!(keys.find("X").map(|record| (record.text, record.line)), Some(("1", 3)));
         assert_eq!(keys.find("q:").map(|record| record.text), Some("r"));
         assert_eq!(keys.len(), 2);
+    }
+
+    #[test]
+    fn quoted_blanks_are_part_of_the_key() {
+        let source = b"\"a b\"@c quoted\n\"a\" \"b\"\nd\\ e f\n\"open x\n\"g\\\" h\" i\n";
+        let (keys, warnings) = parse("access", source);
+        let text = |key| keys.find(key).map(|record| record.text);
+        assert_eq!((text("\"A b\"@c"), text("\"a\"")), (Some("quoted"), Some("\"b\"")));
+        assert_eq!((text("d\\ e"), text("\"g\\\" h\"")), (Some("f"), Some("i")));
+        assert_eq!((keys.len(), warnings.len()), (4, 1));
     }
 }
