@@ -5,7 +5,7 @@
 
 use postroom_benches::imap::{self, Stored};
 use postroom_benches::mail::{Kind, message};
-use postroom_benches::{NOW, dot, pop3, smtp};
+use postroom_benches::{NOW, dot, policy, pop3, smtp};
 use proto_core::OutBuf;
 use std::hint::black_box;
 use testkit::alloc::{Counting, Usage, measure};
@@ -21,6 +21,7 @@ fn main() {
     imap_commands();
     imap_session();
     pop3_session();
+    decisions();
 }
 
 fn row(name: &str, usage: Usage) {
@@ -117,4 +118,13 @@ fn pop3_session() {
         usage_of(|| pop3::session(&config, &commands, messages, &text))
     };
     row_each("POP3, each UIDL, RETR, DELE of 4 KiB", run(1), run(101), 100);
+}
+
+fn decisions() {
+    let (request, recipient) = (policy::request(), policy::recipient());
+    for rules in [5, 50] {
+        let policy = policy::long_list(rules);
+        let usage = usage_of(|| policy::decide(&policy, &request, &recipient));
+        row(&format!("policy, a recipient through {rules} rules, 5 of them lookups"), usage);
+    }
 }

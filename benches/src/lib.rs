@@ -7,6 +7,7 @@
 //! | [`smtp`] | command lines, and sessions that bring mail |
 //! | [`imap`] | FETCH commands and responses, and a session of a mail reader |
 //! | [`mime`] | messages through the MIME scanner |
+//! | [`policy`] | tables of all sizes, and a recipient through a long list |
 //! | [`pop3`] | a session that fetches and removes everything |
 //!
 //! The criterion benches, the allocation table and the `workload` binary (for callgrind) measure these same functions.
@@ -21,6 +22,7 @@ pub mod dot;
 pub mod imap;
 pub mod mail;
 pub mod mime;
+pub mod policy;
 pub mod pop3;
 pub mod smtp;
 

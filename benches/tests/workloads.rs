@@ -2,7 +2,7 @@
 
 use postroom_benches::imap::{self, Stored};
 use postroom_benches::mail::{Kind, message};
-use postroom_benches::{dot, mime, pop3, smtp};
+use postroom_benches::{dot, mime, policy, pop3, smtp};
 use proto_core::OutBuf;
 
 const OCTETS: usize = 20_000;
@@ -68,4 +68,28 @@ fn messages_are_scanned_to_their_last_part() {
     assert_eq!(mime::search_all(&messages, &mime::in_bodies(&mime::strings(100))), 0);
     assert_eq!(mime::search_all(&messages, &mime::in_bodies(&["SEE below".into(), "\u{fc}ber".into()])), 2);
     assert!(parts.len() == 2 && parts[1] as usize > OCTETS - 1000 && large.len() > OCTETS, "{parts:?}");
+}
+
+#[test]
+fn tables_have_what_they_are_made_of() {
+    let table = policy::open("texthash:t", &policy::source(100));
+    let keys: Vec<_> = (90..110).map(policy::key).collect();
+    assert_eq!(policy::look_up_all(&*table, &keys), 10);
+    let networks = policy::open("cidr:t", &policy::networks(1000));
+    let found = policy::look_up_all(&*networks, &policy::addresses(1000));
+    assert!((1..1000).contains(&found), "{found}");
+    let patterns = policy::open("regexp:t", &policy::pattern_source(&policy::patterns(20)));
+    let guilty = ["spammer0@a.example", "x@y.bulk1.example", "1-dsl2.example", "list-3-bounce@a.example"];
+    assert_eq!(policy::look_up_all(&*patterns, &guilty.map(String::from)), 4);
+    assert_eq!(policy::look_up_all(&*patterns, &policy::innocent(100)), 0);
+}
+
+#[test]
+fn a_recipient_goes_through_the_whole_list() {
+    let (policy, request, recipient) = (policy::long_list(50), policy::request(), policy::recipient());
+    let outcome = policy::decide(&policy, &request, &recipient);
+    assert!(outcome.refusal.is_none(), "{outcome:?}");
+    let looked_up = outcome.trail.entries().iter().filter(|entry| entry.rule.starts_with("check_"));
+    assert_eq!(looked_up.count(), 5);
+    assert!(outcome.trail.entries().len() > 50);
 }

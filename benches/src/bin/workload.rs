@@ -4,7 +4,7 @@
 #![allow(clippy::print_stderr, reason = "it tells how it is used")]
 
 use postroom_benches::mail::{Kind, message};
-use postroom_benches::{dot, imap, mime, pop3, smtp};
+use postroom_benches::{dot, imap, mime, policy, pop3, smtp};
 use std::hint::black_box;
 use std::process::ExitCode;
 
@@ -50,6 +50,11 @@ fn main() -> ExitCode {
             let messages = mime::corpus();
             repeat(times, || mime::scan_all(&messages));
         }
+        "policy-decision" => {
+            let (policy, request, recipient) =
+                (policy::long_list(50), policy::request(), policy::recipient());
+            repeat(times, || policy::decide(&policy, &request, &recipient));
+        }
         "pop3-session" => {
             let (config, commands, text) = (pop3::config(), pop3::commands(100), message(Kind::Text, 4096));
             repeat(times, || pop3::session(&config, &commands, 100, &text));
@@ -68,7 +73,7 @@ fn repeat<T>(times: usize, mut workload: impl FnMut() -> T) {
 fn usage() -> ExitCode {
     eprintln!(
         "usage: workload NAME TIMES\n\
-         NAME: smtp-commands smtp-group smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session mime-scan pop3-session"
+         NAME: smtp-commands smtp-group smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session mime-scan policy-decision pop3-session"
     );
     ExitCode::FAILURE
 }
