@@ -189,6 +189,10 @@ fn smtp_profile(
     };
     let policy =
         policy.map_err(|error| SettingsError::ListenerPolicy { listener: listener.to_string(), error })?;
+    let origin = &policy.parameters().myorigin;
+    if !origin.is_empty() {
+        config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
+    }
     Ok(SmtpProfile {
         config: Arc::new(config),
         postmaster: postmaster(settings, &policy)?,

@@ -342,6 +342,9 @@ pub enum SettingsError {
     /// The postmaster's mailbox is in no domain that mail is taken for.
     #[error("postmaster: {0}: not in a domain of this server")]
     PostmasterElsewhere(Mailbox),
+    /// `myorigin` is none.
+    #[error("myorigin: {0}: not a domain name")]
+    Origin(String),
     /// One of [`Settings::domains`] is none.
     #[error("domains: {0}: not a domain name")]
     Domain(String),
