@@ -7,7 +7,9 @@ use common::log::Log;
 use common::{Client, inbox, settings, start_with, until};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
+use postroom::dns::FixedResolver;
 use postroom::settings::{Protocol, Settings, SettingsError};
+use relay_policy::{Record, RecordKind};
 
 /// A server with these parameters.
 async fn server(fs: &SimFs, parameters: &[(&str, &str)]) -> Server {
@@ -286,6 +288,27 @@ async fn senders_of_ours_are_verified_by_the_directory() {
         client.command(&format!("MAIL FROM:<{sender}>")).await;
         let reply = client.command("RCPT TO:<bob@example.test>").await;
         assert!(reply.starts_with(expected), "{sender}: {reply}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_s_name_stands_in_the_trace_field() {
+    let resolver = FixedResolver::new()
+        .with("9.113.0.203.in-addr.arpa", RecordKind::Ptr, [Record::Name("mail.x.test".into())])
+        .with("mail.x.test", RecordKind::A, [Record::Address("203.0.113.9".parse().unwrap())])
+        .with("8.113.0.203.in-addr.arpa", RecordKind::Ptr, [Record::Name("mail.x.test".into())]);
+    let settings = with(&[("smtpd_client_restrictions", "check_client_access inline:{bad.test=REJECT}")]);
+    let fs = SimFs::new();
+    let server = start_with(&fs, 1, |builder| builder.settings(settings).resolver(resolver)).await.unwrap();
+    for (client, told) in [
+        ("203.0.113.9", "Received: from client.test (mail.x.test [203.0.113.9])"),
+        ("203.0.113.8", "Received: from client.test ([203.0.113.8])"),
+    ] {
+        let mut connected = Client::connect_from(format!("{client}:40000").parse().unwrap(), &server, "smtp");
+        connected.reply().await;
+        connected.command("EHLO client.test").await;
+        assert!(connected.mail("s@x.test", &["bob@example.test"], "x").await.starts_with("250 2.0.0"));
+        until("delivered", || inbox(&fs, "bob").iter().any(|mail| mail.contains(told))).await;
     }
 }
 

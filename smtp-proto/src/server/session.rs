@@ -19,6 +19,7 @@ use crate::xforward::Xforward;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
 use proto_core::address::{ForwardPath, ReversePath};
@@ -170,6 +171,12 @@ impl Server {
     /// Hands in the randomness for SCRAM and CRAM-MD5, which are not offered without it.
     pub fn set_entropy(&mut self, entropy: ServerEntropy) {
         self.entropy = Some(entropy);
+    }
+
+    /// The name of the peer's address, looked up and verified meanwhile ([`Peer::name`](super::Peer::name)); shown in the
+    /// `Received:` field. It holds until XCLIENT says for whom the peer speaks.
+    pub fn set_peer_name(&mut self, name: impl Into<String>) {
+        self.peer.name = Some(name.into());
     }
 
     /// The TLS session, if TLS is on.

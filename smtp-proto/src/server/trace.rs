@@ -204,9 +204,9 @@ mod tests {
     #[test]
     fn nothing_that_a_peer_says_breaks_the_field() {
         let now = Now::new(Instant::ORIGIN, UnixTime(0));
-        let name = Some("evil\r\nX: y (".into());
-        let peer = Peer { address: Some("2001:db8::1".parse().unwrap()), name, ..Peer::default() };
+        let peer = Peer::new("2001:db8::1".parse().unwrap());
         let mut server = Server::new(now, Arc::new(Config::new("mx.test").unwrap()), peer);
+        server.set_peer_name("evil\r\nX: y (");
         let id = QueueId::new("X1").unwrap();
         assert!(server.trace_header(&id, now).is_none());
         server.hello = Some(HelloSaid { name: "(c);<x>".into(), extended: true });

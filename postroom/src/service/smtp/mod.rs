@@ -32,8 +32,8 @@ use crate::settings::SmtpProfile;
 use message::{Message, Transaction};
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
-use relay_policy::Request;
 use relay_policy::access::{Effects, Latches};
+use relay_policy::{NameStatus, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
     BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, QueueId, Rcpt, Server, ServerQuestion,
@@ -167,7 +167,10 @@ impl SmtpService {
         let (walls, client) = (Arc::clone(&self.backends.walls), self.request.client);
         self.work.start(async move {
             let name = ClientName::look_up(&*walls.resolver, client).await;
-            Box::new(move |service: &mut Self, _: &mut Server, _: Now| {
+            Box::new(move |service: &mut Self, server: &mut Server, _: Now| {
+                if name.status == NameStatus::Ok {
+                    server.set_peer_name(&*name.name);
+                }
                 name.tell(service.request());
                 service.decide_plainly(Moment::Connect, ask, |_, _, _| ());
             }) as Finish
