@@ -52,6 +52,7 @@ smtpd_tls_security_level = may
 smtpd_sasl_security_options = noanonymous, noplaintext, noactive
 smtpd_milters = inet:127.0.0.1:8891
 home_mailbox = Maildir/
+virtual_transport = lmtp:unix:private/dovecot-lmtp
 message_size_limit = 20480000
 maximal_queue_lifetime = 2d
 smtpd_recipient_restriction = reject
@@ -183,8 +184,9 @@ fn a_postfix_becomes_ours() {
         "20: smtpd_sasl_security_options: noactive: not carried over",
         "21: smtpd_milters: not carried over: milters are not spoken to yet: mail is taken WITHOUT them",
         "22: home_mailbox: not carried over",
-        "25: smtpd_recipient_restriction: not carried over: nothing here has this name",
-        "26: mystery_limit: not carried over: nothing here has this name",
+        "23: virtual_transport: lmtp:unix:private/dovecot-lmtp: not carried over: the mailboxes are here",
+        "26: smtpd_recipient_restriction: not carried over: nothing here has this name",
+        "27: mystery_limit: not carried over: nothing here has this name",
     ] {
         let there = told.contains(&format!("{main_cf}{said}"));
         assert_eq!(there, said != "9: mynetworks", "{said}: {told}");
@@ -192,6 +194,7 @@ fn a_postfix_becomes_ours() {
     for said in [
         "friend.example: not carried over",
         "line 14: 628 inet: qmqpd is not carried over",
+        "relay_domains is written, but mail is not sent on to other hosts yet",
         "greylist is started by Postfix (spawn in master.cf)",
         "127.0.0.1:10025 inet: smtpd_tls_security_level = encrypt: reject_plaintext_session stands for it",
     ] {

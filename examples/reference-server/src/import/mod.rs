@@ -36,6 +36,13 @@ struct Imported {
 /// Writes the directory, or prints the configuration file where none is named.
 fn write(imported: &Imported, output: Option<&Path>) -> Result<(), Box<dyn Error>> {
     imported.notes.iter().for_each(tell);
+    for (name, _) in
+        imported.draft.policy.iter().filter(|(name, value)| leads_away(name) && !value.is_empty())
+    {
+        say(&format!(
+            "{name} is written, but mail is not sent on to other hosts yet: what leads there is refused"
+        ));
+    }
     let text = imported.draft.to_toml();
     let Some(directory) = output else {
         for (name, _) in &imported.tables {
@@ -63,6 +70,20 @@ fn write(imported: &Imported, output: Option<&Path>) -> Result<(), Box<dyn Error
     check(&path).map_err(|error| format!("what was written cannot be used as it is: {error}"))?;
     say(&format!("written: {}; `postroom check --config` tells what is doubtful in it", path.display()));
     Ok(())
+}
+
+/// Whether a parameter is about mail that goes to other hosts.
+fn leads_away(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "default_transport",
+        "relay_domains",
+        "relay_transport",
+        "relayhost",
+        "sender_dependent_default_transport_maps",
+        "sender_dependent_relayhost_maps",
+        "transport_maps",
+    ];
+    NAMES.contains(&name)
 }
 
 fn check(path: &Path) -> Result<(), Box<dyn Error>> {

@@ -78,6 +78,11 @@ fn adapted(source: &mut Source, name: &str, value: String) -> Option<String> {
             mailboxes(source, &value);
             None
         }
+        "local_transport" | "virtual_transport" if !is_ours(&value) => {
+            let text = format!("{value}: not carried over: the mailboxes are here, where [storage] says");
+            source.note(name, text);
+            None
+        }
         "allow_mail_to_commands" | "allow_mail_to_files" => {
             let (kept, left): (Vec<&str>, Vec<&str>) =
                 words(&value).into_iter().partition(|word| *word != "forward");
@@ -91,6 +96,12 @@ fn adapted(source: &mut Source, name: &str, value: String) -> Option<String> {
         }
         _ => Some(value),
     }
+}
+
+/// Whether mail that goes this way does not leave.
+fn is_ours(transport: &str) -> bool {
+    let service = transport.split_once(':').map_or(transport, |(service, _)| service);
+    ["local", "virtual", "error", "retry", "discard"].contains(&service)
 }
 
 /// `proxy:type:name` is `type:name`.
