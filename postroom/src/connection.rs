@@ -2,12 +2,14 @@
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Environment, Service};
-use crate::service::{Backends, DelegationService, ImapService, Pop3Service, SmtpService};
+use crate::listener::Begun;
+use crate::service::{Backends, DelegationService, ImapService, Pop3Service, SmtpService, worded};
 use crate::session::Session;
-use crate::settings::{Profile, Protocols, TlsMode};
+use crate::settings::{Profile, Protocols, SmtpProfile, TlsMode};
 use futures_util::future::BoxFuture;
 use proto_core::{Machine, Now, OutBuf, Step};
 use relay_policy::delegation;
+use relay_policy::rates::Exceeded;
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server as smtp;
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ pub(crate) fn serve<S>(
     backends: Backends,
     environment: Environment,
     session: Session,
+    begun: Begun,
 ) -> BoxFuture<'static, Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -41,42 +44,36 @@ where
             }
             let mut machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             machine.set_entropy(session.sasl.clone());
-            let service = SmtpService::new(Arc::clone(smtp), backends, session);
-            drive(machine, service, stream, environment, profile.listener.tls)
+            let service = SmtpService::new(Arc::clone(smtp), backends, session, begun.watch);
+            let driver = Driver::new(machine, service, stream, environment).having_read(begun.said);
+            drive(driver, profile.listener.tls)
         }
         Protocols::Policy(policy) => {
             let machine = delegation::Server::new(now, delegation::Timeouts::default());
             let service = DelegationService::new(Arc::clone(policy), backends);
-            drive(machine, service, stream, environment, profile.listener.tls)
+            drive(Driver::new(machine, service, stream, environment), profile.listener.tls)
         }
         Protocols::Imap(imap) => {
             let mut machine = imap_proto::server::Server::new(Arc::clone(&imap.config));
             machine.set_entropy(session.sasl.clone());
             let service = ImapService::new(Arc::clone(imap), backends);
-            drive(machine, service, stream, environment, profile.listener.tls)
+            drive(Driver::new(machine, service, stream, environment), profile.listener.tls)
         }
         Protocols::Pop3(config) => {
             let mut machine = pop3_proto::server::Server::new(now, Arc::clone(config));
             machine.set_entropy(session.sasl.clone());
             let service = Pop3Service::new(backends);
-            drive(machine, service, stream, environment, profile.listener.tls)
+            drive(Driver::new(machine, service, stream, environment), profile.listener.tls)
         }
     }
 }
 
-fn drive<M, V, S>(
-    machine: M,
-    service: V,
-    stream: S,
-    environment: Environment,
-    tls: TlsMode,
-) -> BoxFuture<'static, Ended>
+fn drive<M, V, S>(driver: Driver<M, V, S>, tls: TlsMode) -> BoxFuture<'static, Ended>
 where
     M: Machine + Send + 'static,
     V: Service<M> + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let driver = Driver::new(machine, service, stream, environment);
     match tls {
         TlsMode::Implicit => Box::pin(driver.run_implicit_tls()),
         TlsMode::None | TlsMode::StartTls => Box::pin(driver.run()),
@@ -84,7 +81,12 @@ where
 }
 
 /// What is said to a client that cannot be served, in its protocol; nothing where TLS would have to come first.
-pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBuf {
+pub(crate) fn refusal(
+    profile: &Profile,
+    clock: &Clock,
+    client: IpAddr,
+    exceeded: Option<Exceeded>,
+) -> OutBuf {
     let mut out = OutBuf::new();
     if profile.listener.tls == TlsMode::Implicit {
         return out;
@@ -92,15 +94,12 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
     let now = clock.now();
     match &profile.protocol {
         Protocols::Smtp(smtp) => {
-            let mut machine =
-                smtp::Server::new(now, Arc::clone(&smtp.config), smtp::Peer::new(client.to_canonical()));
-            while let Some(step) = machine.poll_event(now) {
-                if let Step::App(smtp::Event::Connect(ask)) = step {
-                    // Only a machine that does not wait for it refuses an answer.
-                    let _ = machine.answer(now, ask, too_many(smtp.config.hostname()).into());
-                }
-            }
-            machine.poll_transmit(&mut out);
+            let hostname = smtp.config.hostname();
+            let refusal = match exceeded {
+                Some(exceeded) => worded(exceeded.reply(hostname, client)),
+                None => too_many(hostname),
+            };
+            out = in_place_of_greeting(smtp, clock, client, refusal);
         }
         // There is nothing to say but by hanging up.
         Protocols::Policy(_) => {}
@@ -111,6 +110,26 @@ pub(crate) fn refusal(profile: &Profile, clock: &Clock, client: IpAddr) -> OutBu
             goodbye(pop3_proto::server::Server::new(now, Arc::clone(config)), now, &mut out);
         }
     }
+    out
+}
+
+/// What an SMTP server says in place of a greeting.
+pub(crate) fn in_place_of_greeting(
+    smtp: &SmtpProfile,
+    clock: &Clock,
+    client: IpAddr,
+    refusal: Refusal,
+) -> OutBuf {
+    let (now, mut out) = (clock.now(), OutBuf::new());
+    let mut machine =
+        smtp::Server::new(now, Arc::clone(&smtp.config), smtp::Peer::new(client.to_canonical()));
+    while let Some(step) = machine.poll_event(now) {
+        if let Step::App(smtp::Event::Connect(ask)) = step {
+            // Only a machine that does not wait for it refuses an answer.
+            let _ = machine.answer(now, ask, refusal.clone().into());
+        }
+    }
+    machine.poll_transmit(&mut out);
     out
 }
 

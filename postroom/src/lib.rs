@@ -33,6 +33,7 @@ mod hub;
 pub mod inbound;
 mod listener;
 pub mod local;
+pub mod memory;
 mod policy;
 pub mod policy_service;
 pub mod rehearsal;

@@ -1,6 +1,8 @@
 //! What a listener would say to a client, worked out without one: the same policy, the same questions, no socket.
 
+use crate::clock::Clock;
 use crate::dns::ClientName;
+use crate::memory::Memory;
 use crate::policy::{Answerer, Destination, Walls, asked, server_error};
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
 use crate::wall::{Directory, Resolver, Serves};
@@ -146,7 +148,9 @@ impl Rehearsal {
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, SettingsError> {
         let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
-        Ok(Self { snapshot, walls: Walls { directory, resolver, policy_services: None } })
+        let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
+        let walls = Walls { directory, resolver, policy_services: None, memory, clock: Clock::system() };
+        Ok(Self { snapshot, walls })
     }
 
     /// Goes through a dialogue on a listener, named as in the settings, up to the first refusal.

@@ -1,6 +1,7 @@
 //! Who is served: the facts of one connection, as services and logs need them.
 
 use crate::entropy::Entropy;
+use crate::listener::Connections;
 use proto_core::sasl::{Decoys, Nonces, ServerEntropy};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) server: Option<Box<SocketAddr>>,
     /// The proxy that told so.
     pub(crate) proxy: Option<SocketAddr>,
+    /// Where it and what it does are counted; `None` where nothing is.
+    pub(crate) counted: Option<Connections>,
     /// The randomness of its logins.
     pub(crate) sasl: ServerEntropy,
 }
@@ -39,7 +42,16 @@ impl Session {
         entropy.fill(&mut seed);
         let sasl = ServerEntropy { nonces: Nonces::seeded(seed), decoys: decoys.clone() };
         let client = Some(peer.ip().to_canonical());
-        Self { id: SessionId(entropy.next_u64()), listener, peer, client, server: None, proxy, sasl }
+        Self {
+            id: SessionId(entropy.next_u64()),
+            listener,
+            peer,
+            client,
+            server: None,
+            proxy,
+            counted: None,
+            sasl,
+        }
     }
 
     /// The span that all its log lines stand in.

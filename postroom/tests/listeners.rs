@@ -97,7 +97,8 @@ async fn one_client_may_not_have_all_connections() {
             inside.push(client);
         }
         let mut outside = connect(&server, listener).await;
-        assert_eq!(line(&mut outside).await, "421 mail.example.test Error: too many connections");
+        let refusal = "421 mail.example.test Error: too many connections from 127.0.0.1";
+        assert_eq!(line(&mut outside).await, refusal);
         assert_eq!(line(&mut outside).await, "", "closed");
         // The server hears of the goodbye some time later.
         drop(inside.pop());
@@ -219,7 +220,7 @@ async fn s43_clients_behind_a_proxy_are_counted_each() {
     let (_two, greeting) = come("192.0.2.2").await;
     assert!(greeting.starts_with("220 "));
     let (mut again, greeting) = come("192.0.2.1").await;
-    assert_eq!(greeting, "421 mail.example.test Error: too many connections");
+    assert_eq!(greeting, "421 mail.example.test Error: too many connections from 192.0.2.1");
     assert_eq!(line(&mut again).await, "", "closed");
     drop(again);
     // Who has not yet said for whom it speaks counts in the total.

@@ -117,7 +117,7 @@ impl RateLimits {
 
     /// Whether a client counts beyond its connections.
     fn count_rates(&self) -> bool {
-        RATES.iter().any(|event| self.of(*event) > 0)
+        RATES.iter().any(|event| self.limit(*event) > 0)
     }
 
     fn except(&self, client: IpAddr) -> bool {
@@ -125,7 +125,8 @@ impl RateLimits {
             && matches!(self.exceptions.matches_host(UNKNOWN, client, &Answers::default()), Ok(Some(_)))
     }
 
-    fn of(&self, event: RateEvent) -> u32 {
+    /// How often something may happen in a time unit; 0 is no limit, and it is not counted.
+    pub fn limit(&self, event: RateEvent) -> u32 {
         match event {
             RateEvent::Connection => self.connection_rate_max,
             RateEvent::Message => self.message_rate_max,
@@ -293,7 +294,7 @@ impl Rates {
         event: RateEvent,
         now: Instant,
     ) -> Result<(), Exceeded> {
-        if limits.of(event) > 0 {
+        if limits.limit(event) > 0 {
             self.count(limits, client, event, now)?;
         }
         Ok(())
@@ -315,7 +316,7 @@ impl Rates {
         if limits.except(address) {
             return Ok(None);
         }
-        let (limit, prefix) = (limits.of(event), limits.prefix(address));
+        let (limit, prefix) = (limits.limit(event), limits.prefix(address));
         let exceeded = |count| Exceeded { event, count, limit, at_a_time: false };
         if !self.clients.contains_key(&prefix) && !self.has_room(limits, now) {
             return Err(exceeded(1));

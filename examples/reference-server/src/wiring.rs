@@ -13,6 +13,7 @@ use postroom::mailstore::quota::{Allowance, QuotaWarning};
 use postroom::mailstore::{
     AutoCreate, DefaultMailbox, Env, Layout, NameEncoding, QuotaRules, SpecialUse, StoreError,
 };
+use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
@@ -102,6 +103,7 @@ fn listener((index, section): (usize, &ListenerSection)) -> Listener {
     listener.proxies.clone_from(&section.proxies);
     listener.xclient_clients.clone_from(&section.xclient_clients);
     listener.xforward_clients.clone_from(&section.xforward_clients);
+    listener.postscreen = section.postscreen;
     listener.auth_mechanisms.clone_from(&section.auth_mechanisms);
     listener.policy = section.policy.iter().collect();
     listener.limits = limit_overrides(&section.limits);
@@ -294,6 +296,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
         .decoys(decoys)
         .certificate(certificate.clone())
         .mail(mail.spool, mail.store)
+        .keep(Keep::new(Env::real(&config.hostname), data_dir.join("memory"), &store_threads))
         .deliverers(deliverers(&config.queue))
         .start()
         .await?;

@@ -138,6 +138,15 @@ where
         }
     }
 
+    /// The same for a stream of which these octets were read before; they are the first that the machine is handed, in clear
+    /// text.
+    #[must_use]
+    pub fn having_read(mut self, octets: Vec<u8>) -> Self {
+        self.octets_in += octets.len() as u64;
+        self.rest = octets;
+        self
+    }
+
     /// Does the TLS handshake first (RFC 8314 section 3), then runs the session.
     pub async fn run_implicit_tls(mut self) -> Ended {
         let reason = match self.handshake().await {

@@ -10,13 +10,14 @@
 //! the rights of a proxy (`mynetworks`, `xclient_clients`, `xforward_clients`) are not those of whoever comes through it,
 //! and so policy has no address in place of the proxy's, and the trace field names none. A health check needs none.
 
-use super::Guard;
+use super::{Begun, Guard, early};
 use crate::connection;
 use crate::driver::proxy_header;
 use crate::server::Shared;
 use crate::session::Session;
 use crate::settings::Profile;
 use proto_core::proxy::ProxyHeader;
+use relay_policy::rates::Exceeded;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -51,23 +52,33 @@ impl Arrival {
             (client, proxy) = (told.map_or(peer, |(source, _)| source), Some(peer));
             server = told.map_or(server, |(_, destination)| Some(Box::new(destination)));
             known = told.is_some();
-            if let Some(counted) = guard {
-                guard = counted.of(client.ip(), &profile.limits);
-                if guard.is_none() {
-                    tracing::warn!(listener = &*listener, peer = %client, proxy = %peer, "too many connections");
-                    return Box::pin(refuse(stream, client, &profile, &shared)).await;
+            if let Some(counted) = guard.take() {
+                match counted.of(client.ip(), &profile.rates, shared.backends.clock.now().instant) {
+                    Ok(counted) => guard = Some(counted),
+                    Err(exceeded) => {
+                        tracing::warn!(proxy = %peer, "{}", super::told(exceeded, client.ip(), &listener));
+                        return Box::pin(refuse(stream, client, &profile, &shared, exceeded)).await;
+                    }
                 }
             }
         }
         let mut session = Session::new(listener, client, proxy, &*shared.entropy, &shared.decoys);
         session.client = session.client.filter(|_| known);
         session.server = server;
+        session.counted = guard.as_ref().map(|guard| guard.connections().clone());
         let span = session.span();
         async move {
             tracing::info!("connected");
+            let begun = match session.client {
+                // Boxed, because the session that follows needs none of it.
+                Some(_) => Box::pin(early::test(&mut stream, &session, &profile, &shared)).await,
+                None => Some(Begun::default()),
+            };
+            let Some(begun) = begun else { return };
             let environment = shared.environment(&profile);
             let ended =
-                connection::serve(stream, profile, shared.backends.clone(), environment, session).await;
+                connection::serve(stream, profile, shared.backends.clone(), environment, session, begun)
+                    .await;
             tracing::info!(
                 reason = %ended.reason,
                 octets_in = ended.octets_in,
@@ -120,8 +131,9 @@ async fn refuse<S: AsyncWrite + Unpin>(
     client: SocketAddr,
     profile: &Profile,
     shared: &Shared,
+    exceeded: Exceeded,
 ) {
-    let goodbye = connection::refusal(profile, &shared.backends.clock, client.ip());
+    let goodbye = connection::refusal(profile, &shared.backends.clock, client.ip(), Some(exceeded));
     // A client that does not get it is closed all the same.
     let _ = tokio::time::timeout(shared.timeouts.close, async {
         stream.write_all(goodbye.as_slice()).await?;

@@ -1,8 +1,11 @@
-//! How many connections there are, in total and by client.
+//! How many connections there are, in total and by client, and what else a client does that is counted.
+//!
+//! The counts of a listener are what Postfix's `anvil` keeps of a service; see [`relay_policy::rates`].
 
 use crate::settings::Limits;
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use proto_core::Instant;
+use relay_policy::rates::{Exceeded, RateEvent, RateLimits, Rates};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections of one listener.
@@ -12,15 +15,15 @@ pub(crate) struct Connections(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
-    by_client: HashMap<IpAddr, usize>,
+    rates: Rates,
 }
 
 /// One connection; counted until dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
     connections: Connections,
-    /// `None` until its client is known.
-    client: Option<IpAddr>,
+    /// Whose connection it is, and the limits under which it was counted; `None` until that is known.
+    client: Option<(IpAddr, Arc<RateLimits>)>,
 }
 
 impl Connections {
@@ -34,6 +37,17 @@ impl Connections {
         Some(Guard { connections: self.clone(), client: None })
     }
 
+    /// Counts what a client does, unless it has done so too often.
+    pub(crate) fn happened(
+        &self,
+        limits: &RateLimits,
+        client: IpAddr,
+        event: RateEvent,
+        now: Instant,
+    ) -> Result<(), Exceeded> {
+        self.lock().rates.happened(limits, client, event, now)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -41,18 +55,20 @@ impl Connections {
 
 impl Guard {
     /// Counts it as one of this client's, unless the client has as many as may be.
-    pub(crate) fn of(mut self, client: IpAddr, limits: &Limits) -> Option<Self> {
-        let client = network(client);
-        {
-            let mut counts = self.connections.lock();
-            let of_client = counts.by_client.get(&client).copied().unwrap_or(0);
-            if of_client >= limits.connections_per_ip_max {
-                return None;
-            }
-            counts.by_client.insert(client, of_client + 1);
-        }
-        self.client = Some(client);
-        Some(self)
+    pub(crate) fn of(
+        mut self,
+        client: IpAddr,
+        limits: &Arc<RateLimits>,
+        now: Instant,
+    ) -> Result<Self, Exceeded> {
+        self.connections.lock().rates.connected(limits, client, now)?;
+        self.client = Some((client, Arc::clone(limits)));
+        Ok(self)
+    }
+
+    /// Where it is counted.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
     }
 }
 
@@ -60,24 +76,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let mut counts = self.connections.lock();
         counts.total -= 1;
-        let Some(client) = self.client else { return };
-        if let Some(of_client) = counts.by_client.get_mut(&client) {
-            *of_client -= 1;
-            if *of_client == 0 {
-                counts.by_client.remove(&client);
-            }
+        if let Some((client, limits)) = &self.client {
+            counts.rates.disconnected(limits, *client);
         }
-    }
-}
-
-/// An IPv6 client has a whole /64 network to come from (RFC 4291 section 2.5.4), so that is what is counted.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
     }
 }
 
@@ -87,9 +88,12 @@ mod tests {
 
     #[test]
     fn a_limit_is_reached_and_left_again() {
-        let limits = Limits { connections_max: 3, connections_per_ip_max: 2, ..Limits::default() };
+        let limits = Limits { connections_max: 3, ..Limits::default() };
+        let rates = Arc::new(RateLimits { connection_count_max: 2, ..RateLimits::default() });
         let connections = Connections::default();
-        let enter = |client: &str| connections.enter(&limits)?.of(client.parse().unwrap(), &limits);
+        let enter = |client: &str| {
+            connections.enter(&limits)?.of(client.parse().unwrap(), &rates, Instant::ORIGIN).ok()
+        };
         let one = enter("2001:db8::1");
         let two = enter("2001:db8::2");
         assert!(one.is_some() && two.is_some());
@@ -100,6 +104,6 @@ mod tests {
         drop(one);
         assert!(enter("::ffff:192.0.2.1").is_some());
         drop((two, three));
-        assert_eq!(connections.lock().by_client.len(), 0, "nothing is kept of those who left");
+        assert_eq!(connections.lock().rates.clients(), 0, "nothing is kept of those who left");
     }
 }

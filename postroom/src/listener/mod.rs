@@ -5,23 +5,26 @@
 //!
 //! # Limits
 //! The backlog is 1,024 (RFC 9293 leaves it to us; the kernel's `somaxconn` may lower it). Connections are counted
-//! for each listener, in total and by client address; one over the limit gets its protocol's goodbye in one write,
-//! without a task or a buffer of its own, and is closed.
+//! for each listener, in total and by client as `smtpd_client_connection_count_limit` and its like have it; one over the
+//! limit gets its protocol's goodbye in one write, without a task or a buffer of its own, and is closed.
 //!
 //! Behind proxies (a listener that names some) a connection counts in the total at once, and by the client's address
 //! when the header of the PROXY protocol has told it; see [`Arrival`].
 
 mod arrival;
 mod count;
+mod early;
 
 pub(crate) use arrival::Arrival;
 pub(crate) use count::{Connections, Guard};
+pub(crate) use early::{Begun, teaser};
 
 use crate::connection;
 use crate::server::Shared;
 use crate::settings::Profile;
+use relay_policy::rates::Exceeded;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -77,12 +80,16 @@ impl Acceptor {
             // A reload took this listener away; its socket stays until the restart that the reload asked for.
             return;
         };
+        let now = self.shared.backends.clock.now().instant;
         let guard = match self.connections.enter(&profile.limits) {
-            Some(guard) if profile.proxies.is_empty() => guard.of(peer.ip(), &profile.limits),
-            entered => entered,
+            Some(guard) if profile.proxies.is_empty() => {
+                guard.of(peer.ip(), &profile.rates, now).map_err(Some)
+            }
+            entered => entered.ok_or(None),
         };
-        let Some(guard) = guard else {
-            return self.refuse(stream, peer, &profile);
+        let guard = match guard {
+            Ok(guard) => guard,
+            Err(exceeded) => return self.refuse(stream, peer, &profile, exceeded),
         };
         // Replies are whole when they are written; waiting for more would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
@@ -95,9 +102,12 @@ impl Acceptor {
     }
 
     /// One attempt to write, into a socket buffer that is still empty.
-    fn refuse(&self, stream: TcpStream, peer: SocketAddr, profile: &Profile) {
-        tracing::warn!(listener = &*self.name, %peer, "too many connections");
-        let goodbye = connection::refusal(profile, &self.shared.backends.clock, peer.ip());
+    fn refuse(&self, stream: TcpStream, peer: SocketAddr, profile: &Profile, exceeded: Option<Exceeded>) {
+        match exceeded {
+            Some(exceeded) => tracing::warn!("{}", told(exceeded, peer.ip(), &self.name)),
+            None => tracing::warn!(listener = &*self.name, %peer, "too many connections"),
+        }
+        let goodbye = connection::refusal(profile, &self.shared.backends.clock, peer.ip(), exceeded);
         // A client that does not get it is closed all the same.
         let _ = stream.try_write(goodbye.as_slice());
     }
@@ -111,6 +121,11 @@ impl Acceptor {
         tracing::error!(listener = &*self.name, %error, "cannot accept; check the limit of open files");
         tokio::time::sleep(REST).await;
     }
+}
+
+/// What the log says of a client whose name nobody has looked for.
+fn told(exceeded: Exceeded, client: IpAddr, listener: &str) -> String {
+    exceeded.log_line(&format!("unknown[{}]", client.to_canonical()), listener)
 }
 
 /// A session that panicked has taken nobody with it; the message is in the log already.

@@ -1,5 +1,7 @@
 //! Who answers what policy asks.
 
+use crate::clock::Clock;
+use crate::memory::Memory;
 use crate::policy_service::PolicyServices;
 use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Resolver};
@@ -7,6 +9,7 @@ use proto_core::Backend;
 use proto_core::address::Mailbox;
 use relay_policy::address::Address;
 use relay_policy::delegation::ServiceLimits;
+use relay_policy::greylist;
 use relay_policy::table::{Answers, DIRECTORY};
 use relay_policy::{Answer, Class, Question, Verification};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +21,9 @@ pub(crate) struct Walls {
     pub(crate) resolver: Arc<dyn Resolver>,
     /// `None`: none is asked, and none has anything to say.
     pub(crate) policy_services: Option<PolicyServices>,
+    /// What is remembered of clients.
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) clock: Clock,
 }
 
 /// Answers what one command asks, and remembers whom it has asked for.
@@ -50,6 +56,10 @@ impl<'a> Answerer<'a> {
                 let Some(services) = &self.walls.policy_services else {
                     return Answer::Action("DUNNO".into());
                 };
+                if service.server == greylist::SERVICE {
+                    let now = self.walls.clock.now().utc;
+                    return Answer::Action(self.walls.memory.greylisted(attributes, now).into());
+                }
                 let limits = ServiceLimits::new(self.profile.policy.parameters(), service);
                 match services.ask(service, &limits, attributes).await {
                     Ok(action) => Answer::Action(action),

@@ -13,7 +13,7 @@ use crate::settings::SmtpProfile;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use proto_core::address::{ForwardPath, LocalPart, Mailbox};
-use relay_policy::access::{AccessStep, LogLine, Outcome};
+use relay_policy::access::{AccessStep, Log, LogLine, Outcome};
 use relay_policy::{Reply, Request, Stage};
 use smtp_proto::server::Protocol;
 use std::fmt::Display;
@@ -84,7 +84,12 @@ pub(crate) fn log(outcome: &Outcome, at: &dyn Display) {
     for rule in outcome.trail.entries() {
         tracing::debug!(%at, %rule, "policy");
     }
-    for line in outcome.log.lines() {
+    write(&outcome.log);
+}
+
+/// Writes lines for the log.
+pub(crate) fn write(log: &Log) {
+    for line in log.lines() {
         match line {
             LogLine::Warning(text) => tracing::warn!("{text}"),
             line => tracing::info!("{line}"),

@@ -9,6 +9,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::hub::Hub;
 use crate::inbound::{Calls, Inbound, Recipients};
 use crate::listener::{self, Acceptor, Connections};
+use crate::memory::{Keep, Memory};
 use crate::policy::Walls;
 use crate::policy_service::PolicyServices;
 use crate::service::Backends;
@@ -31,6 +32,7 @@ pub struct Builder {
     listeners: Vec<Listener>,
     directory: Option<Arc<dyn Directory>>,
     resolver: Option<Arc<dyn Resolver>>,
+    keep: Option<Keep>,
     intake: Option<Arc<dyn Intake>>,
     delivery: Option<(Arc<dyn Spool>, Arc<dyn Store>)>,
     certificate: Option<Certificate>,
@@ -132,6 +134,13 @@ impl Builder {
         Self { delivery: Some((Arc::new(spool), Arc::new(store))), ..self }
     }
 
+    /// Where what is known of clients outlives the program: the greylist, and who has passed the tests before the greeting. If
+    /// nothing is said, it ends with it.
+    #[must_use]
+    pub fn keep(self, keep: Keep) -> Self {
+        Self { keep: Some(keep), ..self }
+    }
+
     /// The certificate of listeners with TLS. A clone of it can be replaced while the server runs.
     #[must_use]
     pub fn certificate(self, certificate: Certificate) -> Self {
@@ -192,8 +201,14 @@ impl Builder {
         };
         let directory = self.directory.ok_or(StartError::Missing("directory"))?;
         let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
+        let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
+        if let Some(keep) = &self.keep {
+            keep.restore(&memory, clock.now().utc).await;
+        }
         let walls = Walls {
             directory,
+            memory: Arc::clone(&memory),
+            clock: clock.clone(),
             resolver: self.resolver.unwrap_or_else(|| Arc::new(dns::system())),
             policy_services: Some(PolicyServices::new(&snapshot.settings.config_directory)),
         };
@@ -233,6 +248,9 @@ impl Builder {
             tracing::info!(listener = &*acceptor.name, %address, "listening");
             addresses.push((acceptor.name.to_string(), address));
             tasks.spawn(acceptor.run());
+        }
+        if let Some(keep) = self.keep {
+            tasks.spawn(keep.run(memory, clock.clone(), shutdown.clone()));
         }
         if let Some((spool, hub)) = mail {
             tasks.spawn(delivery::run(spool, Arc::new(hub), clock, self.deliverers, shutdown));

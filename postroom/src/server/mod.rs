@@ -171,6 +171,9 @@ impl Server {
 fn restart_reasons(old: &Settings, new: &Settings) -> Vec<String> {
     let find = |settings: &Settings, name: &str| settings.listeners.iter().find(|l| l.name == name).cloned();
     let mut reasons = Vec::new();
+    if old.greylist != new.greylist {
+        reasons.push("greylist: what it asks for is as before until a restart".into());
+    }
     for listener in &old.listeners {
         match find(new, &listener.name) {
             None => reasons.push(format!(

@@ -9,7 +9,7 @@ mod smtp;
 pub(crate) use delegation::DelegationService;
 pub(crate) use imap::ImapService;
 pub(crate) use pop3::Pop3Service;
-pub(crate) use smtp::SmtpService;
+pub(crate) use smtp::{SmtpService, worded};
 
 use crate::clock::Clock;
 use crate::hub::Hub;

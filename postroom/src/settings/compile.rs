@@ -2,15 +2,18 @@
 
 use super::mechanisms::mechanisms;
 use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, policy, smtp_config};
+use crate::listener::teaser;
 use crate::tls::ClientTrust;
 use crate::wall::Serves;
 use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, DomainName, Mailbox};
 use proto_core::sasl::Mechanism;
-use relay_policy::NetworkList;
 use relay_policy::access::AccessPolicy;
 use relay_policy::address::{Address, ResolveError};
+use relay_policy::early::Early;
+use relay_policy::rates::RateLimits;
 use relay_policy::table::{Answers, OpenedTables, Opener};
+use relay_policy::{NetworkList, Parameters};
 use smtp_proto::server as smtp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +32,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Profile {
     pub(crate) listener: Listener,
     pub(crate) limits: Limits,
+    /// How much a client may do.
+    pub(crate) rates: Arc<RateLimits>,
     /// Who must say whom it speaks for; empty where clients come by themselves.
     pub(crate) proxies: NetworkList,
     pub(crate) protocol: Protocols,
@@ -50,6 +55,9 @@ pub(crate) enum Protocols {
 pub(crate) struct SmtpProfile {
     pub(crate) config: Arc<smtp::Config>,
     pub(crate) policy: AccessPolicy,
+    pub(crate) rates: Arc<RateLimits>,
+    /// The tests before the greeting, where there are some.
+    pub(crate) early: Option<Arc<Early>>,
     /// Whose mailbox takes what is for the postmaster; its domain is in A-labels and lower case.
     pub(crate) postmaster: Mailbox,
     pub(crate) xclient_clients: NetworkList,
@@ -97,7 +105,12 @@ impl Snapshot {
                 error,
             })?;
             let proxies = networks(listener, "proxies", &listener.proxies)?;
-            let profile = Profile { listener: listener.clone(), limits, proxies, protocol, client_trust };
+            let rates = match &protocol {
+                Protocols::Smtp(smtp) => Arc::clone(&smtp.rates),
+                _ => Arc::new(connections_only(limits)),
+            };
+            let profile =
+                Profile { listener: listener.clone(), limits, rates, proxies, protocol, client_trust };
             if profiles.insert(listener.name.clone(), Arc::new(profile)).is_some() {
                 return Err(SettingsError::SameName(listener.to_string()));
             }
@@ -182,24 +195,74 @@ fn smtp_profile(
 
     let parameters = policy::of_listener(settings, listener)
         .map_err(|error| SettingsError::ListenerParameter { listener: listener.to_string(), error })?;
+    let wrong = |error| SettingsError::ListenerPolicy { listener: listener.to_string(), error };
+    let mut rates = RateLimits::compile(&parameters, opener).map_err(wrong)?;
+    if parameters.smtpd_client_connection_count_limit.is_none() {
+        rates.connection_count_max = connections_only(limits).connection_count_max;
+    }
+    let early = match listener.postscreen {
+        true => Some(Arc::new(early(listener, &parameters, &config, opener)?)),
+        false => None,
+    };
     let policy = match listener.protocol {
         // It relays nothing; whether the other server does is that one's to see to.
         Protocol::Policy => AccessPolicy::compile_unguarded(parameters, opener),
         _ => AccessPolicy::compile(parameters, opener),
     };
-    let policy =
-        policy.map_err(|error| SettingsError::ListenerPolicy { listener: listener.to_string(), error })?;
+    let policy = policy.map_err(wrong)?;
     let origin = &policy.parameters().myorigin;
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
     }
     Ok(SmtpProfile {
+        early,
+        rates: Arc::new(rates),
         config: Arc::new(config),
         postmaster: postmaster(settings, &policy)?,
         policy,
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
         xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,
     })
+}
+
+/// The tests before the greeting, as far as this server makes them.
+fn early(
+    listener: &Listener,
+    parameters: &Parameters,
+    config: &smtp::Config,
+    opener: &Opener<'_>,
+) -> Result<Early, SettingsError> {
+    let wrong = |what: &str| SettingsError::Postscreen { listener: listener.to_string(), what: what.into() };
+    if listener.protocol != Protocol::Smtp || listener.tls == TlsMode::Implicit {
+        return Err(wrong(
+            "only mail from other servers, without TLS from the first octet, waits for its greeting",
+        ));
+    }
+    for (name, enabled) in [
+        ("postscreen_pipelining_enable", parameters.postscreen_pipelining_enable),
+        ("postscreen_non_smtp_command_enable", parameters.postscreen_non_smtp_command_enable),
+        ("postscreen_bare_newline_enable", parameters.postscreen_bare_newline_enable),
+    ] {
+        if enabled {
+            return Err(wrong(&format!("{name}: this server makes no tests after the greeting")));
+        }
+    }
+    let banner = &*parameters.postscreen_greet_banner;
+    if !banner.is_empty() && teaser(config, banner).is_none() {
+        return Err(wrong("postscreen_greet_banner: it cannot stand in a reply"));
+    }
+    let policy = |error| SettingsError::ListenerPolicy { listener: listener.to_string(), error };
+    Early::compile(parameters, opener).map_err(policy)
+}
+
+/// What holds of clients that read mail: only how many connections they have. An IPv6 client has a whole /64 network to
+/// come from (RFC 4291 section 2.5.4), so that is what is counted.
+fn connections_only(limits: Limits) -> RateLimits {
+    RateLimits {
+        connection_count_max: limits.connections_per_ip_max.try_into().unwrap_or(u32::MAX),
+        ipv6_prefix_bits: 64,
+        ..RateLimits::default()
+    }
 }
 
 fn imap_profile(

@@ -16,6 +16,7 @@ use crate::wall::Serves;
 use proto_core::address::Mailbox;
 use proto_core::sasl::Mechanism;
 use relay_policy::access::{AccessError, AccessPolicy};
+use relay_policy::greylist::GreylistOptions;
 use relay_policy::{ParameterError, Parameters};
 use smtp_proto::server::Config as SmtpConfig;
 use std::collections::BTreeMap;
@@ -44,6 +45,9 @@ pub struct Settings {
     pub policy: Parameters,
     /// The directory that relative names of tables' files count from. Default: the working directory.
     pub config_directory: PathBuf,
+    /// How long, how often and how many the policy service `greylist:` asks to come again
+    /// (`check_policy_service greylist:`), as of the server's start.
+    pub greylist: GreylistOptions,
     /// Whose mailbox takes mail for `<Postmaster>` (RFC 5321 section 4.5.1). Default: `postmaster` of the first of
     /// `domains`.
     pub postmaster: Option<Mailbox>,
@@ -79,6 +83,7 @@ impl Settings {
             domains: Vec::new(),
             policy: policy::initial(),
             config_directory: PathBuf::new(),
+            greylist: GreylistOptions::default(),
             postmaster: None,
             allow_plaintext_auth: false,
             auth_mechanisms: None,
@@ -149,7 +154,10 @@ pub struct Limits {
     pub recipients_max: usize,
     /// Connections to one listener at a time. One more is told so and closed. Default 1,000.
     pub connections_max: usize,
-    /// Connections to one listener from one IPv4 address or one IPv6 /64 network. Default 50.
+    /// Connections to one listener from one client. Of SMTP, submission and LMTP, clients are told from each other by
+    /// `smtpd_client_ipv4_prefix_length` and `smtpd_client_ipv6_prefix_length`, those in
+    /// `smtpd_client_event_limit_exceptions` are not counted, and `smtpd_client_connection_count_limit`, where it is set,
+    /// holds in place of this; of other protocols, a client is one IPv4 address or one IPv6 /64 network. Default 50.
     pub connections_per_ip_max: usize,
 }
 
@@ -265,6 +273,9 @@ pub struct Listener {
     /// Networks of clients that may say by XFORWARD where a message came from, for the log; it decides nothing. SMTP,
     /// submission and LMTP. (Postfix: `smtpd_authorized_xforward_hosts`.)
     pub xforward_clients: Vec<String>,
+    /// Whether clients wait for their greeting while they are tested, as `postscreen` in `master.cf` has it; the policy's
+    /// parameters `postscreen_*` say how. SMTP without implicit TLS only. Default false.
+    pub postscreen: bool,
     /// What it has in place of [`Settings::policy`], and of what its protocol brings.
     pub policy: PolicyOverrides,
     /// What it has in place of the common limits.
@@ -293,6 +304,7 @@ impl Listener {
             proxies: Vec::new(),
             xclient_clients: Vec::new(),
             xforward_clients: Vec::new(),
+            postscreen: false,
             policy: PolicyOverrides::default(),
             limits: LimitOverrides::default(),
             auth_mechanisms: None,
@@ -366,6 +378,14 @@ pub enum SettingsError {
         listener: String,
         /// What is wrong with it.
         error: ParameterError,
+    },
+    /// A listener's tests before the greeting.
+    #[error("listener {listener}: postscreen: {what}")]
+    Postscreen {
+        /// Its name and address.
+        listener: String,
+        /// What is wrong with them.
+        what: String,
     },
     /// A listener's list of networks.
     #[error("listener {listener}: {list}: {error}")]

@@ -3,6 +3,7 @@
 use super::question::{Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
 use super::session::Server;
 use super::timers::Timer;
+use crate::reply::Refusal;
 use proto_core::sasl::Authenticate;
 use proto_core::{Ask, CallerFault, Now, Question};
 
@@ -33,13 +34,36 @@ impl Server {
         ask: Ask<Q>,
         verdict: Q::Verdict,
     ) -> Result<(), CallerFault> {
+        let detail = self.close_ask(now, ask)?;
+        detail.settle(self, now, verdict);
+        Ok(())
+    }
+
+    /// Refuses the credentials of an AUTH exchange that is not to be judged at all (too many of them came, say), in words of
+    /// one's own: no failed login is counted. A refusal with the code 421 closes the connection.
+    ///
+    /// # Errors
+    /// As of [`Server::answer`].
+    pub fn refuse_authenticate(
+        &mut self,
+        now: Now,
+        ask: Ask<Authenticate>,
+        refusal: &Refusal,
+    ) -> Result<(), CallerFault> {
+        self.close_ask(now, ask)?;
+        self.end_exchange();
+        self.refuse_by_verdict(now, refusal);
+        Ok(())
+    }
+
+    /// The session no longer waits for an answer.
+    fn close_ask<Q: Question>(&mut self, now: Now, ask: Ask<Q>) -> Result<Q, CallerFault> {
         let detail = self.asks.close(ask)?;
         let due = self.timers.deadline(Timer::Verdict).unwrap_or(now.instant);
         self.timers.stop(Timer::Verdict);
         self.excuse(now, self.config.timeouts.verdict.saturating_sub(due.saturating_since(now.instant)));
         self.start_command_timer(now);
-        detail.settle(self, now, verdict);
-        Ok(())
+        Ok(detail)
     }
 }
 

@@ -88,6 +88,13 @@ impl Server {
         }
     }
 
+    /// Whatever exchange is under way is over.
+    pub(super) fn end_exchange(&mut self) {
+        if matches!(self.phase, Phase::Exchange(_)) {
+            self.phase = Phase::Command;
+        }
+    }
+
     fn follow(&mut self, now: Now, exchange: ServerExchange, step: ServerStep) {
         match step {
             ServerStep::Challenge(challenge) => {

@@ -20,7 +20,11 @@ mod hops;
 mod message;
 mod policy;
 mod quota;
+mod rates;
 mod request;
+mod watch;
+
+pub(crate) use policy::refusal as worded;
 
 use super::login::{login, login_failed};
 use super::{Backends, told};
@@ -33,6 +37,8 @@ use message::{Message, Transaction};
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::access::{Effects, Latches};
+use relay_policy::early::Watch;
+use relay_policy::rates::RateEvent;
 use relay_policy::{NameStatus, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
@@ -58,13 +64,20 @@ pub(crate) struct SmtpService {
     message: Option<Message>,
     /// A chunk of the message is on its way down.
     writing: bool,
+    /// None of the client's recipients is taken.
+    watch: Option<Box<Watch>>,
     work: Work<Finish>,
 }
 
 type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
-    pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
+    pub(crate) fn new(
+        profile: Arc<SmtpProfile>,
+        backends: Backends,
+        session: Session,
+        watch: Option<Box<Watch>>,
+    ) -> Self {
         let request = Arc::new(request::begun(&session));
         Self {
             profile,
@@ -76,6 +89,7 @@ impl SmtpService {
             transaction: None,
             message: None,
             writing: false,
+            watch,
             work: Work::default(),
         }
     }
@@ -370,12 +384,28 @@ impl Service<Server> for SmtpService {
         match event {
             Event::Connect(ask) => self.connect(ask),
             // Which TLS is good enough the listener has said before the handshake.
-            Event::Tls(ask) => told(server.answer(now, ask, Verdict::Accept(()))),
+            Event::Tls(ask) => {
+                let verdict = match self.count(RateEvent::NewTlsSession, now) {
+                    Ok(()) => Verdict::Accept(()),
+                    Err(refusal) => Verdict::Refuse(refusal),
+                };
+                told(server.answer(now, ask, verdict));
+            }
             Event::Hello(ask) => self.hello(ask),
-            Event::Authenticate(ask) => self.authenticate(ask),
+            Event::Authenticate(ask) => match self.count_login(&ask, now) {
+                Ok(()) => self.authenticate(ask),
+                Err(refusal) => told(server.refuse_authenticate(now, ask, &refusal)),
+            },
             Event::LoginFailed(failed) => login_failed(&failed, self.request.tls.as_ref()),
-            Event::Mail(ask) => self.mail(ask),
-            Event::Rcpt(ask) => self.recipient(ask),
+            Event::Mail(ask) => match self.count(RateEvent::Message, now) {
+                Ok(()) => self.mail(ask),
+                Err(refusal) => told(server.answer(now, ask, refusal.into())),
+            },
+            Event::Rcpt(ask) if self.watch.is_some() => self.turn_away(server, now, ask),
+            Event::Rcpt(ask) => match self.count(RateEvent::Recipient, now) {
+                Ok(()) => self.recipient(ask),
+                Err(refusal) => told(server.answer(now, ask, refusal.into())),
+            },
             Event::Data(ask) => self.data(ask),
             Event::Body(octets) => {
                 // Without a message the intake has failed before; the client hears of it at the end.

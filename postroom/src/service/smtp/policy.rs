@@ -117,7 +117,7 @@ pub(super) fn server_error() -> Refusal {
 }
 
 /// What cannot stand in a reply (a text with letters beyond ASCII) is said in standard words.
-pub(super) fn refusal(reply: Reply) -> Refusal {
+pub(crate) fn refusal(reply: Reply) -> Refusal {
     let standard = if reply.code / 100 == 4 { Refusal::TEMPORARY } else { Refusal::PERMANENT };
     let (class, subject, detail) = reply.enhanced;
     EnhancedCode::new(class, subject, detail)

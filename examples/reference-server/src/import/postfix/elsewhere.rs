@@ -90,7 +90,7 @@ const WHY: &[(&str, &str)] = &[
 const FRONTS: &[(&str, &str)] = &[
     ("cyrus_sasl", ACCOUNTS),
     ("lmtp_", NOT_SENT),
-    ("postscreen_", "early tests are not there yet"),
+    ("postscreen_", "this part of postscreen is not there"),
     ("smtp_", NOT_SENT),
     ("smtpd_sasl_", ACCOUNTS),
     ("smtpd_tls_", TLS),

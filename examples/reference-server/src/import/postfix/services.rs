@@ -36,7 +36,10 @@ pub fn listeners(
             continue;
         };
         for address in addresses(source, &service, &options)? {
-            let listener = listener(source, &serves, &options, policy, SocketAddr::new(address, port))?;
+            let mut listener = listener(source, &serves, &options, policy, SocketAddr::new(address, port))?;
+            if service.program == "postscreen" {
+                listener.keys.push(("postscreen", Value::Boolean(true)));
+            }
             draft.listeners.push(listener);
         }
     }
