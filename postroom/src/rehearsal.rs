@@ -1,13 +1,15 @@
 //! What a listener would say to a client, worked out without one: the same policy, the same questions, no socket.
 
 use crate::clock::Clock;
+use crate::delivery;
 use crate::dns::ClientName;
 use crate::memory::Memory;
-use crate::policy::{Answerer, Destination, Walls, asked, server_error};
+use crate::policy::{Answerer, Walls, asked, server_error};
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
-use crate::wall::{Directory, Resolver, Serves};
-use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use crate::wall::{AccountId, Directory, Resolver, Serves};
+use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::access::Outcome;
+use relay_policy::address::Address;
 use relay_policy::{NameStatus, Reply, Request, Stage};
 use std::fmt;
 use std::net::IpAddr;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 /// Settings to be tried out.
 ///
-/// Nothing is accepted, delivered or written to the log. Directory and resolver are asked what policy asks; policy services are
+/// Nothing is accepted or delivered. Directory and resolver are asked what policy asks; policy services are
 /// not, as if they had nothing to say: one that greylists would remember.
 ///
 /// ```
@@ -90,8 +92,9 @@ pub struct Step {
     pub outcome: Outcome,
     /// The reply that refuses; the lists' own, or because nobody here gets the recipient's mail.
     pub refusal: Option<Reply>,
-    /// Whose mailbox the recipient's mail goes to; `None` at other commands, where it is refused, and where it is thrown away.
-    pub mailbox: Option<Mailbox>,
+    /// Whose mailboxes the recipient's mail goes to, aliases and lists being expanded; none at other commands, where it is
+    /// refused, and where it is thrown away.
+    pub mailboxes: Vec<AccountId>,
 }
 
 /// Why a dialogue cannot be gone through.
@@ -226,17 +229,17 @@ async fn step(
     written: &ForwardPath,
 ) -> Result<Step, RehearsalError> {
     let outcome = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
-    let (mut refusal, mut mailbox) = (outcome.refusal.clone(), None);
+    let (mut refusal, mut mailboxes) = (outcome.refusal.clone(), Vec::new());
     if outcome.effects.filter.is_some() {
         refusal = refusal.or_else(|| Some(server_error()));
     }
     let is_kept = !(request.discarded || outcome.effects.discard);
     if command == Command::Rcpt && refusal.is_none() && is_kept {
-        match answerer.destination(&written.to_string(), outcome.resolution.as_ref()).await {
-            Ok(Destination::Mailbox(found)) => mailbox = Some(found),
-            Ok(Destination::Nobody) => {}
+        let sender = request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from);
+        match answerer.recipients(written, &sender.unwrap_or_default()).await {
+            Ok(recipients) => mailboxes.extend(recipients.to.iter().filter_map(delivery::account)),
             Err(reply) => refusal = Some(reply),
         }
     }
-    Ok(Step { command, outcome, refusal, mailbox })
+    Ok(Step { command, outcome, refusal, mailboxes })
 }

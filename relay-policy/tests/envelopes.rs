@@ -94,9 +94,9 @@ fn without_tables_a_recipient_is_a_mailbox_or_is_not_there() {
         ("alice", "alice@example.com"),
         ("alice+x@example.com", "alice+x@example.com in the mailbox of alice@example.com"),
         ("dan+exact@example.com", "dan+exact@example.com"),
-        ("nobody@example.com", "nobody@example.com: 5.1.1 unknown user: \"nobody\""),
+        ("nobody@example.com", "nobody@example.com: 5.1.1 User unknown in local recipient table"),
         ("eve@vm.example", "eve@vm.example"),
-        ("adam@vm.example", "adam@vm.example: 5.1.1 unknown user: \"adam@vm.example\""),
+        ("adam@vm.example", "adam@vm.example: 5.1.1 User unknown in virtual mailbox table"),
         ("x@va.example", "x@va.example: 5.1.1 User unknown in virtual alias table"),
         ("x@relay.example", "x@relay.example by relay:relay.example"),
         ("x@far.test", "x@far.test by smtp:far.test"),
@@ -220,10 +220,13 @@ fn who_gets_what_is_for_nobody() {
         ["alice+nobody@example.com in the mailbox of alice@example.com"]
     );
     assert_eq!(goes_to(&luser("$user@far.test"), "nobody+x"), ["nobody@far.test by smtp:far.test"]);
-    assert_eq!(goes_to(&luser("gone"), "nobody"), ["gone@example.com: 5.1.1 unknown user: \"gone\""]);
+    assert_eq!(
+        goes_to(&luser("gone"), "nobody"),
+        ["gone@example.com: 5.1.1 User unknown in local recipient table"]
+    );
     assert_eq!(
         goes_to(&luser("alice"), "adam@vm.example"),
-        ["adam@vm.example: 5.1.1 unknown user: \"adam@vm.example\""],
+        ["adam@vm.example: 5.1.1 User unknown in virtual mailbox table"],
         "of users of this machine alone"
     );
     assert!(goes_to(&luser("|/bin/x"), "nobody")[0].contains("5.7.1 luser_relay"));
@@ -246,7 +249,10 @@ fn the_postmaster_can_always_be_written_to() {
     assert_eq!(told(&finish(run, &own).0), ["postmaster@example.com"]);
     router.postmaster = Some(Address::parse("gone@example.com"));
     let run = router.recipient(Address::parse("postmaster"), Address::default());
-    assert_eq!(told(&finish(run, &Elsewhere::new()).0), ["gone@example.com: 5.1.1 unknown user: \"gone\""]);
+    assert_eq!(
+        told(&finish(run, &Elsewhere::new()).0),
+        ["gone@example.com: 5.1.1 User unknown in local recipient table"]
+    );
 }
 
 #[test]

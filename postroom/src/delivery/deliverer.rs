@@ -1,11 +1,11 @@
 //! One message, to each of its recipients that is due.
 
 use super::Context;
-use super::header::header;
+use super::header::{MAILBOX, header};
 use super::lanes::Busy;
 use crate::wall::{AccountId, Delivery};
 use futures_util::StreamExt as _;
-use mailstore::spool::{Job, Outcome, QueueId, RecipientState, Status};
+use mailstore::spool::{Job, Outcome, QueueId, Recipient, RecipientState, Status};
 use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
 use proto_core::UnixTime;
 use proto_core::address::{AddressSyntax, Mailbox};
@@ -130,7 +130,7 @@ impl Deliverer {
     async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {
         let Context { spool, store, lanes, room, .. } = &*self.context;
         let recipient = &self.job.envelope.recipients[place];
-        let account = account(&recipient.address).ok_or_else(|| {
+        let account = account(recipient).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchMailbox, "delivering", "the address names no account")
         })?;
         let delivery = Delivery {
@@ -154,8 +154,9 @@ impl Deliverer {
     }
 }
 
-/// The account of an address that was accepted, perhaps by an earlier version of the parser.
-fn account(address: &str) -> Option<AccountId> {
+/// The account of a recipient that was accepted, perhaps by an earlier version of the parser.
+pub(crate) fn account(recipient: &Recipient) -> Option<AccountId> {
+    let address = recipient.fact(MAILBOX).unwrap_or(&recipient.address);
     let syntax = AddressSyntax { utf8: true, lenient: true };
     match Mailbox::parse(address.as_bytes(), syntax) {
         Ok(mailbox) => AccountId::from_mailbox(&mailbox),

@@ -6,14 +6,21 @@ use mailstore::spool::{Envelope, Recipient};
 /// delivered (RFC 9228). The `Received:` field follows: it was put before the message when it was accepted.
 pub(super) fn header(envelope: &Envelope, recipient: &Recipient) -> String {
     let original = recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address);
+    let reverse_path = recipient.fact(OWNER).unwrap_or(&envelope.reverse_path);
     format!(
-        "Return-Path: <{}>\r\nX-Original-To: {original}\r\nDelivered-To: {}\r\n",
-        envelope.reverse_path, recipient.address
+        "Return-Path: <{reverse_path}>\r\nX-Original-To: {original}\r\nDelivered-To: {}\r\n",
+        recipient.address
     )
 }
 
-/// The fact of a recipient that tells what the client wrote, where policy resolved it to another address.
+/// The fact of a recipient that tells what the client wrote, where that led to another address.
 pub(crate) const ORIGINAL_RECIPIENT: &str = "original_recipient";
+
+/// The fact of a recipient that tells whose mailbox its mail goes to, where that is not the recipient's own address.
+pub(crate) const MAILBOX: &str = "mailbox";
+
+/// The fact of a recipient that tells the owner of the list that it came by: he takes the place of the sender.
+pub(crate) const OWNER: &str = "owner";
 
 #[cfg(test)]
 mod tests {
@@ -32,6 +39,11 @@ mod tests {
         assert_eq!(
             header(&envelope, &envelope.recipients[1]),
             "Return-Path: <s@x.test>\r\nX-Original-To: a@example.test\r\nDelivered-To: a@example.test\r\n"
+        );
+        envelope.recipients[1].facts.push((OWNER.into(), "owner-list@example.test".into()));
+        assert!(
+            header(&envelope, &envelope.recipients[1])
+                .starts_with("Return-Path: <owner-list@example.test>\r\n")
         );
     }
 }

@@ -1,5 +1,6 @@
 //! Who answers what policy asks.
 
+use super::include;
 use crate::clock::Clock;
 use crate::memory::Memory;
 use crate::policy_service::PolicyServices;
@@ -7,11 +8,12 @@ use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Resolver};
 use proto_core::Backend;
 use proto_core::address::Mailbox;
-use relay_policy::address::Address;
+use relay_policy::address::{Address, INCLUDE};
 use relay_policy::delegation::ServiceLimits;
 use relay_policy::greylist;
 use relay_policy::table::{Answers, DIRECTORY};
 use relay_policy::{Answer, Class, Question, Verification};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The walls behind which the answers are.
@@ -31,7 +33,7 @@ pub(crate) struct Walls {
 pub(crate) struct Answerer<'a> {
     pub(crate) profile: &'a SmtpProfile,
     walls: &'a Walls,
-    accounts: Mutex<Vec<(AccountId, bool)>>,
+    accounts: Mutex<BTreeMap<AccountId, bool>>,
 }
 
 impl<'a> Answerer<'a> {
@@ -43,6 +45,7 @@ impl<'a> Answerer<'a> {
     pub(crate) async fn answer(&self, question: &Question) -> Answer {
         match question {
             Question::Lookup { table, key } if table.starts_with(DIRECTORY) => self.listed(key).await,
+            Question::Lookup { table, key } if table == INCLUDE => include::read(key).await,
             Question::Lookup { table, .. } => {
                 tracing::error!(table, "nobody answers for tables of this kind");
                 Answer::Failed(Backend::TEMPORARY)
@@ -79,16 +82,13 @@ impl<'a> Answerer<'a> {
     /// Whether a mailbox exists. Nobody has one in an address literal.
     pub(crate) async fn exists(&self, mailbox: &Mailbox) -> Result<bool, Backend> {
         let Some(account) = AccountId::from_mailbox(mailbox) else { return Ok(false) };
-        let remembered = |accounts: &Vec<(AccountId, bool)>| {
-            accounts.iter().find(|(known, _)| *known == account).map(|(_, exists)| *exists)
-        };
-        if let Some(exists) = remembered(&self.accounts.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(exists);
+        if let Some(exists) = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&account) {
+            return Ok(*exists);
         }
         let known = self.walls.directory.contains(&account).await;
         match &known {
             Ok(exists) => {
-                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push((account, *exists));
+                self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(account, *exists);
             }
             Err(fault) => tracing::error!(%account, %fault, "recipient could not be looked up"),
         }

@@ -4,10 +4,11 @@
 //! answer is handed in as it comes: a decision that no longer needs the others does not wait for them.
 
 mod answerer;
-mod destination;
+mod include;
+mod recipients;
 
 pub(crate) use answerer::{Answerer, Walls};
-pub(crate) use destination::Destination;
+pub(crate) use recipients::Recipients;
 
 use crate::settings::SmtpProfile;
 use futures_util::StreamExt as _;

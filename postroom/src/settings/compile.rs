@@ -8,14 +8,15 @@ use crate::wall::Serves;
 use imap_proto::server as imap;
 use proto_core::address::{AddressSyntax, DomainName, Mailbox};
 use proto_core::sasl::Mechanism;
-use relay_policy::access::AccessPolicy;
-use relay_policy::address::{Address, ResolveError};
+use relay_policy::access::{AccessError, AccessPolicy};
+use relay_policy::address::{Address, EnvelopeRouter, ResolveError};
+use relay_policy::checks::ContentChecks;
 use relay_policy::early::Early;
 use relay_policy::rates::RateLimits;
-use relay_policy::table::{Answers, OpenedTables, Opener};
+use relay_policy::table::{Answers, OpenedTables, Opener, Warning};
 use relay_policy::{NetworkList, Parameters};
 use smtp_proto::server as smtp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,12 @@ pub(crate) struct SmtpProfile {
     pub(crate) rates: Arc<RateLimits>,
     /// The tests before the greeting, where there are some.
     pub(crate) early: Option<Arc<Early>>,
+    /// Who gets what policy takes.
+    pub(crate) router: EnvelopeRouter,
+    /// What messages are looked at with.
+    pub(crate) checks: Arc<ContentChecks>,
+    /// What is to be said of the tables' sources.
+    pub(crate) warnings: Vec<Warning>,
     /// Whose mailbox takes what is for the postmaster; its domain is in A-labels and lower case.
     pub(crate) postmaster: Mailbox,
     pub(crate) xclient_clients: NetworkList,
@@ -115,8 +122,20 @@ impl Snapshot {
                 return Err(SettingsError::SameName(listener.to_string()));
             }
         }
+        for warning in warnings(&profiles) {
+            tracing::warn!("{warning}");
+        }
         Ok(Self { settings, profiles })
     }
+}
+
+/// What is to be said of tables, once for all listeners that have them.
+fn warnings(profiles: &BTreeMap<String, Arc<Profile>>) -> BTreeSet<String> {
+    let of = |profile: &Arc<Profile>| match &profile.protocol {
+        Protocols::Smtp(profile) => profile.warnings.iter().map(ToString::to_string).collect(),
+        Protocols::Imap(_) | Protocols::Pop3(_) => Vec::new(),
+    };
+    profiles.values().flat_map(of).collect()
 }
 
 fn networks(
@@ -204,6 +223,8 @@ fn smtp_profile(
         true => Some(Arc::new(early(listener, &parameters, &config, opener)?)),
         false => None,
     };
+    let mut warnings = Vec::new();
+    let (mut router, checks) = addressing(&parameters, opener, &mut warnings).map_err(wrong)?;
     let policy = match listener.protocol {
         // It relays nothing; whether the other server does is that one's to see to.
         Protocol::Policy => AccessPolicy::compile_unguarded(parameters, opener),
@@ -214,12 +235,18 @@ fn smtp_profile(
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
     }
+    warnings.extend_from_slice(policy.warnings());
+    let postmaster = postmaster(settings, &policy)?;
+    router.postmaster = Some(Address::from(&postmaster));
     Ok(SmtpProfile {
         early,
         rates: Arc::new(rates),
         config: Arc::new(config),
-        postmaster: postmaster(settings, &policy)?,
+        postmaster,
         policy,
+        router,
+        checks: Arc::new(checks),
+        warnings,
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
         xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,
     })
@@ -263,6 +290,17 @@ fn connections_only(limits: Limits) -> RateLimits {
         ipv6_prefix_bits: 64,
         ..RateLimits::default()
     }
+}
+
+/// What is done with addresses and content once policy has said yes.
+fn addressing(
+    parameters: &Parameters,
+    opener: &Opener<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(EnvelopeRouter, ContentChecks), AccessError> {
+    let router = EnvelopeRouter::from_parameters(parameters, opener, warnings)?;
+    let checks = ContentChecks::from_parameters(parameters, opener, warnings)?;
+    Ok((router, checks))
 }
 
 fn imap_profile(

@@ -6,8 +6,8 @@
 //! From Postfix: `smtpd_relay_restrictions` has `reject_unauth_destination` at its end unless something is said, not
 //! `defer_unauth_destination`. `mydestination`, where it is empty, is [`Settings::domains`]; `myorigin` the first of those;
 //! `myhostname` is [`Settings::hostname`]. `local_recipient_maps` and `virtual_mailbox_maps`, where they are empty, are
-//! `directory:`, which is what [`Directory::contains`](crate::wall::Directory::contains) says: mail is taken only where
-//! there is a mailbox for it.
+//! `directory:`, which is what [`Directory::contains`](crate::wall::Directory::contains) says, the former with `alias_maps`:
+//! mail is taken only where there is a mailbox for it. Where there is a `luser_relay`, `local_recipient_maps` stays empty.
 
 use super::{Listener, Protocol, Settings};
 use relay_policy::table::DIRECTORY;
@@ -128,9 +128,12 @@ fn complete(parameters: &mut Parameters, settings: &Settings) {
     if p.myorigin.is_empty() {
         p.myorigin = settings.domains.first().cloned().unwrap_or_default();
     }
-    for maps in [&mut p.local_recipient_maps, &mut p.virtual_mailbox_maps] {
-        if maps.is_empty() {
-            maps.push(DIRECTORY.into());
-        }
+    // Where `luser_relay` gets what is for nobody, nobody is unknown.
+    if p.local_recipient_maps.is_empty() && p.luser_relay.is_empty() {
+        p.local_recipient_maps.push(DIRECTORY.into());
+        p.local_recipient_maps.extend_from_slice(&p.alias_maps);
+    }
+    if p.virtual_mailbox_maps.is_empty() {
+        p.virtual_mailbox_maps.push(DIRECTORY.into());
     }
 }

@@ -1,13 +1,35 @@
 //! What policy wants done to a message besides taking it.
 
-use super::policy::{server_error, unfiltered};
-use crate::policy::{Answerer, Destination};
-use mailstore::spool::Recipient;
+use super::message::Transaction;
+use super::policy::{refusal, server_error, unfiltered};
+use crate::policy::Answerer;
 use relay_policy::access::Effects;
 use smtp_proto::reply::Refusal;
 use smtp_proto::server::{Extras, HeaderField, Verdict};
 
-/// Puts the recipients of REDIRECT and BCC in the place of a message's recipients, or beside them. What cannot be done is
+/// Finds the sender and the recipients that a message begins with: the sender is mapped, and those who get a copy are
+/// added.
+///
+/// # Errors
+/// The refusal of the message.
+pub(super) async fn address(
+    answerer: &Answerer<'_>,
+    effects: &Effects,
+    transaction: &mut Transaction,
+) -> Result<(), Refusal> {
+    if !effects.discard {
+        let sender = answerer.sender(transaction.sender().clone()).await.map_err(refusal)?;
+        let copies = answerer.copies(&sender, transaction.canonical()).await.map_err(|why| {
+            tracing::error!(%why, "refused: a copy leads to nobody");
+            if why.code >= 500 { server_error() } else { refusal(why) }
+        })?;
+        transaction.set_sender(sender);
+        transaction.add(copies)?;
+    }
+    readdress(answerer, effects, transaction).await
+}
+
+/// Puts the recipient of REDIRECT in the place of a message's recipients, or those of BCC beside them. What cannot be done is
 /// said, so that the message comes again when the configuration is mended: it goes to nobody else meanwhile.
 ///
 /// # Errors
@@ -15,7 +37,7 @@ use smtp_proto::server::{Extras, HeaderField, Verdict};
 pub(super) async fn readdress(
     answerer: &Answerer<'_>,
     effects: &Effects,
-    recipients: &mut Vec<Recipient>,
+    transaction: &mut Transaction,
 ) -> Result<(), Refusal> {
     if let Some(filter) = &effects.filter {
         return Err(unfiltered(filter));
@@ -23,18 +45,14 @@ pub(super) async fn readdress(
     if effects.discard {
         return Ok(());
     }
+    // Who has the message in the place of all others has it in the place of those, too.
+    let others = effects.bcc.iter().filter(|_| effects.redirect.is_none());
     if effects.redirect.is_some() {
-        recipients.clear();
+        transaction.clear_recipients();
     }
-    for address in effects.redirect.iter().chain(&effects.bcc) {
-        match answerer.destination_of(address).await {
-            Ok(Destination::Mailbox(mailbox)) => {
-                let mailbox = mailbox.to_string();
-                if !recipients.iter().any(|recipient| recipient.address == mailbox) {
-                    recipients.push(Recipient::new(mailbox));
-                }
-            }
-            Ok(Destination::Nobody) => {}
+    for address in effects.redirect.iter().chain(others) {
+        match answerer.recipients_of(address, transaction.sender()).await {
+            Ok(recipients) => transaction.add(recipients)?,
             Err(why) => {
                 tracing::error!(address, %why, "refused: REDIRECT or BCC leads to nobody");
                 return Err(server_error());

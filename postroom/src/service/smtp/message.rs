@@ -1,9 +1,9 @@
 //! The transaction and the message of an SMTP session.
 
-use super::effects::readdress;
+use super::content::{self, Content};
+use super::effects;
 use super::hops::Hops;
 use super::policy::server_error;
-use crate::delivery::ORIGINAL_RECIPIENT;
 use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -11,96 +11,158 @@ use bytes::Bytes;
 use mailstore::spool::{Envelope, Recipient};
 use mailstore::{ErrorKind, StoreError};
 use proto_core::Now;
-use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use proto_core::address::ReversePath;
 use relay_policy::Request;
 use relay_policy::access::Effects;
+use relay_policy::address::{Address, FINAL_RECIPIENTS_MAX};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{QueueId, Verdict};
+use std::collections::BTreeSet;
 
 /// From MAIL to the end of data.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Transaction {
     /// What policy has said is to be done to the message.
     pub(super) effects: Effects,
-    /// Without brackets; empty is the null path.
-    reverse_path: String,
+    /// The null address is the null path.
+    sender: Address,
     /// What MAIL said of the size, in octets.
     size: Option<u64>,
     recipients: Vec<Recipient>,
+    /// The addresses of the recipients, in lower case.
+    there: BTreeSet<String>,
+    /// The recipients that copies are looked up for.
+    canonical: Vec<Address>,
 }
 
 impl Transaction {
     pub(super) fn new(reverse_path: &ReversePath, size: Option<u64>, effects: Effects) -> Self {
-        let reverse_path = reverse_path.mailbox().map(ToString::to_string).unwrap_or_default();
-        Self { effects, reverse_path, size, recipients: Vec::new() }
+        Self {
+            effects,
+            sender: reverse_path.mailbox().map(Address::from).unwrap_or_default(),
+            size,
+            recipients: Vec::new(),
+            there: BTreeSet::new(),
+            canonical: Vec::new(),
+        }
     }
 
     pub(super) fn size(&self) -> Option<u64> {
         self.size
     }
 
-    /// Adds a recipient where it leads, unless it is there.
-    pub(super) fn add(&mut self, written: &ForwardPath, mailbox: &Mailbox) {
-        let address = mailbox.to_string();
-        if self.recipients.iter().any(|recipient| recipient.address == address) {
-            return;
+    pub(super) fn sender(&self) -> &Address {
+        &self.sender
+    }
+
+    pub(super) fn set_sender(&mut self, sender: Address) {
+        self.sender = sender;
+    }
+
+    pub(super) fn canonical(&self) -> &[Address] {
+        &self.canonical
+    }
+
+    /// Remembers a recipient that copies are looked up for.
+    pub(super) fn copies_for(&mut self, canonical: Address) {
+        self.canonical.push(canonical);
+    }
+
+    /// Adds recipients, but those that are there.
+    ///
+    /// # Errors
+    /// When they are too many: then none is added (RFC 5321 section 4.5.3.1.10).
+    pub(super) fn add(&mut self, recipients: Vec<Recipient>) -> Result<(), Refusal> {
+        if self.recipients.len() + recipients.len() > FINAL_RECIPIENTS_MAX {
+            tracing::info!("refused: the recipients stand for more than {FINAL_RECIPIENTS_MAX} others");
+            return Err(too_many_recipients());
         }
-        let written = match written {
-            ForwardPath::Postmaster => "postmaster".to_owned(),
-            ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
-        };
-        let mut recipient = Recipient::new(address);
-        if written != recipient.address {
-            recipient.facts.push((ORIGINAL_RECIPIENT.into(), written));
+        for recipient in recipients {
+            if self.there.insert(recipient.address.to_lowercase()) {
+                self.recipients.push(recipient);
+            }
         }
-        self.recipients.push(recipient);
+        Ok(())
+    }
+
+    pub(super) fn clear_recipients(&mut self) {
+        self.recipients.clear();
+        self.there.clear();
+    }
+
+    pub(super) fn has_recipients(&self) -> bool {
+        !self.recipients.is_empty()
+    }
+
+    /// Whether an address is among the recipients.
+    pub(super) fn delivers_to(&self, address: &str) -> bool {
+        self.there.contains(&address.to_lowercase())
     }
 
     /// What the spool is told.
-    pub(super) fn envelope(&self, session: &Session, request: &Request, now: Now) -> Envelope {
-        let mut envelope = Envelope::new(self.reverse_path.clone(), now.utc);
+    pub(super) fn envelope(&self, mut facts: Vec<(String, String)>, now: Now) -> Envelope {
+        let mut envelope = Envelope::new(self.sender.to_string(), now.utc);
         envelope.recipients = self.recipients.clone();
-        envelope.facts.push(("session".into(), session.id.to_string()));
-        envelope.facts.push(("client_address".into(), request.client.to_string()));
-        envelope.facts.extend(request.login.clone().map(|login| ("login".into(), login)));
+        envelope.facts.append(&mut facts);
         envelope
     }
 
-    /// Does to a message that is complete what its last decisions want.
+    /// Does to a message that is complete what its content and its last decisions want.
     ///
     /// # Errors
-    /// What cannot be done refuses the message.
+    /// What cannot be done refuses the message, and so may its content.
     pub(super) async fn end(
         &mut self,
         answerer: &Answerer<'_>,
         message: &mut Message,
+        origin: Option<&str>,
     ) -> Result<(), Refusal> {
-        if self.effects.discard {
+        let mut effects = std::mem::take(&mut self.effects);
+        if let Some(origin) = origin {
+            content::absorb(&mut effects, message.looked_at(origin).await)?;
+        }
+        if effects.discard {
             message.discard();
             return Ok(());
         }
-        if self.effects.redirect.is_some() || !self.effects.bcc.is_empty() {
-            readdress(answerer, &self.effects, &mut self.recipients).await?;
+        if effects.filter.is_some() || effects.redirect.is_some() || !effects.bcc.is_empty() {
+            effects::readdress(answerer, &effects, self).await?;
             message.set_recipients(self.recipients.clone())?;
         }
-        if self.effects.hold {
+        if effects.hold {
             message.hold()?;
         }
         Ok(())
     }
 
-    /// The message has begun with these recipients, and this is done: what comes of its last decisions comes besides.
-    pub(super) fn begun(&mut self, recipients: Vec<Recipient>) {
+    /// The message has begun, and this is done: what comes of its last decisions comes besides.
+    pub(super) fn begun(&mut self) {
         let Effects { hold, discard, .. } = std::mem::take(&mut self.effects);
         (self.effects.hold, self.effects.discard) = (hold, discard);
-        self.recipients = recipients;
     }
 
     /// Sender and recipients, for the log.
     pub(super) fn story(&self) -> String {
-        let recipients: Vec<&str> = self.recipients.iter().map(|r| &*r.address).collect();
-        format!("<{}> -> {}", self.reverse_path, recipients.join(", "))
+        let shown = self.recipients.iter().take(STORY_RECIPIENTS_MAX).map(|recipient| &*recipient.address);
+        let more = match self.recipients.len().saturating_sub(STORY_RECIPIENTS_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("<{}> -> {}{more}", self.sender, shown.collect::<Vec<_>>().join(", "))
     }
+}
+
+/// How many recipients the log names.
+const STORY_RECIPIENTS_MAX: usize = 1000;
+
+/// What is known of a message when it begins, for later stages.
+pub(super) fn facts(session: &Session, request: &Request) -> Vec<(String, String)> {
+    let mut facts = vec![
+        ("session".into(), session.id.to_string()),
+        ("client_address".into(), request.client.to_string()),
+    ];
+    facts.extend(request.login.clone().map(|login| ("login".into(), login)));
+    facts
 }
 
 /// A message on its way into the intake. Dropping it takes it back.
@@ -109,6 +171,8 @@ pub(super) struct Message {
     /// `None` for a message that nobody gets.
     writer: Result<Option<Box<dyn SpoolWriter>>, StoreError>,
     hops: Hops,
+    /// Where there is something to look for.
+    content: Option<Box<Content>>,
 }
 
 impl Message {
@@ -116,16 +180,19 @@ impl Message {
     ///
     /// # Errors
     /// When its id cannot stand in a reply.
-    pub(super) fn new(writer: Box<dyn SpoolWriter>) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        writer: Box<dyn SpoolWriter>,
+        content: Option<Box<Content>>,
+    ) -> Result<Self, StoreError> {
         let id = QueueId::new(writer.id().as_str()).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchQueueId, "beginning a message", "its id cannot stand in a reply")
         })?;
-        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default() })
+        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default(), content })
     }
 
     /// A message that nobody gets, under this name.
     pub(super) fn for_nobody(id: QueueId) -> Self {
-        Self { id, writer: Ok(None), hops: Hops::default() }
+        Self { id, writer: Ok(None), hops: Hops::default(), content: None }
     }
 
     pub(super) fn id(&self) -> &QueueId {
@@ -133,26 +200,54 @@ impl Message {
     }
 
     /// Looks at octets that came from the client.
-    pub(super) fn look(&mut self, octets: &[u8]) {
-        self.hops.look(octets);
+    pub(super) fn look(&mut self, octets: &[u8], transaction: Option<&Transaction>) {
+        self.hops.look(octets, transaction);
     }
 
-    /// Writes the next octets. After a failure they are swallowed: the client hears of it at the end.
+    /// Writes what content checks leave of the next octets. After a failure they are swallowed: the client hears of it at the
+    /// end.
     pub(super) async fn write(mut self, octets: Bytes) -> Self {
+        let octets = match &mut self.content {
+            Some(content) => content.feed(&octets),
+            None => octets,
+        };
+        self.write_kept(octets).await;
+        self
+    }
+
+    async fn write_kept(&mut self, octets: Bytes) {
         if let Ok(Some(writer)) = &mut self.writer
+            && !octets.is_empty()
             && let Err(error) = writer.write(octets).await
         {
             self.writer = Err(error);
         }
-        self
     }
 
-    /// The message goes to these.
+    /// Whether content checks look at it.
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// What content checks have found in a message that came from `origin` and is complete.
+    async fn looked_at(&mut self, origin: &str) -> relay_policy::checks::Outcome {
+        let Some(content) = self.content.take() else { return relay_policy::checks::Outcome::default() };
+        let (kept, outcome) = content.finish();
+        self.write_kept(kept).await;
+        content::log(&outcome, origin, self.id.as_str());
+        outcome
+    }
+
+    /// The message goes to these in place of those that it began with; nobody gets it where there is none.
     ///
     /// # Errors
     /// What the client is told when that cannot be done: by the intake, or because nothing was kept of a message that nobody
     /// was to get.
     fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<(), Refusal> {
+        if recipients.is_empty() {
+            self.discard();
+            return Ok(());
+        }
         let writer = match &mut self.writer {
             Ok(Some(writer)) => writer,
             Ok(None) => return Err(server_error()),
@@ -187,10 +282,14 @@ impl Message {
 
     /// Makes the message durable, and says what the client is told.
     pub(super) async fn commit(self, story: String, octets: u64) -> Verdict<QueueId> {
-        let Self { id, writer, hops } = self;
+        let Self { id, writer, hops, content: _ } = self;
         if hops.is_loop() {
             tracing::info!(queue_id = %id, octets, story, "refused: too many hops");
-            return Verdict::Refuse(too_many_hops());
+            return Verdict::Refuse(routing_loop("Error: too many hops"));
+        }
+        if let Some(address) = hops.again() {
+            tracing::info!(queue_id = %id, octets, story, address, "refused: it was delivered there before");
+            return Verdict::Refuse(routing_loop(&format!("mail forwarding loop for {address}")));
         }
         let committed = match writer {
             Ok(Some(writer)) => writer.commit().await,
@@ -213,11 +312,18 @@ impl Message {
     }
 }
 
-/// RFC 5321 section 6.3; 5.4.6 is a routing loop (RFC 3463 section 3.5).
-fn too_many_hops() -> Refusal {
+/// RFC 5321 section 6.3; 5.4.6 is a routing loop (RFC 3463 section 3.5). What cannot stand in a reply is left out.
+fn routing_loop(text: &str) -> Refusal {
     EnhancedCode::new(5, 4, 6)
-        .and_then(|code| Refusal::new(554, code, "Error: too many hops").ok())
+        .and_then(|code| Refusal::new(554, code, text.to_owned()).ok())
         .unwrap_or(Refusal::PERMANENT)
+}
+
+/// RFC 5321 section 4.5.3.1.10; 4.5.3 are too many recipients (RFC 3463 section 3.6).
+fn too_many_recipients() -> Refusal {
+    EnhancedCode::new(4, 5, 3)
+        .and_then(|code| Refusal::new(452, code, "Error: too many recipients").ok())
+        .unwrap_or(Refusal::TEMPORARY)
 }
 
 /// 452 when there is no room, 451 or 554 otherwise (RFC 5321 section 4.2.2).

@@ -10,11 +10,15 @@
 //!
 //! # Limits
 //! One chunk of a message is in memory at a time: events stop until it is down. A message with more than 100
-//! `Received:` fields is refused at its end (RFC 5321 section 6.3).
+//! `Received:` fields is refused at its end (RFC 5321 section 6.3), and so is one that tells in `Delivered-To:` that one of
+//! its recipients has had it before.
 //!
 //! # Departures
-//! The same recipient twice in one transaction is accepted twice and delivered once.
+//! The same recipient twice in one transaction is accepted twice and delivered once. From Postfix: a message that has come back
+//! to one of its recipients is refused for all of them, so that its sender hears of it; content checks see what the client sends
+//! when it comes, and their refusal is said when the message is complete.
 
+mod content;
 mod effects;
 mod hops;
 mod message;
@@ -30,9 +34,10 @@ use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::dns::ClientName;
 use crate::driver::{Service, Work};
-use crate::policy::{Answerer, Destination, asked};
+use crate::policy::{Answerer, asked};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
+use content::Content;
 use message::{Message, Transaction};
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
@@ -257,23 +262,30 @@ impl SmtpService {
             let Decided { mut verdict, effects, latches } =
                 policy::recipient(&answerer, &request, asked).await;
             drop(request);
-            if let (Ok(Destination::Mailbox(mailbox)), Some(store)) = (&verdict, &backends.store) {
-                let room = quota::check(store, mailbox, size, backends.quota_full_tempfail).await;
+            if let (Ok(Some(recipients)), Some(store)) = (&verdict, &backends.store) {
+                let room = quota::check(store, &recipients.to, size, backends.quota_full_tempfail).await;
                 verdict = room.and(verdict);
             }
+            let copies = !profile.router.bcc.is_empty();
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 service.took(effects, latches);
-                let verdict = match (verdict, &mut service.transaction) {
-                    (Ok(destination), Some(transaction)) => {
-                        let written = &ask.detail.forward_path;
-                        if let Destination::Mailbox(mailbox) = &destination {
-                            transaction.add(written, mailbox);
+                let added = match (verdict, &mut service.transaction) {
+                    (Ok(Some(recipients)), Some(transaction)) => {
+                        if copies {
+                            transaction.copies_for(recipients.canonical);
                         }
-                        request::recipient(service.request(), written);
+                        transaction.add(recipients.to)
+                    }
+                    (Ok(None), Some(_)) => Ok(()),
+                    (Ok(_), None) => Err(Refusal::TEMPORARY),
+                    (Err(refusal), _) => Err(refusal),
+                };
+                let verdict = match added {
+                    Ok(()) => {
+                        request::recipient(service.request(), &ask.detail.forward_path);
                         Verdict::Accept(())
                     }
-                    (Ok(_), None) => Verdict::Refuse(Refusal::TEMPORARY),
-                    (Err(refusal), _) => Verdict::Refuse(refusal),
+                    Err(refusal) => Verdict::Refuse(refusal),
                 };
                 told(server.answer(now, ask, verdict));
             }) as Finish
@@ -292,20 +304,22 @@ impl SmtpService {
         let Some(transaction) = &self.transaction else {
             return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
         };
-        let mut envelope = transaction.envelope(&self.session, &self.request, now);
-        let (effects, instance) = (transaction.effects.clone(), QueueId::new(&*self.request.instance));
+        let mut transaction = transaction.clone();
+        let effects = transaction.effects.clone();
+        let facts = message::facts(&self.session, &self.request);
+        let instance = QueueId::new(&*self.request.instance);
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &backends.walls);
-            let readdressed = effects::readdress(&answerer, &effects, &mut envelope.recipients).await;
-            let recipients = envelope.recipients.clone();
-            let is_for_nobody = effects.discard || recipients.is_empty();
-            let begun = match (readdressed, instance.filter(|_| is_for_nobody)) {
+            let addressed = effects::address(&answerer, &effects, &mut transaction).await;
+            let is_for_nobody = effects.discard || !transaction.has_recipients();
+            let begun = match (addressed, instance.filter(|_| is_for_nobody)) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(()), Some(id)) => Ok(Message::for_nobody(id)),
                 (Ok(()), None) => {
-                    let begun = backends.intake.begin(envelope).await.and_then(Message::new);
-                    begun.map_err(|error| {
+                    let begun = backends.intake.begin(transaction.envelope(facts, now)).await;
+                    let content = Content::new(&profile.checks);
+                    begun.and_then(|writer| Message::new(writer, content)).map_err(|error| {
                         tracing::error!(%error, "message not taken");
                         message::refusal(&error)
                     })
@@ -314,8 +328,9 @@ impl SmtpService {
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
                 Ok(message) => {
                     service.request().queue_id = Some(message.id().to_string());
-                    if let Some(transaction) = &mut service.transaction {
-                        transaction.begun(recipients);
+                    if let Some(kept) = &mut service.transaction {
+                        transaction.begun();
+                        *kept = transaction;
                     }
                     // What a verdict adds to the header is there once it is given.
                     told(server.answer(now, ask, effects::with_fields(&effects.prepend)));
@@ -343,20 +358,30 @@ impl SmtpService {
     fn end_of_data(&mut self, ask: Ask<EndOfData>) {
         self.request().size_bytes = ask.detail.octets;
         self.decide(Moment::EndOfMessage, move |service, server, now, decided| {
+            let is_looked_at = service.message.as_ref().is_some_and(Message::is_looked_at);
+            let origin = is_looked_at.then(|| service.request.origin());
             let ended = service.transaction.take().zip(service.message.take());
             service.without_message();
             match decided.and_then(|_| ended.ok_or(Refusal::TEMPORARY)) {
-                Ok((transaction, message)) => service.commit(ask, transaction, message),
+                Ok((transaction, message)) => service.commit(ask, transaction, message, origin),
                 Err(refusal) => told(server.answer(now, ask, refusal.into())),
             }
         });
     }
 
-    fn commit(&mut self, ask: Ask<EndOfData>, mut transaction: Box<Transaction>, mut message: Message) {
+    /// Does to a message what is still to be done, and makes it durable. `origin` is where it comes from, if content checks
+    /// look at it.
+    fn commit(
+        &mut self,
+        ask: Ask<EndOfData>,
+        mut transaction: Box<Transaction>,
+        mut message: Message,
+        origin: Option<String>,
+    ) {
         let (profile, walls) = (Arc::clone(&self.profile), Arc::clone(&self.backends.walls));
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &walls);
-            let verdict = match transaction.end(&answerer, &mut message).await {
+            let verdict = match transaction.end(&answerer, &mut message, origin.as_deref()).await {
                 Ok(()) => {
                     // A task of its own, so that the story is told to its end when the client does not wait for it.
                     let commit = message.commit(transaction.story(), ask.detail.octets).in_current_span();
@@ -410,7 +435,7 @@ impl Service<Server> for SmtpService {
             Event::Body(octets) => {
                 // Without a message the intake has failed before; the client hears of it at the end.
                 if let Some(mut message) = self.message.take() {
-                    message.look(&octets);
+                    message.look(&octets, self.transaction.as_deref());
                     self.write(message, octets);
                 }
             }

@@ -1,9 +1,9 @@
 //! What policy says about a command, as the machine takes it.
 
-use crate::policy::{self, Answerer, Destination};
-use proto_core::address::ForwardPath;
+use crate::policy::{self, Answerer, Recipients};
+use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::access::{Effects, Latches, LogLine};
-use relay_policy::address::Resolution;
+use relay_policy::address::Address;
 use relay_policy::{Reply, Request, Stage};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use std::fmt::{self, Display};
@@ -56,12 +56,8 @@ pub(super) struct Decided<Y> {
     pub(super) latches: Latches,
 }
 
-/// Asks policy, and waits where it says so. With the yes comes where a recipient leads.
-pub(super) async fn decide(
-    answerer: &Answerer<'_>,
-    request: &Request,
-    moment: &Moment,
-) -> Decided<Option<Resolution>> {
+/// Asks policy, and waits where it says so.
+pub(super) async fn decide(answerer: &Answerer<'_>, request: &Request, moment: &Moment) -> Decided<()> {
     let outcome = match answerer.decide(request, moment.stage()).await {
         Ok(outcome) => outcome,
         Err(reply) => {
@@ -76,26 +72,27 @@ pub(super) async fn decide(
     let verdict = match (outcome.refusal, &outcome.effects.filter) {
         (Some(reply), _) => Err(refusal(reply)),
         (None, Some(filter)) => Err(unfiltered(filter)),
-        (None, None) => Ok(outcome.resolution),
+        (None, None) => Ok(()),
     };
     Decided { verdict, effects: outcome.effects, latches: outcome.latches }
 }
 
-/// Asks policy about a recipient, and finds who gets its mail.
+/// Asks policy about a recipient, and finds who gets its mail: none where that is thrown away.
 pub(super) async fn recipient(
     answerer: &Answerer<'_>,
     request: &Request,
     recipient: ForwardPath,
-) -> Decided<Destination> {
+) -> Decided<Option<Recipients>> {
     let moment = Moment::Rcpt(recipient);
     let Decided { verdict, effects, latches } = decide(answerer, request, &moment).await;
     let verdict = match verdict {
         // Nothing more is asked about what is thrown away.
-        Ok(_) if request.discarded || effects.discard => Ok(Destination::Nobody),
-        Ok(resolution) => {
+        Ok(()) if request.discarded || effects.discard => Ok(None),
+        Ok(()) => {
             let Moment::Rcpt(recipient) = &moment else { unreachable!("invariant: it was made so above") };
-            let found = answerer.destination(&recipient.to_string(), resolution.as_ref()).await;
-            found.map_err(|reply| {
+            let sender = request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from);
+            let found = answerer.recipients(recipient, &sender.unwrap_or_default()).await;
+            found.map(Some).map_err(|reply| {
                 tracing::info!("{}", LogLine::event(request, moment.stage(), "reject", &reply));
                 refusal(reply)
             })

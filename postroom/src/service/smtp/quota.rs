@@ -1,22 +1,24 @@
 //! Whether a recipient's mailbox has room: said at RCPT, before the message comes.
 //!
 //! RFC 1870 section 6.2 lets a server refuse by the size that MAIL announced. What passes here and does not fit when it
-//! is delivered, is the deliverers' affair.
+//! is delivered, is the deliverers' affair; and so is who gets what was for somebody who stands for several.
 
-use crate::wall::{AccountId, Store};
+use crate::delivery;
+use crate::wall::Store;
+use mailstore::spool::Recipient;
 use mailstore::{ErrorKind, MailboxName};
 use proto_core::Backend;
-use proto_core::address::Mailbox;
 use smtp_proto::reply::{EnhancedCode, Refusal};
 
 /// 452 4.2.2 or, when mail for a full mailbox does not wait, 552 5.2.2, with the administrator's text.
 pub(super) async fn check(
     store: &dyn Store,
-    mailbox: &Mailbox,
+    recipients: &[Recipient],
     size: Option<u64>,
     quota_full_tempfail: bool,
 ) -> Result<(), Refusal> {
-    let Some(account) = AccountId::from_mailbox(mailbox) else { return Ok(()) };
+    let [recipient] = recipients else { return Ok(()) };
+    let Some(account) = delivery::account(recipient) else { return Ok(()) };
     let error = match store.check_quota(&account, &MailboxName::inbox(), size.unwrap_or(0)).await {
         Err(error) if error.kind() == ErrorKind::OverQuota => error,
         Err(error) => {
@@ -31,6 +33,6 @@ pub(super) async fn check(
     let (code, class, standard) =
         if quota_full_tempfail { (452, 4, Refusal::TEMPORARY) } else { (552, 5, Refusal::PERMANENT) };
     let refusal = EnhancedCode::new(class, 2, 2)
-        .and_then(|enhanced| Refusal::new(code, enhanced, format!("<{mailbox}>: {text}")).ok());
+        .and_then(|enhanced| Refusal::new(code, enhanced, format!("<{}>: {text}", recipient.address)).ok());
     Err(refusal.unwrap_or(standard))
 }

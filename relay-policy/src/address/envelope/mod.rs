@@ -178,6 +178,14 @@ impl EnvelopeRouter {
         })
     }
 
+    /// Whether anything may stand in the place of a sender.
+    pub fn maps_senders(&self) -> bool {
+        let AddressMaps { sender_canonical, canonical, masquerade, .. } = &self.address_maps;
+        !(sender_canonical.maps.is_empty()
+            && canonical.maps.is_empty()
+            && masquerade.masquerade_domains.is_empty())
+    }
+
     /// Begins with a sender; what comes of it is [`Routed::canonical`]. The null sender stays.
     pub fn sender(&self, sender: Address) -> EnvelopeRun<'_> {
         EnvelopeRun::new(self, Address::default(), Task::Sender(sender))

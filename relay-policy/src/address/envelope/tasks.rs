@@ -227,21 +227,26 @@ impl EnvelopeRun<'_> {
         }
         let router = self.router;
         let local_part = address.local_part();
-        let unknown =
-            |name: &str| TaskError::Fails(fails(address, format!("5.1.1 unknown user: \"{name}\"")));
-        if branch.is_substitute {
-            return Err(unknown(local_part));
-        }
-        let branch = Branch { is_substitute: true, ..branch.deeper() };
         let is = |name: &str| local_part.eq_ignore_ascii_case(name);
         if is_local && is(&router.routing.extensions.double_bounce_sender) {
             let way = Way::Discard("a report about a report".into());
             self.add(FinalRecipient { address: address.clone(), way, sender: None });
             return Ok(Vec::new());
         }
-        if let Some(postmaster) =
-            router.postmaster.as_ref().filter(|_| is("postmaster") || is("MAILER-DAEMON"))
-        {
+        let unknown = || {
+            let table = if is_local { "local recipient" } else { "virtual mailbox" };
+            let text = match router.routing.show_user_unknown_table_name {
+                true => format!("5.1.1 User unknown in {table} table"),
+                false => "5.1.1 User unknown".into(),
+            };
+            TaskError::Fails(fails(address, text))
+        };
+        if branch.is_substitute {
+            return Err(unknown());
+        }
+        let branch = Branch { is_substitute: true, ..branch.deeper() };
+        let postmaster = router.postmaster.as_ref().filter(|postmaster| !postmaster.is_same(address));
+        if let Some(postmaster) = postmaster.filter(|_| is("postmaster") || is("MAILER-DAEMON")) {
             return Ok(vec![Task::Recipient { address: postmaster.clone(), branch }]);
         }
         if is_local && !router.luser_relay.is_empty() {
@@ -252,7 +257,7 @@ impl EnvelopeRun<'_> {
                 .filter_map(|target| self.substitute(address, target, &branch))
                 .collect());
         }
-        Err(unknown(if is_local { local_part } else { address.as_str() }))
+        Err(unknown())
     }
 
     /// Who takes the place of a user who is not there.

@@ -1,0 +1,199 @@
+//! Who gets the mail of a recipient that policy has accepted: it is mapped, expanded and resolved by
+//! [`relay_policy::address::EnvelopeRouter`], and becomes recipients of the spool.
+//!
+//! The services `local` and `virtual` are mailboxes of the directory; `error`, `retry` and `discard` do what they do in
+//! Postfix.
+//!
+//! # Departures
+//! From Postfix: all other services (`smtp`, `relay`, `lmtp`, programs), and commands and files of aliases, are refused, since
+//! nobody here delivers so. A recipient that stands for somebody who cannot get the message is refused as a whole, at RCPT;
+//! Postfix delivers to the others and sends a report. `postmaster` of a domain of ours without such a mailbox is the configured
+//! postmaster (RFC 5321 section 4.5.1); that and `MAILER-DAEMON` must be mailboxes or aliases as all others.
+
+use super::Answerer;
+use crate::delivery::{MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use mailstore::spool::Recipient;
+use proto_core::address::ForwardPath;
+use relay_policy::Reply;
+use relay_policy::address::{Address, EnvelopeRun, EnvelopeStep, Failure, FinalRecipient, Routed, Way};
+
+/// Who gets the mail of a recipient.
+#[derive(Debug)]
+pub(crate) struct Recipients {
+    /// The recipient after `canonical_maps`, for which copies are looked up.
+    pub(crate) canonical: Address,
+    /// Those who get it; none where it is thrown away.
+    pub(crate) to: Vec<Recipient>,
+}
+
+impl Answerer<'_> {
+    /// Finds who gets the mail of a recipient, as the client wrote it.
+    ///
+    /// # Errors
+    /// The refusal, when not all can get it.
+    pub(crate) async fn recipients(
+        &self,
+        written: &ForwardPath,
+        sender: &Address,
+    ) -> Result<Recipients, Reply> {
+        let (address, original) = match written {
+            ForwardPath::Postmaster => (Address::from(&self.profile.postmaster), "postmaster".to_owned()),
+            ForwardPath::Mailbox(mailbox) => (Address::from(mailbox), mailbox.to_string()),
+        };
+        let routed = self.routed(self.profile.router.recipient(address, sender.clone())).await;
+        let to = self.deliverable(&routed, Some(&original), &written.to_string())?;
+        Ok(Recipients { canonical: routed.canonical, to })
+    }
+
+    /// Finds who gets the mail of an address that a table has put in the place of recipients, or beside them.
+    ///
+    /// # Errors
+    /// The refusal, when not all can get it.
+    pub(crate) async fn recipients_of(
+        &self,
+        external: &str,
+        sender: &Address,
+    ) -> Result<Vec<Recipient>, Reply> {
+        let run = self.profile.router.recipient(Address::parse(external), sender.clone());
+        self.deliverable(&self.routed(run).await, Some(external), &format!("<{external}>"))
+    }
+
+    /// What stands in the place of a sender.
+    ///
+    /// # Errors
+    /// The refusal, when a table does not answer.
+    pub(crate) async fn sender(&self, sender: Address) -> Result<Address, Reply> {
+        let router = &self.profile.router;
+        if !router.maps_senders() {
+            return Ok(sender);
+        }
+        let written = format!("<{sender}>");
+        let routed = self.routed(router.sender(sender)).await;
+        self.deliverable(&routed, None, &written)?;
+        Ok(routed.canonical)
+    }
+
+    /// Finds who gets a copy of a message; sender and recipients are those after `canonical_maps`.
+    ///
+    /// # Errors
+    /// The refusal, when not all can get it.
+    pub(crate) async fn copies(
+        &self,
+        sender: &Address,
+        recipients: &[Address],
+    ) -> Result<Vec<Recipient>, Reply> {
+        let router = &self.profile.router;
+        if router.bcc.is_empty() {
+            return Ok(Vec::new());
+        }
+        let routed = self.routed(router.copies(sender.clone(), recipients.to_vec())).await;
+        self.deliverable(&routed, None, "copies")
+    }
+
+    /// Works out what comes of an address; what does not depend on each other is asked at the same time.
+    async fn routed(&self, mut run: EnvelopeRun<'_>) -> Routed {
+        loop {
+            let questions = match run.step() {
+                EnvelopeStep::Done(routed) => return *routed,
+                EnvelopeStep::Needs(questions) => questions,
+            };
+            let asked =
+                questions.iter().map(|question| async move { (question, self.answer(question).await) });
+            let mut answers: FuturesUnordered<_> = asked.collect();
+            while let Some((question, answer)) = answers.next().await {
+                run.answer(question, answer).expect("invariant: it has just been asked");
+            }
+        }
+    }
+
+    /// The recipients that the spool is told; `written` is who they stand for, as replies name it.
+    fn deliverable(
+        &self,
+        routed: &Routed,
+        original: Option<&str>,
+        written: &str,
+    ) -> Result<Vec<Recipient>, Reply> {
+        for warning in &routed.warnings {
+            tracing::warn!(recipient = written, "{warning}");
+        }
+        let failures = &routed.failures;
+        // Where some can never get it and others not now, it is tried again: the first may be mended meanwhile.
+        if let Some(failure) = failures.iter().find(|failure| failure.is_temporary()).or(failures.first()) {
+            tracing::info!(
+                recipient = written,
+                target = failure.target,
+                reason = failure.reason,
+                "leads nowhere"
+            );
+            return Err(self.softened(refusal(failure, written)));
+        }
+        let mut recipients = Vec::new();
+        for to in &routed.recipients {
+            let why = match &to.way {
+                Way::Mailbox(account) => {
+                    recipients.push(recipient(to, account, original));
+                    continue;
+                }
+                Way::Discard(why) => {
+                    tracing::info!(recipient = written, to = %to.address, why, "thrown away");
+                    continue;
+                }
+                Way::Transport(_) => "5.4.4 No route to remote domains is configured",
+                Way::Command(_) | Way::File(_) => "5.3.3 Nothing is delivered to commands and files here",
+            };
+            tracing::info!(recipient = written, %to, "nobody delivers so");
+            return Err(self.softened(rejected(550, why, written)));
+        }
+        Ok(recipients)
+    }
+
+    /// A refusal as `soft_bounce` has it.
+    fn softened(&self, mut reply: Reply) -> Reply {
+        if self.profile.policy.parameters().soft_bounce && reply.code >= 500 {
+            reply.code -= 100;
+            reply.enhanced.0 = 4;
+        }
+        reply
+    }
+}
+
+fn recipient(to: &FinalRecipient, account: &Address, original: Option<&str>) -> Recipient {
+    let address = to.address.to_string();
+    let (account, owner) = (account.to_string(), to.sender.as_ref().map(ToString::to_string));
+    let facts = [
+        (ORIGINAL_RECIPIENT, original.filter(|original| *original != address)),
+        (MAILBOX, Some(&*account).filter(|account| !account.eq_ignore_ascii_case(&address))),
+        (OWNER, owner.as_deref()),
+    ];
+    let mut recipient = Recipient::new(address);
+    let facts = facts.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into())));
+    recipient.facts.extend(facts);
+    recipient
+}
+
+/// The refusal of a recipient for somebody who cannot get its mail.
+fn refusal(failure: &Failure, written: &str) -> Reply {
+    let reason = &*failure.reason;
+    if reason == relay_policy::address::ALIAS_EXPANSION_ERROR {
+        return Reply::in_words(451, reason);
+    }
+    let code = match reason.split(' ').next() {
+        Some("4.3.0") => 451,
+        Some("4.5.3") => 452,
+        Some(status) if status.starts_with('4') => 450,
+        _ => 550,
+    };
+    if matches!(code, 451 | 452) {
+        let reply = Reply::in_words(code, reason);
+        return Reply { text: format!("{written}: {}", reply.text), ..reply };
+    }
+    rejected(code, reason, written)
+}
+
+fn rejected(code: u16, reason: &str, written: &str) -> Reply {
+    let reply = Reply::in_words(code, reason);
+    let why = if reply.text.is_empty() { "undeliverable" } else { &reply.text };
+    Reply { text: format!("{written}: Recipient address rejected: {why}"), ..reply }
+}
