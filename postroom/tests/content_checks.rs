@@ -3,7 +3,6 @@
 
 mod common;
 
-use common::log::Log;
 use common::{Client, inbox, queued, settings, start_with, until};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
@@ -83,23 +82,6 @@ async fn lines_are_taken_out_put_in_and_replaced_however_they_come() {
         until("delivered", || inbox(&fs, "alice").len() == count).await;
         let message = inbox(&fs, "alice").pop().unwrap();
         assert_eq!(message, format!("Return-Path: <s@x.test>\r\n{kept}"), "in pieces of {piece_bytes}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_found_is_in_the_log_as_postfix_has_it() {
-    let (log, _guard) = Log::start(tracing::Level::INFO);
-    let fs = SimFs::new();
-    let rules = [("header_checks", "pcre:{{/^Subject/ REJECT no}}"), ("body_checks", "pcre:{{/b/ WARN hm}}")];
-    let (_server, mut client) = server(&fs, &rules).await;
-    client.mail("s@x.test", &["alice@example.test"], "X: y\r\n\r\nabc").await;
-    client.mail("s@x.test", &["alice@example.test"], "Subject: a\r\n\r\nabc").await;
-    let origin =
-        "from unknown[203.0.113.9]; from=<s@x.test> to=<alice@example.test> proto=ESMTP helo=<client.test>";
-    for told in
-        [format!("warning: body abc {origin}: hm"), format!("reject: header Subject: a {origin}: 5.7.1 no")]
-    {
-        assert_eq!(log.lines_with(&[&told]).len(), 1, "{told}\n{}", log.text());
     }
 }
 

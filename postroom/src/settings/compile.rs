@@ -132,7 +132,9 @@ impl Snapshot {
 /// What is to be said of tables, once for all listeners that have them.
 fn warnings(profiles: &BTreeMap<String, Arc<Profile>>) -> BTreeSet<String> {
     let of = |profile: &Arc<Profile>| match &profile.protocol {
-        Protocols::Smtp(profile) => profile.warnings.iter().map(ToString::to_string).collect(),
+        Protocols::Smtp(profile) | Protocols::Policy(profile) => {
+            profile.warnings.iter().map(ToString::to_string).collect()
+        }
         Protocols::Imap(_) | Protocols::Pop3(_) => Vec::new(),
     };
     profiles.values().flat_map(of).collect()

@@ -127,6 +127,9 @@ impl Hops {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mailstore::spool::Recipient;
+    use proto_core::address::ReversePath;
+    use relay_policy::access::Effects;
 
     #[test]
     fn received_fields_are_counted_across_any_cut() {
@@ -138,6 +141,26 @@ mod tests {
             hops.look(&message[..cut], None);
             hops.look(&message[cut..], None);
             assert_eq!(hops.received, 3, "{cut}");
+        }
+    }
+
+    #[test]
+    fn who_had_it_before_is_known_across_any_cut() {
+        let mut transaction = Transaction::new(&ReversePath::Null, None, Effects::default());
+        transaction.add(vec![Recipient::new("Bob@example.test")]).unwrap();
+        let message = format!(
+            "X-Delivered-To: bob@example.test\r\ndelivered-to: {}bob@example.test\r\nDelivered-To:\r\n\
+            Delivered-To:\tBOB@example.test \r\n\r\n",
+            "x".repeat(500)
+        );
+        // Behind the last of these cuts, the field is whole.
+        for cut in 0..message.len() - 2 {
+            let mut hops = Hops::default();
+            let (first, second) = message.as_bytes().split_at(cut);
+            hops.look(first, Some(&transaction));
+            assert_eq!(hops.again(), None, "{cut}");
+            hops.look(second, Some(&transaction));
+            assert_eq!(hops.again(), Some("BOB@example.test"), "{cut}");
         }
     }
 
