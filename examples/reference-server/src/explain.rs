@@ -166,10 +166,12 @@ fn verdict(steps: &[Step]) -> String {
     if let Some((command, reply)) = last {
         return format!("refused at {command}: {reply}");
     }
-    let mailbox = steps.iter().find_map(|step| step.mailbox.as_ref());
-    match mailbox {
-        Some(mailbox) => format!("accepted, for the mailbox {mailbox}"),
-        None => "accepted, and thrown away".into(),
+    let mailboxes: Vec<String> =
+        steps.iter().flat_map(|step| &step.mailboxes).map(ToString::to_string).collect();
+    match &mailboxes[..] {
+        [] => "accepted, and thrown away".into(),
+        [mailbox] => format!("accepted, for the mailbox {mailbox}"),
+        several => format!("accepted, for the mailboxes {}", several.join(", ")),
     }
 }
 
