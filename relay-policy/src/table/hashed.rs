@@ -204,7 +204,9 @@ impl std::fmt::Debug for Hashed {
 
 /// A key as it is compared: in lower case.
 pub(crate) fn fold(key: &str) -> Cow<'_, str> {
-    if key.bytes().all(|octet| octet.is_ascii() && !octet.is_ascii_uppercase()) {
+    // All of them, so that they are looked at many at a time: hardly any key is to be changed.
+    let changes = |changes, octet: u8| changes | !octet.is_ascii() | octet.is_ascii_uppercase();
+    if !key.bytes().fold(false, changes) {
         return Cow::Borrowed(key);
     }
     Cow::Owned(key.to_lowercase())
