@@ -31,7 +31,6 @@ async fn stop(server: Server) {
     assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
-/// In every test, whether or not it looks at it: what one test logs, another one's thread must not have switched off.
 fn log() -> (Log, tracing::subscriber::DefaultGuard) {
     Log::start(tracing::Level::INFO)
 }
@@ -99,7 +98,6 @@ async fn d025_who_does_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn d026_who_does_not_wait_is_sent_away() {
-    let (_log, _guard) = log();
     let fs = SimFs::new();
     let server =
         start(&fs, 1, &[("postscreen_greet_action", "drop"), ("postscreen_greet_banner", "one moment")])
@@ -143,7 +141,6 @@ async fn d027_dns_lists_are_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn d024_who_is_on_the_denylist_or_trusted() {
-    let (_log, _guard) = log();
     let fs = SimFs::new();
     let parameters = [
         ("mynetworks", "192.0.2.0/24"),
@@ -164,7 +161,6 @@ async fn d024_who_is_on_the_denylist_or_trusted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stops_waits_for_nobody_who_waits() {
-    let (_log, _guard) = log();
     let fs = SimFs::new();
     let server = start(&fs, 1, &[("postscreen_greet_wait", "1h")]).await;
     let mut client = Client::connect(&server, "smtp");
