@@ -40,14 +40,23 @@ pub(crate) struct Postfix {
     directory: tempfile::TempDir,
 }
 
-/// Whether it can be started; says why when not.
+/// The version that was recorded; others have other words here and there.
+const VERSION: &str = "3.7.";
+
+/// Whether it can be started, and is the one that was recorded; says why when not.
 pub(crate) fn can_start() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    let is_there = Command::new("postconf").arg("-d").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !is_root || is_there.is_err() {
-        eprintln!("skipped: Postfix must be installed, and only root can start it");
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can start Postfix");
+        return false;
     }
-    is_root && is_there.is_ok()
+    let told = Command::new("postconf").args(["-d", "-h", "mail_version"]).output();
+    let version =
+        told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned()).unwrap_or_default();
+    let is_recorded = version.starts_with(VERSION);
+    if !is_recorded {
+        eprintln!("skipped: Postfix {VERSION}x must be installed, and what is here is {version:?}");
+    }
+    is_recorded
 }
 
 impl Postfix {
