@@ -217,27 +217,28 @@ fn smtp_profile(
     let parameters = policy::of_listener(settings, listener)
         .map_err(|error| SettingsError::ListenerParameter { listener: listener.to_string(), error })?;
     let wrong = |error| SettingsError::ListenerPolicy { listener: listener.to_string(), error };
-    let mut rates = RateLimits::compile(&parameters, opener).map_err(wrong)?;
-    if parameters.smtpd_client_connection_count_limit.is_none() {
-        rates.connection_count_max = connections_only(limits).connection_count_max;
-    }
-    let early = match listener.postscreen {
-        true => Some(Arc::new(early(listener, &parameters, &config, opener)?)),
-        false => None,
-    };
-    let mut warnings = Vec::new();
-    let (mut router, checks) = addressing(&parameters, opener, &mut warnings).map_err(wrong)?;
+    // First, since others take what is in it, and what is wrong with it must be told by its own name.
     let policy = match listener.protocol {
         // It relays nothing; whether the other server does is that one's to see to.
         Protocol::Policy => AccessPolicy::compile_unguarded(parameters, opener),
         _ => AccessPolicy::compile(parameters, opener),
     };
     let policy = policy.map_err(wrong)?;
-    let origin = &policy.parameters().myorigin;
+    let parameters = policy.parameters();
+    let mut rates = RateLimits::compile(parameters, opener).map_err(wrong)?;
+    if parameters.smtpd_client_connection_count_limit.is_none() {
+        rates.connection_count_max = connections_only(limits).connection_count_max;
+    }
+    let early = match listener.postscreen {
+        true => Some(Arc::new(early(listener, parameters, &config, opener)?)),
+        false => None,
+    };
+    let mut warnings = policy.warnings().to_vec();
+    let (mut router, checks) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
+    let origin = &parameters.myorigin;
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
     }
-    warnings.extend_from_slice(policy.warnings());
     let postmaster = postmaster(settings, &policy)?;
     router.postmaster = Some(Address::from(&postmaster));
     Ok(SmtpProfile {
