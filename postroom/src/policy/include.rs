@@ -37,13 +37,19 @@ fn is_for_good(error: &io::Error) -> bool {
 
 fn read_now(path: &str) -> io::Result<String> {
     let unfit = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
-    // Opening a pipe would wait for who writes to it.
-    check(&std::fs::metadata(path)?).map_err(unfit)?;
-    let file = File::open(path)?;
+    let file = open(path)?;
     check(&file.metadata()?).map_err(unfit)?;
     let mut text = String::new();
     file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX { Err(unfit("it is too long")) } else { Ok(text) }
+}
+
+/// Opens what is there, without waiting for who writes to a pipe: what it is, is asked of the file that was opened, so that
+/// nobody can put another in its place meanwhile.
+fn open(path: &str) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, how, Mode::empty())?))
 }
 
 /// Whether a file may say where mail goes.
@@ -67,6 +73,9 @@ mod tests {
         assert_eq!(read(&path("good")).await, Answer::Found(Some("alice\n".into())));
         assert_eq!(read(&path("none")).await, Answer::Found(None));
         assert_eq!(read(&path("")).await, Answer::Found(None), "a directory");
+        let pipe = std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap();
+        assert!(pipe.success());
+        assert_eq!(read(&path("pipe")).await, Answer::Found(None), "nobody writes to it");
         std::fs::write(path("latin"), b"\xe4\n").unwrap();
         assert_eq!(read(&path("latin")).await, Answer::Found(None));
         File::create(path("long")).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
