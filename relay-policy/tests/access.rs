@@ -2,68 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod access_support;
+
+use access_support::{compile, nothing, policy, recipient, reply, run, stranger};
 use proto_core::Backend;
-use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
-use relay_policy::access::{AccessError, AccessPolicy, AccessStep, LogLine, Outcome};
+use proto_core::address::ForwardPath;
+use relay_policy::access::{AccessError, AccessPolicy, LogLine};
 use relay_policy::table::Opener;
 use relay_policy::{
-    Answer, ClientCertificate, Parameters, Question, Record, RecordKind, Request, Stage, Verification,
+    Answer, ClientCertificate, Parameters, Question, Record, RecordKind, Stage, Verification,
 };
-
-fn compile(lines: &[(&str, &str)]) -> Result<AccessPolicy, AccessError> {
-    let mut parameters = Parameters::default();
-    parameters.set("mydestination", "example.com").unwrap();
-    parameters.set("mynetworks", "192.0.2.0/24").unwrap();
-    for (name, value) in lines {
-        parameters.set(name, value).unwrap();
-    }
-    AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into())))
-}
-
-fn policy(lines: &[(&str, &str)]) -> AccessPolicy {
-    compile(lines).unwrap()
-}
-
-fn stranger() -> Request {
-    let mut request = Request::new("203.0.113.9".parse().unwrap());
-    request.sender = Some(ReversePath::parse_prefix(b"<s@other.test>", AddressSyntax::STRICT).unwrap().0);
-    request
-}
-
-fn recipient(written: &str) -> ForwardPath {
-    ForwardPath::parse_prefix(written.as_bytes(), AddressSyntax::STRICT).unwrap().0
-}
-
-/// Runs a decision; each round of questions is written down.
-fn run(
-    policy: &AccessPolicy,
-    request: &Request,
-    stage: Stage<'_>,
-    answer: impl Fn(&Question) -> Answer,
-) -> (Outcome, Vec<Vec<Question>>) {
-    let (mut evaluation, mut rounds) = (policy.evaluate(request, stage), Vec::new());
-    for _ in 0..1000 {
-        match evaluation.step() {
-            AccessStep::Done(outcome) => return (*outcome, rounds),
-            AccessStep::Needs(questions) => {
-                for question in &questions {
-                    evaluation.answer(question, answer(question)).unwrap();
-                }
-                rounds.push(questions);
-            }
-        }
-    }
-    panic!("the evaluation does not end");
-}
-
-fn nothing(_: &Question) -> Answer {
-    Answer::Records(Vec::new())
-}
-
-fn reply(policy: &AccessPolicy, request: &Request, written: &str) -> String {
-    let (outcome, _) = run(policy, request, Stage::Rcpt(&recipient(written)), nothing);
-    outcome.refusal.map_or("accepted".into(), |reply| reply.to_string())
-}
 
 #[test]
 fn an_open_relay_does_not_compile() {

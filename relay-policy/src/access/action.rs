@@ -13,8 +13,12 @@ pub(crate) struct Entry<'e> {
 }
 
 impl Probe<'_> {
-    /// What an entry says about a fact.
+    /// What an entry says about a fact. One that says nothing is broken: neither is it a number, nor a list that lets by.
     pub(crate) fn act(&mut self, entry: &Entry<'_>, context: Context) -> Checked {
+        if entry.text.is_empty() {
+            let Entry { table, key, .. } = entry;
+            return self.broken(&[format!("access table {table} entry \"{key}\" has no action")]);
+        }
         let (word, text) = entry.text.split_once([' ', '\t']).unwrap_or((entry.text, ""));
         let text = text.trim();
         let parameters = self.parameters();

@@ -41,6 +41,9 @@ impl Delegate {
             let (name, value) = part.split_once('=').ok_or_else(|| format!("{part}: expected name=value"))?;
             let (name, value) = (name.trim(), value.trim().to_string());
             match name {
+                "default_action" if value.is_empty() => {
+                    return Err("default_action: expected an action, such as DUNNO or 451 4.3.5 text".into());
+                }
                 "default_action" => delegate.default_action = Some(value),
                 "policy_context" => delegate.policy_context = Some(value),
                 "timeout" | "max_idle" | "max_ttl" | "retry_delay" if time(&value).is_none() => {
@@ -71,7 +74,8 @@ impl Probe<'_> {
         let context = policy_context.as_ref().unwrap_or(&parameters.smtpd_policy_service_policy_context);
         let attributes = self.attributes(context);
         let action = match self.ask(Question::Policy { service: service.clone(), attributes })? {
-            Answer::Action(action) => action,
+            // One that says nothing has not answered.
+            Answer::Action(action) if !action.trim().is_empty() => action,
             _ => {
                 self.log.warn(format!("problem talking to server {}", service.server));
                 default_action.as_ref().unwrap_or(&parameters.smtpd_policy_service_default_action)

@@ -137,6 +137,13 @@ impl AccessPolicy {
     /// # Errors
     /// As [`AccessPolicy::compile`], but for what would be an open relay.
     pub fn compile_unguarded(parameters: Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
+        if parameters.smtpd_policy_service_default_action.trim().is_empty() {
+            return Err(AccessError::Entry {
+                parameter: "smtpd_policy_service_default_action",
+                what: "it is empty: write an action, such as DUNNO or 451 4.3.5 Server configuration problem"
+                    .into(),
+            });
+        }
         let classes = &parameters.restriction_classes;
         let lists = [
             (ListName::Client, &parameters.smtpd_client_restrictions),
