@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::delivery;
-use crate::dns::ClientName;
+use crate::dns::{ClientName, Shares};
 use crate::memory::Memory;
 use crate::policy::{Answerer, Walls, asked, server_error};
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
@@ -152,6 +152,7 @@ impl Rehearsal {
     ) -> Result<Self, SettingsError> {
         let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
+        let resolver = Shares::new(resolver);
         let walls = Walls { directory, resolver, policy_services: None, memory, clock: Clock::system() };
         Ok(Self { snapshot, walls })
     }
@@ -162,7 +163,7 @@ impl Rehearsal {
     /// [`RehearsalError`].
     pub async fn run(&self, listener: &str, dialogue: &Dialogue) -> Result<Vec<Step>, RehearsalError> {
         let profile = self.smtp(listener).ok_or(RehearsalError::NoSuchListener)?;
-        let answerer = Answerer::new(profile, &self.walls);
+        let answerer = Answerer::new(profile, &self.walls, dialogue.client);
         let mut request = Request::new(dialogue.client.to_canonical());
         dialogue.client_name.clone().tell(&mut request);
         let to = asked(profile, &dialogue.to);

@@ -254,11 +254,9 @@ async fn lists_that_are_not_delayed_are_asked_in_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_answers_is_put_off_and_logged() {
     let (log, _guard) = Log::start(tracing::Level::WARN);
-    let server = server(
-        &SimFs::new(),
-        &[("smtpd_recipient_restrictions", "check_recipient_access mysql:users, reject_unverified_sender")],
-    )
-    .await;
+    let server =
+        server(&SimFs::new(), &[("smtpd_recipient_restrictions", "check_recipient_access mysql:users")])
+            .await;
     let mut client = greeted(&server, "smtp").await;
     let reply = rcpt(&mut client, "<bob@example.test>").await;
     assert!(reply.starts_with("451 4.3.5 <bob@example.test>: Recipient address rejected"), "{reply}");
@@ -281,13 +279,85 @@ async fn senders_of_ours_are_verified_by_the_directory() {
         ("x@far.test", "250"),
         (
             "eve@example.test",
-            "550 5.1.7 <eve@example.test>: Sender address rejected: undeliverable address: there is no such user here",
+            "550 5.1.7 <eve@example.test>: Sender address rejected: undeliverable address: User unknown in local recipient table",
         ),
     ] {
         let mut client = greeted(&server, "smtp").await;
         client.command(&format!("MAIL FROM:<{sender}>")).await;
         let reply = client.command("RCPT TO:<bob@example.test>").await;
         assert!(reply.starts_with(expected), "{sender}: {reply}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gets_mail_is_verified() {
+    let aliases =
+        "inline:{ {sales=alice@example.test}, {all=alice, bob}, {half=alice, eve}, {away=x@far.test} }";
+    let lists = [
+        ("smtpd_recipient_restrictions", "reject_unverified_recipient"),
+        ("smtpd_sender_restrictions", "reject_unverified_sender"),
+    ];
+    for (at, (list, refused)) in lists.into_iter().zip(["recipient", "sender"]).enumerate() {
+        let server = server(
+            &SimFs::new(),
+            &[
+                ("recipient_delimiter", "+"),
+                ("alias_maps", aliases),
+                ("virtual_alias_domains", "virtual.test"),
+                (
+                    "virtual_alias_maps",
+                    "inline:{info@virtual.test=bob@example.test, none@virtual.test=eve@example.test}",
+                ),
+                ("transport_maps", "inline:{ {hole@example.test=discard:}, {old@example.test=error:5.1.6 Gone}, {later@example.test=retry:4.3.0 Not now} }"),
+                ("smtpd_reject_unlisted_recipient", "no"),
+                (&format!("unverified_{refused}_reject_code"), "550"),
+                list,
+            ],
+        )
+        .await;
+        for (asked, expected) in [
+            ("alice@example.test", "250"),
+            ("alice+lists@example.test", "250"),
+            ("sales@example.test", "250"),
+            ("sales+x@example.test", "250"),
+            ("all@example.test", "250"),
+            ("info@virtual.test", "250"),
+            ("postmaster@example.test", "550"),
+            ("hole@example.test", "250"),
+            ("old@example.test", "550"),
+            ("half@example.test", "550"),
+            ("none@virtual.test", "550"),
+            ("later@example.test", "450"),
+            ("away@example.test", "450"),
+        ] {
+            let mut client = greeted(&server, "smtp").await;
+            let (from, to) = if at == 0 { ("s@x.test", asked) } else { (asked, "bob@example.test") };
+            client.command(&format!("MAIL FROM:<{from}>")).await;
+            let reply = client.command(&format!("RCPT TO:<{to}>")).await;
+            assert!(reply.starts_with(expected), "{refused} {asked}: {reply}");
+            let is_of_the_list = reply.contains("undeliverable address")
+                || reply.contains("unverified address")
+                || reply.contains("address verification problem");
+            assert!(
+                expected == "250" || is_of_the_list || asked == "postmaster@example.test",
+                "{asked}: {reply}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_postmaster_is_verified() {
+    let mut settings = with(&[
+        ("smtpd_recipient_restrictions", "reject_unverified_recipient"),
+        ("unverified_recipient_reject_code", "550"),
+    ]);
+    settings.postmaster = Some("alice@example.test".parse().unwrap());
+    let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = greeted(&server, "smtp").await;
+    for recipient in ["<postmaster@example.test>", "<postmaster>"] {
+        let reply = rcpt(&mut client, recipient).await;
+        assert!(reply.starts_with("250 2.1.5"), "{recipient}: {reply}");
     }
 }
 

@@ -6,11 +6,13 @@ mod common;
 use common::{Client, settings, start_with};
 use mailstore::fs::SimFs;
 use postroom::Server;
-use postroom::dns::FixedResolver;
+use postroom::dns::{CacheLimits, Cached, FixedResolver};
 use postroom::wall::{Later, Records, Resolver};
 use proto_core::Backend;
 use relay_policy::{Record, RecordKind};
+use std::future::pending;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
@@ -152,4 +154,43 @@ async fn policy_services() {
     let instances: std::collections::BTreeSet<_> =
         questions.lines().filter(|line| line.starts_with("instance=")).collect();
     assert_eq!(instances.len(), 4, "each message has its own");
+}
+
+/// Knows of no server that answers for `silent.test`; everything else has an exchange.
+#[derive(Debug)]
+struct Silent;
+
+impl Resolver for Silent {
+    fn records<'a>(&'a self, name: &'a str, _: RecordKind) -> Later<'a, Result<Records, Backend>> {
+        if name.ends_with("silent.test") {
+            return Box::pin(pending());
+        }
+        let exchange = Record::Mx { preference: 10, exchange: "mx.good.test".into() };
+        Box::pin(std::future::ready(Ok(Records::new(vec![exchange], Duration::from_secs(60)))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_s_names_are_in_nobody_else_s_way() {
+    let mut settings = settings();
+    settings.policy.set("smtpd_recipient_restrictions", "reject_unknown_sender_domain").unwrap();
+    let resolver = Cached::new(Silent, CacheLimits::default());
+    let server =
+        start_with(&SimFs::new(), 1, |builder| builder.settings(settings).resolver(resolver)).await.unwrap();
+    // More sessions than there are lookups at a time; each waits for a name of its own.
+    let mut waiting = Vec::new();
+    for number in 0..CacheLimits::default().lookups_max + 10 {
+        let mut client = Client::connect_from("203.0.113.9:40000".parse().unwrap(), &server, "smtp");
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        client.command(&format!("MAIL FROM:<s@{number}.silent.test>")).await;
+        client.send(b"RCPT TO:<alice@example.test>\r\n").await;
+        waiting.push(client);
+    }
+    let begun = tokio::time::Instant::now();
+    assert!(recipient(&server, "198.51.100.7").await.starts_with("250 2.1.5"));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    // What waits comes to an end, too.
+    let reply = waiting.last_mut().unwrap().reply().await;
+    assert!(reply.starts_with("450 4.1.8"), "{reply}");
 }

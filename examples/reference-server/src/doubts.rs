@@ -4,8 +4,8 @@ use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::proto_core::Mechanism;
-use postroom::relay_policy::NetworkList;
 use postroom::relay_policy::main_cf::words;
+use postroom::relay_policy::{NetworkList, Parameters};
 use postroom::wall::{AccountId, Directory as _, Serves};
 use std::error::Error;
 use std::net::IpAddr;
@@ -48,7 +48,9 @@ pub fn of_policy(config: &Config) -> Result<Vec<String>, Box<dyn Error>> {
     for (index, (name, section)) in of_mail {
         let Some(policy) = policies.get(name) else { continue };
         let warnings = policy.warnings().iter().map(|warning| format!("warning: {warning}"));
-        for line in warnings.chain(policy.doubts().iter().map(ToString::to_string)) {
+        let doubts = policy.doubts();
+        let doubts = doubts.iter().map(ToString::to_string).chain(of_verification(policy.parameters()));
+        for line in warnings.chain(doubts) {
             let key = wiring::key(index, section);
             match lines.iter_mut().find(|(known, _)| *known == line) {
                 Some((_, keys)) if keys.contains(&key) => {}
@@ -62,6 +64,35 @@ pub fn of_policy(config: &Config) -> Result<Vec<String>, Box<dyn Error>> {
         _ => line,
     };
     Ok(lines.into_iter().map(told).collect())
+}
+
+/// Addresses that are not ours are never tried here.
+fn of_verification(parameters: &Parameters) -> Option<String> {
+    let p = parameters;
+    let lists = [
+        &p.smtpd_client_restrictions,
+        &p.smtpd_helo_restrictions,
+        &p.smtpd_sender_restrictions,
+        &p.smtpd_relay_restrictions,
+        &p.smtpd_recipient_restrictions,
+        &p.smtpd_data_restrictions,
+        &p.smtpd_end_of_data_restrictions,
+    ];
+    let mut lists = lists.into_iter().chain(p.restriction_classes.values());
+    let (rule, code) = lists.find_map(|list| match words(list) {
+        list if list.contains(&"reject_unverified_sender") => {
+            Some(("reject_unverified_sender", p.unverified_sender_defer_code))
+        }
+        list if list.contains(&"reject_unverified_recipient") => {
+            Some(("reject_unverified_recipient", p.unverified_recipient_defer_code))
+        }
+        _ => None,
+    })?;
+    (code >= 400).then(|| {
+        format!(
+            "{rule}: addresses that are not this server's are never verified, so all of them are answered {code} for ever"
+        )
+    })
 }
 
 fn of_accounts(config: &Config, accounts: &[AccountId]) -> Vec<String> {

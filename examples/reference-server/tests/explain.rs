@@ -123,7 +123,7 @@ fn the_embedded_default_is_explained_without_a_file() {
 
 #[test]
 fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
-    let doubtful = "mynetworks = [\"11.0.0.0/8\"]\nsmtpd_sender_restrictions = [\"check_sender_access texthash:directors\", \"permit\", \"reject_unlisted_sendr\"]";
+    let doubtful = "mynetworks = [\"11.0.0.0/8\"]\nsmtpd_sender_restrictions = [\"check_sender_access texthash:directors\", \"permit\", \"reject_unlisted_sendr\"]\nsmtpd_recipient_restrictions = \"reject_unverified_sender\"";
     let directory = with_policy(doubtful);
     fs::write(directory.path().join("directors"), "lonely\n").unwrap();
     let check = || run(&["check", "--config", "postroom.toml"], directory.path());
@@ -134,6 +134,7 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
         "warning: directors, line 1: expected a key, blanks and a text: this line is ignored (listener smtp#0 (127.0.0.1:0))",
         "error L05: smtpd_sender_restrictions: unknown smtpd restriction: \"reject_unlisted_sendr\"",
         "warning L04: smtpd_sender_restrictions: nothing after permit",
+        "reject_unverified_sender: addresses that are not this server's are never verified",
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }

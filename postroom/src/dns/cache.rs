@@ -2,11 +2,12 @@
 //!
 //! An answer is kept for as long as its records hold, that there are none for as long as the zone says (RFC 2308), and a
 //! failure for a moment, so that a server in trouble is not asked by each session anew (RFC 9520). Who asks what is just
-//! being looked up waits for that one lookup. It goes on when everybody has lost interest: the next one may be glad of it.
+//! being looked up waits for that one lookup. When everybody has lost interest, one that has begun goes on, since the next one
+//! may be glad of it, until others wait for its place; one that has not begun is given up.
 //!
 //! # Limits
 //! [`CacheLimits`]: entries and octets, beyond which those go that nobody has asked for the longest; lookups at a time,
-//! beyond which others wait; the time that one takes, the waiting included.
+//! beyond which others wait; the time that one takes, the waiting included; how many may wait, beyond which they fail at once.
 //!
 //! # Departures
 //! RFC 2308 lets a negative answer be kept as long as its SOA says; nothing is kept longer than
@@ -17,9 +18,10 @@ use crate::wall::{Later, Records, Resolver};
 use proto_core::Backend;
 use relay_policy::{Record, RecordKind};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
 /// How much is remembered, and how long.
@@ -37,6 +39,8 @@ pub struct CacheLimits {
     pub failure_ttl: Duration,
     /// Lookups at a time. Default 256.
     pub lookups_max: usize,
+    /// Lookups that wait for others to end. Default 4,096.
+    pub waiting_max: usize,
     /// After which a lookup has failed. Default 30 seconds.
     pub lookup_timeout: Duration,
 }
@@ -49,6 +53,7 @@ impl Default for CacheLimits {
             ttl_max: Duration::from_secs(3600),
             failure_ttl: Duration::from_secs(10),
             lookups_max: 256,
+            waiting_max: 4_096,
             lookup_timeout: Duration::from_secs(30),
         }
     }
@@ -64,6 +69,8 @@ struct Shared {
     limits: CacheLimits,
     memory: Mutex<Memory>,
     lookups: Semaphore,
+    /// Told when a lookup must wait for others.
+    crowded: Notify,
 }
 
 /// What is asked.
@@ -79,7 +86,7 @@ struct Memory {
     by_use: BTreeMap<u64, Key>,
     uses: u64,
     bytes: usize,
-    under_way: HashMap<Key, watch::Receiver<Option<Told>>>,
+    under_way: HashMap<Key, Arc<watch::Sender<Option<Told>>>>,
 }
 
 #[derive(Debug)]
@@ -94,7 +101,8 @@ impl Cached {
     /// Puts a memory before `resolver`.
     pub fn new(resolver: impl Resolver + 'static, limits: CacheLimits) -> Self {
         let lookups = Semaphore::new(limits.lookups_max.clamp(1, Semaphore::MAX_PERMITS));
-        Self(Arc::new(Shared { resolver: Box::new(resolver), limits, memory: Mutex::default(), lookups }))
+        let (memory, crowded) = (Mutex::default(), Notify::new());
+        Self(Arc::new(Shared { resolver: Box::new(resolver), limits, memory, lookups, crowded }))
     }
 
     /// Forgets everything; lookups that are under way are still waited for.
@@ -123,10 +131,16 @@ impl Resolver for Cached {
             return Box::pin(std::future::ready(told));
         }
         let mut told = match memory.under_way.get(&key) {
-            Some(told) => told.clone(),
+            Some(sender) => sender.subscribe(),
             None => {
+                let limits = &self.0.limits;
+                if memory.under_way.len() >= limits.lookups_max.saturating_add(limits.waiting_max) {
+                    tracing::warn!(name = key.0, "DNS lookup not made: too many others are under way");
+                    return Box::pin(std::future::ready(Err(Backend::TEMPORARY)));
+                }
                 let (sender, told) = watch::channel(None);
-                memory.under_way.insert(Arc::clone(&key), told.clone());
+                let sender = Arc::new(sender);
+                memory.under_way.insert(Arc::clone(&key), Arc::clone(&sender));
                 tokio::spawn(look_up(Arc::clone(&self.0), key, sender));
                 told
             }
@@ -143,13 +157,34 @@ impl Resolver for Cached {
 }
 
 /// Looks one thing up, for all who wait.
-async fn look_up(shared: Arc<Shared>, key: Key, sender: watch::Sender<Option<Told>>) {
-    let under_way = UnderWay { shared: &shared, key: &key };
+async fn look_up(shared: Arc<Shared>, key: Key, sender: Arc<watch::Sender<Option<Told>>>) {
+    let mut under_way = UnderWay { shared: &shared, key: &key, is_listed: true };
+    let has_begun = AtomicBool::new(false);
     let lookup = async {
-        let _one_of_them = shared.lookups.acquire().await;
+        let _one_of_them = shared.place().await;
+        has_begun.store(true, Ordering::Relaxed);
         shared.resolver.records(&key.0, key.1).await
     };
-    let told = match tokio::time::timeout(shared.limits.lookup_timeout, lookup).await {
+    let lookup = tokio::time::timeout(shared.limits.lookup_timeout, lookup);
+    let mut lookup = std::pin::pin!(lookup);
+    let told = loop {
+        let told = tokio::select! {
+            biased;
+            told = &mut lookup => told,
+            () = shared.is_in_the_way(&sender, &has_begun) => {
+                let mut memory = shared.memory();
+                // Whoever asks anew does so under this lock.
+                if sender.receiver_count() > 0 {
+                    continue;
+                }
+                memory.under_way.remove(&key);
+                under_way.is_listed = false;
+                return;
+            }
+        };
+        break told;
+    };
+    let told = match told {
         Ok(told) => told,
         Err(_) => {
             tracing::debug!(name = key.0, kind = ?key.1, "DNS lookup given up: it took too long");
@@ -165,15 +200,40 @@ async fn look_up(shared: Arc<Shared>, key: Key, sender: watch::Sender<Option<Tol
 struct UnderWay<'a> {
     shared: &'a Shared,
     key: &'a Key,
+    is_listed: bool,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.shared.memory().under_way.remove(self.key);
+        // Once it is not, the next one of this name may be.
+        if self.is_listed {
+            self.shared.memory().under_way.remove(self.key);
+        }
     }
 }
 
 impl Shared {
+    /// One of the places that lookups have.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.lookups.try_acquire() {
+            return Some(place);
+        }
+        self.crowded.notify_waiters();
+        // It is never closed.
+        self.lookups.acquire().await.ok()
+    }
+
+    /// Ends when nobody waits for a lookup and it is no use to go on with it.
+    async fn is_in_the_way(&self, sender: &watch::Sender<Option<Told>>, has_begun: &AtomicBool) {
+        sender.closed().await;
+        let mut crowded = std::pin::pin!(self.crowded.notified());
+        // What is told from here on is heard.
+        crowded.as_mut().enable();
+        if has_begun.load(Ordering::Relaxed) && self.lookups.available_permits() > 0 {
+            crowded.await;
+        }
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,11 +12,13 @@
 mod cache;
 mod client_name;
 mod fixed;
+mod shares;
 mod stub;
 
 pub use cache::{CacheLimits, Cached};
 pub use client_name::{ClientName, NAMES_MAX};
 pub use fixed::FixedResolver;
+pub(crate) use shares::{Share, Shares};
 pub use stub::{ALIASES_MAX, StubOptions, StubResolver};
 
 /// The servers of this system behind a cache of usual size.

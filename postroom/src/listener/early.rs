@@ -12,12 +12,14 @@ use crate::server::Shared;
 use crate::service::worded;
 use crate::session::Session;
 use crate::settings::{Profile, Protocols, SmtpProfile};
+use crate::wall::Resolver as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use proto_core::{Backend, OutBuf};
 use relay_policy::early::{self, Greeted, Screened, Screening, Watch};
 use relay_policy::{Answer, Question};
 use smtp_proto::server::Config;
+use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
@@ -51,7 +53,7 @@ pub(super) async fn test<S: AsyncRead + AsyncWrite + Unpin>(
         early::Arrival::Pass => return Some(Begun::default()),
         early::Arrival::Refuse(reply) => reply,
         early::Arrival::Test(screening) => {
-            let (screened, said) = wait(stream, screening, smtp, shared).await?;
+            let (screened, said) = wait(stream, screening, client.ip(), smtp, shared).await?;
             let now = shared.backends.clock.now().utc;
             let Screened { greeted, entry, log } = screened;
             policy::write(&log);
@@ -80,6 +82,7 @@ pub(super) async fn test<S: AsyncRead + AsyncWrite + Unpin>(
 async fn wait<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut screening: Box<Screening>,
+    client: IpAddr,
     smtp: &SmtpProfile,
     shared: &Shared,
 ) -> Option<(Screened, Vec<u8>)> {
@@ -92,7 +95,7 @@ async fn wait<S: AsyncRead + AsyncWrite + Unpin>(
             return None;
         }
     }
-    let resolver = &shared.backends.walls.resolver;
+    let resolver = &shared.backends.walls.resolver.of(client);
     let mut lookups: FuturesUnordered<_> = screening
         .questions()
         .into_iter()

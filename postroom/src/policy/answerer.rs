@@ -2,25 +2,27 @@
 
 use super::include;
 use crate::clock::Clock;
+use crate::dns::{Share, Shares};
 use crate::memory::Memory;
 use crate::policy_service::PolicyServices;
 use crate::settings::SmtpProfile;
-use crate::wall::{AccountId, Directory, Resolver};
+use crate::wall::{AccountId, Directory, Later, Resolver as _};
 use proto_core::Backend;
 use proto_core::address::Mailbox;
-use relay_policy::address::{Address, INCLUDE};
+use relay_policy::address::{Address, Failure, INCLUDE, Way};
 use relay_policy::delegation::ServiceLimits;
 use relay_policy::greylist;
-use relay_policy::table::{Answers, DIRECTORY};
-use relay_policy::{Answer, Class, Question, Verification};
+use relay_policy::table::DIRECTORY;
+use relay_policy::{Answer, Question, Reply, Verification};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The walls behind which the answers are.
 #[derive(Debug)]
 pub(crate) struct Walls {
     pub(crate) directory: Arc<dyn Directory>,
-    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) resolver: Shares,
     /// `None`: none is asked, and none has anything to say.
     pub(crate) policy_services: Option<PolicyServices>,
     /// What is remembered of clients.
@@ -33,12 +35,14 @@ pub(crate) struct Walls {
 pub(crate) struct Answerer<'a> {
     pub(crate) profile: &'a SmtpProfile,
     walls: &'a Walls,
+    resolver: Share<'a>,
     accounts: Mutex<BTreeMap<AccountId, bool>>,
 }
 
 impl<'a> Answerer<'a> {
-    pub(crate) fn new(profile: &'a SmtpProfile, walls: &'a Walls) -> Self {
-        Self { profile, walls, accounts: Mutex::default() }
+    /// `client` is who the lookups of names are made for.
+    pub(crate) fn new(profile: &'a SmtpProfile, walls: &'a Walls, client: IpAddr) -> Self {
+        Self { profile, walls, resolver: walls.resolver.of(client), accounts: Mutex::default() }
     }
 
     /// The answer, or that it could not be had; why not is in the log.
@@ -51,7 +55,7 @@ impl<'a> Answerer<'a> {
                 Answer::Failed(Backend::TEMPORARY)
             }
             Question::Verify { address } => self.verified(address).await,
-            Question::Dns { name, kind } => match self.walls.resolver.records(name, *kind).await {
+            Question::Dns { name, kind } => match self.resolver.records(name, *kind).await {
                 Ok(found) => Answer::Records(found.records),
                 Err(fault) => Answer::Failed(fault),
             },
@@ -104,20 +108,38 @@ impl<'a> Answerer<'a> {
         }
     }
 
-    /// Whether mail for an address would be taken: of mailboxes here that can be known.
-    async fn verified(&self, address: &str) -> Answer {
-        let routing = self.profile.policy.routing();
-        let resolved = routing.resolve(&Address::parse(address), &Address::default(), &Answers::default());
-        let Ok(resolution) = resolved else {
-            return Answer::Verified(Verification::Unknown("the address cannot be resolved".into()));
-        };
-        Answer::Verified(match (resolution.class, resolution.recipient.mailbox()) {
-            (Class::Local | Class::VirtualMailbox, Some(mailbox)) => match self.exists(&mailbox).await {
-                Ok(true) => Verification::Deliverable,
-                Ok(false) => Verification::Undeliverable("there is no such user here".into()),
-                Err(fault) => return Answer::Failed(fault),
-            },
-            _ => Verification::Unknown("mail that leaves this server is not tried".into()),
+    /// Whether mail for an address would be taken: where it leads is found as for a recipient.
+    fn verified<'b>(&'b self, address: &'b str) -> Later<'b, Answer> {
+        // Boxed, since what is found out on the way is asked here again.
+        Box::pin(async move {
+            let sender_of_probes = Address::default();
+            let routed =
+                self.routed(self.profile.router.recipient(Address::parse(address), sender_of_probes)).await;
+            for warning in &routed.warnings {
+                tracing::warn!(address, "{warning}");
+            }
+            if routed.failures.iter().any(Failure::is_temporary) {
+                return Answer::Failed(Backend::TEMPORARY);
+            }
+            if let Some(failure) = routed.failures.first() {
+                let why = Reply::in_words(550, &failure.reason).text;
+                return Answer::Verified(Verification::Undeliverable(why));
+            }
+            let mut verification = Verification::Deliverable;
+            for recipient in &routed.recipients {
+                match recipient.way {
+                    Way::Mailbox(_) | Way::Discard(_) => {}
+                    Way::Command(_) | Way::File(_) => {
+                        let why = "nothing is delivered to commands and files here";
+                        return Answer::Verified(Verification::Undeliverable(why.into()));
+                    }
+                    Way::Transport(_) => {
+                        verification =
+                            Verification::Unknown("mail that leaves this server is not tried".into());
+                    }
+                }
+            }
+            Answer::Verified(verification)
         })
     }
 }

@@ -93,7 +93,7 @@ impl Answerer<'_> {
     }
 
     /// Works out what comes of an address; what does not depend on each other is asked at the same time.
-    async fn routed(&self, mut run: EnvelopeRun<'_>) -> Routed {
+    pub(super) async fn routed(&self, mut run: EnvelopeRun<'_>) -> Routed {
         loop {
             let questions = match run.step() {
                 EnvelopeStep::Done(routed) => return *routed,

@@ -3,7 +3,7 @@
 use super::{Server, Shared};
 use crate::clock::Clock;
 use crate::delivery::{self, Deliverers};
-use crate::dns;
+use crate::dns::{self, Shares};
 use crate::driver::{ShutdownSignal, Timeouts};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::hub::Hub;
@@ -209,7 +209,7 @@ impl Builder {
             directory,
             memory: Arc::clone(&memory),
             clock: clock.clone(),
-            resolver: self.resolver.unwrap_or_else(|| Arc::new(dns::system())),
+            resolver: Shares::new(self.resolver.unwrap_or_else(|| Arc::new(dns::system()))),
             policy_services: Some(PolicyServices::new(&snapshot.settings.config_directory)),
         };
         // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.

@@ -9,7 +9,7 @@
 
 use super::{Backends, told};
 use crate::driver::{Service, Work};
-use crate::policy::{self, Answerer};
+use crate::policy::{self, Answerer, Walls};
 use crate::settings::SmtpProfile;
 use proto_core::{Ask, CloseReason, Now};
 use relay_policy::delegation::{Asked, Event, Inquiry, Server, Verdict};
@@ -33,7 +33,7 @@ impl DelegationService {
     fn asked(&mut self, ask: Ask<Asked>) {
         let (profile, walls) = (Arc::clone(&self.profile), Arc::clone(&self.backends.walls));
         self.work.start(async move {
-            let verdict = verdict(&Answerer::new(&profile, &walls), &ask.detail).await;
+            let verdict = verdict(&profile, &walls, &ask.detail).await;
             Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
                 told(server.answer(now, ask, verdict));
             }) as Finish
@@ -42,8 +42,8 @@ impl DelegationService {
 }
 
 /// What our lists say. What cannot be put to them is not answered: whoever asked knows what to do then.
-async fn verdict(answerer: &Answerer<'_>, Asked(attributes): &Asked) -> Verdict {
-    let origin = &answerer.profile.policy.parameters().myorigin;
+async fn verdict(profile: &SmtpProfile, walls: &Walls, Asked(attributes): &Asked) -> Verdict {
+    let origin = &profile.policy.parameters().myorigin;
     let inquiry = match Inquiry::read(attributes, origin) {
         Ok(inquiry) => inquiry,
         Err(error) => {
@@ -51,6 +51,7 @@ async fn verdict(answerer: &Answerer<'_>, Asked(attributes): &Asked) -> Verdict 
             return Verdict::Close;
         }
     };
+    let answerer = Answerer::new(profile, walls, inquiry.request.client);
     let Ok(outcome) = answerer.decide(&inquiry.request, inquiry.stage()).await else { return Verdict::Close };
     policy::log(&outcome, &attributes.value("protocol_state"));
     if outcome.effects.sleep_seconds > 0 {

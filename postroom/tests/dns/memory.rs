@@ -194,3 +194,45 @@ async fn a_lookup_that_hangs_fails_and_one_that_panics_too() {
     assert!(ask(&cached, "ttl-60").await.is_ok());
     assert_eq!(oracle.asked(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_is_in_nobody_s_way() {
+    let (oracle, cached) = memory(|limits| (limits.lookups_max, limits.waiting_max) = (3, 5));
+    let gone = async |range: std::ops::Range<u32>| {
+        let lookups: Vec<_> = range
+            .map(|number| {
+                let cached = cached.clone();
+                tokio::spawn(async move { ask(&cached, &format!("hang.{number}")).await })
+            })
+            .collect();
+        sleep(Duration::from_secs(1)).await;
+        lookups
+    };
+    let lookups = gone(0..8).await;
+    assert_eq!(oracle.asked(), 3, "the others wait");
+    let begun = Instant::now();
+    assert_eq!(ask(&cached, "ttl-60.test").await, Err(Backend::TEMPORARY), "no more may");
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    // Those who wanted the last ones go: they are never made. Then the rest go, and what has begun makes room.
+    for of_whom in [3..8, 0..3] {
+        lookups[of_whom].iter().for_each(tokio::task::JoinHandle::abort);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(oracle.asked(), 3);
+    }
+    assert!(ask(&cached, "ttl-60.test").await.is_ok());
+    assert_eq!(begun.elapsed(), Duration::from_millis(2));
+    // Whoever is still wanted stays, and one that begins in the place of an abandoned one does not end it for its new waiters.
+    let abandoned = gone(10..12).await;
+    abandoned.iter().for_each(tokio::task::JoinHandle::abort);
+    sleep(Duration::from_millis(1)).await;
+    let again = tokio::spawn({
+        let cached = cached.clone();
+        async move { ask(&cached, "hang.10").await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    let asked = oracle.asked();
+    let others: Vec<_> = (0..2).map(|n| gone(20 + n..21 + n)).collect();
+    let others = futures_util::future::join_all(others).await;
+    assert_eq!(oracle.asked(), asked + 2, "the one that nobody wanted has made room");
+    assert!(!again.is_finished() && others.iter().flatten().all(|other| !other.is_finished()));
+}

@@ -123,7 +123,7 @@ impl SmtpService {
         let (profile, request) = (Arc::clone(&self.profile), Arc::clone(&self.request));
         let walls = Arc::clone(&self.backends.walls);
         self.work.start(async move {
-            let answerer = Answerer::new(&profile, &walls);
+            let answerer = Answerer::new(&profile, &walls, request.client);
             let Decided { verdict, effects, latches } = policy::decide(&answerer, &request, &moment).await;
             drop(request);
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
@@ -185,7 +185,7 @@ impl SmtpService {
         }
         let (walls, client) = (Arc::clone(&self.backends.walls), self.request.client);
         self.work.start(async move {
-            let name = ClientName::look_up(&*walls.resolver, client).await;
+            let name = ClientName::look_up(&walls.resolver.of(client), client).await;
             Box::new(move |service: &mut Self, server: &mut Server, _: Now| {
                 if name.status == NameStatus::Ok {
                     server.set_peer_name(&*name.name);
@@ -258,7 +258,7 @@ impl SmtpService {
         let size = self.transaction.as_ref().and_then(|transaction| transaction.size());
         let asked = asked(&self.profile, &ask.detail.forward_path);
         self.work.start(async move {
-            let answerer = Answerer::new(&profile, &backends.walls);
+            let answerer = Answerer::new(&profile, &backends.walls, request.client);
             let Decided { mut verdict, effects, latches } =
                 policy::recipient(&answerer, &request, asked).await;
             drop(request);
@@ -309,8 +309,9 @@ impl SmtpService {
         let facts = message::facts(&self.session, &self.request);
         let instance = QueueId::new(&*self.request.instance);
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
+        let client = self.request.client;
         self.work.start(async move {
-            let answerer = Answerer::new(&profile, &backends.walls);
+            let answerer = Answerer::new(&profile, &backends.walls, client);
             let addressed = effects::address(&answerer, &effects, &mut transaction).await;
             let is_for_nobody = effects.discard || !transaction.has_recipients();
             let begun = match (addressed, instance.filter(|_| is_for_nobody)) {
@@ -379,8 +380,9 @@ impl SmtpService {
         origin: Option<String>,
     ) {
         let (profile, walls) = (Arc::clone(&self.profile), Arc::clone(&self.backends.walls));
+        let client = self.request.client;
         self.work.start(async move {
-            let answerer = Answerer::new(&profile, &walls);
+            let answerer = Answerer::new(&profile, &walls, client);
             let verdict = match transaction.end(&answerer, &mut message, origin.as_deref()).await {
                 Ok(()) => {
                     // A task of its own, so that the story is told to its end when the client does not wait for it.
