@@ -1,6 +1,6 @@
 //! Debian's Postfix in a directory of its own: one of its SMTP servers for each configuration, behind sockets in that directory.
 //!
-//! Where our server has no parameter, it is told to do as ours does: HELO is required.
+//! Where our server has no parameter, it is told to do as ours does: HELO is required, and nobody waits (`in_flow_delay`).
 //!
 //! Its processes have users of their own, so only root can start it. No mail leaves it: whatever it takes is thrown away.
 
@@ -130,7 +130,7 @@ fn main_cf(root: &Path, common: &Configuration) -> String {
          inet_protocols = all\nalias_maps =\nlocal_header_rewrite_clients =\nsmtpd_peername_lookup = no\n\
          smtp_dns_support_level = disabled\nsmtpd_authorized_xclient_hosts = 127.0.0.1, unknown\n\
          smtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\n\
-         smtpd_helo_required = yes\nsmtpd_junk_command_limit = 1000\nsmtpd_client_event_limit_exceptions = static:all\n\
+         smtpd_helo_required = yes\nsmtpd_junk_command_limit = 1000\nin_flow_delay = 0\nsmtpd_client_event_limit_exceptions = static:all\n\
          smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_path = {at}/auth\n\
          local_transport = discard:\nvirtual_transport = discard:\nrelay_transport = discard:\n\
          default_transport = discard:\n"
