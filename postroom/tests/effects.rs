@@ -9,7 +9,12 @@ mod common;
 use common::log::Log;
 use common::{Client, inbox, queued, settings, start_with, until};
 use mailstore::fs::sim::SimFs;
+use mailstore::spool::{Envelope, QueueId};
+use mailstore::{ErrorKind, StoreError};
 use postroom::Server;
+use postroom::bytes::Bytes;
+use postroom::wall::{Intake, Later, SpoolWriter, StoreResult};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A server where each sender has an action, at RCPT; and those of `late.test` at the end of the message.
@@ -129,7 +134,10 @@ async fn what_cannot_be_done_is_put_off_and_told_to_the_administrator() {
             let reply = client.mail(&format!("{sender}@{domain}"), &["bob@example.test"], "x").await;
             assert_eq!(reply, "451 4.3.5 Server configuration error", "{sender}@{domain}");
             client.command("RSET").await;
-            assert!(!log.lines_with(&["refused", told]).is_empty(), "{}", log.text());
+            let lines = log.lines_with(&["refused", told]);
+            assert!(!lines.is_empty(), "{}", log.text());
+            // At the end there is a message that the line is about.
+            assert!(domain == "x.test" || lines[0].contains("queue_id"), "{lines:?}");
         }
         settle().await;
         assert_eq!((inbox(&fs, "bob").len(), queued(&fs)), (0, 0));
@@ -176,4 +184,59 @@ async fn header_lines_stand_before_the_message_in_their_order() {
     assert!(client.mail("s@y.test", &["bob@example.test"], "Subject: x").await.starts_with("250 2.0.0"));
     until("delivered", || inbox(&fs, "bob").len() == 2).await;
     assert_eq!(inbox(&fs, "bob").iter().filter(|mail| mail.contains("X-One")).count(), 1);
+}
+
+/// Has no room for the first message, and keeps what comes of the next.
+#[derive(Clone, Default)]
+struct FullAtFirst(Arc<Mutex<(u32, Vec<u8>)>>);
+
+struct Kept(QueueId, FullAtFirst);
+
+impl Intake for FullAtFirst {
+    fn begin(&self, _: Envelope) -> Later<'_, Result<Box<dyn SpoolWriter>, StoreError>> {
+        let begun = &mut self.0.lock().unwrap().0;
+        *begun += 1;
+        let full = || StoreError::new(ErrorKind::DiskFull, "beginning a message", "there is no room");
+        let writer = if *begun == 1 { Err(full()) } else { Ok(Kept("KEPT1".parse().unwrap(), self.clone())) };
+        Box::pin(std::future::ready(writer.map(|writer| Box::new(writer) as _)))
+    }
+}
+
+impl SpoolWriter for Kept {
+    fn id(&self) -> &QueueId {
+        &self.0
+    }
+
+    fn write(&mut self, octets: Bytes) -> Later<'_, Result<(), StoreError>> {
+        self.1.0.lock().unwrap().1.extend_from_slice(&octets);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn hold(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> StoreResult<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_data_wants_done_is_done_once_however_often_it_is_said() {
+    let mut settings = settings();
+    let access = "check_sender_access inline:{{x.test=PREPEND X-One: 1}}";
+    settings.policy.set("smtpd_data_restrictions", access).unwrap();
+    let intake = FullAtFirst::default();
+    let with = intake.clone();
+    let server =
+        start_with(&SimFs::new(), 1, |builder| builder.settings(settings).intake(with)).await.unwrap();
+    let mut client = greeted(&server).await;
+    client.command("MAIL FROM:<s@x.test>").await;
+    client.command("RCPT TO:<bob@example.test>").await;
+    let refused = client.command("DATA").await;
+    assert!(refused.starts_with("452 4.3.1"), "{refused}");
+    assert!(client.command("DATA").await.starts_with("354"));
+    assert!(client.command("Subject: x\r\n\r\nx\r\n.").await.starts_with("250"));
+    let kept = String::from_utf8(intake.0.lock().unwrap().1.clone()).unwrap();
+    assert_eq!(kept.matches("X-One: 1").count(), 1, "{kept}");
 }

@@ -6,17 +6,26 @@ mod common;
 use common::USERS;
 use mailstore::fs::sim::SimFs;
 use postroom::local::LocalMail;
-use postroom::settings::{Listener, Protocol};
+use postroom::server::Builder;
+use postroom::settings::{Listener, Protocol, Settings, TlsMode};
 use postroom::{Blocking, Server};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 /// A server with an SMTP and a submission listener, and with these parameters. Rates are counted over a day, so that a slow
 /// machine counts as a fast one.
 async fn start(parameters: &[(&str, &str)]) -> Server {
+    start_with(parameters, |_, builder| builder).await
+}
+
+/// As [`start`], a little different.
+async fn start_with(
+    parameters: &[(&str, &str)],
+    change: impl FnOnce(&mut Settings, Builder) -> Builder,
+) -> Server {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut settings = common::settings();
     settings.listeners = vec![
@@ -30,7 +39,8 @@ async fn start(parameters: &[(&str, &str)]) -> Server {
     let blocking = Blocking::threads("store", 2, 16).unwrap();
     let env = common::env(&SimFs::new(), 1);
     let disk = LocalMail::open(env, Path::new("/"), "mail/%d/%n", &blocking).unwrap();
-    Server::builder().settings(settings).directory(USERS).mail(disk.spool, disk.store).start().await.unwrap()
+    let builder = Server::builder().directory(USERS).mail(disk.spool, disk.store);
+    change(&mut settings, builder).settings(settings).start().await.unwrap()
 }
 
 /// Says some lines on a connection, one after the other's reply; all last lines of replies, the greeting first.
@@ -137,5 +147,48 @@ async fn d040_clients_in_mynetworks_are_not_counted() {
     for _ in 0..3 {
         assert_eq!(say(&server, "smtp", &MAIL).await[2], "250 2.1.0 Ok");
     }
+    stop(server).await;
+}
+
+/// Says EHLO and STARTTLS, and after the handshake EHLO again; the last reply.
+async fn start_tls(server: &Server, config: &std::sync::Arc<rustls::ClientConfig>) -> String {
+    let mut stream = TcpStream::connect(server.address("smtp").unwrap()).await.unwrap();
+    for line in ["", "EHLO client.test\r\n", "STARTTLS\r\n"] {
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let mut whole = String::new();
+        // One octet at a time: what is behind the last reply is the handshake's.
+        while !whole.ends_with('\n') || whole.trim_end().rsplit('\n').next().unwrap().as_bytes()[3] != b' ' {
+            whole.push(char::from(stream.read_u8().await.unwrap()));
+        }
+    }
+    let mut stream = BufReader::new(common::tls::connect(config, "mail.example.test", stream).await.unwrap());
+    stream.write_all(b"EHLO client.test\r\n").await.unwrap();
+    let mut line = String::new();
+    while line.as_bytes().get(3) != Some(&b' ') {
+        line.clear();
+        assert!(stream.read_line(&mut line).await.unwrap() > 0, "it was closed");
+    }
+    stream.write_all(b"QUIT\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    line.trim_end().to_owned()
+}
+
+#[tokio::test]
+async fn sessions_that_are_resumed_are_no_new_ones() {
+    let authority = common::tls::Authority::new();
+    let certificate = authority.server(&["mail.example.test"]);
+    let server = start_with(&[("smtpd_client_new_tls_session_rate_limit", "1")], |settings, builder| {
+        settings.listeners[0].tls = TlsMode::StartTls;
+        builder.certificate(certificate)
+    })
+    .await;
+    let one = || common::tls::client_config(&authority, &[&rustls::version::TLS13], None);
+    let remembers = one();
+    for _ in 0..3 {
+        assert!(start_tls(&server, &remembers).await.starts_with("250 "));
+    }
+    let reply = start_tls(&server, &one()).await;
+    assert!(reply.starts_with("421 4.7.0 ") || reply.starts_with("4"), "a new one is one too many: {reply}");
     stop(server).await;
 }

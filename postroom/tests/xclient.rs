@@ -77,3 +77,26 @@ async fn s44_nobody_else_does() {
             .starts_with("550 5.7.0")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_proxy_pipelines_is_not_its_clients_doing() {
+    let mut settings = settings();
+    settings.listeners[0].xclient_clients = vec!["10.1.2.3".into()];
+    settings.policy.set("smtpd_data_restrictions", "reject_unauth_pipelining").unwrap();
+    let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
+    for (speaks_for, expected) in [(true, "354"), (false, "503 5.5.0")] {
+        let mut client = Client::connect_from("10.1.2.3:50000".parse().unwrap(), &server, "smtp");
+        client.reply().await;
+        client.send(b"EHLO proxy.test\r\nNOOP\r\n").await;
+        assert!(client.reply().await.starts_with("250"));
+        assert!(client.reply().await.starts_with("503 5.5.0"));
+        if speaks_for {
+            assert!(client.command("XCLIENT ADDR=203.0.113.7").await.starts_with("220"));
+            client.command("EHLO client.test").await;
+        }
+        client.command("MAIL FROM:<s@x.test>").await;
+        client.command("RCPT TO:<bob@example.test>").await;
+        let reply = client.command("DATA").await;
+        assert!(reply.starts_with(expected), "{speaks_for}: {reply}");
+    }
+}

@@ -17,6 +17,8 @@ pub struct TlsInfo {
     pub exporter: Option<Vec<u8>>,
     /// The `tls-server-end-point` channel binding (RFC 5929 section 4): a hash of our certificate.
     pub server_end_point: Option<Vec<u8>>,
+    /// Whether it goes on with an earlier session, whose keys it did not have to agree on anew.
+    pub is_resumed: bool,
     /// The peer's end-entity certificate in DER, when it showed one that the driver has verified.
     pub peer_certificate: Option<Vec<u8>>,
 }

@@ -76,7 +76,7 @@ pub use decision::{Class, Reply};
 pub use list_name::ListName;
 pub use match_list::MatchList;
 pub use network::{NetworkError, NetworkList};
-pub use parameters::{ParameterError, Parameters, PrefixBits, TempfailAction};
+pub use parameters::{ParameterError, ParameterKind, Parameters, PrefixBits, TempfailAction};
 pub use question::{Answer, PolicyService, Question, Record, RecordKind, Verification};
 pub use request::{ClientCertificate, NameStatus, Request, Stage};
 pub use trail::{Outcome, Trail, TrailEntry};

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use value::Value;
 
+pub use value::ParameterKind;
+
 /// Why a parameter is refused; nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} = {value}: {expected}")]
@@ -84,6 +86,18 @@ macro_rules! parameters {
             /// The names that [`Parameters::set`] knows, but those of restriction classes.
             pub const NAMES: &'static [&'static str] =
                 &[$(stringify!($name),)* "smtpd_restriction_classes"];
+
+            /// How the value of a parameter is made up; `None` where [`Parameters::NAMES`] has no such name.
+            pub fn kind(name: &str) -> Option<ParameterKind> {
+                match name {
+                    "smtpd_restriction_classes" => Some(ParameterKind::List),
+                    $(stringify!($name) => Some(match <$kind as Value>::KIND {
+                        ParameterKind::Text if name.ends_with("_restrictions") => ParameterKind::Restrictions,
+                        kind => kind,
+                    }),)*
+                    _ => None,
+                }
+            }
 
             /// Sets a parameter by its name in `main.cf`.
             ///
@@ -478,6 +492,24 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_parameter_has_a_kind() {
+        assert!(Parameters::NAMES.iter().all(|name| Parameters::kind(name).is_some()));
+        for (name, kind) in [
+            ("smtpd_relay_restrictions", ParameterKind::Restrictions),
+            ("smtpd_relay_before_recipient_restrictions", ParameterKind::YesNo),
+            ("smtpd_restriction_classes", ParameterKind::List),
+            ("mynetworks", ParameterKind::List),
+            ("default_rbl_reply", ParameterKind::Text),
+            ("reject_code", ParameterKind::Number),
+            ("postscreen_greet_wait", ParameterKind::Time),
+            ("postscreen_greet_action", ParameterKind::Word),
+        ] {
+            assert_eq!(Parameters::kind(name), Some(kind), "{name}");
+        }
+        assert_eq!(Parameters::kind("mynetwork"), None);
+    }
 
     #[test]
     fn values_are_read_by_their_kind() {

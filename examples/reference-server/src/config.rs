@@ -81,9 +81,21 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], worded for the person who wrote the file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let config = Self::read(Some(path))?;
+        config.try_settings()?;
+        Ok(config)
+    }
+
+    /// As [`Config::load`], or [`Config::embedded`] where no file is named; but whether the engine would start with it is left to
+    /// who asks the engine next.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Self::embedded() };
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(path, &text)
+        Self::parse_only(path, &text)
     }
 
     /// The embedded default.
@@ -125,6 +137,12 @@ impl Config {
     }
 
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config = Self::parse_only(path, text)?;
+        config.try_settings()?;
+        Ok(config)
+    }
+
+    fn parse_only(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let mut config: Config = toml::from_str(text)
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new(""));
@@ -135,14 +153,22 @@ impl Config {
             key,
             problem,
         })?;
-        match wiring::settings(&config).check() {
-            Ok(()) => Ok(config),
-            Err(SettingsError::Policy(AccessError::Network { parameter, what })) => Err(ConfigError::Value {
-                path: path.to_owned(),
-                key: format!("policy.{parameter}"),
-                problem: what,
-            }),
-            Err(source) => Err(ConfigError::Settings { path: path.to_owned(), source: Box::new(source) }),
+        Ok(config)
+    }
+
+    /// Whether the engine would start with it.
+    fn try_settings(&self) -> Result<(), ConfigError> {
+        wiring::settings(self).check().map_err(|error| self.settings_error(error))
+    }
+
+    /// Why the engine does not take it.
+    pub fn settings_error(&self, error: SettingsError) -> ConfigError {
+        let path = self.path.clone();
+        match error {
+            SettingsError::Policy(AccessError::Network { parameter, what }) => {
+                ConfigError::Value { path, key: format!("policy.{parameter}"), problem: what }
+            }
+            source => ConfigError::Settings { path, source: Box::new(source) },
         }
     }
 

@@ -70,14 +70,18 @@ fn warn_of_doubts(config: &Config, running: &Running) {
 /// Reads configuration, accounts and certificate anew. What cannot be read leaves the old in place.
 fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
     let reloaded = || -> Result<Vec<String>, Box<dyn Error>> {
-        let config = Config::load_or_embedded(path)?;
+        let config = Config::read(path)?;
         let tls = first_start::certificate(&config)?;
         let certificate = wiring::certificate(&config, &tls)?;
+        let accounts = running.accounts.again().map_err(|error| wiring::passwd_file_error(&config, error))?;
         let settings = wiring::whole_settings(&config)?;
+        let prepared = running.server.prepare(settings, &accounts);
+        let prepared = prepared.map_err(|error| config.settings_error(error))?;
+        // From here on nothing fails.
         let mut needs_restart = started_with.restart_reasons(&config);
-        running.accounts.reload().map_err(|error| wiring::passwd_file_error(&config, error))?;
+        running.accounts.replace_with(&accounts);
         running.certificate.replace_with(&certificate);
-        needs_restart.extend(running.server.reload(settings)?.needs_restart);
+        needs_restart.extend(running.server.put(prepared).needs_restart);
         warn_of_doubts(&config, running);
         Ok(needs_restart)
     };

@@ -155,6 +155,21 @@ fn sighup_reads_anew_and_keeps_the_old_when_the_new_is_wrong() {
     fs::write(directory.join("postroom.toml"), "hostname = 1").unwrap();
     server.signal("HUP");
     eventually(|| server.log().contains("not reloaded, everything stays as it was"));
+
+    // What is found only when all else has been read keeps the rest from being put in place, too.
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(directory.join("ca.pem"), no_certificate).unwrap();
+    let with_authority = configuration(true, "").replacen("tls = ", "client_ca = \"ca.pem\"\ntls = ", 1);
+    fs::write(directory.join("postroom.toml"), with_authority).unwrap();
+    fs::write(directory.join("users.passwd"), accounts).unwrap();
+    server.signal("HUP");
+    eventually(|| server.log().matches("not reloaded, everything stays as it was").count() == 2);
+    assert!(
+        server.log().contains("the authorities of client certificates cannot be used"),
+        "{}",
+        server.log()
+    );
+    Imap::login(server.address("imap", "starttls"), "carol@example.test", PASSWORD).ok("NOOP");
     assert!(smtp.command("MAIL FROM:<x@y.test>").starts_with("250 "));
     assert!(server.stop());
 }

@@ -135,10 +135,34 @@ impl PasswdFile {
     /// # Errors
     /// As [`PasswdFile::open`].
     pub fn reload(&self) -> Result<(), PasswdFileError> {
-        if let Some(path) = &self.path {
-            self.table.store(Arc::new(Table::read(path)?));
-        }
+        self.replace_with(&self.again()?);
         Ok(())
+    }
+
+    /// The same with what stands in the file now, to be put in place ([`PasswdFile::replace_with`]) once it is known that all
+    /// else that is read anew can be.
+    ///
+    /// # Errors
+    /// As [`PasswdFile::open`].
+    pub fn again(&self) -> Result<Self, PasswdFileError> {
+        let table = match &self.path {
+            Some(path) => Arc::new(Table::read(path)?),
+            None => self.table.load_full(),
+        };
+        Ok(Self {
+            path: self.path.clone(),
+            table: ArcSwap::new(table),
+            default_domain: self.default_domain.clone(),
+            blocking: self.blocking.clone(),
+            decoys: self.decoys.clone(),
+            tokens: self.tokens.clone(),
+            anonymous: self.anonymous.clone(),
+        })
+    }
+
+    /// Puts the accounts of `other` in the place of these: what it has read from its file, not how it judges logins.
+    pub fn replace_with(&self, other: &PasswdFile) {
+        self.table.store(other.table.load_full());
     }
 
     /// The quota of an account: that of all, and what its line in the file says besides or instead

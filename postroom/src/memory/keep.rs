@@ -10,12 +10,12 @@ use mailstore::Env;
 use mailstore::fs::{create_dir_durably, read, replace_durably};
 use proto_core::UnixTime;
 use relay_policy::greylist::GreylistEntry;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const GREYLIST: &str = "greylist";
@@ -34,12 +34,14 @@ pub struct Keep {
     env: Env,
     directory: PathBuf,
     blocking: Blocking,
+    /// Held by who writes.
+    writing: Arc<Mutex<()>>,
 }
 
 impl Keep {
     /// In this directory, which is made when it is missing; its files are read and written on these threads.
     pub fn new(env: Env, directory: impl Into<PathBuf>, blocking: &Blocking) -> Self {
-        Self { env, directory: directory.into(), blocking: blocking.clone() }
+        Self { env, directory: directory.into(), blocking: blocking.clone(), writing: Arc::default() }
     }
 
     /// Reads what an earlier run has left. What cannot be read is not known.
@@ -59,25 +61,29 @@ impl Keep {
         }
     }
 
-    /// Writes what has changed, until the server stops.
+    /// Writes what has changed, until the server stops; then sessions that end may still change something, and
+    /// [`Self::save`] is for when they have.
     pub(crate) async fn run(self, memory: Arc<Memory>, clock: Clock, mut shutdown: Shutdown) {
-        let mut is_over = false;
-        while !is_over {
-            is_over = tokio::time::timeout(INTERVAL, shutdown.begun()).await.is_ok();
-            locked(&memory.allowlist).clean(RETENTION, clock.now().utc);
-            if !memory.is_changed.swap(false, Ordering::Relaxed) {
-                continue;
-            }
-            let (keep, of) = (self.clone(), Arc::clone(&memory));
-            let written = self.blocking.run(move || keep.write(&of)).await;
-            let error = match written {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => error.to_string(),
-                Err(lost) => lost.to_string(),
-            };
-            tracing::error!(directory = %self.directory.display(), error, "what is remembered of clients was not written");
-            memory.is_changed.store(true, Ordering::Relaxed);
+        while tokio::time::timeout(INTERVAL, shutdown.begun()).await.is_err() {
+            self.save(&memory, clock.now().utc).await;
         }
+    }
+
+    /// Writes what has changed.
+    pub(crate) async fn save(&self, memory: &Arc<Memory>, now: UnixTime) {
+        locked(&memory.allowlist).clean(RETENTION, now);
+        if !memory.is_changed.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let (keep, of) = (self.clone(), Arc::clone(memory));
+        let written = self.blocking.run(move || keep.write(&of)).await;
+        let error = match written {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(lost) => lost.to_string(),
+        };
+        tracing::error!(directory = %self.directory.display(), error, "what is remembered of clients was not written");
+        memory.is_changed.store(true, Ordering::Relaxed);
     }
 
     fn entries<E: FromStr<Err: Display>>(&self, name: &str) -> Vec<E> {
@@ -105,8 +111,11 @@ impl Keep {
     }
 
     fn write(&self, memory: &Memory) -> io::Result<()> {
-        let greylist = lines(locked(&memory.greylist).entries());
-        let allowlist = lines(locked(&memory.allowlist).entries());
+        let _one_at_a_time = locked(&self.writing);
+        // Copied first: while it is held, sessions wait.
+        let greylist: Vec<_> = locked(&memory.greylist).entries().collect();
+        let allowlist: Vec<_> = locked(&memory.allowlist).entries().copied().collect();
+        let (greylist, allowlist) = (lines(&greylist), lines(&allowlist));
         create_dir_durably(self.env.fs(), &self.directory)?;
         self.replace(GREYLIST, &greylist)?;
         self.replace(ALLOWLIST, &allowlist)
@@ -123,6 +132,9 @@ impl Keep {
     }
 }
 
-fn lines<E: Display>(entries: impl Iterator<Item = E>) -> String {
-    entries.map(|entry| format!("{entry}\n")).collect()
+fn lines(entries: &[impl Display]) -> String {
+    entries.iter().fold(String::new(), |mut text, entry| {
+        writeln!(text, "{entry}").expect("invariant: a string takes everything");
+        text
+    })
 }

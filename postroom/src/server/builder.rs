@@ -249,13 +249,13 @@ impl Builder {
             addresses.push((acceptor.name.to_string(), address));
             tasks.spawn(acceptor.run());
         }
-        if let Some(keep) = self.keep {
-            tasks.spawn(keep.run(memory, clock.clone(), shutdown.clone()));
+        if let Some(keep) = &self.keep {
+            tasks.spawn(keep.clone().run(memory, clock.clone(), shutdown.clone()));
         }
         if let Some((spool, hub)) = mail {
             tasks.spawn(delivery::run(spool, Arc::new(hub), clock, self.deliverers, shutdown));
         }
-        Ok(Server { shared, signal, tasks, addresses })
+        Ok(Server { shared, signal, tasks, keep: self.keep, addresses })
     }
 }
 

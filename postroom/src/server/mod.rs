@@ -7,9 +7,11 @@ pub use builder::{Builder, StartError};
 use crate::driver::{Environment, Shutdown, ShutdownSignal, Timeouts};
 use crate::entropy::Entropy;
 use crate::listener::Arrival;
+use crate::memory::Keep;
 use crate::service::Backends;
 use crate::settings::{Profile, Settings, SettingsError, Snapshot};
 use crate::tls::Certificate;
+use crate::wall::Directory;
 use arc_swap::ArcSwap;
 use proto_core::sasl::Decoys;
 use std::net::SocketAddr;
@@ -55,6 +57,7 @@ pub struct Server {
     signal: ShutdownSignal,
     /// Acceptors and the deliverers' scheduler.
     tasks: JoinSet<()>,
+    keep: Option<Keep>,
     addresses: Vec<(String, SocketAddr)>,
 }
 
@@ -95,6 +98,10 @@ impl Shared {
         }
     }
 }
+
+/// Settings that are ready to be put in place ([`Server::prepare`], [`Server::put`]).
+#[derive(Debug)]
+pub struct Prepared(Snapshot);
 
 /// What a reload could not do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -145,13 +152,25 @@ impl Server {
     /// # Errors
     /// [`SettingsError`]; the old settings then stay.
     pub fn reload(&self, settings: Settings) -> Result<Reloaded, SettingsError> {
+        Ok(self.put(self.prepare(settings, &*self.shared.backends.walls.directory)?))
+    }
+
+    /// The first half of a [`reload`](Self::reload): makes new settings ready, for who has more to read anew and wants all of it
+    /// or nothing. `directory` is what the server's will be by the time they are put in place. Tables are read, so it blocks.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn prepare(&self, settings: Settings, directory: &dyn Directory) -> Result<Prepared, SettingsError> {
         let store = self.shared.backends.store.is_some();
         builder::check(&settings, self.shared.certificate.is_some(), store)?;
-        let directory = &self.shared.backends.walls.directory;
-        let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
+        Ok(Prepared(Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?))
+    }
+
+    /// The second half of a [`reload`](Self::reload), which nothing can keep from being done: puts settings in place.
+    pub fn put(&self, Prepared(snapshot): Prepared) -> Reloaded {
         let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));
-        Ok(Reloaded { needs_restart })
+        Reloaded { needs_restart }
     }
 
     /// Stops: no connection is accepted any more, each session ends what it cannot interrupt and says goodbye,
@@ -162,6 +181,10 @@ impl Server {
         self.signal.begin();
         let drained = async { while self.tasks.join_next().await.is_some() {} };
         let ended = tokio::time::timeout(patience, drained).await.is_ok();
+        if let Some(keep) = &self.keep {
+            let Backends { walls, clock, .. } = &self.shared.backends;
+            keep.save(&walls.memory, clock.now().utc).await;
+        }
         tracing::info!(ended, "server stopped");
         ended
     }

@@ -16,7 +16,7 @@ pub use pem::{TlsFileError, load, load_certificates};
 use arc_swap::ArcSwap;
 use proto_core::TlsInfo;
 use rustls::crypto::CryptoProvider;
-use rustls::{ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 
@@ -89,6 +89,7 @@ pub(crate) fn info(connection: &ServerConnection, shown: &Shown, require_ems: bo
         info.cipher = format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1);
     }
     info.server_name = connection.server_name().map(str::to_owned);
+    info.is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     info.exporter = binding::exporter(connection, require_ems);
     info.server_end_point = shown.end_entity().and_then(server_end_point);
     // Only one that the configuration's verifier believed comes this far.

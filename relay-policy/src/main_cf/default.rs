@@ -21,6 +21,7 @@ pub fn default(name: &str) -> Option<&'static str> {
 
 const DEFAULTS: &[(&str, &str)] = &[
     ("alias_database", "hash:/etc/aliases"),
+    ("alias_maps", "hash:/etc/aliases, nis:mail.aliases"),
     ("append_dot_mydomain", "${{$compatibility_level} <level {1} ? {yes} : {no}}"),
     ("command_directory", "/usr/sbin"),
     ("compatibility_level", "0"),
@@ -40,10 +41,26 @@ const DEFAULTS: &[(&str, &str)] = &[
         "parent_domain_matches_subdomains",
         "mynetworks, permit_mx_backup_networks, relay_domains, smtpd_access_maps",
     ),
+    (
+        "postscreen_allowlist_interfaces",
+        "${postscreen_whitelist_interfaces?{$postscreen_whitelist_interfaces}:{static:all}}",
+    ),
+    ("postscreen_denylist_action", "${postscreen_blacklist_action?{$postscreen_blacklist_action}:{ignore}}"),
+    (
+        "postscreen_dnsbl_allowlist_threshold",
+        "${postscreen_dnsbl_whitelist_threshold?{$postscreen_dnsbl_whitelist_threshold}:{0}}",
+    ),
+    ("postscreen_dnsbl_max_ttl", "${postscreen_dnsbl_ttl?{$postscreen_dnsbl_ttl}:{1}}h"),
+    ("postscreen_forbidden_commands", "$smtpd_forbidden_commands"),
+    ("postscreen_greet_banner", "$smtpd_banner"),
     ("process_name", "smtpd"),
     ("queue_directory", "/var/spool/postfix"),
     ("reject_tempfail_action", "defer_if_permit"),
     ("relay_domains", "${{$compatibility_level} <level {2} ? {$mydestination} : {}}"),
+    ("smtpd_banner", "$myhostname ESMTP $mail_name"),
+    ("smtpd_client_event_limit_exceptions", "${smtpd_client_connection_limit_exceptions:$mynetworks}"),
+    ("smtpd_forbidden_commands", "CONNECT GET POST"),
+    ("smtpd_relay_before_recipient_restrictions", "${{$compatibility_level} <level {3.6} ? {no} : {yes}}"),
     (
         "smtpd_relay_restrictions",
         "${{$compatibility_level} <level {1} ? {} : {permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination}}",

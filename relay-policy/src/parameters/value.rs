@@ -8,14 +8,36 @@ use crate::early::EarlyAction;
 use crate::words::words;
 use std::time::Duration;
 
+/// How the value of a parameter is made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParameterKind {
+    /// Words with commas or blanks between them.
+    List,
+    /// Restrictions, each with what it takes behind its name, with commas or blanks between them.
+    Restrictions,
+    /// One text; blanks and commas part nothing in it.
+    Text,
+    /// `yes` or `no`.
+    YesNo,
+    /// A number.
+    Number,
+    /// A length of time.
+    Time,
+    /// One of a few words.
+    Word,
+}
+
 /// A kind of value, as `main.cf` writes it.
 pub(super) trait Value: Sized {
+    const KIND: ParameterKind;
     const EXPECTED: &'static str;
 
     fn read(text: &str) -> Option<Self>;
 }
 
 impl Value for String {
+    const KIND: ParameterKind = ParameterKind::Text;
     const EXPECTED: &'static str = "any text";
 
     fn read(text: &str) -> Option<Self> {
@@ -24,6 +46,7 @@ impl Value for String {
 }
 
 impl Value for Vec<String> {
+    const KIND: ParameterKind = ParameterKind::List;
     const EXPECTED: &'static str = "words with commas or blanks between them";
 
     fn read(text: &str) -> Option<Self> {
@@ -32,6 +55,7 @@ impl Value for Vec<String> {
 }
 
 impl Value for bool {
+    const KIND: ParameterKind = ParameterKind::YesNo;
     const EXPECTED: &'static str = "yes or no";
 
     fn read(text: &str) -> Option<Self> {
@@ -45,6 +69,7 @@ impl Value for bool {
 
 /// A limit.
 impl Value for usize {
+    const KIND: ParameterKind = ParameterKind::Number;
     const EXPECTED: &'static str = "a number";
 
     fn read(text: &str) -> Option<Self> {
@@ -54,6 +79,7 @@ impl Value for usize {
 
 /// A reply code. Those that stand for a refusal are 4yz or 5yz; 2yz turns some checks off.
 impl Value for u16 {
+    const KIND: ParameterKind = ParameterKind::Number;
     const EXPECTED: &'static str = "a reply code, 200 to 599";
 
     fn read(text: &str) -> Option<Self> {
@@ -62,6 +88,7 @@ impl Value for u16 {
 }
 
 impl Value for Option<TempfailAction> {
+    const KIND: ParameterKind = ParameterKind::Word;
     const EXPECTED: &'static str = "defer_if_permit or defer";
 
     fn read(text: &str) -> Option<Self> {
@@ -75,6 +102,7 @@ impl Value for Option<TempfailAction> {
 }
 
 impl Value for u32 {
+    const KIND: ParameterKind = ParameterKind::Number;
     const EXPECTED: &'static str = "a number";
 
     fn read(text: &str) -> Option<Self> {
@@ -84,6 +112,7 @@ impl Value for u32 {
 
 /// A limit that may be left to others.
 impl Value for Option<u32> {
+    const KIND: ParameterKind = ParameterKind::Number;
     const EXPECTED: &'static str = "a number";
 
     fn read(text: &str) -> Option<Self> {
@@ -93,6 +122,7 @@ impl Value for Option<u32> {
 
 /// A sum of weights.
 impl Value for i32 {
+    const KIND: ParameterKind = ParameterKind::Number;
     const EXPECTED: &'static str = "a number, which may be negative";
 
     fn read(text: &str) -> Option<Self> {
@@ -101,6 +131,7 @@ impl Value for i32 {
 }
 
 impl<const MAX: u8> Value for PrefixBits<MAX> {
+    const KIND: ParameterKind = ParameterKind::Number;
     const EXPECTED: &'static str = if MAX == 32 { "a number, at most 32" } else { "a number, at most 128" };
 
     fn read(text: &str) -> Option<Self> {
@@ -109,6 +140,7 @@ impl<const MAX: u8> Value for PrefixBits<MAX> {
 }
 
 impl Value for Duration {
+    const KIND: ParameterKind = ParameterKind::Time;
     const EXPECTED: &'static str = "a time with its unit (s, m, h, d or w), such as 6s or 1d";
 
     fn read(text: &str) -> Option<Self> {
@@ -127,6 +159,7 @@ impl Value for Duration {
 }
 
 impl Value for EarlyAction {
+    const KIND: ParameterKind = ParameterKind::Word;
     const EXPECTED: &'static str = "ignore, enforce or drop";
 
     fn read(text: &str) -> Option<Self> {

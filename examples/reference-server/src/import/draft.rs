@@ -1,6 +1,7 @@
 //! A configuration file being written.
 
 use postroom::relay_policy::main_cf::words;
+use postroom::relay_policy::{ParameterKind, Parameters};
 use std::net::SocketAddr;
 use toml::Value;
 
@@ -101,23 +102,21 @@ const LINE_OCTETS_MAX: usize = 100;
 
 /// A list as an array, a number as a number, all else as the text it is.
 fn parameter(name: &str, value: &str) -> Value {
-    if TEXTS.contains(&name) {
-        return string(value);
-    }
-    let elements = rules(value);
-    match (value.parse::<i64>(), elements.len()) {
-        (Ok(number), _) => Value::Integer(number),
-        (_, 0 | 1) => string(value),
-        _ => array(&elements),
-    }
+    let elements = match Parameters::kind(name) {
+        Some(ParameterKind::Number) => {
+            return value.parse().map_or_else(|_| string(value), Value::Integer);
+        }
+        Some(ParameterKind::List) => words(value).into_iter().map(String::from).collect(),
+        // What has no name but in smtpd_restriction_classes is a class.
+        Some(ParameterKind::Restrictions) | None => rules(value),
+        // Blanks part nothing in it.
+        Some(_) => return string(value),
+    };
+    if elements.len() < 2 { string(value) } else { array(&elements) }
 }
 
-/// Parameters whose blanks part nothing.
-const TEXTS: [&str; 3] =
-    ["default_rbl_reply", "smtpd_policy_service_default_action", "smtpd_policy_service_policy_context"];
-
 /// The words of a list; a restriction stays with what it takes behind its name.
-fn rules(value: &str) -> Vec<String> {
+pub fn rules(value: &str) -> Vec<String> {
     let mut rules: Vec<String> = Vec::new();
     let mut is_open = false;
     for word in words(value) {
@@ -157,6 +156,14 @@ mod tests {
         assert_eq!(text("reject_code", "550"), "reject_code = 550\n");
         assert_eq!(text("mynetworks", "10.0.0.0/8, ::1"), "mynetworks = [\"10.0.0.0/8\", \"::1\"]\n");
         assert_eq!(text("soft_bounce", "yes"), "soft_bounce = \"yes\"\n");
+        for (name, value) in [
+            ("local_transport", "error:local mail delivery is disabled"),
+            ("postscreen_greet_banner", "Welcome, all of you"),
+        ] {
+            let written: toml::Table = text(name, value).parse().unwrap();
+            assert_eq!(written[name].as_str(), Some(value));
+        }
+        assert_eq!(text("directors", "permit, reject"), "directors = [\"permit\", \"reject\"]\n");
         let reply = "$rbl_code \"no\" ${rbl_reason?; x}";
         let written: toml::Table = text("default_rbl_reply", reply).parse().unwrap();
         assert_eq!(written["default_rbl_reply"].as_str(), Some(reply));

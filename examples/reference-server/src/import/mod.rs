@@ -7,14 +7,15 @@ mod draft;
 pub mod postfix;
 pub mod qmail;
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::wiring;
 use draft::Draft;
 use postroom::relay_policy::main_cf::Notice;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use toml::Value;
 
 /// The name of the configuration file in the directory that is written.
@@ -43,32 +44,54 @@ fn write(imported: &Imported, output: Option<&Path>) -> Result<(), Box<dyn Error
             "{name} is written, but mail is not sent on to other hosts yet: what leads there is refused"
         ));
     }
-    let text = imported.draft.to_toml();
+    let files = files(imported);
     let Some(directory) = output else {
         for (name, _) in &imported.tables {
             say(&format!("the table {name} is written with --output only"));
         }
-        io::stdout().lock().write_all(text.as_bytes())?;
-        return Ok(());
+        io::stdout().lock().write_all(imported.draft.to_toml().as_bytes())?;
+        return check(&files)
+            .map_err(|error| format!("what is printed cannot be used as it is: {error}").into());
     };
     let about = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    // What is there is somebody's work; but accounts may have been made beforehand.
+    let files: Vec<_> = files
+        .into_iter()
+        .filter(|(name, _)| *name != PASSWD_FILE || !directory.join(name).exists())
+        .collect();
+    if let Some((name, _)) = files.iter().find(|(name, _)| directory.join(name).exists()) {
+        return Err(format!("{}: it is there already", directory.join(name).display()).into());
+    }
+    check(&files).map_err(|error| {
+        format!("nothing is written, since it could not be used as it is (without --output it is printed): {error}")
+    })?;
     fs::create_dir_all(directory).map_err(|error| about(directory, error))?;
-    let create = |name: &str, text: &str| {
-        let path = directory.join(name);
-        // What is there is somebody's work.
-        let mut file = File::create_new(&path).map_err(|error| about(&path, error))?;
-        file.write_all(text.as_bytes()).map_err(|error| about(&path, error))
-    };
-    create(FILE, &text)?;
-    for (name, text) in &imported.tables {
-        create(name, text)?;
-    }
-    if !directory.join(PASSWD_FILE).exists() {
-        create(PASSWD_FILE, &passwd_file(&imported.mailboxes))?;
-    }
+    write_all(directory, &files)?;
     let path = directory.join(FILE);
-    check(&path).map_err(|error| format!("what was written cannot be used as it is: {error}"))?;
     say(&format!("written: {}; `postroom check --config` tells what is doubtful in it", path.display()));
+    Ok(())
+}
+
+/// The files that there are to write, each by its name.
+fn files(imported: &Imported) -> Vec<(&str, String)> {
+    let tables = imported.tables.iter().map(|(name, text)| (name.as_str(), text.clone()));
+    let accounts = (PASSWD_FILE, passwd_file(&imported.mailboxes));
+    [(FILE, imported.draft.to_toml()), accounts].into_iter().chain(tables).collect()
+}
+
+/// Writes files; where one cannot be, those before it go again.
+fn write_all(directory: &Path, files: &[(&str, String)]) -> Result<(), String> {
+    for (at, (name, text)) in files.iter().enumerate() {
+        let path = directory.join(name);
+        let written = File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            for (name, _) in &files[..at] {
+                // It was written just now; what of it cannot be removed is told by the next attempt.
+                let _ = fs::remove_file(directory.join(name));
+            }
+            return Err(format!("{}: {error}", path.display()));
+        }
+    }
     Ok(())
 }
 
@@ -86,16 +109,45 @@ fn leads_away(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-fn check(path: &Path) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(path)?;
+/// Whether a server would start with these files, tried out in a directory that goes again.
+fn check(files: &[(&str, String)]) -> Result<(), Box<dyn Error>> {
+    let directory = Scratch::new()?;
+    write_all(&directory.0, files)?;
+    let path = directory.0.join(FILE);
+    // Nobody knows that directory.
+    loaded(&path)
+        .map_err(|error| error.to_string().replace(&format!("{}/", directory.0.display()), "").into())
+}
+
+fn loaded(path: &Path) -> Result<(), Box<dyn Error>> {
+    let config = Config::read(Some(path))?;
     if let Some(tls) = &config.tls {
         wiring::certificate(&config, tls)?;
     }
     let settings = wiring::whole_settings(&config)?;
-    settings
-        .check()
-        .map_err(|source| ConfigError::Settings { path: path.into(), source: Box::new(source) })?;
-    Ok(())
+    Ok(settings.check().map_err(|error| config.settings_error(error))?)
+}
+
+/// A directory for a moment, which others cannot read.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let path = std::env::temp_dir().join(format!("postroom-import-{}", std::process::id()));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            say(&format!("{}: not removed: {error}", self.0.display()));
+        }
+    }
 }
 
 /// A limit of the size of messages, if it is one that can be set here.

@@ -29,7 +29,7 @@ pub(super) struct Transaction {
     /// What MAIL said of the size, in octets.
     size: Option<u64>,
     recipients: Vec<Recipient>,
-    /// The addresses of the recipients, in lower case.
+    /// The addresses of the recipients, in lower case as [`AccountId`](crate::wall::AccountId) has it: of ASCII.
     there: BTreeSet<String>,
     /// The recipients that copies are looked up for.
     canonical: Vec<Address>,
@@ -72,16 +72,18 @@ impl Transaction {
     ///
     /// # Errors
     /// When they are too many: then none is added (RFC 5321 section 4.5.3.1.10).
-    pub(super) fn add(&mut self, recipients: Vec<Recipient>) -> Result<(), Refusal> {
+    pub(super) fn add(&mut self, mut recipients: Vec<Recipient>) -> Result<(), Refusal> {
+        let mut added = BTreeSet::new();
+        recipients.retain(|recipient| {
+            let address = recipient.address.to_ascii_lowercase();
+            !self.there.contains(&address) && added.insert(address)
+        });
         if self.recipients.len() + recipients.len() > FINAL_RECIPIENTS_MAX {
             tracing::info!("refused: the recipients stand for more than {FINAL_RECIPIENTS_MAX} others");
             return Err(too_many_recipients());
         }
-        for recipient in recipients {
-            if self.there.insert(recipient.address.to_lowercase()) {
-                self.recipients.push(recipient);
-            }
-        }
+        self.there.append(&mut added);
+        self.recipients.append(&mut recipients);
         Ok(())
     }
 
@@ -96,7 +98,7 @@ impl Transaction {
 
     /// Whether an address is among the recipients.
     pub(super) fn delivers_to(&self, address: &str) -> bool {
-        self.there.contains(&address.to_lowercase())
+        self.there.contains(&address.to_ascii_lowercase())
     }
 
     /// What the spool is told.
@@ -153,7 +155,7 @@ impl Transaction {
 }
 
 /// How many recipients the log names.
-const STORY_RECIPIENTS_MAX: usize = 1000;
+const STORY_RECIPIENTS_MAX: usize = 50;
 
 /// What is known of a message when it begins, for later stages.
 pub(super) fn facts(session: &Session, request: &Request) -> Vec<(String, String)> {
@@ -331,5 +333,37 @@ pub(super) fn refusal(error: &StoreError) -> Refusal {
     match error.kind() {
         ErrorKind::Backlog | ErrorKind::DiskFull => Refusal::STORAGE_FULL,
         _ => error.to_backend().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipients(range: std::ops::Range<usize>) -> Vec<Recipient> {
+        range.map(|number| Recipient::new(format!("{number}@example.test"))).collect()
+    }
+
+    #[test]
+    fn those_who_are_there_are_not_counted_again() {
+        let mut transaction = Transaction::new(&ReversePath::Null, None, Effects::default());
+        let most = FINAL_RECIPIENTS_MAX / 2 + 1;
+        for _ in 0..2 {
+            assert!(transaction.add(recipients(0..most)).is_ok());
+        }
+        assert_eq!(transaction.recipients.len(), most);
+        let refused = transaction.add(recipients(1..FINAL_RECIPIENTS_MAX + 1)).unwrap_err();
+        assert_eq!(refused, too_many_recipients());
+        assert_eq!(transaction.recipients.len(), most, "none of them is added");
+        assert!(transaction.add(recipients(0..FINAL_RECIPIENTS_MAX)).is_ok());
+        assert!(transaction.story().ends_with(" and 19950 more"));
+    }
+
+    #[test]
+    fn who_are_two_accounts_are_two_recipients() {
+        let mut transaction = Transaction::new(&ReversePath::Null, None, Effects::default());
+        let named = |name: &str| Recipient::new(format!("{name}@example.test"));
+        transaction.add(vec![named("\u{d6}zi"), named("\u{f6}zi"), named("Bob"), named("bob")]).unwrap();
+        assert_eq!(transaction.recipients.len(), 3);
     }
 }

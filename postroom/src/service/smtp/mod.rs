@@ -51,7 +51,7 @@ use smtp_proto::server::{
     Verdict, Verified, Violation,
 };
 use std::sync::Arc;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 /// One session's answers.
 pub(crate) struct SmtpService {
@@ -69,6 +69,8 @@ pub(crate) struct SmtpService {
     message: Option<Message>,
     /// A chunk of the message is on its way down.
     writing: bool,
+    /// The machine has said who the client is.
+    has_met: bool,
     /// None of the client's recipients is taken.
     watch: Option<Box<Watch>>,
     work: Work<Finish>,
@@ -94,6 +96,7 @@ impl SmtpService {
             transaction: None,
             message: None,
             writing: false,
+            has_met: false,
             watch,
             work: Work::default(),
         }
@@ -106,11 +109,17 @@ impl SmtpService {
 
     /// Takes the client for who it is, at first and whenever XCLIENT says otherwise.
     fn meet(&mut self, peer: &Peer) {
+        // Who is spoken for has pipelined nothing yet; what came too early at first came from the client itself.
+        let improper_pipelining = !self.has_met && self.request.improper_pipelining;
+        self.has_met = true;
         let client = request::address(peer.address);
         if client != self.request.client || peer.login.is_some() {
             tracing::info!(%client, login = peer.login, "XCLIENT");
         }
         request::meet(self.request(), peer);
+        if improper_pipelining {
+            self.request().improper_pipelining = true;
+        }
         self.proved = None;
     }
 
@@ -124,20 +133,28 @@ impl SmtpService {
         let walls = Arc::clone(&self.backends.walls);
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &walls, request.client);
-            let Decided { verdict, effects, latches } = policy::decide(&answerer, &request, &moment).await;
+            let decided = policy::decide(&answerer, &request, &moment);
+            let Decided { verdict, effects, latches } =
+                decided.instrument(of_message(request.queue_id.as_deref())).await;
             drop(request);
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                let effects = service.took(effects, latches);
+                service.latched(latches);
+                // Those of DATA come to the message when it begins: a client may say it again.
+                let effects = if matches!(moment, Moment::Data) { effects } else { service.took(effects) };
                 then(service, server, now, verdict.map(|_| effects));
             }) as Finish
         });
     }
 
-    /// Keeps what a decision leaves for later; gives back what is to be done to a message that has not begun.
-    fn took(&mut self, effects: Effects, latches: Latches) -> Effects {
+    /// Keeps what later decisions are made with.
+    fn latched(&mut self, latches: Latches) {
         if latches != self.request.latches {
             self.request().latches = latches;
         }
+    }
+
+    /// Keeps what a decision wants done to the message; gives it back where there is none yet.
+    fn took(&mut self, effects: Effects) -> Effects {
         if effects.discard {
             self.request().discarded = true;
         }
@@ -268,7 +285,8 @@ impl SmtpService {
             }
             let copies = !profile.router.bcc.is_empty();
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                service.took(effects, latches);
+                service.latched(latches);
+                service.took(effects);
                 let added = match (verdict, &mut service.transaction) {
                     (Ok(Some(recipients)), Some(transaction)) => {
                         if copies {
@@ -294,17 +312,19 @@ impl SmtpService {
 
     fn data(&mut self, ask: Ask<Data>) {
         self.decide(Moment::Data, move |service, server, now, decided| match decided {
-            Ok(_) => service.begin(server, now, ask),
+            Ok(effects) => service.begin(server, now, ask, effects),
             Err(refusal) => told(server.answer(now, ask, refusal.into())),
         });
     }
 
-    /// Begins a message in the intake: a client is told of a full one before it sends.
-    fn begin(&mut self, server: &mut Server, now: Now, ask: Ask<Data>) {
+    /// Begins a message in the intake: a client is told of a full one before it sends. `of_data` is what is to be done to it
+    /// because of what was said to DATA.
+    fn begin(&mut self, server: &mut Server, now: Now, ask: Ask<Data>, of_data: Effects) {
         let Some(transaction) = &self.transaction else {
             return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
         };
         let mut transaction = transaction.clone();
+        transaction.effects.absorb(of_data);
         let effects = transaction.effects.clone();
         let facts = message::facts(&self.session, &self.request);
         let instance = QueueId::new(&*self.request.instance);
@@ -329,6 +349,7 @@ impl SmtpService {
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
                 Ok(message) => {
                     service.request().queue_id = Some(message.id().to_string());
+                    service.request().discarded |= effects.discard;
                     if let Some(kept) = &mut service.transaction {
                         transaction.begun();
                         *kept = transaction;
@@ -383,7 +404,9 @@ impl SmtpService {
         let client = self.request.client;
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &walls, client);
-            let verdict = match transaction.end(&answerer, &mut message, origin.as_deref()).await {
+            let of_message = of_message(Some(message.id().as_str()));
+            let ended = transaction.end(&answerer, &mut message, origin.as_deref());
+            let verdict = match ended.instrument(of_message).await {
                 Ok(()) => {
                     // A task of its own, so that the story is told to its end when the client does not wait for it.
                     let commit = message.commit(transaction.story(), ask.detail.octets).in_current_span();
@@ -412,7 +435,9 @@ impl Service<Server> for SmtpService {
             Event::Connect(ask) => self.connect(ask),
             // Which TLS is good enough the listener has said before the handshake.
             Event::Tls(ask) => {
-                let verdict = match self.count(RateEvent::NewTlsSession, now) {
+                let is_resumed = self.request.tls.as_ref().is_some_and(|tls| tls.is_resumed);
+                let counted = if is_resumed { Ok(()) } else { self.count(RateEvent::NewTlsSession, now) };
+                let verdict = match counted {
                     Ok(()) => Verdict::Accept(()),
                     Err(refusal) => Verdict::Refuse(refusal),
                 };
@@ -490,6 +515,11 @@ impl Service<Server> for SmtpService {
     fn ended(&mut self, reason: &CloseReason) {
         tracing::info!(%reason, "session ended");
     }
+}
+
+/// What the log says of a message names it, once it has a name.
+fn of_message(queue_id: Option<&str>) -> Span {
+    queue_id.map_or_else(Span::none, |queue_id| tracing::info_span!("message", queue_id))
 }
 
 /// What this service does not do for anybody.

@@ -20,10 +20,9 @@ pub(super) fn begun(session: &Session) -> Request {
 pub(super) fn meet(request: &mut Request, peer: &Peer) {
     let client = address(peer.address);
     let certificate = request.client_certificate.take().filter(|_| request.client == client);
-    let (tls, improper_pipelining) = (request.tls.take(), request.improper_pipelining);
+    let tls = request.tls.take();
     *request = Request::new(client);
     (request.tls, request.client_certificate) = (tls, certificate);
-    request.improper_pipelining = improper_pipelining;
     request.login.clone_from(&peer.login);
     request.client_port = peer.port;
     request.server = peer.destination.zip(peer.destination_port).map(SocketAddr::from);

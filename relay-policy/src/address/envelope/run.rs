@@ -126,9 +126,9 @@ impl<'a> EnvelopeRun<'a> {
     /// Adds a recipient, unless it is there.
     pub(super) fn add(&mut self, recipient: FinalRecipient) {
         let key = match &recipient.way {
-            Way::Mailbox(_) => ("mailbox", recipient.address.as_str().to_lowercase()),
-            Way::Transport(_) => ("transport", recipient.address.as_str().to_lowercase()),
-            Way::Discard(_) => ("discard", recipient.address.as_str().to_lowercase()),
+            Way::Mailbox(_) => ("mailbox", recipient.address.as_str().to_ascii_lowercase()),
+            Way::Transport(_) => ("transport", recipient.address.as_str().to_ascii_lowercase()),
+            Way::Discard(_) => ("discard", recipient.address.as_str().to_ascii_lowercase()),
             Way::Command(command) => ("command", command.clone()),
             Way::File(path) => ("file", path.clone()),
         };

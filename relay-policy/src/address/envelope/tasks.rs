@@ -152,7 +152,7 @@ impl EnvelopeRun<'_> {
                 }
             })?;
         let address = comparable(resolution.recipient);
-        let key = address.as_str().to_lowercase();
+        let key = address.as_str().to_ascii_lowercase();
         if self.followed.contains(&key) {
             return Ok(Vec::new());
         }

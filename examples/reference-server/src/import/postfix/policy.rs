@@ -2,9 +2,9 @@
 //!
 //! Where Postfix's default is another than ours, or is made of other parameters, it is written out.
 
-use super::source::Source;
-use postroom::relay_policy::Parameters;
-use postroom::relay_policy::main_cf::{MainCfError, words};
+use super::source::{ALIASES, Source};
+use postroom::relay_policy::main_cf::{MainCf, MainCfError, words};
+use postroom::relay_policy::{ParameterKind, Parameters};
 use std::fs;
 
 /// The parameters of all services, in an order in which they can be set.
@@ -18,16 +18,32 @@ pub fn common(source: &mut Source) -> Result<Vec<(String, String)>, MainCfError>
         if policy.iter().any(|(done, _)| *done == name) {
             continue;
         }
-        let value = if RAW.contains(&&*name) { source.raw(&name) } else { source.value(&name)? };
-        let Some(value) = adapted(source, &name, value) else { continue };
+        let value = value(source, &name, None)?;
+        let is_set = source.sets(&name);
+        let Some(value) = adapted(source, &name, value, is_set) else { continue };
         // An empty list that lets everybody relay is no default of ours.
         if !value.is_empty() || source.sets(&name) || name == "smtpd_relay_restrictions" {
             policy.push((name, value));
         }
     }
+    for (name, usual) in MADE_OF_OTHERS {
+        let (value, usual) = (source.value(name)?, source.expanded(usual)?);
+        if !source.sets(name) && words(&value) != words(&usual) {
+            policy.extend(adapted(source, name, value, false).map(|value| (name.to_string(), value)));
+        }
+    }
+    OLD_NAMES.iter().for_each(|name| source.take(name));
     // A class is one of the parameters only once it is named.
     policy.sort_by_key(|(name, _)| name != "smtpd_restriction_classes");
     Ok(policy)
+}
+
+/// The value of a parameter, for all services or for one: expanded, but where the one who reads it does that.
+pub fn value(source: &mut Source, name: &str, service: Option<&MainCf>) -> Result<String, MainCfError> {
+    let raw = source.raw(name, service);
+    // Here it stands for the greeting that this server has.
+    let is_our_greeting = name == "postscreen_greet_banner" && raw == "$smtpd_banner";
+    if RAW.contains(&name) || is_our_greeting { Ok(raw) } else { source.value_in(name, service) }
 }
 
 /// Whether a parameter has this name here.
@@ -36,7 +52,8 @@ pub fn is_known(name: &str, classes: &str) -> bool {
 }
 
 /// Those that are written whether or not a line sets them.
-const WRITTEN: [&str; 12] = [
+const WRITTEN: [&str; 13] = [
+    "alias_maps",
     "smtpd_restriction_classes",
     "mydomain",
     "myorigin",
@@ -51,14 +68,53 @@ const WRITTEN: [&str; 12] = [
     "smtpd_relay_restrictions",
 ];
 
-/// Those in which a `$` is no parameter's.
-const RAW: [&str; 1] = ["default_rbl_reply"];
+/// Those whose defaults Postfix makes of others, and what they mostly come to, which is the default here.
+const MADE_OF_OTHERS: [(&str, &str); 7] = [
+    ("postscreen_allowlist_interfaces", "static:all"),
+    ("postscreen_denylist_action", "ignore"),
+    ("postscreen_dnsbl_allowlist_threshold", "0"),
+    ("postscreen_dnsbl_max_ttl", "1h"),
+    ("postscreen_forbidden_commands", "CONNECT GET POST"),
+    ("smtpd_client_event_limit_exceptions", "$mynetworks"),
+    ("smtpd_relay_before_recipient_restrictions", "yes"),
+];
 
-/// A value as it is written here; none where it is left out, which is told.
-fn adapted(source: &mut Source, name: &str, value: String) -> Option<String> {
+/// Those that are only there for others to be made of.
+const OLD_NAMES: [&str; 5] = [
+    "postscreen_blacklist_action",
+    "postscreen_dnsbl_ttl",
+    "postscreen_dnsbl_whitelist_threshold",
+    "postscreen_whitelist_interfaces",
+    "smtpd_client_connection_limit_exceptions",
+];
+
+/// Those in which a `$` is no parameter's.
+const RAW: [&str; 2] = ["default_rbl_reply", "luser_relay"];
+
+/// Times whose defaults are not in seconds: a bare number counts in the unit of the default.
+const UNITS: [(&str, char); 7] = [
+    ("postscreen_bare_newline_ttl", 'd'),
+    ("postscreen_cache_cleanup_interval", 'h'),
+    ("postscreen_cache_retention_time", 'd'),
+    ("postscreen_dnsbl_max_ttl", 'h'),
+    ("postscreen_greet_ttl", 'd'),
+    ("postscreen_non_smtp_command_ttl", 'd'),
+    ("postscreen_pipelining_ttl", 'd'),
+];
+
+/// A value as it is written here; none where it is left out, which is told. `is_set`: somebody has written it, in `main.cf` or
+/// for the service.
+pub fn adapted(source: &mut Source, name: &str, value: String, is_set: bool) -> Option<String> {
     let value = unproxied(&value);
     tell_tables(source, name, &value);
+    if Parameters::kind(name) == Some(ParameterKind::Time) {
+        return Some(with_unit(name, value));
+    }
     match name {
+        "alias_maps" if !is_set => {
+            tell_default_aliases(source, &value);
+            Some(value)
+        }
         "myorigin" if value.starts_with('/') => {
             match fs::read_to_string(&value) {
                 Ok(text) => Some(text.trim().to_string()),
@@ -68,7 +124,7 @@ fn adapted(source: &mut Source, name: &str, value: String) -> Option<String> {
                 }
             }
         }
-        "mynetworks" if !source.sets(name) => Some(mynetworks(source)),
+        "mynetworks" if !is_set => Some(mynetworks(source)),
         "inet_interfaces" => addresses(source, name, &value, &["all", "loopback-only"]),
         "proxy_interfaces" => addresses(source, name, &value, &[]),
         // Empty, it would be domains.local.
@@ -96,6 +152,23 @@ fn adapted(source: &mut Source, name: &str, value: String) -> Option<String> {
         }
         _ => Some(value),
     }
+}
+
+/// A time with its unit, which Postfix lets be left out.
+fn with_unit(name: &str, mut value: String) -> String {
+    if !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit()) {
+        value.push(UNITS.iter().find(|(known, _)| *known == name).map_or('s', |(_, unit)| *unit));
+    }
+    value
+}
+
+/// The file is where it always is; nobody answers for NIS.
+fn tell_default_aliases(source: &mut Source, value: &str) {
+    let text = match value {
+        "" => format!("it is not set, and there is no {ALIASES} here: none is written"),
+        _ => format!("it is not set: {value} is written, as Postfix has it, without nis:mail.aliases"),
+    };
+    source.note("alias_maps", text);
 }
 
 /// Whether mail that goes this way does not leave.

@@ -1,8 +1,8 @@
 //! `master.cf`: each service that takes mail from the network, as a listener.
 
-use super::super::draft::{Draft, DraftListener, array};
+use super::super::draft::{Draft, DraftListener, array, rules};
 use super::common::{client_certificates, limits, networks};
-use super::policy::is_known;
+use super::policy::{adapted, is_known, value};
 use super::source::Source;
 use postroom::relay_policy::main_cf::{MainCf, MainCfError, Notice, Service, words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -52,15 +52,23 @@ pub fn listeners(
     Ok(())
 }
 
-/// The smtpd that postscreen hands its clients to.
-fn behind_postscreen(source: &Source, service: &Service) -> Service {
-    let found = source
-        .master_cf
-        .services()
-        .iter()
-        .find(|other| other.kind == "pass" && other.program == "smtpd")
-        .cloned();
-    found.unwrap_or_else(|| service.clone())
+/// The smtpd that postscreen hands its clients to, with what postscreen has of its own.
+fn behind_postscreen(source: &mut Source, service: &Service) -> Service {
+    let services = source.master_cf.services().iter();
+    let mut found = services.filter(|other| other.kind == "pass" && other.program == "smtpd").cloned();
+    let Some(mut smtpd) = found.next() else { return service.clone() };
+    for option in &service.options {
+        if option.name.starts_with("postscreen_") || option.name == "soft_bounce" {
+            smtpd.options.push(option.clone());
+        } else if !READ.contains(&option.name.as_str()) && !is_macro(source, &option.name) {
+            let text = format!(
+                "-o {}={}: not carried over: smtpd does not see it, and of postscreen it says nothing here",
+                option.name, option.value
+            );
+            tell(source, service, text);
+        }
+    }
+    smtpd
 }
 
 fn listener(
@@ -79,7 +87,10 @@ fn listener(
         _ => "none",
     };
     let with_login = source.is_yes("smtpd_sasl_auth_enable", options)?;
-    let is_submission = with_login && [465, 587].contains(&address.port());
+    let is_submission = with_login
+        && [465, 587].contains(&address.port())
+        && (enforces || tls == "implicit")
+        && demands_login(source, options)?;
     let protocol = if is_submission { "submission" } else { "smtp" };
     let mut keys = Vec::new();
     if !with_login {
@@ -129,9 +140,13 @@ fn own_policy(
     let mut own: Vec<(String, String)> = Vec::new();
     for option in &service.options {
         if is_known(&option.name, &classes) {
-            let value = source.value_in(&option.name, Some(options))?;
-            own.retain(|(name, _)| *name != option.name);
-            own.push((option.name.clone(), value));
+            let name = &option.name;
+            let value = source.of_option(service, option.line, |source| {
+                let value = value(source, name, Some(options))?;
+                Ok(adapted(source, name, value, true))
+            })?;
+            own.retain(|(known, _)| known != name);
+            own.extend(value.map(|value| (name.clone(), value)));
         } else if !READ.contains(&option.name.as_str()) && !is_macro(source, &option.name) {
             let text = format!(
                 "-o {}={}: not carried over: it has no counterpart for one listener",
@@ -153,6 +168,20 @@ fn own_policy(
         }
     }
     Ok(own)
+}
+
+/// Whether a service takes nothing from whoever has not logged in, as a listener for submission does.
+fn demands_login(source: &mut Source, options: &MainCf) -> Result<bool, MainCfError> {
+    for name in ["smtpd_client_restrictions", "smtpd_relay_restrictions", "smtpd_recipient_restrictions"] {
+        let list = source.value_in(name, Some(options))?;
+        let mut lets_nobody_else = rules(&list).into_iter().skip_while(|rule| {
+            rule == "permit_sasl_authenticated" || (rule.starts_with("reject_") && !rule.contains(' '))
+        });
+        if lets_nobody_else.next().is_some_and(|rule| rule == "reject") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a listener for submission has unless it says otherwise.

@@ -1,6 +1,6 @@
 //! What is read, with what of it is carried over already.
 
-use postroom::relay_policy::main_cf::{self, MainCf, MainCfError, MasterCf, Notice};
+use postroom::relay_policy::main_cf::{self, MainCf, MainCfError, MasterCf, Notice, Service};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
@@ -19,6 +19,8 @@ pub struct Source {
     machine: String,
     /// Parameters that somebody has looked at: they are carried over, or told.
     taken: BTreeSet<String>,
+    /// The line of `master.cf` whose option is being looked at, and its service.
+    option: Option<(usize, String)>,
     /// Who has a mailbox.
     pub mailboxes: Vec<String>,
     pub notes: Vec<Notice>,
@@ -26,6 +28,9 @@ pub struct Source {
 
 /// The services of a server of which only `main.cf` is known.
 const MASTER_CF: &str = "smtp inet n - y - - smtpd\n";
+
+/// The file of aliases that Postfix has where nothing is said.
+pub const ALIASES: &str = "/etc/aliases";
 
 impl Source {
     pub fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
@@ -59,6 +64,7 @@ impl Source {
             directory,
             machine,
             taken: BTreeSet::new(),
+            option: None,
             mailboxes: Vec::new(),
             notes,
         })
@@ -70,9 +76,18 @@ impl Source {
     }
 
     /// The value of a parameter as it is written, for those in which a `$` names no parameter.
-    pub fn raw(&mut self, name: &str) -> String {
+    pub fn raw(&mut self, name: &str, service: Option<&MainCf>) -> String {
         self.taken.insert(name.into());
-        self.main_cf.parameter(name).map(|parameter| parameter.value.clone()).unwrap_or_default()
+        let main_cf = service.unwrap_or(&self.main_cf);
+        main_cf.parameter(name).map(|parameter| parameter.value.clone()).unwrap_or_default()
+    }
+
+    /// Looks at an option of a service: what is told meanwhile is told of that.
+    pub fn of_option<T>(&mut self, service: &Service, line: usize, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.option = Some((line, format!("{} {}: -o ", service.name, service.kind)));
+        let seen = look(self);
+        self.option = None;
+        seen
     }
 
     /// The value of a parameter for one service.
@@ -93,6 +108,19 @@ impl Source {
         self.main_cf.parameter(name).is_some()
     }
 
+    /// A value that no line sets, expanded.
+    pub fn expanded(&self, value: &str) -> Result<String, MainCfError> {
+        const NAMELESS: &str = "value of its own";
+        let or_value =
+            |name: &str| if name == NAMELESS { Some(value.to_string()) } else { self.default(name) };
+        Ok(self.main_cf.value(NAMELESS, &or_value)?.unwrap_or_default())
+    }
+
+    /// A parameter is looked at where others are made of it.
+    pub fn take(&mut self, name: &str) {
+        self.taken.insert(name.into());
+    }
+
     /// Whether nobody has looked at a parameter.
     pub fn is_left(&self, name: &str) -> bool {
         !self.taken.contains(name)
@@ -101,10 +129,12 @@ impl Source {
     /// Tells something of a parameter, with its line where it has one.
     pub fn note(&mut self, name: &str, text: impl AsRef<str>) {
         self.taken.insert(name.into());
-        let parameter = self.main_cf.parameter(name);
-        let file = parameter.map_or("main.cf".into(), |parameter| parameter.file.clone());
-        let line = parameter.map_or(0, |parameter| parameter.line);
-        let note = Notice { file, line, text: format!("{name}: {}", text.as_ref()) };
+        let (file, line, of) = match (&self.option, self.main_cf.parameter(name)) {
+            (Some((line, of)), _) => (self.master_file.clone(), *line, &**of),
+            (None, Some(parameter)) => (parameter.file.clone(), parameter.line, ""),
+            (None, None) => ("main.cf".into(), 0, ""),
+        };
+        let note = Notice { file, line, text: format!("{of}{name}: {}", text.as_ref()) };
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -116,6 +146,9 @@ impl Source {
             "myhostname" if self.machine.contains('.') => Some(self.machine.clone()),
             "myhostname" => Some(format!("{}.$mydomain", self.machine)),
             "mydomain" => Some(self.mydomain()),
+            "alias_maps" => {
+                Some(if Path::new(ALIASES).exists() { format!("hash:{ALIASES}") } else { String::new() })
+            }
             _ => main_cf::default(name).map(String::from),
         }
     }
