@@ -21,18 +21,18 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
         }
         None => "self-signed, made at the first start".to_owned(),
     };
-    let doubts_of_policy = doubts::of_policy(&config)?;
+    let policies = wiring::whole_settings(&config)?.policies()?;
     let mut out = io::stdout().lock();
     let accounts = if path.is_none() && !config.accounts.passwd_file.exists() {
         "made at the first start".to_owned()
     } else {
         let accounts = wiring::accounts(&config, Blocking::inline())?;
-        for doubt in doubts::doubts(&config, &accounts) {
+        for doubt in doubts::doubts(&config, &accounts, &policies) {
             writeln!(out, "warning: {doubt}")?;
         }
         accounts.accounts().len().to_string()
     };
-    for doubt in doubts_of_policy {
+    for doubt in doubts::of_policy(&config, &policies) {
         writeln!(out, "{doubt}")?;
     }
     writeln!(out, "{} listeners, certificate: {certificate}, accounts: {accounts}", config.listeners.len())?;

@@ -12,6 +12,7 @@ mod check;
 mod policy;
 mod schema;
 
+pub use policy::{AS_THEY_ARE, NAME_BEGINS};
 pub use schema::{
     Auto, Config, DirectoryNames, FolderName, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
     MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
@@ -148,6 +149,7 @@ impl Config {
         let base = path.parent().unwrap_or(Path::new(""));
         path.clone_into(&mut config.path);
         config.make_paths_absolute_from(base);
+        config.expand_policies()?;
         check::check(&config).map_err(|(key, problem)| ConfigError::Value {
             path: path.to_owned(),
             key,
@@ -170,6 +172,32 @@ impl Config {
             }
             source => ConfigError::Settings { path, source: Box::new(source) },
         }
+    }
+
+    /// Puts values in the place of `$name` in parameters: those of the section, of `[policy]`, of the other sections.
+    fn expand_policies(&mut self) -> Result<(), ConfigError> {
+        let wrong = |path: &Path, key: &str, (name, problem): (String, String)| ConfigError::Value {
+            path: path.to_owned(),
+            key: format!("{key}.{name}"),
+            problem,
+        };
+        let (hostname, local) = (self.hostname.clone(), self.domains.local.clone());
+        let of_sections = |name: &str| match name {
+            "myhostname" => Some(hostname.clone()),
+            "mydestination" => Some(local.join(", ")),
+            "myorigin" => local.first().cloned(),
+            _ => None,
+        };
+        let written = self.policy.clone();
+        self.policy.expand(&of_sections).map_err(|error| wrong(&self.path, "policy", error))?;
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            let beneath = |name: &str| written.value(name).map(String::from).or_else(|| of_sections(name));
+            let expanded = listener.policy.expand(&beneath);
+            expanded.map_err(|error| {
+                wrong(&self.path, &format!("{}: policy", wiring::key(index, listener)), error)
+            })?;
+        }
+        Ok(())
     }
 
     /// What is wrong with a file, and the key that names it.

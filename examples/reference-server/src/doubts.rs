@@ -4,16 +4,22 @@ use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::proto_core::Mechanism;
+use postroom::relay_policy::access::AccessPolicy;
+use postroom::relay_policy::address::{Address, ResolveError};
 use postroom::relay_policy::main_cf::words;
-use postroom::relay_policy::{NetworkList, Parameters};
+use postroom::relay_policy::table::Answers;
+use postroom::relay_policy::{Class, NetworkList, Parameters};
 use postroom::wall::{AccountId, Directory as _, Serves};
-use std::error::Error;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// One sentence for each doubt, which names the key, listener or account.
-pub fn doubts(config: &Config, accounts: &PasswdFile) -> Vec<String> {
-    let mut doubts = of_accounts(config, &accounts.accounts());
+/// By the names of listeners.
+type Policies = BTreeMap<String, AccessPolicy>;
+
+/// One sentence for each doubt, which names the key, listener or account. `policies` are those of the listeners that take mail.
+pub fn doubts(config: &Config, accounts: &PasswdFile, policies: &Policies) -> Vec<String> {
+    let mut doubts = of_accounts(config, &accounts.accounts(), policies);
     if let Some(named) = &config.accounts.auth_mechanisms {
         let certificates = config.listeners.iter().any(|listener| listener.client_ca.is_some());
         let said = of_mechanisms(named, certificates, accounts);
@@ -36,17 +42,11 @@ pub fn doubts(config: &Config, accounts: &PasswdFile) -> Vec<String> {
 
 /// What is doubtful in the policies of the listeners, and what is to be said of their tables, a line each. What several have
 /// in common is said once.
-///
-/// # Errors
-/// What a start would fail on.
-pub fn of_policy(config: &Config) -> Result<Vec<String>, Box<dyn Error>> {
-    let settings = wiring::whole_settings(config)?;
-    let listeners: Vec<String> = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
-    let policies = settings.policies()?;
-    let of_mail = listeners.iter().zip(&config.listeners).enumerate();
+pub fn of_policy(config: &Config, policies: &Policies) -> Vec<String> {
+    let names = wiring::settings(config).listeners.into_iter().map(|listener| listener.name);
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
-    for (index, (name, section)) in of_mail {
-        let Some(policy) = policies.get(name) else { continue };
+    for (index, (name, section)) in names.zip(&config.listeners).enumerate() {
+        let Some(policy) = policies.get(&name) else { continue };
         let warnings = policy.warnings().iter().map(|warning| format!("warning: {warning}"));
         let doubts = policy.doubts();
         let doubts = doubts.iter().map(ToString::to_string).chain(of_verification(policy.parameters()));
@@ -63,7 +63,7 @@ pub fn of_policy(config: &Config) -> Result<Vec<String>, Box<dyn Error>> {
         [only] if policies.len() > 1 => format!("{line} ({only})"),
         _ => line,
     };
-    Ok(lines.into_iter().map(told).collect())
+    lines.into_iter().map(told).collect()
 }
 
 /// Addresses that are not ours are never tried here.
@@ -95,7 +95,27 @@ fn of_verification(parameters: &Parameters) -> Option<String> {
     })
 }
 
-fn of_accounts(config: &Config, accounts: &[AccountId]) -> Vec<String> {
+/// Whether a listener takes mail for this address and keeps it here. Tables that are not in memory may say so.
+fn is_taken(policy: &AccessPolicy, account: &AccountId) -> bool {
+    let address = Address::parse(&account.to_string());
+    match policy.routing().resolve(&address, &Address::default(), &Answers::default()) {
+        Ok(resolution) => {
+            let is_ours = matches!(resolution.class, Class::Local | Class::VirtualMailbox);
+            is_ours && ["local", "virtual"].contains(&&*resolution.transport.service)
+        }
+        Err(ResolveError::Lookup(_)) => true,
+        Err(_) => false,
+    }
+}
+
+/// Whether a policy has tables that give mail for one to another: who gets it then, only they know.
+fn has_aliases(policy: &AccessPolicy) -> bool {
+    let p = policy.parameters();
+    let maps = [&p.alias_maps, &p.virtual_alias_maps, &p.canonical_maps, &p.recipient_canonical_maps];
+    maps.iter().any(|maps| !maps.is_empty()) || !p.luser_relay.is_empty()
+}
+
+fn of_accounts(config: &Config, accounts: &[AccountId], policies: &Policies) -> Vec<String> {
     let mut doubts = Vec::new();
     if accounts.is_empty() {
         doubts.push(format!(
@@ -104,14 +124,26 @@ fn of_accounts(config: &Config, accounts: &[AccountId]) -> Vec<String> {
         ));
     }
     let is_local = |domain: &str| config.domains.local.iter().any(|local| local.eq_ignore_ascii_case(domain));
-    for account in accounts.iter().filter(|account| !is_local(account.domain())) {
-        doubts.push(format!("account {account}: its domain is not in domains.local, so it receives no mail"));
+    for account in accounts {
+        if policies.is_empty() || policies.values().any(|policy| is_taken(policy, account)) {
+            continue;
+        }
+        let why = match is_local(account.domain()) {
+            true => {
+                "[policy] sends mail for its domain elsewhere (mydestination, virtual_mailbox_domains, transports)"
+            }
+            false => "its domain is not in domains.local",
+        };
+        doubts.push(format!("account {account}: {why}, so it receives no mail"));
     }
     let postmaster = match &config.domains.postmaster {
         Some(address) => AccountId::from_mailbox(address),
         None => config.domains.local.first().and_then(|domain| AccountId::new("postmaster", domain)),
     };
-    if let Some(postmaster) = postmaster.filter(|postmaster| !accounts.contains(postmaster)) {
+    let may_be_another = policies.values().any(has_aliases);
+    if let Some(postmaster) =
+        postmaster.filter(|postmaster| !accounts.contains(postmaster) && !may_be_another)
+    {
         doubts.push(format!(
             "{postmaster}: no such account, so mail for the postmaster is refused; set domains.postmaster"
         ));
@@ -265,7 +297,39 @@ mod tests {
     fn doubts_with(from: &str, to: &str) -> Vec<String> {
         assert!(EMBEDDED.contains(from), "the default has no {from:?}");
         let config = Config::parse(Path::new("postroom.toml"), &EMBEDDED.replacen(from, to, 1)).unwrap();
-        doubts(&config, &PasswdFile::from_text(ACCOUNTS, None, Blocking::inline()).unwrap())
+        let policies = wiring::settings(&config).policies().unwrap();
+        doubts(&config, &PasswdFile::from_text(ACCOUNTS, None, Blocking::inline()).unwrap(), &policies)
+    }
+
+    #[test]
+    fn who_receives_mail_is_what_policy_says() {
+        const FIRST: &str = "mynetworks = [\"127.0.0.0/8\"";
+        let with = |policy: &str| doubts_with(FIRST, &format!("{policy}\n{FIRST}"));
+        let told = with(
+            "mydestination = \"$myhostname, example.test\"\ntransport_maps = \"inline:{alice@example.test=discard:}\"",
+        );
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("account alice@example.test: [policy] sends mail for its domain"),
+            "{told:?}"
+        );
+        assert_eq!(
+            with("mydestination = \"other.test\"\nvirtual_mailbox_domains = \"example.test\""),
+            [""; 0]
+        );
+        let local = |domains: &str| {
+            doubts_with(
+                "local = [\"example.test\"]\npostmaster = \"alice@example.test\"",
+                &format!("local = [{domains}]\n"),
+            )
+        };
+        let elsewhere = local("\"other.test\"");
+        assert_eq!(elsewhere.len(), 3, "{elsewhere:?}");
+        assert!(elsewhere[1].ends_with("its domain is not in domains.local, so it receives no mail"));
+        assert!(elsewhere[2].starts_with("postmaster@other.test: no such account"));
+        let aliased = with("alias_maps = \"inline:{postmaster=alice@example.test}\"");
+        assert_eq!(aliased, [""; 0]);
+        assert!(local("\"example.test\"")[0].starts_with("postmaster@example.test: no such account"));
     }
 
     #[test]

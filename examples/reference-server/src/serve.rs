@@ -62,7 +62,7 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
 
 /// What `check` would warn of.
 fn warn_of_doubts(config: &Config, running: &Running) {
-    for doubt in doubts(config, &running.accounts) {
+    for doubt in doubts(config, &running.accounts, &running.server.policies()) {
         tracing::warn!("{doubt}");
     }
 }

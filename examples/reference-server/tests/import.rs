@@ -246,7 +246,8 @@ mx.test:27 inet n - y - - smtpd
 strange   inet n - y - - smtpd
 10465     inet n - y - - smtpd -o smtpd_tls_wrappermode=yes -o content_filter=scan:
 ";
-    let main_cf = "compatibility_level = 3.6\nmyhostname = mx.test\ninet_protocols = ipv4\nown = 192.0.2.0/24\n";
+    let main_cf =
+        "compatibility_level = 3.6\nmyhostname = mx.test\ninet_protocols = ipv4\nown = 192.0.2.0/24\n";
     write(directory, &[("main.cf", main_cf), ("master.cf", master_cf)]);
     let (good, printed, told) = run(&["import-postfix", "."], directory);
     assert!(good, "{told}");

@@ -14,6 +14,8 @@ use crate::tls::Certificate;
 use crate::wall::Directory;
 use arc_swap::ArcSwap;
 use proto_core::sasl::Decoys;
+use relay_policy::access::AccessPolicy;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +173,11 @@ impl Server {
         let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));
         Reloaded { needs_restart }
+    }
+
+    /// The policy of each listener that takes mail, by the listener's name, as sessions that begin now have it.
+    pub fn policies(&self) -> BTreeMap<String, AccessPolicy> {
+        self.shared.snapshot.load().policies()
     }
 
     /// Stops: no connection is accepted any more, each session ends what it cannot interrupt and says goodbye,

@@ -127,6 +127,15 @@ impl Snapshot {
         }
         Ok(Self { settings, profiles })
     }
+
+    /// The policy of each listener that takes mail, by the listener's name.
+    pub(crate) fn policies(&self) -> BTreeMap<String, AccessPolicy> {
+        let policy = |(name, profile): (&String, &Arc<Profile>)| match &profile.protocol {
+            Protocols::Smtp(profile) => Some((name.clone(), profile.policy.clone())),
+            _ => None,
+        };
+        self.profiles.iter().filter_map(policy).collect()
+    }
 }
 
 /// What is to be said of tables, once for all listeners that have them.

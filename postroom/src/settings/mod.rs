@@ -23,7 +23,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// All that a reload can replace.
@@ -111,12 +110,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::check`].
     pub fn policies(&self) -> Result<BTreeMap<String, AccessPolicy>, SettingsError> {
-        let snapshot = Snapshot::compile(self.clone(), |_| Serves::Everybody)?;
-        let policy = |(name, profile): (&String, &Arc<Profile>)| match &profile.protocol {
-            Protocols::Smtp(profile) => Some((name.clone(), profile.policy.clone())),
-            _ => None,
-        };
-        Ok(snapshot.profiles.iter().filter_map(policy).collect())
+        Ok(Snapshot::compile(self.clone(), |_| Serves::Everybody)?.policies())
     }
 }
 

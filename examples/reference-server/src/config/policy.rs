@@ -1,4 +1,9 @@
-//! `[policy]` and `[listener.policy]`: parameters by their names in Postfix.
+//! `[policy]` and `[listener.policy]`: parameters by their names in Postfix, with `$name` for the value of another, as in
+//! `main.cf`.
+//!
+//! # Departures
+//! From Postfix: `$name` without such a parameter being set is refused, `${name?text}` and its like are not known, and a `$`
+//! with no name behind it stands for itself.
 
 use postroom::relay_policy::{ParameterError, Parameters};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -23,6 +28,25 @@ impl PolicySection {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// Puts values in the place of `$name`; of parameters that are not in this section, `beneath` has them.
+    ///
+    /// # Errors
+    /// The first parameter in which that cannot be done, and why.
+    pub fn expand(&mut self, beneath: &dyn Fn(&str) -> Option<String>) -> Result<(), (String, String)> {
+        let look_up = |name: &str| self.value(name).map(String::from).or_else(|| beneath(name));
+        let mut expanded = Vec::new();
+        for (name, value) in &self.0 {
+            let value = match AS_THEY_ARE.contains(&name.as_str()) {
+                true => value.clone(),
+                false => expand(value, &look_up, &mut vec![name.clone()])
+                    .map_err(|problem| (name.clone(), problem))?,
+            };
+            expanded.push((name.clone(), value));
+        }
+        self.0 = expanded;
+        Ok(())
+    }
+
     /// Sets them.
     ///
     /// # Errors
@@ -35,6 +59,74 @@ impl PolicySection {
         let mut others = self.iter().filter(|(name, _)| *name != CLASSES);
         others.try_for_each(|(name, value)| parameters.set(name, value))
     }
+}
+
+/// Those in which a `$` is replaced by who reads them, or a name stands for something else than its value.
+pub const AS_THEY_ARE: [&str; 10] = [
+    "default_rbl_reply",
+    "luser_relay",
+    "mime_header_checks",
+    "nested_header_checks",
+    "postscreen_greet_banner",
+    "smtpd_client_event_limit_exceptions",
+    "unknown_address_tempfail_action",
+    "unknown_helo_hostname_tempfail_action",
+    "unverified_recipient_tempfail_action",
+    "unverified_sender_tempfail_action",
+];
+
+/// What stands behind a `$` that does not stand for itself.
+pub const NAME_BEGINS: fn(char) -> bool = |c| c.is_ascii_alphabetic() || ['_', '{', '(', '$'].contains(&c);
+
+/// So long may a value be once names are replaced: what names values that name others may grow without end.
+const VALUE_OCTETS_MAX: usize = 1 << 20;
+
+/// `names` are those on the way to this value.
+fn expand(
+    value: &str,
+    look_up: &dyn Fn(&str) -> Option<String>,
+    names: &mut Vec<String>,
+) -> Result<String, String> {
+    let (mut expanded, mut rest) = (String::new(), value);
+    while let Some((plain, behind)) = rest.split_once('$') {
+        expanded += plain;
+        let close = match behind.chars().next() {
+            Some('$') => {
+                expanded.push('$');
+                rest = &behind[1..];
+                continue;
+            }
+            Some('{') => "}",
+            Some('(') => ")",
+            _ => "",
+        };
+        let inside = &behind[close.len()..];
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let end = inside.find(|c| !is_of_name(c)).unwrap_or(inside.len());
+        let (name, after) = inside.split_at(end);
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+            expanded.push('$');
+            rest = behind;
+            continue;
+        }
+        let Some(after) = after.strip_prefix(close) else {
+            return Err(format!("${{{name}: conditions are not known here; one $ is written $$"));
+        };
+        if names.iter().any(|outer| outer == name) {
+            return Err(format!("${name}: it is set to itself"));
+        }
+        let named = look_up(name).ok_or_else(|| {
+            format!("${name}: no parameter of this name is set; write what is meant, and $$ where one $ is")
+        })?;
+        names.push(name.into());
+        expanded += &expand(&named, look_up, names)?;
+        names.pop();
+        if expanded.len() > VALUE_OCTETS_MAX {
+            return Err(format!("longer than {VALUE_OCTETS_MAX} octets with what its names stand for"));
+        }
+        rest = after;
+    }
+    Ok(expanded + rest)
 }
 
 impl<'de> Deserialize<'de> for PolicySection {
@@ -120,6 +212,44 @@ mod tests {
             (parameters.soft_bounce, parameters.reject_code, parameters.smtpd_delay_reject),
             (true, 550, false)
         );
+    }
+
+    #[test]
+    fn names_stand_for_values() {
+        let text = "mynetworks = [\"$relay_domains\", \"::1\"]\nrelay_domains = \"a.test, ${mydomain}\"\nmydomain = \"b.test\"\n\
+            smtpd_client_restrictions = \"check_client_access pcre:{{/x$/ REJECT}}, check_sender_access inline:{x=REJECT $$5}\"\n\
+            default_rbl_reply = \"$rbl_code\"\nrelayhost = \"mx.$(myhostname)\"\n";
+        let mut read = section(text).unwrap();
+        read.expand(&|name| (name == "myhostname").then(|| "h.test".into())).unwrap();
+        for (name, value) in [
+            ("mynetworks", "a.test, b.test, ::1"),
+            ("relay_domains", "a.test, b.test"),
+            (
+                "smtpd_client_restrictions",
+                "check_client_access pcre:{{/x$/ REJECT}}, check_sender_access inline:{x=REJECT $5}",
+            ),
+            ("default_rbl_reply", "$rbl_code"),
+            ("relayhost", "mx.h.test"),
+        ] {
+            assert_eq!(read.value(name), Some(value));
+        }
+        for (text, said) in [
+            ("mynetworks = \"$mynetwork\"", "$mynetwork: no parameter of this name is set"),
+            (
+                "mynetworks = \"$relay_domains\"\nrelay_domains = \"$mynetworks\"",
+                "$mynetworks: it is set to itself",
+            ),
+            ("mynetworks = \"${x?y}\"", "${x: conditions are not known here"),
+        ] {
+            let (name, problem) = section(text).unwrap().expand(&|_| None).unwrap_err();
+            assert!(name == "mynetworks" && problem.contains(said), "{problem}");
+        }
+        let doubling: String = (b'a'..b'z')
+            .map(|c| format!("{} = \"${}${}\"\n", c as char, (c + 1) as char, (c + 1) as char))
+            .collect();
+        let (_, problem) =
+            section(&format!("{doubling}z = \"0123456789\"\n")).unwrap().expand(&|_| None).unwrap_err();
+        assert!(problem.contains("longer than"), "{problem}");
     }
 
     #[test]

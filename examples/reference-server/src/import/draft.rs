@@ -1,5 +1,6 @@
 //! A configuration file being written.
 
+use crate::config::{AS_THEY_ARE, NAME_BEGINS};
 use postroom::relay_policy::main_cf::words;
 use postroom::relay_policy::{ParameterKind, Parameters};
 use std::net::SocketAddr;
@@ -81,9 +82,24 @@ fn policy(title: &str, parameters: &[(String, String)]) -> String {
     if parameters.is_empty() {
         return String::new();
     }
-    parameters
-        .iter()
-        .fold(format!("\n{title}\n"), |text, (name, value)| text + &line(name, &parameter(name, value)))
+    parameters.iter().fold(format!("\n{title}\n"), |text, (name, value)| {
+        text + &line(name, &parameter(name, &quoted(name, value)))
+    })
+}
+
+/// A value in which every `$` stands for itself.
+fn quoted(name: &str, value: &str) -> String {
+    if AS_THEY_ARE.contains(&name) {
+        return value.into();
+    }
+    let mut quoted = String::new();
+    let mut rest = value;
+    while let Some((plain, behind)) = rest.split_once('$') {
+        quoted += plain;
+        quoted += if behind.starts_with(NAME_BEGINS) { "$$" } else { "$" };
+        rest = behind;
+    }
+    quoted + rest
 }
 
 /// A key and its value; what would be a long line has one element on each.
@@ -163,6 +179,8 @@ mod tests {
             let written: toml::Table = text(name, value).parse().unwrap();
             assert_eq!(written[name].as_str(), Some(value));
         }
+        assert_eq!(quoted("relayhost", "a$b $1$$c $"), "a$$b $1$$$$c $");
+        assert_eq!(quoted("luser_relay", "$user"), "$user");
         assert_eq!(text("directors", "permit, reject"), "directors = [\"permit\", \"reject\"]\n");
         let reply = "$rbl_code \"no\" ${rbl_reason?; x}";
         let written: toml::Table = text("default_rbl_reply", reply).parse().unwrap();
