@@ -55,7 +55,14 @@ async fn postfix_says_what_was_recorded() {
         if records {
             std::fs::write(&path, session::write(&said)).unwrap();
         }
-        for (recorded, said) in recorded(file).iter().zip(&said) {
+        let recorded = recorded(file);
+        assert_eq!(
+            recorded.len(),
+            said.len(),
+            "{}: as many dialogues are recorded as are held",
+            path.display()
+        );
+        for (recorded, said) in recorded.iter().zip(&said) {
             assert_eq!(recorded, said, "{}", path.display());
         }
     }

@@ -4,18 +4,9 @@
 
 mod common;
 
-use common::{configuration, prepare};
+use common::{configuration, prepare, run};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-
-/// Whether it went well, what is printed, and what is complained of.
-fn run(arguments: &[&str], directory: &Path) -> (bool, String, String) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
-    let text = |octets| String::from_utf8(octets).unwrap();
-    (output.status.success(), text(output.stdout), text(output.stderr))
-}
 
 /// The policy of the tests, in a directory with the tables that it names.
 fn with_policy(policy: &str) -> tempfile::TempDir {

@@ -4,19 +4,12 @@
 
 mod common;
 
+use common::run;
 use postroom::relay_policy::main_cf::words;
 use postroom::relay_policy::{ParameterKind, Parameters};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-
-/// Whether it went well, what is printed, and what is told.
-fn run(arguments: &[&str], directory: &Path) -> (bool, String, String) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
-    let text = |octets| String::from_utf8(octets).unwrap();
-    (output.status.success(), text(output.stdout), text(output.stderr))
-}
 
 fn write(directory: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
@@ -554,6 +547,7 @@ fn a_qmail_becomes_ours() {
     let (good, _, told) = run(&arguments, directory);
     assert!(good, "{told}");
     assert!(told.contains("databytes, line 1: a limit below 65536 octets"), "{told}");
+    let told_at_first = told;
     let mut names: Vec<_> =
         fs::read_dir(directory.join("ours")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -563,6 +557,8 @@ fn a_qmail_becomes_ours() {
     );
     let written = toml(&fs::read_to_string(directory.join("ours/postroom.toml")).unwrap());
     assert_eq!(written["policy"]["mynetworks"].as_str(), Some("192.0.2.0/24"));
+    assert_eq!(written["listener"][0]["auth_mechanisms"].to_string(), "[]", "qmail-smtpd has no AUTH");
+    assert!(told_at_first.contains("an address is parted at the first -"), "{told_at_first}");
     let (good, checked, wrong) = run(&["check", "--config", "ours/postroom.toml"], directory);
     assert!(good && checked.ends_with("ok\n"), "{checked}{wrong}");
     fs::write(directory.join("tcp.smtp"), "192.0.2.\n").unwrap();

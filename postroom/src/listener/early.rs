@@ -3,6 +3,10 @@
 //! A client that waits has a task and a small buffer, and no session yet. DNS lists are asked about it all at once. What it
 //! says too early is handed to its session, if it comes to one.
 //!
+//! # Limits
+//! Clients that wait count among the connections of their listener (`connections_max`, and those of one client) as sessions do;
+//! there is no limit for them alone (`postscreen_pre_queue_limit`).
+//!
 //! # Departures
 //! Behind a proxy that does not tell the client, there is nobody to be tested.
 

@@ -61,6 +61,7 @@ pub fn import(files: &BTreeMap<String, String>, tcp_rules: Option<&TcpRules>) ->
     // joe-list is joe's.
     imported.set("recipient_delimiter", "-");
     imported.note("(users)", 0, "what .qmail files say is not carried over, nor what users/assign says: an address user-extension is user's");
+    imported.note("(users)", 0, "recipient_delimiter is -: an address is parted at the first -, where qmail looks for the longest user; who has a - in the name must be an account, and has no extensions");
 
     let domains = Domains::read(files, &me, &mut imported.notes);
     imported.set("myorigin", first("envnoathost").unwrap_or_else(|| domains.home.clone()));

@@ -244,7 +244,7 @@ mod tests {
             let (name, problem) = section(text).unwrap().expand(&|_| None).unwrap_err();
             assert!(name == "mynetworks" && problem.contains(said), "{problem}");
         }
-        let doubling: String = (b'a'..b'z')
+        let doubling: String = (b'a'..=b'y')
             .map(|c| format!("{} = \"${}${}\"\n", c as char, (c + 1) as char, (c + 1) as char))
             .collect();
         let (_, problem) =

@@ -60,7 +60,8 @@ fn read(directory: &Path, tcp_rules: Option<&Path>) -> Result<Imported, Box<dyn 
         protocol: "smtp",
         address: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 25),
         tls: "starttls",
-        keys: Vec::new(),
+        // Its SMTP server knows no AUTH.
+        keys: vec![("auth_mechanisms", Value::Array(Vec::new()))],
         policy: Vec::new(),
         limits: Vec::new(),
     });

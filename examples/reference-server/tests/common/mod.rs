@@ -200,6 +200,14 @@ pub fn prepare(directory: &Path, configuration: &str) {
     fs::write(directory.join("users.passwd"), accounts).unwrap();
 }
 
+/// Runs the program to its end in a directory: whether it went well, what is printed, and what is complained of.
+pub fn run(arguments: &[&str], directory: &Path) -> (bool, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
 /// Whether a client program is there. Where `POSTROOM_REQUIRE_CLIENTS` is set, one that is not fails the test.
 pub fn has(program: &str) -> bool {
     let there =
