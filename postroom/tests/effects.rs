@@ -27,13 +27,6 @@ async fn server(fs: &SimFs, entries: &str) -> Server {
     start_with(fs, 1, |builder| builder.settings(settings)).await.unwrap()
 }
 
-async fn greeted(server: &Server) -> Client {
-    let mut client = Client::connect(server, "smtp");
-    client.reply().await;
-    client.command("EHLO client.test").await;
-    client
-}
-
 /// Everything that can be delivered is.
 async fn settle() {
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -44,7 +37,7 @@ async fn a_message_is_held() {
     for domain in ["x.test", "late.test"] {
         let fs = SimFs::new();
         let server = server(&fs, "x.test=HOLD").await;
-        let mut client = greeted(&server).await;
+        let mut client = Client::greeted(&server, "smtp").await;
         let reply = client.mail(&format!("s@{domain}"), &["bob@example.test"], "x").await;
         assert!(reply.starts_with("250 2.0.0"), "{reply}");
         settle().await;
@@ -62,7 +55,7 @@ async fn a_message_is_thrown_away() {
         let fs = SimFs::new();
         let (log, _guard) = Log::start(tracing::Level::INFO);
         let server = server(&fs, "x.test=DISCARD").await;
-        let mut client = greeted(&server).await;
+        let mut client = Client::greeted(&server, "smtp").await;
         // Nobody looks at its recipients any more once it is: not even whether they are there.
         let recipients = if domain == "x.test" {
             vec!["bob@example.test", "eve@example.test"]
@@ -87,7 +80,7 @@ async fn a_recipient_that_leads_nowhere_is_thrown_away_alone() {
     settings.policy.set("transport_maps", "inline:{null@example.test=discard:}").unwrap();
     settings.policy.set("local_recipient_maps", "static:anybody").unwrap();
     let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
-    let mut client = greeted(&server).await;
+    let mut client = Client::greeted(&server, "smtp").await;
     assert!(client.mail("s@x.test", &["null@example.test"], "x").await.starts_with("250 2.0.0"));
     let both = ["null@example.test", "bob@example.test"];
     assert!(client.mail("s@x.test", &both, "both").await.starts_with("250 2.0.0"));
@@ -102,7 +95,7 @@ async fn a_message_goes_to_somebody_else_and_besides() {
         let fs = SimFs::new();
         let server =
             server(&fs, "{to@x.test=REDIRECT alice@example.test}, {too@x.test=BCC alice@example.test}").await;
-        let mut client = greeted(&server).await;
+        let mut client = Client::greeted(&server, "smtp").await;
         for (sender, bob, alice) in [("to", 0, 1), ("too", 1, 2), ("other", 2, 2)] {
             let reply = client.mail(&format!("{sender}@{domain}"), &["bob@example.test"], sender).await;
             assert!(reply.starts_with("250 2.0.0"), "{sender}: {reply}");
@@ -127,7 +120,7 @@ async fn what_cannot_be_done_is_put_off_and_told_to_the_administrator() {
             "{to@x.test=REDIRECT a@far.test}, {too@x.test=BCC nobody@example.test}, {filter@x.test=FILTER scan:[127.0.0.1]:10025}",
         )
         .await;
-        let mut client = greeted(&server).await;
+        let mut client = Client::greeted(&server, "smtp").await;
         for (sender, told) in
             [("to", "a@far.test"), ("too", "nobody@example.test"), ("filter", "scan:[127.0.0.1]:10025")]
         {
@@ -153,7 +146,7 @@ async fn nothing_goes_by_a_filter() {
     let access = "check_recipient_access inline:{{alice@example.test=FILTER scan:x}}";
     settings.policy.set("smtpd_recipient_restrictions", access).unwrap();
     let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
-    let mut client = greeted(&server).await;
+    let mut client = Client::greeted(&server, "smtp").await;
     client.command("MAIL FROM:<s@x.test>").await;
     assert!(client.command("RCPT TO:<bob@example.test>").await.starts_with("250"));
     assert!(client.command("RCPT TO:<alice@example.test>").await.starts_with("451 4.3.5"));
@@ -173,7 +166,7 @@ async fn header_lines_stand_before_the_message_in_their_order() {
             .unwrap();
     }
     let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
-    let mut client = greeted(&server).await;
+    let mut client = Client::greeted(&server, "smtp").await;
     assert!(client.mail("s@x.test", &["bob@example.test"], "Subject: x").await.starts_with("250 2.0.0"));
     until("delivered", || inbox(&fs, "bob").len() == 1).await;
     let mail = &inbox(&fs, "bob")[0];
@@ -230,7 +223,7 @@ async fn what_data_wants_done_is_done_once_however_often_it_is_said() {
     let with = intake.clone();
     let server =
         start_with(&SimFs::new(), 1, |builder| builder.settings(settings).intake(with)).await.unwrap();
-    let mut client = greeted(&server).await;
+    let mut client = Client::greeted(&server, "smtp").await;
     client.command("MAIL FROM:<s@x.test>").await;
     client.command("RCPT TO:<bob@example.test>").await;
     let refused = client.command("DATA").await;

@@ -24,13 +24,6 @@ fn with(parameters: &[(&str, &str)]) -> Settings {
     settings
 }
 
-async fn greeted(server: &Server, listener: &str) -> Client {
-    let mut client = Client::connect(server, listener);
-    assert!(client.reply().await.starts_with("220 "));
-    client.command("EHLO client.test").await;
-    client
-}
-
 /// What a recipient is answered.
 async fn rcpt(client: &mut Client, recipient: &str) -> String {
     client.command("MAIL FROM:<s@x.test>").await;
@@ -56,7 +49,7 @@ async fn where_recipients_lead() {
         ],
     )
     .await;
-    let mut client = greeted(&server, "smtp").await;
+    let mut client = Client::greeted(&server, "smtp").await;
     for (recipient, expected) in [
         ("<bob@example.test>", "250 2.1.5"),
         ("<BOB+lists@EXAMPLE.test>", "250 2.1.5"),
@@ -98,7 +91,7 @@ async fn the_postmaster_is_reached_wherever_he_is() {
         settings.policy.set("smtpd_client_restrictions", "reject").unwrap();
         let fs = SimFs::new();
         let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
-        let mut client = greeted(&server, "smtp").await;
+        let mut client = Client::greeted(&server, "smtp").await;
         let reply = rcpt(&mut client, "<Postmaster>").await;
         assert!(reply.starts_with(expected), "{reply}");
         assert!(rcpt(&mut client, "<postmaster@other.test>").await.starts_with("554 5.7.1"));
@@ -121,14 +114,14 @@ async fn on_a_submission_listener_the_postmaster_is_one_of_all() {
     let mut settings = with(&[("mynetworks", "203.0.113.9")]);
     settings.postmaster = Some("alice@example.test".parse().unwrap());
     let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings.clone())).await.unwrap();
-    let mut client = greeted(&server, "submission").await;
+    let mut client = Client::greeted(&server, "submission").await;
     // \0alice@example.test\0ecila
     client.command("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABlY2lsYQ==").await;
     assert!(rcpt(&mut client, "<Postmaster>").await.starts_with("250 2.1.5"));
     let submission = settings.listeners.iter_mut().find(|l| l.protocol == Protocol::Submission).unwrap();
     submission.policy.set("smtpd_relay_restrictions", "reject");
     server.reload(settings).unwrap();
-    let mut client = greeted(&server, "submission").await;
+    let mut client = Client::greeted(&server, "submission").await;
     client.command("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABlY2lsYQ==").await;
     let reply = rcpt(&mut client, "<Postmaster>").await;
     assert_eq!(reply, "554 5.7.1 <postmaster@example.test>: Recipient address rejected: Access denied");
@@ -154,12 +147,12 @@ async fn a_listener_has_the_common_policy_its_kind_s_and_its_own() {
         ("own", "s@x.test", "554 5.7.1 <s@x.test>: Sender address rejected: Not here"),
         ("own", "s@bad.test", "250 2.1.5"),
     ] {
-        let mut client = greeted(&server, listener).await;
+        let mut client = Client::greeted(&server, listener).await;
         client.command(&format!("MAIL FROM:<{sender}>")).await;
         let reply = client.command("RCPT TO:<bob@example.test>").await;
         assert!(reply.starts_with(expected), "{listener}, {sender}: {reply}");
     }
-    let mut client = greeted(&server, "submission").await;
+    let mut client = Client::greeted(&server, "submission").await;
     client.command("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABlY2lsYQ==").await;
     client.command("MAIL FROM:<s@bad.test>").await;
     assert!(client.command("RCPT TO:<bob@example.test>").await.starts_with("250"), "its lists are empty");
@@ -197,7 +190,7 @@ async fn tables_are_read_anew_with_the_settings_and_the_old_stay_on_an_error() {
     let mut settings = with(&[("smtpd_recipient_restrictions", "check_recipient_access texthash:access")]);
     settings.config_directory = dir.path().to_owned();
     let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings.clone())).await.unwrap();
-    let answer = async || rcpt(&mut greeted(&server, "smtp").await, "<bob@example.test>").await;
+    let answer = async || rcpt(&mut Client::greeted(&server, "smtp").await, "<bob@example.test>").await;
     assert!(answer().await.ends_with("Recipient address rejected: One"));
     write("bob@example.test REJECT Two\n");
     assert!(answer().await.ends_with("One"), "nothing is read anew by itself");
@@ -216,7 +209,7 @@ async fn a_refusal_with_421_ends_the_session() {
         &[("smtpd_helo_restrictions", "check_helo_access inline:{{client.test=421 Go away}}")],
     )
     .await;
-    let mut client = greeted(&server, "smtp").await;
+    let mut client = Client::greeted(&server, "smtp").await;
     client.command("MAIL FROM:<s@x.test>").await;
     let reply = client.command("RCPT TO:<bob@example.test>").await;
     assert_eq!(reply, "421 4.7.1 <client.test>: Helo command rejected: Go away");
@@ -232,7 +225,7 @@ async fn lists_that_are_not_delayed_are_asked_in_their_turn() {
     ];
     let fs = SimFs::new();
     let server = server(&fs, &parameters).await;
-    let mut client = greeted(&server, "smtp").await;
+    let mut client = Client::greeted(&server, "smtp").await;
     let reply = client.command("EHLO bad.test").await;
     assert!(reply.starts_with("554 ") && reply.contains("<bad.test>: Helo command rejected"), "{reply}");
     assert!(client.command("MAIL FROM:<no@x.test>").await.starts_with("554 5.7.1"));
@@ -257,7 +250,7 @@ async fn what_nobody_answers_is_put_off_and_logged() {
     let server =
         server(&SimFs::new(), &[("smtpd_recipient_restrictions", "check_recipient_access mysql:users")])
             .await;
-    let mut client = greeted(&server, "smtp").await;
+    let mut client = Client::greeted(&server, "smtp").await;
     let reply = rcpt(&mut client, "<bob@example.test>").await;
     assert!(reply.starts_with("451 4.3.5 <bob@example.test>: Recipient address rejected"), "{reply}");
     assert_eq!(log.lines_with(&["ERROR", "mysql:users"]).len(), 1, "{}", log.text());
@@ -282,7 +275,7 @@ async fn senders_of_ours_are_verified_by_the_directory() {
             "550 5.1.7 <eve@example.test>: Sender address rejected: undeliverable address: User unknown in local recipient table",
         ),
     ] {
-        let mut client = greeted(&server, "smtp").await;
+        let mut client = Client::greeted(&server, "smtp").await;
         client.command(&format!("MAIL FROM:<{sender}>")).await;
         let reply = client.command("RCPT TO:<bob@example.test>").await;
         assert!(reply.starts_with(expected), "{sender}: {reply}");
@@ -330,7 +323,7 @@ async fn whoever_gets_mail_is_verified() {
             ("later@example.test", "450"),
             ("away@example.test", "450"),
         ] {
-            let mut client = greeted(&server, "smtp").await;
+            let mut client = Client::greeted(&server, "smtp").await;
             let (from, to) = if at == 0 { ("s@x.test", asked) } else { (asked, "bob@example.test") };
             client.command(&format!("MAIL FROM:<{from}>")).await;
             let reply = client.command(&format!("RCPT TO:<{to}>")).await;
@@ -354,7 +347,7 @@ async fn the_postmaster_is_verified() {
     ]);
     settings.postmaster = Some("alice@example.test".parse().unwrap());
     let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
-    let mut client = greeted(&server, "smtp").await;
+    let mut client = Client::greeted(&server, "smtp").await;
     for recipient in ["<postmaster@example.test>", "<postmaster>"] {
         let reply = rcpt(&mut client, recipient).await;
         assert!(reply.starts_with("250 2.1.5"), "{recipient}: {reply}");
@@ -385,7 +378,7 @@ async fn the_client_s_name_stands_in_the_trace_field() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_may_let_the_reply_wait() {
     let server = server(&SimFs::new(), &[("smtpd_recipient_restrictions", "sleep 7")]).await;
-    let mut client = greeted(&server, "smtp").await;
+    let mut client = Client::greeted(&server, "smtp").await;
     client.command("MAIL FROM:<s@x.test>").await;
     // Virtual time passes only where somebody waits.
     let begun = tokio::time::Instant::now();

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{configuration, prepare, run};
+use common::{configuration, prepare, program};
 use std::fs;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ virtual_alias_maps = "inline:{allemp@example.test=alice@example.test}"
 fn explain(directory: &Path, more: &[&str]) -> (bool, String, String) {
     let mut arguments = vec!["policy", "explain", "--config", "postroom.toml", "--client", "192.0.2.1"];
     arguments.extend(more);
-    run(&arguments, directory)
+    program(&arguments, directory)
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn listeners_and_logins() {
 fn the_embedded_default_is_explained_without_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["policy", "explain", "--client", "192.0.2.1", "--from", "a@b.test", "--to", "c@d.test"];
-    let (good, told, _) = run(&arguments, directory.path());
+    let (good, told, _) = program(&arguments, directory.path());
     assert!(
         good && told.ends_with("verdict: refused at RCPT: 554 5.7.1 <c@d.test>: Relay access denied\n"),
         "{told}"
@@ -117,7 +117,7 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
     let doubtful = "mynetworks = [\"11.0.0.0/8\"]\nsmtpd_sender_restrictions = [\"check_sender_access texthash:directors\", \"permit\", \"reject_unlisted_sendr\"]\nsmtpd_recipient_restrictions = \"reject_unverified_sender\"";
     let directory = with_policy(doubtful);
     fs::write(directory.path().join("directors"), "lonely\n").unwrap();
-    let check = || run(&["check", "--config", "postroom.toml"], directory.path());
+    let check = || program(&["check", "--config", "postroom.toml"], directory.path());
     let (good, told, wrong) = check();
     assert!(good, "{wrong}");
     for line in [
@@ -131,7 +131,7 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
     }
     let replace = |text: &str| {
         let directory = with_policy(text);
-        let (good, _, wrong) = run(&["check", "--config", "postroom.toml"], directory.path());
+        let (good, _, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
         assert!(!good);
         wrong
     };

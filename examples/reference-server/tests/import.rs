@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::run;
+use common::program;
 use postroom::relay_policy::main_cf::words;
 use postroom::relay_policy::{ParameterKind, Parameters};
 use std::fs;
@@ -89,7 +89,7 @@ fn a_postfix_becomes_ours() {
             ("recipients", "allemp@example.org directors\n"),
         ],
     );
-    let (good, printed, told) = run(&["import-postfix", "postfix", "--output", "ours"], directory);
+    let (good, printed, told) = program(&["import-postfix", "postfix", "--output", "ours"], directory);
     assert!(good, "{told}");
     assert_eq!(printed, "");
     let text = fs::read_to_string(directory.join("ours/postroom.toml")).unwrap();
@@ -194,10 +194,10 @@ fn a_postfix_becomes_ours() {
 
     let accounts = fs::read_to_string(directory.join("ours/users.passwd")).unwrap();
     assert!(accounts.contains("# ann@shop.example:\n# bob@shop.example:\n"), "{accounts}");
-    let (good, checked, wrong) = run(&["check", "--config", "ours/postroom.toml"], directory);
+    let (good, checked, wrong) = program(&["check", "--config", "ours/postroom.toml"], directory);
     assert!(good && checked.ends_with("ok\n"), "{checked}{wrong}");
 
-    let (good, _, told) = run(&["import-postfix", "postfix", "--output", "ours"], directory);
+    let (good, _, told) = program(&["import-postfix", "postfix", "--output", "ours"], directory);
     assert!(!good && told.contains("postroom.toml: it is there already"), "nothing is written over: {told}");
 }
 
@@ -212,7 +212,7 @@ fn what_postconf_prints_is_read_and_old_defaults_are_kept() {
             "mydomain = example.org\nmyhostname = mx.example.org\nsmtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\nvirtual_alias_maps = inline:{sales@shop.example=ann@example.org}\nmydestination = $mydomain\n",
         )],
     );
-    let (good, printed, told) = run(&["import-postfix", "printed"], directory);
+    let (good, printed, told) = program(&["import-postfix", "printed"], directory);
     assert!(good, "{told}");
     let written = toml(&printed);
     let policy = &written["policy"];
@@ -242,7 +242,7 @@ strange   inet n - y - - smtpd
     let main_cf =
         "compatibility_level = 3.6\nmyhostname = mx.test\ninet_protocols = ipv4\nown = 192.0.2.0/24\n";
     write(directory, &[("main.cf", main_cf), ("master.cf", master_cf)]);
-    let (good, printed, told) = run(&["import-postfix", "."], directory);
+    let (good, printed, told) = program(&["import-postfix", "."], directory);
     assert!(good, "{told}");
     let written = toml(&printed);
     let listeners: Vec<String> =
@@ -280,7 +280,7 @@ fn values_are_those_that_postfix_has() {
              myorigin = ${{mydomain}}\nrecipient_delimiter = +$$\nproxy_interfaces =\nsmtpd_recipient_restrictions = reject_unauth_destination\n"
         );
         write(directory, &[("main.cf", &main_cf), ("master.cf", "smtp inet n - y - - smtpd\n")]);
-        let (good, printed, told) = run(&["import-postfix", "."], directory);
+        let (good, printed, told) = program(&["import-postfix", "."], directory);
         assert!(good, "{told}");
         let ours = toml(&printed)["policy"].clone();
         for name in [
@@ -356,7 +356,7 @@ fn what_is_not_set_is_as_postfix_has_it() {
             "compatibility_level = {level}\nmyhostname = mx.some.example\nsmtpd_recipient_restrictions = reject_unauth_destination\n"
         );
         write(directory, &[("main.cf", &main_cf), ("master.cf", "smtp inet n - y - - smtpd\n")]);
-        let (good, printed, told) = run(&["import-postfix", "."], directory);
+        let (good, printed, told) = program(&["import-postfix", "."], directory);
         assert!(good, "{told}");
         let aliases = Path::new("/etc/aliases").exists();
         let ours = toml(&printed)["policy"].clone();
@@ -421,7 +421,7 @@ smtpd     pass - - y - - smtpd -o smtpd_client_restrictions=permit -o postscreen
 greylist  unix - n n - 0 spawn user=nobody argv=/usr/sbin/greylist
 ";
     write(directory, &[("main.cf", main_cf), ("master.cf", master_cf)]);
-    let (good, printed, told) = run(&["import-postfix", "."], directory);
+    let (good, printed, told) = program(&["import-postfix", "."], directory);
     assert!(good, "{told}");
     let written = toml(&printed);
     for (name, value) in [
@@ -484,7 +484,7 @@ fn only_who_demands_a_login_becomes_submission() {
         "compatibility_level = 3.6\nmyhostname = mx.test\ninet_protocols = ipv4\nsmtpd_tls_auth_only = yes\n";
     for (service, protocol) in services.iter().zip(["smtp", "smtp", "smtp", "submission", "submission"]) {
         write(directory, &[("main.cf", main_cf), ("master.cf", &format!("{service}\n"))]);
-        let (_, printed, told) = run(&["import-postfix", "."], directory);
+        let (_, printed, told) = program(&["import-postfix", "."], directory);
         let listener = toml(&printed)["listener"][0].clone();
         assert_eq!(listener["protocol"].as_str(), Some(protocol), "{service}: {printed}{told}");
         assert!(listener.get("auth_mechanisms").is_none(), "{printed}");
@@ -500,10 +500,10 @@ fn what_could_not_be_used_is_not_written() {
     let main_cf =
         "myhostname = mx.test\nsmtpd_client_restrictions = check_client_access hash:/no/such/table\n";
     write(directory, &[("main.cf", main_cf), ("master.cf", "smtp inet n - y - - smtpd\n")]);
-    let (good, printed, told) = run(&["import-postfix", ".", "--output", "ours"], directory);
+    let (good, printed, told) = program(&["import-postfix", ".", "--output", "ours"], directory);
     assert!(!good && printed.is_empty() && !directory.join("ours").exists(), "{told}");
     assert!(told.contains("nothing is written") && told.contains("hash:/no/such/table"), "{told}");
-    let (good, printed, told) = run(&["import-postfix", "."], directory);
+    let (good, printed, told) = program(&["import-postfix", "."], directory);
     assert!(!good && printed.contains("[listener]"), "{printed}");
     assert!(told.contains("what is printed cannot be used as it is: postroom.toml: "), "{told}");
 }
@@ -522,7 +522,7 @@ fn what_cannot_be_read_is_told() {
         (["import-postfix", "c"], "c: No such file or directory"),
         (["import-qmail", "c"], "c: No such file or directory"),
     ] {
-        let (good, _, told) = run(&arguments, directory);
+        let (good, _, told) = program(&arguments, directory);
         assert!(!good && told.contains(said), "{said}: {told}");
     }
 }
@@ -544,7 +544,7 @@ fn a_qmail_becomes_ours() {
         ],
     );
     let arguments = ["import-qmail", "qmail", "--tcp-rules", "tcp.smtp", "--output", "ours"];
-    let (good, _, told) = run(&arguments, directory);
+    let (good, _, told) = program(&arguments, directory);
     assert!(good, "{told}");
     assert!(told.contains("databytes, line 1: a limit below 65536 octets"), "{told}");
     let told_at_first = told;
@@ -559,9 +559,9 @@ fn a_qmail_becomes_ours() {
     assert_eq!(written["policy"]["mynetworks"].as_str(), Some("192.0.2.0/24"));
     assert_eq!(written["listener"][0]["auth_mechanisms"].to_string(), "[]", "qmail-smtpd has no AUTH");
     assert!(told_at_first.contains("an address is parted at the first -"), "{told_at_first}");
-    let (good, checked, wrong) = run(&["check", "--config", "ours/postroom.toml"], directory);
+    let (good, checked, wrong) = program(&["check", "--config", "ours/postroom.toml"], directory);
     assert!(good && checked.ends_with("ok\n"), "{checked}{wrong}");
     fs::write(directory.join("tcp.smtp"), "192.0.2.\n").unwrap();
-    let (good, _, told) = run(&arguments, directory);
+    let (good, _, told) = program(&arguments, directory);
     assert!(!good && told.contains("tcp.smtp, line 1: \"192.0.2.\" has no colon"), "{told}");
 }

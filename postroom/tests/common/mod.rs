@@ -103,6 +103,14 @@ impl Client {
         Self(client)
     }
 
+    /// Connects to a listener of the server that speaks SMTP, and says EHLO.
+    pub async fn greeted(server: &Server, listener: &str) -> Self {
+        let mut client = Self::connect(server, listener);
+        assert!(client.reply().await.starts_with("220 "));
+        client.command("EHLO client.test").await;
+        client
+    }
+
     /// Sends octets as they are.
     pub async fn send(&mut self, octets: &[u8]) {
         self.0.write_all(octets).await.unwrap();

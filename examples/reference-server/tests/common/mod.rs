@@ -201,7 +201,7 @@ pub fn prepare(directory: &Path, configuration: &str) {
 }
 
 /// Runs the program to its end in a directory: whether it went well, what is printed, and what is complained of.
-pub fn run(arguments: &[&str], directory: &Path) -> (bool, String, String) {
+pub fn program(arguments: &[&str], directory: &Path) -> (bool, String, String) {
     let output =
         Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
     let text = |octets| String::from_utf8(octets).unwrap();
