@@ -3,7 +3,9 @@
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Environment, Service};
 use crate::listener::Begun;
-use crate::service::{Backends, DelegationService, ImapService, Pop3Service, SmtpService, worded};
+use crate::service::{
+    Backends, DelegationService, ImapService, Pop3Service, ScreenService, SmtpService, worded,
+};
 use crate::session::Session;
 use crate::settings::{Profile, Protocols, SmtpProfile, TlsMode};
 use futures_util::future::BoxFuture;
@@ -42,9 +44,16 @@ where
                 peer.xclient = smtp.xclient_clients.contains(client);
                 peer.xforward = smtp.xforward_clients.contains(client);
             }
+            if let (Some(watch), Some(screen)) = (begun.watch, &smtp.screen) {
+                (peer.xclient, peer.xforward) = (false, false);
+                let machine = smtp::Server::new(now, Arc::clone(&screen.config), peer);
+                let service = ScreenService::new(watch, backends);
+                let driver = Driver::new(machine, service, stream, environment).having_read(begun.said);
+                return drive(driver, profile.listener.tls);
+            }
             let mut machine = smtp::Server::new(now, Arc::clone(&smtp.config), peer);
             machine.set_entropy(session.sasl.clone());
-            let service = SmtpService::new(Arc::clone(smtp), backends, session, begun.watch);
+            let service = SmtpService::new(Arc::clone(smtp), backends, session);
             let driver = Driver::new(machine, service, stream, environment).having_read(begun.said);
             drive(driver, profile.listener.tls)
         }

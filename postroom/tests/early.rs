@@ -87,10 +87,10 @@ async fn d025_who_does_not_wait() {
             assert_eq!(client.command("MAIL FROM:<s@x.test>").await, "250 2.1.0 Ok");
             assert_eq!(client.command("RCPT TO:<bob@example.test>").await, rcpt, "{action}");
         }
-        let pregreet = ["PREGREET 18 after 0.00 from [203.0.113.9]:40000: EHLO client.test\\r\\n"];
+        let pregreet = ["PREGREET 18 after 0 from [203.0.113.9]:40000: EHLO client.test\\r\\n"];
         assert_eq!(log.lines_with(&pregreet).len(), 2, "{action}: {}", log.text());
         let refused =
-            log.lines_with(&["NOQUEUE: reject: RCPT from unknown[203.0.113.9]: 550 5.5.1 Protocol error"]);
+            log.lines_with(&["NOQUEUE: reject: RCPT from [203.0.113.9]:40000: 550 5.5.1 Protocol error; "]);
         assert_eq!(refused.len(), if action == "enforce" { 2 } else { 0 });
         stop(server).await;
     }
@@ -106,7 +106,7 @@ async fn d026_who_does_not_wait_is_sent_away() {
     let mut client = Client::connect(&server, "smtp");
     assert_eq!(client.line().await, "220-one moment");
     client.send(b"QUIT\r\n").await;
-    assert_eq!(client.line().await, "521 Protocol error");
+    assert_eq!(client.line().await, "521 5.5.1 Protocol error");
     assert_eq!(client.line().await, "", "closed");
     assert_eq!(begun.elapsed(), Duration::ZERO);
     stop(server).await;
@@ -149,7 +149,7 @@ async fn d024_who_is_on_the_denylist_or_trusted() {
     ];
     let server = start(&fs, 1, &parameters).await;
     let mut denied = Client::connect(&server, "smtp");
-    assert_eq!(denied.line().await, "521 Service currently unavailable");
+    assert_eq!(denied.line().await, "521 5.3.2 Service currently unavailable");
     assert_eq!(denied.line().await, "", "closed");
     let begun = Instant::now();
     let mut trusted = Client::connect_from("192.0.2.1:1".parse().unwrap(), &server, "smtp");
@@ -184,15 +184,11 @@ fn what_cannot_be_tested_is_refused() {
         settings.check().map_err(|error| error.to_string())
     };
     assert_eq!(told(Protocol::Smtp, TlsMode::StartTls, None), Ok(()));
+    let deep = Some(("postscreen_pipelining_enable", "yes"));
+    assert_eq!(told(Protocol::Smtp, TlsMode::None, deep), Ok(()));
     for (protocol, tls, parameter, words) in [
         (Protocol::Submission, TlsMode::None, None, "only mail from other servers"),
         (Protocol::Smtp, TlsMode::Implicit, None, "only mail from other servers"),
-        (
-            Protocol::Smtp,
-            TlsMode::None,
-            Some(("postscreen_pipelining_enable", "yes")),
-            "postscreen_pipelining_enable",
-        ),
         (Protocol::Smtp, TlsMode::None, Some(("postscreen_greet_banner", "é")), "postscreen_greet_banner"),
         (
             Protocol::Smtp,

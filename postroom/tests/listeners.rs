@@ -97,7 +97,7 @@ async fn one_client_may_not_have_all_connections() {
             inside.push(client);
         }
         let mut outside = connect(&server, listener).await;
-        let refusal = "421 mail.example.test Error: too many connections from 127.0.0.1";
+        let refusal = "421 4.7.0 mail.example.test Error: too many connections from 127.0.0.1";
         assert_eq!(line(&mut outside).await, refusal);
         assert_eq!(line(&mut outside).await, "", "closed");
         // The server hears of the goodbye some time later.
@@ -123,7 +123,7 @@ async fn eight_thousand_connections_are_served_or_refused_politely() {
     for _ in 0..8000 {
         let mut client = connect(&server, "l0").await;
         match &*line(&mut client).await {
-            "421 mail.example.test Error: too many connections" => refused += 1,
+            "421 4.7.0 mail.example.test Error: too many connections" => refused += 1,
             greeting => {
                 assert!(greeting.starts_with("220 "), "{greeting}");
                 served += 1;
@@ -220,7 +220,7 @@ async fn s43_clients_behind_a_proxy_are_counted_each() {
     let (_two, greeting) = come("192.0.2.2").await;
     assert!(greeting.starts_with("220 "));
     let (mut again, greeting) = come("192.0.2.1").await;
-    assert_eq!(greeting, "421 mail.example.test Error: too many connections from 192.0.2.1");
+    assert_eq!(greeting, "421 4.7.0 mail.example.test Error: too many connections from 192.0.2.1");
     assert_eq!(line(&mut again).await, "", "closed");
     drop(again);
     // Who has not yet said for whom it speaks counts in the total.
@@ -234,7 +234,7 @@ async fn s43_clients_behind_a_proxy_are_counted_each() {
         }
     };
     let mut over = connect(&server, "l0").await;
-    assert_eq!(line(&mut over).await, "421 mail.example.test Error: too many connections");
+    assert_eq!(line(&mut over).await, "421 4.7.0 mail.example.test Error: too many connections");
     drop(silent);
     assert!(server.shutdown(Duration::from_secs(5)).await);
 }

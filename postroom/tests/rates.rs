@@ -79,7 +79,7 @@ async fn d036_connections_in_a_time() {
     for expected in [
         "220 mail.example.test ESMTP Postroom",
         "220 mail.example.test ESMTP Postroom",
-        "421 mail.example.test Error: too many connections from 127.0.0.1",
+        "421 4.7.0 mail.example.test Error: too many connections from 127.0.0.1",
     ] {
         assert_eq!(say(&server, "smtp", &[]).await, [expected]);
     }
@@ -94,7 +94,7 @@ async fn d035_postfix_s_limit_holds_in_place_of_the_common_one() {
     let held = TcpStream::connect(server.address("smtp").unwrap()).await.unwrap();
     let mut held = BufReader::new(held);
     assert!(reply(&mut held).await.starts_with("220 "));
-    let refusal = "421 mail.example.test Error: too many connections from 127.0.0.1";
+    let refusal = "421 4.7.0 mail.example.test Error: too many connections from 127.0.0.1";
     assert_eq!(say(&server, "smtp", &[]).await, [refusal]);
     drop(held);
     stop(server).await;

@@ -39,6 +39,8 @@ pub struct InBuf {
     searched: usize,
     /// An over-long line is being thrown away up to its LF.
     discarding: bool,
+    /// The last line that was cut off ended in LF without CR.
+    bare: bool,
     capacity: usize,
 }
 
@@ -55,7 +57,7 @@ const SMALL_PART: usize = 16;
 impl InBuf {
     /// An empty buffer for at most `capacity` octets. It allocates when octets come.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { octets: BytesMut::new(), searched: 0, discarding: false, capacity }
+        Self { octets: BytesMut::new(), searched: 0, discarding: false, bare: false, capacity }
     }
 
     /// Stores octets up to the capacity; returns how many.
@@ -141,6 +143,11 @@ impl InBuf {
         self.discarding
     }
 
+    /// Whether the last line that was handed out ended in LF without CR.
+    pub fn ended_bare(&self) -> bool {
+        self.bare
+    }
+
     /// The next line without its ending, or `None` when more octets are needed. `max` counts the ending, as the
     /// limits of the RFCs do.
     ///
@@ -169,9 +176,10 @@ impl InBuf {
         let mut line = self.split(at + 1);
         let too_long = core::mem::take(&mut self.discarding) || line.len() > max;
         line.truncate(at);
+        self.bare = line.last() != Some(&b'\r');
         let fault = if too_long {
             Some(LineFault::TooLong)
-        } else if line.last() == Some(&b'\r') {
+        } else if !self.bare {
             line.truncate(at - 1);
             None
         } else {

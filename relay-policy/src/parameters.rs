@@ -443,6 +443,10 @@ parameters! {
     postscreen_dnsbl_max_ttl: Duration = Duration::from_secs(60 * 60);
     /// What clients are told in place of a list's name (it may hold a password): a table.
     postscreen_dnsbl_reply_map: Vec<String> = [];
+    /// How many commands a client may say in a session in which it is tested.
+    postscreen_command_count_limit: u32 = 20_u32;
+    /// How long it may take over each.
+    postscreen_command_time_limit: Duration = Duration::from_secs(300);
     /// Whether it is tested that clients wait for the reply to each command.
     postscreen_pipelining_enable: bool = false;
     /// What becomes of clients that do not.

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use proto_core::UnixTime;
+use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::access::{AccessError, Log};
 use relay_policy::early::{
-    AllowEntry, Allowlist, Arrival, Early, EarlyTest, Greeted, Heard, Screening, Watch,
+    AllowEntry, Allowlist, Arrival, Attempt, Early, EarlyTest, Greeted, Heard, Leaving, Screening, Watch,
 };
 use relay_policy::table::Opener;
-use relay_policy::{Answer, Parameters, Question, Record};
+use relay_policy::{Answer, Parameters, Question, Record, Reply};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,20 @@ fn watch(greeted: Greeted) -> Box<Watch> {
     }
 }
 
+/// What the client is told when it names a recipient.
+fn recipient(watch: &mut Watch) -> Reply {
+    let (sender, recipient) = (ReversePath::Null, ForwardPath::Mailbox("b@example.test".parse().unwrap()));
+    watch.recipient(Attempt { helo: Some("x"), esmtp: true, sender: &sender, recipient: &recipient })
+}
+
+/// The client says QUIT.
+fn quits(watch: &mut Watch, now: i64) -> (Option<AllowEntry>, Vec<String>) {
+    let (entry, log) = watch.end(Leaving::Ended, Duration::ZERO, UnixTime(now));
+    (entry, lines(&log))
+}
+
+const DISCONNECT: &str = "DISCONNECT [203.0.113.9]:49152";
+
 #[test]
 fn who_is_never_tested_and_who_has_failed_already() {
     let table = ("postscreen_access_list", "permit_mynetworks, cidr:access");
@@ -111,7 +126,7 @@ fn a_client_on_the_denylist() {
     let ignored = screening(&rejected("ignore"), None, 0).finish(now);
     assert!(matches!(ignored.greeted, Greeted::Serve), "{ignored:?}");
     let mut enforced = watch(screening(&rejected("enforce"), None, 0).finish(now).greeted);
-    assert_eq!(enforced.recipient(now).0.to_string(), "550 5.3.2 Service currently unavailable");
+    assert_eq!(recipient(&mut enforced).to_string(), "550 5.3.2 Service currently unavailable");
     let (dropped, log) = arrive(&rejected("drop"), CLIENT, None, 0);
     let Arrival::Refuse(reply) = dropped else { panic!("{dropped:?}") };
     assert_eq!(reply.to_string(), "521 5.3.2 Service currently unavailable");
@@ -119,7 +134,8 @@ fn a_client_on_the_denylist() {
         log,
         [
             "CONNECT from [203.0.113.9]:49152 to [192.0.2.25]:25".to_string(),
-            "DENYLISTED [203.0.113.9]:49152".to_string()
+            "DENYLISTED [203.0.113.9]:49152".to_string(),
+            DISCONNECT.to_string(),
         ]
     );
 }
@@ -140,11 +156,11 @@ fn a_client_that_does_not_wait() {
         screening.talked(b"MAIL FROM:<>", Duration::from_millis(2_000));
         assert!(screening.is_settled(), "there is nothing left to find out");
         let screened = screening.finish(UnixTime(6));
-        assert_eq!(
-            lines(&screened.log),
-            [r"PREGREET 9 after 1.23 from [203.0.113.9]:49152: EHLO x\r\n\xff"],
-            "{action}"
-        );
+        let mut logged = vec![r"PREGREET 9 after 1.2 from [203.0.113.9]:49152: EHLO x\r\n\xff"];
+        if action == "drop" {
+            logged.push(DISCONNECT);
+        }
+        assert_eq!(lines(&screened.log), logged, "{action}");
         assert_eq!(screened.entry, None, "{action}");
         match (screened.greeted, refused) {
             (Greeted::Serve, None) => {}
@@ -154,9 +170,11 @@ fn a_client_that_does_not_wait() {
             (Greeted::Watch(mut watch), Some(refused)) => {
                 assert_eq!(watch.command(b"EHLO x", false, b""), Heard::Serve);
                 for _ in 0..2 {
-                    let (reply, entry) = watch.recipient(UnixTime(7));
-                    assert_eq!((reply.to_string().as_str(), entry), (refused, None));
+                    assert_eq!(recipient(&mut watch).to_string(), refused);
                 }
+                let (entry, log) = quits(&mut watch, 7);
+                assert_eq!((entry, log.last().map(String::as_str)), (None, Some(DISCONNECT)));
+                assert!(!log.iter().any(|line| line.starts_with("PASS")), "{log:?}");
             }
             (other, _) => panic!("{action}: {other:?}"),
         }
@@ -168,7 +186,7 @@ fn a_client_that_hangs_up() {
     let screening = screening(&early(&[]), None, 0);
     assert_eq!(
         lines(&screening.hung_up(Duration::from_millis(50))),
-        ["HANGUP after 0.05 from [203.0.113.9]:49152 in tests before SMTP handshake"]
+        ["HANGUP after 0.05 from [203.0.113.9]:49152 in tests before SMTP handshake", DISCONNECT]
     );
 }
 
@@ -196,7 +214,7 @@ fn dns_lists_have_weights() {
         let passed = EarlyTest::ALL.map(|test| entry.has_passed(test, UnixTime(6)));
         assert_eq!(passed, [true, false, false, false, false], "it did wait");
         let expected = format!("550 5.7.1 Service unavailable; client [203.0.113.9] blocked using {zone}");
-        assert_eq!(watch(screened.greeted).recipient(UnixTime(7)).0.to_string(), expected);
+        assert_eq!(recipient(&mut watch(screened.greeted)).to_string(), expected);
     }
 }
 
@@ -283,12 +301,18 @@ fn a_good_client_comes_again() {
         assert_eq!(watch.command(line.as_bytes(), false, b""), Heard::Serve);
     }
     assert!(watch.log().lines().is_empty());
-    let (reply, entry) = watch.recipient(UnixTime(7));
+    let reply = recipient(&mut watch);
     assert_eq!(reply.to_string(), "450 4.3.2 Service currently unavailable");
-    assert_eq!(lines(&watch.log()), ["PASS NEW [203.0.113.9]:49152"]);
+    assert_eq!(
+        lines(&watch.log()),
+        ["NOQUEUE: reject: RCPT from [203.0.113.9]:49152: 450 4.3.2 Service currently unavailable; \
+          from=<>, to=<b@example.test>, proto=ESMTP, helo=<x>"]
+    );
     assert!(watch.log().lines().is_empty(), "each line once");
-    let again = watch.recipient(UnixTime(8));
-    assert_eq!((again.0, again.1), (reply, None), "it is still refused");
+    assert_eq!(recipient(&mut watch), reply, "it is still refused");
+    watch.log();
+    let (entry, log) = quits(&mut watch, 7);
+    assert_eq!(log, ["PASS NEW [203.0.113.9]:49152", DISCONNECT]);
     let mut allowlist = Allowlist::default();
     allowlist.remember(entry.unwrap(), early.retention(), UnixTime(7));
     let known = allowlist.find("203.0.113.9".parse().unwrap());
@@ -302,7 +326,8 @@ fn a_good_client_comes_again() {
 fn a_client_that_does_not_speak_smtp_well() {
     /// A line, whether it ends in LF alone, and what is behind it; what the recipient is told, and the log.
     type Case = (&'static [u8], bool, &'static [u8], &'static str, &'static str);
-    let cases: [Case; 6] = [
+    const NOTHING: &str = "NOQUEUE: reject: RCPT";
+    let cases: [Case; 9] = [
         (
             b"EHLO x",
             false,
@@ -331,13 +356,29 @@ fn a_client_that_does_not_speak_smtp_well() {
             "521 5.7.0 Error: I can break rules, too. Goodbye.",
             "NON-SMTP COMMAND from [203.0.113.9]:49152 after CONNECT: Subject: hello",
         ),
-        (b"FOO bar", false, b"", "450 4.3.2 Service currently unavailable", "PASS NEW [203.0.113.9]:49152"),
+        (b"FOO bar", false, b"", "450 4.3.2 Service currently unavailable", NOTHING),
         (
             b"HELO x",
             true,
             b"",
             "450 4.3.2 Service currently unavailable",
-            "BARE NEWLINE from [203.0.113.9]:49152 after CONNECT",
+            "BARE NEWLINE from [203.0.113.9]:49152 after HELO x",
+        ),
+        (
+            b"x:y:z",
+            false,
+            b"",
+            "521 5.7.0 Error: I can break rules, too. Goodbye.",
+            "NON-SMTP COMMAND from [203.0.113.9]:49152 after CONNECT: x:y:z",
+        ),
+        (b": z", false, b"", "450 4.3.2 Service currently unavailable", NOTHING),
+        // A password is not told.
+        (
+            b"EHLO x",
+            false,
+            b"NOOP\r\nAuth PLAIN AHgAeQ==\r\n",
+            "550 5.5.1 Protocol error",
+            r"COMMAND PIPELINING from [203.0.113.9]:49152 after EHLO: NOOP\r\nAuth",
         ),
     ];
     for (line, bare, behind, expected, logged) in cases {
@@ -347,11 +388,15 @@ fn a_client_that_does_not_speak_smtp_well() {
             // Once is enough for the log.
             Heard::Serve => match watch.command(line, bare, behind) {
                 Heard::Refuse(reply) => panic!("{reply}"),
-                Heard::Serve => watch.recipient(UnixTime(7)).0,
+                Heard::Serve => recipient(&mut watch),
             },
         };
         assert_eq!(reply.to_string(), expected, "{}", line.escape_ascii());
-        assert_eq!(lines(&watch.log()).first().map_or("", String::as_str), logged, "{}", line.escape_ascii());
+        let log = lines(&watch.log());
+        match logged {
+            NOTHING => assert!(log[0].starts_with(NOTHING), "{log:?}"),
+            logged => assert_eq!(log[0], logged, "{}", line.escape_ascii()),
+        }
     }
 }
 
@@ -361,9 +406,80 @@ fn a_failure_that_is_ignored_is_passed() {
     let early = early(&[("postscreen_bare_newline_enable", "yes")]);
     let mut watch = watch(screening(&early, None, 0).finish(UnixTime(6)).greeted);
     assert_eq!(watch.command(b"HELO x", true, b""), Heard::Serve);
-    let (_, entry) = watch.recipient(UnixTime(7));
+    assert_eq!(lines(&watch.log()), ["BARE NEWLINE from [203.0.113.9]:49152 after HELO x"]);
+    recipient(&mut watch);
+    watch.log();
+    let (entry, log) = quits(&mut watch, 7);
     assert!(entry.unwrap().has_passed(EarlyTest::BareNewline, UnixTime(30 * DAY)));
-    assert_eq!(lines(&watch.log()), ["BARE NEWLINE from [203.0.113.9]:49152 after CONNECT"]);
+    assert_eq!(log, ["PASS NEW [203.0.113.9]:49152", DISCONNECT]);
+}
+
+/// Who has named a recipient can still fail; and who has named none has shown too little.
+#[test]
+fn a_client_has_passed_when_it_goes() {
+    let early = early(&DEEP);
+    let begun = || watch(screening(&early, None, 0).finish(UnixTime(6)).greeted);
+    let mut late = begun();
+    assert_eq!(recipient(&mut late).code, 450);
+    assert_eq!(late.command(b"RCPT TO:<b@example.test>", false, b"RSET\r\n"), Heard::Serve);
+    assert_eq!(recipient(&mut late).to_string(), "550 5.5.1 Protocol error");
+    late.log();
+    let (entry, log) = quits(&mut late, 7);
+    assert_eq!(log, [DISCONNECT]);
+    let passed = EarlyTest::ALL.map(|test| entry.is_some_and(|entry| entry.has_passed(test, UnixTime(7))));
+    assert_eq!(passed, [true, false, false, true, true], "the test that failed is made again");
+
+    let mut curious = begun();
+    assert_eq!(curious.command(b"EHLO x", false, b""), Heard::Serve);
+    assert_eq!(quits(&mut curious, 7), (None, vec![DISCONNECT.into()]));
+
+    for (leaving, logged) in [
+        (Leaving::HungUp, "HANGUP after 1.6 from [203.0.113.9]:49152 in tests after SMTP handshake"),
+        (Leaving::TimedOut, "COMMAND TIME LIMIT from [203.0.113.9]:49152 after EHLO"),
+    ] {
+        let mut gone = begun();
+        assert_eq!(gone.command(b"EHLO x", false, b""), Heard::Serve);
+        recipient(&mut gone);
+        gone.log();
+        let (entry, log) = gone.end(leaving, Duration::from_millis(1_620), UnixTime(7));
+        assert!(entry.is_some(), "hanging up is no offence");
+        assert_eq!(lines(&log), [logged, "PASS NEW [203.0.113.9]:49152", DISCONNECT]);
+    }
+}
+
+#[test]
+fn a_client_that_goes_on_and_on() {
+    let early = early(&[("postscreen_pipelining_enable", "yes"), ("postscreen_command_count_limit", "2")]);
+    let mut watch = watch(screening(&early, None, 0).finish(UnixTime(6)).greeted);
+    assert_eq!(watch.command(b"EHLO x", false, b""), Heard::Serve);
+    assert_eq!(watch.command(b"data", false, b""), Heard::Serve);
+    let Heard::Refuse(reply) = watch.command(b"QUIT", false, b"") else { panic!("it has said enough") };
+    assert_eq!(reply.to_string(), "421 4.7.0 Error: too many commands");
+    assert_eq!(
+        lines(&watch.log()),
+        [
+            "DATA without valid RCPT from [203.0.113.9]:49152",
+            "COMMAND COUNT LIMIT from [203.0.113.9]:49152 after DATA"
+        ]
+    );
+}
+
+#[test]
+fn times_have_two_digits_that_count() {
+    for (milliseconds, logged) in [
+        (0, "0"),
+        (4, "0"),
+        (50, "0.05"),
+        (714, "0.71"),
+        (1_000, "1"),
+        (1_620, "1.6"),
+        (9_960, "10"),
+        (100_400, "100"),
+    ] {
+        let after = Duration::from_millis(milliseconds);
+        let log = lines(&screening(&early(&[]), None, 0).hung_up(after));
+        assert!(log[0].starts_with(&format!("HANGUP after {logged} from ")), "{milliseconds}: {}", log[0]);
+    }
 }
 
 #[test]
@@ -375,8 +491,9 @@ fn some_addresses_of_ours_allow_nobody() {
     let screened = screening.finish(UnixTime(6));
     assert_eq!(screened.entry, None);
     let mut watch = watch(screened.greeted);
-    let (reply, entry) = watch.recipient(UnixTime(7));
-    assert_eq!((reply.to_string().as_str(), entry), ("450 4.3.2 Service currently unavailable", None));
+    assert_eq!(recipient(&mut watch).to_string(), "450 4.3.2 Service currently unavailable");
+    let (entry, log) = quits(&mut watch, 7);
+    assert_eq!((entry, log.last().map(String::as_str)), (None, Some(DISCONNECT)));
     // The other address allows, and then this one takes it, too.
     let other: SocketAddr = "192.0.2.26:25".parse().unwrap();
     let (arrival, _) = early.arrive(CLIENT.parse().unwrap(), Some(other), None, UnixTime(0));

@@ -29,6 +29,11 @@ fn pipelining() {
 }
 
 #[test]
+fn commands() {
+    check("commands");
+}
+
+#[test]
 fn auth() {
     check("auth");
 }

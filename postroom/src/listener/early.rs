@@ -15,7 +15,7 @@ use crate::policy;
 use crate::server::Shared;
 use crate::service::worded;
 use crate::session::Session;
-use crate::settings::{Profile, Protocols, SmtpProfile};
+use crate::settings::{Profile, Protocols, Screen, SmtpProfile};
 use crate::wall::Resolver as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -35,7 +35,7 @@ const SAID_OCTETS_MAX: usize = 512;
 pub(crate) struct Begun {
     /// What the client has said already.
     pub(crate) said: Vec<u8>,
-    /// None of its recipients is taken.
+    /// It is not let through: its session leads nowhere, and its commands are watched.
     pub(crate) watch: Option<Box<Watch>>,
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn test<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Shared,
 ) -> Option<Begun> {
     let Protocols::Smtp(smtp) = &profile.protocol else { return Some(Begun::default()) };
-    let Some(early) = &smtp.early else { return Some(Begun::default()) };
+    let Some(Screen { early, .. }) = &smtp.screen else { return Some(Begun::default()) };
     let (client, server) = (session.peer, session.server.as_deref().copied());
     let memory = &shared.backends.walls.memory;
     let now = shared.backends.clock.now().utc;

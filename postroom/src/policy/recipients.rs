@@ -43,7 +43,11 @@ impl Answerer<'_> {
             ForwardPath::Mailbox(mailbox) => (Address::from(mailbox), mailbox.to_string()),
         };
         let routed = self.routed(self.profile.router.recipient(address, sender.clone())).await;
-        let to = self.deliverable(&routed, Some(&original), &written.to_string())?;
+        let shown = match written {
+            ForwardPath::Postmaster => written.to_string(),
+            ForwardPath::Mailbox(mailbox) => format!("<{}>", mailbox.as_written()),
+        };
+        let to = self.deliverable(&routed, Some(&original), &shown)?;
         Ok(Recipients { canonical: routed.canonical, to })
     }
 

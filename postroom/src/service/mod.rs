@@ -4,11 +4,13 @@ mod delegation;
 mod imap;
 mod login;
 mod pop3;
+mod screen;
 mod smtp;
 
 pub(crate) use delegation::DelegationService;
 pub(crate) use imap::ImapService;
 pub(crate) use pop3::Pop3Service;
+pub(crate) use screen::ScreenService;
 pub(crate) use smtp::{SmtpService, worded};
 
 use crate::clock::Clock;

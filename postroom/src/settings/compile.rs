@@ -1,8 +1,8 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
 use super::mechanisms::mechanisms;
+use super::screen::Screen;
 use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, policy, smtp_config};
-use crate::listener::teaser;
 use crate::tls::ClientTrust;
 use crate::wall::Serves;
 use imap_proto::server as imap;
@@ -11,7 +11,6 @@ use proto_core::sasl::Mechanism;
 use relay_policy::access::{AccessError, AccessPolicy};
 use relay_policy::address::{Address, EnvelopeRouter, ResolveError};
 use relay_policy::checks::ContentChecks;
-use relay_policy::early::Early;
 use relay_policy::rates::RateLimits;
 use relay_policy::table::{Answers, OpenedTables, Opener, Warning};
 use relay_policy::{NetworkList, Parameters};
@@ -57,8 +56,8 @@ pub(crate) struct SmtpProfile {
     pub(crate) config: Arc<smtp::Config>,
     pub(crate) policy: AccessPolicy,
     pub(crate) rates: Arc<RateLimits>,
-    /// The tests before the greeting, where there are some.
-    pub(crate) early: Option<Arc<Early>>,
+    /// The tests of clients before they are served, where there are some.
+    pub(crate) screen: Option<Screen>,
     /// Who gets what policy takes.
     pub(crate) router: EnvelopeRouter,
     /// What messages are looked at with.
@@ -238,20 +237,20 @@ fn smtp_profile(
     if parameters.smtpd_client_connection_count_limit.is_none() {
         rates.connection_count_max = connections_only(limits).connection_count_max;
     }
-    let early = match listener.postscreen {
-        true => Some(Arc::new(early(listener, parameters, &config, opener)?)),
-        false => None,
-    };
     let mut warnings = policy.warnings().to_vec();
     let (mut router, checks) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
     let origin = &parameters.myorigin;
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
     }
+    let screen = match listener.postscreen {
+        true => Some(Screen::compile(listener, parameters, &config, opener)?),
+        false => None,
+    };
     let postmaster = postmaster(settings, &policy)?;
     router.postmaster = Some(Address::from(&postmaster));
     Ok(SmtpProfile {
-        early,
+        screen,
         rates: Arc::new(rates),
         config: Arc::new(config),
         postmaster,
@@ -262,36 +261,6 @@ fn smtp_profile(
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
         xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,
     })
-}
-
-/// The tests before the greeting, as far as this server makes them.
-fn early(
-    listener: &Listener,
-    parameters: &Parameters,
-    config: &smtp::Config,
-    opener: &Opener<'_>,
-) -> Result<Early, SettingsError> {
-    let wrong = |what: &str| SettingsError::Postscreen { listener: listener.to_string(), what: what.into() };
-    if listener.protocol != Protocol::Smtp || listener.tls == TlsMode::Implicit {
-        return Err(wrong(
-            "only mail from other servers, without TLS from the first octet, waits for its greeting",
-        ));
-    }
-    for (name, enabled) in [
-        ("postscreen_pipelining_enable", parameters.postscreen_pipelining_enable),
-        ("postscreen_non_smtp_command_enable", parameters.postscreen_non_smtp_command_enable),
-        ("postscreen_bare_newline_enable", parameters.postscreen_bare_newline_enable),
-    ] {
-        if enabled {
-            return Err(wrong(&format!("{name}: this server makes no tests after the greeting")));
-        }
-    }
-    let banner = &*parameters.postscreen_greet_banner;
-    if !banner.is_empty() && teaser(config, banner).is_none() {
-        return Err(wrong("postscreen_greet_banner: it cannot stand in a reply"));
-    }
-    let policy = |error| SettingsError::ListenerPolicy { listener: listener.to_string(), error };
-    Early::compile(parameters, opener).map_err(policy)
 }
 
 /// What holds of clients that read mail: only how many connections they have. An IPv6 client has a whole /64 network to

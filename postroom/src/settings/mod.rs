@@ -7,9 +7,11 @@
 mod compile;
 mod mechanisms;
 mod policy;
+mod screen;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
 pub use policy::PolicyOverrides;
+pub(crate) use screen::Screen;
 
 use crate::tls::{ClientCertificates, ClientCertificatesError};
 use crate::wall::Serves;
@@ -267,8 +269,9 @@ pub struct Listener {
     /// Networks of clients that may say by XFORWARD where a message came from, for the log; it decides nothing. SMTP,
     /// submission and LMTP. (Postfix: `smtpd_authorized_xforward_hosts`.)
     pub xforward_clients: Vec<String>,
-    /// Whether clients wait for their greeting while they are tested, as `postscreen` in `master.cf` has it; the policy's
-    /// parameters `postscreen_*` say how. SMTP without implicit TLS only. Default false.
+    /// Whether clients are tested before they are served, as `postscreen` in `master.cf` has it: while they wait for their
+    /// greeting, and in a session that leads nowhere. The policy's parameters `postscreen_*` say how. SMTP without implicit TLS
+    /// only. Default false.
     pub postscreen: bool,
     /// What it has in place of [`Settings::policy`], and of what its protocol brings.
     pub policy: PolicyOverrides,

@@ -5,7 +5,6 @@ use crate::configuration::Configuration;
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
 use postroom::dns::FixedResolver;
-use postroom::relay_policy::{Record, RecordKind};
 use postroom::server::Builder;
 use postroom::settings::{Listener, Protocol, Settings};
 use postroom::wall::{AccountId, Directory, Later, Login};
@@ -41,13 +40,8 @@ pub(crate) async fn start(common: &Configuration, configurations: &[Configuratio
         settings.policy.set(name, value).unwrap();
     }
     settings.listeners = configurations.iter().map(listener).collect();
-    // Of clients of which XCLIENT says no name, one is not known now, and one has a name that leads nowhere.
-    let name = Record::Name("mx.good.example".into());
-    let resolver = FixedResolver::new().failing("11.113.0.203.in-addr.arpa").with(
-        "12.113.0.203.in-addr.arpa",
-        RecordKind::Ptr,
-        [name],
-    );
+    // Who the clients are XCLIENT says.
+    let resolver = FixedResolver::new();
     let change = |builder: Builder| builder.settings(settings).directory(Everybody).resolver(resolver);
     start_with(&SimFs::new(), 1, change).await.unwrap()
 }

@@ -27,7 +27,6 @@ pub(crate) async fn hold(stream: impl AsyncRead + AsyncWrite + Unpin, dialogue: 
     session.reply().await;
     session.send("EHLO [127.0.0.1]\r\n").await;
     session.reply().await;
-    // Ours knows nothing of that, and says so.
     session.send(&format!("XCLIENT REVERSE_NAME={}\r\n", dialogue.client.reverse_name)).await;
     session.reply().await;
     // The client begins anew with another greeting.

@@ -2,13 +2,17 @@
 
 use super::{AddressError, AddressSyntax, Domain, LocalPart, MailboxRef, path};
 use core::fmt::{self, Display};
+use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
 /// `local-part@domain`, RFC 5321 section 4.1.2.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// Two are equal that have the same parts, whether or not the domain was written ([`Mailbox::is_completed`]).
+#[derive(Debug, Clone)]
 pub struct Mailbox {
     local_part: LocalPart,
     domain: Domain,
+    completed: bool,
 }
 
 impl Mailbox {
@@ -27,7 +31,12 @@ impl Mailbox {
 
     /// Of parts that are not too long together.
     pub(super) fn from_parts(local_part: LocalPart, domain: Domain) -> Self {
-        Self { local_part, domain }
+        Self { local_part, domain, completed: false }
+    }
+
+    /// The same, written without its domain.
+    pub(super) fn completed(self) -> Self {
+        Self { completed: true, ..self }
     }
 
     /// Parses an address without angle brackets, and nothing after it.
@@ -56,6 +65,17 @@ impl Mailbox {
         &self.domain
     }
 
+    /// Whether it was written without a domain, and whoever read it put one there
+    /// ([`ForwardPath::read_prefix`](super::ForwardPath::read_prefix)).
+    pub fn is_completed(&self) -> bool {
+        self.completed
+    }
+
+    /// As it was written: without a domain that was put there.
+    pub fn as_written(&self) -> impl Display {
+        AsWritten(self)
+    }
+
     /// Both parts.
     pub fn into_parts(self) -> (LocalPart, Domain) {
         (self.local_part, self.domain)
@@ -71,6 +91,28 @@ impl Mailbox {
 impl Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.local_part, self.domain)
+    }
+}
+
+impl PartialEq for Mailbox {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.local_part, &self.domain) == (&other.local_part, &other.domain)
+    }
+}
+
+impl Eq for Mailbox {}
+
+impl Hash for Mailbox {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.local_part, &self.domain).hash(state);
+    }
+}
+
+struct AsWritten<'a>(&'a Mailbox);
+
+impl Display for AsWritten<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.completed { self.0.local_part.fmt(f) } else { self.0.fmt(f) }
     }
 }
 

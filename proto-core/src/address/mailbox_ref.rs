@@ -11,6 +11,8 @@ use core::fmt::{self, Display};
 pub struct MailboxRef<'a> {
     local_part: &'a [u8],
     domain: &'a [u8],
+    /// The domain was not written.
+    completed: bool,
 }
 
 impl<'a> MailboxRef<'a> {
@@ -33,9 +35,14 @@ impl<'a> MailboxRef<'a> {
     /// Of what [`LocalPart::scan`] and [`Domain::scan`] have passed over.
     #[inline]
     pub(super) fn from_scanned(local_part: &'a [u8], domain: &'a [u8]) -> Result<Self, AddressError> {
-        let mailbox = Self { local_part, domain };
+        let mailbox = Self { local_part, domain, completed: false };
         let surely_fits = local_part.len() + domain.len() <= SURELY_FITS_OCTETS;
         if surely_fits || mailbox.fits() { Ok(mailbox) } else { Err(AddressError::PathTooLong) }
+    }
+
+    /// The same, written without its domain.
+    pub(super) fn completed(self) -> Self {
+        Self { completed: true, ..self }
     }
 
     /// What is quoted differently, or written in full, may be longer than it was.
@@ -62,7 +69,10 @@ impl<'a> MailboxRef<'a> {
 
 impl From<MailboxRef<'_>> for Mailbox {
     fn from(mailbox: MailboxRef<'_>) -> Self {
-        Self::from_parts(LocalPart::from_scanned(mailbox.local_part), Domain::from_scanned(mailbox.domain))
+        let (local_part, domain) =
+            (LocalPart::from_scanned(mailbox.local_part), Domain::from_scanned(mailbox.domain));
+        let read = Self::from_parts(local_part, domain);
+        if mailbox.completed { read.completed() } else { read }
     }
 }
 

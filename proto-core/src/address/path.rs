@@ -191,7 +191,7 @@ fn complete<'a>(
     if octets + "@".len() + origin.len() > OCTETS_MAX {
         return Err(AddressError::PathTooLong);
     }
-    MailboxRef::from_scanned(local_part, origin)
+    MailboxRef::from_scanned(local_part, origin).map(MailboxRef::completed)
 }
 
 /// How many octets a source route takes, whose first `@` is there: `@a,@b:`.

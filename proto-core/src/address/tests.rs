@@ -169,6 +169,34 @@ fn a_mailbox_without_a_domain_gets_the_origin() {
 }
 
 #[test]
+fn a_domain_that_was_not_written_can_be_told_from_one_that_was() {
+    let mailbox = |input: &str| {
+        let (path, _) = ForwardPath::read_prefix(input.as_bytes(), LENIENT, Some("here.test")).unwrap();
+        path.into_owned().mailbox().unwrap().clone()
+    };
+    let (bare, whole) = (mailbox("<\"a b\">"), mailbox("<\"a b\"@here.test>"));
+    assert_eq!((bare.is_completed(), whole.is_completed()), (true, false));
+    assert_eq!(bare.as_written().to_string(), "\"a b\"");
+    assert_eq!(whole.as_written().to_string(), whole.to_string());
+    assert_eq!((bare.to_string(), &bare), (whole.to_string(), &whole));
+    let hash = |mailbox: &Mailbox| {
+        use core::hash::{BuildHasher as _, BuildHasherDefault};
+        #[derive(Default)]
+        struct Sum(u64);
+        impl core::hash::Hasher for Sum {
+            fn write(&mut self, octets: &[u8]) {
+                octets.iter().for_each(|octet| self.0 = self.0.wrapping_mul(31) + u64::from(*octet));
+            }
+            fn finish(&self) -> u64 {
+                self.0
+            }
+        }
+        BuildHasherDefault::<Sum>::default().hash_one(mailbox)
+    };
+    assert_eq!(hash(&bare), hash(&whole), "what is equal has one place in a set");
+}
+
+#[test]
 fn address_literals() {
     for (literal, expected) in [
         ("[127.0.0.1]", "[127.0.0.1]"),

@@ -1,6 +1,6 @@
 //! Senders' and recipients' addresses, looked at: their domains, and whether there is such a user.
 
-use super::probe::{Checked, Probe, Said};
+use super::probe::{Checked, Probe, Said, written};
 use super::subject::Subject;
 use crate::address::{Address, Resolution};
 use crate::decision::Class;
@@ -15,7 +15,9 @@ impl Probe<'_> {
     pub(crate) fn non_fqdn_address(&self, subject: Subject) -> Said {
         let Some(mailbox) = self.address(subject) else { return Said::Dunno };
         match mailbox.domain() {
-            Domain::Name(name) if !super::helo::is_fully_qualified(name.as_str()) => {
+            Domain::Name(name)
+                if mailbox.is_completed() || !super::helo::is_fully_qualified(name.as_str()) =>
+            {
                 let code = self.parameters().non_fqdn_reject_code;
                 let text = "need fully-qualified address";
                 Said::Refuse(self.context_of(subject).rejected(code, (5, 5, 2), text))
@@ -72,7 +74,7 @@ impl Probe<'_> {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
         let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
         let Resolution { recipient: address, class, transport, .. } = &*resolution;
-        let (written, parameters) = (mailbox.to_string(), self.parameters());
+        let (written, parameters) = (written(mailbox), self.parameters());
         let maps = &self.policy.maps;
         let aliases = [&maps.recipient_canonical, &maps.canonical, &maps.virtual_alias];
         let of_senders = (subject == Subject::Sender).then_some(&maps.sender_canonical);

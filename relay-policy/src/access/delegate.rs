@@ -88,8 +88,10 @@ impl Probe<'_> {
 
     fn attributes(&self, policy_context: &str) -> Attributes {
         let request = self.request;
-        let internal = |mailbox: Option<&Mailbox>| {
-            mailbox.map(|mailbox| Address::from(mailbox).as_str().to_string()).unwrap_or_default()
+        let internal = |mailbox: Option<&Mailbox>| match mailbox {
+            Some(mailbox) if mailbox.is_completed() => mailbox.local_part().as_str().to_string(),
+            Some(mailbox) => Address::from(mailbox).as_str().to_string(),
+            None => String::new(),
         };
         let counted = matches!(self.stage, Stage::Data | Stage::EndOfMessage);
         let node = if let Stage::Etrn(node) = self.stage { node } else { "" };

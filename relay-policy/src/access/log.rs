@@ -1,5 +1,6 @@
 //! The lines that a decision leaves for the log, in Postfix's shape.
 
+use super::probe::written;
 use crate::request::{Request, Stage};
 use proto_core::address::ForwardPath;
 use std::fmt::{self, Display};
@@ -83,10 +84,14 @@ fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) ->
 pub(crate) fn envelope(request: &Request, recipient: Option<&ForwardPath>) -> String {
     let mut line = String::new();
     if let Some(sender) = &request.sender {
-        line += &format!(" from={sender}");
+        let sender = sender.mailbox().map(written).unwrap_or_default();
+        line += &format!(" from=<{sender}>");
     }
     if let Some(recipient) = recipient {
-        line += &format!(" to={recipient}");
+        match recipient {
+            ForwardPath::Mailbox(mailbox) => line += &format!(" to=<{}>", written(mailbox)),
+            ForwardPath::Postmaster => line += &format!(" to={recipient}"),
+        }
     }
     line += if request.esmtp { " proto=ESMTP" } else { " proto=SMTP" };
     if let Some(helo) = &request.helo {

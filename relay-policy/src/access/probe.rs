@@ -351,6 +351,11 @@ impl<'p> Probe<'p> {
     }
 }
 
+/// An address as replies and logs have it: as it was written.
+pub(crate) fn written(mailbox: &Mailbox) -> String {
+    mailbox.as_written().to_string()
+}
+
 /// A subject with what it is now, as replies write it.
 pub(crate) fn context_of(subject: Subject, request: &Request, stage: Stage<'_>) -> Context {
     let what = match subject {
@@ -358,10 +363,10 @@ pub(crate) fn context_of(subject: Subject, request: &Request, stage: Stage<'_>) 
         Subject::ReverseClient => request.reverse_client_name.clone(),
         Subject::Helo => request.helo.clone().unwrap_or_default(),
         Subject::Sender => {
-            request.sender.as_ref().and_then(ReversePath::mailbox).map(Mailbox::to_string).unwrap_or_default()
+            request.sender.as_ref().and_then(ReversePath::mailbox).map(written).unwrap_or_default()
         }
         Subject::Recipient => match request.recipient(stage) {
-            Some(ForwardPath::Mailbox(mailbox)) => mailbox.to_string(),
+            Some(ForwardPath::Mailbox(mailbox)) => written(mailbox),
             Some(ForwardPath::Postmaster) => "postmaster".into(),
             None => String::new(),
         },

@@ -4,7 +4,7 @@ use super::access_list::{AccessList, Said};
 use super::allowlist::AllowEntry;
 use super::screening::Screening;
 use super::sites::Sites;
-use super::{EarlyAction, EarlyTest, Rule, TESTS, Tests, host, refusal};
+use super::{EarlyAction, EarlyTest, Rule, TESTS, Tests, disconnected, host, refusal};
 use crate::access::{AccessError, Log};
 use crate::address::open_maps;
 use crate::decision::Reply;
@@ -32,6 +32,7 @@ pub struct Early {
     pub(super) dnsbl_min_ttl: Duration,
     reply_map: Maps,
     pub(super) forbidden_commands: Vec<String>,
+    pub(super) command_count_limit: u32,
     retention: Duration,
     cleanup_interval: Duration,
     warnings: Vec<Warning>,
@@ -109,6 +110,7 @@ impl Early {
             dnsbl_min_ttl: p.postscreen_dnsbl_min_ttl,
             reply_map,
             forbidden_commands: p.postscreen_forbidden_commands.clone(),
+            command_count_limit: p.postscreen_command_count_limit,
             retention: p.postscreen_cache_retention_time,
             cleanup_interval: p.postscreen_cache_cleanup_interval,
             warnings,
@@ -154,7 +156,10 @@ impl Early {
                 match self.denylist_action {
                     EarlyAction::Ignore => {}
                     EarlyAction::Enforce => refused = Some(reply(false)),
-                    EarlyAction::Drop => return (Arrival::Refuse(reply(true)), log),
+                    EarlyAction::Drop => {
+                        disconnected(client, &mut log);
+                        return (Arrival::Refuse(reply(true)), log);
+                    }
                 }
             }
             Said::Dunno => {}

@@ -9,7 +9,7 @@
 //! * [`Screening`] is the test before the greeting: it asks its [questions](Screening::questions), is told what happens,
 //!   and ends with a [`Screened`].
 //! * [`Watch`] is the test of what comes after the greeting, for a client that is not let through: it sees each command,
-//!   and says what the client's recipients are refused with.
+//!   says what the client's recipients are refused with, and in the end whether it has passed.
 //! * [`Allowlist`] remembers who has passed.
 //!
 //! What becomes of a client that fails is the parameter's to say: [`EarlyAction`]. The log lines have Postfix's shapes.
@@ -53,8 +53,9 @@
 //! # Departures
 //! From Postfix: what is not known of a DNS list when the wait is over counts as not listed, and is believed for
 //! `postscreen_dnsbl_min_ttl` alone. A table in `postscreen_access_list` that is not in memory is passed over, with a
-//! warning. `stress` is not known. How many commands a client under watch may say, and how long it may take, are limits of
-//! the SMTP server that it talks to.
+//! warning. `stress` is not known. How long a command may be is a limit of the SMTP server that a client under watch talks
+//! to; so are the order of commands and their grammar, and who says DATA without a recipient that was taken is told so and not
+//! hung up on. What stands behind AUTH is not logged.
 
 mod access_list;
 mod allowlist;
@@ -66,8 +67,9 @@ mod watch;
 pub use allowlist::{AllowEntry, Allowlist, NoEntry};
 pub use arrival::{Arrival, Early};
 pub use screening::{Greeted, Screened, Screening};
-pub use watch::{Heard, Watch};
+pub use watch::{Attempt, Heard, Leaving, Watch};
 
+use crate::access::Log;
 use crate::decision::Reply;
 use proto_core::UnixTime;
 use std::net::SocketAddr;
@@ -154,18 +156,42 @@ fn host(client: SocketAddr) -> String {
     format!("[{}]:{}", client.ip().to_canonical(), client.port())
 }
 
-/// A time as the log has it.
+/// A client has gone, or was sent away.
+fn disconnected(client: SocketAddr, log: &mut Log) {
+    log.info(format!("DISCONNECT {}", host(client)));
+}
+
+/// A time as the log has it: two digits that count, of hundredths of a second at most.
 fn seconds(time: Duration) -> String {
-    let hundredths = time.as_millis() / 10;
-    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    let hundredths = (time.as_millis() + 5) / 10;
+    let decimals = match hundredths {
+        0..100 => 2,
+        100..1000 => 1,
+        _ => 0,
+    };
+    let unit = 10_u128.pow(2 - decimals);
+    let rounded = (hundredths + unit / 2) / unit * unit;
+    let mut written = format!("{}.{:02}", rounded / 100, rounded % 100);
+    written.truncate(written.trim_end_matches('0').trim_end_matches('.').len());
+    written
 }
 
 /// The octets of what a client said that are logged.
 const LOGGED_OCTETS_MAX: usize = 100;
 
-/// What a client said, as the log has it: no octet of it can be taken for anything else.
+/// What a client said, as the log has it: no octet of it can be taken for anything else, and nothing is told that stands
+/// behind AUTH, which may be a password.
 fn printable(said: &[u8]) -> String {
-    said[..said.len().min(LOGGED_OCTETS_MAX)].escape_ascii().to_string()
+    let is_auth = |line: &[u8]| line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"));
+    let mut shown = 0;
+    for line in said.split_inclusive(|octet| *octet == b'\n') {
+        if is_auth(line) {
+            shown += 4;
+            break;
+        }
+        shown += line.len();
+    }
+    said[..shown.min(LOGGED_OCTETS_MAX)].escape_ascii().to_string()
 }
 
 /// When something that is known from now on must be found out anew.

@@ -4,7 +4,7 @@ use super::allowlist::AllowEntry;
 use super::arrival::Early;
 use super::sites::{Asked, Outcome};
 use super::watch::Watch;
-use super::{EarlyAction, EarlyTest, Tests, expiry, host, printable, refusal, seconds};
+use super::{EarlyAction, EarlyTest, Tests, disconnected, expiry, host, printable, refusal, seconds};
 use crate::access::Log;
 use crate::decision::Reply;
 use crate::question::{Answer, Question};
@@ -127,6 +127,7 @@ impl Screening {
     pub fn hung_up(mut self, after: Duration) -> Log {
         let (after, client) = (seconds(after), host(self.client));
         self.log.info(format!("HANGUP after {after} from {client} in tests before SMTP handshake"));
+        disconnected(self.client, &mut self.log);
         self.log
     }
 
@@ -142,22 +143,13 @@ impl Screening {
         }
         let entry = (self.entry != before && !self.vetoed).then_some(self.entry);
         let greeted = if let Some(reply) = self.dropped {
+            disconnected(self.client, &mut self.log);
             Greeted::Refuse(reply)
         } else if self.refused.is_some() || self.vetoed || self.due.contains_any(&EarlyTest::OF_COMMANDS) {
-            Greeted::Watch(Box::new(Watch {
-                early,
-                client: self.client,
-                entry: self.entry,
-                is_old: self.is_old,
-                due: self.due,
-                noted: Tests::default(),
-                has_failed: !self.failed.is_empty(),
-                can_pass: !self.vetoed,
-                has_passed: false,
-                refused: self.refused,
-                last: "CONNECT".into(),
-                log: Log::default(),
-            }))
+            let (known, has_failed) = ((self.entry, self.is_old), !self.failed.is_empty());
+            let watch =
+                Watch::new(early, self.client, known, self.due, has_failed, !self.vetoed, self.refused);
+            Greeted::Watch(Box::new(watch))
         } else {
             if self.failed.is_empty() {
                 let age = if self.is_old { "OLD" } else { "NEW" };

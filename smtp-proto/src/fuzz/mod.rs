@@ -13,8 +13,8 @@ use crate::command::{self, Grammar};
 use crate::parameter::Extensions;
 use crate::reply::{Approval, Refusal};
 use crate::server::{
-    Config, Disposition, EndOfDataVerdict, EtrnStarted, Event, Extras, HeaderField, Impatience, Offer, Peer,
-    Protocol, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
+    Command, Config, Disposition, EndOfDataVerdict, EtrnStarted, Event, Extras, HeaderField, Impatience,
+    Offer, Peer, Protocol, QueueId, Server, Syntax, TlsMode, Verdict, Verified, VerifyMode,
 };
 use alloc::format;
 use alloc::sync::Arc;
@@ -102,6 +102,7 @@ fn run_server(choice: u8, input: &[u8], cut: usize) -> Trace {
     config.verify = if on(4) { VerifyMode::Ask } else { VerifyMode::Noncommittal };
     config.expand = on(4);
     config.offer.etrn = on(4);
+    config.ask_commands = on(4);
     let mut peer = Peer::default();
     (peer.xclient, peer.xforward) = (on(7), on(7));
     config.limits.message_bytes_max = if on(5) { 64 } else { 0 };
@@ -178,6 +179,13 @@ fn answer_all(server: &mut Server, trace: &mut Trace, out: &mut OutBuf) -> bool 
             Event::Tls(ask) => (b's', server.answer(NOW, ask, yes)),
             Event::Etrn(ask) => {
                 (b'q', server.answer(NOW, ask, Verdict::Accept(EtrnStarted::PendingCount(7))))
+            }
+            Event::Command(ask) => {
+                let Command { line, bare_newline, .. } = &ask.detail;
+                trace.events.extend_from_slice(line);
+                trace.events.push(if *bare_newline { b'l' } else { b'k' });
+                let verdict = if line.first() == Some(&b'!') { Err(Refusal::TEMPORARY) } else { Ok(()) };
+                (b'?', server.answer(NOW, ask, verdict))
             }
             Event::Hello(ask) => (b'h', server.answer(NOW, ask, yes)),
             Event::Authenticate(ask) => (b'a', server.answer(NOW, ask, AuthVerdict::Accept)),

@@ -8,7 +8,7 @@
 //! | section | what | here | departures |
 //! | --- | --- | --- | --- |
 //! | 2.3.8 | lines end with CR LF | both | [`Syntax::Lenient`](crate::server::Syntax::Lenient) takes LF at the end of a command, never in a message |
-//! | 3.1 | greeting, or `554` | both | after a refused greeting the server closes without waiting for QUIT |
+//! | 3.1 | greeting, or `554` | both | after a refused greeting the server waits for QUIT; with 421 and 521 it closes |
 //! | 3.2 | EHLO, else HELO | both | any word will do for a name; the [`Hello`](crate::server::Hello) question decides |
 //! | 3.3 | MAIL, RCPT, DATA | both | |
 //! | 3.4, 3.5 | VRFY, EXPN, 251 and 551 | both; the server answers `252` and `502` unless asked to ask | |
@@ -38,7 +38,7 @@
 //! | 2033 | LMTP | [`Protocol::Lmtp`](crate::server::Protocol::Lmtp) | [`ClientProtocol::Lmtp`](crate::client::ClientProtocol::Lmtp) |
 //! | 2034, 3463, 5248 | ENHANCEDSTATUSCODES | always | read, and used to tell [whose fault](crate::client::Fault) it is |
 //! | 2852 | DELIVERBY | [`Offer::deliver_by`](crate::server::Offer::deliver_by) | typed |
-//! | 2920 | PIPELINING | always; replies to what precedes a question wait for its verdict | as far as section 3.1 lets, and a bound |
+//! | 2920 | PIPELINING | [`Offer::pipelining`](crate::server::Offer::pipelining), on by default; replies to what precedes a question wait for its verdict | as far as section 3.1 lets, and a bound |
 //! | 3030 | CHUNKING | [`Offer::chunking`](crate::server::Offer::chunking), on by default | [`ClientConfig::chunking`](crate::ClientConfig::chunking), on by default |
 //! | 3030 | BINARYMIME | [`Offer::binary_mime`](crate::server::Offer::binary_mime) | never converted: sent as it is, or refused |
 //! | 3207 | STARTTLS | [`TlsMode`](crate::server::TlsMode) | [`ClientTls`](crate::client::ClientTls) |

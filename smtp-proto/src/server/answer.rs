@@ -1,6 +1,6 @@
 //! Verdicts on their way back.
 
-use super::question::{Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
+use super::question::{Command, Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
 use super::session::Server;
 use super::timers::Timer;
 use crate::reply::Refusal;
@@ -82,6 +82,7 @@ macro_rules! settled_by {
 settled_by! {
     Connect => settle_connect;
     Tls => settle_tls;
+    Command => settle_command;
     Hello => settle_hello(detail);
     Etrn => settle_etrn(detail);
     Authenticate => settle_authenticate;

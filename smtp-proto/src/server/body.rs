@@ -89,6 +89,7 @@ impl Server {
         let input_waits = match self.phase {
             Phase::Body(_) => self.input.len() > 2,
             Phase::Chunk(_) => !self.input.is_empty(),
+            Phase::Asked(_) => true,
             // A command waits once it is complete.
             _ => self.input.as_slice().contains(&b'\n'),
         };

@@ -87,6 +87,11 @@ pub struct Peer {
     pub name: Option<String>,
     /// Its name could not be looked up just now: trying again may help.
     pub name_lookup_failed: bool,
+    /// The name that its address leads to, whether or not that name leads back to it: who speaks for it has said so by
+    /// XCLIENT. `None`: nothing was said of it.
+    pub reverse_name: Option<String>,
+    /// That name could not be looked up just now, says XCLIENT.
+    pub reverse_name_lookup_failed: bool,
     /// The port it connects from.
     pub port: Option<u16>,
     /// The address of ours that it connected to.
@@ -151,6 +156,9 @@ pub struct Config {
     /// Octets behind DATA in the same segment, where the 354 was to be awaited (RFC 2920 section 3.1):
     /// `554 5.5.0` and the end. Default [`Impatience::Refuse`].
     pub pipelining_after_data: Impatience,
+    /// Whether the application is asked about each command line before it is looked at ([`Command`](super::Command)).
+    /// Default false.
+    pub ask_commands: bool,
     /// Which extensions are offered.
     pub offer: Offer,
     /// Whether the `Received:` field says nothing of a client that has logged in: an author's whereabouts are nobody's
@@ -195,6 +203,7 @@ impl Config {
             early_talker: Impatience::Refuse,
             pipelining_before_capability: Impatience::Refuse,
             pipelining_after_data: Impatience::Refuse,
+            ask_commands: false,
             offer: Offer::default(),
             trace_hides_submitter: false,
             limits: Limits::default(),

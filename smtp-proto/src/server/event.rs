@@ -1,6 +1,6 @@
 //! What a server session tells and asks its application.
 
-use super::question::{Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
+use super::question::{Command, Connect, Data, EndOfData, Etrn, Expand, Hello, Mail, Rcpt, Tls, Verify};
 use bytes::Bytes;
 use proto_core::sasl::{Authenticate, LoginFailed};
 use proto_core::{Ask, AskId};
@@ -14,6 +14,8 @@ pub enum Event {
     Connect(Ask<Connect>),
     /// The handshake that STARTTLS asked for is done.
     Tls(Ask<Tls>),
+    /// A command line, not yet looked at. Only with [`Config::ask_commands`](super::Config::ask_commands).
+    Command(Ask<Command>),
     /// HELO or EHLO.
     Hello(Ask<Hello>),
     /// An AUTH exchange brought credentials. Rejected ones count against
@@ -81,6 +83,9 @@ pub enum Violation {
     /// It sent octets behind STARTTLS, in clear text and without waiting for the 220 (RFC 3207 section 4). They are
     /// thrown away.
     PipelinedAfterStartTls,
+    /// It sent octets behind another command where it was not told that it may: after HELO, before any hello, or where
+    /// PIPELINING is not offered ([`Offer::pipelining`](super::Offer::pipelining)). Told once in a session.
+    PipelinedUnoffered,
     /// Its first words are HTTP's: a browser was tricked into talking to us. The session ends.
     Http,
 }

@@ -1,12 +1,15 @@
 //! The greeting, HELO and EHLO, and LHLO, which is LMTP's EHLO.
 //!
-//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4; RFC 2033 section 4.1. No enhanced codes here (RFC 2034 section 4).
+//! RFC 5321 sections 3.1, 3.2, 4.1.1.1 and 4.1.4; RFC 2033 section 4.1. Neither the greeting nor a reply to a hello has an
+//! enhanced code (RFC 2034 section 4); a refusal that stands in the greeting's place has its own.
+//!
+//! Who is refused there is waited for until it says QUIT, and told `503` whatever else it says (RFC 5321 section 3.1); a refusal
+//! with the code 421 or 521 closes at once.
 //!
 //! # Departures
 //! The argument need not be a domain or an address literal: any word of printable ASCII will do, since many
 //! clients say odd things and RFC 5321 section 4.1.4 forbids to refuse mail for it. Whoever minds refuses the
-//! [`Hello`] question. A refused connection is closed after the reply, without waiting for QUIT (section 3.1 would
-//! have it wait), so that a refusal costs little.
+//! [`Hello`] question.
 
 use super::config::{Config, Impatience, Protocol};
 use super::event::{Event, Violation};
@@ -49,8 +52,9 @@ impl Server {
     pub(super) fn settle_connect(&mut self, now: Now, verdict: Verdict) {
         match self.weigh(verdict) {
             Err(refusal) => {
-                refusal.reply().write(&mut self.output, false);
-                self.close(CloseReason::Policy);
+                self.denied = true;
+                self.reply(refusal.reply());
+                if refusal.closes() { self.close(CloseReason::Policy) } else { self.await_command(now) }
             }
             Ok(extras) => {
                 let own = self.session_collected.connect.take(extras);
@@ -80,6 +84,18 @@ impl Server {
         self.await_command(now);
     }
 
+    /// Any command but QUIT of a client that was refused when it connected.
+    pub(super) fn refuse_denied(&mut self, now: Now) {
+        let name = self.peer.name.as_deref().unwrap_or("unknown");
+        let host = match self.peer.address {
+            Some(address) => format!("{name}[{}]", address.to_canonical()),
+            None => name.into(),
+        };
+        let reply = Reply::new(503, DENIED.enhanced(), format!("Error: access denied for {host}"));
+        // A name that cannot stand in a reply.
+        self.refuse(now, reply.as_ref().unwrap_or(&DENIED));
+    }
+
     /// The client talked while the greeting was held back.
     pub(super) fn early_talk(&mut self, now: Now) {
         self.timers.stop(Timer::GreetDelay);
@@ -88,7 +104,7 @@ impl Server {
             return self.greet_late(now);
         }
         let text = format!("{} Error: SMTP protocol synchronization", self.config.hostname());
-        write_line(&mut self.output, 554, None, true, &text);
+        write_line(&mut self.output, EARLY.code(), EARLY.enhanced(), true, &text);
         self.close(CloseReason::Protocol("talked before the greeting".into()));
     }
 
@@ -147,6 +163,8 @@ impl Server {
     }
 }
 
+static DENIED: Reply = Reply::fixed(503, (7, 0), "Error: access denied");
+static EARLY: Reply = Reply::fixed(554, (5, 0), "");
 static SYNTAX_EHLO: Reply = Reply::plain(501, "Syntax: EHLO hostname");
 static SYNTAX_HELO: Reply = Reply::plain(501, "Syntax: HELO hostname");
 static SYNTAX_LHLO: Reply = Reply::plain(501, "Syntax: LHLO hostname");

@@ -1,5 +1,6 @@
 //! The session as a [`Machine`]: what happened goes in, steps and octets come out.
 
+use super::admission::Line;
 use super::bdat::SYNTAX_BDAT;
 use super::config::Syntax;
 use super::event::Event;
@@ -151,13 +152,16 @@ impl Server {
             Phase::Secured => self.ask_tls(now),
             Phase::Greet { .. } if !self.input.is_empty() => self.early_talk(now),
             Phase::Command if begins_auth(self.input.as_slice()) => match self.next_secret_line() {
+                Some(Ok(line)) if self.config.ask_commands => self.ask_command(now, Line::Auth(line)),
                 Some(line) => self.auth_line(now, line),
                 None => return self.end_of_input(),
             },
             Phase::Command => match self.next_line() {
+                Some(Ok(line)) if self.config.ask_commands => self.ask_command(now, Line::Plain(line)),
                 Some(line) => self.command_line(now, line.as_deref().map_err(|fault| *fault)),
                 None => return self.end_of_input(),
             },
+            Phase::Asked(_) => self.carry_out(now),
             Phase::Exchange(_) => match self.next_secret_line() {
                 Some(mut line) => {
                     if let Phase::Exchange(exchange) = core::mem::replace(&mut self.phase, Phase::Command) {
@@ -183,8 +187,9 @@ impl Server {
 
     fn line_ending(&self) -> LineEnding {
         match self.config.syntax {
-            Syntax::Strict => LineEnding::Crlf,
-            Syntax::Lenient => LineEnding::CrlfOrLf,
+            // Whom the application judges by its lines is heard first.
+            Syntax::Strict if !self.config.ask_commands => LineEnding::Crlf,
+            Syntax::Strict | Syntax::Lenient => LineEnding::CrlfOrLf,
         }
     }
 
@@ -206,7 +211,7 @@ impl Server {
     }
 
     /// A line that begins with AUTH and a blank. Its arguments are read where they lie, and changed by that.
-    fn auth_line(&mut self, now: Now, mut line: Result<SecretLine, LineFault>) {
+    pub(super) fn auth_line(&mut self, now: Now, mut line: Result<SecretLine, LineFault>) {
         let admitted = self.admit(now, line.as_deref().map_err(|fault| *fault));
         let bytes = admitted.map(|(_, arguments, _)| arguments.len());
         if let (Some(bytes), Ok(line)) = (bytes, &mut line) {
@@ -217,7 +222,7 @@ impl Server {
     }
 
     /// First whether the command may come now, then whether it is well-formed, then what the application says.
-    fn command_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
+    pub(super) fn command_line(&mut self, now: Now, line: Result<&[u8], LineFault>) {
         let Some((verb, arguments, misplaced)) = self.admit(now, line) else { return };
         match verb {
             Verb::Helo => self.hello(now, arguments, false),
@@ -263,6 +268,11 @@ impl Server {
             }
         };
         let (verb, arguments) = command::split(line);
+        if self.denied && !matches!(verb, Verb::Quit | Verb::Http) {
+            self.refuse_denied(now);
+            return None;
+        }
+        self.note_sent_ahead(verb);
         let impatient = core::mem::take(&mut self.refuse_next) && !matches!(verb, Verb::Quit | Verb::Http);
         let permitted = if impatient { Err(&IMPATIENT) } else { state::permits(verb, &self.standing()) };
         let misplaced = permitted.err();

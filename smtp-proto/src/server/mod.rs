@@ -4,7 +4,7 @@
 //!
 //! | when | event with question | yes is answered | no, unless the verdict says otherwise |
 //! | --- | --- | --- | --- |
-//! | connected | [`Event::Connect`] | `220 host ESMTP …` | closes |
+//! | connected | [`Event::Connect`] | `220 host ESMTP …` | waits for QUIT |
 //! | TLS began by STARTTLS | [`Event::Tls`] | nothing | says no and closes |
 //! | HELO, EHLO | [`Event::Hello`] | `250 …` | state as before |
 //! | AUTH brought credentials | [`Event::Authenticate`] | `235 2.7.0 …` | `535 5.7.8` |
@@ -15,6 +15,8 @@
 //! | end of data | [`Event::EndOfData`] | `250 2.0.0 Ok: queued as ID` | transaction is over |
 //! | ETRN | [`Event::Etrn`] | `250 …` to `253 …` | `458`, `459` |
 //! | VRFY, EXPN | [`Event::Verify`], [`Event::Expand`] | `250 …` or `252 …` | |
+//!
+//! With [`Config::ask_commands`], each command line is asked about before all that ([`Event::Command`]).
 //!
 //! Under [`Protocol::Lmtp`] the session speaks LMTP (RFC 2033): LHLO stands for EHLO, and the end of data is answered
 //! once for each recipient. LMTP must not be offered on port 25 (section 5).
@@ -32,9 +34,9 @@
 //! * The lenient forms, in [`Syntax::Lenient`].
 //! * RFC 2920 section 3.2 would have replies sent as soon as no input is left. Those before a command whose verdict is
 //!   awaited wait for its reply: the client waits for that one as well, and gets one segment instead of two.
-//! * Those of single commands are told in their files: after a refused connection we do not wait for QUIT; EHLO takes
-//!   any word for a name; AUTH may be a longer line.
+//! * Those of single commands are told in their files: EHLO takes any word for a name; AUTH may be a longer line.
 
+mod admission;
 mod answer;
 mod auth;
 mod bdat;
@@ -71,8 +73,8 @@ pub use header::{HeaderFault, HeaderField, NAME_OCTETS_MAX};
 pub use limits::Limits;
 pub use offer::Offer;
 pub use question::{
-    BodyFaults, Connect, Data, EndOfData, EndOfDataVerdict, Etrn, EtrnStarted, EtrnTarget, Expand, Hello,
-    Mail, QueueId, Rcpt, Tls, Verdict, Verified, Verify,
+    BodyFaults, Command, Connect, Data, EndOfData, EndOfDataVerdict, Etrn, EtrnStarted, EtrnTarget, Expand,
+    Hello, Mail, QueueId, Rcpt, Tls, Verdict, Verified, Verify,
 };
 pub use session::Server;
 pub use timers::{Timeouts, Timer};

@@ -1,6 +1,6 @@
 //! Which extensions a listener offers besides those that cost nothing.
 //!
-//! PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES are always there; STARTTLS and AUTH have their own switches in
+//! SIZE, 8BITMIME and ENHANCEDSTATUSCODES are always there; STARTTLS and AUTH have their own switches in
 //! [`Config`](super::Config). What is off here is neither shown nor taken: its parameters get `555 5.5.4`, its
 //! commands `502 5.5.1`.
 //!
@@ -14,6 +14,9 @@ use crate::parameter::{HoldSeconds, PriorityPolicy};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Offer {
+    /// PIPELINING (RFC 2920). Not offered: commands sent ahead are carried out all the same, and told of
+    /// ([`Violation::PipelinedUnoffered`](super::Violation::PipelinedUnoffered)). Default true.
+    pub pipelining: bool,
     /// CHUNKING: messages by BDAT (RFC 3030 section 2). Default true.
     pub chunking: bool,
     /// BINARYMIME (RFC 3030 section 3); only together with [`Self::chunking`]. Default false.
@@ -46,6 +49,7 @@ pub struct Offer {
 impl Offer {
     /// All of them, with the widest limits there are.
     pub const ALL: Self = Self {
+        pipelining: true,
         chunking: true,
         binary_mime: true,
         smtp_utf8: true,
@@ -64,6 +68,7 @@ impl Offer {
 impl Default for Offer {
     fn default() -> Self {
         Self {
+            pipelining: true,
             chunking: true,
             binary_mime: false,
             smtp_utf8: false,

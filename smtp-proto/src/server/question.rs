@@ -14,6 +14,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::{DomainName, Question, TlsInfo};
 
@@ -35,8 +36,8 @@ impl<A> From<Refusal> for Verdict<A> {
     }
 }
 
-/// May this client talk to us at all? Accepted: the greeting. Refused: the connection is closed after the reply,
-/// whatever its code.
+/// May this client talk to us at all? Accepted: the greeting. Refused with 421 or 521: the connection is closed after the reply;
+/// with another code, the client may say QUIT and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connect {
@@ -53,6 +54,20 @@ pub struct Connect {
 pub struct Tls {
     /// The TLS session.
     pub tls: Arc<TlsInfo>,
+}
+
+/// May the client say that? Asked of each command line before it is looked at, with
+/// [`Config::ask_commands`](super::Config::ask_commands): for an application that judges a client by how it speaks, whatever it
+/// wants. What came behind it is [`Server::sent_ahead`](super::Server::sent_ahead). Yes: it is carried out as if nobody had
+/// been asked. No: the refusal is its reply, and counts as an error; that of a BDAT ends the session, since the octets it
+/// announces could not be told from commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Command {
+    /// The line without its end. Of AUTH the verb alone: the rest may be a password.
+    pub line: Bytes,
+    /// It ended in LF without CR.
+    pub bare_newline: bool,
 }
 
 /// May it call itself that (HELO, EHLO, LHLO)?
@@ -276,6 +291,10 @@ impl Question for Tls {
 
 impl Question for Etrn {
     type Verdict = Verdict<EtrnStarted>;
+}
+
+impl Question for Command {
+    type Verdict = Result<(), Refusal>;
 }
 
 impl Question for Hello {

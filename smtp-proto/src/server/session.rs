@@ -2,6 +2,7 @@
 //!
 //! Session and transaction are two structs: RSET throws the second away and leaves the first alone.
 
+use super::admission::Asked;
 use super::auth::Exchange;
 use super::bdat::{Chunk, ChunkedMessage};
 use super::body::Body;
@@ -52,6 +53,8 @@ pub struct Server {
     /// What XFORWARD has told about the next message.
     pub(super) xforward: Option<Arc<Xforward>>,
     pub(super) violations: Violations,
+    /// The client was refused when it connected.
+    pub(super) denied: bool,
     /// The greeting was said once: XCLIENT has it said again, and not late.
     pub(super) greeted: bool,
     pub(super) counts: Counts,
@@ -78,6 +81,8 @@ pub(super) enum Phase {
     Greet { own: Option<Approval> },
     /// A command is awaited, or a verdict about one.
     Command,
+    /// The application is asked about a command line, or has let it through.
+    Asked(Asked),
     /// A line of an AUTH exchange is awaited.
     Exchange(Exchange),
     /// The message is coming.
@@ -157,6 +162,7 @@ impl Server {
             spoken_for: None,
             xforward: None,
             violations: Violations::default(),
+            denied: false,
             greeted: false,
             counts: Counts::default(),
             refuse_next: false,

@@ -15,6 +15,7 @@
 //! # Departures
 //! * A login is for the one XCLIENT that told of it: another one that has no LOGIN ends it, and so does STARTTLS. Name
 //!   and port of the connection itself go with its address. All else stays until it is told anew.
+//! * NAME tells the reverse name as well, when it tells a name.
 //! * XFORWARD takes an address of IPv4 or IPv6, and none of other networks.
 
 use super::config::Peer;
@@ -24,13 +25,14 @@ use super::session::{Phase, Server};
 use crate::command::attribute::{self, Value, attributes};
 use crate::reply::Reply;
 use crate::xforward::{Xforward, XforwardSource};
+use alloc::string::String;
 use alloc::sync::Arc;
 use proto_core::address::AddressSyntax;
 use proto_core::{DomainName, Now};
 
 /// The attributes of XCLIENT, as EHLO shows them.
 pub(super) const XCLIENT_NAMES: &[&str] =
-    &["NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT"];
+    &["NAME", "REVERSE_NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT"];
 
 /// The attributes of XFORWARD, as EHLO shows them.
 pub(super) const XFORWARD_NAMES: &[&str] = &["NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"];
@@ -93,13 +95,12 @@ impl Server {
 fn overrule(peer: &mut Peer, name: &str, value: Value) -> Option<()> {
     match name {
         "NAME" => {
-            peer.name_lookup_failed = value == Value::Unknown;
-            let syntax = AddressSyntax { lenient: true, ..AddressSyntax::STRICT };
-            let domain = |text: alloc::string::String| {
-                DomainName::parse(text.as_bytes(), syntax).is_ok().then_some(text)
-            };
-            peer.name = if peer.name_lookup_failed { None } else { value.read(domain)? };
+            (peer.name, peer.name_lookup_failed) = host(value)?;
+            if peer.name.is_some() {
+                (peer.reverse_name, peer.reverse_name_lookup_failed) = (peer.name.clone(), false);
+            }
         }
+        "REVERSE_NAME" => (peer.reverse_name, peer.reverse_name_lookup_failed) = host(value)?,
         "ADDR" => peer.address = value.read(attribute::address)?,
         "PORT" => peer.port = value.read(attribute::port)?,
         "PROTO" => {
@@ -116,6 +117,16 @@ fn overrule(peer: &mut Peer, name: &str, value: Value) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+/// A host's name, and whether it could not be found out just now; `None` when it is no name.
+fn host(value: Value) -> Option<(Option<String>, bool)> {
+    if value == Value::Unknown {
+        return Some((None, true));
+    }
+    let syntax = AddressSyntax { lenient: true, ..AddressSyntax::STRICT };
+    let name = value.read(|text| DomainName::parse(text.as_bytes(), syntax).is_ok().then_some(text))?;
+    Some((name, false))
 }
 
 /// Takes in an attribute of XFORWARD; `None` when its value is wrong.

@@ -49,6 +49,7 @@ pub(crate) fn make(setup: &Setup) -> (Server, App) {
         hold: owned("hold"),
         each: owned("each"),
         show_parameters: setup.option("show") == Some("parameters"),
+        show_ahead: setup.option("show") == Some("ahead"),
         own: owned("own"),
         add: owned("add"),
         flood: owned("flood"),
@@ -102,6 +103,7 @@ const OPTIONS: &[&str] = &[
     "output_max",
     "offer",
     "broken_auth",
+    "ask",
 ];
 
 fn set_option(config: &mut Config, name: &str, value: &str) {
@@ -131,6 +133,7 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("early_talker", "permit") => config.early_talker = Impatience::Permit,
         ("before_capability", "permit") => config.pipelining_before_capability = Impatience::Permit,
         ("after_data", "permit") => config.pipelining_after_data = Impatience::Permit,
+        ("ask", "commands") => config.ask_commands = true,
         ("broken_auth", "on") => config.broken_auth_clients = true,
         ("offer", _) => value.split(',').for_each(|name| set_offer(&mut config.offer, name)),
         ("greet_delay", _) => config.timeouts.greet_delay = Duration::from_secs(number()),
@@ -152,6 +155,7 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
 fn set_offer(offer: &mut Offer, text: &str) {
     let (name, value) = text.split_once(':').unwrap_or((text, ""));
     match name.strip_prefix('-').unwrap_or(name) {
+        "pipelining" => offer.pipelining = !name.starts_with('-'),
         "chunking" => offer.chunking = !name.starts_with('-'),
         "limits" => offer.limits = !name.starts_with('-'),
         "binary_mime" => offer.binary_mime = true,
@@ -187,6 +191,8 @@ pub(crate) struct App {
     each: String,
     /// What the commands said beside their paths is noted too: `@with show=parameters`.
     show_parameters: bool,
+    /// What was sent ahead of a reply is noted too: `@with show=ahead`.
+    show_ahead: bool,
     own: String,
     add: String,
     flood: String,
@@ -328,6 +334,10 @@ impl Fixture<Server> for App {
                     let text = format!("peer {address:?} {name:?} {name_lookup_failed} {port:?} {login:?}");
                     self.log.event(text);
                 }
+                let Peer { reverse_name, reverse_name_lookup_failed, .. } = &ask.detail.peer;
+                if reverse_name.is_some() || *reverse_name_lookup_failed {
+                    self.log.event(format!("reverse {reverse_name:?} {reverse_name_lookup_failed}"));
+                }
                 let verdict = self.verdict(if brought { "xclient" } else { "connect" });
                 server.answer(now, ask, verdict).unwrap();
             }
@@ -354,6 +364,22 @@ impl Fixture<Server> for App {
                         refusal(458, (3, 0), format!("Unable to queue messages for node {etrn}")).into()
                     }
                     _ => refusal(459, (7, 1), format!("Node {etrn} not allowed")).into(),
+                };
+                server.answer(now, ask, verdict).unwrap();
+            }
+            Event::Command(ask) => {
+                let Command { line, bare_newline, .. } = &ask.detail;
+                let how = if *bare_newline { " bare" } else { "" };
+                let ahead = server.sent_ahead();
+                self.log.event(format_args!("command {}{how}", line.escape_ascii()));
+                // What comes later is not ahead, and so may be missing where the octets are cut.
+                if self.show_ahead {
+                    self.log.event(format_args!("ahead {}", ahead.escape_ascii()));
+                }
+                let verb = line.split(|octet| *octet == b' ').next().unwrap_or_default();
+                let verdict = match self.verdict(&String::from_utf8_lossy(verb)) {
+                    Verdict::Refuse(refusal) if !verb.is_empty() => Err(refusal),
+                    _ => Ok(()),
                 };
                 server.answer(now, ask, verdict).unwrap();
             }

@@ -128,7 +128,7 @@ pub struct ListenerSection {
     /// Networks whose clients may say by XFORWARD where a message came from.
     #[serde(default)]
     pub xforward_clients: Vec<String>,
-    /// Whether clients wait for their greeting while they are tested; the parameters `postscreen_*` of the policy say how.
+    /// Whether clients are tested before they are served; the parameters `postscreen_*` of the policy say how.
     #[serde(default)]
     pub postscreen: bool,
     /// Whose client certificates are believed here, PEM; the mechanism EXTERNAL logs in by them. Absent, clients are not

@@ -26,7 +26,6 @@ mod policy;
 mod quota;
 mod rates;
 mod request;
-mod watch;
 
 pub(crate) use policy::refusal as worded;
 
@@ -42,7 +41,6 @@ use message::{Message, Transaction};
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::access::{Effects, Latches};
-use relay_policy::early::Watch;
 use relay_policy::rates::RateEvent;
 use relay_policy::{NameStatus, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
@@ -71,20 +69,13 @@ pub(crate) struct SmtpService {
     writing: bool,
     /// The machine has said who the client is.
     has_met: bool,
-    /// None of the client's recipients is taken.
-    watch: Option<Box<Watch>>,
     work: Work<Finish>,
 }
 
 type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
-    pub(crate) fn new(
-        profile: Arc<SmtpProfile>,
-        backends: Backends,
-        session: Session,
-        watch: Option<Box<Watch>>,
-    ) -> Self {
+    pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
         let request = Arc::new(request::begun(&session));
         Self {
             profile,
@@ -97,7 +88,6 @@ impl SmtpService {
             message: None,
             writing: false,
             has_met: false,
-            watch,
             work: Work::default(),
         }
     }
@@ -195,7 +185,10 @@ impl SmtpService {
     fn connect(&mut self, ask: Ask<Connect>) {
         let peer = &ask.detail.peer;
         self.meet(peer);
-        let is_told = peer.name.is_some() || peer.name_lookup_failed;
+        let is_told = peer.name.is_some()
+            || peer.name_lookup_failed
+            || peer.reverse_name.is_some()
+            || peer.reverse_name_lookup_failed;
         let is_looked_for = peer.address.is_some() && !is_told && self.profile.policy.needs_client_name();
         if !is_looked_for {
             return self.decide_plainly(Moment::Connect, ask, |_, _, _| ());
@@ -453,7 +446,6 @@ impl Service<Server> for SmtpService {
                 Ok(()) => self.mail(ask),
                 Err(refusal) => told(server.answer(now, ask, refusal.into())),
             },
-            Event::Rcpt(ask) if self.watch.is_some() => self.turn_away(server, now, ask),
             Event::Rcpt(ask) => match self.count(RateEvent::Recipient, now) {
                 Ok(()) => self.recipient(ask),
                 Err(refusal) => told(server.answer(now, ask, refusal.into())),
@@ -477,6 +469,7 @@ impl Service<Server> for SmtpService {
                     violation,
                     Violation::EarlyTalker
                         | Violation::PipelinedBeforeCapability
+                        | Violation::PipelinedUnoffered
                         | Violation::PipelinedAfterData
                 );
                 if is_early {

@@ -34,6 +34,12 @@ pub(super) fn meet(request: &mut Request, peer: &Peer) {
         (request.client_name_status, request.reverse_client_name_status) =
             (NameStatus::Temporary, NameStatus::Temporary);
     }
+    if let Some(name) = &peer.reverse_name {
+        name.clone_into(&mut request.reverse_client_name);
+        request.reverse_client_name_status = NameStatus::Ok;
+    } else if peer.reverse_name_lookup_failed {
+        request.reverse_client_name_status = NameStatus::Temporary;
+    }
 }
 
 /// TLS has begun: what was learned before it is forgotten (RFC 3207 section 4.2), but for where the client is.
