@@ -181,6 +181,6 @@ fn a_wrong_network_is_named() {
     assert!(matches!(error, SettingsError::Networks { .. }));
     assert_eq!(
         error.to_string(),
-        "listener imap: proxies: 10.0.0.1/8: bits are set beyond the network's length: write 10.0.0.0/8"
+        "listener imap: proxies: \"10.0.0.1/8\" has bits set behind the network's length: write 10.0.0.0/8"
     );
 }

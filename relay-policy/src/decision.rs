@@ -31,6 +31,9 @@ impl Display for Class {
     }
 }
 
+/// The octets of a reply (RFC 5321 section 4.5.3.1.5 has 512 for the line, with its end).
+const REPLY_OCTETS_MAX: usize = 510;
+
 /// A refusal as SMTP says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -52,7 +55,18 @@ impl Reply {
     pub fn in_words(code: u16, words: &str) -> Self {
         let class = first_digit(code);
         let ((_, subject, detail), text) = split_enhanced(words).unwrap_or(((class, 0, 0), words));
-        Self::new(code, (class, subject, detail), text.to_string())
+        Self::new(code, (class, subject, detail), text.to_string()).fitted()
+    }
+
+    /// The reply as it can be sent: its codes of one class, its text in printable ASCII (`textstring` in RFC 5321 section
+    /// 4.2; SMTPUTF8 allows more in answers to VRFY and EXPN alone), and no longer than a line.
+    pub(crate) fn fitted(mut self) -> Self {
+        self.enhanced.0 = first_digit(self.code);
+        let printable = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { ' ' };
+        self.text = self.text.chars().map(printable).collect();
+        let codes = self.to_string().len() - self.text.len();
+        self.text.truncate(REPLY_OCTETS_MAX.saturating_sub(codes));
+        self
     }
 }
 

@@ -9,6 +9,7 @@
 //! Files are nested [`NESTED_MAX`] deep.
 
 use crate::domain;
+use crate::network::canonical;
 use crate::table::{Answers, LookupError, Opener, Table, Warning, network};
 use crate::words::{is_table, words};
 use ipnet::IpNet;
@@ -22,12 +23,13 @@ const NESTED_MAX: usize = 8;
 /// [`MatchList::matches_name`].
 ///
 /// ```
-/// use relay_policy::MatchList;
+/// use relay_policy::{MatchList, ParsedList};
 /// use relay_policy::table::{Answers, Opener};
 ///
 /// let (read, answers) = (|_: &str| Err("no files here".into()), Answers::default());
-/// let (list, warnings) = MatchList::parse("!192.0.2.5, 192.0.2.0/24, partner.test", true, &Opener::new(&read));
-/// assert!(warnings.is_empty());
+/// let text = "!192.0.2.5, 192.0.2.0/24, partner.test";
+/// let ParsedList { list, unusable, .. } = MatchList::parse(text, true, &Opener::new(&read));
+/// assert!(unusable.is_empty());
 /// assert_eq!(list.matches_host("unknown", "192.0.2.6".parse()?, &answers)?, Some("192.0.2.0/24"));
 /// assert_eq!(list.matches_host("unknown", "192.0.2.5".parse()?, &answers)?, None);
 /// assert_eq!(list.matches_domain("mail.partner.test", &answers)?, Some("partner.test"));
@@ -37,6 +39,18 @@ const NESTED_MAX: usize = 8;
 pub struct MatchList {
     elements: Vec<Element>,
     parents: bool,
+}
+
+/// A list that was read, and what is to be said of it.
+#[derive(Debug, Clone, Default)]
+pub struct ParsedList {
+    /// The list.
+    pub list: MatchList,
+    /// Elements that make no sense, files that cannot be read, tables that cannot be opened: each is an error when it is
+    /// reached.
+    pub unusable: Vec<Warning>,
+    /// Lines of tables that were ignored or look wrong; the others count.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,11 +77,12 @@ impl MatchList {
     /// Reads a list. With `parents`, `example.org` matches its subdomains, too, and `.example.org` nothing; without,
     /// `.example.org` matches the subdomains only (`parent_domain_matches_subdomains`).
     ///
-    /// What makes no sense is said in the warnings, and is an error when it is reached.
-    pub fn parse(text: &str, parents: bool, opener: &Opener<'_>) -> (Self, Vec<Warning>) {
-        let (mut elements, mut warnings) = (Vec::new(), Vec::new());
-        read(text, false, opener, NESTED_MAX, &mut elements, &mut warnings);
-        (Self { elements, parents }, warnings)
+    /// What makes no sense is told, and is an error when it is reached.
+    pub fn parse(text: &str, parents: bool, opener: &Opener<'_>) -> ParsedList {
+        let list = Self { elements: Vec::new(), parents };
+        let mut parsed = ParsedList { list, ..ParsedList::default() };
+        read(text, false, opener, NESTED_MAX, &mut parsed);
+        parsed
     }
 
     /// The names that are listed one by one.
@@ -193,14 +208,7 @@ impl MatchList {
 }
 
 /// Adds the elements of a text, or of a file.
-fn read(
-    text: &str,
-    excluded: bool,
-    opener: &Opener<'_>,
-    deeper: usize,
-    elements: &mut Vec<Element>,
-    warnings: &mut Vec<Warning>,
-) {
+fn read(text: &str, excluded: bool, opener: &Opener<'_>, deeper: usize, parsed: &mut ParsedList) {
     for written in words(text) {
         let word = written.trim_start_matches('!');
         let excluded = excluded != ((written.len() - word.len()) % 2 == 1);
@@ -210,16 +218,16 @@ fn read(
         });
         let pattern = match file {
             Some(Ok(source)) => {
-                read(&source, excluded, opener, deeper - 1, elements, warnings);
+                read(&source, excluded, opener, deeper - 1, parsed);
                 continue;
             }
             Some(Err(cause)) => Pattern::Unusable(cause),
-            None => Pattern::parse(word, opener, warnings),
+            None => Pattern::parse(word, opener, &mut parsed.warnings),
         };
         if let Pattern::Unusable(cause) = &pattern {
-            warnings.push(Warning::of_configuration(written, cause));
+            parsed.unusable.push(Warning::of_configuration(written, cause));
         }
-        elements.push(Element { written: written.into(), excluded, pattern });
+        parsed.list.elements.push(Element { written: written.into(), excluded, pattern });
     }
 }
 
@@ -227,7 +235,7 @@ impl Pattern {
     fn parse(word: &str, opener: &Opener<'_>, warnings: &mut Vec<Warning>) -> Self {
         let numeric = word.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
         match network(word) {
-            Ok(network) => return Self::Network(network),
+            Ok(network) => return Self::Network(canonical(network)),
             Err(why) if numeric || word.starts_with('[') || begins_with_address(word) => {
                 return Self::Unusable(why);
             }
@@ -277,8 +285,9 @@ mod tests {
             "/hash" => Ok(b"c.test x\n.d.test x\n192.0.2.9 x\n".to_vec()),
             _ => Err("no such file".into()),
         };
-        let (list, warnings) = MatchList::parse(text, parents, &Opener::new(&file));
-        (list, warnings.iter().map(ToString::to_string).collect())
+        let parsed = MatchList::parse(text, parents, &Opener::new(&file));
+        let told = parsed.unusable.iter().chain(&parsed.warnings);
+        (parsed.list, told.map(ToString::to_string).collect())
     }
 
     #[test]

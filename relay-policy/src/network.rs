@@ -3,10 +3,9 @@
 //! An entry is an address, `network/length`, either with IPv6 in brackets or not, and `!` before it to exclude it. The
 //! first entry that matches decides, so exclusions stand first. An IPv4 address mapped into IPv6 is the IPv4 address.
 
+use crate::table;
 use ipnet::IpNet;
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
 /// An ordered list of networks: addresses and `network/length`, IPv6 with or without brackets, `!` before an entry to
 /// exclude it. The first entry that matches decides. An IPv4 address mapped into IPv6 is the IPv4 address.
@@ -15,13 +14,13 @@ pub struct NetworkList(Vec<Entry>);
 
 /// Why a list of networks is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{entry}: {what}")]
+#[error("{what}")]
 #[non_exhaustive]
 pub struct NetworkError {
     /// The entry.
     pub entry: String,
     /// What is wrong with it, and what is to be written instead.
-    pub what: Cow<'static, str>,
+    pub what: String,
 }
 
 #[derive(Debug, Clone)]
@@ -71,39 +70,23 @@ pub(crate) fn prefix(client: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> IpAddr {
     }
 }
 
-const NEITHER: &str =
-    "neither an address nor network/length: write it as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32";
+/// The same network where IPv4 addresses that are mapped into IPv6 are what they stand for (RFC 4291 section 2.5.5.2).
+pub(crate) fn canonical(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    let IpAddr::V4(address) = network.addr().to_canonical() else { return network };
+    let bits = network.prefix_len();
+    let ipv4_bits = if network.addr().is_ipv6() { bits.checked_sub(MAPPED_BITS) } else { Some(bits) };
+    ipv4_bits.and_then(|bits| IpNet::new(address.into(), bits).ok()).unwrap_or(network)
+}
 
-fn parse(written: &str) -> Result<Entry, Cow<'static, str>> {
-    let (excluded, network) = match written.strip_prefix('!') {
+fn parse(written: &str) -> Result<Entry, String> {
+    let (excluded, word) = match written.strip_prefix('!') {
         Some(rest) => (true, rest),
         None => (false, written),
     };
-    let network = network.replace(['[', ']'], "");
-    let (address, length) = match network.split_once('/') {
-        Some((address, length)) => (address, Some(length)),
-        None => (&*network, None),
-    };
-    let address = IpAddr::from_str(address).map_err(|_| NEITHER)?;
-    let network = match length {
-        None => IpNet::from(address),
-        Some(length) => {
-            let digits = !length.is_empty() && length.bytes().all(|octet| octet.is_ascii_digit());
-            let length = length.parse().ok().filter(|_| digits);
-            length.and_then(|length| IpNet::new(address, length).ok()).ok_or(if address.is_ipv4() {
-                "an IPv4 network's length is at most 32, in digits"
-            } else {
-                "an IPv6 network's length is at most 128, in digits"
-            })?
-        }
-    };
-    if network.trunc() != network {
-        let excluding = if excluded { "!" } else { "" };
-        let meant = network.trunc();
-        return Err(format!("bits are set beyond the network's length: write {excluding}{meant}").into());
-    }
+    let network = canonical(table::network(word)?);
     if network.prefix_len() == 0 && !excluded {
-        return Err("this is the whole world: write the networks that are meant".into());
+        return Err(format!("{written}: this is the whole world: write the networks that are meant"));
     }
     Ok(Entry { excluded, network })
 }
@@ -133,8 +116,30 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_mapped_addresses_are_of_ipv4() {
+        let list =
+            list(&["!::ffff:192.0.2.66", "![::ffff:192.0.2.128]/121", "192.0.2.0/24", "::fffe:0:0/95"]);
+        for (client, is_in) in
+            [("192.0.2.66", false), ("::ffff:192.0.2.200", false), ("192.0.2.67", true), ("::fffe:1:1", true)]
+        {
+            assert_eq!(list.contains(client.parse().unwrap()), is_in, "{client}");
+        }
+    }
+
+    #[test]
     fn what_would_surprise_is_refused() {
-        for entry in ["192.0.2.1/24", "0.0.0.0/0", "::/0", "host.test", "1.2.3.4/33", ""] {
+        for entry in [
+            "192.0.2.1/24",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:0:0/96",
+            "host.test",
+            "1.2.3.4/33",
+            "",
+            "[[192.0.2.1",
+            "[192.0.2.1]",
+            "2001:db8::1]",
+        ] {
             assert!(NetworkList::new(&[entry.to_string()]).is_err(), "{entry}");
         }
     }
@@ -142,14 +147,14 @@ mod tests {
     #[test]
     fn what_is_to_be_written_instead_is_said() {
         for (entry, words) in [
-            ("10.1.2.3/8", "10.1.2.3/8: bits are set beyond the network's length: write 10.0.0.0/8"),
-            ("![2001:db8::1]/32", "beyond the network's length: write !2001:db8::/32"),
-            ("0.0.0.0/0", "the whole world"),
-            ("10.0.0.0/33", "10.0.0.0/33: an IPv4 network's length is at most 32"),
-            ("10.0.0.0/255.0.0.0", "an IPv4 network's length is at most 32"),
-            ("10.0.0.0/+8", "an IPv4 network's length is at most 32"),
-            ("::/129", "an IPv6 network's length is at most 128"),
-            ("localhost", "localhost: neither an address nor network/length: write it as 192.0.2.1"),
+            ("10.1.2.3/8", "\"10.1.2.3/8\" has bits set behind the network's length: write 10.0.0.0/8"),
+            ("![2001:db8::1]/32", "has bits set behind the network's length: write 2001:db8::/32"),
+            ("0.0.0.0/0", "0.0.0.0/0: this is the whole world"),
+            ("10.0.0.0/33", "\"10.0.0.0/33\" is no address and no network: write 192.0.2.1, 192.0.2.0/24"),
+            ("10.0.0.0/255.0.0.0", "no network"),
+            ("10.0.0.0/+8", "no network"),
+            ("::/129", "no network"),
+            ("localhost", "\"localhost\" is no address and no network: write 192.0.2.1"),
         ] {
             let error = NetworkList::new(&[entry.to_string()]).unwrap_err().to_string();
             assert!(error.contains(words), "{error:?} lacks {words:?}");

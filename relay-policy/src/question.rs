@@ -4,7 +4,11 @@ use crate::delegation::Attributes;
 use proto_core::Backend;
 use std::net::IpAddr;
 
-/// Something that only the application can find out. Equal questions have equal answers, so they may be cached.
+/// Something that only the application can find out.
+///
+/// Within one evaluation, equal questions have equal answers. Beyond that, answers about the DNS, tables and addresses may be
+/// remembered for as long as they hold; those of policy services never, since a service counts how often it is asked
+/// (greylists, quotas).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Question {

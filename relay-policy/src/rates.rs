@@ -18,13 +18,13 @@
 //! # Departures
 //! From Postfix: AUTH, TLS and all other rates are counted over one time unit that begins with the first of any of them.
 
-use crate::access::AccessError;
+use crate::access::{AccessError, open_networks};
 use crate::decision::Reply;
 use crate::match_list::MatchList;
 use crate::network;
 use crate::parameters::Parameters;
 use crate::request::UNKNOWN;
-use crate::table::{Answers, Opener};
+use crate::table::{Answers, Opener, Warning};
 use proto_core::Instant;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ use std::time::Duration;
 
 /// How much is too much; 0 switches a limit off. The defaults are Postfix's.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RateLimits {
     /// Connections at a time (`smtpd_client_connection_count_limit`).
     pub connection_count_max: u32,
@@ -77,11 +78,15 @@ impl Default for RateLimits {
 }
 
 impl RateLimits {
-    /// The limits that the parameters set.
+    /// The limits that the parameters set; what is to be said of tables is added to `warnings`.
     ///
     /// # Errors
     /// [`AccessError`] names what makes no sense in `smtpd_client_event_limit_exceptions`.
-    pub fn compile(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
+    pub fn compile(
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, AccessError> {
         const EXCEPTIONS: &str = "smtpd_client_event_limit_exceptions";
         let default = Self::default();
         let entries = parameters.smtpd_client_event_limit_exceptions.iter().flat_map(|entry| {
@@ -89,10 +94,7 @@ impl RateLimits {
             if is_networks { &parameters.mynetworks[..] } else { std::slice::from_ref(entry) }
         });
         let text = entries.map(String::as_str).collect::<Vec<_>>().join(" ");
-        let (exceptions, wrong) = MatchList::parse(&text, parameters.parents_match(EXCEPTIONS), opener);
-        if let Some(wrong) = wrong.first() {
-            return Err(AccessError::Network { parameter: EXCEPTIONS, what: wrong.to_string() });
-        }
+        let exceptions = open_networks(EXCEPTIONS, &text, parameters, opener, warnings)?;
         Ok(Self {
             connection_count_max: parameters
                 .smtpd_client_connection_count_limit

@@ -76,6 +76,14 @@ pub struct ClientCertificate {
     pub public_key_fingerprint: String,
 }
 
+impl ClientCertificate {
+    /// The digests that it is known by in tables.
+    pub(crate) fn fingerprints(&self) -> Vec<String> {
+        let digests = [&self.fingerprint, &self.public_key_fingerprint];
+        digests.into_iter().filter(|digest| !digest.is_empty()).cloned().collect()
+    }
+}
+
 /// What came of looking for a client's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum NameStatus {

@@ -47,7 +47,7 @@ fn what_cannot_be_opened_or_read_does_not_compile() {
         assert_eq!(compile(&[(name, value)]).unwrap_err().to_string(), told);
     }
     let error = compile(&[("mynetworks", "192.0.2.1/24")]).unwrap_err();
-    assert!(matches!(error, AccessError::Network { parameter: "mynetworks", .. }), "{error}");
+    assert!(matches!(error, AccessError::Entry { parameter: "mynetworks", .. }), "{error}");
 }
 
 #[test]

@@ -6,7 +6,11 @@ mod access_support;
 
 use access_support::{compile, nothing, policy, recipient, reply, run, stranger};
 use proto_core::Backend;
-use relay_policy::{Answer, Question, Stage};
+use proto_core::address::ForwardPath;
+use relay_policy::access::AccessPolicy;
+use relay_policy::rates::RateLimits;
+use relay_policy::table::Opener;
+use relay_policy::{Answer, ClientCertificate, Parameters, Question, Record, RecordKind, Stage};
 
 #[test]
 fn an_action_that_says_nothing_lets_nobody_by() {
@@ -49,4 +53,168 @@ fn an_action_that_says_nothing_lets_nobody_by() {
     assert_eq!(reply(&empty, &stranger(), "<y@other.test>"), "554 5.7.1 <y@other.test>: Relay access denied");
     let (outcome, _) = run(&empty, &stranger(), Stage::Connect, nothing);
     assert_eq!(outcome.refusal, None);
+}
+
+/// As Debian's Postfix 3.7.11 does it.
+#[test]
+fn a_check_that_only_warns_leaves_the_check_at_the_end() {
+    let lists = |recipient: &'static str| {
+        policy(&[("smtpd_recipient_restrictions", recipient), ("local_recipient_maps", "inline:{alice=x}")])
+    };
+    let unknown =
+        "550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in local recipient table";
+    for list in ["warn_if_reject reject_unlisted_recipient", "reject_unlisted_recipient", ""] {
+        assert_eq!(reply(&lists(list), &stranger(), "<bob@example.com>"), unknown, "{list}");
+        assert_eq!(reply(&lists(list), &stranger(), "<alice@example.com>"), "accepted", "{list}");
+    }
+}
+
+/// As Debian's Postfix 3.7.11 does it: the table's name stands in replies, and the list's fact is looked up.
+#[test]
+fn a_table_in_a_class_is_about_what_the_list_is_about() {
+    let common = [
+        ("smtpd_restriction_classes", "outer, inner"),
+        ("outer", "inner"),
+        ("inner", "inline:{bad@example.com=REJECT, 203.0.113.9=REJECT}"),
+    ];
+    let from_table = "check_client_access inline:{203.0.113=outer}";
+    let of_recipients = policy(&[&common[..], &[("smtpd_recipient_restrictions", from_table)]].concat());
+    let refused = "554 5.7.1 <bad@example.com>: Recipient address rejected: Access denied";
+    assert_eq!(reply(&of_recipients, &stranger(), "<bad@example.com>"), refused);
+    assert_eq!(reply(&of_recipients, &stranger(), "<ok@example.com>"), "accepted");
+    // The data list is about nothing that a table could have.
+    let of_data = policy(&[&common[..], &[("smtpd_data_restrictions", from_table)]].concat());
+    let (outcome, _) = run(&of_data, &stranger(), Stage::Data, nothing);
+    assert_eq!(outcome.refusal.unwrap().to_string(), "451 4.3.5 Server configuration error");
+    let log = outcome.log.lines()[0].to_string();
+    assert!(log.contains("before Client host restriction \"inline:{bad@"), "{log}");
+}
+
+/// As Debian's Postfix 3.7.11 does it.
+#[test]
+fn the_postmaster_is_verified_without_being_looked_at() {
+    let strict = policy(&[("smtpd_client_restrictions", "reject")]);
+    let vrfy = |path: &ForwardPath| run(&strict, &stranger(), Stage::Vrfy(path), nothing).0.refusal;
+    assert_eq!(vrfy(&ForwardPath::Postmaster), None);
+    assert_eq!(vrfy(&recipient("<alice@example.com>")).unwrap().code, 554);
+}
+
+/// As Debian's Postfix 3.7.11 does it.
+#[test]
+fn a_deferral_of_the_client_waits_for_the_recipient_without_helo() {
+    let policy = policy(&[("smtpd_delay_reject", "no"), ("smtpd_client_restrictions", "defer_if_permit")]);
+    let mut request = stranger();
+    request.latches = run(&policy, &request, Stage::Connect, nothing).0.latches;
+    let deferred = "450 4.7.0 <unknown[203.0.113.9]>: Client host rejected: defer_if_permit requested";
+    let (etrn, _) = run(&policy, &request, Stage::Etrn("a.test"), nothing);
+    assert_eq!(etrn.refusal.unwrap().to_string(), deferred);
+    request.latches = run(&policy, &request, Stage::Mail, nothing).0.latches;
+    assert_eq!(reply(&policy, &request, "<a@example.com>"), deferred);
+}
+
+#[test]
+fn what_looks_wrong_in_a_table_of_networks_is_told_and_the_rest_counts() {
+    let read = |path: &str| match path {
+        "/nets" => Ok(b"192.0.2.1 x\n192.0.2.1 y\n203.0.113.9 z\n".to_vec()),
+        _ => Ok(b"300.0.2.1 x\n203.0.113.9 z\n".to_vec()),
+    };
+    let opener = Opener::new(&read);
+    for table in ["hash:/nets", "cidr:/nets.cidr"] {
+        let mut parameters = Parameters::default();
+        parameters.set("mynetworks", table).unwrap();
+        parameters.set("permit_mx_backup_networks", table).unwrap();
+        let mut warnings = Vec::new();
+        let limits = RateLimits::compile(&parameters, &opener, &mut warnings).unwrap();
+        assert_eq!(warnings.len(), 1, "{table}: {warnings:?}");
+        assert!(!limits.exceptions.is_empty());
+        let early = relay_policy::early::Early::compile(&parameters, &opener).unwrap();
+        assert_eq!(early.warnings().len(), 1, "{table}");
+        let policy = AccessPolicy::compile(parameters, &opener).unwrap();
+        assert_eq!(policy.warnings().len(), 2, "{table}: {:?}", policy.warnings());
+        assert_eq!(reply(&policy, &stranger(), "<a@other.test>"), "accepted", "{table}");
+    }
+}
+
+#[test]
+fn the_hosts_of_a_domain_are_asked_for_at_once() {
+    let dns = |question: &Question| match question {
+        Question::Dns { kind: RecordKind::Mx, .. } => Answer::Records(
+            (0..100)
+                .map(|number| Record::Mx { preference: 10, exchange: format!("mx{number}.test") })
+                .collect(),
+        ),
+        Question::Dns { kind: RecordKind::A, .. } => {
+            Answer::Records(vec![Record::Address("198.51.100.1".parse().unwrap())])
+        }
+        _ => Answer::Records(Vec::new()),
+    };
+    for lists in [
+        &[("smtpd_sender_restrictions", "check_sender_mx_access inline:{never.test=REJECT}")][..],
+        &[
+            ("smtpd_relay_restrictions", "permit_mx_backup, reject_unauth_destination"),
+            ("permit_mx_backup_networks", "198.51.100.0/24"),
+        ],
+    ] {
+        let policy = policy(lists);
+        let (_, rounds) = run(&policy, &stranger(), Stage::Rcpt(&recipient("<a@other.test>")), dns);
+        assert_eq!(rounds.iter().map(Vec::len).collect::<Vec<_>>(), [1, 200]);
+    }
+}
+
+#[test]
+fn an_empty_digest_is_in_no_table() {
+    for table in ["regexp:{{!/zz/ OK}}", "mysql:certificates", "static:OK"] {
+        let policy = policy(&[
+            ("relay_clientcerts", table),
+            ("smtpd_client_restrictions", "check_ccert_access regexp:{{!/zz/ REJECT}}"),
+            ("smtpd_relay_restrictions", "permit_tls_clientcerts, reject_unauth_destination"),
+        ]);
+        let mut request = stranger();
+        request.client_certificate =
+            Some(ClientCertificate { is_verified: true, ..ClientCertificate::default() });
+        let (outcome, rounds) = run(&policy, &request, Stage::Rcpt(&recipient("<a@other.test>")), |_| {
+            Answer::Found(Some("OK".into()))
+        });
+        assert_eq!(outcome.refusal.unwrap().to_string(), "554 5.7.1 <a@other.test>: Relay access denied");
+        assert!(rounds.is_empty(), "{rounds:?}");
+    }
+}
+
+#[test]
+fn replies_are_in_ascii() {
+    let policy = policy(&[(
+        "smtpd_recipient_restrictions",
+        "check_recipient_access inline:{{a@example.com = REJECT 5.7.9 Gesperrt f\u{fc}r Sie}}",
+    )]);
+    let expected = "554 5.7.9 <a@example.com>: Recipient address rejected: Gesperrt f r Sie";
+    assert_eq!(reply(&policy, &stranger(), "<a@example.com>"), expected);
+}
+
+/// As Debian's Postfix 3.7.11 does it.
+#[test]
+fn who_gets_reports_about_reports_is_known_by_the_name_that_is_configured() {
+    let policy =
+        policy(&[("double_bounce_sender", "nobody-home"), ("local_recipient_maps", "inline:{alice=x}")]);
+    assert_eq!(reply(&policy, &stranger(), "<Nobody-Home@example.com>"), "accepted");
+    assert!(reply(&policy, &stranger(), "<double-bounce@example.com>").starts_with("550 5.1.1"));
+}
+
+#[test]
+fn rules_and_words_without_effect_are_told() {
+    let told = |name: &str, value: &str| {
+        let policy = policy(&[(name, value)]);
+        policy.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let parents = "parent_domain_matches_subdomains";
+    assert_eq!(
+        told(parents, "relay_domain, mynetworks, debug_peer_list"),
+        ["parent_domain_matches_subdomains: relay_domain changes nothing; did you mean relay_domains?"]
+    );
+    assert_eq!(
+        told("propagate_unmatched_extensions", "canonical, virtual, include"),
+        ["propagate_unmatched_extensions: include changes nothing here"]
+    );
+    let mailboxes = told("virtual_mailbox_maps", "regexp:{{/^(.*)@vm.test$/ $1/}}");
+    assert!(mailboxes.len() == 1 && mailboxes[0].contains("this rule is skipped"), "{mailboxes:?}");
+    assert!(told("smtpd_sender_login_maps", "regexp:{{/^(.*)@example.com$/ $1}}").is_empty());
 }

@@ -178,6 +178,61 @@ fn what_is_looked_at_has_limits() {
     assert_eq!(outcome.findings.len(), 101, "what is deeper is body");
 }
 
+#[test]
+fn what_is_captured_does_not_end_a_field() {
+    // What the pattern takes out is the blank that kept a line in its field.
+    let replacing = "/^Subject: (.*)\\s+lottery(.*)/ REPLACE Subject: $1$2\n";
+    let prepending = "/^Subject: (.*)\\s+lottery(.*)/ PREPEND X-Old: $1$2\n";
+    let message = b"Subject: x\r\n lotteryBcc: evil@x\r\nTo: y\r\n\r\nbody\r\n";
+    for (source, expected) in [
+        (replacing, &b"Subject: x\r\n\tBcc: evil@x\r\nTo: y\r\n\r\nbody\r\n"[..]),
+        (
+            prepending,
+            b"X-Old: x\r\n\tBcc: evil@x\r\nSubject: x\r\n lotteryBcc: evil@x\r\nTo: y\r\n\r\nbody\r\n",
+        ),
+    ] {
+        let checks = ContentChecks { header: maps(source), ..ContentChecks::default() };
+        for piece_bytes in [1, 7, 1000] {
+            let (kept, _) = inspect(&checks, message, piece_bytes);
+            assert_eq!(String::from_utf8_lossy(&kept), String::from_utf8_lossy(expected));
+        }
+    }
+    // A line end at the end would be an empty line, which ends the header.
+    let checks = ContentChecks {
+        header: maps("/^Subject: (.*)\\s+lottery/ REPLACE Subject: $1\n"),
+        ..ContentChecks::default()
+    };
+    let (kept, _) = inspect(&checks, message, 1000);
+    assert_eq!(String::from_utf8_lossy(&kept), "Subject: x\r\nTo: y\r\n\r\nbody\r\n");
+}
+
+/// As Postfix has it: nothing stands in an empty line, also for a pattern that must not match.
+#[test]
+fn an_empty_line_is_not_looked_up() {
+    let checks = ContentChecks { body: maps("/^$/ REJECT\n!/x/ INFO b\n"), ..ContentChecks::default() };
+    let (_, outcome) = inspect(&checks, b"A: b\r\n\r\nbody\r\n\r\nmore\r\n", 1000);
+    assert_eq!(
+        (outcome.verdict.clone(), found(&outcome)),
+        (Verdict::Accept, vec!["b body".into(), "b more".into()])
+    );
+}
+
+#[test]
+fn no_limit_is_too_large() {
+    let limits =
+        CheckLimits { field_bytes_max: usize::MAX, line_bytes_max: usize::MAX, body_bytes_max: usize::MAX };
+    let checks = ContentChecks { header: all("h"), body: all("b"), limits, ..ContentChecks::default() };
+    for piece_bytes in [1, 1000] {
+        let (_, outcome) = inspect(&checks, b"A: b\r\n c\r\n\r\nbody", piece_bytes);
+        assert_eq!(found(&outcome), ["h A: b  c", "b body"]);
+    }
+    let mut parameters = relay_policy::Parameters::default();
+    for name in ["line_length_limit", "header_size_limit", "body_checks_size_limit"] {
+        assert!(parameters.set(name, "18446744073709551615").is_err(), "{name}");
+        parameters.set(name, "2147483647").unwrap();
+    }
+}
+
 /// Messages of what matters: fields, boundaries, blank lines, long lines, octets that are not text.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![

@@ -344,6 +344,25 @@ fn more_recipients_than_are_reasonable_are_refused_for_now() {
 
 /// R110: a thousand members, each in it several times.
 #[test]
+fn members_in_tables_elsewhere_are_asked_for_together() {
+    let names: Vec<String> = (0..50).map(|number| format!("m{number}")).collect();
+    for (parameter, table, domain) in
+        [("virtual_alias_maps", "mysql:v", "@example.com"), ("alias_maps", "mysql:a", "")]
+    {
+        let members: Vec<String> = names.iter().map(|name| format!("{name}{domain}")).collect();
+        let keys: Vec<String> = members.iter().map(|member| format!("{table} {member}")).collect();
+        let (list, all) = (format!("{table} list{domain}"), members.join(", "));
+        let mut elsewhere: Elsewhere<'_> = keys.iter().map(|key| (&**key, Ok("alice@example.com"))).collect();
+        elsewhere.insert(&list, Ok(&all));
+        let router = router(&[(parameter, table)]);
+        let run = router.recipient(Address::parse("list@example.com"), Address::default());
+        let (routed, asked) = finish(run, &elsewhere);
+        assert_eq!(told(&routed), ["alice@example.com"], "{parameter}");
+        assert!(asked.contains(&50) && asked.len() < 12, "{parameter}: {asked:?}");
+    }
+}
+
+#[test]
 fn a_group_of_a_thousand_is_asked_for_at_once() {
     let router = router(&[("alias_maps", "inline:{ {all=:include:/all} }")]);
     let members: String = (0..3000).map(|number| format!("u{}\n", number % 1000)).collect();

@@ -16,14 +16,20 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// The defaults, with something changed.
+fn limiting(change: impl FnOnce(&mut RateLimits)) -> RateLimits {
+    let mut limits = RateLimits::default();
+    change(&mut limits);
+    limits
+}
+
 fn exceeded(event: RateEvent, count: u32, limit: u32) -> Result<(), Exceeded> {
     Err(Exceeded { event, count, limit, at_a_time: false })
 }
 
 #[test]
 fn connections_at_a_time() {
-    let (limits, mut rates) =
-        (RateLimits { connection_count_max: 2, ..RateLimits::default() }, Rates::default());
+    let (limits, mut rates) = (limiting(|limits| limits.connection_count_max = 2), Rates::default());
     let client = ip("192.0.2.1");
     assert_eq!(rates.connected(&limits, client, at(0)), Ok(()));
     assert_eq!(rates.connected(&limits, client, at(0)), Ok(()));
@@ -70,13 +76,12 @@ fn rates_begin_anew_after_their_time() {
             "AUTH command rate limit exceeded: 3 from c[192.0.2.1] for service smtp",
         ),
     ];
-    let limits = RateLimits {
-        message_rate_max: 2,
-        recipient_rate_max: 2,
-        new_tls_session_rate_max: 2,
-        auth_rate_max: 2,
-        ..RateLimits::default()
-    };
+    let limits = limiting(|limits| {
+        limits.message_rate_max = 2;
+        limits.recipient_rate_max = 2;
+        limits.new_tls_session_rate_max = 2;
+        limits.auth_rate_max = 2;
+    });
     for (event, reply, line) in events {
         let mut rates = Rates::default();
         let client = ip("192.0.2.1");
@@ -97,7 +102,10 @@ fn rates_begin_anew_after_their_time() {
 
 #[test]
 fn connections_in_a_time_unit() {
-    let limits = RateLimits { connection_count_max: 0, connection_rate_max: 2, ..RateLimits::default() };
+    let limits = limiting(|limits| {
+        limits.connection_count_max = 0;
+        limits.connection_rate_max = 2;
+    });
     let mut rates = Rates::default();
     let client = ip("192.0.2.1");
     for expected in
@@ -113,7 +121,10 @@ fn connections_in_a_time_unit() {
 
 #[test]
 fn a_network_is_one_client() {
-    let limits = RateLimits { connection_count_max: 1, ipv4_prefix_bits: 24, ..RateLimits::default() };
+    let limits = limiting(|limits| {
+        limits.connection_count_max = 1;
+        limits.ipv4_prefix_bits = 24;
+    });
     let mut rates = Rates::default();
     assert!(rates.connected(&limits, ip("192.0.2.1"), at(0)).is_ok());
     assert!(rates.connected(&limits, ip("192.0.2.255"), at(0)).is_err());
@@ -123,7 +134,10 @@ fn a_network_is_one_client() {
     assert!(rates.connected(&limits, ip("2001:db8:0:0:0:0fff:ffff:ffff"), at(0)).is_err());
     assert!(rates.connected(&limits, ip("2001:db8:0:0:0:1000::1"), at(0)).is_ok());
     for bits in [0, 32] {
-        let limits = RateLimits { connection_count_max: 1, ipv4_prefix_bits: bits, ..RateLimits::default() };
+        let limits = limiting(|limits| {
+            limits.connection_count_max = 1;
+            limits.ipv4_prefix_bits = bits;
+        });
         let mut rates = Rates::default();
         assert!(rates.connected(&limits, ip("192.0.2.1"), at(0)).is_ok());
         assert_eq!(rates.connected(&limits, ip("192.0.2.2"), at(0)).is_ok(), bits == 32);
@@ -132,11 +146,12 @@ fn a_network_is_one_client() {
 
 #[test]
 fn who_is_excepted_is_not_counted() {
-    let (exceptions, wrong) =
-        MatchList::parse("10.0.0.0/8", false, &Opener::new(&|_| Err("no files".into())));
-    assert!(wrong.is_empty());
-    let limits =
-        RateLimits { connection_count_max: 1, message_rate_max: 1, exceptions, ..RateLimits::default() };
+    let exceptions = MatchList::parse("10.0.0.0/8", false, &Opener::new(&|_| Err("no files".into()))).list;
+    let limits = limiting(|limits| {
+        limits.connection_count_max = 1;
+        limits.message_rate_max = 1;
+        limits.exceptions = exceptions;
+    });
     let mut rates = Rates::default();
     for _ in 0..5 {
         assert_eq!(rates.connected(&limits, ip("10.1.2.3"), at(0)), Ok(()));
@@ -147,7 +162,10 @@ fn who_is_excepted_is_not_counted() {
 
 #[test]
 fn a_full_table_forgets_those_who_are_gone_and_lets_nobody_else_in() {
-    let limits = RateLimits { clients_max: 100, message_rate_max: 1, ..RateLimits::default() };
+    let limits = limiting(|limits| {
+        limits.clients_max = 100;
+        limits.message_rate_max = 1;
+    });
     let mut rates = Rates::default();
     let client = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0xC000_0200 + number));
     for number in 0..100 {
@@ -169,8 +187,13 @@ fn a_full_table_forgets_those_who_are_gone_and_lets_nobody_else_in() {
 
 #[test]
 fn without_limits_nothing_is_kept() {
-    let (limits, mut rates) =
-        (RateLimits { connection_count_max: 0, clients_max: 1, ..RateLimits::default() }, Rates::default());
+    let (limits, mut rates) = (
+        limiting(|limits| {
+            limits.connection_count_max = 0;
+            limits.clients_max = 1;
+        }),
+        Rates::default(),
+    );
     for last in 0..10 {
         assert_eq!(rates.connected(&limits, IpAddr::from([192, 0, 2, last]), at(0)), Ok(()));
         assert_eq!(
@@ -185,7 +208,7 @@ fn without_limits_nothing_is_kept() {
 fn limits_are_parameters() {
     let opener = Opener::new(&|_| Err("no files".into()));
     let mut parameters = Parameters::default();
-    let compiled = RateLimits::compile(&parameters, &opener).unwrap();
+    let compiled = RateLimits::compile(&parameters, &opener, &mut Vec::new()).unwrap();
     assert_eq!(
         format!("{compiled:?}"),
         format!("{:?}", RateLimits::default()),
@@ -206,7 +229,7 @@ fn limits_are_parameters() {
     ] {
         parameters.set(name, value).unwrap();
     }
-    let limits = RateLimits::compile(&parameters, &opener).unwrap();
+    let limits = RateLimits::compile(&parameters, &opener, &mut Vec::new()).unwrap();
     let counts = [
         limits.connection_count_max,
         limits.connection_rate_max,
@@ -226,6 +249,6 @@ fn limits_are_parameters() {
     rates.disconnected(&limits, ip("192.0.2.9"));
     assert!(rates.connected(&limits, ip("192.0.2.2"), at(0)).is_err());
     parameters.set("smtpd_client_event_limit_exceptions", "1.2.3").unwrap();
-    let error = RateLimits::compile(&parameters, &opener).unwrap_err().to_string();
+    let error = RateLimits::compile(&parameters, &opener, &mut Vec::new()).unwrap_err().to_string();
     assert!(error.starts_with("smtpd_client_event_limit_exceptions: 1.2.3"), "{error}");
 }

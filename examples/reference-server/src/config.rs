@@ -167,7 +167,7 @@ impl Config {
     pub fn settings_error(&self, error: SettingsError) -> ConfigError {
         let path = self.path.clone();
         match error {
-            SettingsError::Policy(AccessError::Network { parameter, what }) => {
+            SettingsError::Policy(AccessError::Entry { parameter, what }) => {
                 ConfigError::Value { path, key: format!("policy.{parameter}"), problem: what }
             }
             source => ConfigError::Settings { path, source: Box::new(source) },

@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn a_limit_is_reached_and_left_again() {
         let limits = Limits { connections_max: 3, ..Limits::default() };
-        let rates = Arc::new(RateLimits { connection_count_max: 2, ..RateLimits::default() });
+        let mut rates = RateLimits::default();
+        rates.connection_count_max = 2;
+        let rates = Arc::new(rates);
         let connections = Connections::default();
         let enter = |client: &str| {
             connections.enter(&limits)?.of(client.parse().unwrap(), &rates, Instant::ORIGIN).ok()

@@ -233,11 +233,11 @@ fn smtp_profile(
     };
     let policy = policy.map_err(wrong)?;
     let parameters = policy.parameters();
-    let mut rates = RateLimits::compile(parameters, opener).map_err(wrong)?;
+    let mut warnings = policy.warnings().to_vec();
+    let mut rates = RateLimits::compile(parameters, opener, &mut warnings).map_err(wrong)?;
     if parameters.smtpd_client_connection_count_limit.is_none() {
         rates.connection_count_max = connections_only(limits).connection_count_max;
     }
-    let mut warnings = policy.warnings().to_vec();
     let (mut router, checks) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
     let origin = &parameters.myorigin;
     if !origin.is_empty() {
@@ -247,6 +247,7 @@ fn smtp_profile(
         true => Some(Screen::compile(listener, parameters, &config, opener)?),
         false => None,
     };
+    warnings.extend(screen.iter().flat_map(|screen| screen.early.warnings().iter().cloned()));
     let postmaster = postmaster(settings, &policy)?;
     router.postmaster = Some(Address::from(&postmaster));
     Ok(SmtpProfile {
@@ -266,11 +267,10 @@ fn smtp_profile(
 /// What holds of clients that read mail: only how many connections they have. An IPv6 client has a whole /64 network to
 /// come from (RFC 4291 section 2.5.4), so that is what is counted.
 fn connections_only(limits: Limits) -> RateLimits {
-    RateLimits {
-        connection_count_max: limits.connections_per_ip_max.try_into().unwrap_or(u32::MAX),
-        ipv6_prefix_bits: 64,
-        ..RateLimits::default()
-    }
+    let mut rates = RateLimits::default();
+    rates.connection_count_max = limits.connections_per_ip_max.try_into().unwrap_or(u32::MAX);
+    rates.ipv6_prefix_bits = 64;
+    rates
 }
 
 /// What is done with addresses and content once policy has said yes.

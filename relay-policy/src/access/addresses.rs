@@ -8,8 +8,8 @@ use crate::parameters::TempfailAction;
 use crate::question::{Answer, Question, Record, RecordKind, Verification};
 use proto_core::address::{Domain, Mailbox};
 
-/// Local users that there are whatever the tables say.
-const ALWAYS: [&str; 3] = ["postmaster", "mailer-daemon", "double-bounce"];
+/// Local users that there are whatever the tables say, besides `double_bounce_sender`.
+const ALWAYS: [&str; 2] = ["postmaster", "mailer-daemon"];
 
 impl Probe<'_> {
     pub(crate) fn non_fqdn_address(&self, subject: Subject) -> Said {
@@ -50,7 +50,7 @@ impl Probe<'_> {
             }
             Answer::Records(records) if !records.is_empty() => return Ok(Said::Dunno),
             Answer::Records(_) => {
-                let answers = self.ask_all([RecordKind::A, RecordKind::Aaaa].map(question))?;
+                let answers = self.ask_all(&[RecordKind::A, RecordKind::Aaaa].map(question))?;
                 let is_there =
                     |answer: &&Answer| matches!(answer, Answer::Records(records) if !records.is_empty());
                 if answers.iter().any(is_there) {
@@ -109,7 +109,10 @@ impl Probe<'_> {
             }
         };
         let always = *class == Class::Local
-            && ALWAYS.iter().any(|name| address.local_part().eq_ignore_ascii_case(name));
+            && ALWAYS
+                .into_iter()
+                .chain([&*parameters.double_bounce_sender])
+                .any(|name| address.local_part().eq_ignore_ascii_case(name));
         if maps.is_empty() || always {
             self.why = format!("class {class}: known without being looked for");
             return Ok(Said::Dunno);

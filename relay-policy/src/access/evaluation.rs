@@ -13,7 +13,7 @@ use super::log::Log;
 use super::policy::AccessPolicy;
 use super::probe::{Action, Answers, Halt, OnPermit, Probe, Said, context_of, server_error};
 use super::rule::{Check, Rule, Rules};
-use super::subject::{Context, Subject, first_digit};
+use super::subject::{Context, Subject};
 use crate::address::Resolution;
 use crate::decision::Reply;
 use crate::list_name::ListName;
@@ -27,9 +27,6 @@ use std::collections::VecDeque;
 
 /// How many rules are looked at for one decision.
 const RULES_MAX: usize = 10_000;
-
-/// The octets of a reply's text (RFC 5321 section 4.5.3.1.5 has 512 for the line).
-const REPLY_OCTETS_MAX: usize = 510;
 
 /// A decision under way: [`step`](AccessEvaluation::step) it, [`answer`](AccessEvaluation::answer) what it needs, until
 /// it is done.
@@ -158,6 +155,8 @@ struct Frame {
     rules: Rules,
     at: usize,
     context: Context,
+    /// What a table without the name of a check is about: what the command's list is about, whichever table led here.
+    implied: Subject,
     /// Refusals are logged, and no more: all of this list's, and the next rule's.
     warn: bool,
     warn_next: bool,
@@ -193,7 +192,7 @@ impl<'a> AccessEvaluation<'a> {
             }
             Stage::Connect | Stage::Helo => {}
             // The postmaster can always be written to (RFC 5321 section 4.5.1).
-            Stage::Rcpt(ForwardPath::Postmaster) => {}
+            Stage::Rcpt(ForwardPath::Postmaster) | Stage::Vrfy(ForwardPath::Postmaster) => {}
             Stage::Rcpt(_) | Stage::Vrfy(_) => {
                 tasks.push_back(Task::Address(Subject::Recipient));
                 before(&mut tasks, true);
@@ -237,15 +236,17 @@ impl<'a> AccessEvaluation<'a> {
 
     fn new(policy: &'a AccessPolicy, request: &'a Request, stage: Stage<'a>, tasks: VecDeque<Task>) -> Self {
         let latches = &request.latches;
+        // A command that has not come has left nothing; what was left before it counts.
+        let helo = || latches.helo.as_ref().or(latches.client.as_ref());
         let restored = match stage {
-            Stage::Connect | Stage::Data | Stage::EndOfMessage => &None,
-            Stage::Helo => &latches.client,
-            Stage::Mail | Stage::Etrn(_) => &latches.helo,
-            Stage::Rcpt(_) | Stage::Vrfy(_) => &latches.sender,
+            Stage::Connect | Stage::Data | Stage::EndOfMessage => None,
+            Stage::Helo => latches.client.as_ref(),
+            Stage::Mail | Stage::Etrn(_) => helo(),
+            Stage::Rcpt(_) | Stage::Vrfy(_) => latches.sender.as_ref().or_else(helo),
         };
         // Lists that are asked again say again what they have to say.
         let asks_again = tasks.iter().any(|task| matches!(task, Task::List(ListName::Client)));
-        let restored = if asks_again { &None } else { restored };
+        let restored = restored.filter(|_| !asks_again);
         Self {
             policy,
             request,
@@ -257,7 +258,7 @@ impl<'a> AccessEvaluation<'a> {
             answers: Answers::new(),
             tables: table::Answers::default(),
             resolved: Resolved::default(),
-            defer_if_permit: restored.clone(),
+            defer_if_permit: restored.cloned(),
             defer_if_reject: None,
             unlisted_checked: Vec::new(),
             rules_seen: 0,
@@ -358,6 +359,7 @@ impl<'a> AccessEvaluation<'a> {
             rules,
             at: 0,
             context: context_of(subject, self.request, self.stage),
+            implied: subject,
             warn: false,
             warn_next: false,
             permit: OnPermit::Permit,
@@ -391,6 +393,7 @@ impl<'a> AccessEvaluation<'a> {
             tables: &self.tables,
             resolved: &mut self.resolved,
             context: &frame.context,
+            implied: frame.implied,
             depth,
             log: Log::default(),
             why: String::new(),
@@ -422,10 +425,12 @@ impl<'a> AccessEvaluation<'a> {
         let Probe { log, why, resolution, .. } = probe;
         self.log.append(log);
         self.resolution = resolution.or(self.resolution.take());
-        if let Check::RejectUnlisted(subject) = rule.check {
+        let (warn, implied) = (frame.warn || std::mem::take(&mut frame.warn_next), frame.implied);
+        if let Check::RejectUnlisted(subject) = rule.check
+            && !warn
+        {
             self.unlisted_checked.push(subject);
         }
-        let warn = frame.warn || std::mem::take(&mut frame.warn_next);
         frame.at += 1;
         self.rules_seen += 1;
         match said {
@@ -439,7 +444,7 @@ impl<'a> AccessEvaluation<'a> {
             }
             Ok(said) => {
                 let enters = matches!(said, Said::Enter { .. });
-                self.apply(said, warn, written, why);
+                self.apply(said, warn, implied, written, why);
                 if !enters {
                     self.stop_between_deferrals();
                 }
@@ -456,7 +461,7 @@ impl<'a> AccessEvaluation<'a> {
         }
     }
 
-    fn apply(&mut self, said: Said, warn: bool, written: String, why: String) {
+    fn apply(&mut self, said: Said, warn: bool, implied: Subject, written: String, why: String) {
         let seen = match &said {
             Said::Permit => Seen::Permit,
             Said::Refuse(reply) if reply.code / 100 == 5 => Seen::Reject,
@@ -486,7 +491,8 @@ impl<'a> AccessEvaluation<'a> {
             }
             Said::Enter { rules, context, permit } => {
                 let name = Some(written);
-                self.frames.push(Frame { rules, at: 0, context, warn, warn_next: false, permit, name });
+                let frame = Frame { rules, at: 0, context, implied, warn, warn_next: false, permit, name };
+                self.frames.push(frame);
             }
             Said::Do(action) => self.act(action),
         }
@@ -560,13 +566,7 @@ impl<'a> AccessEvaluation<'a> {
         if self.policy.parameters.soft_bounce && reply.code >= 500 {
             reply.code -= 100;
         }
-        reply.enhanced.0 = first_digit(reply.code);
-        reply.text = reply.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let codes = reply.to_string().len() - reply.text.len();
-        let most = REPLY_OCTETS_MAX.saturating_sub(codes);
-        let end = (0..=most).rev().find(|end| reply.text.is_char_boundary(*end)).unwrap_or(0);
-        reply.text.truncate(end);
-        reply
+        reply.fitted()
     }
 }
 

@@ -51,7 +51,7 @@ impl Probe<'_> {
         let question = |kind| Question::Dns { name: name.into(), kind };
         let answers = if is_hostname(name) {
             let kinds = [RecordKind::A, RecordKind::Aaaa, RecordKind::Mx];
-            self.ask_all(kinds.map(question))?.to_vec()
+            self.ask_all(&kinds.map(question))?
         } else {
             Vec::new()
         };

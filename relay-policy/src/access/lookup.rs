@@ -151,9 +151,7 @@ impl<'p> Probe<'p> {
                 None => return Ok(Said::Dunno),
             },
             Subject::Certificate => match &self.request.client_certificate {
-                Some(certificate) => {
-                    vec![certificate.fingerprint.clone(), certificate.public_key_fingerprint.clone()]
-                }
+                Some(certificate) => certificate.fingerprints(),
                 None => return Ok(Said::Dunno),
             },
             Subject::Data | Subject::EndOfData => return Ok(Said::Dunno),

@@ -67,6 +67,7 @@ pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
 pub use fuzz::fuzz_access;
 pub use helo::is_hostname;
 pub use log::{Log, LogLine};
+pub(crate) use policy::open_networks;
 pub use policy::{AccessError, AccessPolicy};
 pub(crate) use subject::{first_digit, split_enhanced};
 

@@ -38,6 +38,8 @@ impl Probe<'_> {
         let Some(best) = servers.iter().map(|(preference, _)| *preference).min() else {
             return Ok(Said::Dunno);
         };
+        let names: Vec<&str> = servers.iter().map(|(_, server)| *server).collect();
+        self.ask_about(&names)?;
         let mut is_backup = false;
         for (preference, server) in servers {
             let Some(addresses) = self.known_addresses(server)? else { return Ok(self.not_now()) };

@@ -4,7 +4,7 @@ use super::evaluation::AccessEvaluation;
 use super::rule::{self, Check, Rules};
 use crate::address::{Routing, RoutingError, open_maps};
 use crate::list_name::ListName;
-use crate::match_list::MatchList;
+use crate::match_list::{MatchList, ParsedList};
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
 use crate::table::{Maps, OpenError, Opener, Table, Warning};
@@ -32,15 +32,7 @@ pub enum AccessError {
          reject_unauth_destination or reject where a stranger reaches it"
     )]
     OpenRelay,
-    /// An entry of a list of networks makes no sense.
-    #[error("{parameter}: {what}")]
-    Network {
-        /// The parameter.
-        parameter: &'static str,
-        /// The entry, and what is wrong with it.
-        what: String,
-    },
-    /// An entry of another list makes no sense.
+    /// An entry of a list makes no sense, or a value that is needed is not there.
     #[error("{parameter}: {what}")]
     Entry {
         /// The parameter.
@@ -91,10 +83,12 @@ impl ListedMaps {
             let tables = std::slice::from_ref(table);
             local_recipient.push(open_maps("local_recipient_maps", tables, &opener, warnings)?);
         }
+        let fixed = opener.without_substitution();
+        let virtual_mailbox = open_maps("virtual_mailbox_maps", &p.virtual_mailbox_maps, &fixed, warnings)?;
         let mut open = |parameter, tables: &[String]| open_maps(parameter, tables, opener, warnings);
         Ok(Self {
             local_recipient: Maps::joined(local_recipient),
-            virtual_mailbox: open("virtual_mailbox_maps", &p.virtual_mailbox_maps)?,
+            virtual_mailbox,
             virtual_alias: open("virtual_alias_maps", &p.virtual_alias_maps)?,
             relay_recipient: open("relay_recipient_maps", &p.relay_recipient_maps)?,
             canonical: open("canonical_maps", &p.canonical_maps)?,
@@ -121,7 +115,7 @@ impl AccessPolicy {
         let policy = Self::compile_unguarded(parameters, opener)?;
         if let Some(entry) = policy.mynetworks.whole_world() {
             let what = format!("{entry}: this is the whole world: write the networks that are meant");
-            return Err(AccessError::Network { parameter: "mynetworks", what });
+            return Err(AccessError::Entry { parameter: "mynetworks", what });
         }
         let guards = [ListName::Relay, ListName::Recipient];
         if guards.into_iter().any(|name| stops_strangers(&policy.list(name))) {
@@ -175,13 +169,8 @@ impl AccessPolicy {
             }
         }
         let Open { tables, mut warnings, .. } = open;
-        let networks = |parameter: &'static str, entries: &[String]| {
-            let parents = parameters.parents_match(parameter);
-            let (networks, wrong) = MatchList::parse(&entries.join(" "), parents, opener);
-            match wrong.first() {
-                Some(wrong) => Err(AccessError::Network { parameter, what: wrong.to_string() }),
-                None => Ok(networks),
-            }
+        let mut networks = |parameter: &'static str, entries: &[String]| {
+            open_networks(parameter, &entries.join(" "), &parameters, opener, &mut warnings)
         };
         Ok(Self {
             mynetworks: networks("mynetworks", &parameters.mynetworks)?,
@@ -248,6 +237,23 @@ impl AccessPolicy {
     pub(crate) fn class(&self, name: &str) -> Rules {
         self.classes.get(name).cloned().unwrap_or_default()
     }
+}
+
+/// Reads a list of clients. What is unusable in it is refused, since it would decide about no client behind it.
+pub(crate) fn open_networks(
+    parameter: &'static str,
+    text: &str,
+    parameters: &Parameters,
+    opener: &Opener<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<MatchList, AccessError> {
+    let ParsedList { list, unusable, warnings: told } =
+        MatchList::parse(text, parameters.parents_match(parameter), opener);
+    if let Some(wrong) = unusable.first() {
+        return Err(AccessError::Entry { parameter, what: wrong.to_string() });
+    }
+    warnings.extend(told);
+    Ok(list)
 }
 
 /// Whether a list has a rule that refuses, which no permit and no warning is in front of.

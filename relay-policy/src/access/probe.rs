@@ -82,6 +82,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) resolved: &'p mut Resolved,
     /// Of the list in which the rule stands.
     pub(crate) context: &'p Context,
+    /// What a table without the name of a check is about there.
+    pub(crate) implied: Subject,
     /// How many lists this one is within.
     pub(crate) depth: usize,
     pub(crate) log: Log,
@@ -200,23 +202,20 @@ impl<'p> Probe<'p> {
         answered.and_then(|(_, answer)| answer.as_ref()).ok_or(Halt::Ask(vec![question]))
     }
 
-    /// Asks all of these, and goes on when all are answered.
-    pub(crate) fn ask_all<const N: usize>(&self, questions: [Question; N]) -> Checked<[&'p Answer; N]> {
-        let open: Vec<Question> = questions
-            .iter()
-            .filter(|question| {
-                !self.answers.iter().any(|(asked, answer)| asked == *question && answer.is_some())
-            })
-            .cloned()
-            .collect();
+    /// Asks all of these, and goes on when all are answered; one answer to each.
+    pub(crate) fn ask_all(&self, questions: &[Question]) -> Checked<Vec<&'p Answer>> {
+        let mut open: Vec<Question> = Vec::new();
+        for question in questions {
+            let is_answered =
+                self.answers.iter().any(|(asked, answer)| asked == question && answer.is_some());
+            if !is_answered && !open.contains(question) {
+                open.push(question.clone());
+            }
+        }
         if !open.is_empty() {
             return Err(Halt::Ask(open));
         }
-        let mut answers = Vec::with_capacity(N);
-        for question in questions {
-            answers.push(self.ask(question)?);
-        }
-        Ok(answers.try_into().unwrap_or_else(|_| unreachable!("invariant: one answer to each question")))
+        questions.iter().map(|question| self.ask(question.clone())).collect()
     }
 
     /// Gives up: the configuration is wrong.
@@ -247,7 +246,7 @@ impl<'p> Probe<'p> {
     }
 
     fn bare_table(&mut self, table: &str) -> Checked {
-        match self.context.subject {
+        match self.implied {
             Subject::Data | Subject::EndOfData | Subject::Login | Subject::Certificate => {
                 let subject = self.context.subject;
                 self.broken(&[format!(
@@ -283,7 +282,7 @@ impl<'p> Probe<'p> {
 
     fn permit_tls_clientcerts(&mut self) -> Checked {
         let Some(certificate) = &self.request.client_certificate else { return Ok(Said::Dunno) };
-        let keys = [certificate.fingerprint.clone(), certificate.public_key_fingerprint.clone()];
+        let keys = certificate.fingerprints();
         for table in &self.parameters().relay_clientcerts {
             match self.first(table, &keys)? {
                 Ok(None) => {}

@@ -68,12 +68,20 @@ impl Probe<'_> {
             Servers::Mx => self.mail_servers(domain)?,
             Servers::Ns => self.name_servers(domain)?,
         };
+        let names: Vec<String> = names.into_iter().take(super::SERVER_ADDRESSES_MAX).collect();
+        self.ask_about(&names)?;
         let mut hosts = Vec::new();
-        for name in names.into_iter().take(super::SERVER_ADDRESSES_MAX) {
+        for name in names {
             let addresses = self.addresses_of(&name)?;
             hosts.push(Host { name: Some(name), addresses });
         }
         Ok(hosts)
+    }
+
+    /// Asks for the addresses of all these hosts at once.
+    pub(crate) fn ask_about(&self, hosts: &[impl AsRef<str>]) -> Checked<()> {
+        let questions: Vec<Question> = hosts.iter().flat_map(|host| of_host(host.as_ref())).collect();
+        self.ask_all(&questions).map(drop)
     }
 
     /// The mail servers, best ones first; the domain itself when it names none (RFC 5321 section 5.1).
@@ -143,8 +151,7 @@ impl Probe<'_> {
 
     /// The addresses that are known, and whether there may be more.
     fn addresses(&mut self, host: &str) -> Checked<(Vec<IpAddr>, bool)> {
-        let kinds = [RecordKind::A, RecordKind::Aaaa];
-        let answers = self.ask_all(kinds.map(|kind| Question::Dns { name: host.into(), kind }))?;
+        let answers = self.ask_all(&of_host(host))?;
         let (mut addresses, mut failed) = (Vec::new(), false);
         for answer in answers {
             match answer {
@@ -159,4 +166,9 @@ impl Probe<'_> {
         }
         Ok((addresses, failed))
     }
+}
+
+/// The questions for a host's addresses.
+fn of_host(host: &str) -> [Question; 2] {
+    [RecordKind::A, RecordKind::Aaaa].map(|kind| Question::Dns { name: host.into(), kind })
 }

@@ -15,6 +15,7 @@ use super::rewrite::Rewriting;
 use super::transport::Transport;
 use super::virtual_alias::VirtualAliases;
 use crate::match_list::MatchList;
+use crate::nearest::nearest;
 use crate::parameters::Parameters;
 use crate::table::{Maps, OpenError, Opener, Warning};
 use std::net::IpAddr;
@@ -79,9 +80,9 @@ impl Routing {
     ) -> Result<Self, RoutingError> {
         let p = parameters;
         let mut list = |words: &[String], parents| {
-            let (list, told) = MatchList::parse(&words.join(", "), parents, opener);
-            warnings.extend(told);
-            list
+            let parsed = MatchList::parse(&words.join(", "), parents, opener);
+            warnings.extend(parsed.unusable.into_iter().chain(parsed.warnings));
+            parsed.list
         };
         let mut interfaces = addresses("inet_interfaces", &p.inet_interfaces)?;
         interfaces.extend(addresses("proxy_interfaces", &p.proxy_interfaces)?);
@@ -93,6 +94,7 @@ impl Routing {
             relay_domains: list(&p.relay_domains, p.parents_match("relay_domains")),
         };
         warnings.extend(domains.warnings());
+        warnings.extend(words_without_effect(p));
         // The key comes from strangers, and the text is where mail goes.
         let fixed = opener.without_substitution();
         let mut maps = |parameter, tables: &[String]| open_maps(parameter, tables, &fixed, warnings);
@@ -257,6 +259,46 @@ fn allowed(parameter: &'static str, words: &[String]) -> Result<Allowed, Routing
         }
     }
     Ok(allowed)
+}
+
+/// What has a list of its own in `parent_domain_matches_subdomains`; the last three are in Postfix alone.
+const PARENTS_MATCH: [&str; 10] = [
+    "mynetworks",
+    "permit_mx_backup_networks",
+    "postscreen_allowlist_interfaces",
+    "relay_domains",
+    "smtpd_access_maps",
+    "smtpd_client_event_limit_exceptions",
+    "transport_maps",
+    "debug_peer_list",
+    "fast_flush_domains",
+    "qmqpd_authorized_clients",
+];
+
+/// What there is of `propagate_unmatched_extensions`.
+const PROPAGATING: [&str; 2] = ["canonical", "virtual"];
+
+/// Words that change nothing, though somebody meant something by them.
+fn words_without_effect(parameters: &Parameters) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |parameter: &str, word: &str, known: &[&str]| {
+        let told = match nearest(word, known) {
+            Some(known) => format!("{word} changes nothing; did you mean {known}?"),
+            None => format!("{word} changes nothing here"),
+        };
+        warnings.push(Warning::of_configuration(parameter, &told));
+    };
+    for word in &parameters.parent_domain_matches_subdomains {
+        if !PARENTS_MATCH.contains(&&**word) {
+            warn("parent_domain_matches_subdomains", word, &PARENTS_MATCH);
+        }
+    }
+    for word in &parameters.propagate_unmatched_extensions {
+        if !PROPAGATING.contains(&&**word) {
+            warn("propagate_unmatched_extensions", word, &PROPAGATING);
+        }
+    }
+    warnings
 }
 
 fn propagates(parameters: &Parameters, feature: &str) -> bool {

@@ -24,6 +24,7 @@ use std::net::IpAddr;
 
 /// The parameters of resolving, under Postfix's names.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Routing {
     /// How addresses are completed.
     pub rewriting: Rewriting,

@@ -6,7 +6,7 @@
 
 use super::form::Address;
 use super::mapping::{Mapper, MappingWarning};
-use crate::table::{LookupError, Maps};
+use crate::table::{LookupError, Maps, Missing};
 use std::collections::BTreeSet;
 
 /// The parameters of virtual aliases.
@@ -56,6 +56,22 @@ impl VirtualAliases {
     /// # Errors
     /// [`LookupError::Elsewhere`] when a table must be asked first; whatever else is wrong is [`Expansion::Error`].
     pub fn expand(&self, recipient: &Address, mapper: &Mapper<'_>) -> Result<Expansion, LookupError> {
+        let mut missing = Missing::new();
+        let expansion = self.expand_known(recipient, mapper, &mut missing);
+        match missing.into_iter().next() {
+            Some((table, key)) => Err(LookupError::Elsewhere { table, key }),
+            None => Ok(expansion),
+        }
+    }
+
+    /// Expands a recipient as far as the answers reach. Where a table must be asked first, that is added to `missing`, for all
+    /// results whose turn it is: then it is no expansion yet.
+    pub(super) fn expand_known(
+        &self,
+        recipient: &Address,
+        mapper: &Mapper<'_>,
+        missing: &mut Missing,
+    ) -> Expansion {
         let mut results = vec![recipient.clone()];
         // Those that were looked up and have themselves among their results: they are final.
         let mut are_themselves = BTreeSet::new();
@@ -63,29 +79,32 @@ impl VirtualAliases {
         while at < results.len() {
             if results.len() > self.expansion_limit {
                 let warning = MappingWarning::Expansion { maps: TITLE, address: recipient.clone() };
-                return Ok(Expansion::Error(warning));
+                return failed(missing, warning);
             }
             let mut count = 0;
             while !are_themselves.contains(&results[at].as_str().to_lowercase()) {
                 if count >= self.recursion_limit {
                     let warning = MappingWarning::Nesting { maps: TITLE, address: recipient.clone() };
-                    return Ok(Expansion::Error(warning));
+                    return failed(missing, warning);
                 }
                 count += 1;
                 let looked_up = results[at].clone();
                 let mapped = match mapper.map(&self.maps, &looked_up, self.propagate_unmatched_extensions) {
                     Ok(None) => break,
                     Ok(Some(mapped)) => mapped,
-                    Err(elsewhere @ LookupError::Elsewhere { .. }) => return Err(elsewhere),
+                    Err(LookupError::Elsewhere { table, key }) => {
+                        missing.push((table, key));
+                        break;
+                    }
                     Err(cause) => {
                         let warning = MappingWarning::Lookup { maps: TITLE, address: looked_up, cause };
-                        return Ok(Expansion::Error(warning));
+                        return failed(missing, warning);
                     }
                 };
                 if let Some(long) = mapped.iter().find(|a| a.as_str().len() > self.address_length_limit_bytes)
                 {
                     let result = long.as_str().chars().take(SHOWN_CHARS).collect();
-                    return Ok(Expansion::Error(MappingWarning::ResultLength { maps: TITLE, result }));
+                    return failed(missing, MappingWarning::ResultLength { maps: TITLE, result });
                 }
                 if mapped.iter().any(|address| address.is_same(&looked_up)) {
                     are_themselves.insert(looked_up.as_str().to_lowercase());
@@ -97,8 +116,14 @@ impl VirtualAliases {
             }
             at += 1;
         }
-        Ok(Expansion::To(results))
+        Expansion::To(results)
     }
+}
+
+/// It fails, whatever the tables would say that are still to be asked.
+fn failed(missing: &mut Missing, warning: MappingWarning) -> Expansion {
+    missing.clear();
+    Expansion::Error(warning)
 }
 
 /// How much is shown of what is too long.

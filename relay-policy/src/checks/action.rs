@@ -1,6 +1,7 @@
 //! What stands beside a pattern: the actions.
 
 use super::Kind;
+use crate::access::split_enhanced;
 use crate::decision::Reply;
 
 /// What is done about a line. The names are Postfix's; `DUNNO` and `OK` do nothing and so are not here.
@@ -100,20 +101,10 @@ impl Action {
 /// The reply for a text, which may begin with an enhanced status code (RFC 3463) of class 4 or 5.
 fn refusal(text: &str) -> Reply {
     const DEFAULT: &str = "message content rejected";
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let mut numbers = word.split('.').map(|number| number.parse::<u16>().ok().filter(|_| number.len() <= 3));
-    let status = match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
-        (Some(Some(class @ (4 | 5))), Some(Some(subject)), Some(Some(detail)), None) => {
-            Some((class, subject, detail))
-        }
-        _ => None,
-    };
-    let ((class, subject, detail), text) = match status {
-        Some(status) => (status, rest.trim_ascii()),
-        None => ((5, 7, 1), text),
-    };
-    let (code, class) = if class == 4 { (450, 4) } else { (550, 5) };
-    Reply::new(code, (class, subject, detail), if text.is_empty() { DEFAULT } else { text }.into())
+    let status = split_enhanced(text).filter(|((class, ..), _)| *class != 2);
+    let (enhanced, text) = status.unwrap_or(((5, 7, 1), text));
+    let code = if enhanced.0 == 4 { 450 } else { 550 };
+    Reply::new(code, enhanced, if text.is_empty() { DEFAULT } else { text }.into()).fitted()
 }
 
 /// Whether a line begins as a field does: a name, then a colon, with blanks between them at most.
@@ -142,6 +133,8 @@ mod tests {
             ("REJECT 5.7.0", "550 5.7.0 message content rejected"),
             ("REJECT 5.7 x", "550 5.7.1 5.7 x"),
             ("REJECT 2.0.0 x", "550 5.7.1 2.0.0 x"),
+            ("REJECT +5.+7.+2 x", "550 5.7.1 +5.+7.+2 x"),
+            ("REJECT 5.7.9\tGesperrt f\u{fc}r Sie", "550 5.7.9 Gesperrt f r Sie"),
             ("Hold  it", "Hold it"),
             ("FILTER smtp:[x]", "Filter(\"smtp:[x]\") smtp:[x]"),
             ("PREPEND X-A: b", "Prepend(\"X-A: b\") X-A: b"),

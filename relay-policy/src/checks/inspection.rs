@@ -72,7 +72,7 @@ impl<C: Deref<Target = ContentChecks>> Inspection<C> {
     pub fn feed(&mut self, mut octets: &[u8], kept: &mut Vec<u8>) {
         while !octets.is_empty() && !self.is_over {
             // A line end may be two octets; with one more it is sure that the line is longer.
-            let room = self.line_bytes_max() + 3 - self.line.len();
+            let room = self.line_bytes_max().saturating_add(3) - self.line.len();
             let window = &octets[..octets.len().min(room)];
             let end = memchr::memchr(b'\n', window).map(|at| at + 1);
             let (taken, rest) = octets.split_at(end.unwrap_or(window.len()));
@@ -230,10 +230,11 @@ impl<C: Deref<Target = ContentChecks>> Inspection<C> {
                 (Action::Failed(error.to_string()), String::new(), place)
             }
         };
+        let written = |text: &str| if kind == Kind::Body { text.to_string() } else { text::folded(text) };
         let fate = match &action {
             Action::Ignore | Action::Strip => Fate::Drop,
-            Action::Prepend(text) => Fate::Prepend(text.clone()),
-            Action::Replace(text) => Fate::Replace(text.clone()),
+            Action::Prepend(text) => Fate::Prepend(written(text)),
+            Action::Replace(text) => Fate::Replace(written(text)),
             _ => Fate::Keep,
         };
         self.is_over |= self.outcome.add(Finding { kind, line: shown(&key), action, text, place });

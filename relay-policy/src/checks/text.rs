@@ -45,6 +45,22 @@ pub(super) fn octets(text: &str) -> Vec<u8> {
     octets
 }
 
+/// A field's text that cannot end the field: what follows a line's end is a continuation of it (RFC 5322 section 2.2.3),
+/// whatever a pattern has captured.
+pub(super) fn folded(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for (at, line) in text.trim_ascii_end().split('\n').enumerate() {
+        if at > 0 {
+            folded.push('\n');
+            if !line.starts_with([' ', '\t']) {
+                folded.push('\t');
+            }
+        }
+        folded.push_str(line);
+    }
+    folded
+}
+
 /// The octet that a character stands for.
 fn octet(character: char) -> Option<u8> {
     let beyond = u32::from(character).checked_sub(FIRST)?;

@@ -5,7 +5,7 @@ use super::allowlist::AllowEntry;
 use super::screening::Screening;
 use super::sites::Sites;
 use super::{EarlyAction, EarlyTest, Rule, TESTS, Tests, disconnected, host, refusal};
-use crate::access::{AccessError, Log};
+use crate::access::{AccessError, Log, open_networks};
 use crate::address::open_maps;
 use crate::decision::Reply;
 use crate::match_list::MatchList;
@@ -57,12 +57,8 @@ impl Early {
     pub fn compile(parameters: &Parameters, opener: &Opener<'_>) -> Result<Self, AccessError> {
         let p = parameters;
         let mut warnings = Vec::new();
-        let list = |parameter: &'static str, entries: &[String]| {
-            let (list, wrong) = MatchList::parse(&entries.join(" "), p.parents_match(parameter), opener);
-            match wrong.first() {
-                Some(wrong) => Err(AccessError::Network { parameter, what: wrong.to_string() }),
-                None => Ok(list),
-            }
+        let mut list = |parameter: &'static str, entries: &[String]| {
+            open_networks(parameter, &entries.join(" "), p, opener, &mut warnings)
         };
         let interfaces = list("postscreen_allowlist_interfaces", &p.postscreen_allowlist_interfaces)?;
         let mynetworks = list("mynetworks", &p.mynetworks)?;

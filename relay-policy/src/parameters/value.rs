@@ -67,13 +67,16 @@ impl Value for bool {
     }
 }
 
+/// The largest limit, as in Postfix: what is added to one does not overflow.
+const LIMIT_MAX: usize = i32::MAX as usize;
+
 /// A limit.
 impl Value for usize {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = "a number";
+    const EXPECTED: &'static str = "a number, at most 2147483647";
 
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
+        text.parse().ok().filter(|limit| *limit <= LIMIT_MAX)
     }
 }
 

@@ -68,7 +68,10 @@ pub enum Key<'k> {
 /// Whoever decides something calls with these answers, is told [`LookupError::Elsewhere`], asks, adds the answer and
 /// calls again: what was looked up before has the same result, so the decision goes on from where it stood.
 #[derive(Debug, Clone, Default)]
-pub struct Answers(BTreeMap<(String, String), Result<Option<String>, String>>);
+pub struct Answers(BTreeMap<String, BTreeMap<String, Result<Option<String>, String>>>);
+
+/// The tables that are still to be asked, each with its key.
+pub(crate) type Missing = Vec<(String, String)>;
 
 impl Answers {
     /// Adds what a table has beside a key, or why it could not be asked.
@@ -78,15 +81,15 @@ impl Answers {
         key: impl Into<String>,
         answer: Result<Option<String>, String>,
     ) {
-        self.0.insert((table.into(), key.into()), answer);
+        self.0.entry(table.into()).or_default().insert(key.into(), answer);
     }
 
-    /// Asks a table, or takes what was answered in its place.
+    /// Asks a table, or takes what was answered in its place. No table has an empty key, and none is asked for it.
     ///
     /// # Errors
     /// [`LookupError::Elsewhere`] when that is still to be asked.
     pub fn look_up<'t>(&'t self, table: &'t dyn Table, key: &str) -> Result<Option<Found<'t>>, LookupError> {
-        table.look_up_with(key, self)
+        if key.is_empty() { Ok(None) } else { table.look_up_with(key, self) }
     }
 
     /// No answers.
@@ -97,7 +100,7 @@ impl Answers {
 
     /// What was answered about something that is not in memory.
     pub(crate) fn elsewhere(&self, table: &str, key: &str) -> Result<Option<&str>, LookupError> {
-        match self.0.get(&(table.to_string(), key.to_string())) {
+        match self.0.get(table).and_then(|of_table| of_table.get(key)) {
             None => Err(LookupError::Elsewhere { table: table.into(), key: key.into() }),
             Some(Err(cause)) => Err(LookupError::Failed { table: table.into(), cause: cause.clone() }),
             Some(Ok(text)) => Ok(text.as_deref()),

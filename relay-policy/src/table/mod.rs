@@ -12,13 +12,13 @@ mod constant;
 mod elsewhere;
 mod fail;
 mod hashed;
-mod in_turn;
 mod inline;
 mod maps;
 mod open;
 mod pattern;
 mod pipe;
 mod source;
+mod spread;
 mod texthash;
 mod union;
 
@@ -27,6 +27,7 @@ pub use cdb::{CdbTooLarge, compile_cdb};
 pub(crate) use cidr::network;
 pub use elsewhere::DIRECTORY;
 pub(crate) use elsewhere::directory;
+pub(crate) use maps::Missing;
 pub use maps::{Answers, Key, Maps};
 pub use open::{OpenError, Opened, OpenedTables, Opener, Read};
 
@@ -45,8 +46,8 @@ pub trait Table: Debug + Send + Sync {
 
     /// What stands beside a key.
     ///
-    /// Case is folded as the kind of table does it, so the key comes as it is. An empty key is never found. An empty
-    /// text is found, and is the administrator's fault; see [`Found::text`].
+    /// Case is folded as the kind of table does it, so the key comes as it is. It is never empty: [`Answers::look_up`] finds
+    /// nothing for an empty key. An empty text is found, and is the administrator's fault; see [`Found::text`].
     ///
     /// # Errors
     /// [`LookupError`] when it cannot be known now; that never means that the key is not there.

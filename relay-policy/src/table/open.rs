@@ -15,9 +15,9 @@ use super::cidr::Cidr;
 use super::constant::Static;
 use super::elsewhere::Elsewhere;
 use super::fail::Fail;
-use super::in_turn::InTurn;
 use super::pattern::{Dialect, Patterns};
 use super::pipe::Pipe;
+use super::spread::Spread;
 use super::texthash::Keyed;
 use super::union::Union;
 use super::{Family, Table, Warning, aliases, inline, texthash};
@@ -96,8 +96,9 @@ impl<'r> Opener<'r> {
 
     /// Ignores rules of patterns that put parts of the key in their text.
     ///
-    /// To be used wherever the text chooses a program, a file, an owner or a way out, since the key comes from strangers:
-    /// aliases, transports, relay hosts, mailboxes and their owners, logins.
+    /// To be used wherever the text chooses a program, a file or a way out, since the key comes from strangers: aliases,
+    /// transports, relay hosts, mailboxes. The logins that own a sender's address are not among them: `/^(.*)@example\.org$/ $1`
+    /// is how many say that everybody owns his own.
     #[must_use]
     pub fn without_substitution(self) -> Self {
         Self { substitution: false, ..self }
@@ -186,7 +187,7 @@ impl<'r> Opener<'r> {
             "randmap" => {
                 let texts =
                     members(name).map_err(error)?.into_iter().map(|text| text.trim().into()).collect();
-                Ok(opened(InTurn::new(reference, texts), Vec::new()))
+                Ok(opened(Spread::new(reference, texts), Vec::new()))
             }
             "fail" => Ok(opened(Fail::new(reference), Vec::new())),
             "mysql" | "pgsql" | "sqlite" | "ldap" | "mongodb" | "memcache" | "unix" | "nis" | "nisplus"
@@ -269,9 +270,12 @@ mod tests {
         assert_eq!(text(union, "a"), "b (inline:{a=b,k=w})");
         assert_eq!(text("pipemap:{inline:{a=k},hash:good}", "a"), "v (good, line 1)");
         assert_eq!(text("pipemap:{hash:good,inline:{a=k}}", "k"), "none");
-        let turns = open("randmap:{a, b}").unwrap().table;
-        let three: Vec<_> = (0..3).map(|_| turns.look_up("x").unwrap().unwrap().text.into_owned()).collect();
-        assert_eq!(three, ["a", "b", "a"]);
+        let spread = open("randmap:{a, b, c}").unwrap().table;
+        let text = |key: &str| spread.look_up(key).unwrap().unwrap().text.into_owned();
+        assert_eq!(text("x"), text("x"), "who asks again is told the same");
+        let mut counts = BTreeMap::new();
+        (0..3000).for_each(|number| *counts.entry(text(&format!("u{number}@example.com"))).or_insert(0) += 1);
+        assert!(counts.len() == 3 && counts.values().all(|count| (900..1100).contains(count)), "{counts:?}");
     }
 
     #[test]

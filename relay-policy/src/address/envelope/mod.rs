@@ -85,6 +85,7 @@ const NESTED_MAX: usize = 100;
 
 /// What is done with the addresses of an envelope.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EnvelopeRouter {
     /// Where mail for an address goes.
     pub routing: Routing,

@@ -7,7 +7,7 @@ use super::tasks::{Task, TaskError, forwarding_loop};
 use super::{EnvelopeRouter, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, Routed, Way};
 use crate::address::Address;
 use crate::question::{Answer, Question};
-use crate::table::{Answers, LookupError};
+use crate::table::Answers;
 use proto_core::CallerFault;
 use std::collections::BTreeSet;
 
@@ -76,11 +76,11 @@ impl<'a> EnvelopeRun<'a> {
             match self.carry_out(&task) {
                 Ok(next) => self.tasks.extend(next.into_iter().rev()),
                 Err(TaskError::Fails(failure)) => self.routed.failures.push(failure),
-                Err(TaskError::Lookup(LookupError::Elsewhere { table, key })) => {
+                Err(TaskError::Asks(missing)) => {
                     // It is begun once, however often it is begun again.
                     self.begun -= 1;
                     self.waiting.push(task);
-                    self.asked.insert((table, key));
+                    self.asked.extend(missing);
                 }
                 Err(TaskError::Lookup(error)) => {
                     self.routed.warnings.push(error.to_string());

@@ -2,12 +2,13 @@
 
 use super::run::EnvelopeRun;
 use super::{Failure, FinalRecipient, NESTED_MAX, Way};
+use crate::access::split_enhanced;
 use crate::address::{
     ALIAS_EXPANSION_ERROR, Address, AddressClass, Delivery, Expansion, LocalDelivery, MappingWarning,
     ResolveError, RewriteContext, Target, luser_relay,
 };
 use crate::domain;
-use crate::table::{Key, LookupError};
+use crate::table::{Key, LookupError, Missing};
 use std::fmt::{self, Display};
 
 /// What is still to be done.
@@ -37,7 +38,9 @@ pub(super) struct Branch {
 
 /// Why a task does not end.
 pub(super) enum TaskError {
-    /// A table did not answer, or is to be asked first.
+    /// These are to be asked first.
+    Asks(Missing),
+    /// A table did not answer.
     Lookup(LookupError),
     /// It never will.
     Fails(Failure),
@@ -45,7 +48,10 @@ pub(super) enum TaskError {
 
 impl From<LookupError> for TaskError {
     fn from(error: LookupError) -> Self {
-        Self::Lookup(error)
+        match error {
+            LookupError::Elsewhere { table, key } => Self::Asks(vec![(table, key)]),
+            error => Self::Lookup(error),
+        }
     }
 }
 
@@ -126,7 +132,11 @@ impl EnvelopeRun<'_> {
         }
         let router = self.router;
         let canonical = self.canonical(address, AddressClass::EnvelopeRecipient)?;
-        let expansion = router.virtual_aliases.expand(&canonical, &router.routing.mapper(&self.answers))?;
+        let (mapper, mut missing) = (router.routing.mapper(&self.answers), Missing::new());
+        let expansion = router.virtual_aliases.expand_known(&canonical, &mapper, &mut missing);
+        if !missing.is_empty() {
+            return Err(TaskError::Asks(missing));
+        }
         if branch.depth == 0 && self.routed.canonical.is_empty() {
             self.routed.canonical = canonical;
         }
@@ -146,7 +156,7 @@ impl EnvelopeRun<'_> {
         let router = self.router;
         let resolution =
             router.routing.resolve(address, &self.sender, &self.answers).map_err(|error| match error {
-                ResolveError::Lookup(error) => TaskError::Lookup(error),
+                ResolveError::Lookup(error) => error.into(),
                 ResolveError::BadAddress { why, .. } => {
                     TaskError::Fails(fails(address, format!("5.1.3 bad address syntax: {why}")))
                 }
@@ -191,7 +201,11 @@ impl EnvelopeRun<'_> {
                 branch: branch.clone(),
             }]);
         }
-        let expansion = router.local_aliases.expand(address, &router.routing, &self.answers)?;
+        let (aliases, mut missing) = (&router.local_aliases, Missing::new());
+        let expansion = aliases.expand_known(address, &router.routing, &self.answers, &mut missing)?;
+        if !missing.is_empty() {
+            return Err(TaskError::Asks(missing));
+        }
         let failures = expansion.failures.into_iter();
         self.routed
             .failures
@@ -304,10 +318,8 @@ fn comparable(address: Address) -> Address {
 
 /// What `error` and `retry` say, with a status code (RFC 3463) in front.
 fn with_status(text: &str, default: &str) -> String {
-    let word = text.split(' ').next().unwrap_or_default();
-    let numbers: Vec<_> = word.split('.').map(str::parse::<u16>).collect();
-    match numbers[..] {
-        [Ok(class), Ok(_), Ok(_)] if default.starts_with(&class.to_string()) => text.into(),
+    match split_enhanced(text) {
+        Some(((class, ..), _)) if default.starts_with(&class.to_string()) => text.into(),
         _ => format!("{default} {text}"),
     }
 }

@@ -14,7 +14,7 @@
 use super::target::{INCLUDE, Target};
 use crate::address::{Address, ResolveError, Routing};
 use crate::decision::Class;
-use crate::table::{Answers, Key, LookupError, Maps};
+use crate::table::{Answers, Key, LookupError, Maps, Missing};
 use std::collections::BTreeSet;
 
 /// How deep aliases and included files are nested.
@@ -117,6 +117,26 @@ impl LocalAliases {
         routing: &Routing,
         answers: &Answers,
     ) -> Result<LocalExpansion, LookupError> {
+        let mut missing = Missing::new();
+        let expansion = self.expand_known(recipient, routing, answers, &mut missing)?;
+        match missing.into_iter().next() {
+            Some((table, key)) => Err(LookupError::Elsewhere { table, key }),
+            None => Ok(expansion),
+        }
+    }
+
+    /// Finds what a recipient stands for as far as the answers reach. What must be asked first is added to `missing`, for all
+    /// targets whose turn it is: then it is no expansion yet.
+    ///
+    /// # Errors
+    /// [`LookupError::Failed`]: the delivery fails for now.
+    pub(crate) fn expand_known(
+        &self,
+        recipient: &Address,
+        routing: &Routing,
+        answers: &Answers,
+        missing: &mut Missing,
+    ) -> Result<LocalExpansion, LookupError> {
         let (mut expansion, mut targets) = (Builder::default(), 0);
         let target = Target::Address(recipient.clone());
         let mut work = vec![Work { target, alias: None, in_include: false, depth: 0, sender: None }];
@@ -137,8 +157,15 @@ impl LocalAliases {
                     expansion.deliver_if(allowed, &next, Delivery::File, path);
                     continue;
                 }
-                Target::Include(path) => included(path, &next, routing, answers, &mut expansion)?,
-                Target::Address(address) => self.address(address, &next, routing, answers, &mut expansion)?,
+                Target::Include(path) => included(path, &next, routing, answers, &mut expansion),
+                Target::Address(address) => self.address(address, &next, routing, answers, &mut expansion),
+            };
+            let inner = match inner {
+                Err(LookupError::Elsewhere { table, key }) => {
+                    missing.push((table, key));
+                    continue;
+                }
+                inner => inner?,
             };
             if next.depth >= NESTED_MAX && !inner.is_empty() {
                 expansion.fail(recipient.to_string(), format!("5.4.6 mail forwarding loop for {recipient}"));
