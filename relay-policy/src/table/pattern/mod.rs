@@ -6,7 +6,8 @@
 //!
 //! # Limits
 //! A pattern is matched in time linear in the key, except `pcre:` patterns with look-around, back-references, possessive
-//! quantifiers or atomic groups: those give up after [`BACKTRACKS_MAX`] steps back, and the lookup fails for now.
+//! quantifiers or atomic groups: those give up after so many steps back, and the lookup fails for now. Each step may go through
+//! the rest of the key, so there are fewer for longer keys ([`BACKTRACKS_MAX`]).
 //!
 //! # Departures
 //! From Postfix, as to which text is captured: of alternatives the first that fits counts, also in `regexp:`, where POSIX
@@ -27,8 +28,10 @@ use rule::{Condition, Rule};
 use std::borrow::Cow;
 use template::Template;
 
-/// After how many steps back a pattern that is not linear gives up.
-const BACKTRACKS_MAX: usize = 100_000;
+/// After how many steps back a pattern that is not linear gives up, for keys of at most so many octets. A pattern that begins
+/// with none of this goes back once for each octet that it may begin at, so for keys of up to 16 KiB there are more.
+const BACKTRACKS_MAX: [(usize, usize); 4] =
+    [(2 << 10, 100_000), (16 << 10, 32_768), (64 << 10, 4_096), (usize::MAX, 1_024)];
 
 /// From how many patterns on they are looked for all at once.
 const SET_MIN: usize = 8;
@@ -281,6 +284,20 @@ mod tests {
     fn going_back_has_an_end() {
         let (found, _) = table(Dialect::Pcre, "/^(?=a)(a|a)*\\1c$/ text", &["a".repeat(40).as_str()]);
         assert!(found[0].starts_with("pcre:tab: "), "{found:?}");
+    }
+
+    #[test]
+    fn longer_keys_have_fewer_steps() {
+        // Each foo begins anew, and goes through the rest of the key: the octets gone through are the square of the key's.
+        let source = "/foo(?!.*bar)/ text\n/^(?!.*foo).*bar$/ none\n";
+        let key = |kibibytes: usize| format!("{}bar", "foo".repeat((kibibytes << 10) / 3 - 1));
+        let keys = [1, 16, 17, 64, 100].map(key);
+        let (found, _) = table(Dialect::Pcre, source, &keys.each_ref().map(String::as_str));
+        assert_eq!(found[..2], ["-", "-"]);
+        assert!(found[2..].iter().all(|told| told.starts_with("pcre:tab: ")), "{found:?}");
+        // What has one place to begin at has steps enough.
+        let anchored = "/^foo(?!.*never)/ text\n";
+        assert_eq!(table(Dialect::Pcre, anchored, &[&keys[4]]).0, ["text"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::template::Template;
 use super::{BACKTRACKS_MAX, Dialect, pcre, posix};
 use regex::SetMatches;
+use std::sync::OnceLock;
 
 /// A rule of a table.
 #[derive(Debug)]
@@ -26,7 +27,38 @@ enum Matcher {
     /// In time linear in the key.
     Linear(regex::Regex),
     /// Going back where it must.
-    Backtracking(fancy_regex::Regex),
+    Backtracking(Box<Backtracking>),
+}
+
+/// A pattern that is not linear, with a limit for each length of keys.
+#[derive(Debug)]
+struct Backtracking {
+    pattern: String,
+    /// As [`BACKTRACKS_MAX`]; compiled when there is such a key.
+    by_length: [OnceLock<fancy_regex::Regex>; BACKTRACKS_MAX.len()],
+}
+
+impl Backtracking {
+    fn new(pattern: &str) -> Result<Self, fancy_regex::Error> {
+        let this = Self { pattern: pattern.into(), by_length: Default::default() };
+        // What compiles with one limit does so with any.
+        let [(_, limit), ..] = BACKTRACKS_MAX;
+        let shortest = compile(pattern, limit)?;
+        this.by_length[0].get_or_init(|| shortest);
+        Ok(this)
+    }
+
+    fn of(&self, key: &str) -> &fancy_regex::Regex {
+        let length = BACKTRACKS_MAX.iter().position(|(octets_max, _)| key.len() <= *octets_max).unwrap_or(0);
+        self.by_length[length].get_or_init(|| {
+            let (_, limit) = BACKTRACKS_MAX[length];
+            compile(&self.pattern, limit).expect("invariant: it was compiled before")
+        })
+    }
+}
+
+fn compile(pattern: &str, backtracks_max: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+    fancy_regex::RegexBuilder::new(pattern).backtrack_limit(backtracks_max).build()
 }
 
 /// A pattern in the form that the engines read.
@@ -69,7 +101,7 @@ impl Condition {
     pub(crate) fn groups(&self) -> Option<usize> {
         (!self.negated).then(|| match &self.matcher {
             Matcher::Linear(regex) => regex.captures_len() - 1,
-            Matcher::Backtracking(regex) => regex.captures_len() - 1,
+            Matcher::Backtracking(regex) => regex.of("").captures_len() - 1,
         })
     }
 
@@ -77,7 +109,9 @@ impl Condition {
         let matches = match (&self.matcher, self.listed, matched) {
             (_, Some(listed), Some(matched)) => matched.matched(listed),
             (Matcher::Linear(regex), ..) => regex.is_match(key),
-            (Matcher::Backtracking(regex), ..) => regex.is_match(key).map_err(|error| error.to_string())?,
+            (Matcher::Backtracking(regex), ..) => {
+                regex.of(key).is_match(key).map_err(|error| error.to_string())?
+            }
         };
         Ok(matches != self.negated)
     }
@@ -90,7 +124,7 @@ impl Condition {
                 Ok(text.fill(|group| Some(captures.as_ref()?.get(group)?.as_str())))
             }
             Matcher::Backtracking(regex) => {
-                let captures = regex.captures(key).map_err(|error| error.to_string())?;
+                let captures = regex.of(key).captures(key).map_err(|error| error.to_string())?;
                 Ok(text.fill(|group| Some(captures.as_ref()?.get(group)?.as_str())))
             }
         }
@@ -108,10 +142,8 @@ impl Matcher {
             }
             _ => {}
         }
-        fancy_regex::RegexBuilder::new(&translated.pattern)
-            .backtrack_limit(BACKTRACKS_MAX)
-            .build()
-            .map(Self::Backtracking)
+        Backtracking::new(&translated.pattern)
+            .map(|pattern| Self::Backtracking(Box::new(pattern)))
             .map_err(|error| format!("the pattern cannot be used: {error}"))
     }
 }
