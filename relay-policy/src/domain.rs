@@ -3,6 +3,8 @@
 //! A-labels and U-labels that mean the same, any case and one trailing dot give the same key (RFC 5890 section 2.3.2,
 //! by the mapping of UTS #46).
 
+use std::borrow::Cow;
+
 /// The comparable form: A-labels, lower case, no trailing dot. `None` for what is no domain name.
 pub(crate) fn key(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -12,9 +14,55 @@ pub(crate) fn key(name: &str) -> Option<String> {
     good.then_some(ascii)
 }
 
+/// A domain name as the DNS has it: A-labels in place of others; one in ASCII stays as it is. `None` for what is no domain
+/// name.
+pub(crate) fn in_ascii(name: &str) -> Option<Cow<'_, str>> {
+    if name.is_ascii() { Some(Cow::Borrowed(name)) } else { key(name).map(Cow::from) }
+}
+
+/// The same key of a table with its domain spelt the other way: U-labels in place of A-labels, or A-labels in place of others.
+/// The domain is what follows the last `@`, or all of it, a dot in front not counted. `None` for the most, which have one
+/// spelling only.
+pub(crate) fn respelt(key_of_table: &str) -> Option<String> {
+    let at = key_of_table.rfind('@').map_or(0, |at| at + 1);
+    let (front, domain) = key_of_table.split_at(at);
+    let dot = if domain.starts_with('.') { "." } else { "" };
+    let name = &domain[dot.len()..];
+    let is_encoded = |label: &str| label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"));
+    let other = if !name.is_ascii() {
+        key(name)?
+    } else if name.split('.').any(is_encoded) {
+        let (decoded, result) = idna::domain_to_unicode(name);
+        result.ok().map(|()| decoded)?
+    } else {
+        return None;
+    };
+    (other != name).then(|| format!("{front}{dot}{other}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_tables_have_two_spellings() {
+        for (one, other) in [
+            ("u@b\u{fc}cher.test", Some("u@xn--bcher-kva.test")),
+            ("u@XN--bcher-KVA.test", Some("u@b\u{fc}cher.test")),
+            ("\"a@b\u{fc}\"@b\u{fc}cher.test", Some("\"a@b\u{fc}\"@xn--bcher-kva.test")),
+            (".b\u{fc}cher.test", Some(".xn--bcher-kva.test")),
+            ("@xn--bcher-kva.test", Some("@b\u{fc}cher.test")),
+            ("b\u{fc}cher@example.com", None),
+            ("b\u{fc}cher@", None),
+            ("xn--a\u{fc}.test", None),
+            ("xn--.test", None),
+            ("example.com", None),
+            ("192.0.2.1", None),
+            ("", None),
+        ] {
+            assert_eq!(respelt(one).as_deref(), other, "{one}");
+        }
+    }
 
     #[test]
     fn one_key_for_all_spellings() {

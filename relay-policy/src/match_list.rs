@@ -155,7 +155,7 @@ impl MatchList {
     pub fn matches_name(&self, name: &str, answers: &Answers) -> Result<Option<&str>, LookupError> {
         let name = comparable(name);
         self.first(|pattern| match pattern {
-            Pattern::Table(table) => Ok(answers.look_up(&**table, &name)?.is_some()),
+            Pattern::Table(table) => has(&**table, &name, answers),
             Pattern::Name { name: listed, dotted } => Ok(!dotted && name == *listed),
             _ => Ok(false),
         })
@@ -192,7 +192,7 @@ impl MatchList {
     fn in_table(&self, table: &dyn Table, name: &str, answers: &Answers) -> Result<bool, LookupError> {
         let mut key = name;
         loop {
-            if answers.look_up(table, key)?.is_some() {
+            if has(table, key, answers)? {
                 return Ok(true);
             }
             let from = usize::from(key.starts_with('.'));
@@ -204,6 +204,17 @@ impl MatchList {
                 _ => return Ok(false),
             }
         }
+    }
+}
+
+/// Whether a table has a name, in either spelling of it.
+fn has(table: &dyn Table, name: &str, answers: &Answers) -> Result<bool, LookupError> {
+    if answers.look_up(table, name)?.is_some() {
+        return Ok(true);
+    }
+    match domain::respelt(name) {
+        Some(other) => Ok(answers.look_up(table, &other)?.is_some()),
+        None => Ok(false),
     }
 }
 

@@ -6,7 +6,7 @@ mod access_support;
 
 use access_support::{compile, nothing, policy, recipient, reply, run, stranger};
 use proto_core::Backend;
-use proto_core::address::ForwardPath;
+use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use relay_policy::access::AccessPolicy;
 use relay_policy::rates::RateLimits;
 use relay_policy::table::Opener;
@@ -217,4 +217,78 @@ fn rules_and_words_without_effect_are_told() {
     let mailboxes = told("virtual_mailbox_maps", "regexp:{{/^(.*)@vm.test$/ $1/}}");
     assert!(mailboxes.len() == 1 && mailboxes[0].contains("this rule is skipped"), "{mailboxes:?}");
     assert!(told("smtpd_sender_login_maps", "regexp:{{/^(.*)@example.com$/ $1}}").is_empty());
+}
+
+#[test]
+fn a_domain_is_the_same_in_both_spellings() {
+    let (u, a) = ("b\u{fc}cher.example", "xn--bcher-kva.example");
+    let syntax = AddressSyntax { utf8: true, lenient: false };
+    let path =
+        |domain: &str| ForwardPath::parse_prefix(format!("<boss@{domain}>").as_bytes(), syntax).unwrap().0;
+    let from = |domain: &str| {
+        let mut request = stranger();
+        let written = format!("<boss@{domain}>");
+        request.sender = Some(ReversePath::parse_prefix(written.as_bytes(), syntax).unwrap().0);
+        request
+    };
+    let local = recipient("<a@example.com>");
+    let both = [(u, u), (u, a), (a, u), (a, a)];
+    for (written, sent) in both {
+        for (name, value) in [
+            ("smtpd_sender_restrictions", format!("check_sender_access inline:{{{written}=REJECT}}")),
+            ("smtpd_sender_restrictions", format!("check_sender_access inline:{{boss@{written}=REJECT}}")),
+            ("smtpd_sender_restrictions", format!("check_sender_access regexp:{{{{/@{written}$/ REJECT}}}}")),
+        ] {
+            let policy = policy(&[(name, &value)]);
+            let (outcome, _) = run(&policy, &from(sent), Stage::Rcpt(&local), nothing);
+            assert_eq!(outcome.refusal.map(|reply| reply.code), Some(554), "{value} {sent}");
+        }
+        // What is whose.
+        let owners = policy(&[
+            ("smtpd_sender_login_maps", &format!("inline:{{boss@{written}=boss}}")),
+            ("smtpd_sender_restrictions", "reject_known_sender_login_mismatch"),
+        ]);
+        let mut mallory = from(sent);
+        mallory.login = Some("mallory".into());
+        let (outcome, _) = run(&owners, &mallory, Stage::Rcpt(&local), nothing);
+        assert_eq!(outcome.refusal.map(|reply| reply.code), Some(553), "{written} {sent}");
+        // Who is there.
+        for domains in ["virtual_alias_domains", "virtual_mailbox_domains", "mydestination"] {
+            let (table, alias) =
+                (format!("inline:{{{written}=x}}"), format!("inline:{{boss@{written}=a@example.com}}"));
+            let listed = policy(&[
+                (domains, &table),
+                ("virtual_alias_maps", &alias),
+                ("virtual_mailbox_maps", "inline:{x=x}"),
+                ("local_recipient_maps", "inline:{x=x}"),
+            ]);
+            let (outcome, _) = run(&listed, &stranger(), Stage::Rcpt(&path(sent)), nothing);
+            assert_eq!(outcome.refusal, None, "{domains} {written} {sent}");
+            let resolution = outcome.resolution.unwrap();
+            assert_eq!(resolution.recipient.as_str(), format!("boss@{a}"), "it is resolved to A-labels");
+        }
+    }
+    // The DNS is asked for A-labels alone.
+    let asking = policy(&[(
+        "smtpd_sender_restrictions",
+        "reject_non_fqdn_sender, reject_rhsbl_sender list.test, reject_unknown_sender_domain, \
+         check_sender_mx_access inline:{x.test=REJECT}, check_sender_ns_access inline:{x.test=REJECT}",
+    )]);
+    let (outcome, rounds) = run(&asking, &from(u), Stage::Rcpt(&local), |question| match question {
+        Question::Dns { kind: RecordKind::Mx, .. } => {
+            Answer::Records(vec![Record::Mx { preference: 1, exchange: "mx.test".into() }])
+        }
+        _ => Answer::Records(Vec::new()),
+    });
+    assert_eq!(outcome.refusal, None);
+    let names: Vec<&str> = rounds
+        .iter()
+        .flatten()
+        .map(|question| match question {
+            Question::Dns { name, .. } => name.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(names.contains(&"xn--bcher-kva.example.list.test") && names.contains(&a), "{names:?}");
+    assert!(names.iter().all(|name| name.is_ascii()), "{names:?}");
 }

@@ -1,7 +1,7 @@
 //! Whatever the lists and whatever the address: no stranger relays past a relay list with `reject_unauth_destination`.
 //!
-//! The relay list has that rule after others which permit only who is trusted; all other lists are any rules at all, such
-//! that permit everybody among them. What a table does besides (BCC, REDIRECT) is the administrator's will and not looked at.
+//! The relay list has that rule after others which permit only who is trusted, or which ask policy services and databases that
+//! say DUNNO, nothing at all, or do not answer; all other lists are any rules at all, such that permit everybody among them. What a table does besides (BCC, REDIRECT) is the administrator's will and not looked at.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -14,11 +14,29 @@ use relay_policy::access::{AccessPolicy, AccessStep, Outcome};
 use relay_policy::table::Opener;
 use relay_policy::{Answer, NameStatus, Parameters, Question, Record, RecordKind, Request, Stage};
 
-const OURS: [&str; 6] =
-    ["example.com", "localhost", "va.example", "vm.example", "relay.example", "[192.0.2.1]"];
+const OURS: [&str; 7] = [
+    "example.com",
+    "localhost",
+    "va.example",
+    "vm.example",
+    "relay.example",
+    "[192.0.2.1]",
+    "xn--bcher-kva.example",
+];
+
+/// Clients that nobody trusts: of IPv4, of IPv6, and of what may be taken for a trusted one in it.
+const STRANGERS: [&str; 7] = [
+    "203.0.113.9",
+    "::ffff:203.0.113.9",
+    "2001:db8::1",
+    "::1",
+    "::7f00:1",
+    "64:ff9b::7f00:1",
+    "fe80::c000:201",
+];
 
 /// They permit nobody whom the configuration does not trust; what they refuse is no harm here.
-const CAREFUL: [&str; 14] = [
+const CAREFUL: [&str; 20] = [
     "permit_mynetworks",
     "permit_sasl_authenticated",
     "permit_auth_destination",
@@ -33,6 +51,12 @@ const CAREFUL: [&str; 14] = [
     "reject_rbl_client black.test",
     "check_recipient_mx_access inline:{mx.test=DUNNO}",
     "careful",
+    "check_policy_service inet:h:1",
+    "check_policy_service { inet:h:2, default_action=DUNNO }",
+    "check_policy_service { inet:h:3, default_action= }",
+    "check_recipient_access mysql:access",
+    "check_client_access pipemap:{static:x,mysql:access}",
+    "check_sender_access fail:table",
 ];
 
 /// They may permit anybody.
@@ -75,6 +99,15 @@ fn domain() -> impl Strategy<Value = String> {
         "[203.0.113.1]",
         "[IPv6:::1]",
         "relay.example.test",
+        "example.com.",
+        "other.test.",
+        "other.test..",
+        "b\u{fc}cher.example",
+        "BU\u{308}CHER.Example",
+        "xn--bcher-kva.test",
+        "b\u{fc}cher.test",
+        "example\u{3002}com",
+        "other\u{3002}test",
     ];
     prop_oneof![
         2 => select(OURS.as_slice()).prop_map(String::from),
@@ -106,7 +139,7 @@ fn policy(lists: &[(&str, String)], allow_percent_hack: bool) -> AccessPolicy {
     let mut parameters = Parameters::default();
     for (name, value) in [
         ("mynetworks", "127.0.0.0/8, 192.0.2.0/24"),
-        ("mydestination", "example.com, localhost"),
+        ("mydestination", "example.com, localhost, b\u{fc}cher.example"),
         ("inet_interfaces", "192.0.2.1"),
         ("virtual_alias_domains", "va.example"),
         ("virtual_mailbox_domains", "vm.example"),
@@ -125,8 +158,8 @@ fn policy(lists: &[(&str, String)], allow_percent_hack: bool) -> AccessPolicy {
     AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into()))).unwrap()
 }
 
-/// The DNS says anything to a question, and the same again to the same.
-fn run(policy: &AccessPolicy, request: &Request, recipient: &ForwardPath, dns: &[Index]) -> Outcome {
+/// The DNS says anything to a question, others say nothing in favour of anybody; and the same again to the same.
+fn run(policy: &AccessPolicy, request: &Request, recipient: &ForwardPath, chosen: &[Index]) -> Outcome {
     let mut evaluation = policy.evaluate(request, Stage::Rcpt(recipient));
     let mut asked = 0;
     for _ in 0..200 {
@@ -134,17 +167,7 @@ fn run(policy: &AccessPolicy, request: &Request, recipient: &ForwardPath, dns: &
             AccessStep::Done(outcome) => return *outcome,
             AccessStep::Needs(questions) => {
                 for question in questions {
-                    let Question::Dns { kind, .. } = &question else { panic!("{question:?}") };
-                    let record = match kind {
-                        RecordKind::Mx => Record::Mx { preference: 10, exchange: "mx.test".into() },
-                        RecordKind::Txt => Record::Text("listed".into()),
-                        _ => Record::Address("127.0.0.2".parse().unwrap()),
-                    };
-                    let answer = match dns[asked % dns.len()].index(3) {
-                        0 => Answer::Records(Vec::new()),
-                        1 => Answer::Records(vec![record]),
-                        _ => Answer::Failed(Backend::TEMPORARY),
-                    };
+                    let answer = answer(&question, chosen[asked % chosen.len()].index(5));
                     asked += 1;
                     evaluation.answer(&question, answer).unwrap();
                 }
@@ -152,6 +175,27 @@ fn run(policy: &AccessPolicy, request: &Request, recipient: &ForwardPath, dns: &
         }
     }
     panic!("the evaluation does not end");
+}
+
+fn answer(question: &Question, chosen: usize) -> Answer {
+    match (chosen, question) {
+        (0, _) => Answer::Failed(Backend::TEMPORARY),
+        (1, Question::Dns { .. }) => Answer::Records(Vec::new()),
+        (_, Question::Dns { kind, .. }) => Answer::Records(vec![match kind {
+            RecordKind::Mx => Record::Mx { preference: 10, exchange: "mx.test".into() },
+            RecordKind::Txt => Record::Text("listed".into()),
+            _ => Record::Address("127.0.0.2".parse().unwrap()),
+        }]),
+        (1, Question::Policy { .. }) => Answer::Action(String::new()),
+        (2, Question::Policy { .. }) => Answer::Action(" \t".into()),
+        (3, Question::Policy { .. }) => Answer::Action("DUNNO".into()),
+        (_, Question::Policy { .. }) => Answer::Action("DEFER_IF_REJECT".into()),
+        (1, Question::Lookup { .. }) => Answer::Found(Some(String::new())),
+        (2, Question::Lookup { .. }) => Answer::Found(Some(" ".into())),
+        (3, Question::Lookup { .. }) => Answer::Found(Some("DUNNO".into())),
+        (_, Question::Lookup { .. }) => Answer::Found(None),
+        (_, other) => panic!("{other:?}"),
+    }
 }
 
 proptest! {
@@ -163,16 +207,17 @@ proptest! {
         relay in relay_list(),
         others in prop::array::uniform4(any_list()),
         sender in select(vec!["<>", "<x@example.com>", "<x@other.test>"]),
+        client in select(STRANGERS.as_slice()),
         named: bool,
         percent: bool,
-        dns in prop::collection::vec(any::<Index>(), 1..8),
+        chosen in prop::collection::vec(any::<Index>(), 1..8),
     ) {
         let syntax = AddressSyntax { utf8: true, lenient: true };
         let Ok((recipient, _)) = ForwardPath::parse_prefix(written.as_bytes(), syntax) else { return Ok(()) };
-        let [client, helo, sender_list, recipient_list] = others;
+        let [client_list, helo, sender_list, recipient_list] = others;
         let policy = policy(
             &[
-                ("smtpd_client_restrictions", client),
+                ("smtpd_client_restrictions", client_list),
                 ("smtpd_helo_restrictions", helo),
                 ("smtpd_sender_restrictions", sender_list),
                 ("smtpd_relay_restrictions", relay),
@@ -180,19 +225,19 @@ proptest! {
             ],
             percent,
         );
-        let mut request = Request::new("203.0.113.9".parse().unwrap());
+        let mut request = Request::new(client.parse().unwrap());
         request.sender = Some(ReversePath::parse_prefix(sender.as_bytes(), syntax).unwrap().0);
         request.helo = Some("good.test".into());
         if named {
             request.client_name = "white.example".into();
             request.client_name_status = NameStatus::Ok;
         }
-        let outcome = run(&policy, &request, &recipient, &dns);
+        let outcome = run(&policy, &request, &recipient, &chosen);
         if outcome.refusal.is_some() || recipient == ForwardPath::Postmaster {
             return Ok(());
         }
         let resolution = outcome.resolution.expect("what is accepted leads somewhere");
-        let domain = resolution.recipient.domain().expect("a domain").to_ascii_lowercase();
+        let domain = resolution.recipient.domain().expect("a domain").to_lowercase();
         let is_ours = OURS.contains(&domain.as_str()) || domain.ends_with(".relay.example");
         prop_assert!(is_ours, "{} leads to {}\n{}", written, resolution.recipient, outcome.trail);
         prop_assert!(
@@ -212,7 +257,7 @@ fn the_known_tricks() {
         .new_tree(&mut proptest::test_runner::TestRunner::deterministic())
         .unwrap()
         .current()];
-    for client in ["203.0.113.9", "::ffff:203.0.113.9", "2001:db8::1", "::7f00:1", "64:ff9b::7f00:1"] {
+    for client in STRANGERS {
         let mut request = Request::new(client.parse().unwrap());
         for sender in ["<x@other.test>", "<x@example.com>", "<>", "<x@[127.0.0.1]>"] {
             request.sender = Some(ReversePath::parse_prefix(sender.as_bytes(), syntax).unwrap().0);
@@ -230,16 +275,18 @@ fn the_known_tricks() {
                 "<y%z%other.test@example.com>",
                 "<postmaster%other.test@example.com>",
                 "<y%example.com@other.test>",
+                "<y%other.test.@example.com>",
+                "<\"y@other.test.\"@example.com>",
+                "<\"y@other\u{3002}test\"@example.com>",
+                "<y@b\u{fc}cher.test>",
+                "<y@xn--bcher-kva.test>",
+                "<y%b\u{fc}cher.test@b\u{fc}cher.example>",
             ] {
                 let recipient = ForwardPath::parse_prefix(written.as_bytes(), syntax).unwrap().0;
                 let outcome = run(&policy, &request, &recipient, &dns);
                 let refusal = outcome.refusal.expect(written).to_string();
-                assert_eq!(
-                    refusal,
-                    format!("554 5.7.1 {recipient}: Relay access denied"),
-                    "{}",
-                    outcome.trail
-                );
+                let shown = recipient.to_string().replace(|letter: char| !letter.is_ascii(), " ");
+                assert_eq!(refusal, format!("554 5.7.1 {shown}: Relay access denied"), "{}", outcome.trail);
             }
         }
     }

@@ -4,6 +4,7 @@ use super::probe::{Checked, Probe, Said, written};
 use super::subject::Subject;
 use crate::address::{Address, Resolution};
 use crate::decision::Class;
+use crate::domain;
 use crate::parameters::TempfailAction;
 use crate::question::{Answer, Question, Record, RecordKind, Verification};
 use proto_core::address::{Domain, Mailbox};
@@ -16,7 +17,9 @@ impl Probe<'_> {
         let Some(mailbox) = self.address(subject) else { return Said::Dunno };
         match mailbox.domain() {
             Domain::Name(name)
-                if mailbox.is_completed() || !super::helo::is_fully_qualified(name.as_str()) =>
+                if mailbox.is_completed()
+                    || !domain::in_ascii(name.as_str())
+                        .is_some_and(|name| super::helo::is_fully_qualified(&name)) =>
             {
                 let code = self.parameters().non_fqdn_reject_code;
                 let text = "need fully-qualified address";

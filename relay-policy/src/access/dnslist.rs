@@ -9,6 +9,7 @@ use super::rule::Check;
 use super::subject::{Context, Subject, first_digit, split_enhanced};
 use super::template::expand;
 use crate::decision::Reply;
+use crate::domain;
 use crate::question::{Answer, Question, Record, RecordKind};
 use crate::request::UNKNOWN;
 use proto_core::address::{Mailbox, ReversePath};
@@ -144,7 +145,8 @@ impl Probe<'_> {
             }
             _ => {
                 let mailbox = self.address(of)?;
-                (mailbox.to_string(), mailbox.domain().to_string())
+                let domain = mailbox.domain().to_string();
+                (mailbox.to_string(), domain::in_ascii(&domain)?.into_owned())
             }
         };
         let is_looked_up = name != UNKNOWN && super::helo::is_hostname(&name);

@@ -5,6 +5,7 @@ use super::keys;
 use super::probe::{Checked, Halt, Probe, Said};
 use super::subject::{Context, Subject};
 use crate::address::Address;
+use crate::domain;
 use crate::question::Question;
 use crate::request::UNKNOWN;
 use crate::table::{Family, LookupError, Maps};
@@ -93,12 +94,17 @@ impl<'p> Probe<'p> {
         Ok(Ok(None))
     }
 
-    /// The keys of one kind that this table is asked for: all, or the first, which is the whole.
+    /// The keys of one kind that this table is asked for: all, or the first, which is the whole; each in both spellings of its
+    /// domain.
     fn fitting(&self, table: &str, mut keys: Vec<String>) -> Vec<String> {
         if !self.family(table).tries_partial_keys() {
             keys.truncate(1);
         }
-        keys
+        let both = |key: String| {
+            let other = domain::respelt(&key);
+            [key].into_iter().chain(other)
+        };
+        keys.into_iter().flat_map(both).collect()
     }
 
     fn family(&self, table: &str) -> Family {

@@ -5,9 +5,11 @@ use super::helo::literal;
 use super::probe::{Checked, Probe, Said};
 use super::rule::Servers;
 use super::subject::Subject;
+use crate::domain;
 use crate::question::{Answer, Question, Record, RecordKind};
 use crate::request::UNKNOWN;
 use proto_core::address::Domain;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// A server: its name, where that is looked up, too, and its addresses.
@@ -51,10 +53,10 @@ impl Probe<'_> {
             Subject::Client => named(&self.request.client_name),
             Subject::ReverseClient => named(&self.request.reverse_client_name),
             Subject::Helo => self.request.helo.clone(),
-            _ => self.address(subject).map(|mailbox| match mailbox.domain() {
-                Domain::Name(name) => name.as_str().to_string(),
-                other => other.to_string(),
-            }),
+            _ => match self.address(subject)?.domain() {
+                Domain::Name(name) => domain::in_ascii(name.as_str()).map(Cow::into_owned),
+                other => Some(other.to_string()),
+            },
         }
     }
 

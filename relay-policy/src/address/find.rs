@@ -21,9 +21,8 @@ impl<'a> Mapper<'a> {
         if maps.is_empty() || address.is_empty() {
             return Ok(None);
         }
-        let answers = self.answers;
         let whole = Key::Whole(&address.to_string());
-        if let Some(found) = maps.look_up(whole, answers)? {
+        if let Some(found) = self.look_up(maps, whole)? {
             return Ok(Some(Hit { found, unmatched_extension: None }));
         }
         let split = self.extensions.split(address.local_part());
@@ -35,15 +34,18 @@ impl<'a> Mapper<'a> {
             has_key.then(|| Address::internal(local_part).to_string())
         };
         let parts = [
-            (base.map(|base| address.with_local_part(base).to_string()), extension()),
-            (local(address.local_part()), None),
-            (base.and_then(local), extension()),
+            (base.map(|base| address.with_local_part(base).to_string()), extension(), true),
+            (local(address.local_part()), None, false),
+            (base.and_then(local), extension(), false),
             // The extension is not unmatched: nothing of the local part was looked at.
-            (address.domain().map(|domain| format!("@{domain}")), None),
+            (address.domain().map(|domain| format!("@{domain}")), None, true),
         ];
-        for (key, unmatched_extension) in parts {
+        for (key, unmatched_extension, has_domain) in parts {
             let Some(key) = key else { continue };
-            if let Some(found) = maps.look_up(Key::Part(&key), answers)? {
+            // A local part alone has no domain, whatever it looks like.
+            let key = Key::Part(&key);
+            let found = if has_domain { self.look_up(maps, key)? } else { maps.look_up(key, self.answers)? };
+            if let Some(found) = found {
                 return Ok(Some(Hit { found, unmatched_extension }));
             }
         }

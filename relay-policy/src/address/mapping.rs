@@ -8,7 +8,8 @@ use super::domains::Domains;
 use super::extension::Extensions;
 use super::form::Address;
 use super::rewrite::{RewriteContext, Rewriting};
-use crate::table::{Answers, LookupError, Maps};
+use crate::domain;
+use crate::table::{Answers, Found, Key, LookupError, Maps};
 use std::fmt::{self, Display};
 
 /// What every mapping of addresses needs to know.
@@ -50,6 +51,19 @@ impl<'a> Mapper<'a> {
             }
         }
         Ok(Some(mapped))
+    }
+
+    /// Looks up what ends with a domain, in either spelling of that.
+    pub(super) fn look_up(&self, maps: &'a Maps, key: Key<'_>) -> Result<Option<Found<'a>>, LookupError> {
+        let found = maps.look_up(key, self.answers)?;
+        let (Key::Whole(text) | Key::Part(text)) = key;
+        match domain::respelt(text).filter(|_| found.is_none()) {
+            None => Ok(found),
+            Some(other) => {
+                let key = if matches!(key, Key::Whole(_)) { Key::Whole(&other) } else { Key::Part(&other) };
+                maps.look_up(key, self.answers)
+            }
+        }
     }
 
     /// The address at another domain, without the extension that is added later.

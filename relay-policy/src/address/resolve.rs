@@ -8,7 +8,8 @@
 //! The grammar of the operators is Postfix's; RFC 5321 has none, section 3.6.2 only warns.
 //!
 //! # Departures
-//! From Postfix: a domain in A-labels and the same in U-labels are the same in every list.
+//! From Postfix: a domain in A-labels and the same in U-labels are the same in every list and as keys of tables, and what
+//! is resolved has A-labels.
 
 use super::domains::Domains;
 use super::extension::Extensions;
@@ -212,7 +213,11 @@ impl Routing {
         let opened = join(&tokens);
         let domain = opened.domain().unwrap_or_default();
         match check_domain(domain) {
-            Ok(()) => Ok(opened),
+            // As the DNS and whoever delivers have it.
+            Ok(()) => Ok(match domain::key(domain).filter(|_| !domain.is_ascii()) {
+                Some(ascii) => Address::internal(format!("{}@{ascii}", opened.local_part())),
+                None => opened,
+            }),
             Err(_) if self.resolve_numeric_domain && domain.parse::<IpAddr>().is_ok() => {
                 let literal = if domain.contains(':') { format!("IPv6:{domain}") } else { domain.into() };
                 Ok(Address::internal(format!("{}@[{literal}]", opened.local_part())))

@@ -56,7 +56,7 @@ impl<'a> Mapper<'a> {
         recipient: &Address,
         domain: &str,
     ) -> Result<Option<Transport>, LookupError> {
-        let look_up = |key: Key<'_>| maps.look_up(key, self.answers);
+        let look_up = |key: Key<'_>| self.look_up(maps, key);
         let mut found = look_up(Key::Whole(&recipient.to_string()))?;
         if found.is_none()
             && let Some((base, _)) = self.extensions.split(recipient.local_part())
