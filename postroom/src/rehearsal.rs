@@ -1,16 +1,16 @@
 //! What a listener would say to a client, worked out without one: the same policy, the same questions, no socket.
 
-use crate::clock::Clock;
 use crate::delivery;
 use crate::dns::{ClientName, Shares};
 use crate::memory::Memory;
-use crate::policy::{Answerer, Walls, asked, server_error};
+use crate::policy::{Answerer, Services, Walls, asked, server_error};
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
-use crate::wall::{AccountId, Directory, Resolver, Serves};
+use crate::wall::{AccountId, Directory, Later, Resolver, Serves};
 use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::access::Outcome;
 use relay_policy::address::Address;
-use relay_policy::{NameStatus, Reply, Request, Stage};
+use relay_policy::delegation::{Attributes, ServiceLimits};
+use relay_policy::{Answer, NameStatus, PolicyService, Reply, Request, Stage};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl Rehearsal {
         let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         let resolver = Shares::new(resolver);
-        let walls = Walls { directory, resolver, policy_services: None, memory, clock: Clock::system() };
+        let walls = Walls { directory, resolver, policy_services: Box::new(Unasked), memory };
         Ok(Self { snapshot, walls })
     }
 
@@ -196,6 +196,16 @@ impl Rehearsal {
             Protocols::Smtp(profile) => Some(profile),
             _ => None,
         }
+    }
+}
+
+/// Policy services that have nothing to say.
+#[derive(Debug)]
+struct Unasked;
+
+impl Services for Unasked {
+    fn ask<'a>(&'a self, _: &'a PolicyService, _: ServiceLimits, _: &'a Attributes) -> Later<'a, Answer> {
+        Box::pin(std::future::ready(Answer::Action("DUNNO".into())))
     }
 }
 

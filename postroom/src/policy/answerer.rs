@@ -1,17 +1,14 @@
 //! Who answers what policy asks.
 
-use super::include;
-use crate::clock::Clock;
+use super::{Services, include};
 use crate::dns::{Share, Shares};
 use crate::memory::Memory;
-use crate::policy_service::PolicyServices;
 use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Later, Resolver as _};
 use proto_core::Backend;
 use proto_core::address::Mailbox;
 use relay_policy::address::{Address, Failure, INCLUDE, Way};
 use relay_policy::delegation::ServiceLimits;
-use relay_policy::greylist;
 use relay_policy::table::DIRECTORY;
 use relay_policy::{Answer, Question, Reply, Verification};
 use std::collections::BTreeMap;
@@ -23,11 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Walls {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) resolver: Shares,
-    /// `None`: none is asked, and none has anything to say.
-    pub(crate) policy_services: Option<PolicyServices>,
+    pub(crate) policy_services: Box<dyn Services>,
     /// What is remembered of clients.
     pub(crate) memory: Arc<Memory>,
-    pub(crate) clock: Clock,
 }
 
 /// Answers what one command asks, and remembers whom it has asked for.
@@ -60,21 +55,8 @@ impl<'a> Answerer<'a> {
                 Err(fault) => Answer::Failed(fault),
             },
             Question::Policy { service, attributes } => {
-                let Some(services) = &self.walls.policy_services else {
-                    return Answer::Action("DUNNO".into());
-                };
-                if service.server == greylist::SERVICE {
-                    let now = self.walls.clock.now().utc;
-                    return Answer::Action(self.walls.memory.greylisted(attributes, now).into());
-                }
                 let limits = ServiceLimits::new(self.profile.policy.parameters(), service);
-                match services.ask(service, &limits, attributes).await {
-                    Ok(action) => Answer::Action(action),
-                    Err(error) => {
-                        tracing::warn!(server = service.server, %error, "policy service not asked");
-                        Answer::Failed(Backend::TEMPORARY)
-                    }
-                }
+                self.walls.policy_services.ask(service, limits, attributes).await
             }
             unknown => {
                 tracing::error!(question = ?unknown, "a question that nobody here knows");

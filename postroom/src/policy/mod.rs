@@ -6,9 +6,11 @@
 mod answerer;
 mod include;
 mod recipients;
+mod services;
 
 pub(crate) use answerer::{Answerer, Walls};
 pub(crate) use recipients::Recipients;
+pub(crate) use services::{Asked, Services};
 
 use crate::settings::SmtpProfile;
 use futures_util::StreamExt as _;

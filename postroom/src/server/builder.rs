@@ -10,7 +10,7 @@ use crate::hub::Hub;
 use crate::inbound::{Calls, Inbound, Recipients};
 use crate::listener::{self, Acceptor, Connections};
 use crate::memory::{Keep, Memory};
-use crate::policy::Walls;
+use crate::policy::{Asked, Walls};
 use crate::policy_service::PolicyServices;
 use crate::service::Backends;
 use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, TlsMode};
@@ -208,9 +208,12 @@ impl Builder {
         let walls = Walls {
             directory,
             memory: Arc::clone(&memory),
-            clock: clock.clone(),
             resolver: Shares::new(self.resolver.unwrap_or_else(|| Arc::new(dns::system()))),
-            policy_services: Some(PolicyServices::new(&snapshot.settings.config_directory)),
+            policy_services: Box::new(Asked {
+                services: PolicyServices::new(&snapshot.settings.config_directory),
+                memory: Arc::clone(&memory),
+                clock: clock.clone(),
+            }),
         };
         // Whatever reads or changes mailboxes goes through the hub, so that all hear of each other.
         let mail = self.delivery.map(|(spool, store)| (spool, Hub::new(store)));
