@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 const AT_ONCE: usize = 16;
 
 /// The files with dialogues.
-const FILES: [&str; 6] = ["relay", "lists", "tables", "named", "session", "drawn"];
+const FILES: [&str; 7] = ["relay", "lists", "tables", "named", "parameters", "session", "drawn"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postfix_says_what_was_recorded() {

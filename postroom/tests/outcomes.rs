@@ -74,6 +74,7 @@ async fn a_full_spool_is_delivered_after_a_restart_each_message_once() {
     assert!(server.shutdown(Duration::from_secs(1)).await);
 }
 
+/// D048 of the access-policy specification, too.
 #[tokio::test(start_paused = true)]
 async fn r222_a_full_disk_refuses_new_mail_for_now_and_holds_what_was_accepted() {
     let (log, _guard) = Log::start(Level::INFO);

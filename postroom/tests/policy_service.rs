@@ -160,6 +160,7 @@ async fn a_service_that_was_started_anew_costs_no_attempt() {
     }
 }
 
+/// D006 and D007: who hangs up and who is silent.
 #[tokio::test]
 async fn it_is_tried_again_as_often_as_may_be() {
     let serve = |mut talk: Talk<UnixStream>, number: usize| async move {
@@ -185,6 +186,7 @@ async fn it_is_tried_again_as_often_as_may_be() {
     assert_eq!(answers.ask("x").await.unwrap(), "REJECT x");
 }
 
+/// D008: an answer without `action=`, and others.
 #[tokio::test]
 async fn what_is_no_answer_is_not_believed() {
     let serve = |mut talk: Talk<UnixStream>, _| async move {

@@ -6,7 +6,8 @@
 //!
 //! # Departures
 //! From Postfix: the defaults that come from the machine (`myhostname`, `mydomain`, `inet_interfaces`) are empty, and the
-//! defaults that are made of other parameters are written out; `mydestination` is empty. `soft_bounce`, reply codes and
+//! defaults that are made of other parameters are written out, but for those of `virtual_alias_domains` and
+//! `virtual_mailbox_domains`; `mydestination` is empty. `soft_bounce`, reply codes and
 //! the like are refused when they are no numbers or not `yes` or `no`, and keep their value.
 
 mod value;
@@ -168,6 +169,13 @@ parameters! {
     soft_bounce: bool = false;
     /// Whether addresses that another mailer may open are relayed for everybody: this opens the relay.
     allow_untrusted_routing: bool = false;
+    /// What stands behind every refusal, in a line of its own or, with `\\c` in front, in the same; `\\n` begins another. `$client_address`,
+    /// `$client_port`, `$localtime` and `$server_name` in it are replaced. It is not logged.
+    smtpd_reject_footer: String = "";
+    /// The same by the whole reply: tables.
+    smtpd_reject_footer_maps: Vec<String> = [];
+    /// Which restrictions are logged when they permit, by their names; a match list, so `static:all` is all of them.
+    smtpd_log_access_permit_actions: Vec<String> = [];
     /// The key under which access tables have the null sender; none is asked for when it is empty.
     smtpd_null_access_lookup_key: String = "<>";
     /// The features for which `example.com` means its subdomains, too; for others, `.example.com` does.
@@ -182,10 +190,10 @@ parameters! {
     mydestination: Vec<String> = [];
     /// The domains that mail is relayed to.
     relay_domains: Vec<String> = [];
-    /// The domains of which all addresses are aliases.
-    virtual_alias_domains: Vec<String> = [];
-    /// The domains with mailboxes that are no users of this machine.
-    virtual_mailbox_domains: Vec<String> = [];
+    /// The domains of which all addresses are aliases; `$virtual_alias_maps` stands for its tables: the domains are keys there.
+    virtual_alias_domains: Vec<String> = ["$virtual_alias_maps"].map(String::from);
+    /// The domains with mailboxes that are no users of this machine; `$virtual_mailbox_maps` stands for its tables.
+    virtual_mailbox_domains: Vec<String> = ["$virtual_mailbox_maps"].map(String::from);
     /// The domain of addresses that have none; empty: `myhostname`.
     myorigin: String = "";
 
@@ -487,10 +495,28 @@ impl Parameters {
         specific.or(self.reject_tempfail_action).unwrap_or_default()
     }
 
+    /// `virtual_alias_domains`, with tables in place of their parameter's name.
+    pub(crate) fn virtual_alias_domains(&self) -> Vec<String> {
+        with_tables(&self.virtual_alias_domains, "$virtual_alias_maps", &self.virtual_alias_maps)
+    }
+
+    /// `virtual_mailbox_domains`, with tables in place of their parameter's name.
+    pub(crate) fn virtual_mailbox_domains(&self) -> Vec<String> {
+        with_tables(&self.virtual_mailbox_domains, "$virtual_mailbox_maps", &self.virtual_mailbox_maps)
+    }
+
     /// Whether a feature is in `parent_domain_matches_subdomains`.
     pub(crate) fn parents_match(&self, feature: &str) -> bool {
         self.parent_domain_matches_subdomains.iter().any(|name| name == feature)
     }
+}
+
+fn with_tables(list: &[String], name: &str, tables: &[String]) -> Vec<String> {
+    let is_name = |word: &&String| *word == name;
+    list.iter()
+        .flat_map(|word| if is_name(&word) { tables } else { std::slice::from_ref(word) })
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

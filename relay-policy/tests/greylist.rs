@@ -189,3 +189,16 @@ fn a_request_of_a_policy_service_is_decided() {
     assert_eq!(decide(&[], 30), WAIT);
     assert_eq!(decide(&[], 61), "DUNNO");
 }
+
+/// D019: the eleventh mail of a network of which ten have passed, whoever it is from.
+#[test]
+fn d019_who_has_passed_ten_times_does_not_wait() {
+    let mut greylist = Greylist::new(GreylistOptions::default());
+    let mut ask = |sender: usize, at| {
+        greylist.ask(ip("192.0.2.1"), &format!("{sender}@x.example"), "b@y.example", UnixTime(at))
+    };
+    for sender in 0..10 {
+        assert_eq!((ask(sender, 0), ask(sender, 61)), (wait(60), Greylisted::Pass));
+    }
+    assert_eq!(ask(10, 62), Greylisted::Pass);
+}

@@ -52,6 +52,7 @@ fn the_last_line_counts_and_slips_are_told() {
     assert_eq!(value(text, "c"), "\"quoted\"");
     let warnings: Vec<String> = main_cf.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
+    // L26: of two lines the last counts, and that is told.
     assert_eq!(warnings[0], "/etc/postfix/main.cf, line 2: a was set in line 1 already; this line counts");
     assert!(warnings[1].contains("line 3: \"#\" does not begin a comment"), "{warnings:?}");
     assert!(warnings[2].contains("line 4: the quotes are part of c"), "{warnings:?}");

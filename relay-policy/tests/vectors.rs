@@ -14,6 +14,8 @@ mod mapping;
 mod resolver;
 #[path = "vectors/table.rs"]
 mod table;
+#[path = "vectors/zone.rs"]
+mod zone;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -22,6 +22,9 @@ pub const REPLY_LINE_BYTES_MAX: usize = 512;
 /// What the code, the separator, the longest enhanced code and CR LF take of a line.
 const REPLY_FRAME_BYTES: usize = "550 ".len() + "5.999.999 ".len() + "\r\n".len();
 
+/// The longest line of a text.
+pub(crate) const REPLY_TEXT_BYTES_MAX: usize = REPLY_LINE_BYTES_MAX - REPLY_FRAME_BYTES;
+
 /// An enhanced status code, as `5.1.1` (RFC 3463 section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnhancedCode {
@@ -132,7 +135,7 @@ impl Reply {
         Self { code, enhanced: None, text: Cow::Borrowed(text) }
     }
 
-    /// One that a peer sent; its octets were made harmless by the reader.
+    /// One whose text is known to be right: a peer's, whose octets were made harmless by the reader, or one of this crate's.
     pub(crate) const fn received(code: u16, enhanced: Option<EnhancedCode>, text: String) -> Self {
         Self { code, enhanced, text: Cow::Owned(text) }
     }
@@ -386,7 +389,7 @@ fn check_text(text: &str) -> Result<(), ReplyFault> {
 }
 
 fn check_line(line: &str) -> Result<(), ReplyFault> {
-    if line.len() > REPLY_LINE_BYTES_MAX - REPLY_FRAME_BYTES { Err(ReplyFault::LineTooLong) } else { Ok(()) }
+    if line.len() > REPLY_TEXT_BYTES_MAX { Err(ReplyFault::LineTooLong) } else { Ok(()) }
 }
 
 #[cfg(test)]

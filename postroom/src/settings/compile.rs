@@ -13,7 +13,7 @@ use relay_policy::address::{Address, EnvelopeRouter, ResolveError};
 use relay_policy::checks::ContentChecks;
 use relay_policy::rates::RateLimits;
 use relay_policy::table::{Answers, OpenedTables, Opener, Warning};
-use relay_policy::{NetworkList, Parameters};
+use relay_policy::{NetworkList, Parameters, RejectFooter};
 use smtp_proto::server as smtp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,6 +62,8 @@ pub(crate) struct SmtpProfile {
     pub(crate) router: EnvelopeRouter,
     /// What messages are looked at with.
     pub(crate) checks: Arc<ContentChecks>,
+    /// What stands behind refusals.
+    pub(crate) reject_footer: Option<RejectFooter>,
     /// What is to be said of the tables' sources.
     pub(crate) warnings: Vec<Warning>,
     /// Whose mailbox takes what is for the postmaster; its domain is in A-labels and lower case.
@@ -239,6 +241,8 @@ fn smtp_profile(
         rates.connection_count_max = connections_only(limits).connection_count_max;
     }
     let (mut router, checks) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
+    let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
+    let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
     let origin = &parameters.myorigin;
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
@@ -258,6 +262,7 @@ fn smtp_profile(
         policy,
         router,
         checks: Arc::new(checks),
+        reject_footer,
         warnings,
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
         xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,

@@ -134,6 +134,8 @@ fn complete(parameters: &mut Parameters, settings: &Settings) {
         p.local_recipient_maps.extend_from_slice(&p.alias_maps);
     }
     if p.virtual_mailbox_maps.is_empty() {
+        // What the directory knows is accounts, not domains.
+        p.virtual_mailbox_domains.retain(|word| word != "$virtual_mailbox_maps");
         p.virtual_mailbox_maps.push(DIRECTORY.into());
     }
 }

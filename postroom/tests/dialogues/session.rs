@@ -71,16 +71,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         reply
     }
 
-    /// The last line of the next reply.
+    /// The next reply, its lines with ` | ` between them; of one that says yes, the last.
     async fn reply(&mut self) -> String {
+        let mut reply = String::new();
         loop {
             let mut line = Vec::new();
             if self.stream.read_until(b'\n', &mut line).await.is_err() || line.is_empty() {
                 return CLOSED.into();
             }
+            reply.push_str(String::from_utf8_lossy(&line).trim_end());
             if line.get(3) != Some(&b'-') {
-                return String::from_utf8_lossy(&line).trim_end().into();
+                return reply;
             }
+            if reply.starts_with(['4', '5']) { reply.push_str(" | ") } else { reply.clear() }
         }
     }
 }

@@ -62,8 +62,7 @@ impl Probe<'_> {
                 Ok(self.delegate(entry, &context, "bcc", "", &told, Action::Bcc(text.into())))
             }
             "PREPEND" => Ok(self.prepend(entry, text)),
-            "OK" | "RELAY" => Ok(Said::Permit),
-            _ if entry.text.bytes().all(|octet| octet.is_ascii_digit()) => Ok(Said::Permit),
+            _ if is_permit(entry.text) => Ok(self.permit_by(entry, &context)),
             _ => match reply_code(word) {
                 Some(code) => Ok(Said::Refuse(context.rejected_in_words(code, text, "Access denied", log))),
                 None => self.list(entry, context),
@@ -87,6 +86,13 @@ impl Probe<'_> {
         }
         let rules = rule::read(text, &self.parameters().restriction_classes);
         Ok(Said::Enter { rules, context, permit: OnPermit::Permit })
+    }
+
+    /// A permit by a table, which is logged where that is wanted.
+    fn permit_by(&mut self, entry: &Entry<'_>, context: &Context) -> Said {
+        let action = entry.text.split([' ', '\t']).next().unwrap_or_default();
+        self.permitted(action, context, &format!("from {}", entry.table));
+        Said::Permit
     }
 
     fn note(&mut self, verb: &str, text: &str) -> Said {
@@ -178,6 +184,39 @@ pub(crate) fn permit_forbidden(restriction: &str, what: &str) -> [String; 3] {
         "this is not allowed for security reasons".into(),
         "use DUNNO instead of OK if you want to make an exception".into(),
     ]
+}
+
+/// The actions, but for codes and numbers alone.
+const ACTIONS: [&str; 15] = [
+    "DUNNO",
+    "REJECT",
+    "DEFER",
+    "DEFER_IF_PERMIT",
+    "DEFER_IF_REJECT",
+    "INFO",
+    "WARN",
+    "HOLD",
+    "DISCARD",
+    "FILTER",
+    "REDIRECT",
+    "BCC",
+    "PREPEND",
+    "OK",
+    "RELAY",
+];
+
+/// Whether an entry permits, without a list that would.
+pub(crate) fn is_permit(text: &str) -> bool {
+    let word = text.split([' ', '\t']).next().unwrap_or_default();
+    let is_number = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    is_number || word.eq_ignore_ascii_case("OK") || word.eq_ignore_ascii_case("RELAY")
+}
+
+/// The list of restrictions that an entry is; none where it is an action.
+pub(crate) fn list_of(text: &str) -> Option<&str> {
+    let word = text.split([' ', '\t']).next().unwrap_or_default();
+    let is_action = ACTIONS.iter().any(|action| action.eq_ignore_ascii_case(word));
+    (!is_action && !is_permit(text) && reply_code(word).is_none()).then_some(text)
 }
 
 /// A 4yz or 5yz code.

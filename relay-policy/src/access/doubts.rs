@@ -1,10 +1,12 @@
 //! What is doubtful in a configuration, though it can be served: found by looking at the lists, not by running them.
 //!
-//! The ids are those of the specification's linter rules. What needs the text of tables is not looked at.
+//! The ids are those of the specification's linter rules.
 //!
 //! # Limits
 //! Whose networks are ours is not known here, so a network in `mynetworks` is doubted by its size alone, unless it is one of
 //! those that are nobody's (RFC 1918, RFC 4193 and their like).
+
+mod tables;
 
 use super::policy::{AccessPolicy, stops_strangers};
 use super::rule::{Check, Rules, is_removed};
@@ -74,10 +76,13 @@ impl AccessPolicy {
         self.of_relaying(&mut found);
         self.of_networks(&mut found);
         for (list, rules) in self.lists() {
-            self.of_rules(&format!("smtpd_{list}_restrictions"), rules, Some(*list), &mut found);
+            let parameter = format!("smtpd_{list}_restrictions");
+            self.of_rules(&parameter, rules, Some(*list), &mut found);
+            self.of_tables(&parameter, rules, &mut found);
         }
         for (class, rules) in self.classes() {
             self.of_rules(class, rules, None, &mut found);
+            self.of_tables(class, rules, &mut found);
             if self.reaches(class, class, &mut BTreeSet::new()) {
                 found.push("L06", Severity::Error, class, "this class comes to itself again, without an end");
             }
@@ -122,7 +127,11 @@ impl AccessPolicy {
         let of_data = matches!(list, Some(ListName::Data | ListName::EndOfData));
         let mut ended = None;
         let mut is_warning = false;
+        let mut tested = None;
         for rule in rules.iter() {
+            if tests_strangers(&rule.check) {
+                tested.get_or_insert(&rule.written);
+            }
             if let Some(end) = ended.take() {
                 let text = format!("nothing after {end} is ever looked at");
                 found.push("L04", Severity::Warning, parameter, text);
@@ -137,6 +146,13 @@ impl AccessPolicy {
                 Check::BareTable(table) if of_data => {
                     let text = format!("{table} needs the name of a check in front of it");
                     found.push("L07", Severity::Error, parameter, text);
+                }
+                Check::PermitSaslAuthenticated => {
+                    if let Some(test) = tested.take() {
+                        let text =
+                            format!("{test} refuses users on the way, before permit_sasl_authenticated");
+                        found.push("L25", Severity::Warning, parameter, text);
+                    }
                 }
                 Check::RejectMultiRecipientBounce | Check::RejectUnauthPipelining
                     if list.is_some() && !of_data =>
@@ -182,8 +198,8 @@ impl AccessPolicy {
         let mut seen: Vec<(&str, String)> = Vec::new();
         for (parameter, names) in [
             ("mydestination", &p.mydestination),
-            ("virtual_alias_domains", &p.virtual_alias_domains),
-            ("virtual_mailbox_domains", &p.virtual_mailbox_domains),
+            ("virtual_alias_domains", &p.virtual_alias_domains()),
+            ("virtual_mailbox_domains", &p.virtual_mailbox_domains()),
             ("relay_domains", &p.relay_domains),
         ] {
             for name in names.iter().filter(|name| !is_table(name) && !name.starts_with('!')) {
@@ -205,6 +221,19 @@ fn refuses_destinations(check: &Check) -> bool {
         check,
         Check::RejectUnauthDestination | Check::DeferUnauthDestination | Check::Reject | Check::Defer
     )
+}
+
+/// What users at home fail, whose addresses have no good name and are in lists.
+fn tests_strangers(check: &Check) -> bool {
+    match check {
+        Check::DnsList { permit, .. } => !permit,
+        Check::RejectUnknownClient
+        | Check::RejectUnknownReverseClient
+        | Check::RejectInvalidHelo
+        | Check::RejectNonFqdnHelo
+        | Check::RejectUnknownHelo => true,
+        _ => false,
+    }
 }
 
 fn may_permit_strangers(check: &Check) -> bool {

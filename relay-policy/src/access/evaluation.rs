@@ -395,11 +395,12 @@ impl<'a> AccessEvaluation<'a> {
             context: &frame.context,
             implied: frame.implied,
             depth,
+            is_deferred: self.defer_if_permit.is_some(),
             log: Log::default(),
             why: String::new(),
             resolution: None,
         };
-        let said = match probe.check(&rule.check) {
+        let said = match probe.check(rule) {
             Err(Halt::Ask(mut questions)) => {
                 // DNS lists that stand together are asked together; an early answer decides all the same.
                 let mut together = frame.rules[frame.at..].iter().map(|r| probe.listing_question(&r.check));

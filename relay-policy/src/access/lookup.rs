@@ -3,12 +3,14 @@
 use super::action::Entry;
 use super::keys;
 use super::probe::{Checked, Halt, Probe, Said};
+use super::rule::Digest;
 use super::subject::{Context, Subject};
 use crate::address::Address;
 use crate::domain;
 use crate::question::Question;
 use crate::request::UNKNOWN;
 use crate::table::{Family, LookupError, Maps};
+use std::borrow::Cow;
 
 /// What was found, and where.
 pub(crate) struct Hit {
@@ -107,6 +109,11 @@ impl<'p> Probe<'p> {
         keys.into_iter().flat_map(both).collect()
     }
 
+    /// A name as this table is asked for it: patterns see it as it was written.
+    fn as_compared<'n>(&self, table: &str, name: &'n str) -> Cow<'n, str> {
+        if self.family(table).tries_partial_keys() { name.to_lowercase().into() } else { name.into() }
+    }
+
     fn family(&self, table: &str) -> Family {
         self.policy.tables.get(table).map_or(Family::Keyed, |table| table.family())
     }
@@ -122,18 +129,14 @@ impl<'p> Probe<'p> {
                     Subject::Client => &self.request.client_name,
                     _ => &self.request.reverse_client_name,
                 };
-                keys::domain(&name.to_lowercase(), parents, &mut names);
-                if subject == Subject::Client {
-                    let mut all = self.fitting(table, names);
-                    all.extend(self.address_keys(table));
-                    all
-                } else {
-                    self.fitting(table, names)
-                }
+                keys::domain(&self.as_compared(table, name), parents, &mut names);
+                let mut all = self.fitting(table, names);
+                all.extend(self.address_keys(table));
+                all
             }
             Subject::Helo | Subject::Etrn if context.what.is_empty() => return Ok(Said::Dunno),
             Subject::Helo | Subject::Etrn => {
-                keys::domain(&context.what.to_lowercase(), parents, &mut names);
+                keys::domain(&self.as_compared(table, &context.what), parents, &mut names);
                 self.fitting(table, names)
             }
             Subject::Sender | Subject::Recipient => match self.address(subject) {
@@ -156,10 +159,7 @@ impl<'p> Probe<'p> {
                 Some(login) => vec![login.clone()],
                 None => return Ok(Said::Dunno),
             },
-            Subject::Certificate => match &self.request.client_certificate {
-                Some(certificate) => certificate.fingerprints(),
-                None => return Ok(Said::Dunno),
-            },
+            Subject::Certificate => return self.certificate_access(table, &Digest::ALL),
             Subject::Data | Subject::EndOfData => return Ok(Said::Dunno),
         };
         let said = self.access_by_keys(table, &keys, context)?.unwrap_or(Said::Dunno);
@@ -167,12 +167,25 @@ impl<'p> Probe<'p> {
             Subject::ReverseClient => Ok(self.forbidding(
                 said,
                 "check_reverse_client_hostname_access",
-                &self.request.client_host(),
+                &self.request.reverse_client_name,
             )?),
             // Who may write to an address that another mailer opens is not for this table to say.
             Subject::Recipient if self.is_routed()? => Ok(Self::without_permit(said)),
             _ => Ok(said),
         }
+    }
+
+    /// `check_ccert_access`, by these digests in their order.
+    pub(crate) fn certificate_access(&mut self, table: &str, search_order: &[Digest]) -> Checked {
+        let Some(certificate) = &self.request.client_certificate else { return Ok(Said::Dunno) };
+        let key = |digest: &Digest| match digest {
+            Digest::Certificate => &certificate.fingerprint,
+            Digest::PublicKey => &certificate.public_key_fingerprint,
+        };
+        let known = search_order.iter().map(key).filter(|digest| !digest.is_empty());
+        let keys: Vec<String> = known.cloned().collect();
+        let context = self.context_of(Subject::Certificate);
+        Ok(self.access_by_keys(table, &keys, context)?.unwrap_or(Said::Dunno))
     }
 
     fn address_keys(&self, table: &str) -> Vec<String> {
@@ -218,7 +231,7 @@ impl<'p> Probe<'p> {
         let mut all = Vec::new();
         if let Some(name) = name.filter(|name| *name != UNKNOWN) {
             let mut names = Vec::new();
-            keys::domain(&name.to_lowercase(), parents, &mut names);
+            keys::domain(&self.as_compared(table, name), parents, &mut names);
             all.extend(self.fitting(table, names));
         }
         for address in addresses {

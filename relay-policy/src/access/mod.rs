@@ -70,6 +70,7 @@ pub use log::{Log, LogLine};
 pub(crate) use policy::open_networks;
 pub use policy::{AccessError, AccessPolicy};
 pub(crate) use subject::{first_digit, split_enhanced};
+pub(crate) use template::expand;
 
 /// How deep lists are nested in lists.
 pub const RECURSION_MAX: usize = 100;

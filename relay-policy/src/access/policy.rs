@@ -49,6 +49,8 @@ pub struct AccessPolicy {
     pub(crate) tables: BTreeMap<String, Arc<dyn Table>>,
     pub(crate) mynetworks: MatchList,
     pub(crate) mx_backup_networks: MatchList,
+    /// `smtpd_log_access_permit_actions`.
+    pub(crate) permit_actions: MatchList,
     pub(crate) routing: Routing,
     pub(crate) maps: ListedMaps,
     lists: BTreeMap<ListName, Rules>,
@@ -169,10 +171,15 @@ impl AccessPolicy {
             }
         }
         let Open { tables, mut warnings, .. } = open;
+        let permit_actions =
+            MatchList::parse(&parameters.smtpd_log_access_permit_actions.join(" "), false, opener);
+        warnings.extend(permit_actions.unusable.into_iter().chain(permit_actions.warnings));
+        let permit_actions = permit_actions.list;
         let mut networks = |parameter: &'static str, entries: &[String]| {
             open_networks(parameter, &entries.join(" "), &parameters, opener, &mut warnings)
         };
         Ok(Self {
+            permit_actions,
             mynetworks: networks("mynetworks", &parameters.mynetworks)?,
             mx_backup_networks: networks("permit_mx_backup_networks", &parameters.permit_mx_backup_networks)?,
             routing: Routing::from_parameters(&parameters, opener, &mut warnings)?,
@@ -304,7 +311,10 @@ impl Open<'_> {
     fn of_rules(&mut self, parameter: &str, rules: &Rules) -> Result<(), AccessError> {
         for rule in rules.iter() {
             match &rule.check {
-                Check::Access(_, table) | Check::ServerAccess { table, .. } | Check::BareTable(table) => {
+                Check::Access(_, table)
+                | Check::CertificateAccess { table, .. }
+                | Check::ServerAccess { table, .. }
+                | Check::BareTable(table) => {
                     self.table(parameter, table)?;
                 }
                 _ => {}

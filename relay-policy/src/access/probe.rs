@@ -3,7 +3,7 @@
 use super::destination::Resolved;
 use super::log::Log;
 use super::policy::AccessPolicy;
-use super::rule::{Check, Logins, Rules};
+use super::rule::{Check, Logins, Rule, Rules};
 use super::subject::{Context, Subject};
 use crate::address::Resolution;
 use crate::decision::Reply;
@@ -86,6 +86,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) implied: Subject,
     /// How many lists this one is within.
     pub(crate) depth: usize,
+    /// A deferral waits for a permit, so that a permit is none.
+    pub(crate) is_deferred: bool,
     pub(crate) log: Log,
     /// For the trail: what was seen.
     pub(crate) why: String,
@@ -98,7 +100,39 @@ pub(crate) fn server_error() -> Reply {
 }
 
 impl<'p> Probe<'p> {
-    pub(crate) fn check(&mut self, check: &Check) -> Checked {
+    pub(crate) fn check(&mut self, rule: &Rule) -> Checked {
+        let said = self.say(&rule.check)?;
+        let subject = match rule.check {
+            Check::Permit => None,
+            Check::PermitAuthDestination | Check::PermitMxBackup => Some(Subject::Recipient),
+            Check::PermitMynetworks
+            | Check::PermitInetInterfaces
+            | Check::PermitSaslAuthenticated
+            | Check::PermitTlsClientcerts
+            | Check::PermitTlsAllClientcerts
+            | Check::DnsList { .. } => Some(Subject::Client),
+            // Tables log their own.
+            _ => return Ok(said),
+        };
+        if matches!(said, Said::Permit) {
+            let context = subject.map_or_else(|| self.context.clone(), |subject| self.context_of(subject));
+            self.permitted(rule.written.split(' ').next().unwrap_or_default(), &context, "");
+        }
+        Ok(said)
+    }
+
+    /// Logs a permit where `smtpd_log_access_permit_actions` has its name; `from` says by which table it is.
+    pub(crate) fn permitted(&mut self, action: &str, context: &Context, from: &str) {
+        let is_logged = !self.is_deferred
+            && matches!(self.policy.permit_actions.matches_name(action, self.tables), Ok(Some(_)));
+        if is_logged {
+            let Context { subject, what } = context;
+            let text = format!("action={action} for {subject}={what} {from}");
+            self.log.event(self.request, self.stage, "permit", &text);
+        }
+    }
+
+    fn say(&mut self, check: &Check) -> Checked {
         let parameters = self.parameters();
         match check {
             Check::Permit => Ok(Said::Permit),
@@ -123,6 +157,7 @@ impl<'p> Probe<'p> {
             Check::Class(name) => self.enter(name, self.policy.class(name), self.context.clone()),
             Check::BareTable(table) => self.bare_table(table),
             Check::Access(subject, table) => self.access(*subject, table),
+            Check::CertificateAccess { table, search_order } => self.certificate_access(table, search_order),
             Check::ServerAccess { servers, of, table, restriction } => {
                 self.server_access(*servers, *of, table, restriction)
             }

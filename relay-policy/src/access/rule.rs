@@ -3,7 +3,7 @@
 use super::delegate::{self, Delegate};
 use super::dnslist::Zone;
 use super::subject::Subject;
-use crate::words::{is_table, words};
+use crate::words::{in_braces, is_table, words};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,6 +29,20 @@ pub(crate) enum Servers {
     Mx,
 }
 
+/// What a certificate is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digest {
+    /// `cert_fingerprint`: its own.
+    Certificate,
+    /// `pubkey_fingerprint`: its key's.
+    PublicKey,
+}
+
+impl Digest {
+    /// In the order in which tables are asked.
+    pub(crate) const ALL: [Self; 2] = [Self::Certificate, Self::PublicKey];
+}
+
 /// What a rule does.
 #[derive(Debug, Clone)]
 pub(crate) enum Check {
@@ -44,6 +58,11 @@ pub(crate) enum Check {
     /// A table without the name of a check: that of the list is meant.
     BareTable(String),
     Access(Subject, String),
+    /// A table with digests of certificates, and which digests it is asked for.
+    CertificateAccess {
+        table: String,
+        search_order: Vec<Digest>,
+    },
     ServerAccess {
         servers: Servers,
         of: Subject,
@@ -90,9 +109,11 @@ impl Check {
     /// Whether it looks at the client's name, or may lead to a rule that does.
     pub(crate) fn needs_client_name(&self) -> bool {
         match self {
-            Self::Access(..) | Self::ServerAccess { .. } | Self::BareTable(_) | Self::PolicyService(_) => {
-                true
-            }
+            Self::Access(..)
+            | Self::CertificateAccess { .. }
+            | Self::ServerAccess { .. }
+            | Self::BareTable(_)
+            | Self::PolicyService(_) => true,
             Self::RejectUnknownClient | Self::RejectUnknownReverseClient => true,
             Self::DnsList { by_name, of, .. } => {
                 *by_name && matches!(of, Subject::Client | Subject::ReverseClient)
@@ -119,12 +140,14 @@ pub(crate) enum Logins {
 enum Argument {
     None(fn() -> Check),
     Table(fn(String) -> Check),
+    /// A table, or in braces a table and the order of its keys.
+    Certificates,
     Zone(fn(Zone) -> Check),
 }
 
 const NAMES: &[(&str, Argument)] = {
     use Argument::{None as Plain, Table, Zone};
-    use Subject::{Certificate, Client, Etrn, Helo, Login, Recipient, ReverseClient, Sender};
+    use Subject::{Client, Etrn, Helo, Login, Recipient, ReverseClient, Sender};
     macro_rules! servers {
         ($name:literal, $kind:ident, $of:ident) => {
             (
@@ -198,7 +221,7 @@ const NAMES: &[(&str, Argument)] = {
         ("check_recipient_access", Table(|table| Check::Access(Recipient, table))),
         ("check_etrn_access", Table(|table| Check::Access(Etrn, table))),
         ("check_sasl_access", Table(|table| Check::Access(Login, table))),
-        ("check_ccert_access", Table(|table| Check::Access(Certificate, table))),
+        ("check_ccert_access", Argument::Certificates),
         servers!("check_client_a_access", Address, Client),
         servers!("check_client_ns_access", Ns, Client),
         servers!("check_client_mx_access", Mx, Client),
@@ -253,6 +276,13 @@ pub(crate) fn read(text: &str, classes: &BTreeMap<String, String>) -> Rules {
                 Some(table) => check(table.to_string()),
                 None => follows("type:table"),
             },
+            Some((_, Argument::Certificates)) => {
+                match argument(&|next| is_table(next) || next.starts_with('{')).map(certificates) {
+                    Some(Ok(check)) => check,
+                    Some(Err(why)) => Check::Wrong(vec![format!("restriction {word}: {why}")]),
+                    None => follows("type:table"),
+                }
+            }
             Some((_, Argument::Zone(check))) => match argument(&|_| true).map(Zone::read) {
                 Some(Ok(zone)) => check(zone),
                 Some(Err(why)) => Check::Wrong(vec![format!("restriction {word}: {why}")]),
@@ -277,6 +307,34 @@ pub(crate) fn read(text: &str, classes: &BTreeMap<String, String>) -> Rules {
         rules.push(Rule { written, check });
     }
     rules.into()
+}
+
+/// Reads `type:table` or `{ type:table, { search_order = name, name } }`.
+fn certificates(written: &str) -> Result<Check, String> {
+    let Some(inner) = in_braces(written) else {
+        return Ok(Check::Access(Subject::Certificate, written.into()));
+    };
+    let mut parts = words(inner).into_iter();
+    let table = parts.next().filter(|table| is_table(table));
+    let table =
+        table.ok_or("expected { type:table, { search_order = cert_fingerprint, pubkey_fingerprint } }")?;
+    let mut search_order = Digest::ALL.to_vec();
+    for part in parts {
+        let part = in_braces(part).unwrap_or(part);
+        let value =
+            part.split_once('=').filter(|(name, _)| name.trim() == "search_order").map(|(_, value)| value);
+        let names = words(value.ok_or_else(|| format!("{part}: expected search_order = name, name"))?);
+        let digest = |name: &str| match name {
+            "cert_fingerprint" => Ok(Digest::Certificate),
+            "pubkey_fingerprint" => Ok(Digest::PublicKey),
+            _ => Err(format!("search_order: {name}: expected cert_fingerprint or pubkey_fingerprint")),
+        };
+        search_order = names.into_iter().map(digest).collect::<Result<_, _>>()?;
+    }
+    if search_order.is_empty() {
+        return Err("search_order: expected cert_fingerprint or pubkey_fingerprint".into());
+    }
+    Ok(Check::CertificateAccess { table: table.into(), search_order })
 }
 
 fn unnamed(word: &str, classes: &BTreeMap<String, String>) -> Check {

@@ -89,8 +89,8 @@ impl Routing {
         let domains = Domains {
             mydestination: list(&p.mydestination, false),
             interfaces,
-            virtual_alias_domains: list(&p.virtual_alias_domains, false),
-            virtual_mailbox_domains: list(&p.virtual_mailbox_domains, false),
+            virtual_alias_domains: list(&p.virtual_alias_domains(), false),
+            virtual_mailbox_domains: list(&p.virtual_mailbox_domains(), false),
             relay_domains: list(&p.relay_domains, p.parents_match("relay_domains")),
         };
         warnings.extend(domains.warnings());

@@ -25,6 +25,14 @@ pub(crate) struct Program<C, R> {
 }
 
 impl<C, R> Program<C, R> {
+    /// All rules, whatever stands before them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &R> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Rule(rule) => Some(rule),
+            Step::If { .. } => None,
+        })
+    }
+
     /// The steps that are looked at, in order, where `holds` tells which conditions do.
     pub(crate) fn rules<E>(
         &self,

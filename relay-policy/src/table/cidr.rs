@@ -15,7 +15,7 @@
 
 use super::blocks::{Blocks, Program};
 use super::source::{LogicalLines, Warnings, usable};
-use super::{Family, Found, LookupError, Place, Table, Warning};
+use super::{Entry, Family, Found, LookupError, Oddity, Place, REMARKS_MAX, Remark, Remarks, Table, Warning};
 use ipnet::IpNet;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ pub(crate) struct Cidr {
     /// Of each rule, its line and the number of its text.
     lines: Vec<(u32, u32)>,
     texts: Vec<Box<str>>,
+    remarks: Remarks,
 }
 
 /// A network, or everything else of its family.
@@ -120,6 +121,8 @@ impl Cidr {
             lines: Vec::new(),
             texts: BTreeMap::new(),
             warnings: Warnings::new(file),
+            file,
+            remarks: Remarks::default(),
         };
         for line in LogicalLines::new(source) {
             if let Some(text) = usable(&line, &mut parsing.warnings) {
@@ -127,12 +130,12 @@ impl Cidr {
             }
         }
         parsing.flush();
-        let Parsing { blocks, lines, texts, mut warnings, .. } = parsing;
+        let Parsing { blocks, lines, texts, mut warnings, remarks, .. } = parsing;
         let program = blocks.finish(&mut warnings);
         let mut texts: Vec<(Box<str>, u32)> = texts.into_iter().collect();
         texts.sort_by_key(|(_, number)| *number);
         let texts = texts.into_iter().map(|(text, _)| text).collect();
-        (Self { name: name.into(), file: file.into(), program, lines, texts }, warnings.finish())
+        (Self { name: name.into(), file: file.into(), program, lines, texts, remarks }, warnings.finish())
     }
 }
 
@@ -143,6 +146,17 @@ impl Table for Cidr {
 
     fn family(&self) -> Family {
         Family::Cidr
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        for (line, text) in &self.lines {
+            let place = Place { file: Cow::Borrowed(&self.file), line: Some(*line) };
+            see(Entry { key: None, text: &self.texts[*text as usize], place });
+        }
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks.0
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
@@ -168,6 +182,8 @@ struct Parsing<'f> {
     /// Each text with its number.
     texts: BTreeMap<Box<str>, u32>,
     warnings: Warnings<'f>,
+    file: &'f str,
+    remarks: Remarks,
 }
 
 impl Parsing<'_> {
@@ -202,7 +218,13 @@ impl Parsing<'_> {
             return;
         };
         match condition {
-            Err(why) => self.warnings.push(number, format!("{why}: this rule is skipped")),
+            Err(why) => {
+                let what = format!("{why}: this rule is skipped");
+                if has_host_bits(line) {
+                    self.remarks.push(Oddity::HostBits, self.file, number, &*what);
+                }
+                self.warnings.push(number, what);
+            }
             Ok(_) if text.is_empty() => {
                 self.warnings.push(number, "no text behind the network: this rule is skipped");
             }
@@ -245,10 +267,17 @@ impl Parsing<'_> {
                 }
             }
         }
-        let v4 = ranges(v4, u128::from(u32::MAX));
+        let mut shadowed = Vec::new();
+        let v4 = ranges(v4, u128::from(u32::MAX), &mut shadowed);
         // All of them are at most the largest address.
         let v4: Vec<(u32, u32)> = v4.into_iter().map(|(begin, rule)| (begin as u32, rule)).collect();
-        let (v4, v6) = (Ranges::new(v4), Ranges::new(ranges(v6, u128::MAX)));
+        let (v4, v6) = (Ranges::new(v4), Ranges::new(ranges(v6, u128::MAX, &mut shadowed)));
+        shadowed.sort_unstable();
+        for (rule, by) in shadowed {
+            let what =
+                format!("never reached: what stands on line {} takes all of it", self.lines[by as usize].0);
+            self.remarks.push(Oddity::Shadowed, self.file, self.lines[rule as usize].0, what);
+        }
         self.blocks.rule(Rules::Ranges { v4, v6 });
     }
 }
@@ -260,8 +289,9 @@ struct Prefix {
     rule: u32,
 }
 
-/// Ranges that do not overlap, each from its address on, with the lowest rule of those that have these addresses.
-fn ranges(mut prefixes: Vec<Prefix>, highest: u128) -> Vec<(u128, u32)> {
+/// Ranges that do not overlap, each from its address on, with the lowest rule of those that have these addresses. In `shadowed` come
+/// rules that a rule before them leaves nothing, with that one.
+fn ranges(mut prefixes: Vec<Prefix>, highest: u128, shadowed: &mut Vec<(u32, u32)>) -> Vec<(u128, u32)> {
     // Networks are within each other or apart, so those that have an address are a stack, the widest below.
     prefixes.sort_by_key(|prefix| (prefix.first, u128::MAX - prefix.last));
     let mut ranges: Vec<(u128, u32)> = Vec::new();
@@ -283,7 +313,11 @@ fn ranges(mut prefixes: Vec<Prefix>, highest: u128) -> Vec<(u128, u32)> {
     };
     for Prefix { first, last, rule } in prefixes {
         close(&mut stack, Some(first), &mut begin);
-        let rule = stack.last().map_or(rule, |(_, outer)| rule.min(*outer));
+        let outer = stack.last().map(|(_, outer)| *outer).filter(|outer| *outer < rule);
+        if let Some(outer) = outer.filter(|_| shadowed.len() < REMARKS_MAX) {
+            shadowed.push((rule, outer));
+        }
+        let rule = outer.unwrap_or(rule);
         stack.push((last, rule));
         begin(first, rule);
     }
@@ -307,6 +341,21 @@ fn pattern(line: &str) -> (Result<Condition, String>, &str) {
 /// # Errors
 /// What is wrong with it, and what is to be written instead.
 pub(crate) fn network(word: &str) -> Result<IpNet, String> {
+    let network = with_host_bits(word)?;
+    if network.trunc() != network {
+        return Err(format!("{word:?} has bits set behind the network's length: write {}", network.trunc()));
+    }
+    Ok(network)
+}
+
+/// Whether a line's network would be one without the bits behind its length.
+fn has_host_bits(line: &str) -> bool {
+    let word = line.trim_start_matches('!').trim_ascii_start().split_ascii_whitespace().next();
+    word.and_then(|word| with_host_bits(word).ok()).is_some_and(|network| network.trunc() != network)
+}
+
+/// A network, whatever is set behind its length.
+fn with_host_bits(word: &str) -> Result<IpNet, String> {
     let (address, length) = match word.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (word, None),
@@ -326,9 +375,6 @@ pub(crate) fn network(word: &str) -> Result<IpNet, String> {
             length.and_then(|length| IpNet::new(address, length).ok()).ok_or_else(expected)?
         }
     };
-    if network.trunc() != network {
-        return Err(format!("{word:?} has bits set behind the network's length: write {}", network.trunc()));
-    }
     Ok(network)
 }
 

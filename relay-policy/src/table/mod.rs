@@ -44,6 +44,15 @@ pub trait Table: Debug + Send + Sync {
     /// Which keys it is to be asked for.
     fn family(&self) -> Family;
 
+    /// Goes through its lines in their order, for who looks for faults. What is not in memory, and what is made of other
+    /// tables, shows nothing.
+    fn visit(&self, _see: &mut dyn FnMut(Entry<'_>)) {}
+
+    /// What is odd in its source, though it can be used.
+    fn remarks(&self) -> &[Remark] {
+        &[]
+    }
+
     /// What stands beside a key.
     ///
     /// Case is folded as the kind of table does it, so the key comes as it is. It is never empty: [`Answers::look_up`] finds
@@ -136,6 +145,56 @@ impl Warning {
 impl Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+/// A line of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry<'t> {
+    /// The key; none where there are patterns or networks in place of keys.
+    pub key: Option<&'t str>,
+    /// What stands beside it.
+    pub text: &'t str,
+    /// Where it is written.
+    pub place: Place<'t>,
+}
+
+/// Something odd in a table's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// What kind of thing.
+    pub oddity: Oddity,
+    /// Where it is written.
+    pub place: Place<'static>,
+    /// What it is, in words.
+    pub what: String,
+}
+
+/// What is odd in a table's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Oddity {
+    /// A network with bits set behind its length, which is skipped.
+    HostBits,
+    /// A rule that is never reached, since one before it takes all that it would.
+    Shadowed,
+    /// A pattern whose flag `i` makes case count.
+    CaseSensitive,
+}
+
+/// How many remarks of one table are kept.
+const REMARKS_MAX: usize = 100;
+
+/// What is odd in one file, as far as there is room.
+#[derive(Debug, Default)]
+struct Remarks(Vec<Remark>);
+
+impl Remarks {
+    fn push(&mut self, oddity: Oddity, file: &str, line: u32, what: impl Into<String>) {
+        if self.0.len() < REMARKS_MAX {
+            let place = Place { file: Cow::Owned(file.into()), line: Some(line) };
+            self.0.push(Remark { oddity, place, what: what.into() });
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::hashed::{Hashed, Inserted};
 use super::source::{LogicalLines, Warnings, usable};
-use super::{Family, Found, LookupError, Place, Table, Warning};
+use super::{Entry, Family, Found, LookupError, Place, Table, Warning};
 use std::borrow::Cow;
 
 /// A table of exact keys in memory.
@@ -26,6 +26,10 @@ impl Keyed {
         keys.shrink();
         Self { name: name.into(), file: file.into(), keys }
     }
+
+    fn place(&self, line: u32) -> Place<'_> {
+        Place { file: Cow::Borrowed(&self.file), line: Some(line).filter(|line| *line > 0) }
+    }
 }
 
 impl Table for Keyed {
@@ -37,14 +41,15 @@ impl Table for Keyed {
         Family::Keyed
     }
 
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        for record in self.keys.records() {
+            see(Entry { key: Some(record.key), text: record.text, place: self.place(record.line) });
+        }
+    }
+
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
-        Ok(self.keys.find(key).map(|record| Found {
-            text: Cow::Borrowed(record.text),
-            place: Place {
-                file: Cow::Borrowed(&self.file),
-                line: Some(record.line).filter(|line| *line > 0),
-            },
-        }))
+        let found = self.keys.find(key);
+        Ok(found.map(|record| Found { text: Cow::Borrowed(record.text), place: self.place(record.line) }))
     }
 }
 

@@ -104,7 +104,7 @@ impl Server {
             return self.greet_late(now);
         }
         let text = format!("{} Error: SMTP protocol synchronization", self.config.hostname());
-        write_line(&mut self.output, EARLY.code(), EARLY.enhanced(), true, &text);
+        self.write(&Reply::received(EARLY.code(), EARLY.enhanced(), text), true);
         self.close(CloseReason::Protocol("talked before the greeting".into()));
     }
 
@@ -132,7 +132,7 @@ impl Server {
         let extras = match self.weigh_hello(verdict) {
             Ok(extras) => extras,
             Err(refusal) => {
-                refusal.reply().write(&mut self.output, false);
+                self.write(refusal.reply(), false);
                 return if refusal.closes() {
                     self.close(CloseReason::Policy)
                 } else {

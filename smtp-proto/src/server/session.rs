@@ -11,11 +11,12 @@ use super::config::{Config, Peer, Protocol, TlsMode};
 use super::end_of_data::Answered;
 use super::event::{BodyAbort, Event, Violation, Violations};
 use super::extras::{Collected, SessionCollected};
+use super::footer::RejectFooter;
 use super::state::{Stage, Standing};
 use super::timers::{TIMERS, Timer};
 use super::xclient::Told;
 use crate::parameter::{BodyKind, Extensions, MailParameters};
-use crate::reply::{Approval, Refusal, Reply, write_line};
+use crate::reply::{Approval, Refusal, Reply};
 use crate::xforward::Xforward;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -64,6 +65,8 @@ pub struct Server {
     pub(super) in_bdat_line: bool,
     pub(super) eof: bool,
     pub(super) stopping: bool,
+    /// What stands behind refusals.
+    pub(super) reject_footer: Option<RejectFooter>,
 }
 
 /// What the session is doing.
@@ -169,6 +172,7 @@ impl Server {
             in_bdat_line: false,
             eof: false,
             stopping: false,
+            reject_footer: None,
             config,
             peer,
         }
@@ -294,7 +298,7 @@ impl Server {
     }
 
     pub(super) fn reply(&mut self, reply: &Reply) {
-        reply.write(&mut self.output, true);
+        self.write(reply, true);
     }
 
     /// Says no. Every no counts, ours and the application's; too many end the session.
@@ -352,7 +356,7 @@ impl Server {
     pub(super) fn close_with(&mut self, code: u16, enhanced: (u16, u16), text: &str, reason: CloseReason) {
         let enhanced = Reply::fixed(code, enhanced, "").enhanced();
         let text = format!("{} {text}", self.config.hostname());
-        write_line(&mut self.output, code, enhanced, true, &text);
+        self.write(&Reply::received(code, enhanced, text), true);
         self.close(reason);
     }
 

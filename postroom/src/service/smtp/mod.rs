@@ -20,6 +20,7 @@
 
 mod content;
 mod effects;
+mod footer;
 mod hops;
 mod message;
 mod policy;
@@ -182,9 +183,10 @@ impl SmtpService {
     }
 
     /// Finds the client's name, where policy can use it and nobody has told it.
-    fn connect(&mut self, ask: Ask<Connect>) {
+    fn connect(&mut self, server: &mut Server, ask: Ask<Connect>) {
         let peer = &ask.detail.peer;
         self.meet(peer);
+        server.set_reject_footer(footer::footer(&self.profile, &self.request, &self.backends.clock));
         let is_told = peer.name.is_some()
             || peer.name_lookup_failed
             || peer.reverse_name.is_some()
@@ -425,7 +427,7 @@ impl Service<Server> for SmtpService {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         self.log_in(server);
         match event {
-            Event::Connect(ask) => self.connect(ask),
+            Event::Connect(ask) => self.connect(server, ask),
             // Which TLS is good enough the listener has said before the handshake.
             Event::Tls(ask) => {
                 let is_resumed = self.request.tls.as_ref().is_some_and(|tls| tls.is_resumed);

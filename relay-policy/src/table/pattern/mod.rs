@@ -22,7 +22,7 @@ mod template;
 
 use super::blocks::{Blocks, Program};
 use super::source::{LogicalLines, Warnings, usable};
-use super::{Family, Found, LookupError, Place, Table, Warning};
+use super::{Entry, Family, Found, LookupError, Oddity, Place, Remark, Remarks, Table, Warning};
 use regex::{RegexSet, RegexSetBuilder, SetMatches};
 use rule::{Condition, Rule};
 use std::borrow::Cow;
@@ -56,6 +56,7 @@ pub(crate) struct Patterns {
     program: Program<Condition, Rule>,
     /// All the patterns that can be looked for at once, where that is worth it.
     set: Option<RegexSet>,
+    remarks: Remarks,
 }
 
 impl Patterns {
@@ -68,7 +69,7 @@ impl Patterns {
         substitution: bool,
     ) -> (Self, Vec<Warning>) {
         let (mut blocks, mut warnings) = (Blocks::new(), Warnings::new(file));
-        let mut linear = Vec::new();
+        let (mut linear, mut remarks) = (Vec::new(), Remarks::default());
         for line in LogicalLines::new(source) {
             let Some(text) = usable(&line, &mut warnings) else { continue };
             let number = line.number;
@@ -105,6 +106,10 @@ impl Patterns {
                     match rule {
                         Err(why) => warnings.push(number, format!("{why}: this rule is skipped")),
                         Ok(rule) => {
+                            if rule.condition.is_case_sensitive() {
+                                let what = "the flag i makes case count here: without it, it does not";
+                                remarks.push(Oddity::CaseSensitive, file, number, what);
+                            }
                             if rule.text.is_empty() {
                                 warnings.push(number, "no text behind the pattern: it is taken as empty");
                             }
@@ -118,7 +123,7 @@ impl Patterns {
             .then(|| RegexSetBuilder::new(&linear).size_limit(SET_BYTES_MAX).build().ok())
             .flatten();
         let program = blocks.finish(&mut warnings);
-        (Self { name: name.into(), file: file.into(), program, set }, warnings.finish())
+        (Self { name: name.into(), file: file.into(), program, set, remarks }, warnings.finish())
     }
 }
 
@@ -129,6 +134,19 @@ impl Table for Patterns {
 
     fn family(&self) -> Family {
         Family::Pattern
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        for rule in self.program.all() {
+            let place = Place { file: Cow::Borrowed(&self.file), line: Some(rule.line) };
+            if let Some(text) = rule.text.fixed() {
+                see(Entry { key: None, text, place });
+            }
+        }
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks.0
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {

@@ -20,6 +20,7 @@ pub(crate) struct Condition {
     matcher: Matcher,
     /// Its place among those that are looked for at once.
     listed: Option<usize>,
+    is_case_sensitive: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +95,13 @@ impl Condition {
             }
             Matcher::Backtracking(_) => None,
         };
-        Ok((Self { negated, matcher, listed }, written.rest))
+        let is_case_sensitive = written.flags.matches('i').count() % 2 == 1;
+        Ok((Self { negated, matcher, listed, is_case_sensitive }, written.rest))
+    }
+
+    /// Whether its flags make case count.
+    pub(crate) fn is_case_sensitive(&self) -> bool {
+        self.is_case_sensitive
     }
 
     /// How many parts of the key a text may name; none where there are none to be had, because it must not match.

@@ -89,7 +89,7 @@ const OLD_NAMES: [&str; 5] = [
 ];
 
 /// Those in which a `$` is no parameter's.
-const RAW: [&str; 2] = ["default_rbl_reply", "luser_relay"];
+const RAW: [&str; 3] = ["default_rbl_reply", "luser_relay", "smtpd_reject_footer"];
 
 /// Times whose defaults are not in seconds: a bare number counts in the unit of the default.
 const UNITS: [(&str, char); 7] = [

@@ -1,0 +1,150 @@
+//! What a session may have, through a whole server: vectors D010, D011, D015 and D041 to D047 of the access-policy specification.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+mod common;
+
+use common::{Client, settings, start_with};
+use mailstore::fs::sim::SimFs;
+use postroom::Server;
+use postroom::settings::Settings;
+use relay_policy::delegation::Reader;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixListener;
+use tokio::time::Instant;
+
+async fn start(settings: Settings) -> Server {
+    start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap()
+}
+
+async fn greeted(server: &Server) -> Client {
+    let mut client = Client::connect(server, "smtp");
+    assert!(client.reply().await.starts_with("220 "));
+    assert!(client.command("EHLO client.test").await.starts_with("250 "));
+    client
+}
+
+/// Two recipients of one message have one instance, the next message another.
+#[tokio::test]
+async fn d010_and_d011_what_policy_services_know_a_message_by() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy");
+    let listener = UnixListener::bind(&path).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut reader, mut octets) = (Reader::new(), [0; 4096]);
+        while let Ok(length @ 1..) = stream.read(&mut octets).await {
+            let mut rest = &octets[..length];
+            while !rest.is_empty() {
+                let (taken, question) = reader.read(rest).unwrap();
+                rest = &rest[taken..];
+                if let Some(question) = question {
+                    heard.lock().unwrap().push(question.value("instance").to_string());
+                    stream.write_all(b"action=DUNNO\n\n").await.unwrap();
+                }
+            }
+        }
+    });
+    let mut settings = settings();
+    let list = format!("check_policy_service unix:{}", path.display());
+    settings.policy.set("smtpd_recipient_restrictions", &list).unwrap();
+    let server = start(settings).await;
+    let mut client = greeted(&server).await;
+    for recipients in [&["alice@example.test", "bob@example.test"][..], &["bob@example.test"]] {
+        let reply = client.mail("s@x.test", recipients, "x").await;
+        assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    }
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), 3);
+    assert!(!told[0].is_empty() && told[0] == told[1] && told[1] != told[2], "{told:?}");
+}
+
+/// No address with a line break or a NUL in it gets as far as policy.
+#[tokio::test(start_paused = true)]
+async fn d015_addresses_with_octets_that_end_lines() {
+    let server = start(settings()).await;
+    for octets in [b"MAIL FROM:<a\nb@x.test>\r\n".as_slice(), b"MAIL FROM:<a\0b@x.test>\r\n"] {
+        let mut client = greeted(&server).await;
+        client.send(octets).await;
+        let reply = client.reply().await;
+        assert!(reply.starts_with("50"), "{}: {reply}", octets.escape_ascii());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d041_and_d042_errors_cost_time_and_then_the_session() {
+    let server = start(settings()).await;
+    let mut client = greeted(&server).await;
+    let began = Instant::now();
+    for error in 1..=10 {
+        assert!(client.command("XYZZY").await.starts_with("500 "), "{error}");
+    }
+    assert_eq!(began.elapsed().as_secs(), 0, "ten are free");
+    client.command("XYZZY").await;
+    client.command("NOOP").await;
+    assert_eq!(began.elapsed().as_secs(), 1);
+    for error in 12..=20 {
+        assert!(client.command("XYZZY").await.starts_with("500 "), "{error}");
+    }
+    assert_eq!(client.reply().await, "421 4.7.0 mail.example.test Error: too many errors");
+    assert_eq!(client.line().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d043_commands_that_bring_no_mail_are_errors_in_the_end() {
+    let server = start(settings()).await;
+    let mut client = greeted(&server).await;
+    let mut replies = Vec::new();
+    for _ in 0..200 {
+        let reply = client.command("NOOP").await;
+        let is_over = !reply.starts_with("250 ");
+        replies.push(reply);
+        if is_over {
+            break;
+        }
+    }
+    // EHLO was the first of a hundred; twenty errors are too many.
+    assert_eq!(replies.len(), 119);
+    assert_eq!(replies.pop().as_deref(), Some("421 4.7.0 mail.example.test Error: too many errors"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn d044_recipients() {
+    let mut settings = settings();
+    settings.policy.set("smtpd_reject_unlisted_recipient", "no").unwrap();
+    settings.policy.set("virtual_alias_maps", "inline:{@example.test=bob@example.test}").unwrap();
+    let server = start(settings).await;
+    let mut client = greeted(&server).await;
+    client.command("MAIL FROM:<s@x.test>").await;
+    for number in 0..1000 {
+        let reply = client.command(&format!("RCPT TO:<u{number}@example.test>")).await;
+        assert!(reply.starts_with("250 "), "{number}: {reply}");
+    }
+    assert_eq!(client.command("RCPT TO:<u1000@example.test>").await, "452 4.5.3 Error: too many recipients");
+}
+
+/// Postfix answers 221 2.7.0; here it is a 421, and the end all the same.
+#[tokio::test(start_paused = true)]
+async fn d045_http_is_hung_up_on() {
+    let server = start(settings()).await;
+    let mut client = Client::connect(&server, "smtp");
+    assert!(client.reply().await.starts_with("220 "));
+    assert!(client.command("GET / HTTP/1.0").await.starts_with("421 4.7.0 "));
+    assert_eq!(client.line().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d046_and_d047_a_message_that_is_too_large() {
+    let mut settings = settings();
+    settings.limits.message_bytes_max = 100_000;
+    let server = start(settings).await;
+    let mut client = greeted(&server).await;
+    let refused = "552 5.3.4 Error: message size exceeds fixed limit";
+    assert_eq!(client.command("MAIL FROM:<s@x.test> SIZE=200000").await, refused);
+    // It is read to its end, and the session goes on.
+    let body = "0123456789\r\n".repeat(10_000);
+    assert_eq!(client.mail("s@x.test", &["bob@example.test"], &body).await, refused);
+    assert!(client.mail("s@x.test", &["bob@example.test"], "x").await.starts_with("250 2.0.0"));
+}
