@@ -3,14 +3,18 @@
 use crate::delivery;
 use crate::dns::{ClientName, Shares};
 use crate::memory::Memory;
+pub use crate::policy::Addresses;
 use crate::policy::{Answerer, Services, Walls, asked, server_error};
+use crate::service::secured;
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
 use crate::wall::{AccountId, Directory, Later, Resolver, Serves};
+use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::access::Outcome;
 use relay_policy::address::Address;
 use relay_policy::delegation::{Attributes, ServiceLimits};
-use relay_policy::{Answer, NameStatus, PolicyService, Reply, Request, Stage};
+use relay_policy::{Answer, NameStatus, Parameters, PolicyService, Reply, Request, Stage};
+use smtp_proto::server::TlsMode;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -68,6 +72,8 @@ pub struct Dialogue {
     pub helo: Option<String>,
     /// Who it logs in as.
     pub login: Option<String>,
+    /// The TLS that it has begun before it says who it is, with the certificate that it has shown; `None`: none.
+    pub tls: Option<TlsInfo>,
     /// The sender.
     pub from: ReversePath,
     /// The recipient.
@@ -78,7 +84,7 @@ impl Dialogue {
     /// A client without a name that does not say EHLO and does not log in.
     pub fn new(client: IpAddr, from: ReversePath, to: ForwardPath) -> Self {
         let client_name = ClientName::unknown(NameStatus::Permanent);
-        Self { client, client_name, helo: None, login: None, from, to }
+        Self { client, client_name, helo: None, login: None, tls: None, from, to }
     }
 }
 
@@ -95,6 +101,8 @@ pub struct Step {
     /// Whose mailboxes the recipient's mail goes to, aliases and lists being expanded; none at other commands, where it is
     /// refused, and where it is thrown away.
     pub mailboxes: Vec<AccountId>,
+    /// What becomes of the sender and the recipient; at RCPT, where the lists refuse nothing.
+    pub addresses: Option<Addresses>,
 }
 
 /// Why a dialogue cannot be gone through.
@@ -168,7 +176,14 @@ impl Rehearsal {
         dialogue.client_name.clone().tell(&mut request);
         let to = asked(profile, &dialogue.to);
         let mut steps: Vec<Step> = Vec::new();
+        let is_implicit = profile.config.tls == TlsMode::Implicit;
         for command in COMMANDS {
+            // It begins before the first octet, or behind STARTTLS.
+            if let Some(tls) = &dialogue.tls
+                && (command == Command::Connect && is_implicit || command == Command::Helo && !is_implicit)
+            {
+                secured(&mut request, tls);
+            }
             let stage = match command {
                 Command::Connect => Stage::Connect,
                 Command::Helo if dialogue.helo.is_none() => continue,
@@ -189,6 +204,11 @@ impl Rehearsal {
             }
         }
         Ok(steps)
+    }
+
+    /// The parameters of a listener that takes mail.
+    pub fn parameters(&self, listener: &str) -> Option<&Parameters> {
+        Some(self.smtp(listener)?.policy.parameters())
     }
 
     fn smtp(&self, listener: &str) -> Option<&SmtpProfile> {
@@ -240,17 +260,19 @@ async fn step(
     written: &ForwardPath,
 ) -> Result<Step, RehearsalError> {
     let outcome = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
-    let (mut refusal, mut mailboxes) = (outcome.refusal.clone(), Vec::new());
+    let (mut refusal, mut mailboxes, mut addresses) = (outcome.refusal.clone(), Vec::new(), None);
     if outcome.effects.filter.is_some() {
         refusal = refusal.or_else(|| Some(server_error()));
     }
     let is_kept = !(request.discarded || outcome.effects.discard);
     if command == Command::Rcpt && refusal.is_none() && is_kept {
         let sender = request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from);
-        match answerer.recipients(written, &sender.unwrap_or_default()).await {
+        let sender = sender.unwrap_or_default();
+        addresses = Some(answerer.addresses(written, &sender).await);
+        match answerer.recipients(written, &sender).await {
             Ok(recipients) => mailboxes.extend(recipients.to.iter().filter_map(delivery::account)),
             Err(reply) => refusal = Some(reply),
         }
     }
-    Ok(Step { command, outcome, refusal, mailboxes })
+    Ok(Step { command, outcome, refusal, mailboxes, addresses })
 }

@@ -21,7 +21,8 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
         }
         None => "self-signed, made at the first start".to_owned(),
     };
-    let policies = wiring::whole_settings(&config)?.policies()?;
+    let settings = wiring::whole_settings(&config)?;
+    let policies = settings.policies()?;
     let mut out = io::stdout().lock();
     let accounts = if path.is_none() && !config.accounts.passwd_file.exists() {
         "made at the first start".to_owned()
@@ -32,7 +33,7 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
         }
         accounts.accounts().len().to_string()
     };
-    for doubt in doubts::of_policy(&config, &policies) {
+    for doubt in doubts::of_policy(&config, &settings, &policies) {
         writeln!(out, "{doubt}")?;
     }
     writeln!(out, "{} listeners, certificate: {certificate}, accounts: {accounts}", config.listeners.len())?;

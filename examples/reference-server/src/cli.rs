@@ -126,6 +126,20 @@ pub enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Test that DNS lists are alive (RFC 5782 section 5), before they are used and now and then after that.
+    ///
+    /// A list of addresses must have 127.0.0.2 and not 127.0.0.1, one of names test and not invalid. A list that is dead may list
+    /// nobody, or the whole world. The exit status is 1 unless all are alive.
+    ///
+    /// Example: postroom rbl-selftest --config postroom.toml
+    RblSelftest {
+        /// The configuration file whose lists are tested, those of postscreen_dnsbl_sites with them.
+        #[arg(long, short)]
+        config: Option<PathBuf>,
+        /// Lists of addresses to test, besides or in place of those of a configuration.
+        #[arg(value_name = "ZONE")]
+        zones: Vec<String>,
+    },
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.
@@ -155,7 +169,8 @@ pub enum PolicyCommand {
     /// Tell what a listener would say to a client, and why: every rule that is looked at, what it found in which line of which
     /// table, and the verdict.
     ///
-    /// No server needs to run and nothing is sent. Policy services are not asked, as if they had nothing to say.
+    /// No server needs to run and nothing is sent. Policy services are not asked, as if they had nothing to say. What aliases make of
+    /// the addresses is told, too, and which content checks would look at the message.
     ///
     /// Example: postroom policy explain --client 192.0.2.1 --helo mx.test --from ann@a.test --to alice@example.test
     Explain(Explain),
@@ -182,6 +197,12 @@ pub struct Explain {
     /// Who it logs in as.
     #[arg(long, value_name = "USER")]
     pub login: Option<String>,
+    /// It has begun TLS.
+    #[arg(long)]
+    pub tls: bool,
+    /// It has begun TLS and shown this certificate, in PEM; it counts as verified.
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
     /// The sender; an empty one is the null sender.
     #[arg(long, value_name = "ADDRESS")]
     pub from: String,

@@ -14,9 +14,9 @@ mod schema;
 
 pub use policy::{AS_THEY_ARE, NAME_BEGINS};
 pub use schema::{
-    Auto, Config, DirectoryNames, FolderName, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
-    MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
-    TlsSection,
+    Auto, Config, DirectoryNames, FolderName, GreylistSection, LimitsSection, ListenerSection,
+    MailboxSection, MaildirLayout, MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption,
+    StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 
 use crate::wiring;
@@ -131,6 +131,7 @@ impl Config {
             ("storage.path", self.storage.path() != new.storage.path()),
             ("storage.location", self.storage.location() != new.storage.location()),
             ("mailbox", self.mailboxes != new.mailboxes),
+            ("greylist", self.greylist != new.greylist),
             ("queue", self.queue != new.queue),
             ("quota", self.quota != new.quota),
         ];

@@ -9,6 +9,7 @@ use postroom::relay_policy::address::{Address, ResolveError};
 use postroom::relay_policy::main_cf::words;
 use postroom::relay_policy::table::Answers;
 use postroom::relay_policy::{Class, NetworkList, Parameters};
+use postroom::settings::Settings;
 use postroom::wall::{AccountId, Directory as _, Serves};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,9 +18,9 @@ use std::sync::Arc;
 /// By the names of listeners.
 type Policies = BTreeMap<String, AccessPolicy>;
 
-/// One sentence for each doubt, which names the key, listener or account. `policies` are those of the listeners that take mail.
+/// One sentence for each doubt, which names the key, listener or account. `policies` are those of the listeners.
 pub fn doubts(config: &Config, accounts: &PasswdFile, policies: &Policies) -> Vec<String> {
-    let mut doubts = of_accounts(config, &accounts.accounts(), policies);
+    let mut doubts = of_accounts(config, &accounts.accounts(), &of_mail(config, policies));
     if let Some(named) = &config.accounts.auth_mechanisms {
         let certificates = config.listeners.iter().any(|listener| listener.client_ca.is_some());
         let said = of_mechanisms(named, certificates, accounts);
@@ -40,17 +41,37 @@ pub fn doubts(config: &Config, accounts: &PasswdFile, policies: &Policies) -> Ve
     doubts
 }
 
+/// What is said of lists that strangers come by to relay, and means nothing where nothing is relayed.
+const OF_RELAYING: [&str; 3] = ["L01", "L02", "L16"];
+
+/// From how many authorities on a file of them is everybody's, not one's own.
+const AUTHORITIES_MANY: usize = 10;
+
 /// What is doubtful in the policies of the listeners, and what is to be said of their tables, a line each. What several have
 /// in common is said once.
-pub fn of_policy(config: &Config, policies: &Policies) -> Vec<String> {
-    let names = wiring::settings(config).listeners.into_iter().map(|listener| listener.name);
+pub fn of_policy(config: &Config, settings: &Settings, policies: &Policies) -> Vec<String> {
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
-    for (index, (name, section)) in names.zip(&config.listeners).enumerate() {
-        let Some(policy) = policies.get(&name) else { continue };
-        let warnings = policy.warnings().iter().map(|warning| format!("warning: {warning}"));
-        let doubts = policy.doubts();
-        let doubts = doubts.iter().map(ToString::to_string).chain(of_verification(policy.parameters()));
-        for line in warnings.chain(doubts) {
+    for (index, (listener, section)) in settings.listeners.iter().zip(&config.listeners).enumerate() {
+        let Some(policy) = policies.get(&listener.name) else { continue };
+        let relays_nothing = section.protocol == Protocol::Policy;
+        let mut doubts = policy.doubts();
+        doubts.retain(|doubt| !(relays_nothing && OF_RELAYING.contains(&doubt.id)));
+        // What is told of a table as a doubt need not be told as a warning, too.
+        let warnings = policy.warnings().iter().map(ToString::to_string);
+        let warnings = warnings.filter(|warning| doubts.iter().all(|doubt| doubt.text != *warning));
+        let mut said: Vec<String> = warnings.map(|warning| format!("warning: {warning}")).collect();
+        said.extend(doubts.iter().map(ToString::to_string));
+        said.extend(of_verification(policy.parameters()));
+        let authorities = listener.client_certificates.as_ref();
+        let many = authorities.is_some_and(|known| known.authorities.len() >= AUTHORITIES_MANY);
+        if many && is_used(policy.parameters(), "permit_tls_all_clientcerts") {
+            said.push(format!(
+                "error L20: {}: client_ca has so many authorities that anybody has a certificate of one, and \
+                 permit_tls_all_clientcerts lets all of those relay: name your own authority, or use permit_tls_clientcerts",
+                wiring::key(index, section)
+            ));
+        }
+        for line in said {
             let key = wiring::key(index, section);
             match lines.iter_mut().find(|(known, _)| *known == line) {
                 Some((_, keys)) if keys.contains(&key) => {}
@@ -69,6 +90,19 @@ pub fn of_policy(config: &Config, policies: &Policies) -> Vec<String> {
 /// Addresses that are not ours are never tried here.
 fn of_verification(parameters: &Parameters) -> Option<String> {
     let p = parameters;
+    let rules = [
+        ("reject_unverified_sender", p.unverified_sender_defer_code),
+        ("reject_unverified_recipient", p.unverified_recipient_defer_code),
+    ];
+    let (rule, code) = rules.into_iter().find(|&(rule, code)| code >= 400 && is_used(p, rule))?;
+    Some(format!(
+        "{rule}: addresses that are not this server's are never verified, so all of them are answered {code} for ever"
+    ))
+}
+
+/// Whether a list or a class has a restriction of this name.
+fn is_used(parameters: &Parameters, name: &str) -> bool {
+    let p = parameters;
     let lists = [
         &p.smtpd_client_restrictions,
         &p.smtpd_helo_restrictions,
@@ -78,21 +112,7 @@ fn of_verification(parameters: &Parameters) -> Option<String> {
         &p.smtpd_data_restrictions,
         &p.smtpd_end_of_data_restrictions,
     ];
-    let mut lists = lists.into_iter().chain(p.restriction_classes.values());
-    let (rule, code) = lists.find_map(|list| match words(list) {
-        list if list.contains(&"reject_unverified_sender") => {
-            Some(("reject_unverified_sender", p.unverified_sender_defer_code))
-        }
-        list if list.contains(&"reject_unverified_recipient") => {
-            Some(("reject_unverified_recipient", p.unverified_recipient_defer_code))
-        }
-        _ => None,
-    })?;
-    (code >= 400).then(|| {
-        format!(
-            "{rule}: addresses that are not this server's are never verified, so all of them are answered {code} for ever"
-        )
-    })
+    lists.into_iter().chain(p.restriction_classes.values()).any(|list| words(list).contains(&name))
 }
 
 /// Whether a listener takes mail for this address and keeps it here. Tables that are not in memory may say so.
@@ -115,7 +135,14 @@ fn has_aliases(policy: &AccessPolicy) -> bool {
     maps.iter().any(|maps| !maps.is_empty()) || !p.luser_relay.is_empty()
 }
 
-fn of_accounts(config: &Config, accounts: &[AccountId], policies: &Policies) -> Vec<String> {
+/// The policies of listeners that take mail.
+fn of_mail<'a>(config: &Config, policies: &'a Policies) -> Vec<&'a AccessPolicy> {
+    let names = wiring::settings(config).listeners.into_iter().map(|listener| listener.name);
+    let of_mail = names.zip(&config.listeners).filter(|(_, section)| section.protocol != Protocol::Policy);
+    of_mail.filter_map(|(name, _)| policies.get(&name)).collect()
+}
+
+fn of_accounts(config: &Config, accounts: &[AccountId], policies: &[&AccessPolicy]) -> Vec<String> {
     let mut doubts = Vec::new();
     if accounts.is_empty() {
         doubts.push(format!(
@@ -125,7 +152,7 @@ fn of_accounts(config: &Config, accounts: &[AccountId], policies: &Policies) -> 
     }
     let is_local = |domain: &str| config.domains.local.iter().any(|local| local.eq_ignore_ascii_case(domain));
     for account in accounts {
-        if policies.is_empty() || policies.values().any(|policy| is_taken(policy, account)) {
+        if policies.is_empty() || policies.iter().any(|policy| is_taken(policy, account)) {
             continue;
         }
         let why = match is_local(account.domain()) {
@@ -140,7 +167,7 @@ fn of_accounts(config: &Config, accounts: &[AccountId], policies: &Policies) -> 
         Some(address) => AccountId::from_mailbox(address),
         None => config.domains.local.first().and_then(|domain| AccountId::new("postmaster", domain)),
     };
-    let may_be_another = policies.values().any(has_aliases);
+    let may_be_another = policies.iter().any(|policy| has_aliases(policy));
     if let Some(postmaster) =
         postmaster.filter(|postmaster| !accounts.contains(postmaster) && !may_be_another)
     {
@@ -202,6 +229,23 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
         if named.is_some_and(|named| !named.iter().any(offered)) {
             doubts.push(format!("auth_mechanisms leaves none to offer: {nobody}"));
         }
+    }
+    let takes_logins = !matches!(listener.protocol, Protocol::Lmtp | Protocol::Policy);
+    let without_tls = match listener.tls {
+        TlsMode::None => true,
+        // Whoever submits must begin it.
+        TlsMode::Starttls => listener.protocol != Protocol::Submission,
+        TlsMode::Implicit => false,
+    };
+    if takes_logins
+        && without_tls
+        && config.accounts.allow_plaintext_auth
+        && !is_this_machine(listener.address.ip())
+    {
+        doubts.push(
+            "L21: allow_plaintext_auth takes passwords without TLS, and not from this machine alone"
+                .to_owned(),
+        );
     }
     if listener.protocol == Protocol::Lmtp
         && listener.proxies.is_empty()
@@ -274,6 +318,11 @@ fn holds_first_of(networks: &[String], network: &str) -> bool {
     let networks: Vec<String> = networks.iter().filter(is_network).cloned().collect();
     let list = NetworkList::new(&networks).unwrap_or_default();
     written.parse().is_ok_and(|address: IpAddr| list.contains(address))
+}
+
+/// Whether an address is reached from this machine only.
+fn is_this_machine(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 /// Whether an address is reached from this machine or a private network only.

@@ -5,10 +5,10 @@ use crate::config::{Config, ListenerSection, Protocol};
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::dns::ClientName;
-use postroom::proto_core::Backend;
 use postroom::proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
-use postroom::rehearsal::{Dialogue, Rehearsal, Step};
-use postroom::relay_policy::{NameStatus, RecordKind};
+use postroom::proto_core::{Backend, TlsInfo};
+use postroom::rehearsal::{Addresses, Dialogue, Rehearsal, Step};
+use postroom::relay_policy::{NameStatus, Parameters, RecordKind};
 use postroom::wall::{Later, Records, Resolver};
 use postroom::{Blocking, dns};
 use std::error::Error;
@@ -25,6 +25,7 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     let mut dialogue = Dialogue::new(arguments.client, sender(&arguments.from)?, recipient(&arguments.to)?);
     dialogue.helo.clone_from(&arguments.helo);
     dialogue.login.clone_from(&arguments.login);
+    dialogue.tls = tls(arguments)?;
     let settings = wiring::whole_settings(&config)?;
     let name = settings.listeners[index].name.clone();
     let unasked = Unasked::default();
@@ -46,6 +47,9 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     for step in &steps {
         print(&mut out, step)?;
     }
+    if steps.iter().any(|step| step.addresses.is_some()) {
+        print_content_checks(&mut out, rehearsal.parameters(&name))?;
+    }
     let asked = unasked.0.lock().unwrap_or_else(PoisonError::into_inner);
     for question in asked.iter() {
         writeln!(out, "not looked up, as if the DNS did not answer (--dns asks it): {question}")?;
@@ -57,6 +61,20 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     writeln!(out, "verdict: {}", verdict(&steps))?;
     out.flush()?;
     Ok(())
+}
+
+/// The TLS that the client has begun, as far as policy can tell.
+fn tls(arguments: &Explain) -> Result<Option<TlsInfo>, Box<dyn Error>> {
+    if !(arguments.tls || arguments.cert.is_some()) {
+        return Ok(None);
+    }
+    let mut tls = TlsInfo::default();
+    (tls.version, tls.cipher) = ("TLSv1.3".into(), "TLS_AES_256_GCM_SHA384".into());
+    if let Some(path) = &arguments.cert {
+        let chain = postroom::tls::load_certificates(path).map_err(|error| format!("--cert: {error}"))?;
+        tls.peer_certificate = chain.first().map(|certificate| certificate.to_vec());
+    }
+    Ok(Some(tls))
 }
 
 /// What a client is called that has this name, and whose name has its address.
@@ -158,7 +176,44 @@ fn print(out: &mut impl Write, step: &Step) -> io::Result<()> {
     for line in step.outcome.log.lines() {
         writeln!(out, "  log: {line}")?;
     }
+    step.addresses.as_ref().map_or(Ok(()), |addresses| print_addresses(out, addresses))
+}
+
+/// What aliases make of the sender and the recipient.
+fn print_addresses(out: &mut impl Write, addresses: &Addresses) -> io::Result<()> {
+    for step in &addresses.steps {
+        writeln!(out, "  addresses: {step}")?;
+    }
+    for recipient in &addresses.recipients {
+        writeln!(out, "  addresses: {recipient}")?;
+    }
+    for copy in &addresses.copies {
+        writeln!(out, "  addresses: a copy: {copy}")?;
+    }
+    for failure in &addresses.failures {
+        writeln!(out, "  addresses: {} does not get it: {}", failure.target, failure.reason)?;
+    }
     Ok(())
+}
+
+/// What would look at the message.
+fn print_content_checks(out: &mut impl Write, parameters: Option<&Parameters>) -> io::Result<()> {
+    let Some(p) = parameters else { return Ok(()) };
+    let as_header = |own: &Vec<String>| *own == ["$header_checks"];
+    let checks = [
+        ("header_checks", &p.header_checks),
+        ("mime_header_checks", &p.mime_header_checks),
+        ("nested_header_checks", &p.nested_header_checks),
+        ("body_checks", &p.body_checks),
+    ];
+    let checks = checks.into_iter().filter(|(_, tables)| !(tables.is_empty() || as_header(tables)));
+    let mut told: Vec<String> =
+        checks.map(|(name, tables)| format!("{name} {}", tables.join(", "))).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    told.insert(0, "content checks, which are not tried here".into());
+    writeln!(out, "{}", told.join("\n  "))
 }
 
 fn verdict(steps: &[Step]) -> String {

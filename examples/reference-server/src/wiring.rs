@@ -1,9 +1,9 @@
 //! From a configuration to a running engine.
 
 use crate::config::{
-    Auto, Config, ConfigError, DirectoryNames, LimitsSection, ListenerSection, MailboxSection, MaildirLayout,
-    MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption, StorageFormat, StorageSection, TlsMode,
-    TlsSection,
+    Auto, Config, ConfigError, DirectoryNames, GreylistSection, LimitsSection, ListenerSection,
+    MailboxSection, MaildirLayout, MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption,
+    StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
 use postroom::delivery::Deliverers;
@@ -15,6 +15,7 @@ use postroom::mailstore::{
 };
 use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
+use postroom::relay_policy::greylist::GreylistOptions;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
 use postroom::wall::AccountId;
@@ -48,6 +49,7 @@ pub fn settings(config: &Config) -> Settings {
     settings.domains.clone_from(&config.domains.local);
     config.policy.apply(&mut settings.policy).expect("invariant: it was tried when the file was read");
     settings.config_directory = config.path.parent().map(Path::to_owned).unwrap_or_default();
+    settings.greylist = greylist(&config.greylist);
     settings.postmaster.clone_from(&config.domains.postmaster);
     settings.allow_plaintext_auth = config.accounts.allow_plaintext_auth;
     settings.auth_mechanisms.clone_from(&config.accounts.auth_mechanisms);
@@ -126,6 +128,21 @@ fn limits(section: &LimitsSection) -> Limits {
     limits.connections_max = section.connections_max.unwrap_or(limits.connections_max);
     limits.connections_per_ip_max = section.connections_per_ip_max.unwrap_or(limits.connections_per_ip_max);
     limits
+}
+
+/// How strangers are asked to come again.
+pub fn greylist(section: &GreylistSection) -> GreylistOptions {
+    let default = GreylistOptions::default();
+    GreylistOptions {
+        delay_seconds: section.delay_seconds.unwrap_or(default.delay_seconds),
+        retry_seconds: section.retry_window_seconds.unwrap_or(default.retry_seconds),
+        expiry_seconds: section.max_age_seconds.unwrap_or(default.expiry_seconds),
+        auto_allow_after: section.auto_whitelist_clients.unwrap_or(default.auto_allow_after),
+        ipv4_prefix_bits: section.ipv4cidr.unwrap_or(default.ipv4_prefix_bits),
+        ipv6_prefix_bits: section.ipv6cidr.unwrap_or(default.ipv6_prefix_bits),
+        waiting_max: section.waiting_max.unwrap_or(default.waiting_max),
+        entries_max: section.entries_max.unwrap_or(default.entries_max),
+    }
 }
 
 fn deliverers(section: &QueueSection) -> Deliverers {

@@ -54,7 +54,7 @@ fn run(arguments: &[&str], directory: &Path) -> String {
 #[test]
 fn every_recipe_does_what_it_says() {
     let (common, recipes) = recipes();
-    assert_eq!(recipes.len(), 12);
+    assert_eq!(recipes.len(), 13);
     for Recipe { title, configuration, files, commands } in recipes {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();

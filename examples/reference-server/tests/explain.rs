@@ -150,3 +150,114 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
         "{said}"
     );
 }
+
+#[test]
+fn what_aliases_make_of_addresses_and_what_looks_at_the_message() {
+    let policy = "mynetworks = []\nvirtual_alias_maps = \"inline:{{team@example.test=alice@example.test, staff}}\"\n\
+        alias_maps = \"inline:{staff=bob}\"\ncanonical_maps = \"inline:{crew@example.test=team@example.test, joe@far.test=joseph@far.test}\"\n\
+        always_bcc = \"alice@example.test\"\nheader_checks = \"regexp:{{/^Subject: x/ REJECT}}\"\nbody_checks = [\"pcre:{{/y/ WARN}}\"]\n";
+    let directory = with_policy(policy);
+    let (good, told, wrong) =
+        explain(directory.path(), &["--from", "joe@far.test", "--to", "crew@example.test"]);
+    assert!(good, "{wrong}");
+    for line in [
+        "  addresses: canonical_maps: joe@far.test is joseph@far.test",
+        "  addresses: canonical_maps: crew@example.test is team@example.test",
+        "  addresses: virtual_alias_maps: team@example.test is alice@example.test, staff@example.test",
+        "  addresses: alias_maps: staff@example.test is bob@example.test",
+        "  addresses: alice@example.test in the mailbox of alice@example.test",
+        "  addresses: bob@example.test in the mailbox of bob@example.test",
+        "  addresses: a copy: alice@example.test in the mailbox of alice@example.test",
+        "content checks, which are not tried here",
+        "  header_checks regexp:{{/^Subject: x/ REJECT}}",
+        "  body_checks pcre:{{/y/ WARN}}",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}:\n{told}");
+    }
+    assert!(
+        told.ends_with("verdict: accepted, for the mailboxes alice@example.test, bob@example.test\n"),
+        "{told}"
+    );
+    // Where there is nothing to tell, nothing is told.
+    let directory = with_policy("mynetworks = []");
+    let (_, told, _) = explain(directory.path(), &["--from", "", "--to", "alice@example.test"]);
+    assert!(!told.contains("content checks") && !told.contains("_maps:"), "{told}");
+}
+
+#[test]
+fn what_tls_and_certificates_change() {
+    let policy = "mynetworks = []\nsmtpd_client_restrictions = [\"reject_plaintext_session\"]\n\
+        smtpd_relay_restrictions = [\"permit_tls_all_clientcerts\", \"reject_unauth_destination\"]\n";
+    let directory = with_policy(policy);
+    let directory = directory.path();
+    let certificate = rcgen::generate_simple_self_signed(vec!["client.test".into()]).unwrap();
+    fs::write(directory.join("client.pem"), certificate.cert.pem()).unwrap();
+    let verdict = |more: &[&str]| {
+        let arguments = [&["--from", "", "--to", "a@elsewhere.test"], more].concat();
+        let (good, told, wrong) = explain(directory, &arguments);
+        assert!(good, "{wrong}");
+        told.lines().last().unwrap().to_owned()
+    };
+    assert!(verdict(&[]).ends_with("450 4.7.1 Session encryption is required"));
+    assert!(verdict(&["--tls"]).ends_with("554 5.7.1 <a@elsewhere.test>: Relay access denied"));
+    assert!(verdict(&["--cert", "client.pem"]).contains("550 5.4.4"), "it may relay");
+    let (good, _, said) = explain(directory, &["--from", "", "--to", "a@b.test", "--cert", "none.pem"]);
+    assert!(!good && said.contains("--cert: ") && said.contains("none.pem"), "{said}");
+}
+
+/// The policy of a listener that answers another server is looked at, too; that it would relay for everybody means nothing.
+#[test]
+fn check_tells_of_policy_servers() {
+    let listener = "\n[[listener]]\nprotocol = \"policy\"\naddress = \"127.0.0.1:0\"\ntls = \"none\"\n[listener.policy]\n\
+        smtpd_recipient_restrictions = [\"check_policy_service greylist:\", \"permit\", \"reject_nothing\"]\n\
+        smtpd_sender_restrictions = [\"check_sender_access texthash:directors\"]\n";
+    let directory = tempfile::tempdir().unwrap();
+    let text = configuration(false, "").replacen("[accounts]", &format!("{listener}\n[accounts]"), 1);
+    prepare(directory.path(), &text);
+    fs::write(directory.path().join("directors"), "boss@example.test 550\nlonely\n").unwrap();
+    let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
+    assert!(good, "{wrong}");
+    for line in [
+        "warning L04: smtpd_recipient_restrictions: nothing after permit is ever looked at (listener policy#",
+        "error L05: smtpd_recipient_restrictions: unknown smtpd restriction: \"reject_nothing\" (listener policy#",
+        "warning L08: smtpd_sender_restrictions: directors, line 1: boss@example.test: 550 alone permits",
+        "warning: directors, line 2: expected a key, blanks and a text",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(!told.contains("L01") && !told.contains("L16"), "{told}");
+}
+
+/// L20: whoever has a certificate of anybody's. L21: passwords that everybody on the way can read.
+#[test]
+fn check_tells_who_relays_by_certificate_and_who_shows_passwords() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = configuration(false, "")
+        .replacen(
+            "address = \"127.0.0.1:0\"\ntls = \"starttls\"",
+            "address = \"127.0.0.1:0\"\ntls = \"starttls\"\nclient_ca = \"clients.pem\"",
+            1,
+        )
+        .replace(
+            "mynetworks = [\"127.0.0.0/8\"]\n",
+            "smtpd_relay_restrictions = [\"permit_tls_all_clientcerts\", \"reject_unauth_destination\"]\n",
+        );
+    assert!(text.contains("client_ca"), "{text}");
+    prepare(directory.path(), &text);
+    let authority = || rcgen::generate_simple_self_signed(vec!["ca.test".into()]).unwrap().cert.pem();
+    let check = |authorities: usize| {
+        fs::write(
+            directory.path().join("clients.pem"),
+            (0..authorities).map(|_| authority()).collect::<String>(),
+        )
+        .unwrap();
+        let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
+        assert!(good, "{wrong}");
+        told
+    };
+    assert!(check(12).contains("error L20: listener smtp#0"));
+    assert!(!check(1).contains("L20"), "one's own");
+    let text = text.replace("127.0.0.1:0", "0.0.0.0:0").replace("auth = false", "auth = true");
+    prepare(directory.path(), &text);
+    assert!(check(1).contains("L21: allow_plaintext_auth takes passwords without TLS"));
+}

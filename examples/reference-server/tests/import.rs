@@ -318,7 +318,9 @@ fn values_are_those_that_postfix_has() {
 #[test]
 fn what_is_not_set_is_as_postfix_has_it() {
     // What differs, and why it may.
-    const ARGUED: [(&str, &str); 22] = [
+    const ARGUED: [(&str, &str); 24] = [
+        ("virtual_alias_domains", "$virtual_alias_maps stands for its tables"),
+        ("virtual_mailbox_domains", "$virtual_mailbox_maps stands for its tables"),
         ("alias_maps", "nobody answers for NIS; said"),
         ("allow_mail_to_commands", "no programs are run, whatever is allowed"),
         ("allow_mail_to_files", "nothing is delivered to files, whatever is allowed"),

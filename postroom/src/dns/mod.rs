@@ -5,6 +5,7 @@
 //! | [`StubResolver`] | a resolver that asks the servers of `/etc/resolv.conf`, or others |
 //! | [`Cached`] | any resolver, with a memory: one lookup for all who ask the same at the same time, none for what still holds |
 //! | [`FixedResolver`] | records that were given beforehand, for tests and for trying a policy out |
+//! | [`test_list`] | whether a DNS list is alive |
 //! | [`ClientName`] | what a client's address is called, and whether the name says so, too |
 //!
 //! All stand behind the wall [`Resolver`](crate::wall::Resolver). A server that is given none has [`system`].
@@ -12,12 +13,14 @@
 mod cache;
 mod client_name;
 mod fixed;
+mod list_test;
 mod shares;
 mod stub;
 
 pub use cache::{CacheLimits, Cached};
 pub use client_name::{ClientName, NAMES_MAX};
 pub use fixed::FixedResolver;
+pub use list_test::{ListHealth, test_list};
 pub(crate) use shares::{Share, Shares};
 pub use stub::{ALIASES_MAX, StubOptions, StubResolver};
 

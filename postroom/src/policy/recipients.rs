@@ -17,7 +17,9 @@ use futures_util::stream::FuturesUnordered;
 use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
 use relay_policy::Reply;
-use relay_policy::address::{Address, EnvelopeRun, EnvelopeStep, Failure, FinalRecipient, Routed, Way};
+use relay_policy::address::{
+    Address, EnvelopeRun, EnvelopeStep, Failure, FinalRecipient, RouteStep, Routed, Way,
+};
 
 /// Who gets the mail of a recipient.
 #[derive(Debug)]
@@ -26,6 +28,22 @@ pub(crate) struct Recipients {
     pub(crate) canonical: Address,
     /// Those who get it; none where it is thrown away.
     pub(crate) to: Vec<Recipient>,
+}
+
+/// What becomes of the addresses of a message.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// The sender after `canonical_maps` and its companions.
+    pub sender: Address,
+    /// What tables have put in the place of addresses, in the order in which it came up.
+    pub steps: Vec<RouteStep>,
+    /// Who gets the message.
+    pub recipients: Vec<FinalRecipient>,
+    /// Who gets a copy (`always_bcc` and its companions).
+    pub copies: Vec<FinalRecipient>,
+    /// Who cannot get it, and why.
+    pub failures: Vec<Failure>,
 }
 
 impl Answerer<'_> {
@@ -62,6 +80,31 @@ impl Answerer<'_> {
     ) -> Result<Vec<Recipient>, Reply> {
         let run = self.profile.router.recipient(Address::parse(external), sender.clone());
         self.deliverable(&self.routed(run).await, Some(external), &format!("<{external}>"))
+    }
+
+    /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.
+    pub(crate) async fn addresses(&self, written: &ForwardPath, sender: &Address) -> Addresses {
+        let router = &self.profile.router;
+        let address = match written {
+            ForwardPath::Postmaster => Address::from(&self.profile.postmaster),
+            ForwardPath::Mailbox(mailbox) => Address::from(mailbox),
+        };
+        let from = self.routed(router.sender(sender.clone()).with_steps()).await;
+        let to = self.routed(router.recipient(address, sender.clone()).with_steps()).await;
+        let copies = router.copies(from.canonical.clone(), vec![to.canonical.clone()]);
+        let copies = self.routed(copies.with_steps()).await;
+        let mut steps = from.steps;
+        steps.extend(to.steps);
+        steps.extend(copies.steps);
+        let mut failures = to.failures;
+        failures.extend(copies.failures);
+        Addresses {
+            sender: from.canonical,
+            steps,
+            recipients: to.recipients,
+            copies: copies.recipients,
+            failures,
+        }
     }
 
     /// What stands in the place of a sender.

@@ -175,7 +175,8 @@ impl Server {
         Reloaded { needs_restart }
     }
 
-    /// The policy of each listener that takes mail, by the listener's name, as sessions that begin now have it.
+    /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name, as sessions
+    /// that begin now have it.
     pub fn policies(&self) -> BTreeMap<String, AccessPolicy> {
         self.shared.snapshot.load().policies()
     }

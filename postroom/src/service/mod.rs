@@ -11,7 +11,7 @@ pub(crate) use delegation::DelegationService;
 pub(crate) use imap::ImapService;
 pub(crate) use pop3::Pop3Service;
 pub(crate) use screen::ScreenService;
-pub(crate) use smtp::{SmtpService, worded};
+pub(crate) use smtp::{SmtpService, secured, worded};
 
 use crate::clock::Clock;
 use crate::hub::Hub;

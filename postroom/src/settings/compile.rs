@@ -129,10 +129,12 @@ impl Snapshot {
         Ok(Self { settings, profiles })
     }
 
-    /// The policy of each listener that takes mail, by the listener's name.
+    /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name.
     pub(crate) fn policies(&self) -> BTreeMap<String, AccessPolicy> {
         let policy = |(name, profile): (&String, &Arc<Profile>)| match &profile.protocol {
-            Protocols::Smtp(profile) => Some((name.clone(), profile.policy.clone())),
+            Protocols::Smtp(profile) | Protocols::Policy(profile) => {
+                Some((name.clone(), profile.policy.clone()))
+            }
             _ => None,
         };
         self.profiles.iter().filter_map(policy).collect()

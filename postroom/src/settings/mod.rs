@@ -106,8 +106,8 @@ impl Settings {
         Snapshot::compile(self.clone(), |_| Serves::Everybody).map(drop)
     }
 
-    /// The policy of each listener that takes mail, by the listener's name: to look at what is doubtful in it. Tables are read,
-    /// so it blocks.
+    /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name: to look at
+    /// what is doubtful in it. Tables are read, so it blocks.
     ///
     /// # Errors
     /// As [`Settings::check`].

@@ -1,14 +1,14 @@
 //! What access control is compiled from, and what is refused there.
 
 use super::evaluation::AccessEvaluation;
-use super::rule::{self, Check, Rules};
+use super::rule::{self, Check, Rule, Rules};
 use crate::address::{Routing, RoutingError, open_maps};
 use crate::list_name::ListName;
 use crate::match_list::{MatchList, ParsedList};
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
 use crate::table::{Maps, OpenError, Opener, Table, Warning};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Why access control cannot be compiled.
@@ -205,6 +205,18 @@ impl AccessPolicy {
     /// What it resolves addresses with.
     pub fn routing(&self) -> &Routing {
         &self.routing
+    }
+
+    /// The DNS lists that are asked, each with whether names are looked up there, and not addresses.
+    pub fn dns_lists(&self) -> BTreeSet<(&str, bool)> {
+        let rules = self.lists.values().chain(self.classes.values()).flat_map(|rules| rules.iter());
+        fn zone(rule: &Rule) -> Option<(&str, bool)> {
+            match &rule.check {
+                Check::DnsList { by_name, zone, .. } => Some((zone.domain(), *by_name)),
+                _ => None,
+            }
+        }
+        rules.filter_map(zone).collect()
     }
 
     /// Whether anything here may depend on the client's name, so that it is worth while to look for it. A list in a

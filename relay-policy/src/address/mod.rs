@@ -33,7 +33,8 @@ pub use config::RoutingError;
 pub(crate) use config::open_maps;
 pub use domains::Domains;
 pub use envelope::{
-    EnvelopeRouter, EnvelopeRun, EnvelopeStep, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, Routed, Way,
+    EnvelopeRouter, EnvelopeRun, EnvelopeStep, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, RouteStep,
+    Routed, Way,
 };
 pub use extension::Extensions;
 pub use form::Address;

@@ -4,7 +4,8 @@
 //! ([`Settings::check`](postroom::settings::Settings::check)), so that an embedder gets the same judgement.
 
 use super::schema::{
-    Config, LimitsSection, MailboxSection, MboxLock, QuotaSection, StorageFormat, StorageSection, TlsMode,
+    Config, GreylistSection, LimitsSection, MailboxSection, MboxLock, QuotaSection, StorageFormat,
+    StorageSection, TlsMode,
 };
 use crate::wiring;
 use postroom::mailstore::mbox::MboxLocation;
@@ -60,6 +61,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         return problem(format!("policy.{}", error.name), format!("{}: {}", error.value, error.expected));
     }
     limits("limits", &config.limits)?;
+    greylist(&config.greylist)?;
     mailboxes(&config.mailboxes)?;
     quota(&config.quota, config.storage.format)?;
     storage(&config.storage, config.domains.local.len() > 1)
@@ -102,6 +104,22 @@ fn limits(section: &str, limits: &LimitsSection) -> Result<(), Problem> {
         if value == Some(0) {
             return problem(format!("{section}.{key}"), "at least 1 is expected");
         }
+    }
+    Ok(())
+}
+
+fn greylist(greylist: &GreylistSection) -> Result<(), Problem> {
+    for (key, bits, most) in [("ipv4cidr", greylist.ipv4cidr, 32), ("ipv6cidr", greylist.ipv6cidr, 128)] {
+        if bits.is_some_and(|bits| bits > most) {
+            return problem(format!("greylist.{key}"), format!("at most {most} is expected"));
+        }
+    }
+    let waits = wiring::greylist(greylist);
+    if waits.delay_seconds >= waits.retry_seconds {
+        return problem(
+            "greylist.delay_seconds",
+            "less than retry_window_seconds is expected, else nobody ever passes",
+        );
     }
     Ok(())
 }

@@ -62,13 +62,14 @@ impl PolicySection {
 }
 
 /// Those in which a `$` is replaced by who reads them, or a name stands for something else than its value.
-pub const AS_THEY_ARE: [&str; 10] = [
+pub const AS_THEY_ARE: [&str; 11] = [
     "default_rbl_reply",
     "luser_relay",
     "mime_header_checks",
     "nested_header_checks",
     "postscreen_greet_banner",
     "smtpd_client_event_limit_exceptions",
+    "smtpd_reject_footer",
     "unknown_address_tempfail_action",
     "unknown_helo_hostname_tempfail_action",
     "unverified_recipient_tempfail_action",

@@ -38,6 +38,9 @@ pub struct Config {
     /// configuration file.
     #[serde(default)]
     pub policy: PolicySection,
+    /// How long, how often and how many strangers are asked to come again, where a list has `check_policy_service greylist:`.
+    #[serde(default)]
+    pub greylist: GreylistSection,
     /// How mail is kept.
     #[serde(default)]
     pub storage: StorageSection,
@@ -402,6 +405,28 @@ pub struct QueueSection {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
     /// true).
     pub quota_full_tempfail: Option<bool>,
+}
+
+/// How long, how often, how many; absent means the default that stands with each. The names are postgrey's, the unit behind them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GreylistSection {
+    /// How long the first mail of a stranger waits (postgrey: `--delay`; default 60).
+    pub delay_seconds: Option<u32>,
+    /// Within which time it must have come again (`--retry-window`; default 172,800, which is 2 days).
+    pub retry_window_seconds: Option<u32>,
+    /// How long those who passed are remembered when they do not come (`--max-age`; default 3,024,000, which is 35 days).
+    pub max_age_seconds: Option<u32>,
+    /// So many that passed make their network one that need not wait; 0 makes none (`--auto-whitelist-clients`; default 10).
+    pub auto_whitelist_clients: Option<u32>,
+    /// Bits of an IPv4 address that tell networks from each other (`--ipv4cidr`; default 24).
+    pub ipv4cidr: Option<u8>,
+    /// The same of an IPv6 address (`--ipv6cidr`; default 64).
+    pub ipv6cidr: Option<u8>,
+    /// How many of one network may wait (default 1,000).
+    pub waiting_max: Option<usize>,
+    /// How many are remembered in all (default 200,000).
+    pub entries_max: Option<usize>,
 }
 
 /// What one user's mailboxes may hold, where they are Maildirs. A user's own rules stand in the passwd-file, as `userdb_quota_rule=*:storage=2G`

@@ -29,6 +29,7 @@ mod rates;
 mod request;
 
 pub(crate) use policy::refusal as worded;
+pub(crate) use request::secured;
 
 use super::login::{login, login_failed};
 use super::{Backends, told};

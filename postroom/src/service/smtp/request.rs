@@ -43,7 +43,7 @@ pub(super) fn meet(request: &mut Request, peer: &Peer) {
 }
 
 /// TLS has begun: what was learned before it is forgotten (RFC 3207 section 4.2), but for where the client is.
-pub(super) fn secured(request: &mut Request, info: &TlsInfo) {
+pub(crate) fn secured(request: &mut Request, info: &TlsInfo) {
     let mut fresh = Request::new(request.client);
     fresh.client_name = std::mem::take(&mut request.client_name);
     fresh.client_name_status = request.client_name_status;

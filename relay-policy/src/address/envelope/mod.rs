@@ -120,6 +120,25 @@ pub struct Routed {
     pub failures: Vec<Failure>,
     /// What is to be logged as a warning.
     pub warnings: Vec<String>,
+    /// How it came about, where that was asked for ([`EnvelopeRun::with_steps`]).
+    pub steps: Vec<RouteStep>,
+}
+
+/// What a table has put in the place of an address; `Display` gives it in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteStep {
+    /// The parameter: `virtual_alias_maps`; or `canonical_maps`, for that and its companions.
+    pub parameter: &'static str,
+    /// The address.
+    pub from: Address,
+    /// What stands in its place: addresses, and of `alias_maps` also files and commands.
+    pub to: Vec<String>,
+}
+
+impl Display for RouteStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} is {}", self.parameter, self.from, self.to.join(", "))
+    }
 }
 
 /// Who gets a message in the end.

@@ -4,7 +4,7 @@
 //! is begun again when there is an answer, with the answers that it had before.
 
 use super::tasks::{Task, TaskError, forwarding_loop};
-use super::{EnvelopeRouter, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, Routed, Way};
+use super::{EnvelopeRouter, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, RouteStep, Routed, Way};
 use crate::address::Address;
 use crate::question::{Answer, Question};
 use crate::table::Answers;
@@ -34,6 +34,8 @@ pub struct EnvelopeRun<'a> {
     there: BTreeSet<(&'static str, String)>,
     /// There must be somebody to get the message.
     wants_recipients: bool,
+    /// How it comes about is told.
+    wants_steps: bool,
     pub(super) routed: Routed,
 }
 
@@ -51,6 +53,7 @@ impl<'a> EnvelopeRun<'a> {
         Self {
             router,
             wants_recipients: matches!(task, Task::Recipient { .. }),
+            wants_steps: false,
             sender,
             answers: Answers::default(),
             asked: BTreeSet::new(),
@@ -60,6 +63,24 @@ impl<'a> EnvelopeRun<'a> {
             followed: BTreeSet::new(),
             there: BTreeSet::new(),
             routed: Routed::default(),
+        }
+    }
+
+    /// The same, and tells how it comes about.
+    #[must_use]
+    pub fn with_steps(self) -> Self {
+        Self { wants_steps: true, ..self }
+    }
+
+    /// Notes what stands in the place of an address.
+    pub(super) fn note(&mut self, parameter: &'static str, from: &Address, to: impl Iterator<Item = String>) {
+        if self.wants_steps {
+            let step = RouteStep { parameter, from: from.clone(), to: to.collect() };
+            // A task that is begun again notes nothing twice.
+            let is_itself = matches!(&step.to[..], [only] if *only == from.to_string());
+            if !is_itself && !self.routed.steps.contains(&step) {
+                self.routed.steps.push(step);
+            }
         }
     }
 

@@ -123,6 +123,7 @@ impl EnvelopeRun<'_> {
         if done.warnings.iter().any(|warning| matches!(warning, MappingWarning::Lookup { .. })) {
             return Err(TaskError::Fails(fails(address, ALIAS_EXPANSION_ERROR)));
         }
+        self.note("canonical_maps", &complete, std::iter::once(done.address.to_string()));
         Ok(done.address)
     }
 
@@ -138,10 +139,11 @@ impl EnvelopeRun<'_> {
             return Err(TaskError::Asks(missing));
         }
         if branch.depth == 0 && self.routed.canonical.is_empty() {
-            self.routed.canonical = canonical;
+            self.routed.canonical.clone_from(&canonical);
         }
         match expansion {
             Expansion::To(to) => {
+                self.note("virtual_alias_maps", &canonical, to.iter().map(Address::to_string));
                 let next = |address| Task::Resolve { address, branch: branch.clone() };
                 Ok(to.into_iter().map(next).collect())
             }
@@ -206,6 +208,7 @@ impl EnvelopeRun<'_> {
         if !missing.is_empty() {
             return Err(TaskError::Asks(missing));
         }
+        self.note("alias_maps", address, expansion.deliveries.iter().map(|delivery| delivery.to.to_string()));
         let failures = expansion.failures.into_iter();
         self.routed
             .failures
@@ -265,6 +268,7 @@ impl EnvelopeRun<'_> {
         }
         if is_local && !router.luser_relay.is_empty() {
             let text = luser_relay(&router.luser_relay, address, &router.routing.extensions);
+            self.note("luser_relay", address, std::iter::once(text.clone()));
             let targets = Target::parse_list(&text, &router.routing.rewriting);
             return Ok(targets
                 .into_iter()

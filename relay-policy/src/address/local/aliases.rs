@@ -16,6 +16,7 @@ use crate::address::{Address, ResolveError, Routing};
 use crate::decision::Class;
 use crate::table::{Answers, Key, LookupError, Maps, Missing};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// How deep aliases and included files are nested.
 const NESTED_MAX: usize = 100;
@@ -73,6 +74,16 @@ pub enum Delivery {
     Command(String),
     /// A file, or a Maildir where it ends in `/`.
     File(String),
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mailbox(address) | Self::Forward(address) => address.fmt(f),
+            Self::Command(command) => write!(f, "|{command}"),
+            Self::File(path) => f.write_str(path),
+        }
+    }
 }
 
 /// A target that fails for good.
