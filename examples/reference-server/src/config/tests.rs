@@ -63,7 +63,7 @@ fn a_bad_value_is_refused_with_what_is_allowed() {
     refused(
         "# proxies = [\"10.0.0.0/8\"]",
         "proxies = [\"10.0.0.1/8\"] #",
-        &["listener smtp#0 (127.0.0.1:2525): proxies: 10.0.0.1/8"],
+        &["listener smtp#0 (127.0.0.1:2525): proxies: \"10.0.0.1/8\" has bits set"],
     );
     refused(
         "127.0.0.1:2587",
