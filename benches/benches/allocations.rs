@@ -127,4 +127,8 @@ fn decisions() {
         let usage = usage_of(|| policy::decide(&policy, &request, &recipient));
         row(&format!("policy, a recipient through {rules} rules, 5 of them lookups"), usage);
     }
+    let (policy, router) = policy::default_lists();
+    let (decided, usage) = measure(|| policy::decide_and_ask(&policy, &request, &recipient));
+    row("policy, a recipient through the default lists", usage);
+    row("policy, who gets its mail", usage_of(|| policy::route(&router, &request, &recipient, decided)));
 }

@@ -1,9 +1,11 @@
-//! Tables of all sizes, and a recipient's way through a long restriction list.
+//! Tables of all sizes, a recipient's way through a long restriction list, and that of most recipients: through the default
+//! lists, to who gets its mail.
 
 use proto_core::address::{AddressSyntax, ForwardPath};
 use relay_policy::access::{AccessPolicy, AccessStep, Outcome};
-use relay_policy::table::{Opener, Table};
-use relay_policy::{Parameters, Request, Stage};
+use relay_policy::address::{Address, EnvelopeRouter, EnvelopeStep, Routed};
+use relay_policy::table::{Answers, DIRECTORY, Opener, Table};
+use relay_policy::{Answer, Parameters, Question, Request, Stage};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -150,5 +152,57 @@ pub fn decide(policy: &AccessPolicy, request: &Request, recipient: &ForwardPath)
     match policy.evaluate(request, Stage::Rcpt(recipient)).step() {
         AccessStep::Done(outcome) => outcome,
         AccessStep::Needs(questions) => panic!("nothing is asked: {questions:?}"),
+    }
+}
+
+/// The default lists of a server whose users are known elsewhere, and what it does with recipients.
+pub fn default_lists() -> (AccessPolicy, EnvelopeRouter) {
+    let mut parameters = Parameters::default();
+    for (name, value) in [
+        ("myhostname", "mx.example.test"),
+        ("mydestination", "example.test"),
+        ("mynetworks", "203.0.113.0/24"),
+        ("local_recipient_maps", DIRECTORY),
+    ] {
+        parameters.set(name, value).unwrap();
+    }
+    let read = |_: &str| Err("no files".into());
+    let opener = Opener::new(&read);
+    let router = EnvelopeRouter::from_parameters(&parameters, &opener, &mut Vec::new()).unwrap();
+    (AccessPolicy::compile(parameters, &opener).unwrap(), router)
+}
+
+/// Decides about a recipient who has a mailbox: that is asked, once.
+pub fn decide_and_ask(
+    policy: &AccessPolicy,
+    request: &Request,
+    recipient: &ForwardPath,
+) -> (Box<Outcome>, Answers) {
+    let mut evaluation = policy.evaluate(request, Stage::Rcpt(recipient));
+    loop {
+        match evaluation.step() {
+            AccessStep::Done(outcome) => return (outcome, evaluation.into_answers()),
+            AccessStep::Needs(questions) => {
+                let [question @ Question::Lookup { key, .. }] = &questions[..] else {
+                    panic!("one key is asked: {questions:?}");
+                };
+                evaluation.answer(question, Answer::Found(Some(key.clone()))).unwrap();
+            }
+        }
+    }
+}
+
+/// Finds who gets the mail of a recipient that was decided about; nothing is asked any more.
+pub fn route(
+    router: &EnvelopeRouter,
+    request: &Request,
+    recipient: &ForwardPath,
+    (outcome, answers): (Box<Outcome>, Answers),
+) -> Box<Routed> {
+    let recipient = recipient.mailbox().map(Address::from).unwrap();
+    let sender = request.sender.as_ref().and_then(|sender| sender.mailbox()).map(Address::from);
+    match router.accepted(recipient, sender.unwrap_or_default(), outcome.resolution, answers).step() {
+        EnvelopeStep::Done(routed) => routed,
+        EnvelopeStep::Needs(questions) => panic!("nothing is asked: {questions:?}"),
     }
 }

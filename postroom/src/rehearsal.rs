@@ -259,7 +259,7 @@ async fn step(
     stage: Stage<'_>,
     written: &ForwardPath,
 ) -> Result<Step, RehearsalError> {
-    let outcome = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
+    let (outcome, answers) = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
     let (mut refusal, mut mailboxes, mut addresses) = (outcome.refusal.clone(), Vec::new(), None);
     if outcome.effects.filter.is_some() {
         refusal = refusal.or_else(|| Some(server_error()));
@@ -269,10 +269,11 @@ async fn step(
         let sender = request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from);
         let sender = sender.unwrap_or_default();
         addresses = Some(answerer.addresses(written, &sender).await);
-        match answerer.recipients(written, &sender).await {
+        let resolution = outcome.resolution.clone();
+        match answerer.recipients(written, sender, resolution, answers).await {
             Ok(recipients) => mailboxes.extend(recipients.to.iter().filter_map(delivery::account)),
             Err(reply) => refusal = Some(reply),
         }
     }
-    Ok(Step { command, outcome, refusal, mailboxes, addresses })
+    Ok(Step { command, outcome: *outcome, refusal, mailboxes, addresses })
 }

@@ -6,18 +6,36 @@
 use std::borrow::Cow;
 
 /// The comparable form: A-labels, lower case, no trailing dot. `None` for what is no domain name.
-pub(crate) fn key(name: &str) -> Option<String> {
+pub(crate) fn key(name: &str) -> Option<Cow<'_, str>> {
     let name = name.strip_suffix('.').unwrap_or(name);
+    if is_key(name) {
+        return Some(Cow::Borrowed(name));
+    }
     let ascii = idna::domain_to_ascii(name).ok()?;
     // The mapping may itself produce dots (U+3002 and others), so labels are looked at after it.
     let good = !ascii.is_empty() && ascii.split('.').all(|label| !label.is_empty());
-    good.then_some(ascii)
+    good.then_some(Cow::Owned(ascii))
+}
+
+/// Whether a name is in the comparable form, and is seen to be at once: nothing in it is mapped or decoded.
+fn is_key(name: &str) -> bool {
+    let octets = name.as_bytes();
+    let mut before = b'.';
+    for (at, &octet) in octets.iter().enumerate() {
+        match octet {
+            b'.' if before == b'.' => return false,
+            b'x' if before == b'.' && octets[at..].starts_with(b"xn--") => return false,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => before = octet,
+            _ => return false,
+        }
+    }
+    before != b'.'
 }
 
 /// A domain name as the DNS has it: A-labels in place of others; one in ASCII stays as it is. `None` for what is no domain
 /// name.
 pub(crate) fn in_ascii(name: &str) -> Option<Cow<'_, str>> {
-    if name.is_ascii() { Some(Cow::Borrowed(name)) } else { key(name).map(Cow::from) }
+    if name.is_ascii() { Some(Cow::Borrowed(name)) } else { key(name) }
 }
 
 /// The same key of a table with its domain spelt the other way: U-labels in place of A-labels, or A-labels in place of others.
@@ -30,7 +48,7 @@ pub(crate) fn respelt(key_of_table: &str) -> Option<String> {
     let name = &domain[dot.len()..];
     let is_encoded = |label: &str| label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"));
     let other = if !name.is_ascii() {
-        key(name)?
+        key(name)?.into_owned()
     } else if name.split('.').any(is_encoded) {
         let (decoded, result) = idna::domain_to_unicode(name);
         result.ok().map(|()| decoded)?
@@ -70,6 +88,10 @@ mod tests {
             ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "XN--BCHER-KVA.TEST.", "bu\u{308}cher。test"]
         {
             assert_eq!(key(spelling).as_deref(), Some("xn--bcher-kva.test"), "{spelling}");
+        }
+        for as_it_is in ["a.test", "1.2.3.4", "a_b.-c-.test", "xn-.test", "axn--b.test"] {
+            assert_eq!(key(as_it_is), Some(Cow::Borrowed(as_it_is)));
+            assert_eq!(idna::domain_to_ascii(as_it_is).ok().as_deref(), Some(as_it_is));
         }
         for wrong in ["", ".", "a..b", "a.test..", "xn--a\u{fc}.test", ".test"] {
             assert_eq!(key(wrong), None, "{wrong}");

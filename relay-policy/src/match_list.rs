@@ -13,6 +13,7 @@ use crate::network::canonical;
 use crate::table::{Answers, LookupError, Opener, Table, Warning, network};
 use crate::words::{is_table, words};
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -156,7 +157,7 @@ impl MatchList {
         let name = comparable(name);
         self.first(|pattern| match pattern {
             Pattern::Table(table) => has(&**table, &name, answers),
-            Pattern::Name { name: listed, dotted } => Ok(!dotted && name == *listed),
+            Pattern::Name { name: listed, dotted } => Ok(!dotted && name == listed.as_str()),
             _ => Ok(false),
         })
     }
@@ -271,7 +272,7 @@ impl Pattern {
             Some(name) => (name, true),
             None => (word, false),
         };
-        Self::Name { name: comparable(name), dotted }
+        Self::Name { name: comparable(name).into_owned(), dotted }
     }
 }
 
@@ -281,8 +282,8 @@ fn begins_with_address(word: &str) -> bool {
 }
 
 /// A name as it is compared; what is no domain name is compared as it is, in lower case.
-fn comparable(name: &str) -> String {
-    domain::key(name).unwrap_or_else(|| name.to_lowercase())
+fn comparable(name: &str) -> Cow<'_, str> {
+    domain::key(name).unwrap_or_else(|| Cow::Owned(name.to_lowercase()))
 }
 
 #[cfg(test)]

@@ -55,6 +55,14 @@ fn main() -> ExitCode {
                 (policy::long_list(50), policy::request(), policy::recipient());
             repeat(times, || policy::decide(&policy, &request, &recipient));
         }
+        "policy-recipient" => {
+            let ((policy, router), request) = (policy::default_lists(), policy::request());
+            let recipient = policy::recipient();
+            repeat(times, || {
+                let decided = policy::decide_and_ask(&policy, &request, &recipient);
+                policy::route(&router, &request, &recipient, decided)
+            });
+        }
         "pop3-session" => {
             let (config, commands, text) = (pop3::config(), pop3::commands(100), message(Kind::Text, 4096));
             repeat(times, || pop3::session(&config, &commands, 100, &text));
@@ -73,7 +81,7 @@ fn repeat<T>(times: usize, mut workload: impl FnMut() -> T) {
 fn usage() -> ExitCode {
     eprintln!(
         "usage: workload NAME TIMES\n\
-         NAME: smtp-commands smtp-group smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session mime-scan policy-decision pop3-session"
+         NAME: smtp-commands smtp-group smtp-session smtp-session-bdat dot-decode dot-encode imap-parse imap-session mime-scan policy-decision policy-recipient pop3-session"
     );
     ExitCode::FAILURE
 }

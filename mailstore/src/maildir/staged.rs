@@ -104,8 +104,8 @@ pub(super) fn remove(paths: &MailboxPaths, path: &Path) {
 
 /// How many LF in `octets` have no CR before them; `last` is the octet before `octets`.
 pub(super) fn bare_line_feeds(last: u8, octets: &[u8]) -> u64 {
-    let before = std::iter::once(&last).chain(octets);
-    before.zip(octets).filter(|&(&before, &octet)| octet == b'\n' && before != b'\r').count() as u64
+    let before = |at: usize| at.checked_sub(1).map_or(last, |before| octets[before]);
+    memchr::memchr_iter(b'\n', octets).filter(|at| before(*at) != b'\r').count() as u64
 }
 
 #[cfg(test)]

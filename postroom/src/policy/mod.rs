@@ -18,21 +18,34 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use proto_core::address::{ForwardPath, LocalPart, Mailbox};
 use relay_policy::access::{AccessStep, Log, LogLine, Outcome};
+use relay_policy::table::Answers;
 use relay_policy::{Reply, Request, Stage};
 use smtp_proto::server::Protocol;
 use std::fmt::Display;
 
+/// What came of a decision for which nothing is to be asked, as of most; none where something is.
+pub(crate) fn decided(profile: &SmtpProfile, request: &Request, stage: Stage<'_>) -> Option<Box<Outcome>> {
+    match profile.policy.evaluate(request, stage).step() {
+        AccessStep::Done(outcome) => Some(outcome),
+        AccessStep::Needs(_) => None,
+    }
+}
+
 impl Answerer<'_> {
-    /// Runs a decision to its end.
+    /// Runs a decision to its end. Who goes on with a recipient has what was answered about tables.
     ///
     /// # Errors
     /// What is to be said when the decision does not come to an end, which is a fault of ours.
-    pub(crate) async fn decide(&self, request: &Request, stage: Stage<'_>) -> Result<Outcome, Reply> {
+    pub(crate) async fn decide(
+        &self,
+        request: &Request,
+        stage: Stage<'_>,
+    ) -> Result<(Box<Outcome>, Answers), Reply> {
         let mut evaluation = self.profile.policy.evaluate(request, stage);
-        let (mut asked, mut under_way) = (Vec::new(), FuturesUnordered::new());
+        let (mut asked, mut under_way) = (Vec::new(), None);
         loop {
             let questions = match evaluation.step() {
-                AccessStep::Done(outcome) => return Ok(*outcome),
+                AccessStep::Done(outcome) => return Ok((outcome, evaluation.into_answers())),
                 AccessStep::Needs(questions) => questions,
             };
             let known = asked.len();
@@ -41,20 +54,24 @@ impl Answerer<'_> {
                     asked.push(question);
                 }
             }
-            let answered = match &asked[known..] {
+            let taken = match &asked[known..] {
                 // Most decisions have one question at a time.
-                [question] if under_way.is_empty() => Some((question.clone(), self.answer(question).await)),
+                [question] if under_way.as_ref().is_none_or(FuturesUnordered::is_empty) => {
+                    let answer = self.answer(question).await;
+                    Some(evaluation.answer(question, answer))
+                }
                 questions => {
+                    let under_way = under_way.get_or_insert_with(FuturesUnordered::new);
                     for question in questions.iter().cloned() {
                         under_way.push(async move {
                             let answer = self.answer(&question).await;
                             (question, answer)
                         });
                     }
-                    under_way.next().await
+                    let answered = under_way.next().await;
+                    answered.map(|(question, answer)| evaluation.answer(&question, answer))
                 }
             };
-            let taken = answered.map(|(question, answer)| evaluation.answer(&question, answer));
             if !matches!(taken, Some(Ok(()))) {
                 tracing::error!(?asked, "policy asks for what it has been told");
                 let text = "Error: internal error".into();

@@ -18,8 +18,11 @@ use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
 use relay_policy::Reply;
 use relay_policy::address::{
-    Address, EnvelopeRun, EnvelopeStep, Failure, FinalRecipient, RouteStep, Routed, Way,
+    Address, EnvelopeRun, EnvelopeStep, Failure, FinalRecipient, Resolution, RouteStep, Routed, Way,
 };
+use relay_policy::table::Answers;
+use std::fmt::Display;
+use std::sync::Arc;
 
 /// Who gets the mail of a recipient.
 #[derive(Debug)]
@@ -47,25 +50,37 @@ pub struct Addresses {
 }
 
 impl Answerer<'_> {
-    /// Finds who gets the mail of a recipient, as the client wrote it.
+    /// Finds who gets the mail of a recipient, as the client wrote it, that has been decided about: where it leads, if
+    /// that came out, and what was answered.
     ///
     /// # Errors
     /// The refusal, when not all can get it.
     pub(crate) async fn recipients(
         &self,
         written: &ForwardPath,
-        sender: &Address,
+        sender: Address,
+        resolution: Option<Arc<Resolution>>,
+        answers: Answers,
     ) -> Result<Recipients, Reply> {
-        let (address, original) = match written {
-            ForwardPath::Postmaster => (Address::from(&self.profile.postmaster), "postmaster".to_owned()),
-            ForwardPath::Mailbox(mailbox) => (Address::from(mailbox), mailbox.to_string()),
+        let router = &self.profile.router;
+        let (run, original) = match written {
+            ForwardPath::Postmaster => {
+                let run = router.recipient(Address::from(&self.profile.postmaster), sender);
+                (run, "postmaster".to_owned())
+            }
+            ForwardPath::Mailbox(mailbox) => {
+                let run = router.accepted(Address::from(mailbox), sender, resolution, answers);
+                (run, mailbox.to_string())
+            }
         };
-        let routed = self.routed(self.profile.router.recipient(address, sender.clone())).await;
-        let shown = match written {
-            ForwardPath::Postmaster => written.to_string(),
-            ForwardPath::Mailbox(mailbox) => format!("<{}>", mailbox.as_written()),
+        let routed = self.routed(run).await;
+        let original = Some(&*original);
+        let to = match written {
+            ForwardPath::Postmaster => self.deliverable(&routed, original, written)?,
+            ForwardPath::Mailbox(mailbox) => {
+                self.deliverable(&routed, original, &format_args!("<{}>", mailbox.as_written()))?
+            }
         };
-        let to = self.deliverable(&routed, Some(&original), &shown)?;
         Ok(Recipients { canonical: routed.canonical, to })
     }
 
@@ -79,7 +94,8 @@ impl Answerer<'_> {
         sender: &Address,
     ) -> Result<Vec<Recipient>, Reply> {
         let run = self.profile.router.recipient(Address::parse(external), sender.clone());
-        self.deliverable(&self.routed(run).await, Some(external), &format!("<{external}>"))
+        let routed = self.routed(run).await;
+        self.deliverable(&routed, Some(external), &format_args!("<{external}>"))
     }
 
     /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.
@@ -136,14 +152,14 @@ impl Answerer<'_> {
             return Ok(Vec::new());
         }
         let routed = self.routed(router.copies(sender.clone(), recipients.to_vec())).await;
-        self.deliverable(&routed, None, "copies")
+        self.deliverable(&routed, None, &"copies")
     }
 
     /// Works out what comes of an address; what does not depend on each other is asked at the same time.
-    pub(super) async fn routed(&self, mut run: EnvelopeRun<'_>) -> Routed {
+    pub(super) async fn routed(&self, mut run: EnvelopeRun<'_>) -> Box<Routed> {
         loop {
             let questions = match run.step() {
-                EnvelopeStep::Done(routed) => return *routed,
+                EnvelopeStep::Done(routed) => return routed,
                 EnvelopeStep::Needs(questions) => questions,
             };
             let asked =
@@ -160,21 +176,22 @@ impl Answerer<'_> {
         &self,
         routed: &Routed,
         original: Option<&str>,
-        written: &str,
+        written: &dyn Display,
     ) -> Result<Vec<Recipient>, Reply> {
+        let name = || written.to_string();
         for warning in &routed.warnings {
-            tracing::warn!(recipient = written, "{warning}");
+            tracing::warn!(recipient = name(), "{warning}");
         }
         let failures = &routed.failures;
         // Where some can never get it and others not now, it is tried again: the first may be mended meanwhile.
         if let Some(failure) = failures.iter().find(|failure| failure.is_temporary()).or(failures.first()) {
             tracing::info!(
-                recipient = written,
+                recipient = name(),
                 target = failure.target,
                 reason = failure.reason,
                 "leads nowhere"
             );
-            return Err(self.softened(refusal(failure, written)));
+            return Err(self.softened(refusal(failure, &name())));
         }
         let mut recipients = Vec::new();
         for to in &routed.recipients {
@@ -184,14 +201,14 @@ impl Answerer<'_> {
                     continue;
                 }
                 Way::Discard(why) => {
-                    tracing::info!(recipient = written, to = %to.address, why, "thrown away");
+                    tracing::info!(recipient = name(), to = %to.address, why, "thrown away");
                     continue;
                 }
                 Way::Transport(_) => "5.4.4 No route to remote domains is configured",
                 Way::Command(_) | Way::File(_) => "5.3.3 Nothing is delivered to commands and files here",
             };
-            tracing::info!(recipient = written, %to, "nobody delivers so");
-            return Err(self.softened(rejected(550, why, written)));
+            tracing::info!(recipient = name(), %to, "nobody delivers so");
+            return Err(self.softened(rejected(550, why, &name())));
         }
         Ok(recipients)
     }
@@ -207,8 +224,8 @@ impl Answerer<'_> {
 }
 
 fn recipient(to: &FinalRecipient, account: &Address, original: Option<&str>) -> Recipient {
-    let address = to.address.to_string();
-    let (account, owner) = (account.to_string(), to.sender.as_ref().map(ToString::to_string));
+    let address = to.address.external().into_owned();
+    let (account, owner) = (account.external(), to.sender.as_ref().map(Address::external));
     let facts = [
         (ORIGINAL_RECIPIENT, original.filter(|original| *original != address)),
         (MAILBOX, Some(&*account).filter(|account| !account.eq_ignore_ascii_case(&address))),

@@ -52,7 +52,9 @@ async fn verdict(profile: &SmtpProfile, walls: &Walls, Asked(attributes): &Asked
         }
     };
     let answerer = Answerer::new(profile, walls, inquiry.request.client);
-    let Ok(outcome) = answerer.decide(&inquiry.request, inquiry.stage()).await else { return Verdict::Close };
+    let Ok((outcome, _)) = answerer.decide(&inquiry.request, inquiry.stage()).await else {
+        return Verdict::Close;
+    };
     policy::log(&outcome, &attributes.value("protocol_state"));
     if outcome.effects.sleep_seconds > 0 {
         tokio::time::sleep(Duration::from_secs(outcome.effects.sleep_seconds.into())).await;

@@ -118,7 +118,17 @@ fn check_octets(octets: usize, syntax: AddressSyntax, lenient_max: usize) -> Res
 
 /// Whether a value may be written without quotes.
 fn is_dot_string(value: &str) -> bool {
-    value.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(|o| ATEXT.has(o) || !o.is_ascii()))
+    let mut before = b'.';
+    for octet in value.bytes() {
+        match octet {
+            b'.' if before == b'.' => return false,
+            b'.' => {}
+            octet if octet.is_ascii() && !ATEXT.has(octet) => return false,
+            _ => {}
+        }
+        before = octet;
+    }
+    before != b'.'
 }
 
 /// RFC 5322 section 3.2.3.

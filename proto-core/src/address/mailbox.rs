@@ -1,7 +1,8 @@
 //! A mailbox: who, where.
 
+use super::mailbox_ref::SURELY_FITS_OCTETS;
 use super::{AddressError, AddressSyntax, Domain, LocalPart, MailboxRef, path};
-use core::fmt::{self, Display};
+use core::fmt::{self, Display, Write as _};
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
@@ -22,7 +23,10 @@ impl Mailbox {
     /// [`AddressError::PathTooLong`] when the written form would be too long for a path.
     pub fn new(local_part: LocalPart, domain: Domain) -> Result<Self, AddressError> {
         let mailbox = Self::from_parts(local_part, domain);
-        if mailbox.written_len() + "<>".len() <= path::OCTETS_MAX {
+        let name_octets = mailbox.domain.name().map(|name| name.as_str().len());
+        let octets = name_octets.map(|octets| mailbox.local_part.as_str().len() + octets);
+        let surely_fits = octets.is_some_and(|octets| octets <= SURELY_FITS_OCTETS);
+        if surely_fits || mailbox.written_len() + "<>".len() <= path::OCTETS_MAX {
             Ok(mailbox)
         } else {
             Err(AddressError::PathTooLong)
@@ -90,7 +94,9 @@ impl Mailbox {
 
 impl Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.local_part, self.domain)
+        self.local_part.fmt(f)?;
+        f.write_char('@')?;
+        self.domain.fmt(f)
     }
 }
 

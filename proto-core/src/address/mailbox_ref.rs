@@ -94,4 +94,4 @@ impl Display for MailboxRef<'_> {
 
 /// Whatever has no more fits into a path in its written form: quoting at most doubles a local part and adds two, and no
 /// address has more than 47 octets in brackets.
-const SURELY_FITS_OCTETS: usize = 100;
+pub(super) const SURELY_FITS_OCTETS: usize = 100;

@@ -1,6 +1,6 @@
 //! Senders' and recipients' addresses, looked at: their domains, and whether there is such a user.
 
-use super::probe::{Checked, Probe, Said, written};
+use super::probe::{Checked, Probe, Said};
 use super::subject::Subject;
 use crate::address::{Address, Resolution};
 use crate::decision::Class;
@@ -77,18 +77,18 @@ impl Probe<'_> {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
         let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
         let Resolution { recipient: address, class, transport, .. } = &*resolution;
-        let (written, parameters) = (written(mailbox), self.parameters());
+        let parameters = self.parameters();
         let maps = &self.policy.maps;
         let aliases = [&maps.recipient_canonical, &maps.canonical, &maps.virtual_alias];
         let of_senders = (subject == Subject::Sender).then_some(&maps.sender_canonical);
         for maps in aliases.into_iter().chain(of_senders) {
-            if let Some((place, _)) = self.find(maps, address, &written)? {
+            if let Some((place, _)) = self.find(maps, address, mailbox)? {
                 self.why = place;
                 return Ok(Said::Dunno);
             }
         }
-        let context = self.context_of(subject);
         if transport.service == "error" {
+            let context = self.context_of(subject);
             let code = match class {
                 Class::VirtualAlias => parameters.unknown_virtual_alias_reject_code,
                 _ => 550,
@@ -120,7 +120,7 @@ impl Probe<'_> {
             self.why = format!("class {class}: known without being looked for");
             return Ok(Said::Dunno);
         }
-        if let Some((place, _)) = self.find(maps, address, &written)? {
+        if let Some((place, _)) = self.find(maps, address, mailbox)? {
             self.why = place;
             return Ok(Said::Dunno);
         }
@@ -130,7 +130,7 @@ impl Probe<'_> {
             "User unknown".into()
         };
         let detail = if subject == Subject::Sender { 0 } else { 1 };
-        Ok(Said::Refuse(context.rejected(code, (5, 1, detail), &text)))
+        Ok(Said::Refuse(self.context_of(subject).rejected(code, (5, 1, detail), &text)))
     }
 
     /// `reject_unverified_sender` and `reject_unverified_recipient`.
@@ -177,7 +177,7 @@ impl Probe<'_> {
         let resolution = self.resolved(Subject::Sender, sender)?;
         let address =
             resolution.map_or_else(|| Address::from(sender), |resolution| resolution.recipient.clone());
-        let found = self.find(&self.policy.maps.sender_login, &address, &sender.to_string())?;
+        let found = self.find(&self.policy.maps.sender_login, &address, sender)?;
         Ok(found.map(|(_, owners)| owners))
     }
 }

@@ -46,16 +46,15 @@ impl Probe<'_> {
         mailbox: &Mailbox,
     ) -> Checked<Result<Arc<Resolution>, &'static str>> {
         let routing = &self.policy.routing;
-        let address = routing.rewriting.rewrite_internal(&Address::from(mailbox), RewriteContext::Local);
+        let address = Address::from(mailbox);
+        let address = routing.rewriting.rewrite_internal(&address, RewriteContext::Local);
         // Where a recipient's mail goes may depend on its sender.
-        let sender =
-            self.sender().filter(|_| subject != Subject::Sender).map(Address::from).unwrap_or_default();
+        let depends = subject != Subject::Sender && routing.depends_on_sender();
+        let sender = self.sender().filter(|_| depends).map(Address::from).unwrap_or_default();
         match routing.resolve(&address, &sender, self.tables) {
             Ok(resolution) => Ok(Ok(Arc::new(resolution))),
             Err(ResolveError::BadAddress { why, .. }) => Ok(Err(why)),
-            Err(ResolveError::Lookup(error)) => {
-                self.unavailable(error, &address.to_string(), &mailbox.to_string())
-            }
+            Err(ResolveError::Lookup(error)) => self.unavailable(error, &address, mailbox),
         }
     }
 
@@ -74,7 +73,7 @@ impl Probe<'_> {
             Some(resolution) => {
                 self.why = format!("<{mailbox}> is {}, class {}", resolution.recipient, resolution.class);
                 if subject == Subject::Recipient {
-                    self.resolution = Some((*resolution).clone());
+                    self.resolution = Some(resolution);
                 }
                 Said::Dunno
             }

@@ -24,6 +24,7 @@ use crate::trail::{Outcome as Seen, Trail};
 use proto_core::CallerFault;
 use proto_core::address::ForwardPath;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// How many rules are looked at for one decision.
 const RULES_MAX: usize = 10_000;
@@ -47,7 +48,7 @@ pub struct AccessEvaluation<'a> {
     rules_seen: usize,
     refusal: Option<Reply>,
     is_deferral: bool,
-    resolution: Option<Resolution>,
+    resolution: Option<Arc<Resolution>>,
     effects: Effects,
     latches: Latches,
     log: Log,
@@ -74,7 +75,7 @@ pub struct Outcome {
     /// The connection is to be closed after the reply (421 and 521).
     pub disconnect: bool,
     /// Where the recipient leads, at RCPT and VRFY; none for the bare `postmaster`, who is the application's to find.
-    pub resolution: Option<Resolution>,
+    pub resolution: Option<Arc<Resolution>>,
     /// What is to be done besides.
     pub effects: Effects,
     /// What is to be kept for later commands, see [`Request::latches`].
@@ -316,6 +317,12 @@ impl<'a> AccessEvaluation<'a> {
             }
             None => Err(CallerFault::Misuse("answer: this was not asked")),
         }
+    }
+
+    /// What was answered about tables, for whoever goes on with what was decided:
+    /// [`EnvelopeRouter::accepted`](crate::address::EnvelopeRouter::accepted).
+    pub fn into_answers(self) -> table::Answers {
+        self.tables
     }
 
     fn begin(&mut self, task: &Task) {

@@ -2,7 +2,7 @@
 
 use super::action::Entry;
 use super::keys;
-use super::probe::{Checked, Halt, Probe, Said};
+use super::probe::{Checked, Halt, Probe, Said, written};
 use super::rule::Digest;
 use super::subject::{Context, Subject};
 use crate::address::Address;
@@ -11,6 +11,7 @@ use crate::question::Question;
 use crate::request::UNKNOWN;
 use crate::table::{Family, LookupError, Maps};
 use std::borrow::Cow;
+use proto_core::address::Mailbox;
 
 /// What was found, and where.
 pub(crate) struct Hit {
@@ -61,21 +62,22 @@ impl<'p> Probe<'p> {
         &mut self,
         maps: &'p Maps,
         address: &Address,
-        fact: &str,
+        fact: &Mailbox,
     ) -> Checked<Option<(String, String)>> {
         let found = self.policy.routing.mapper(self.tables).find(maps, address);
         match found {
             Ok(hit) => Ok(hit.map(|hit| (hit.found.place.to_string(), hit.found.text.into_owned()))),
-            Err(error) => self.unavailable(error, &address.to_string(), fact),
+            Err(error) => self.unavailable(error, address, fact),
         }
     }
 
     /// Asks, or gives up for now.
-    pub(crate) fn unavailable<T>(&mut self, error: LookupError, key: &str, fact: &str) -> Checked<T> {
+    pub(crate) fn unavailable<T>(&mut self, error: LookupError, key: &Address, fact: &Mailbox) -> Checked<T> {
         match error {
             LookupError::Elsewhere { table, key } => Err(elsewhere(table, key)),
             LookupError::Failed { table, .. } => {
-                self.temporary(fact, Unknown { table, key: key.into() }.warning())
+                let warning = Unknown { table, key: key.to_string() }.warning();
+                self.temporary(&written(fact), warning)
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::request::{NameStatus, Request, Stage};
 use crate::table::{self, LookupError};
 use proto_core::address::{ForwardPath, Mailbox, ReversePath};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What a rule says.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ pub(crate) struct Probe<'p> {
     /// For the trail: what was seen.
     pub(crate) why: String,
     /// Where the recipient leads, once that was the question.
-    pub(crate) resolution: Option<Resolution>,
+    pub(crate) resolution: Option<Arc<Resolution>>,
 }
 
 pub(crate) fn server_error() -> Reply {

@@ -58,6 +58,21 @@ pub struct AddressMaps {
 }
 
 impl AddressMaps {
+    /// Whether nothing is put in the place of an address that stands there.
+    pub(super) fn is_empty(&self, class: AddressClass) -> bool {
+        let (own, _) = self.own(class);
+        own.maps.is_empty() && self.canonical.maps.is_empty() && self.masquerade.masquerade_domains.is_empty()
+    }
+
+    /// The maps that are for senders or for recipients alone, and where their addresses stand.
+    fn own(&self, class: AddressClass) -> (&Canonical, &[AddressClass]) {
+        if class.is_sender() {
+            (&self.sender_canonical, &self.sender_canonical_classes)
+        } else {
+            (&self.recipient_canonical, &self.recipient_canonical_classes)
+        }
+    }
+
     /// Maps an address, which is complete already. The null address stays.
     ///
     /// # Errors
@@ -69,12 +84,7 @@ impl AddressMaps {
         mapper: &Mapper<'_>,
     ) -> Result<Canonicalised, LookupError> {
         let mut done = Canonicalised { address: address.clone(), was_found: false, warnings: Vec::new() };
-        let (own, own_classes) = if class.is_sender() {
-            (&self.sender_canonical, &self.sender_canonical_classes)
-        } else {
-            (&self.recipient_canonical, &self.recipient_canonical_classes)
-        };
-        for (canonical, classes) in [(own, own_classes), (&self.canonical, &self.canonical_classes)] {
+        for (canonical, classes) in [self.own(class), (&self.canonical, &*self.canonical_classes)] {
             if classes.contains(&class) {
                 let next = canonical.map(&done.address, mapper)?;
                 done.address = next.address;

@@ -34,6 +34,9 @@ impl Domains {
         if self.mydestination.matches_name(domain, answers)?.is_some() {
             return Ok(true);
         }
+        if !domain.starts_with('[') {
+            return Ok(false);
+        }
         let syntax = AddressSyntax { utf8: false, lenient: true };
         Ok(match Domain::parse(domain.as_bytes(), syntax) {
             Ok(Domain::Ipv4(address)) => self.interfaces.contains(&address.into()),
@@ -47,9 +50,11 @@ impl Domains {
     /// # Errors
     /// [`LookupError`] of a table in one of the lists.
     pub fn class(&self, domain: &str, answers: &Answers) -> Result<Class, LookupError> {
-        if self.is_local(domain, answers)? {
-            return Ok(Class::Local);
-        }
+        if self.is_local(domain, answers)? { Ok(Class::Local) } else { self.class_elsewhere(domain, answers) }
+    }
+
+    /// The class of a domain that is not local.
+    pub(super) fn class_elsewhere(&self, domain: &str, answers: &Answers) -> Result<Class, LookupError> {
         let whole = |list: &MatchList| Ok(list.matches_name(domain, answers)?.is_some());
         if whole(&self.virtual_alias_domains)? {
             return Ok(Class::VirtualAlias);

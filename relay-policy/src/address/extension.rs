@@ -34,6 +34,9 @@ impl Extensions {
     /// assert_eq!(extensions.split("+a"), None);
     /// ```
     pub fn split<'a>(&self, local_part: &'a str) -> Option<(&'a str, &'a str)> {
+        if self.recipient_delimiter.is_empty() {
+            return None;
+        }
         let is = |name: &str| local_part.eq_ignore_ascii_case(name);
         if is("postmaster") || is("MAILER-DAEMON") || is(&self.double_bounce_sender) {
             return None;

@@ -21,34 +21,29 @@ impl<'a> Mapper<'a> {
         if maps.is_empty() || address.is_empty() {
             return Ok(None);
         }
-        let whole = Key::Whole(&address.to_string());
-        if let Some(found) = self.look_up(maps, whole)? {
+        if let Some(found) = self.look_up(maps, Key::Whole(&address.external()))? {
             return Ok(Some(Hit { found, unmatched_extension: None }));
         }
-        let split = self.extensions.split(address.local_part());
-        let extension = || split.map(|(_, extension)| extension.to_string());
-        let base = split.map(|(base, _)| base);
         let is_local = self.is_local(address)?;
-        let local = |local_part: &str| {
-            let has_key = is_local && address.domain().is_some();
-            has_key.then(|| Address::internal(local_part).to_string())
-        };
-        let parts = [
-            (base.map(|base| address.with_local_part(base).to_string()), extension(), true),
-            (local(address.local_part()), None, false),
-            (base.and_then(local), extension(), false),
-            // The extension is not unmatched: nothing of the local part was looked at.
-            (address.domain().map(|domain| format!("@{domain}")), None, true),
-        ];
-        for (key, unmatched_extension, has_domain) in parts {
-            let Some(key) = key else { continue };
-            // A local part alone has no domain, whatever it looks like.
-            let key = Key::Part(&key);
-            let found = if has_domain { self.look_up(maps, key)? } else { maps.look_up(key, self.answers)? };
-            if let Some(found) = found {
-                return Ok(Some(Hit { found, unmatched_extension }));
+        let local_part = address.local_part();
+        let split = self.extensions.split(local_part);
+        if let Some((base, extension)) = split {
+            let key = address.with_local_part(base);
+            if let Some(found) = self.look_up(maps, Key::Part(&key.external()))? {
+                return Ok(Some(Hit { found, unmatched_extension: Some(extension.into()) }));
             }
         }
-        Ok(None)
+        let whole_and_base = [Some((local_part, None)), split.map(|(base, extension)| (base, Some(extension)))];
+        for (local_part, extension) in whole_and_base.into_iter().flatten().filter(|_| is_local) {
+            // A local part alone has no domain, whatever it looks like.
+            let key = Address::internal(local_part);
+            if let Some(found) = maps.look_up(Key::Part(&key.external()), self.answers)? {
+                return Ok(Some(Hit { found, unmatched_extension: extension.map(String::from) }));
+            }
+        }
+        let Some(domain) = address.domain() else { return Ok(None) };
+        // The extension is not unmatched: nothing of the local part was looked at.
+        let found = self.look_up(maps, Key::Part(&format!("@{domain}")))?;
+        Ok(found.map(|found| Hit { found, unmatched_extension: None }))
     }
 }

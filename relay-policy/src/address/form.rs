@@ -10,6 +10,7 @@
 
 use crate::domain;
 use proto_core::address::{AddressSyntax, Domain, DomainName, LocalPart, Mailbox};
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 /// An address in internal form; `Display` gives the external one. The empty address is the null sender.
@@ -34,12 +35,17 @@ impl Address {
 
     /// Reads the external form. Quotes and backslashes go, and blanks between words are one space.
     pub fn parse(external: &str) -> Self {
-        join(&scan(external))
+        if is_plain(external) { Self(external.into()) } else { join(&scan(external)) }
     }
 
     /// The internal form.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The external form, as `Display` gives it; copied only where something in it is quoted.
+    pub fn external(&self) -> Cow<'_, str> {
+        if needs_quotes(self.local_part()) { Cow::Owned(self.to_string()) } else { Cow::Borrowed(&self.0) }
     }
 
     /// Whether it is the null address.
@@ -49,12 +55,23 @@ impl Address {
 
     /// What stands before the last `@`; all of it where there is none.
     pub fn local_part(&self) -> &str {
-        self.0.rsplit_once('@').map_or(self.0.as_str(), |(local_part, _)| local_part)
+        self.at().map_or(self.0.as_str(), |at| &self.0[..at])
     }
 
     /// What stands after the last `@`.
     pub fn domain(&self) -> Option<&str> {
-        self.0.rsplit_once('@').map(|(_, domain)| domain)
+        self.at().map(|at| &self.0[at + 1..])
+    }
+
+    /// Where the last `@` stands. An address is too short for a searcher to be worth its beginning.
+    fn at(&self) -> Option<usize> {
+        self.0.bytes().rposition(|octet| octet == b'@')
+    }
+
+    /// Whether it is `local@domain` as it stands: nothing in it is quoted, nothing could be another address, and so it is the
+    /// same in both forms.
+    pub(super) fn is_plain(&self) -> bool {
+        is_plain(&self.0)
     }
 
     /// The mailbox that it is, with its domain in A-labels and lower case; none where it has no domain, or one that
@@ -72,7 +89,7 @@ impl Address {
     /// The same domain, another local part.
     pub(crate) fn with_local_part(&self, local_part: &str) -> Self {
         match self.domain() {
-            Some(domain) => Self(format!("{local_part}@{domain}")),
+            Some(domain) => Self([local_part, "@", domain].concat()),
             None => Self(local_part.into()),
         }
     }
@@ -85,36 +102,86 @@ impl Address {
 
 impl From<&Mailbox> for Address {
     fn from(mailbox: &Mailbox) -> Self {
-        Self(format!("{}@{}", mailbox.local_part().as_str(), mailbox.domain()))
+        let local_part = mailbox.local_part().as_str();
+        match mailbox.domain() {
+            Domain::Name(name) => Self([local_part, "@", name.as_str()].concat()),
+            literal => Self(format!("{local_part}@{literal}")),
+        }
     }
 }
 
 impl Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return Ok(());
-        }
         let local_part = self.local_part();
-        if needs_quotes(local_part) {
-            f.write_char('"')?;
-            for c in local_part.chars() {
-                if matches!(c, '"' | '\\' | '\r') {
-                    f.write_char('\\')?;
-                }
-                f.write_char(c)?;
-            }
-            f.write_char('"')?;
-        } else {
-            f.write_str(local_part)?;
+        if self.is_empty() || !needs_quotes(local_part) {
+            return f.write_str(&self.0);
         }
+        f.write_char('"')?;
+        for c in local_part.chars() {
+            if matches!(c, '"' | '\\' | '\r') {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
+        }
+        f.write_char('"')?;
         self.domain().map_or(Ok(()), |domain| write!(f, "@{domain}"))
     }
 }
 
 /// Whether a local part is no dot-string (RFC 5321 section 4.1.2).
 pub(crate) fn needs_quotes(local_part: &str) -> bool {
-    let special = |c: char| c.is_control() || " ()<>@,;:\\\"[]".contains(c);
-    local_part.split('.').any(|atom| atom.is_empty() || atom.contains(special))
+    let mut before = b'.';
+    for octet in local_part.bytes() {
+        match octet {
+            b'.' if before == b'.' => return true,
+            b'.' => {}
+            // The control characters beyond ASCII, U+0080 to U+009F.
+            0x80..=0x9f if before == 0xc2 => return true,
+            octet if octet.is_ascii() && !IN_ATOM[usize::from(octet)] => return true,
+            _ => {}
+        }
+        before = octet;
+    }
+    before == b'.'
+}
+
+/// What of ASCII needs no quotes in a local part. A table, because every octet of every address is asked about.
+static IN_ATOM: [bool; 128] = in_ascii(b" ()<>@,;:\\\"[].");
+
+/// What of it is no operator either.
+static IN_PLAIN: [bool; 128] = in_ascii(b" ()<>@,;:\\\"[].!%");
+
+/// All of ASCII but control characters and these.
+const fn in_ascii(without: &[u8]) -> [bool; 128] {
+    let mut has = [false; 128];
+    let mut octet: u8 = b' ';
+    while octet < 0x7f {
+        has[octet as usize] = true;
+        octet += 1;
+    }
+    let mut at = 0;
+    while at < without.len() {
+        has[without[at] as usize] = false;
+        at += 1;
+    }
+    has
+}
+
+/// [`Address::is_plain`].
+fn is_plain(text: &str) -> bool {
+    let (mut before, mut has_domain) = (b'.', false);
+    for octet in text.bytes() {
+        match octet {
+            b'@' if has_domain => return false,
+            b'@' | b'.' if matches!(before, b'.' | b'@') => return false,
+            b'@' => has_domain = true,
+            b'.' => {}
+            octet if octet.is_ascii() && IN_PLAIN[usize::from(octet)] => {}
+            _ => return false,
+        }
+        before = octet;
+    }
+    has_domain && !matches!(before, b'.' | b'@')
 }
 
 /// A piece of an address in external form.
@@ -263,6 +330,23 @@ fn comment(rest: &mut impl Iterator<Item = char>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_seen_at_once_is_what_reading_finds(text in "[-a.@!%+ \"\\\\(:\u{7f}\u{85}é]{0,6}") {
+            let special = |c: char| c.is_control() || " ()<>@,;:\\\"[]".contains(c);
+            let quoted = text.split('.').any(|atom| atom.is_empty() || atom.contains(special));
+            proptest::prop_assert_eq!(needs_quotes(&text), quoted);
+            proptest::prop_assert_eq!(Address::parse(&text), join(&scan(&text)));
+            let address = Address(text);
+            proptest::prop_assert_eq!(address.external().into_owned(), address.to_string());
+            if address.is_plain() {
+                let rewriting = super::super::Rewriting::new("example.com");
+                let context = super::super::RewriteContext::Local;
+                proptest::prop_assert_eq!(&rewriting.rewrite(&address.to_string(), context), &address);
+            }
+        }
+    }
 
     #[test]
     fn there_and_back() {

@@ -56,14 +56,13 @@ impl<'a> Mapper<'a> {
     /// Looks up what ends with a domain, in either spelling of that.
     pub(super) fn look_up(&self, maps: &'a Maps, key: Key<'_>) -> Result<Option<Found<'a>>, LookupError> {
         let found = maps.look_up(key, self.answers)?;
-        let (Key::Whole(text) | Key::Part(text)) = key;
-        match domain::respelt(text).filter(|_| found.is_none()) {
-            None => Ok(found),
-            Some(other) => {
-                let key = if matches!(key, Key::Whole(_)) { Key::Whole(&other) } else { Key::Part(&other) };
-                maps.look_up(key, self.answers)
-            }
+        if found.is_some() {
+            return Ok(found);
         }
+        let (Key::Whole(text) | Key::Part(text)) = key;
+        let Some(other) = domain::respelt(text) else { return Ok(None) };
+        let key = if matches!(key, Key::Whole(_)) { Key::Whole(&other) } else { Key::Part(&other) };
+        maps.look_up(key, self.answers)
     }
 
     /// The address at another domain, without the extension that is added later.

@@ -21,6 +21,7 @@ use crate::decision::Class;
 use crate::domain;
 use crate::table::{Answers, Key, LookupError, Maps};
 use proto_core::address::{AddressSyntax, Domain, DomainName};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The parameters of resolving, under Postfix's names.
@@ -155,9 +156,13 @@ impl Routing {
         sender: &Address,
         answers: &Answers,
     ) -> Result<Resolution, ResolveError> {
-        let recipient = self.open(recipient, answers)?;
+        let Opened { recipient, is_local } = self.open(recipient, answers)?;
         let domain = recipient.domain().expect("invariant: what was opened has a domain");
-        let class = self.domains.class(domain, answers)?;
+        let class = match is_local {
+            Some(true) => Class::Local,
+            Some(false) => self.domains.class_elsewhere(domain, answers)?,
+            None => self.domains.class(domain, answers)?,
+        };
         if recipient.as_str().starts_with('-') && !self.allow_min_user {
             return Err(ResolveError::BadAddress { class, why: "an address like a command's option" });
         }
@@ -176,12 +181,24 @@ impl Routing {
         if let Some(hit) = mapper.find(&self.relocated_maps, &recipient)? {
             transport = error(format!("5.1.6 User has moved to {}", hit.found.text));
         }
-        let is_routed = recipient.local_part().contains(['@', '%', '!']);
+        let is_routed = recipient.local_part().bytes().any(|octet| matches!(octet, b'@' | b'%' | b'!'));
         Ok(Resolution { class, transport, is_routed, recipient })
     }
 
     /// Takes domains of ours off as long as another address is behind them; the result has a good domain.
-    fn open(&self, recipient: &Address, answers: &Answers) -> Result<Address, ResolveError> {
+    fn open(&self, recipient: &Address, answers: &Answers) -> Result<Opened, ResolveError> {
+        // Nothing is behind the domain of most addresses, which come out as they are.
+        if let Some(domain) = recipient.domain().filter(|_| recipient.is_plain()) {
+            let is_local = Some(self.domains.is_local(domain, answers)?);
+            if check_domain(domain).is_ok() {
+                return Ok(Opened { recipient: recipient.clone(), is_local });
+            }
+        }
+        let recipient = self.open_tokens(recipient, answers)?;
+        Ok(Opened { recipient, is_local: None })
+    }
+
+    fn open_tokens(&self, recipient: &Address, answers: &Answers) -> Result<Address, ResolveError> {
         let mut tokens = cut(recipient);
         let mut local_domain: Option<Vec<Token>> = None;
         drop_trailing_dot(&mut tokens);
@@ -269,30 +286,47 @@ impl Routing {
         sender: &Address,
         mapper: &Mapper<'_>,
     ) -> Result<Transport, LookupError> {
-        let (transport, nexthop) = match class {
-            Class::Local => (self.local_transport.clone(), self.myhostname.clone()),
+        Ok(match class {
+            Class::Local => self.local_transport.with_nexthop(&self.myhostname),
             Class::VirtualAlias => {
                 let table = if self.show_user_unknown_table_name { " in virtual alias table" } else { "" };
-                return Ok(error(format!("5.1.1 User unknown{table}")));
+                error(format!("5.1.1 User unknown{table}"))
             }
-            Class::VirtualMailbox => (self.virtual_transport.clone(), domain.into()),
-            Class::Relay => (self.relay_transport.clone(), self.relayhost(domain, sender, mapper)?),
+            Class::VirtualMailbox => self.virtual_transport.with_nexthop(domain),
+            Class::Relay => self.relay_transport.with_nexthop(&self.relayhost(domain, sender, mapper)?),
             Class::Default => {
                 let maps = &self.sender_dependent_default_transport_maps;
                 let own = for_sender(maps, sender, mapper)?.map(|text| Transport::parse(&text));
-                let transport = own.unwrap_or_else(|| self.default_transport.clone());
-                (transport, self.relayhost(domain, sender, mapper)?)
+                let transport = own.as_ref().unwrap_or(&self.default_transport);
+                transport.with_nexthop(&self.relayhost(domain, sender, mapper)?)
             }
-        };
-        if transport.nexthop.is_empty() { Ok(Transport { nexthop, ..transport }) } else { Ok(transport) }
+        })
     }
 
     /// The next hop of what is not for this machine.
-    fn relayhost(&self, domain: &str, sender: &Address, mapper: &Mapper<'_>) -> Result<String, LookupError> {
+    fn relayhost<'a>(
+        &'a self,
+        domain: &'a str,
+        sender: &Address,
+        mapper: &Mapper<'_>,
+    ) -> Result<Cow<'a, str>, LookupError> {
         let own = for_sender(&self.sender_dependent_relayhost_maps, sender, mapper)?;
-        let relayhost = own.unwrap_or_else(|| self.relayhost.clone());
-        Ok(if relayhost.is_empty() { domain.into() } else { relayhost })
+        let relayhost = own.map_or(Cow::Borrowed(&*self.relayhost), Cow::Owned);
+        Ok(if relayhost.is_empty() { Cow::Borrowed(domain) } else { relayhost })
     }
+
+    /// Whether where a recipient leads may depend on the sender.
+    pub(crate) fn depends_on_sender(&self) -> bool {
+        !(self.sender_dependent_default_transport_maps.is_empty()
+            && self.sender_dependent_relayhost_maps.is_empty())
+    }
+}
+
+/// What is inside of an address.
+struct Opened {
+    recipient: Address,
+    /// Whether its domain is, where that was looked at.
+    is_local: Option<bool>,
 }
 
 /// An address cut up, with its local part whole where it would be quoted.
@@ -333,4 +367,51 @@ fn check_domain(domain: &str) -> Result<(), &'static str> {
         return Err("a network address without brackets");
     }
     DomainName::parse(key.as_bytes(), syntax).map(drop).map_err(|_| "no domain name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::match_list::MatchList;
+    use crate::table::Opener;
+
+    #[test]
+    fn what_hides_nothing_comes_out_as_when_it_is_taken_apart() {
+        let answers = Answers::default();
+        let mut routing = Routing::new("mail.example.com");
+        let read = |_: &str| Err("no files".into());
+        routing.domains.mydestination = MatchList::parse("example.com, 1.2.3", false, &Opener::new(&read)).list;
+        for numeric in [false, true] {
+            routing.resolve_numeric_domain = numeric;
+            for address in [
+                "u@example.com",
+                "U.v+w@EXAMPLE.com",
+                "-u@far.test",
+                "u@1.2.3",
+                "u@192.0.2.1",
+                "u@a_b.test",
+                "u@-a",
+                "u@xn--0",
+            ] {
+                let address = Address::internal(address);
+                assert!(address.is_plain());
+                let opened = routing.open(&address, &answers).map(|opened| opened.recipient);
+                assert_eq!(opened, routing.open_tokens(&address, &answers), "{address}");
+            }
+        }
+        for address in [
+            "u%v@example.com",
+            "u@example.com.",
+            "u@[192.0.2.1]",
+            "u@",
+            "u",
+            "@u",
+            "a b@c",
+            "u@v@w",
+            "é@u",
+            "u!v@w",
+        ] {
+            assert!(!Address::internal(address).is_plain(), "{address}");
+        }
+    }
 }

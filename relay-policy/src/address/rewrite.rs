@@ -5,6 +5,7 @@
 //! they mean anything is the resolver's matter.
 
 use super::form::{Address, Token, join, scan, scan_internal, scan_list};
+use std::borrow::Cow;
 
 /// How an address is completed. The fields are Postfix's parameters of the same names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +65,15 @@ impl Rewriting {
         self.rewrite_tokens(scan(external), context)
     }
 
-    /// Rewrites an address that was read already. What would be quoted is a name as it stands, whatever is in it.
-    pub fn rewrite_internal(&self, address: &Address, context: RewriteContext) -> Address {
-        self.rewrite(&address.to_string(), context)
+    /// Rewrites an address that was read already. What would be quoted is a name as it stands, whatever is in it. Most
+    /// addresses are complete, and come back as they are.
+    pub fn rewrite_internal<'a>(&self, address: &'a Address, context: RewriteContext) -> Cow<'a, Address> {
+        let is_short = || address.domain().is_some_and(|domain| !domain.contains('.'));
+        if address.is_plain() && !(self.append_dot_mydomain && is_short()) {
+            Cow::Borrowed(address)
+        } else {
+            Cow::Owned(self.rewrite(&address.external(), context))
+        }
     }
 
     /// Rewrites every address of a list in external form, in the local context.
@@ -179,7 +186,7 @@ mod tests {
     fn what_is_quoted_is_no_route() {
         let rewriting = Rewriting::new("example.com");
         let address = Address::internal("@a:u@relay.example");
-        assert_eq!(rewriting.rewrite_internal(&address, Local), address);
+        assert_eq!(*rewriting.rewrite_internal(&address, Local), address);
         assert_eq!(rewriting.rewrite("@a:u@relay.example", Local).as_str(), "u@relay.example");
     }
 

@@ -25,6 +25,12 @@ impl Transport {
         Self { service: service.trim().into(), nexthop: nexthop.trim().into() }
     }
 
+    /// The same, with this next hop where it has none.
+    pub(super) fn with_nexthop(&self, nexthop: &str) -> Self {
+        let own = if self.nexthop.is_empty() { nexthop } else { &self.nexthop };
+        Self { service: self.service.clone(), nexthop: own.into() }
+    }
+
     /// Takes over what an entry of `transport_maps` says. A service without a next hop goes to the recipient's domain, a
     /// next hop without a service changes only that, and `:` changes nothing.
     pub(super) fn override_with(&mut self, entry: Self, domain: &str) {
@@ -56,12 +62,15 @@ impl<'a> Mapper<'a> {
         recipient: &Address,
         domain: &str,
     ) -> Result<Option<Transport>, LookupError> {
+        if maps.is_empty() {
+            return Ok(None);
+        }
         let look_up = |key: Key<'_>| self.look_up(maps, key);
-        let mut found = look_up(Key::Whole(&recipient.to_string()))?;
+        let mut found = look_up(Key::Whole(&recipient.external()))?;
         if found.is_none()
             && let Some((base, _)) = self.extensions.split(recipient.local_part())
         {
-            found = look_up(Key::Part(&recipient.with_local_part(base).to_string()))?;
+            found = look_up(Key::Part(&recipient.with_local_part(base).external()))?;
         }
         let parents = domain.match_indices('.').map(|(at, _)| &domain[at + usize::from(parents_match)..]);
         for key in [domain].into_iter().chain(parents).chain(["*"]) {

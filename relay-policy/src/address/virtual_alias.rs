@@ -51,6 +51,11 @@ impl VirtualAliases {
         }
     }
 
+    /// Whether every recipient is itself.
+    pub(super) fn is_empty(&self) -> bool {
+        self.maps.is_empty() && self.expansion_limit > 0
+    }
+
     /// Expands a recipient.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Tables that are not in memory: databases, directories, other programs. They are known by their name only.
 
-use super::{Family, Found, LookupError, Table};
+use super::{Answers, Family, Found, LookupError, Table};
 use std::sync::Arc;
 
 /// The table of those who have a mailbox here, whoever knows them: beside an address stands that of the account.
@@ -34,5 +34,9 @@ impl Table for Elsewhere {
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {
         Err(LookupError::Elsewhere { table: self.name.clone(), key: key.into() })
+    }
+
+    fn look_up_with<'t>(&'t self, key: &str, answers: &'t Answers) -> Result<Option<Found<'t>>, LookupError> {
+        answers.found(&self.name, &self.name, key)
     }
 }

@@ -1,6 +1,7 @@
 //! Several tables in one parameter, and what was answered about those that are not in memory.
 
-use super::{Found, LookupError, Table};
+use super::{Found, LookupError, Place, Table};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -96,6 +97,18 @@ impl Answers {
     pub(super) fn none() -> &'static Self {
         static NONE: Answers = Answers(BTreeMap::new());
         &NONE
+    }
+
+    /// What was answered about a table that is not in memory, as what `file` has.
+    pub(super) fn found<'t>(
+        &'t self,
+        file: &'t str,
+        table: &str,
+        key: &str,
+    ) -> Result<Option<Found<'t>>, LookupError> {
+        let place = || Place { file: Cow::Borrowed(file), line: None };
+        let text = self.elsewhere(table, key)?;
+        Ok(text.map(|text| Found { text: Cow::Borrowed(text), place: place() }))
     }
 
     /// What was answered about something that is not in memory.

@@ -67,13 +67,10 @@ pub trait Table: Debug + Send + Sync {
     /// # Errors
     /// [`LookupError::Elsewhere`] when something is still to be asked; otherwise as [`Self::look_up`].
     fn look_up_with<'t>(&'t self, key: &str, answers: &'t Answers) -> Result<Option<Found<'t>>, LookupError> {
-        let (table, key) = match self.look_up(key) {
-            Err(LookupError::Elsewhere { table, key }) => (table, key),
-            known => return known,
-        };
-        let place = || Place { file: Cow::Borrowed(self.name()), line: None };
-        let text = answers.elsewhere(&table, &key)?;
-        Ok(text.map(|text| Found { text: Cow::Borrowed(text), place: place() }))
+        match self.look_up(key) {
+            Err(LookupError::Elsewhere { table, key }) => answers.found(self.name(), &table, &key),
+            known => known,
+        }
     }
 }
 

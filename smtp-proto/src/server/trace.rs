@@ -79,26 +79,26 @@ impl Server {
             field.word(&format!("{})", cipher.filter(word).collect::<String>()));
         }
         field.line();
-        field.word(&format!("id {queue_id}"));
+        field.pieces(&["id ", queue_id.as_str()]);
         if let Some(recipient) = &transaction.only_recipient {
             field.line();
-            field.word(&match recipient {
-                ForwardPath::Postmaster => "for <postmaster>".into(),
-                ForwardPath::Mailbox(mailbox) => format!("for <{mailbox}>"),
-            });
+            match recipient {
+                ForwardPath::Postmaster => field.word("for <postmaster>"),
+                ForwardPath::Mailbox(mailbox) => field.pieces(&["for <", &mailbox.to_string(), ">"]),
+            }
         }
         field.line();
         let mut sender = String::new();
         if let ReversePath::Mailbox(mailbox) = &transaction.reverse_path {
+            sender = mailbox.to_string();
             // A quoted local part may hold what would end the comment (RFC 5322 section 3.2.2).
-            for c in mailbox.to_string().chars() {
-                if matches!(c, '(' | ')' | '\\') {
-                    sender.push('\\');
-                }
-                sender.push(c);
+            let ends = |c: char| matches!(c, '(' | ')' | '\\');
+            if sender.contains(ends) {
+                let escaped = |c: char| ends(c).then_some('\\').into_iter().chain([c]);
+                sender = sender.chars().flat_map(escaped).collect();
             }
         }
-        field.word(&format!("(envelope-from <{sender}>);"));
+        field.pieces(&["(envelope-from <", &sender, ">);"]);
         field.line();
         // Formatting into a String never fails.
         let _ = write_date(&mut field.text, now.utc);
@@ -109,7 +109,11 @@ impl Server {
     /// What the client calls itself, and beside it what we know of it.
     fn write_client(&self, field: &mut Folded) {
         // A name that is no domain and no literal would break the field: what does not belong becomes `?`.
-        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_:[]".contains(c) { c } else { '?' };
+        let plain = |c: char| match c {
+            '.' | '-' | '_' | ':' | '[' | ']' => c,
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '?',
+        };
         field.word("from");
         field.word(&self.hello_name().unwrap_or("unknown").chars().map(plain).collect::<String>());
         // A name that nobody looked up from an address says nothing.
@@ -122,10 +126,10 @@ impl Server {
             Some(name) => {
                 // RFC 5321 section 4.5.3.1.2: no name is longer.
                 let name = name.chars().map(plain).take(DOMAIN_OCTETS_MAX);
-                field.word(&format!("({}", name.collect::<String>()));
+                field.pieces(&["(", &name.collect::<String>()]);
                 field.word(&literal);
             }
-            None => field.word(&format!("({literal}")),
+            None => field.pieces(&["(", &literal]),
         }
     }
 
@@ -158,15 +162,21 @@ struct Folded {
 
 impl Folded {
     fn word(&mut self, word: &str) {
-        if self.line > 1 && self.line + 1 + word.len() > LINE_OCTETS_WISHED {
+        self.pieces(&[word]);
+    }
+
+    /// A word of these pieces.
+    fn pieces(&mut self, pieces: &[&str]) {
+        let octets = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        if self.line > 1 && self.line + 1 + octets > LINE_OCTETS_WISHED {
             self.line();
         }
         // A new line has its tab already.
         if self.line > 1 {
             self.text.push(' ');
         }
-        self.text.push_str(word);
-        self.line += 1 + word.len();
+        pieces.iter().for_each(|piece| self.text.push_str(piece));
+        self.line += 1 + octets;
     }
 
     fn line(&mut self) {

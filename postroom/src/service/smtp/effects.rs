@@ -4,8 +4,16 @@ use super::message::Transaction;
 use super::policy::{refusal, server_error, unfiltered};
 use crate::policy::Answerer;
 use relay_policy::access::Effects;
+use relay_policy::address::EnvelopeRouter;
 use smtp_proto::reply::Refusal;
 use smtp_proto::server::{Extras, HeaderField, Verdict};
+
+/// Whether a message may begin with another sender or with other recipients than those that were accepted; see [`address`].
+pub(super) fn may_address(router: &EnvelopeRouter, effects: &Effects) -> bool {
+    let Effects { filter, redirect, bcc, .. } = effects;
+    let is_told = filter.is_some() || redirect.is_some() || !bcc.is_empty();
+    is_told || router.maps_senders() || !router.bcc.is_empty()
+}
 
 /// Finds the sender and the recipients that a message begins with: the sender is mapped, and those who get a copy are
 /// added.

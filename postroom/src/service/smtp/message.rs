@@ -92,10 +92,6 @@ impl Transaction {
         self.there.clear();
     }
 
-    pub(super) fn has_recipients(&self) -> bool {
-        !self.recipients.is_empty()
-    }
-
     /// Whether an address is among the recipients.
     pub(super) fn delivers_to(&self, address: &str) -> bool {
         self.there.contains(&address.to_ascii_lowercase())
@@ -103,10 +99,16 @@ impl Transaction {
 
     /// What the spool is told.
     pub(super) fn envelope(&self, mut facts: Vec<(String, String)>, now: Now) -> Envelope {
-        let mut envelope = Envelope::new(self.sender.to_string(), now.utc);
-        envelope.recipients = self.recipients.clone();
+        let mut envelope = Envelope::new(String::new(), now.utc);
+        self.tell(&mut envelope);
         envelope.facts.append(&mut facts);
         envelope
+    }
+
+    /// Tells the spool who sends and who gets the message.
+    pub(super) fn tell(&self, envelope: &mut Envelope) {
+        envelope.reverse_path = self.sender.external().into_owned();
+        envelope.recipients.clone_from(&self.recipients);
     }
 
     /// Does to a message that is complete what its content and its last decisions want.
@@ -137,10 +139,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// The message has begun, and this is done: what comes of its last decisions comes besides.
-    pub(super) fn begun(&mut self) {
-        let Effects { hold, discard, .. } = std::mem::take(&mut self.effects);
-        (self.effects.hold, self.effects.discard) = (hold, discard);
+    /// The message has begun, and what these want is done: what comes of its last decisions comes besides.
+    pub(super) fn begun(&mut self, effects: &Effects) {
+        self.effects = Effects::default();
+        (self.effects.hold, self.effects.discard) = (effects.hold, effects.discard);
     }
 
     /// Sender and recipients, for the log.

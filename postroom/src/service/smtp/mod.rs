@@ -115,27 +115,40 @@ impl SmtpService {
         self.proved = None;
     }
 
-    /// Asks policy, and goes on with what it says.
+    /// Asks policy, and goes on with what it says; at once, where it has nothing to ask.
     fn decide(
         &mut self,
+        server: &mut Server,
+        now: Now,
         moment: Moment,
         then: impl FnOnce(&mut Self, &mut Server, Now, Result<Effects, Refusal>) + Send + 'static,
     ) {
+        let of_message = of_message(self.request.queue_id.as_deref());
+        let now_decided = of_message.in_scope(|| policy::decide_now(&self.profile, &self.request, &moment));
+        if let Some(decided) = now_decided {
+            let (verdict, effects) = self.keep(decided, &moment);
+            return then(self, server, now, verdict.map(|()| effects));
+        }
         let (profile, request) = (Arc::clone(&self.profile), Arc::clone(&self.request));
         let walls = Arc::clone(&self.backends.walls);
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &walls, request.client);
-            let decided = policy::decide(&answerer, &request, &moment);
-            let Decided { verdict, effects, latches } =
-                decided.instrument(of_message(request.queue_id.as_deref())).await;
+            let decided = policy::decide(&answerer, &request, &moment).instrument(of_message).await;
             drop(request);
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                service.latched(latches);
-                // Those of DATA come to the message when it begins: a client may say it again.
-                let effects = if matches!(moment, Moment::Data) { effects } else { service.took(effects) };
-                then(service, server, now, verdict.map(|_| effects));
+                let (verdict, effects) = service.keep(decided, &moment);
+                then(service, server, now, verdict.map(|()| effects));
             }) as Finish
         });
+    }
+
+    /// Keeps what a decision leaves behind; gives back what it says, and what is to be done to a message that has not begun.
+    fn keep(&mut self, decided: Decided<()>, moment: &Moment) -> (Result<(), Refusal>, Effects) {
+        let Decided { verdict, effects, latches } = decided;
+        self.latched(latches);
+        // Those of DATA come to the message when it begins: a client may say it again.
+        let effects = if matches!(moment, Moment::Data) { effects } else { self.took(effects) };
+        (verdict, effects)
     }
 
     /// Keeps what later decisions are made with.
@@ -162,13 +175,15 @@ impl SmtpService {
     /// Asks policy a question whose answer is a plain yes or no.
     fn decide_plainly<Q>(
         &mut self,
+        server: &mut Server,
+        now: Now,
         moment: Moment,
         ask: Ask<Q>,
         on_verdict: impl FnOnce(&mut Self, &Q, Option<Effects>) + Send + 'static,
     ) where
         Q: ServerQuestion<Verdict = Verdict> + Send + 'static,
     {
-        self.decide(moment, move |service, server, now, decided| {
+        self.decide(server, now, moment, move |service, server, now, decided| {
             let verdict = match decided {
                 Ok(effects) => {
                     on_verdict(service, &ask.detail, Some(effects));
@@ -184,7 +199,7 @@ impl SmtpService {
     }
 
     /// Finds the client's name, where policy can use it and nobody has told it.
-    fn connect(&mut self, server: &mut Server, ask: Ask<Connect>) {
+    fn connect(&mut self, server: &mut Server, now: Now, ask: Ask<Connect>) {
         let peer = &ask.detail.peer;
         self.meet(peer);
         server.set_reject_footer(footer::footer(&self.profile, &self.request, &self.backends.clock));
@@ -194,25 +209,25 @@ impl SmtpService {
             || peer.reverse_name_lookup_failed;
         let is_looked_for = peer.address.is_some() && !is_told && self.profile.policy.needs_client_name();
         if !is_looked_for {
-            return self.decide_plainly(Moment::Connect, ask, |_, _, _| ());
+            return self.decide_plainly(server, now, Moment::Connect, ask, |_, _, _| ());
         }
         let (walls, client) = (Arc::clone(&self.backends.walls), self.request.client);
         self.work.start(async move {
             let name = ClientName::look_up(&walls.resolver.of(client), client).await;
-            Box::new(move |service: &mut Self, server: &mut Server, _: Now| {
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 if name.status == NameStatus::Ok {
                     server.set_peer_name(&*name.name);
                 }
                 name.tell(service.request());
-                service.decide_plainly(Moment::Connect, ask, |_, _, _| ());
+                service.decide_plainly(server, now, Moment::Connect, ask, |_, _, _| ());
             }) as Finish
         });
     }
 
-    fn hello(&mut self, ask: Ask<Hello>) {
+    fn hello(&mut self, server: &mut Server, now: Now, ask: Ask<Hello>) {
         let before = (self.request.helo.clone(), self.request.esmtp);
         request::hello(self.request(), &ask.detail);
-        self.decide_plainly(Moment::Helo, ask, move |service, _, yes| {
+        self.decide_plainly(server, now, Moment::Helo, ask, move |service, _, yes| {
             if yes.is_none() {
                 let request = service.request();
                 (request.helo, request.esmtp) = before;
@@ -220,14 +235,14 @@ impl SmtpService {
         });
     }
 
-    fn mail(&mut self, ask: Ask<Mail>) {
+    fn mail(&mut self, server: &mut Server, now: Now, ask: Ask<Mail>) {
         if let Some(xforward) = &ask.detail.xforward {
             tracing::info!(?xforward, "forwarded from");
         }
         self.messages += 1;
         let instance = format!("{}.{}", self.session.id, self.messages);
         request::mail(self.request(), &ask.detail, instance);
-        self.decide_plainly(Moment::Mail, ask, |service, mail, yes| match yes {
+        self.decide_plainly(server, now, Moment::Mail, ask, |service, mail, yes| match yes {
             Some(effects) => {
                 let transaction = Transaction::new(&mail.reverse_path, mail.parameters.size, effects);
                 service.transaction = Some(Box::new(transaction));
@@ -306,8 +321,8 @@ impl SmtpService {
         });
     }
 
-    fn data(&mut self, ask: Ask<Data>) {
-        self.decide(Moment::Data, move |service, server, now, decided| match decided {
+    fn data(&mut self, server: &mut Server, now: Now, ask: Ask<Data>) {
+        self.decide(server, now, Moment::Data, move |service, server, now, decided| match decided {
             Ok(effects) => service.begin(server, now, ask, effects),
             Err(refusal) => told(server.answer(now, ask, refusal.into())),
         });
@@ -319,22 +334,27 @@ impl SmtpService {
         let Some(transaction) = &self.transaction else {
             return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
         };
-        let mut transaction = transaction.clone();
-        transaction.effects.absorb(of_data);
-        let effects = transaction.effects.clone();
-        let facts = message::facts(&self.session, &self.request);
+        let mut effects = transaction.effects.clone();
+        effects.absorb(of_data);
+        let envelope = transaction.envelope(message::facts(&self.session, &self.request), now);
+        let mut changed = effects::may_address(&self.profile.router, &effects).then(|| transaction.clone());
         let instance = QueueId::new(&*self.request.instance);
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
         let client = self.request.client;
         self.work.start(async move {
-            let answerer = Answerer::new(&profile, &backends.walls, client);
-            let addressed = effects::address(&answerer, &effects, &mut transaction).await;
-            let is_for_nobody = effects.discard || !transaction.has_recipients();
+            let mut envelope = envelope;
+            let mut addressed = Ok(());
+            if let Some(transaction) = &mut changed {
+                let answerer = Answerer::new(&profile, &backends.walls, client);
+                addressed = effects::address(&answerer, &effects, transaction).await;
+                transaction.tell(&mut envelope);
+            }
+            let is_for_nobody = effects.discard || envelope.recipients.is_empty();
             let begun = match (addressed, instance.filter(|_| is_for_nobody)) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(()), Some(id)) => Ok(Message::for_nobody(id)),
                 (Ok(()), None) => {
-                    let begun = backends.intake.begin(transaction.envelope(facts, now)).await;
+                    let begun = backends.intake.begin(envelope).await;
                     let content = Content::new(&profile.checks);
                     begun.and_then(|writer| Message::new(writer, content)).map_err(|error| {
                         tracing::error!(%error, "message not taken");
@@ -347,8 +367,10 @@ impl SmtpService {
                     service.request().queue_id = Some(message.id().to_string());
                     service.request().discarded |= effects.discard;
                     if let Some(kept) = &mut service.transaction {
-                        transaction.begun();
-                        *kept = transaction;
+                        if let Some(changed) = changed {
+                            *kept = changed;
+                        }
+                        kept.begun(&effects);
                     }
                     // What a verdict adds to the header is there once it is given.
                     told(server.answer(now, ask, effects::with_fields(&effects.prepend)));
@@ -373,9 +395,9 @@ impl SmtpService {
         });
     }
 
-    fn end_of_data(&mut self, ask: Ask<EndOfData>) {
+    fn end_of_data(&mut self, server: &mut Server, now: Now, ask: Ask<EndOfData>) {
         self.request().size_bytes = ask.detail.octets;
-        self.decide(Moment::EndOfMessage, move |service, server, now, decided| {
+        self.decide(server, now, Moment::EndOfMessage, move |service, server, now, decided| {
             let is_looked_at = service.message.as_ref().is_some_and(Message::is_looked_at);
             let origin = is_looked_at.then(|| service.request.origin());
             let ended = service.transaction.take().zip(service.message.take());
@@ -428,7 +450,7 @@ impl Service<Server> for SmtpService {
     fn event(&mut self, server: &mut Server, now: Now, event: Event) {
         self.log_in(server);
         match event {
-            Event::Connect(ask) => self.connect(server, ask),
+            Event::Connect(ask) => self.connect(server, now, ask),
             // Which TLS is good enough the listener has said before the handshake.
             Event::Tls(ask) => {
                 let is_resumed = self.request.tls.as_ref().is_some_and(|tls| tls.is_resumed);
@@ -439,21 +461,21 @@ impl Service<Server> for SmtpService {
                 };
                 told(server.answer(now, ask, verdict));
             }
-            Event::Hello(ask) => self.hello(ask),
+            Event::Hello(ask) => self.hello(server, now, ask),
             Event::Authenticate(ask) => match self.count_login(&ask, now) {
                 Ok(()) => self.authenticate(ask),
                 Err(refusal) => told(server.refuse_authenticate(now, ask, &refusal)),
             },
             Event::LoginFailed(failed) => login_failed(&failed, self.request.tls.as_ref()),
             Event::Mail(ask) => match self.count(RateEvent::Message, now) {
-                Ok(()) => self.mail(ask),
+                Ok(()) => self.mail(server, now, ask),
                 Err(refusal) => told(server.answer(now, ask, refusal.into())),
             },
             Event::Rcpt(ask) => match self.count(RateEvent::Recipient, now) {
                 Ok(()) => self.recipient(ask),
                 Err(refusal) => told(server.answer(now, ask, refusal.into())),
             },
-            Event::Data(ask) => self.data(ask),
+            Event::Data(ask) => self.data(server, now, ask),
             Event::Body(octets) => {
                 // Without a message the intake has failed before; the client hears of it at the end.
                 if let Some(mut message) = self.message.take() {
@@ -462,7 +484,7 @@ impl Service<Server> for SmtpService {
                 }
             }
             Event::BodyAborted(why) => self.aborted(why),
-            Event::EndOfData(ask) => self.end_of_data(ask),
+            Event::EndOfData(ask) => self.end_of_data(server, now, ask),
             Event::TransactionReset => self.without_message(),
             // The session is about to end; a commit that is under way ends by itself.
             Event::Cancelled(_) => {}

@@ -1,8 +1,9 @@
 //! What policy says about a command, as the machine takes it.
 
 use crate::policy::{self, Answerer, Recipients};
+use crate::settings::SmtpProfile;
 use proto_core::address::{ForwardPath, ReversePath};
-use relay_policy::access::{Effects, Latches, LogLine};
+use relay_policy::access::{Effects, Latches, LogLine, Outcome};
 use relay_policy::address::Address;
 use relay_policy::{Reply, Request, Stage};
 use smtp_proto::reply::{EnhancedCode, Refusal};
@@ -56,19 +57,41 @@ pub(super) struct Decided<Y> {
     pub(super) latches: Latches,
 }
 
+/// What policy says, where it has nothing to ask and to wait for.
+pub(super) fn decide_now(profile: &SmtpProfile, request: &Request, moment: &Moment) -> Option<Decided<()>> {
+    let outcome = policy::decided(profile, request, moment.stage())?;
+    if outcome.effects.sleep_seconds > 0 {
+        return None;
+    }
+    policy::log(&outcome, moment);
+    Some(decided(outcome))
+}
+
 /// Asks policy, and waits where it says so.
 pub(super) async fn decide(answerer: &Answerer<'_>, request: &Request, moment: &Moment) -> Decided<()> {
-    let outcome = match answerer.decide(request, moment.stage()).await {
-        Ok(outcome) => outcome,
-        Err(reply) => {
-            let latches = request.latches.clone();
-            return Decided { verdict: Err(refusal(reply)), effects: Effects::default(), latches };
-        }
-    };
+    match answerer.decide(request, moment.stage()).await {
+        Ok((outcome, _)) => waited(outcome, moment).await,
+        Err(reply) => undecided(reply, request),
+    }
+}
+
+/// What comes of a decision, when its reply is due.
+async fn waited(outcome: Box<Outcome>, moment: &Moment) -> Decided<()> {
     policy::log(&outcome, moment);
     if outcome.effects.sleep_seconds > 0 {
         tokio::time::sleep(Duration::from_secs(outcome.effects.sleep_seconds.into())).await;
     }
+    decided(outcome)
+}
+
+/// What comes of a decision that has not come to an end.
+fn undecided<Y>(reply: Reply, request: &Request) -> Decided<Y> {
+    let latches = request.latches.clone();
+    Decided { verdict: Err(refusal(reply)), effects: Effects::default(), latches }
+}
+
+fn decided(outcome: Box<Outcome>) -> Decided<()> {
+    let outcome = *outcome;
     let verdict = match (outcome.refusal, &outcome.effects.filter) {
         (Some(reply), _) => Err(refusal(reply)),
         (None, Some(filter)) => Err(unfiltered(filter)),
@@ -84,14 +107,20 @@ pub(super) async fn recipient(
     recipient: ForwardPath,
 ) -> Decided<Option<Recipients>> {
     let moment = Moment::Rcpt(recipient);
-    let Decided { verdict, effects, latches } = decide(answerer, request, &moment).await;
+    let (mut outcome, answers) = match answerer.decide(request, moment.stage()).await {
+        Ok(decision) => decision,
+        Err(reply) => return undecided(reply, request),
+    };
+    let resolution = outcome.resolution.take();
+    let Decided { verdict, effects, latches } = waited(outcome, &moment).await;
     let verdict = match verdict {
         // Nothing more is asked about what is thrown away.
         Ok(()) if request.discarded || effects.discard => Ok(None),
         Ok(()) => {
             let Moment::Rcpt(recipient) = &moment else { unreachable!("invariant: it was made so above") };
             let sender = request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from);
-            let found = answerer.recipients(recipient, &sender.unwrap_or_default()).await;
+            let sender = sender.unwrap_or_default();
+            let found = answerer.recipients(recipient, sender, resolution, answers).await;
             found.map(Some).map_err(|reply| {
                 tracing::info!("{}", LogLine::event(request, moment.stage(), "reject", &reply));
                 refusal(reply)

@@ -64,17 +64,18 @@ mod tasks;
 
 pub use run::{EnvelopeRun, EnvelopeStep};
 
-use super::address_maps::AddressMaps;
+use super::address_maps::{AddressClass, AddressMaps};
 use super::bcc::Bcc;
 use super::config::RoutingError;
 use super::form::Address;
 use super::local::LocalAliases;
-use super::resolve::Routing;
+use super::resolve::{Resolution, Routing};
 use super::transport::Transport;
 use super::virtual_alias::VirtualAliases;
 use crate::parameters::Parameters;
-use crate::table::{Maps, Opener, Warning, directory};
+use crate::table::{Answers, Maps, Opener, Warning, directory};
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use tasks::Task;
 
 /// How many recipients one may stand for (`qmgr_message_recipient_limit` has the same number, for what it does).
@@ -200,10 +201,7 @@ impl EnvelopeRouter {
 
     /// Whether anything may stand in the place of a sender.
     pub fn maps_senders(&self) -> bool {
-        let AddressMaps { sender_canonical, canonical, masquerade, .. } = &self.address_maps;
-        !(sender_canonical.maps.is_empty()
-            && canonical.maps.is_empty()
-            && masquerade.masquerade_domains.is_empty())
+        !self.address_maps.is_empty(AddressClass::EnvelopeSender)
     }
 
     /// Begins with a sender; what comes of it is [`Routed::canonical`]. The null sender stays.
@@ -214,6 +212,19 @@ impl EnvelopeRouter {
     /// Begins with a recipient of a message from `sender`.
     pub fn recipient(&self, recipient: Address, sender: Address) -> EnvelopeRun<'_> {
         EnvelopeRun::new(self, sender, Task::recipient(recipient))
+    }
+
+    /// Begins with a recipient that has been decided about, as [`Self::recipient`] does. What was found out for that is not
+    /// found out again: where the recipient leads, by the same [`Routing`] and for this sender, and what was answered about
+    /// tables.
+    pub fn accepted(
+        &self,
+        recipient: Address,
+        sender: Address,
+        resolution: Option<Arc<Resolution>>,
+        answers: Answers,
+    ) -> EnvelopeRun<'_> {
+        self.recipient(recipient, sender).knowing(resolution, answers)
     }
 
     /// Begins with the copies of a message: who gets one, and where that goes. Sender and recipients are those after

@@ -5,11 +5,12 @@
 
 use super::tasks::{Task, TaskError, forwarding_loop};
 use super::{EnvelopeRouter, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, RouteStep, Routed, Way};
-use crate::address::Address;
+use crate::address::{Address, Resolution};
 use crate::question::{Answer, Question};
 use crate::table::Answers;
 use proto_core::CallerFault;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How many addresses are looked at for one; see [`Routed`]. An alias may have as many targets.
 const TASKS_MAX: usize = 50_000;
@@ -21,10 +22,12 @@ pub struct EnvelopeRun<'a> {
     pub(super) router: &'a EnvelopeRouter,
     pub(super) sender: Address,
     pub(super) answers: Answers,
+    /// Where the recipient leads, if that is known.
+    pub(super) resolution: Option<Arc<Resolution>>,
     /// The tables and keys that are asked.
     asked: BTreeSet<(String, String)>,
     /// What can go on; the last is next.
-    tasks: Vec<Task>,
+    pub(super) tasks: Vec<Task>,
     /// What waits for answers, in its order.
     waiting: Vec<Task>,
     begun: usize,
@@ -56,6 +59,7 @@ impl<'a> EnvelopeRun<'a> {
             wants_steps: false,
             sender,
             answers: Answers::default(),
+            resolution: None,
             asked: BTreeSet::new(),
             tasks: vec![task],
             waiting: Vec::new(),
@@ -84,6 +88,12 @@ impl<'a> EnvelopeRun<'a> {
         }
     }
 
+    /// The same, with what is known already.
+    pub(super) fn knowing(mut self, resolution: Option<Arc<Resolution>>, answers: Answers) -> Self {
+        (self.resolution, self.answers) = (resolution, answers);
+        self
+    }
+
     /// Goes on as far as the answers reach. What came of it is told once.
     pub fn step(&mut self) -> EnvelopeStep {
         self.tasks.extend(self.waiting.drain(..).rev());
@@ -94,8 +104,15 @@ impl<'a> EnvelopeRun<'a> {
                 self.too_many();
                 break;
             }
-            match self.carry_out(&task) {
-                Ok(next) => self.tasks.extend(next.into_iter().rev()),
+            let before = self.tasks.len();
+            let done = self.carry_out(&task);
+            match &done {
+                // The last is next.
+                Ok(()) => self.tasks[before..].reverse(),
+                Err(_) => self.tasks.truncate(before),
+            }
+            match done {
+                Ok(()) => {}
                 Err(TaskError::Fails(failure)) => self.routed.failures.push(failure),
                 Err(TaskError::Asks(missing)) => {
                     // It is begun once, however often it is begun again.

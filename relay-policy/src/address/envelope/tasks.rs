@@ -1,15 +1,16 @@
 //! The steps on an address's way through canonical maps, virtual aliases, resolving and local aliases to a mailbox.
 
 use super::run::EnvelopeRun;
-use super::{Failure, FinalRecipient, NESTED_MAX, Way};
+use super::{EnvelopeRouter, Failure, FinalRecipient, NESTED_MAX, Way};
 use crate::access::split_enhanced;
 use crate::address::{
     ALIAS_EXPANSION_ERROR, Address, AddressClass, Delivery, Expansion, LocalDelivery, MappingWarning,
-    ResolveError, RewriteContext, Target, luser_relay,
+    Resolution, ResolveError, RewriteContext, Target, luser_relay,
 };
 use crate::domain;
 use crate::table::{Key, LookupError, Missing};
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
 /// What is still to be done.
 #[derive(Debug, Clone)]
@@ -20,8 +21,8 @@ pub(super) enum Task {
     Copies(Vec<Address>),
     /// An address as a client or an alias has it.
     Recipient { address: Address, branch: Branch },
-    /// One that is in no virtual alias any more.
-    Resolve { address: Address, branch: Branch },
+    /// One that is in no virtual alias any more; and where it leads, if that is known.
+    Resolve { address: Address, resolution: Option<Arc<Resolution>>, branch: Branch },
     /// Who is to have a mailbox here; or the users of this machine alone.
     Mailbox { address: Address, is_local: bool, branch: Branch },
 }
@@ -88,32 +89,45 @@ fn fails(target: &Address, reason: impl Into<String>) -> Failure {
     Failure { target: target.to_string(), reason: reason.into() }
 }
 
-type Next = Result<Vec<Task>, TaskError>;
+type Carried = Result<(), TaskError>;
 
 impl EnvelopeRun<'_> {
-    /// Carries a task out: what is to be done next, in order.
-    pub(super) fn carry_out(&mut self, task: &Task) -> Next {
+    /// Carries a task out: adds what is to be done next, in order.
+    pub(super) fn carry_out(&mut self, task: &Task) -> Carried {
         match task {
             Task::Sender(address) => {
-                self.routed.canonical = self.canonical(address, AddressClass::EnvelopeSender)?;
-                Ok(Vec::new())
+                let rewriting = &self.router.routing.rewriting;
+                let complete = rewriting.rewrite_internal(address, RewriteContext::Local);
+                let mapped = self.mapped(&complete, address, AddressClass::EnvelopeSender)?;
+                self.routed.canonical = mapped.unwrap_or_else(|| complete.into_owned());
+                Ok(())
             }
             Task::Copies(recipients) => {
                 let mapper = self.router.routing.mapper(&self.answers);
                 let copies = self.router.bcc.recipients(&self.sender, recipients, &mapper)?;
-                Ok(copies.into_iter().map(Task::recipient).collect())
+                self.tasks.extend(copies.into_iter().map(Task::recipient));
+                Ok(())
             }
             Task::Recipient { address, branch } => self.expand(address, branch),
-            Task::Resolve { address, branch } => self.resolve(address, branch),
+            Task::Resolve { address, resolution, branch } => {
+                self.resolve(address, resolution.as_deref(), branch)
+            }
             Task::Mailbox { address, is_local, branch } => self.find_mailbox(address, *is_local, branch),
         }
     }
 
-    /// Completes an address and maps it.
-    fn canonical(&mut self, address: &Address, class: AddressClass) -> Result<Address, TaskError> {
-        let routing = &self.router.routing;
-        let complete = routing.rewriting.rewrite_internal(address, RewriteContext::Local);
-        let done = self.router.address_maps.map(&complete, class, &routing.mapper(&self.answers))?;
+    /// What stands in the place of an address; none where nothing ever does. `written` is what it was before it was complete.
+    fn mapped(
+        &mut self,
+        complete: &Address,
+        written: &Address,
+        class: AddressClass,
+    ) -> Result<Option<Address>, TaskError> {
+        let EnvelopeRouter { routing, address_maps, .. } = self.router;
+        if address_maps.is_empty(class) {
+            return Ok(None);
+        }
+        let done = address_maps.map(complete, class, &routing.mapper(&self.answers))?;
         for warning in done.warnings.iter().map(ToString::to_string) {
             // A task that is begun again says nothing twice.
             if !self.routed.warnings.contains(&warning) {
@@ -121,63 +135,86 @@ impl EnvelopeRun<'_> {
             }
         }
         if done.warnings.iter().any(|warning| matches!(warning, MappingWarning::Lookup { .. })) {
-            return Err(TaskError::Fails(fails(address, ALIAS_EXPANSION_ERROR)));
+            return Err(TaskError::Fails(fails(written, ALIAS_EXPANSION_ERROR)));
         }
-        self.note("canonical_maps", &complete, std::iter::once(done.address.to_string()));
-        Ok(done.address)
+        self.note("canonical_maps", complete, std::iter::once(done.address.to_string()));
+        Ok(Some(done.address))
     }
 
-    fn expand(&mut self, address: &Address, branch: &Branch) -> Next {
+    fn expand(&mut self, address: &Address, branch: &Branch) -> Carried {
         if branch.depth > NESTED_MAX {
             return Err(TaskError::Fails(forwarding_loop(address)));
         }
-        let router = self.router;
-        let canonical = self.canonical(address, AddressClass::EnvelopeRecipient)?;
-        let (mapper, mut missing) = (router.routing.mapper(&self.answers), Missing::new());
-        let expansion = router.virtual_aliases.expand_known(&canonical, &mapper, &mut missing);
-        if !missing.is_empty() {
-            return Err(TaskError::Asks(missing));
+        let EnvelopeRouter { routing, virtual_aliases, .. } = self.router;
+        let complete = routing.rewriting.rewrite_internal(address, RewriteContext::Local);
+        let mapped = self.mapped(&complete, address, AddressClass::EnvelopeRecipient)?;
+        let canonical = mapped.as_ref().unwrap_or(&complete);
+        let expansion = match virtual_aliases.is_empty() {
+            true => None,
+            false => {
+                let (mapper, mut missing) = (routing.mapper(&self.answers), Missing::new());
+                let expansion = virtual_aliases.expand_known(canonical, &mapper, &mut missing);
+                if !missing.is_empty() {
+                    return Err(TaskError::Asks(missing));
+                }
+                Some(expansion)
+            }
+        };
+        let is_first = branch.depth == 0;
+        if is_first && self.routed.canonical.is_empty() {
+            self.routed.canonical = canonical.clone();
         }
-        if branch.depth == 0 && self.routed.canonical.is_empty() {
-            self.routed.canonical.clone_from(&canonical);
-        }
+        let known = self.resolution.clone().filter(|_| is_first);
+        let next = |address: Address| {
+            let resolution = known.clone().filter(|_| address == *complete);
+            Task::Resolve { address, resolution, branch: branch.clone() }
+        };
         match expansion {
-            Expansion::To(to) => {
-                self.note("virtual_alias_maps", &canonical, to.iter().map(Address::to_string));
-                let next = |address| Task::Resolve { address, branch: branch.clone() };
-                Ok(to.into_iter().map(next).collect())
+            None => self.tasks.push(next(canonical.clone())),
+            Some(Expansion::To(to)) => {
+                self.note("virtual_alias_maps", canonical, to.iter().map(Address::to_string));
+                self.tasks.extend(to.into_iter().map(next));
             }
-            Expansion::Error(warning) => {
+            Some(Expansion::Error(warning)) => {
                 self.routed.warnings.push(warning.to_string());
-                Err(TaskError::Fails(fails(address, ALIAS_EXPANSION_ERROR)))
+                return Err(TaskError::Fails(fails(address, ALIAS_EXPANSION_ERROR)));
             }
         }
+        Ok(())
     }
 
-    fn resolve(&mut self, address: &Address, branch: &Branch) -> Next {
+    fn resolve(&mut self, address: &Address, known: Option<&Resolution>, branch: &Branch) -> Carried {
         let router = self.router;
-        let resolution =
-            router.routing.resolve(address, &self.sender, &self.answers).map_err(|error| match error {
-                ResolveError::Lookup(error) => error.into(),
-                ResolveError::BadAddress { why, .. } => {
-                    TaskError::Fails(fails(address, format!("5.1.3 bad address syntax: {why}")))
-                }
-            })?;
-        let address = comparable(resolution.recipient);
+        let found;
+        let resolution = match known {
+            Some(known) => known,
+            None => {
+                let resolved = router.routing.resolve(address, &self.sender, &self.answers);
+                found = resolved.map_err(|error| match error {
+                    ResolveError::Lookup(error) => error.into(),
+                    ResolveError::BadAddress { why, .. } => {
+                        TaskError::Fails(fails(address, format!("5.1.3 bad address syntax: {why}")))
+                    }
+                })?;
+                &found
+            }
+        };
+        let address = comparable(&resolution.recipient);
         let key = address.as_str().to_ascii_lowercase();
         if self.followed.contains(&key) {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let transport = resolution.transport;
+        let transport = &resolution.transport;
         let way = match transport.service.as_str() {
             "local" => {
-                let next = self.local(&address, branch)?;
+                self.local(address, branch)?;
                 self.followed.insert(key);
-                return Ok(next);
+                return Ok(());
             }
             "virtual" => {
                 self.followed.insert(key);
-                return Ok(vec![Task::Mailbox { address, is_local: false, branch: branch.clone() }]);
+                self.tasks.push(Task::Mailbox { address, is_local: false, branch: branch.clone() });
+                return Ok(());
             }
             "error" => {
                 return Err(TaskError::Fails(fails(&address, with_status(&transport.nexthop, "5.0.0"))));
@@ -185,39 +222,36 @@ impl EnvelopeRun<'_> {
             "retry" => {
                 return Err(TaskError::Fails(fails(&address, with_status(&transport.nexthop, "4.0.0"))));
             }
-            "discard" => Way::Discard(transport.nexthop),
-            _ => Way::Transport(transport),
+            "discard" => Way::Discard(transport.nexthop.clone()),
+            _ => Way::Transport(transport.clone()),
         };
         self.followed.insert(key);
         self.add(FinalRecipient { address, way, sender: branch.sender.clone() });
-        Ok(Vec::new())
+        Ok(())
     }
 
     /// What a user of this machine stands for.
-    fn local(&mut self, address: &Address, branch: &Branch) -> Next {
+    fn local(&mut self, address: Address, branch: &Branch) -> Carried {
         let router = self.router;
         if router.local_aliases.alias_maps.is_empty() {
-            return Ok(vec![Task::Mailbox {
-                address: address.clone(),
-                is_local: true,
-                branch: branch.clone(),
-            }]);
+            self.tasks.push(Task::Mailbox { address, is_local: true, branch: branch.clone() });
+            return Ok(());
         }
         let (aliases, mut missing) = (&router.local_aliases, Missing::new());
-        let expansion = aliases.expand_known(address, &router.routing, &self.answers, &mut missing)?;
+        let expansion = aliases.expand_known(&address, &router.routing, &self.answers, &mut missing)?;
         if !missing.is_empty() {
             return Err(TaskError::Asks(missing));
         }
-        self.note("alias_maps", address, expansion.deliveries.iter().map(|delivery| delivery.to.to_string()));
+        self.note("alias_maps", &address, expansion.deliveries.iter().map(|delivery| delivery.to.to_string()));
         let failures = expansion.failures.into_iter();
         self.routed
             .failures
             .extend(failures.map(|failure| Failure { target: failure.target, reason: failure.reason }));
-        Ok(expansion
-            .deliveries
-            .into_iter()
-            .filter_map(|delivery| self.follow(address, delivery, branch))
-            .collect())
+        for delivery in expansion.deliveries {
+            let next = self.follow(&address, delivery, branch);
+            self.tasks.extend(next);
+        }
+        Ok(())
     }
 
     /// What is to be done about a target of an alias of `address`; none where it is a recipient as it stands.
@@ -226,7 +260,7 @@ impl EnvelopeRun<'_> {
         let branch = Branch { sender: sender.or_else(|| branch.sender.clone()), ..branch.clone() };
         let way = match to {
             Delivery::Mailbox(address) => {
-                return Some(Task::Mailbox { address: comparable(address), is_local: true, branch });
+                return Some(Task::Mailbox { address: comparable(&address), is_local: true, branch });
             }
             Delivery::Forward(address) => return Some(Task::Recipient { address, branch: branch.deeper() }),
             Delivery::Command(command) => Way::Command(command),
@@ -236,11 +270,11 @@ impl EnvelopeRun<'_> {
         None
     }
 
-    fn find_mailbox(&mut self, address: &Address, is_local: bool, branch: &Branch) -> Next {
+    fn find_mailbox(&mut self, address: &Address, is_local: bool, branch: &Branch) -> Carried {
         if let Some(account) = self.account(address)? {
             let way = Way::Mailbox(account);
             self.add(FinalRecipient { address: address.clone(), way, sender: branch.sender.clone() });
-            return Ok(Vec::new());
+            return Ok(());
         }
         let router = self.router;
         let local_part = address.local_part();
@@ -248,7 +282,7 @@ impl EnvelopeRun<'_> {
         if is_local && is(&router.routing.extensions.double_bounce_sender) {
             let way = Way::Discard("a report about a report".into());
             self.add(FinalRecipient { address: address.clone(), way, sender: None });
-            return Ok(Vec::new());
+            return Ok(());
         }
         let unknown = || {
             let table = if is_local { "local recipient" } else { "virtual mailbox" };
@@ -264,16 +298,18 @@ impl EnvelopeRun<'_> {
         let branch = Branch { is_substitute: true, ..branch.deeper() };
         let postmaster = router.postmaster.as_ref().filter(|postmaster| !postmaster.is_same(address));
         if let Some(postmaster) = postmaster.filter(|_| is("postmaster") || is("MAILER-DAEMON")) {
-            return Ok(vec![Task::Recipient { address: postmaster.clone(), branch }]);
+            self.tasks.push(Task::Recipient { address: postmaster.clone(), branch });
+            return Ok(());
         }
         if is_local && !router.luser_relay.is_empty() {
             let text = luser_relay(&router.luser_relay, address, &router.routing.extensions);
             self.note("luser_relay", address, std::iter::once(text.clone()));
             let targets = Target::parse_list(&text, &router.routing.rewriting);
-            return Ok(targets
-                .into_iter()
-                .filter_map(|target| self.substitute(address, target, &branch))
-                .collect());
+            for target in targets {
+                let next = self.substitute(address, target, &branch);
+                self.tasks.extend(next);
+            }
+            return Ok(());
         }
         Err(unknown())
     }
@@ -300,23 +336,25 @@ impl EnvelopeRun<'_> {
         if router.mailboxes.is_empty() {
             return Ok(Some(address.clone()));
         }
-        let base = router.routing.extensions.split(address.local_part());
-        let base = base.map(|(base, _)| address.with_local_part(base).to_string());
-        let whole = address.to_string();
-        for key in [Some(Key::Whole(&whole)), base.as_deref().map(Key::Part)].into_iter().flatten() {
-            if let Some(found) = router.mailboxes.look_up(key, &self.answers)? {
-                return Ok(Some(Address::parse(&found.text)));
+        let look_up = |key: Key<'_>| {
+            let found = router.mailboxes.look_up(key, &self.answers)?;
+            Ok::<_, LookupError>(found.map(|found| Address::parse(&found.text)))
+        };
+        let account = look_up(Key::Whole(&address.external()))?;
+        match router.routing.extensions.split(address.local_part()) {
+            Some((base, _)) if account.is_none() => {
+                look_up(Key::Part(&address.with_local_part(base).external()))
             }
+            _ => Ok(account),
         }
-        Ok(None)
     }
 }
 
 /// The same address with its domain as it is compared.
-fn comparable(address: Address) -> Address {
+fn comparable(address: &Address) -> Address {
     match address.domain().filter(|domain| !domain.starts_with('[')).and_then(domain::key) {
-        Some(domain) => Address::internal(format!("{}@{domain}", address.local_part())),
-        None => address,
+        Some(domain) => Address::internal([address.local_part(), "@", &domain].concat()),
+        None => address.clone(),
     }
 }
 
