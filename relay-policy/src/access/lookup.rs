@@ -10,8 +10,8 @@ use crate::domain;
 use crate::question::Question;
 use crate::request::UNKNOWN;
 use crate::table::{Family, LookupError, Maps};
-use std::borrow::Cow;
 use proto_core::address::Mailbox;
+use std::borrow::Cow;
 
 /// What was found, and where.
 pub(crate) struct Hit {

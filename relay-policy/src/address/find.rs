@@ -33,7 +33,8 @@ impl<'a> Mapper<'a> {
                 return Ok(Some(Hit { found, unmatched_extension: Some(extension.into()) }));
             }
         }
-        let whole_and_base = [Some((local_part, None)), split.map(|(base, extension)| (base, Some(extension)))];
+        let whole_and_base =
+            [Some((local_part, None)), split.map(|(base, extension)| (base, Some(extension)))];
         for (local_part, extension) in whole_and_base.into_iter().flatten().filter(|_| is_local) {
             // A local part alone has no domain, whatever it looks like.
             let key = Address::internal(local_part);

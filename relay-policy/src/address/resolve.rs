@@ -380,7 +380,8 @@ mod tests {
         let answers = Answers::default();
         let mut routing = Routing::new("mail.example.com");
         let read = |_: &str| Err("no files".into());
-        routing.domains.mydestination = MatchList::parse("example.com, 1.2.3", false, &Opener::new(&read)).list;
+        routing.domains.mydestination =
+            MatchList::parse("example.com, 1.2.3", false, &Opener::new(&read)).list;
         for numeric in [false, true] {
             routing.resolve_numeric_domain = numeric;
             for address in [

@@ -242,7 +242,11 @@ impl EnvelopeRun<'_> {
         if !missing.is_empty() {
             return Err(TaskError::Asks(missing));
         }
-        self.note("alias_maps", &address, expansion.deliveries.iter().map(|delivery| delivery.to.to_string()));
+        self.note(
+            "alias_maps",
+            &address,
+            expansion.deliveries.iter().map(|delivery| delivery.to.to_string()),
+        );
         let failures = expansion.failures.into_iter();
         self.routed
             .failures
