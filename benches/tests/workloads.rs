@@ -89,7 +89,7 @@ fn a_recipient_goes_through_the_whole_list() {
     let (policy, request, recipient) = (policy::long_list(50), policy::request(), policy::recipient());
     let outcome = policy::decide(&policy, &request, &recipient);
     assert!(outcome.refusal.is_none(), "{outcome:?}");
-    let looked_up = outcome.trail.entries().iter().filter(|entry| entry.rule.starts_with("check_"));
+    let looked_up = outcome.trail.entries().filter(|entry| entry.rule().starts_with("check_"));
     assert_eq!(looked_up.count(), 5);
     assert!(outcome.trail.entries().len() > 50);
 }

@@ -54,8 +54,8 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     for question in asked.iter() {
         writeln!(out, "not looked up, as if the DNS did not answer (--dns asks it): {question}")?;
     }
-    let rules = steps.iter().flat_map(|step| step.outcome.trail.entries());
-    if rules.into_iter().any(|entry| entry.rule.contains("check_policy_service")) {
+    let mut rules = steps.iter().flat_map(|step| step.outcome.trail.entries());
+    if rules.any(|entry| entry.rule().contains("check_policy_service")) {
         writeln!(out, "policy services were not asked, as if they had answered DUNNO")?;
     }
     writeln!(out, "verdict: {}", verdict(&steps))?;
@@ -147,12 +147,12 @@ fn bracketed(written: &str) -> String {
 }
 
 fn print(out: &mut impl Write, step: &Step) -> io::Result<()> {
-    let (trail, effects) = (step.outcome.trail.entries(), &step.outcome.effects);
+    let (trail, effects) = (&step.outcome.trail, &step.outcome.effects);
     if trail.is_empty() && step.refusal.is_none() {
         return Ok(());
     }
     writeln!(out, "{}", step.command)?;
-    for entry in trail {
+    for entry in trail.entries() {
         writeln!(out, "  {entry}")?;
     }
     for (is_set, what) in

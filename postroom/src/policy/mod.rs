@@ -102,8 +102,10 @@ pub(crate) fn server_error() -> Reply {
 
 /// Writes what a decision has for the log. The trail is for who wants to know how it came about.
 pub(crate) fn log(outcome: &Outcome, at: &dyn Display) {
-    for rule in outcome.trail.entries() {
-        tracing::debug!(%at, %rule, "policy");
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        for rule in outcome.trail.entries() {
+            tracing::debug!(%at, %rule, "policy");
+        }
     }
     write(&outcome.log);
 }

@@ -14,7 +14,7 @@ pub(crate) struct Entry<'e> {
 
 impl Probe<'_> {
     /// What an entry says about a fact. One that says nothing is broken: neither is it a number, nor a list that lets by.
-    pub(crate) fn act(&mut self, entry: &Entry<'_>, context: Context) -> Checked {
+    pub(crate) fn act(&mut self, entry: &Entry<'_>, context: &Context) -> Checked {
         if entry.text.is_empty() {
             let Entry { table, key, .. } = entry;
             return self.broken(&[format!("access table {table} entry \"{key}\" has no action")]);
@@ -23,55 +23,49 @@ impl Probe<'_> {
         let text = text.trim();
         let parameters = self.parameters();
         let (reject, defer) = (parameters.access_map_reject_code, parameters.access_map_defer_code);
-        let log = &mut self.log;
         match word.to_ascii_uppercase().as_str() {
             "DUNNO" => Ok(Said::Dunno),
-            "REJECT" => Ok(Said::Refuse(context.rejected_in_words(reject, text, "Access denied", log))),
-            "DEFER" => Ok(Said::Refuse(context.rejected_in_words(defer, text, "Access denied", log))),
+            "REJECT" => Ok(Said::Refuse(self.rejected_in_words(context, reject, text, "Access denied"))),
+            "DEFER" => Ok(Said::Refuse(self.rejected_in_words(context, defer, text, "Access denied"))),
             "DEFER_IF_PERMIT" => {
-                let reply = context.rejected_in_words(defer, text, "Service unavailable", log);
+                let reply = self.rejected_in_words(context, defer, text, "Service unavailable");
                 Ok(Said::DeferIfPermit(reply))
             }
             "DEFER_IF_REJECT" => {
-                let reply = context.rejected_in_words(defer, text, "Service unavailable", log);
+                let reply = self.rejected_in_words(context, defer, text, "Service unavailable");
                 Ok(Said::DeferIfReject(reply))
             }
-            "INFO" => Ok(self.note("info", text)),
-            "WARN" => Ok(self.note("warn", text)),
-            "HOLD" => Ok(self.delegate(entry, &context, "hold", text, "triggers HOLD action", Action::Hold)),
-            "DISCARD" => Ok(self.delegate(
-                entry,
-                &context,
-                "discard",
-                text,
-                "triggers DISCARD action",
-                Action::Discard,
-            )),
+            "INFO" => Ok(self.tell("info", text)),
+            "WARN" => Ok(self.tell("warn", text)),
+            "HOLD" => Ok(self.delegate(entry, context, "hold", text, "triggers HOLD action", Action::Hold)),
+            "DISCARD" => {
+                Ok(self.delegate(entry, context, "discard", text, "triggers DISCARD action", Action::Discard))
+            }
             "FILTER" if !text.contains(':') => Ok(self.lacking(entry, "transport:destination")),
             "FILTER" => {
                 let told = format!("triggers FILTER {text}");
-                Ok(self.delegate(entry, &context, "filter", "", &told, Action::Filter(text.into())))
+                Ok(self.delegate(entry, context, "filter", "", &told, Action::Filter(text.into())))
             }
             "REDIRECT" | "BCC" if !text.contains('@') => Ok(self.lacking(entry, "user@domain target")),
             "REDIRECT" => {
                 let told = format!("triggers REDIRECT {text}");
-                Ok(self.delegate(entry, &context, "redirect", "", &told, Action::Redirect(text.into())))
+                Ok(self.delegate(entry, context, "redirect", "", &told, Action::Redirect(text.into())))
             }
             "BCC" => {
                 let told = format!("triggers BCC {text}");
-                Ok(self.delegate(entry, &context, "bcc", "", &told, Action::Bcc(text.into())))
+                Ok(self.delegate(entry, context, "bcc", "", &told, Action::Bcc(text.into())))
             }
             "PREPEND" => Ok(self.prepend(entry, text)),
-            _ if is_permit(entry.text) => Ok(self.permit_by(entry, &context)),
+            _ if is_permit(entry.text) => Ok(self.permit_by(entry, context)),
             _ => match reply_code(word) {
-                Some(code) => Ok(Said::Refuse(context.rejected_in_words(code, text, "Access denied", log))),
+                Some(code) => Ok(Said::Refuse(self.rejected_in_words(context, code, text, "Access denied"))),
                 None => self.list(entry, context),
             },
         }
     }
 
     /// A list of restrictions in place of an action.
-    fn list(&mut self, entry: &Entry<'_>, context: Context) -> Checked {
+    fn list(&mut self, entry: &Entry<'_>, context: &Context) -> Checked {
         let Entry { table, text, .. } = entry;
         if text.contains(':') {
             return self.broken(&[
@@ -85,7 +79,7 @@ impl Probe<'_> {
                 .broken(&[format!("access table {table} entry {text} causes unreasonable recursion")]);
         }
         let rules = rule::read(text, &self.parameters().restriction_classes);
-        Ok(Said::Enter { rules, context, permit: OnPermit::Permit })
+        Ok(Said::Enter { rules, context: context.clone(), permit: OnPermit::Permit })
     }
 
     /// A permit by a table, which is logged where that is wanted.
@@ -95,7 +89,7 @@ impl Probe<'_> {
         Said::Permit
     }
 
-    fn note(&mut self, verb: &str, text: &str) -> Said {
+    fn tell(&mut self, verb: &str, text: &str) -> Said {
         self.log.event(self.request, self.stage, verb, &text);
         Said::Dunno
     }
@@ -119,9 +113,9 @@ impl Probe<'_> {
         if !self.has_message(entry) {
             return Said::Dunno;
         }
-        let Context { subject, what } = context;
+        let (what, subject) = (self.what(context), context.subject);
         let text = if text.is_empty() { without_text } else { text };
-        self.log.event(self.request, self.stage, verb, &format!("<{what}>: {subject} {text}"));
+        self.log.event(self.request, self.stage, verb, &format_args!("<{what}>: {subject} {text}"));
         Said::Do(action)
     }
 
@@ -151,16 +145,16 @@ impl Probe<'_> {
     }
 
     /// What a check says that must never permit.
-    pub(crate) fn forbidding(&mut self, said: Said, restriction: &str, what: &str) -> Checked {
+    pub(crate) fn forbidding(&mut self, said: Said, restriction: &str, about: &Context) -> Checked {
         match said {
             Said::Permit => {
-                for warning in permit_forbidden(restriction, what) {
+                for warning in permit_forbidden(restriction, &self.what(about)) {
                     self.log.warn(warning);
                 }
                 Err(Halt::Broken(server_error()))
             }
             Said::Enter { rules, context, .. } => {
-                let permit = OnPermit::Broken { restriction: restriction.into(), what: what.into() };
+                let permit = OnPermit::Broken { restriction: restriction.into(), what: self.what(about) };
                 Ok(Said::Enter { rules, context, permit })
             }
             said => Ok(said),

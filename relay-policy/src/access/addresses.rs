@@ -1,18 +1,20 @@
 //! Senders' and recipients' addresses, looked at: their domains, and whether there is such a user.
 
 use super::probe::{Checked, Probe, Said};
-use super::subject::Subject;
+use super::subject::{Context, Subject};
 use crate::address::{Address, Resolution};
 use crate::decision::Class;
 use crate::domain;
 use crate::parameters::TempfailAction;
 use crate::question::{Answer, Question, Record, RecordKind, Verification};
+use crate::table::Found;
+use crate::trail::Why;
 use proto_core::address::{Domain, Mailbox};
 
 /// Local users that there are whatever the tables say, besides `double_bounce_sender`.
 const ALWAYS: [&str; 2] = ["postmaster", "mailer-daemon"];
 
-impl Probe<'_> {
+impl<'p> Probe<'p> {
     pub(crate) fn non_fqdn_address(&self, subject: Subject) -> Said {
         let Some(mailbox) = self.address(subject) else { return Said::Dunno };
         match mailbox.domain() {
@@ -23,7 +25,7 @@ impl Probe<'_> {
             {
                 let code = self.parameters().non_fqdn_reject_code;
                 let text = "need fully-qualified address";
-                Said::Refuse(self.context_of(subject).rejected(code, (5, 5, 2), text))
+                Said::Refuse(self.rejected(&Context::of(subject), code, (5, 5, 2), text))
             }
             _ => Said::Dunno,
         }
@@ -34,7 +36,7 @@ impl Probe<'_> {
         let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
         let class = resolution.class;
         if matches!(class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox) {
-            self.why = format!("class {class}");
+            self.note(format_args!("class {class}"));
             return Ok(Said::Dunno);
         }
         let name = resolution.recipient.domain().unwrap_or_default();
@@ -42,14 +44,14 @@ impl Probe<'_> {
             return Ok(Said::Dunno);
         }
         let question = |kind| Question::Dns { name: name.into(), kind };
-        let context = self.context_of(subject);
+        let context = Context::of(subject);
         let parameters = self.parameters();
         let failed = match self.ask(question(RecordKind::Mx))? {
             Answer::Records(records) if has_null_mx(records) => {
                 let (code, enhanced) =
                     if subject == Subject::Sender { (550, (5, 7, 27)) } else { (556, (5, 1, 10)) };
                 let text = format!("Domain {name} does not accept mail (nullMX)");
-                return Ok(Said::Refuse(context.rejected(code, enhanced, &text)));
+                return Ok(Said::Refuse(self.rejected(&context, code, enhanced, &text)));
             }
             Answer::Records(records) if !records.is_empty() => return Ok(Said::Dunno),
             Answer::Records(_) => {
@@ -65,7 +67,7 @@ impl Probe<'_> {
         };
         let code = if failed { 450 } else { parameters.unknown_address_reject_code };
         let enhanced = if subject == Subject::Sender { (4, 1, 8) } else { (4, 1, 2) };
-        let reply = context.rejected(code, enhanced, "Domain not found");
+        let reply = self.rejected(&context, code, enhanced, "Domain not found");
         Ok(match parameters.tempfail_action(parameters.unknown_address_tempfail_action) {
             TempfailAction::DeferIfPermit if failed => Said::DeferIfPermit(reply),
             _ => Said::Refuse(reply),
@@ -77,23 +79,22 @@ impl Probe<'_> {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
         let Some(resolution) = self.resolved(subject, mailbox)? else { return Ok(Said::Dunno) };
         let Resolution { recipient: address, class, transport, .. } = &*resolution;
-        let parameters = self.parameters();
-        let maps = &self.policy.maps;
+        let (parameters, maps) = (self.parameters(), &self.policy.maps);
         let aliases = [&maps.recipient_canonical, &maps.canonical, &maps.virtual_alias];
         let of_senders = (subject == Subject::Sender).then_some(&maps.sender_canonical);
         for maps in aliases.into_iter().chain(of_senders) {
-            if let Some((place, _)) = self.find(maps, address, mailbox)? {
-                self.why = place;
+            if let Some(found) = self.find(maps, address, mailbox)? {
+                self.note(format_args!("{}", found.place));
                 return Ok(Said::Dunno);
             }
         }
         if transport.service == "error" {
-            let context = self.context_of(subject);
             let code = match class {
                 Class::VirtualAlias => parameters.unknown_virtual_alias_reject_code,
                 _ => 550,
             };
-            let reply = context.rejected_in_words(code, &transport.nexthop, "undeliverable", &mut self.log);
+            let context = Context::of(subject);
+            let reply = self.rejected_in_words(&context, code, &transport.nexthop, "undeliverable");
             return Ok(Said::Refuse(reply));
         }
         let (code, maps, table) = match class {
@@ -107,7 +108,7 @@ impl Probe<'_> {
                 (parameters.unknown_relay_recipient_reject_code, &maps.relay_recipient, "relay recipient")
             }
             Class::VirtualAlias | Class::Default => {
-                self.why = "not ours to know".into();
+                self.why = Why::Words("not ours to know");
                 return Ok(Said::Dunno);
             }
         };
@@ -117,11 +118,11 @@ impl Probe<'_> {
                 .chain([&*parameters.double_bounce_sender])
                 .any(|name| address.local_part().eq_ignore_ascii_case(name));
         if maps.is_empty() || always {
-            self.why = format!("class {class}: known without being looked for");
+            self.note(format_args!("class {class}: known without being looked for"));
             return Ok(Said::Dunno);
         }
-        if let Some((place, _)) = self.find(maps, address, mailbox)? {
-            self.why = place;
+        if let Some(found) = self.find(maps, address, mailbox)? {
+            self.note(format_args!("{}", found.place));
             return Ok(Said::Dunno);
         }
         let text = if parameters.show_user_unknown_table_name {
@@ -130,7 +131,7 @@ impl Probe<'_> {
             "User unknown".into()
         };
         let detail = if subject == Subject::Sender { 0 } else { 1 };
-        Ok(Said::Refuse(self.context_of(subject).rejected(code, (5, 1, detail), &text)))
+        Ok(Said::Refuse(self.rejected(&Context::of(subject), code, (5, 1, detail), &text)))
     }
 
     /// `reject_unverified_sender` and `reject_unverified_recipient`.
@@ -162,10 +163,10 @@ impl Probe<'_> {
             _ => (450, "address verification problem".into(), true),
         };
         if code < 400 {
-            self.why = format!("{text}; a code of {code} takes it all the same");
+            self.note(format_args!("{text}; a code of {code} takes it all the same"));
             return Ok(Said::Dunno);
         }
-        let reply = self.context_of(subject).rejected(code, enhanced, &text);
+        let reply = self.rejected(&Context::of(subject), code, enhanced, &text);
         Ok(match p.tempfail_action(tempfail_action) {
             TempfailAction::DeferIfPermit if failed => Said::DeferIfPermit(reply),
             _ => Said::Refuse(reply),
@@ -173,12 +174,11 @@ impl Probe<'_> {
     }
 
     /// The logins that own a sender's address, if anybody does.
-    pub(crate) fn owners(&mut self, sender: &Mailbox) -> Checked<Option<String>> {
+    pub(crate) fn owners(&mut self, sender: &Mailbox) -> Checked<Option<Found<'p>>> {
         let resolution = self.resolved(Subject::Sender, sender)?;
         let address =
             resolution.map_or_else(|| Address::from(sender), |resolution| resolution.recipient.clone());
-        let found = self.find(&self.policy.maps.sender_login, &address, sender)?;
-        Ok(found.map(|(_, owners)| owners))
+        self.find(&self.policy.maps.sender_login, &address, sender)
     }
 }
 

@@ -81,9 +81,9 @@ impl Probe<'_> {
                 default_action.as_ref().unwrap_or(&parameters.smtpd_policy_service_default_action)
             }
         };
-        self.why = format!("{}: {action}", service.server);
+        self.note(format_args!("{}: {action}", service.server));
         let entry = Entry { table: &service.server, key: "policy query", text: action.trim() };
-        self.act(&entry, self.context.clone())
+        self.act(&entry, self.context)
     }
 
     fn attributes(&self, policy_context: &str) -> Attributes {

@@ -1,9 +1,10 @@
 //! Whether a recipient is one of ours, so that mail for it may come from anybody.
 
 use super::probe::{Checked, Probe, Said};
-use super::subject::Subject;
+use super::subject::{Context, Subject};
 use crate::address::{Address, Resolution, ResolveError, RewriteContext};
 use crate::decision::{Class, Reply};
+use crate::trail::Why;
 use proto_core::address::Mailbox;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ impl Probe<'_> {
                 found
             }
         };
-        Ok(found.map_err(|why| self.why = format!("<{mailbox}>: {why}")).ok())
+        Ok(found.map_err(|why| self.note(format_args!("<{mailbox}>: {why}"))).ok())
     }
 
     fn resolve(
@@ -58,23 +59,16 @@ impl Probe<'_> {
         }
     }
 
-    /// The form in which access tables have an address: resolved, without quotes, in lower case.
-    pub(crate) fn lookup_form(&mut self, subject: Subject, mailbox: &Mailbox) -> Checked<Address> {
-        Ok(Address::internal(match self.resolved(subject, mailbox)? {
-            Some(resolution) => resolution.recipient.as_str().to_lowercase(),
-            None => Address::from(mailbox).as_str().to_lowercase(),
-        }))
-    }
-
     /// Refuses an address that cannot be anybody's.
     pub(crate) fn bad_address(&mut self, subject: Subject) -> Checked {
         let Some(mailbox) = self.address(subject) else { return Ok(Said::Dunno) };
         Ok(match self.resolved(subject, mailbox)? {
             Some(resolution) => {
-                self.why = format!("<{mailbox}> is {}, class {}", resolution.recipient, resolution.class);
+                let address = self.notes.write(format_args!("{mailbox}"));
                 if subject == Subject::Recipient {
-                    self.resolution = Some(resolution);
+                    self.resolution = Some(Arc::clone(&resolution));
                 }
+                self.why = Why::LeadsTo(address, resolution);
                 Said::Dunno
             }
             None if subject == Subject::Sender => {
@@ -96,14 +90,12 @@ impl Probe<'_> {
     fn is_authorised(&mut self) -> Checked<Option<bool>> {
         let Some(mailbox) = self.recipient() else { return Ok(None) };
         let Some(resolution) = self.resolved(Subject::Recipient, mailbox)? else { return Ok(Some(false)) };
-        let Resolution { recipient, class, is_routed, .. } = &*resolution;
-        if *is_routed && !self.parameters().allow_untrusted_routing {
-            self.why = format!("{recipient} might be sent on");
+        if resolution.is_routed && !self.parameters().allow_untrusted_routing {
+            self.note(format_args!("{} might be sent on", resolution.recipient));
             return Ok(Some(false));
         }
-        let is_ours = *class != Class::Default;
-        let not = if is_ours { "" } else { "not " };
-        self.why = format!("{recipient} is {not}ours, class {class}");
+        let is_ours = resolution.class != Class::Default;
+        self.why = Why::Destination(resolution);
         Ok(Some(is_ours))
     }
 
@@ -120,8 +112,7 @@ impl Probe<'_> {
         if self.is_authorised()? != Some(false) {
             return Ok(Said::Dunno);
         }
-        let context = self.context_of(Subject::Recipient);
-        let text = format!("<{}>: Relay access denied", context.what);
+        let text = format!("<{}>: Relay access denied", self.what(&Context::of(Subject::Recipient)));
         Ok(Said::Refuse(Reply::new(code, (5, 7, 1), text)))
     }
 }

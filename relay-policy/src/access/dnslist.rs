@@ -12,6 +12,7 @@ use crate::decision::Reply;
 use crate::domain;
 use crate::question::{Answer, Question, Record, RecordKind};
 use crate::request::UNKNOWN;
+use crate::trail::Why;
 use proto_core::address::{Mailbox, ReversePath};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -109,19 +110,19 @@ impl Probe<'_> {
     pub(crate) fn dns_list(&mut self, permit: bool, by_name: bool, of: Subject, zone: &Zone) -> Checked {
         let Some((what, looked_up)) = self.listed_fact(by_name, of) else { return Ok(Said::Dunno) };
         if permit && !self.may_excuse()? {
-            self.why = "the recipient is not ours".into();
+            self.why = Why::Words("the recipient is not ours");
             return Ok(Said::Dunno);
         }
-        let context = Context { subject: of, what };
         match self.listed(&looked_up, zone)? {
             Listed::No => {
-                self.why = format!("{} is not in {}", context.what, zone.written);
+                self.note(format_args!("{what} is not in {}", zone.written));
                 Ok(Said::Dunno)
             }
             Listed::Yes { .. } if permit => Ok(Said::Permit),
-            Listed::Yes { reason } => Ok(Said::Refuse(self.listed_reply(&context, zone, &reason)?)),
+            Listed::Yes { reason } => Ok(Said::Refuse(self.listed_reply(of, &what, zone, &reason)?)),
             Listed::Unknown if permit => {
-                Ok(Said::DeferIfReject(context.rejected(450, (4, 7, 1), "Service unavailable")))
+                let context = Context { subject: of, called: Some(what) };
+                Ok(Said::DeferIfReject(self.rejected(&context, 450, (4, 7, 1), "Service unavailable")))
             }
             Listed::Unknown => Ok(Said::Dunno),
         }
@@ -184,7 +185,7 @@ impl Probe<'_> {
         Ok(Listed::Yes { reason })
     }
 
-    fn listed_reply(&mut self, context: &Context, zone: &Zone, reason: &str) -> Checked<Reply> {
+    fn listed_reply(&mut self, of: Subject, what: &str, zone: &Zone, reason: &str) -> Checked<Reply> {
         let template = self.reply_template(zone)?;
         let code = self.parameters().maps_rbl_reject_code.to_string();
         let request = self.request;
@@ -205,11 +206,11 @@ impl Probe<'_> {
             "client_name" => request.client_name.clone(),
             "reverse_client_name" => request.reverse_client_name.clone(),
             "helo_name" => request.helo.clone().unwrap_or_default(),
-            "rbl_class" => context.subject.to_string(),
+            "rbl_class" => of.to_string(),
             "rbl_code" => code.clone(),
             "rbl_domain" => zone.domain.clone(),
             "rbl_reason" => reason.into(),
-            "rbl_what" => context.what.clone(),
+            "rbl_what" => what.into(),
             "recipient" => recipient.clone().unwrap_or_default(),
             "recipient_name" => local_part(self.recipient()),
             "recipient_domain" => domain(self.recipient()),
@@ -225,7 +226,7 @@ impl Probe<'_> {
         };
         let default = (first_digit(code), 7, 1);
         let ((_, subject, detail), rest) = split_enhanced(rest).unwrap_or((default, rest));
-        let enhanced = context.fitted((first_digit(code), subject, detail), &mut self.log);
+        let enhanced = of.fitted((first_digit(code), subject, detail), &mut self.log);
         Ok(Reply::new(code, enhanced, rest.into()))
     }
 
@@ -233,9 +234,10 @@ impl Probe<'_> {
     fn reply_template(&mut self, zone: &Zone) -> Checked<String> {
         let parameters = self.parameters();
         for table in &parameters.rbl_reply_maps {
-            match self.first(table, &[zone.written.clone(), zone.domain.clone()])? {
+            let keys = [&*zone.written, &*zone.domain];
+            match self.first(table, |search| keys.iter().try_for_each(|key| search.ask(&[key])))? {
                 Ok(None) => {}
-                Ok(Some((_, hit))) => return Ok(hit.text),
+                Ok(Some(hit)) => return Ok(hit.found.text.into_owned()),
                 Err(unknown) => return self.broken(&[unknown.warning()]),
             }
         }

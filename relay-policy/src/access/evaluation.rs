@@ -10,9 +10,10 @@
 use super::action::permit_forbidden;
 use super::destination::Resolved;
 use super::log::Log;
+use super::outcome::{AccessStep, Effects, Latches, Outcome};
 use super::policy::AccessPolicy;
-use super::probe::{Action, Answers, Halt, OnPermit, Probe, Said, context_of, server_error};
-use super::rule::{Check, Rule, Rules};
+use super::probe::{Action, Answers, Halt, OnPermit, Probe, Said, server_error};
+use super::rule::{self, Check, Rules};
 use super::subject::{Context, Subject};
 use crate::address::Resolution;
 use crate::decision::Reply;
@@ -20,7 +21,7 @@ use crate::list_name::ListName;
 use crate::question::{Answer, Question};
 use crate::request::{Request, Stage};
 use crate::table;
-use crate::trail::{Outcome as Seen, Trail};
+use crate::trail::{Outcome as Seen, Position, Trail, Why};
 use proto_core::CallerFault;
 use proto_core::address::ForwardPath;
 use std::collections::VecDeque;
@@ -55,90 +56,6 @@ pub struct AccessEvaluation<'a> {
     trail: Trail,
 }
 
-/// What an evaluation says when it is stepped.
-#[derive(Debug)]
-pub enum AccessStep {
-    /// It goes on when these are answered; in any order, and stepping it in between is harmless.
-    Needs(Vec<Question>),
-    /// It is over.
-    Done(Box<Outcome>),
-}
-
-/// What came of a decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// The reply that refuses; none when the command is accepted.
-    pub refusal: Option<Reply>,
-    /// It refuses only because of a deferral that waited for a permit (`defer_if_permit`), and the lists have permitted.
-    pub is_deferral: bool,
-    /// The connection is to be closed after the reply (421 and 521).
-    pub disconnect: bool,
-    /// Where the recipient leads, at RCPT and VRFY; none for the bare `postmaster`, who is the application's to find.
-    pub resolution: Option<Arc<Resolution>>,
-    /// What is to be done besides.
-    pub effects: Effects,
-    /// What is to be kept for later commands, see [`Request::latches`].
-    pub latches: Latches,
-    /// What is to be logged.
-    pub log: Log,
-    /// Every rule looked at.
-    pub trail: Trail,
-}
-
-/// What is done to the message under way, or to the session, besides accepting or refusing. It is of the whole message,
-/// not of the recipient at which it came up.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Effects {
-    /// The message is held, until somebody looks at it.
-    pub hold: bool,
-    /// The message is taken, and thrown away.
-    pub discard: bool,
-    /// The content filter the message goes through, `transport:destination`; the last one counts.
-    pub filter: Option<String>,
-    /// Who has the message in place of its recipients; the last one counts.
-    pub redirect: Option<String>,
-    /// Who has the message besides its recipients.
-    pub bcc: Vec<String>,
-    /// Header lines that go before the message's own, in their order.
-    pub prepend: Vec<String>,
-    /// How long the reply waits, in seconds.
-    pub sleep_seconds: u32,
-}
-
-impl Effects {
-    /// Adds what a later decision about the same message has brought; how long its reply waits is not of the message.
-    pub fn absorb(&mut self, later: Self) {
-        self.hold |= later.hold;
-        self.discard |= later.discard;
-        self.filter = later.filter.or(self.filter.take());
-        self.redirect = later.redirect.or(self.redirect.take());
-        self.bcc.extend(later.bcc);
-        self.prepend.extend(later.prepend);
-    }
-}
-
-/// Deferrals that wait for a permit, as they were when a list had ended that is not asked with each recipient
-/// (`smtpd_delay_reject = no`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Latches {
-    /// After the client list.
-    client: Option<Reply>,
-    /// After the HELO list; what the client list left included.
-    helo: Option<Reply>,
-    /// After the sender list; what the lists before left included.
-    sender: Option<Reply>,
-}
-
-impl Latches {
-    /// What holds for the next message: what MAIL has left is gone.
-    #[must_use]
-    pub fn without_message(&self) -> Self {
-        Self { sender: None, ..self.clone() }
-    }
-}
-
 #[derive(Debug)]
 enum Task {
     /// Whether the sender or recipient can be anybody.
@@ -154,6 +71,8 @@ enum Task {
 #[derive(Debug)]
 struct Frame {
     rules: Rules,
+    /// Its number in the trail.
+    number: u32,
     at: usize,
     context: Context,
     /// What a table without the name of a check is about: what the command's list is about, whichever table led here.
@@ -162,8 +81,6 @@ struct Frame {
     warn: bool,
     warn_next: bool,
     permit: OnPermit,
-    /// The rule that led here; none for the list of a command.
-    name: Option<String>,
 }
 
 impl<'a> AccessEvaluation<'a> {
@@ -327,7 +244,7 @@ impl<'a> AccessEvaluation<'a> {
 
     fn begin(&mut self, task: &Task) {
         match task {
-            Task::Address(subject) => self.push_rule("address", Check::BadAddress(*subject), *subject),
+            Task::Address(subject) => self.push_fixed(rule::bad_address(*subject), *subject),
             Task::List(name) => {
                 let shares_scope = matches!(name, ListName::Relay | ListName::Recipient)
                     && matches!(self.list, Some(ListName::Relay | ListName::Recipient));
@@ -344,33 +261,30 @@ impl<'a> AccessEvaluation<'a> {
                 }
             }
             Task::Unlisted(subject) => {
-                let written = match subject {
-                    Subject::Sender => "reject_unlisted_sender",
-                    _ => "reject_unlisted_recipient",
-                };
                 if !self.unlisted_checked.contains(subject) {
-                    self.push_rule(written, Check::RejectUnlisted(*subject), *subject);
+                    self.push_fixed(rule::unlisted(*subject), *subject);
                 }
             }
         }
     }
 
-    /// A rule that is looked at whatever the lists.
-    fn push_rule(&mut self, written: &str, check: Check, subject: Subject) {
+    /// Rules that are looked at whatever the lists.
+    fn push_fixed(&mut self, rules: Rules, subject: Subject) {
         self.list = None;
-        self.push([Rule { written: written.into(), check }].into(), subject);
+        self.push(rules, subject);
     }
 
     fn push(&mut self, rules: Rules, subject: Subject) {
+        let number = self.trail.enter(self.list, &rules, None);
         self.frames.push(Frame {
             rules,
+            number,
             at: 0,
-            context: context_of(subject, self.request, self.stage),
+            context: Context::of(subject),
             implied: subject,
             warn: false,
             warn_next: false,
             permit: OnPermit::Permit,
-            name: None,
         });
     }
 
@@ -383,15 +297,15 @@ impl<'a> AccessEvaluation<'a> {
             self.stop_between_deferrals();
             return Ok(());
         };
-        let written = match &frame.name {
-            Some(name) => format!("{name}: {}", rule.written),
-            None => rule.written.clone(),
-        };
+        // A list is text that was configured or that a table has, so it has not so many rules.
+        let position = Position { list: frame.number, rule: frame.at as u32 };
         if matches!(rule.check, Check::WarnIfReject) {
             (frame.at, frame.warn_next) = (frame.at + 1, true);
-            self.trail.push(self.list, written, Seen::No, "of the next rule");
+            self.trail.push(position, Seen::No, Why::Words("of the next rule"));
             return Ok(());
         }
+        let notes = self.trail.notes();
+        let noted = notes.end();
         let mut probe = Probe {
             policy: self.policy,
             request: self.request,
@@ -404,7 +318,8 @@ impl<'a> AccessEvaluation<'a> {
             depth,
             is_deferred: self.defer_if_permit.is_some(),
             log: Log::default(),
-            why: String::new(),
+            notes,
+            why: Why::Plain,
             resolution: None,
         };
         let said = match probe.check(rule) {
@@ -425,6 +340,8 @@ impl<'a> AccessEvaluation<'a> {
                         self.answers.push((question.clone(), None));
                     }
                 }
+                // It will be looked at again.
+                self.trail.notes().truncate(noted);
                 return Err(questions);
             }
             Err(Halt::Broken(reply)) => Err(reply),
@@ -443,16 +360,18 @@ impl<'a> AccessEvaluation<'a> {
         self.rules_seen += 1;
         match said {
             Err(reply) => {
-                self.trail.push(self.list, written, Seen::Defer, why);
+                let why = if matches!(why, Why::Plain) { Why::Words("") } else { why };
+                self.trail.push(position, Seen::Defer, why);
                 self.refuse(reply);
             }
             Ok(_) if self.rules_seen > RULES_MAX => {
+                let written = self.trail.rule(position);
                 self.log.warn(format!("restriction {written}: more than {RULES_MAX} rules for one decision"));
                 self.refuse(server_error());
             }
             Ok(said) => {
                 let enters = matches!(said, Said::Enter { .. });
-                self.apply(said, warn, implied, written, why);
+                self.apply(said, warn, implied, position, why);
                 if !enters {
                     self.stop_between_deferrals();
                 }
@@ -469,20 +388,18 @@ impl<'a> AccessEvaluation<'a> {
         }
     }
 
-    fn apply(&mut self, said: Said, warn: bool, implied: Subject, written: String, why: String) {
+    fn apply(&mut self, said: Said, warn: bool, implied: Subject, position: Position, why: Why) {
         let seen = match &said {
             Said::Permit => Seen::Permit,
             Said::Refuse(reply) if reply.code / 100 == 5 => Seen::Reject,
             Said::Refuse(_) => Seen::Defer,
             _ => Seen::No,
         };
-        let why = match &said {
-            Said::Refuse(reply) if why.is_empty() => reply.to_string(),
-            Said::Permit if why.is_empty() => "always".into(),
-            _ if why.is_empty() => "it does not apply".into(),
-            _ => why,
+        let why = match (&said, why) {
+            (Said::Refuse(reply), Why::Plain) => Why::Note(self.trail.notes().write(format_args!("{reply}"))),
+            (_, why) => why,
         };
-        self.trail.push(self.list, written.clone(), seen, why);
+        self.trail.push(position, seen, why);
         match said {
             Said::Dunno => {}
             Said::Permit => self.permit(),
@@ -498,8 +415,8 @@ impl<'a> AccessEvaluation<'a> {
                 self.defer_if_reject.get_or_insert(reply);
             }
             Said::Enter { rules, context, permit } => {
-                let name = Some(written);
-                let frame = Frame { rules, at: 0, context, implied, warn, warn_next: false, permit, name };
+                let number = self.trail.enter(self.list, &rules, Some(position));
+                let frame = Frame { rules, number, at: 0, context, implied, warn, warn_next: false, permit };
                 self.frames.push(frame);
             }
             Said::Do(action) => self.act(action),

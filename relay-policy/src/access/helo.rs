@@ -4,7 +4,7 @@
 //! From RFC 1123 section 2.1: underscores are taken in a name, since names have them, and one dot at its end.
 
 use super::probe::{Checked, Probe, Said};
-use super::subject::Subject;
+use super::subject::{Context, Subject};
 use crate::parameters::TempfailAction;
 use crate::question::{Answer, Question, RecordKind};
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,7 +24,7 @@ impl Probe<'_> {
             return Said::Dunno;
         }
         let code = self.parameters().invalid_hostname_reject_code;
-        Said::Refuse(self.context_of(Subject::Helo).rejected(code, (5, 5, 2), "Invalid name"))
+        self.helo_rejected(code, "Invalid name")
     }
 
     pub(crate) fn non_fqdn_helo(&mut self) -> Said {
@@ -36,8 +36,7 @@ impl Probe<'_> {
             return Said::Dunno;
         }
         let code = self.parameters().non_fqdn_reject_code;
-        let text = "need fully-qualified hostname";
-        Said::Refuse(self.context_of(Subject::Helo).rejected(code, (5, 5, 2), text))
+        self.helo_rejected(code, "need fully-qualified hostname")
     }
 
     pub(crate) fn unknown_helo(&mut self) -> Checked {
@@ -46,7 +45,6 @@ impl Probe<'_> {
             return Ok(said);
         }
         let parameters = self.parameters();
-        let context = self.context_of(Subject::Helo);
         let name = without_last_dot(helo);
         let question = |kind| Question::Dns { name: name.into(), kind };
         let answers = if is_hostname(name) {
@@ -61,7 +59,7 @@ impl Probe<'_> {
         let code = parameters.unknown_hostname_reject_code;
         let failed = answers.iter().any(|answer| !matches!(answer, Answer::Records(_)));
         let code = if failed { 450 } else { code };
-        let reply = context.rejected(code, (4, 7, 1), "Host not found");
+        let reply = self.rejected(&Context::of(Subject::Helo), code, (4, 7, 1), "Host not found");
         Ok(match parameters.tempfail_action(parameters.unknown_helo_hostname_tempfail_action) {
             TempfailAction::DeferIfPermit if failed => Said::DeferIfPermit(reply),
             _ => Said::Refuse(reply),
@@ -75,7 +73,11 @@ impl Probe<'_> {
             return Some(Said::Dunno);
         }
         let code = self.parameters().invalid_hostname_reject_code;
-        Some(Said::Refuse(self.context_of(Subject::Helo).rejected(code, (5, 5, 2), "invalid ip address")))
+        Some(self.helo_rejected(code, "invalid ip address"))
+    }
+
+    fn helo_rejected(&self, code: u16, text: &str) -> Said {
+        Said::Refuse(self.rejected(&Context::of(Subject::Helo), code, (5, 5, 2), text))
     }
 }
 

@@ -1,9 +1,8 @@
 //! The lines that a decision leaves for the log, in Postfix's shape.
 
-use super::probe::written;
 use crate::request::{Request, Stage};
 use proto_core::address::ForwardPath;
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 
 /// Lines for the log, in the order in which they came up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,39 +64,45 @@ impl Display for LogLine {
 
 fn event(request: &Request, stage: Stage<'_>, verb: &str, text: &dyn Display) -> String {
     let queue_id = request.queue_id.as_deref().unwrap_or("NOQUEUE");
-    let state = state(stage, request.esmtp);
-    let mut line = format!("{queue_id}: {verb}: {state} from {}: {text};", request.client_host());
-    line += &envelope(request, request.recipient(stage));
-    if let Some(method) = request.sasl_method {
-        line += &format!(" sasl_method={method}");
-    }
-    if let Some(login) = &request.login {
-        line += &format!(" sasl_username={login}");
-    }
-    if let Some(sender) = &request.sasl_sender {
-        line += &format!(" sasl_sender={sender}");
-    }
+    let (state, client) = (state(stage, request.esmtp), request.client_host());
+    let mut line = format!("{queue_id}: {verb}: {state} from {client}: {text};");
+    write_envelope(&mut line, request, request.recipient(stage));
+    let mut add = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            line.extend([" ", name, "=", value]);
+        }
+    };
+    add("sasl_method", request.sasl_method);
+    add("sasl_username", request.login.as_deref());
+    add("sasl_sender", request.sasl_sender.as_deref());
     line
 }
 
 /// Sender, recipient, protocol and HELO name.
 pub(crate) fn envelope(request: &Request, recipient: Option<&ForwardPath>) -> String {
     let mut line = String::new();
+    write_envelope(&mut line, request, recipient);
+    line
+}
+
+fn write_envelope(line: &mut String, request: &Request, recipient: Option<&ForwardPath>) {
+    // A text takes everything, so writing into one does not fail.
     if let Some(sender) = &request.sender {
-        let sender = sender.mailbox().map(written).unwrap_or_default();
-        line += &format!(" from=<{sender}>");
-    }
-    if let Some(recipient) = recipient {
-        match recipient {
-            ForwardPath::Mailbox(mailbox) => line += &format!(" to=<{}>", written(mailbox)),
-            ForwardPath::Postmaster => line += &format!(" to={recipient}"),
+        match sender.mailbox() {
+            Some(mailbox) => _ = write!(line, " from=<{}>", mailbox.as_written()),
+            None => line.push_str(" from=<>"),
         }
     }
-    line += if request.esmtp { " proto=ESMTP" } else { " proto=SMTP" };
-    if let Some(helo) = &request.helo {
-        line += &format!(" helo=<{helo}>");
+    if let Some(recipient) = recipient {
+        let _ = match recipient {
+            ForwardPath::Mailbox(mailbox) => write!(line, " to=<{}>", mailbox.as_written()),
+            ForwardPath::Postmaster => write!(line, " to={recipient}"),
+        };
     }
-    line
+    line.push_str(if request.esmtp { " proto=ESMTP" } else { " proto=SMTP" });
+    if let Some(helo) = &request.helo {
+        let _ = write!(line, " helo=<{helo}>");
+    }
 }
 
 /// A stage as logs and policy services name it.

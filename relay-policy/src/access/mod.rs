@@ -54,6 +54,7 @@ mod keys;
 pub(crate) mod log;
 mod lookup;
 mod mx_backup;
+mod outcome;
 mod policy;
 mod probe;
 mod rule;
@@ -63,12 +64,14 @@ mod template;
 
 pub(crate) use dnslist::{Zone, reversed};
 pub use doubts::{Doubt, Severity};
-pub use evaluation::{AccessEvaluation, AccessStep, Effects, Latches, Outcome};
+pub use evaluation::AccessEvaluation;
 pub use fuzz::fuzz_access;
 pub use helo::is_hostname;
 pub use log::{Log, LogLine};
+pub use outcome::{AccessStep, Effects, Latches, Outcome};
 pub(crate) use policy::open_networks;
 pub use policy::{AccessError, AccessPolicy};
+pub(crate) use rule::Rules;
 pub(crate) use subject::{first_digit, split_enhanced};
 pub(crate) use template::expand;
 

@@ -6,7 +6,7 @@
 
 use super::addresses::has_null_mx;
 use super::probe::{Checked, Halt, Probe, Said};
-use super::subject::Subject;
+use super::subject::{Context, Subject};
 use crate::decision::Class;
 use crate::question::{Answer, Question, Record, RecordKind};
 use crate::table::LookupError;
@@ -55,7 +55,7 @@ impl Probe<'_> {
                 match self.policy.mx_backup_networks.matches_host(server, address, self.tables) {
                     Ok(Some(_)) => {}
                     Ok(None) => {
-                        self.why = format!("{server}[{address}] is not in permit_mx_backup_networks");
+                        self.note(format_args!("{server}[{address}] is not in permit_mx_backup_networks"));
                         return Ok(Said::Dunno);
                     }
                     Err(LookupError::Elsewhere { table, key }) => {
@@ -78,6 +78,6 @@ impl Probe<'_> {
     /// It might have been permitted.
     fn not_now(&self) -> Said {
         let text = "Unable to look up mail exchanger information";
-        Said::DeferIfReject(self.context_of(Subject::Recipient).rejected(450, (4, 4, 4), text))
+        Said::DeferIfReject(self.rejected(&Context::of(Subject::Recipient), 450, (4, 4, 4), text))
     }
 }

@@ -53,6 +53,8 @@ pub struct AccessPolicy {
     pub(crate) permit_actions: MatchList,
     pub(crate) routing: Routing,
     pub(crate) maps: ListedMaps,
+    /// A domain in an access table stands for its subdomains.
+    pub(crate) access_parents_match: bool,
     lists: BTreeMap<ListName, Rules>,
     classes: BTreeMap<String, Rules>,
     warnings: Vec<Warning>,
@@ -184,6 +186,7 @@ impl AccessPolicy {
             mx_backup_networks: networks("permit_mx_backup_networks", &parameters.permit_mx_backup_networks)?,
             routing: Routing::from_parameters(&parameters, opener, &mut warnings)?,
             maps: ListedMaps::open(&parameters, opener, &mut warnings)?,
+            access_parents_match: parameters.parents_match("smtpd_access_maps"),
             parameters,
             tables,
             lists,

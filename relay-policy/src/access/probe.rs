@@ -4,14 +4,16 @@ use super::destination::Resolved;
 use super::log::Log;
 use super::policy::AccessPolicy;
 use super::rule::{Check, Logins, Rule, Rules};
-use super::subject::{Context, Subject};
+use super::subject::{Context, Subject, first_digit, split_enhanced};
 use crate::address::Resolution;
 use crate::decision::Reply;
 use crate::parameters::Parameters;
 use crate::question::{Answer, Question};
 use crate::request::{NameStatus, Request, Stage};
 use crate::table::{self, LookupError};
+use crate::trail::{Notes, Why};
 use proto_core::address::{ForwardPath, Mailbox, ReversePath};
+use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -91,7 +93,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) is_deferred: bool,
     pub(crate) log: Log,
     /// For the trail: what was seen.
-    pub(crate) why: String,
+    pub(crate) why: Why,
+    pub(crate) notes: &'p mut Notes,
     /// Where the recipient leads, once that was the question.
     pub(crate) resolution: Option<Arc<Resolution>>,
 }
@@ -116,7 +119,7 @@ impl<'p> Probe<'p> {
             _ => return Ok(said),
         };
         if matches!(said, Said::Permit) {
-            let context = subject.map_or_else(|| self.context.clone(), |subject| self.context_of(subject));
+            let context = subject.map_or_else(|| self.context.clone(), Context::of);
             self.permitted(rule.written.split(' ').next().unwrap_or_default(), &context, "");
         }
         Ok(said)
@@ -127,7 +130,7 @@ impl<'p> Probe<'p> {
         let is_logged = !self.is_deferred
             && matches!(self.policy.permit_actions.matches_name(action, self.tables), Ok(Some(_)));
         if is_logged {
-            let Context { subject, what } = context;
+            let (what, subject) = (self.what(context), context.subject);
             let text = format!("action={action} for {subject}={what} {from}");
             self.log.event(self.request, self.stage, "permit", &text);
         }
@@ -139,18 +142,24 @@ impl<'p> Probe<'p> {
             Check::Permit => Ok(Said::Permit),
             Check::Reject => {
                 let code = parameters.reject_code;
-                Ok(Said::Refuse(self.context.rejected(code, (5, 7, 1), "Access denied")))
+                Ok(Said::Refuse(self.rejected(self.context, code, (5, 7, 1), "Access denied")))
             }
             Check::Defer => {
                 let code = parameters.defer_code;
-                Ok(Said::Refuse(self.context.rejected(code, (4, 3, 2), "Try again later")))
+                Ok(Said::Refuse(self.rejected(self.context, code, (4, 3, 2), "Try again later")))
             }
-            Check::DeferIfPermit => {
-                Ok(Said::DeferIfPermit(self.context.rejected(450, (4, 7, 0), "defer_if_permit requested")))
-            }
-            Check::DeferIfReject => {
-                Ok(Said::DeferIfReject(self.context.rejected(450, (4, 7, 0), "defer_if_reject requested")))
-            }
+            Check::DeferIfPermit => Ok(Said::DeferIfPermit(self.rejected(
+                self.context,
+                450,
+                (4, 7, 0),
+                "defer_if_permit requested",
+            ))),
+            Check::DeferIfReject => Ok(Said::DeferIfReject(self.rejected(
+                self.context,
+                450,
+                (4, 7, 0),
+                "defer_if_reject requested",
+            ))),
             Check::BadAddress(subject) => self.bad_address(*subject),
             // The list's own business.
             Check::WarnIfReject => Ok(Said::Dunno),
@@ -181,9 +190,12 @@ impl<'p> Probe<'p> {
             Check::PermitTlsClientcerts => self.permit_tls_clientcerts(),
             Check::RejectUnverified(subject) => self.unverified(*subject),
             Check::PermitSaslAuthenticated => {
-                let login = self.request.login.as_deref();
-                self.why = login.map_or("not logged in".into(), |login| format!("logged in as {login}"));
-                Ok(if login.is_some() { Said::Permit } else { Said::Dunno })
+                let Some(login) = self.request.login.as_deref() else {
+                    self.why = Why::Words("not logged in");
+                    return Ok(Said::Dunno);
+                };
+                self.note(format_args!("logged in as {login}"));
+                Ok(Said::Permit)
             }
             Check::PermitAuthDestination => self.permit_auth_destination(),
             Check::PermitMxBackup => self.permit_mx_backup(),
@@ -262,15 +274,20 @@ impl<'p> Probe<'p> {
         Err(Halt::Broken(server_error()))
     }
 
+    /// Notes for the trail what was seen.
+    pub(crate) fn note(&mut self, words: fmt::Arguments<'_>) {
+        self.why = Why::Note(self.notes.write(words));
+    }
+
     /// Gives up for now: something about this fact could not be looked up.
-    pub(crate) fn temporary<T>(&mut self, fact: &str, warning: String) -> Checked<T> {
+    pub(crate) fn temporary<T>(&mut self, fact: &dyn Display, warning: String) -> Checked<T> {
         self.log.warn(warning);
         let text = format!("<{fact}>: Temporary lookup failure");
         Err(Halt::Broken(Reply::new(451, (4, 3, 0), text)))
     }
 
     fn refuse_if(&self, refused: bool, code: u16, enhanced: (u8, u16, u16), text: &str) -> Said {
-        if refused { Said::Refuse(self.context.rejected(code, enhanced, text)) } else { Said::Dunno }
+        if refused { Said::Refuse(self.rejected(self.context, code, enhanced, text)) } else { Said::Dunno }
     }
 
     /// Another list takes over.
@@ -300,7 +317,7 @@ impl<'p> Probe<'p> {
         let found = self.policy.mynetworks.matches_host(&self.request.client_name, client, self.tables);
         match found {
             Ok(Some(entry)) => {
-                self.why = format!("{client} is in {entry}");
+                self.note(format_args!("{client} is in {entry}"));
                 return Ok(Said::Permit);
             }
             Ok(None) => {}
@@ -308,11 +325,11 @@ impl<'p> Probe<'p> {
                 return Err(Halt::Ask(vec![Question::Lookup { table, key }]));
             }
             Err(LookupError::Failed { table, .. }) => {
-                let fact = self.context.what.clone();
+                let fact = self.what(self.context);
                 return self.temporary(&fact, format!("mynetworks: {table}: table lookup problem"));
             }
         }
-        self.why = format!("{client} is not in mynetworks");
+        self.why = Why::NotInMynetworks(client);
         Ok(Said::Dunno)
     }
 
@@ -320,14 +337,14 @@ impl<'p> Probe<'p> {
         let Some(certificate) = &self.request.client_certificate else { return Ok(Said::Dunno) };
         let keys = certificate.fingerprints();
         for table in &self.parameters().relay_clientcerts {
-            match self.first(table, &keys)? {
+            match self.first(table, |search| keys.iter().try_for_each(|key| search.ask(&[key])))? {
                 Ok(None) => {}
-                Ok(Some((key, hit))) => {
-                    self.why = format!("{}: {key}", hit.place);
+                Ok(Some(hit)) => {
+                    self.note(format_args!("{}: {}", hit.found.place, hit.key));
                     return Ok(Said::Permit);
                 }
                 Err(unknown) => {
-                    let fact = self.context.what.clone();
+                    let fact = self.what(self.context);
                     return self.temporary(&fact, unknown.warning());
                 }
             }
@@ -347,22 +364,25 @@ impl<'p> Probe<'p> {
 
     fn login_mismatch(&mut self, logins: Logins) -> Checked {
         let Some(sender) = self.sender() else { return Ok(Said::Dunno) };
-        let context = self.context_of(Subject::Sender);
+        let context = Context::of(Subject::Sender);
         let owners = self.owners(sender)?;
-        let not_logged_in = || Said::Refuse(context.rejected(553, (5, 7, 1), "not logged in"));
         let Some(login) = &self.request.login else {
-            let asked = logins != Logins::Authenticated;
-            return Ok(if asked && owners.is_some() { not_logged_in() } else { Said::Dunno });
+            if logins == Logins::Authenticated || owners.is_none() {
+                return Ok(Said::Dunno);
+            }
+            return Ok(Said::Refuse(self.rejected(&context, 553, (5, 7, 1), "not logged in")));
         };
         let is_owner = match &owners {
             None => logins == Logins::Known,
-            Some(owners) => crate::words::words(owners).iter().any(|owner| owner.eq_ignore_ascii_case(login)),
+            Some(owners) => {
+                crate::words::words(&owners.text).iter().any(|owner| owner.eq_ignore_ascii_case(login))
+            }
         };
         if logins == Logins::Unauthenticated || is_owner {
             return Ok(Said::Dunno);
         }
         let text = format!("not owned by user {login}");
-        Ok(Said::Refuse(context.rejected(553, (5, 7, 1), &text)))
+        Ok(Said::Refuse(self.rejected(&context, 553, (5, 7, 1), &text)))
     }
 
     /// The sender, unless there is none or it is the null one.
@@ -380,43 +400,63 @@ impl<'p> Probe<'p> {
         if subject == Subject::Sender { self.sender() } else { self.recipient() }
     }
 
-    /// A subject with what it is now, as replies write it.
-    pub(crate) fn context_of(&self, subject: Subject) -> Context {
-        context_of(subject, self.request, self.stage)
-    }
-}
-
-/// An address as replies and logs have it: as it was written.
-pub(crate) fn written(mailbox: &Mailbox) -> String {
-    mailbox.as_written().to_string()
-}
-
-/// A subject with what it is now, as replies write it.
-pub(crate) fn context_of(subject: Subject, request: &Request, stage: Stage<'_>) -> Context {
-    let what = match subject {
-        Subject::Client => request.client_host(),
-        Subject::ReverseClient => request.reverse_client_name.clone(),
-        Subject::Helo => request.helo.clone().unwrap_or_default(),
-        Subject::Sender => {
-            request.sender.as_ref().and_then(ReversePath::mailbox).map(written).unwrap_or_default()
+    /// What a subject is now, as replies write it, without the brackets that they have around it.
+    pub(crate) fn what(&self, context: &Context) -> String {
+        if let Some(called) = &context.called {
+            return called.clone();
         }
-        Subject::Recipient => match request.recipient(stage) {
-            Some(ForwardPath::Mailbox(mailbox)) => written(mailbox),
-            Some(ForwardPath::Postmaster) => "postmaster".into(),
-            None => String::new(),
-        },
-        Subject::Etrn => match stage {
-            Stage::Etrn(node) => node.into(),
-            _ => String::new(),
-        },
-        Subject::Data => "DATA".into(),
-        Subject::EndOfData => "END-OF-MESSAGE".into(),
-        Subject::Login => request.login.clone().unwrap_or_default(),
-        Subject::Certificate => request
-            .client_certificate
-            .as_ref()
-            .map(|certificate| certificate.subject.clone())
-            .unwrap_or_default(),
-    };
-    Context { subject, what }
+        let request = self.request;
+        match context.subject {
+            Subject::Client => request.client_host(),
+            Subject::ReverseClient => request.reverse_client_name.clone(),
+            Subject::Helo => request.helo.clone().unwrap_or_default(),
+            Subject::Sender => {
+                self.sender().map(|mailbox| mailbox.as_written().to_string()).unwrap_or_default()
+            }
+            Subject::Recipient => match request.recipient(self.stage) {
+                Some(ForwardPath::Mailbox(mailbox)) => mailbox.as_written().to_string(),
+                Some(ForwardPath::Postmaster) => "postmaster".into(),
+                None => String::new(),
+            },
+            Subject::Etrn => match self.stage {
+                Stage::Etrn(node) => node.into(),
+                _ => String::new(),
+            },
+            Subject::Data => "DATA".into(),
+            Subject::EndOfData => "END-OF-MESSAGE".into(),
+            Subject::Login => request.login.clone().unwrap_or_default(),
+            Subject::Certificate => {
+                let certificate = request.client_certificate.as_ref();
+                certificate.map(|certificate| certificate.subject.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// A refusal: `<what>: Class rejected: text`.
+    pub(crate) fn rejected(
+        &self,
+        context: &Context,
+        code: u16,
+        enhanced: (u8, u16, u16),
+        text: &str,
+    ) -> Reply {
+        let (what, subject) = (self.what(context), context.subject);
+        Reply::new(code, enhanced, format!("<{what}>: {subject} rejected: {text}"))
+    }
+
+    /// A refusal in an administrator's words, which may begin with an enhanced status code (specification: a code of
+    /// three numbers, the first of which becomes the reply's).
+    pub(crate) fn rejected_in_words(
+        &mut self,
+        context: &Context,
+        code: u16,
+        words: &str,
+        empty: &str,
+    ) -> Reply {
+        let default = (first_digit(code), 7, 1);
+        let (enhanced, text) = split_enhanced(words).unwrap_or((default, words));
+        let enhanced = (first_digit(code), enhanced.1, enhanced.2);
+        let enhanced = context.subject.fitted(enhanced, &mut self.log);
+        self.rejected(context, code, enhanced, if text.is_empty() { empty } else { text })
+    }
 }

@@ -5,7 +5,7 @@ use super::dnslist::Zone;
 use super::subject::Subject;
 use crate::words::{in_braces, is_table, words};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A list of rules, shared by all who evaluate it.
 pub(crate) type Rules = Arc<[Rule]>;
@@ -106,6 +106,17 @@ pub(crate) enum Check {
 }
 
 impl Check {
+    /// The table that it looks things up in.
+    pub(crate) fn table(&self) -> Option<&str> {
+        match self {
+            Self::Access(_, table)
+            | Self::BareTable(table)
+            | Self::CertificateAccess { table, .. }
+            | Self::ServerAccess { table, .. } => Some(table),
+            _ => None,
+        }
+    }
+
     /// Whether it looks at the client's name, or may lead to a rule that does.
     pub(crate) fn needs_client_name(&self) -> bool {
         match self {
@@ -255,6 +266,33 @@ const REMOVED: &[(&str, &str)] = &[
     ("permit_naked_ip_address", "\"permit_mynetworks\" or \"permit_sasl_authenticated\""),
     ("reject_maps_rbl", "\"reject_rbl_client domain-name\""),
 ];
+
+/// The rules that are looked at whatever the lists: of a sender's address, and of a recipient's.
+static FIXED: LazyLock<[[Rules; 2]; 2]> = LazyLock::new(|| {
+    let rule = |written: &str, check| Rules::from([Rule { written: written.into(), check }]);
+    let bad_address = |subject| rule("address", Check::BadAddress(subject));
+    [
+        [bad_address(Subject::Sender), bad_address(Subject::Recipient)],
+        [
+            rule("reject_unlisted_sender", Check::RejectUnlisted(Subject::Sender)),
+            rule("reject_unlisted_recipient", Check::RejectUnlisted(Subject::Recipient)),
+        ],
+    ]
+});
+
+fn fixed(which: usize, subject: Subject) -> Rules {
+    Arc::clone(&FIXED[which][usize::from(subject != Subject::Sender)])
+}
+
+/// Whether an address can be anybody's.
+pub(crate) fn bad_address(subject: Subject) -> Rules {
+    fixed(0, subject)
+}
+
+/// Whether there is such a user.
+pub(crate) fn unlisted(subject: Subject) -> Rules {
+    fixed(1, subject)
+}
 
 /// Reads a list. What is wrong in it becomes a rule that refuses, since leaving it out would open something.
 pub(crate) fn read(text: &str, classes: &BTreeMap<String, String>) -> Rules {

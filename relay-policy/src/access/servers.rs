@@ -4,7 +4,7 @@ use super::addresses::has_null_mx;
 use super::helo::literal;
 use super::probe::{Checked, Probe, Said};
 use super::rule::Servers;
-use super::subject::Subject;
+use super::subject::{Context, Subject};
 use crate::domain;
 use crate::question::{Answer, Question, Record, RecordKind};
 use crate::request::UNKNOWN;
@@ -26,7 +26,7 @@ impl Probe<'_> {
         table: &str,
         restriction: &str,
     ) -> Checked {
-        let context = self.context_of(of);
+        let context = Context::of(of);
         let Some(domain) = self.domain_of(of) else { return Ok(Said::Dunno) };
         let hosts = match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) => {
@@ -41,7 +41,7 @@ impl Probe<'_> {
             let addresses: Vec<String> = host.addresses.iter().take(left).map(IpAddr::to_string).collect();
             seen += addresses.len();
             if let Some(said) = self.access_by_host(table, host.name.as_deref(), &addresses, &context)? {
-                return self.forbidding(said, restriction, &context.what);
+                return self.forbidding(said, restriction, &context);
             }
         }
         Ok(Said::Dunno)

@@ -1,7 +1,6 @@
 //! What a refusal is about: the word of its class, and how status codes are fitted to it.
 
 use super::log::Log;
-use crate::decision::Reply;
 use std::fmt::{self, Display};
 
 /// The fact that a rule tests; `Display` gives the words of a reply.
@@ -38,36 +37,27 @@ impl Display for Subject {
     }
 }
 
-/// The subject of a list or of a check, and what it is at the moment.
+/// The subject of a list or of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Context {
     pub(crate) subject: Subject,
-    /// Without the brackets that replies have around it.
-    pub(crate) what: String,
+    /// What it is called in replies, where that is not what it is in the request.
+    pub(crate) called: Option<String>,
 }
 
 impl Context {
-    /// A refusal: `<what>: Class rejected: text`.
-    pub(crate) fn rejected(&self, code: u16, enhanced: (u8, u16, u16), text: &str) -> Reply {
-        let Self { subject, what } = self;
-        Reply::new(code, enhanced, format!("<{what}>: {subject} rejected: {text}"))
+    /// A subject as it is in the request.
+    pub(crate) fn of(subject: Subject) -> Self {
+        Self { subject, called: None }
     }
+}
 
-    /// A refusal in an administrator's words, which may begin with an enhanced status code (specification: a code of
-    /// three numbers, the first of which becomes the reply's).
-    pub(crate) fn rejected_in_words(&self, code: u16, words: &str, empty: &str, log: &mut Log) -> Reply {
-        let default = (first_digit(code), 7, 1);
-        let (enhanced, text) = split_enhanced(words).unwrap_or((default, words));
-        let enhanced = (first_digit(code), enhanced.1, enhanced.2);
-        let enhanced = self.fitted(enhanced, log);
-        self.rejected(code, enhanced, if text.is_empty() { empty } else { text })
-    }
-
+impl Subject {
     /// Codes about addresses (X.1.n, RFC 3463 section 3.2) say which address is meant, so one that was written for a
     /// sender is another where it is said of a recipient.
-    pub(crate) fn fitted(&self, given: (u8, u16, u16), log: &mut Log) -> (u8, u16, u16) {
+    pub(crate) fn fitted(self, given: (u8, u16, u16), log: &mut Log) -> (u8, u16, u16) {
         let (class, 1, detail) = given else { return given };
-        let fitted = match (self.subject, detail) {
+        let fitted = match (self, detail) {
             (Subject::Sender, 1 | 3 | 4 | 6 | 7) => (class, 1, 7),
             (Subject::Sender, 2 | 8) => (class, 1, 8),
             (Subject::Recipient, 1..=6) => given,
@@ -78,12 +68,7 @@ impl Context {
         };
         if fitted != given {
             let written = |(class, subject, detail): (u8, u16, u16)| format!("{class}.{subject}.{detail}");
-            log.info(format!(
-                "mapping DSN status {} into {} status {}",
-                written(given),
-                self.subject,
-                written(fitted)
-            ));
+            log.info(format!("mapping DSN status {} into {self} status {}", written(given), written(fitted)));
         }
         fitted
     }
@@ -121,15 +106,11 @@ mod tests {
 
     #[test]
     fn codes_about_addresses_are_fitted_to_the_subject() {
-        let fitted = |subject, detail| {
-            let context = Context { subject, what: String::new() };
-            context.fitted((5, 1, detail), &mut Log::default())
-        };
+        let fitted = |subject: Subject, detail| subject.fitted((5, 1, detail), &mut Log::default());
         let all = |subject| [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|detail| fitted(subject, detail));
         assert_eq!(all(Subject::Sender), [7, 8, 7, 7, 0, 7, 7, 8, 0].map(|detail| (5, 1, detail)));
         assert_eq!(all(Subject::Recipient), [1, 2, 3, 4, 5, 6, 3, 2, 0].map(|detail| (5, 1, detail)));
         assert_eq!(all(Subject::Client), [(5, 0, 0); 9]);
-        let context = Context { subject: Subject::Sender, what: String::new() };
-        assert_eq!(context.fitted((5, 7, 1), &mut Log::default()), (5, 7, 1));
+        assert_eq!(Subject::Sender.fitted((5, 7, 1), &mut Log::default()), (5, 7, 1));
     }
 }

@@ -11,7 +11,7 @@
 use crate::domain;
 use proto_core::address::{AddressSyntax, Domain, DomainName, LocalPart, Mailbox};
 use std::borrow::Cow;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 /// An address in internal form; `Display` gives the external one. The empty address is the null sender.
 ///
@@ -112,20 +112,33 @@ impl From<&Mailbox> for Address {
 
 impl Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let local_part = self.local_part();
-        if self.is_empty() || !needs_quotes(local_part) {
-            return f.write_str(&self.0);
+        if self.is_empty() {
+            return Ok(());
         }
-        f.write_char('"')?;
-        for c in local_part.chars() {
-            if matches!(c, '"' | '\\' | '\r') {
-                f.write_char('\\')?;
+        match quoted(self.local_part()) {
+            Cow::Borrowed(_) => f.write_str(&self.0),
+            Cow::Owned(local_part) => {
+                f.write_str(&local_part)?;
+                self.domain().map_or(Ok(()), |domain| write!(f, "@{domain}"))
             }
-            f.write_char(c)?;
         }
-        f.write_char('"')?;
-        self.domain().map_or(Ok(()), |domain| write!(f, "@{domain}"))
     }
+}
+
+/// A local part in external form; copied only where something in it is quoted.
+pub(crate) fn quoted(local_part: &str) -> Cow<'_, str> {
+    if !needs_quotes(local_part) {
+        return Cow::Borrowed(local_part);
+    }
+    let mut written = String::from('"');
+    for c in local_part.chars() {
+        if matches!(c, '"' | '\\' | '\r') {
+            written.push('\\');
+        }
+        written.push(c);
+    }
+    written.push('"');
+    Cow::Owned(written)
 }
 
 /// Whether a local part is no dot-string (RFC 5321 section 4.1.2).

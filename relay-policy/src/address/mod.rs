@@ -38,6 +38,7 @@ pub use envelope::{
 };
 pub use extension::Extensions;
 pub use form::Address;
+pub(crate) use form::quoted;
 pub use local::{
     AliasFailure, Allowed, Delivery, INCLUDE, LocalAliases, LocalDelivery, LocalExpansion, Target,
     luser_relay,

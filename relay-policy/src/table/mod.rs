@@ -27,6 +27,7 @@ pub use cdb::{CdbTooLarge, compile_cdb};
 pub(crate) use cidr::network;
 pub use elsewhere::DIRECTORY;
 pub(crate) use elsewhere::directory;
+pub(crate) use hashed::fold;
 pub(crate) use maps::Missing;
 pub use maps::{Answers, Key, Maps};
 pub use open::{OpenError, Opened, OpenedTables, Opener, Read};

@@ -1,0 +1,140 @@
+//! What is told of a decision: each rule with its list, what came of it, and the facts.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod access_support;
+
+use access_support::{nothing, policy, recipient, reply, run, stranger};
+use relay_policy::access::LogLine;
+use relay_policy::{
+    Answer, ClientCertificate, ListName, Outcome, Question, Record, RecordKind, Stage, Trail, TrailEntry,
+};
+
+/// The trail of a decision about `<all@example.com>`.
+fn trail(lines: &[(&str, &str)], answer: impl Fn(&Question) -> Answer) -> Trail {
+    let mut request = stranger();
+    request.client_certificate = Some(ClientCertificate {
+        is_verified: false,
+        subject: "CN=x".into(),
+        fingerprint: "0a:0b".into(),
+        public_key_fingerprint: "0c:0d".into(),
+        ..ClientCertificate::default()
+    });
+    run(&policy(lines), &request, Stage::Rcpt(&recipient("<all@example.com>")), answer).0.trail
+}
+
+const BEFORE: &str = "\
+address: no: <all@example.com> is all@example.com, class local
+relay: permit_mynetworks: no: 203.0.113.9 is not in mynetworks
+relay: permit_sasl_authenticated: no: not logged in
+relay: defer_unauth_destination: no: all@example.com is ours, class local
+";
+
+#[test]
+fn tables_tell_which_keys_they_have_not() {
+    let list = "check_client_access inline:{a=OK}, inline:{b=OK}, check_sender_access inline:{c=OK}, \
+                check_ccert_access inline:{d=OK}, check_recipient_mx_access inline:{e=OK}, \
+                check_recipient_access regexp:{{/^f/ OK}}";
+    let servers = |question: &Question| match question {
+        Question::Dns { kind: RecordKind::Mx, .. } => {
+            Answer::Records(vec![Record::Mx { preference: 1, exchange: "mx.example.com".into() }])
+        }
+        Question::Dns { kind: RecordKind::A, .. } => {
+            Answer::Records(vec![Record::Address("192.0.2.1".parse().unwrap())])
+        }
+        _ => Answer::Records(Vec::new()),
+    };
+    let told = trail(&[("smtpd_recipient_restrictions", list)], servers).to_string();
+    let expected = "\
+recipient: check_client_access inline:{a=OK}: no: inline:{a=OK} has none of unknown, 203.0.113.9, 203.0.113, 203.0, 203
+recipient: inline:{b=OK}: no: inline:{b=OK} has none of all@example.com, example.com, com, all@
+recipient: check_sender_access inline:{c=OK}: no: inline:{c=OK} has none of s@other.test, other.test, test, s@
+recipient: check_ccert_access inline:{d=OK}: no: inline:{d=OK} has none of 0a:0b, 0c:0d
+recipient: check_recipient_mx_access inline:{e=OK}: no: inline:{e=OK} has none of mx.example.com, example.com, com, \
+192.0.2.1, 192.0.2, 192.0, 192
+recipient: check_recipient_access regexp:{{/^f/ OK}}: no: regexp:{{/^f/ OK}} has none of all@example.com
+reject_unlisted_recipient: no: class local: known without being looked for
+";
+    assert_eq!(told, format!("{BEFORE}{expected}"));
+}
+
+#[test]
+fn rules_within_classes_tell_what_led_to_them() {
+    let told = trail(
+        &[
+            ("smtpd_restriction_classes", "outer, inner"),
+            ("outer", "permit_mynetworks, inner"),
+            (
+                "inner",
+                "warn_if_reject reject, check_helo_access inline:{a=OK}, reject_unauth_pipelining, defer",
+            ),
+            ("smtpd_recipient_restrictions", "check_recipient_access inline:{all@=outer}, permit"),
+        ],
+        nothing,
+    );
+    let at = "recipient: check_recipient_access inline:{all@=outer}";
+    let expected = format!(
+        "{at}: no: inline:{{all@=outer}}: all@: outer
+{at}: outer: no: it does not apply
+{at}: outer: permit_mynetworks: no: 203.0.113.9 is not in mynetworks
+{at}: outer: inner: no: it does not apply
+{at}: outer: inner: warn_if_reject: no: of the next rule
+{at}: outer: inner: reject: reject: 554 5.7.1 <all@example.com>: Recipient address rejected: Access denied
+{at}: outer: inner: check_helo_access inline:{{a=OK}}: no: it does not apply
+{at}: outer: inner: reject_unauth_pipelining: no: it does not apply
+{at}: outer: inner: defer: defer: 450 4.3.2 <all@example.com>: Recipient address rejected: Try again later
+"
+    );
+    assert_eq!(told.to_string(), format!("{BEFORE}{expected}"));
+    let last = told.entries().last().unwrap();
+    assert_eq!(last.list(), Some(ListName::Recipient));
+    assert_eq!(last.rule(), "check_recipient_access inline:{all@=outer}: outer: inner: defer");
+    assert_eq!(last.outcome(), Outcome::Defer);
+    assert_eq!(last.why(), "450 4.3.2 <all@example.com>: Recipient address rejected: Try again later");
+    assert_eq!(told.entries().next().map(|entry| TrailEntry::list(&entry)), Some(None));
+}
+
+#[test]
+fn a_rule_that_asked_is_told_once() {
+    let list =
+        "reject_unknown_sender_domain, reject_rbl_client a.test, check_sender_access inline:{s@=OK}, permit";
+    let told = trail(&[("smtpd_recipient_restrictions", list)], |question| match question {
+        Question::Dns { kind: RecordKind::Mx, .. } => {
+            Answer::Records(vec![Record::Mx { preference: 1, exchange: "mx.other.test".into() }])
+        }
+        _ => Answer::Records(Vec::new()),
+    });
+    let expected = "\
+recipient: reject_unknown_sender_domain: no: it does not apply
+recipient: reject_rbl_client a.test: no: 203.0.113.9 is not in a.test
+recipient: check_sender_access inline:{s@=OK}: permit: inline:{s@=OK}: s@: OK
+reject_unlisted_recipient: no: class local: known without being looked for
+";
+    assert_eq!(told.to_string(), format!("{BEFORE}{expected}"));
+}
+
+#[test]
+fn two_trails_are_the_same_that_say_the_same() {
+    let list = |permit: &'static str| trail(&[("smtpd_recipient_restrictions", permit)], nothing);
+    let (one, again, other) = (list("permit"), list("permit"), list("permit_mynetworks"));
+    assert_eq!(one, again);
+    assert_eq!(one.clone(), one);
+    assert_ne!(one, other);
+    assert_eq!(
+        format!("{:?}", one.entries().last().unwrap()),
+        format!("{:?}", one.entries().last().unwrap().to_string())
+    );
+    assert!(Trail::default().is_empty());
+}
+
+#[test]
+fn what_is_broken_is_told_in_the_log_and_leaves_its_place() {
+    let policy = policy(&[("smtpd_recipient_restrictions", "check_recipient_access inline:{all@=nonsense}")]);
+    let to = recipient("<all@example.com>");
+    let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&to), nothing);
+    assert!(outcome.log.lines().iter().any(|line| matches!(line, LogLine::Warning(_))));
+    let last = outcome.trail.entries().last().unwrap();
+    assert_eq!(last.outcome(), Outcome::Defer);
+    assert!(last.rule().contains("nonsense"), "{last}");
+    assert_eq!(reply(&policy, &stranger(), "<all@example.com>"), "451 4.3.5 Server configuration error");
+}
