@@ -6,7 +6,7 @@
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use postroom_benches::mail::{Kind, message};
-use postroom_benches::{dot, smtp};
+use postroom_benches::{dot, mime, smtp};
 use std::hint::black_box;
 
 /// Twice the last-level cache, 48 MiB, of the machine it was first run on. On one with more, raise it.
@@ -16,23 +16,27 @@ const TEXT_BYTES: usize = 96 << 20;
 const DOTS_BYTES: usize = 4 << 20;
 
 fn codec(c: &mut Criterion) {
+    measure(c, "corpus", &mime::lines_of_corpus(TEXT_BYTES));
     for (name, kind) in Kind::ALL {
-        let text = message(kind, if kind == Kind::Dots { DOTS_BYTES } else { TEXT_BYTES });
-        let wire = dot::to_wire(&text);
-        let mut group = c.benchmark_group(format!("dot/{name}"));
-        group.sample_size(10).sampling_mode(SamplingMode::Flat);
-        group.throughput(Throughput::Bytes(wire.len() as u64));
-        let mut copy = vec![0; wire.len()];
-        group.bench_function("memcpy", |b| b.iter(|| copy.copy_from_slice(black_box(&wire))));
-        drop(copy);
-        group.bench_function("input buffer", |b| b.iter(|| dot::buffer(black_box(&wire))));
-        group.bench_function("decode", |b| b.iter(|| dot::decode(black_box(&wire), false)));
-        group.bench_function("decode, lines measured", |b| b.iter(|| dot::decode(black_box(&wire), true)));
-        group.bench_function("encode", |b| b.iter(|| dot::encode(black_box(&text))));
-        let (config, segments) = (smtp::config(), smtp::segments(1, &text));
-        group.bench_function("SMTP session", |b| b.iter(|| smtp::session(&config, black_box(&segments))));
-        group.finish();
+        measure(c, name, &message(kind, if kind == Kind::Dots { DOTS_BYTES } else { TEXT_BYTES }));
     }
+}
+
+fn measure(c: &mut Criterion, name: &str, text: &[u8]) {
+    let wire = dot::to_wire(text);
+    let mut group = c.benchmark_group(format!("dot/{name}"));
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.throughput(Throughput::Bytes(wire.len() as u64));
+    let mut copy = vec![0; wire.len()];
+    group.bench_function("memcpy", |b| b.iter(|| copy.copy_from_slice(black_box(&wire))));
+    drop(copy);
+    group.bench_function("input buffer", |b| b.iter(|| dot::buffer(black_box(&wire))));
+    group.bench_function("decode", |b| b.iter(|| dot::decode(black_box(&wire), false)));
+    group.bench_function("decode, lines measured", |b| b.iter(|| dot::decode(black_box(&wire), true)));
+    group.bench_function("encode", |b| b.iter(|| dot::encode(black_box(text))));
+    let (config, segments) = (smtp::config(), smtp::segments(1, text));
+    group.bench_function("SMTP session", |b| b.iter(|| smtp::session(&config, black_box(&segments))));
+    group.finish();
 }
 
 criterion_group!(benches, codec);

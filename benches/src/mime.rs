@@ -28,6 +28,24 @@ fn with_crlf(octets: &[u8]) -> Vec<u8> {
     result
 }
 
+/// The messages of the corpus one after the other, again and again, up to at least `octets` octets: lines as people and
+/// programs write them. Without those in which a CR stands alone, which is nothing that goes over a wire.
+pub fn lines_of_corpus(octets: usize) -> Vec<u8> {
+    let mut messages = corpus();
+    messages.retain(|message| !message.windows(2).any(|two| two[0] == b'\r' && two[1] != b'\n'));
+    let mut lines = Vec::new();
+    for message in messages.iter().cycle() {
+        if lines.len() >= octets {
+            break;
+        }
+        lines.extend_from_slice(message);
+        if !lines.ends_with(b"\r\n") {
+            lines.extend_from_slice(b"\r\n");
+        }
+    }
+    lines
+}
+
 /// A message of two parts, a short text and an attachment of at least `octets` octets in base64.
 pub fn with_attachment(octets: usize) -> Vec<u8> {
     let attachment = message(Kind::Base64, octets);

@@ -9,9 +9,14 @@ const OCTETS: usize = 20_000;
 
 #[test]
 fn texts_come_out_as_they_went_in() {
-    for (name, kind) in Kind::ALL {
-        let text = message(kind, OCTETS);
-        assert!((OCTETS..OCTETS + 80).contains(&text.len()) && text.ends_with(b"\r\n"), "{name}");
+    let corpus = mime::lines_of_corpus(200_000);
+    assert!(corpus.len() >= 200_000);
+    let made = Kind::ALL.map(|(name, kind)| (name, message(kind, OCTETS)));
+    for (name, text) in &made {
+        assert!((OCTETS..OCTETS + 80).contains(&text.len()), "{name}");
+    }
+    for (name, text) in made.into_iter().chain([("corpus", corpus)]) {
+        assert!(text.ends_with(b"\r\n"), "{name}");
         let wire = dot::to_wire(&text);
         assert_eq!(dot::encode(&text), wire.len() as u64, "{name}");
         assert_eq!(dot::buffer(&wire), wire.len() as u64, "{name}");

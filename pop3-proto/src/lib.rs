@@ -9,6 +9,9 @@
 //! | --- | --- |
 //! | [`server`] | [`server::Server`] and all that belongs to it |
 //! | [`fuzz`] | the bodies of the fuzz targets |
+//!
+//! # Features
+//! `std`, off by default: that of [`proto_core`], by which message text is coded faster.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -35,6 +35,8 @@ pub enum LineFault {
 /// Octets received and not yet understood.
 pub struct InBuf {
     octets: BytesMut,
+    /// Octets behind those stored that were stored once and may still lie there; the memory behind them was never written.
+    behind: usize,
     /// Octets at the front that hold no LF; the search goes on after them.
     searched: usize,
     /// An over-long line is being thrown away up to its LF.
@@ -57,13 +59,17 @@ const SMALL_PART: usize = 16;
 impl InBuf {
     /// An empty buffer for at most `capacity` octets. It allocates when octets come.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { octets: BytesMut::new(), searched: 0, discarding: false, bare: false, capacity }
+        Self { octets: BytesMut::new(), behind: 0, searched: 0, discarding: false, bare: false, capacity }
     }
 
     /// Stores octets up to the capacity; returns how many.
     pub fn push(&mut self, input: &[u8]) -> usize {
         let taken = input.len().min(self.room());
-        if !self.octets.try_reclaim(taken) {
+        let bytes_before = self.octets.capacity();
+        if self.octets.try_reclaim(taken) {
+            // What is stored was moved to the front by as much as there is more room now; where it lay, it lies still.
+            self.behind += self.octets.capacity().saturating_sub(bytes_before);
+        } else {
             // Growing by itself, it would take more than the capacity. Past a small part of that it takes all at once: while
             // it grows there are two of it.
             let needed = self.octets.len() + taken;
@@ -78,6 +84,7 @@ impl InBuf {
         }
         crate::prefetch::touch(&input[..taken]);
         self.octets.extend_from_slice(&input[..taken]);
+        self.behind = self.behind.saturating_sub(taken);
         taken
     }
 
@@ -128,13 +135,14 @@ impl InBuf {
     fn give_back(&mut self) {
         if self.octets.is_empty() {
             self.octets = BytesMut::new();
+            self.behind = 0;
         }
     }
 
     /// Drops the first `n` octets, or all, if there are fewer. They are overwritten: they may be a password.
     pub fn skip(&mut self, n: usize) {
         self.split(n.min(self.octets.len()))[..].zeroize();
-        self.octets.spare_capacity_mut().zeroize();
+        self.wipe_behind();
         self.give_back();
     }
 
@@ -193,7 +201,13 @@ impl InBuf {
     /// Overwrites what is stored and what lies behind it: it may be the beginning of a password.
     fn wipe(&mut self) {
         self.octets[..].zeroize();
-        self.octets.spare_capacity_mut().zeroize();
+        self.wipe_behind();
+    }
+
+    /// Overwrites what was stored before it was moved to the front.
+    fn wipe_behind(&mut self) {
+        let behind = core::mem::take(&mut self.behind);
+        self.octets.spare_capacity_mut()[..behind].zeroize();
     }
 }
 
@@ -210,7 +224,7 @@ impl InBuf {
     ) -> Option<Result<SecretLine, LineFault>> {
         let line = self.cut_line(max, ending)?;
         // Where the line lay before it was moved to the front.
-        self.octets.spare_capacity_mut().zeroize();
+        self.wipe_behind();
         self.give_back();
         Some(line.map(SecretLine::new))
     }

@@ -20,6 +20,10 @@
 //! | [`fault`] | the three kinds of fault: the peer's, the caller's, ours |
 //! | [`fuzz`] | the bodies of the fuzz targets |
 //! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
+//!
+//! # Features
+//! `std`, off by default: the dot codec asks the processor for wider vector registers (x86-64), which makes it faster by up
+//! to a third and changes nothing else. The crate itself needs no `std` either way.
 #![no_std]
 #![forbid(unsafe_code)]
 

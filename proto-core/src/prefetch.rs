@@ -14,7 +14,7 @@ const PAGE_BYTES: usize = 4096;
 const LINE_BYTES: usize = 64;
 
 /// So many lines read in order are noticed.
-const LINES: usize = 4;
+const LINES: usize = 8;
 
 /// As many pages as surely fit into a cache until they are read.
 const PAGES: usize = 16;

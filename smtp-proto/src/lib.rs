@@ -67,6 +67,9 @@
 //! assert!(mail.ends_with("Subject: hello\r\n\r\n.and a dot\r\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//! `std`, off by default: that of [`proto_core`], by which message text is coded faster.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,35 +1,40 @@
 //! The one look at every octet that both directions of the codec share.
 //!
 //! A text is looked at in blocks, without a decision on the way, so that it compiles to vector instructions. Only a block
-//! with a dot at a line's start, which most blocks of most mail are not, is looked at again in smaller ones.
+//! with a dot at a line's start, which most blocks of most mail are not, is looked at again, for where its dots are.
+//!
+//! With the feature `std` the processor is asked whether its vector registers are twice as wide as those that every
+//! x86-64 has. What is found is the same.
 
 use core::hint::black_box;
 
-/// Octets in a block: large enough that the decision after each costs little.
+/// Octets in a block: large enough that the decision after each costs little, as many as [`Walk::noted`] has bits.
 const BLOCK_BYTES: usize = 128;
 
 /// Octets judged side by side: what a vector register of any machine of today holds.
 const LANES: usize = 16;
 
-/// A flag for each octet judged side by side: all bits or none.
-type Flags = [u8; LANES];
+/// Octets judged side by side where the processor is known to have room for them.
+#[cfg(any(test, all(feature = "std", target_arch = "x86_64")))]
+const WIDE_LANES: usize = 32;
 
 /// The way through one text from dot to dot. Around the text stands nothing that counts.
 #[derive(Debug, Default)]
 pub(super) struct LineDots {
     /// The octets before this one were looked at.
     at: usize,
-    /// Which of the last octets looked at are LFs with a dot behind them and were not told yet: the lowest bit of the
-    /// octet's place, the first place lowest.
+    /// Where the block begins of which the LFs are noted.
+    noted_at: usize,
+    /// Which octets of it are LFs with a dot behind them and were not told yet, the first one lowest.
     noted: u128,
     /// A CR had something else than an LF behind it, or an LF something else than a CR before it.
-    parted: Flags,
+    parted: bool,
 }
 
 impl LineDots {
     /// The index of the next dot that has an LF before it; the text's length when there is none.
     ///
-    /// The text is the same each time; only what stands before the last dot that was told may have changed.
+    /// The text is the same each time; only what stands before the LF of the last dot that was told may have changed.
     pub(super) fn next(&mut self, text: &[u8]) -> usize {
         while self.noted == 0 {
             if self.at > text.len() {
@@ -45,62 +50,96 @@ impl LineDots {
                 self.look(&edge);
             }
         }
-        let lf = self.at - LANES + self.noted.trailing_zeros() as usize / 8;
+        let lf = self.noted_at + self.noted.trailing_zeros() as usize;
         self.noted &= self.noted - 1;
         lf + 1
     }
 
     /// Whether a CR or an LF stood alone in what was looked at, which is at least the text up to the last dot told.
     pub(super) fn parted(&self) -> bool {
-        any(self.parted)
+        self.parted
     }
 
-    /// Goes on as far as octets have one before and one behind them, or up to the first dots.
+    /// Goes on as far as octets have one before and one behind them, or behind the first block that has dots.
     fn look(&mut self, octets: &[u8]) {
         // Where the compiler sees that these overlap, it loads an octet once and shuffles it to its other two places, which
         // makes the codec five times slower (x86-64). What is hidden from it is speed alone: the result is the same.
         let texts = [octets, &octets[1..], &octets[2..]].map(black_box);
-        let mut parted = self.parted;
-        // Where one dot was, the next may be near: not to look at a whole block for each line.
-        let (mut quiet, mut dots) = walk::<LANES>(texts.map(|text| &text[..LANES]), &mut parted);
-        if !any(dots) {
-            quiet += walk::<BLOCK_BYTES>(texts.map(|text| &text[quiet..]), &mut parted).0;
-            let last;
-            (last, dots) = walk::<LANES>(texts.map(|text| &text[quiet..]), &mut parted);
-            quiet += last;
+        let blocks = walk_blocks(texts);
+        self.pass(&blocks);
+        if blocks.noted == 0 {
+            self.pass(&walk::<LANES, LANES>(texts.map(|text| &text[blocks.octets..])));
         }
-        self.at += quiet;
-        if any(dots) {
-            self.at += LANES;
-            self.noted = u128::from_le_bytes(dots) & u128::from_ne_bytes([1; LANES]);
-        }
-        self.parted = parted;
+    }
+
+    fn pass(&mut self, walk: &Walk) {
+        self.noted_at = self.at + walk.quiet;
+        self.noted = walk.noted;
+        self.at += walk.octets;
+        self.parted |= walk.parted;
     }
 }
 
-/// The length of the blocks in front of which none has an LF with a dot behind it, and where such LFs are in the next.
+/// Some blocks of a text, none of which has dots but perhaps the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Walk {
+    /// Octets in all of them.
+    octets: usize,
+    /// Octets in those without dots.
+    quiet: usize,
+    /// Which octets of the last block are LFs with a dot behind them, the first one lowest.
+    noted: u128,
+    /// A CR or an LF stands alone.
+    parted: bool,
+}
+
+/// [`walk`] with the widest registers that are known to be there.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+fn walk_blocks(texts: [&[u8]; 3]) -> Walk {
+    use fearless_simd::{Level, Simd as _};
+    match Level::new().as_avx2() {
+        Some(avx2) => avx2.vectorize(
+            #[inline(always)]
+            || walk::<WIDE_LANES, BLOCK_BYTES>(texts),
+        ),
+        None => walk::<LANES, BLOCK_BYTES>(texts),
+    }
+}
+
+/// [`walk`] with the registers of the target.
+#[cfg(not(all(feature = "std", target_arch = "x86_64")))]
+fn walk_blocks(texts: [&[u8]; 3]) -> Walk {
+    walk::<LANES, BLOCK_BYTES>(texts)
+}
+
+/// Goes on by whole blocks, behind the first that has dots.
 #[inline(always)]
-fn walk<const BYTES: usize>([before, here, behind]: [&[u8]; 3], parted: &mut Flags) -> (usize, Flags) {
+fn walk<const LANES: usize, const BYTES: usize>([before, here, behind]: [&[u8]; 3]) -> Walk {
     let blocks = before.as_chunks().0.iter().zip(here.as_chunks().0).zip(behind.as_chunks().0);
-    let mut quiet = 0;
+    let mut parted = [0; LANES];
+    let (mut quiet, mut octets, mut noted) = (0, 0, 0);
     for ((before, here), behind) in blocks {
-        let dots = judge::<BYTES>(before, here, behind, parted);
-        if any(dots) {
-            return (quiet, dots);
+        let dots = judge::<LANES, BYTES>(before, here, behind, &mut parted);
+        octets += BYTES;
+        if dots != [0; LANES] {
+            noted = places(here, behind);
+            break;
         }
-        quiet += BYTES;
+        quiet = octets;
     }
-    (quiet, [0; LANES])
+    Walk { octets, quiet, noted, parted: parted != [0; LANES] }
 }
 
-/// Where in the block an LF has a dot behind it; of more than [`LANES`] octets, those that many apart share a place.
+/// Where in the block an LF has a dot behind it; of more than `LANES` octets, those that many apart share a place.
+///
+/// All flags are all bits or none.
 #[inline(always)]
-fn judge<const BYTES: usize>(
+fn judge<const LANES: usize, const BYTES: usize>(
     before: &[u8; BYTES],
     here: &[u8; BYTES],
     behind: &[u8; BYTES],
-    parted: &mut Flags,
-) -> Flags {
+    parted: &mut [u8; LANES],
+) -> [u8; LANES] {
     let [before, here, behind] = [before, here, behind].map(|block| block.as_chunks::<LANES>().0);
     let mut dots = [0; LANES];
     for ((before, here), behind) in before.iter().zip(here).zip(behind) {
@@ -113,13 +152,26 @@ fn judge<const BYTES: usize>(
     dots
 }
 
+/// Which octets of the block are LFs with a dot behind them, the first one lowest; again without a decision, which no
+/// processor could guess.
+#[inline(always)]
+fn places<const BYTES: usize>(here: &[u8; BYTES], behind: &[u8; BYTES]) -> u128 {
+    let mut dots = [0; BYTES];
+    for (dot, (here, behind)) in dots.iter_mut().zip(here.iter().zip(behind)) {
+        *dot = flag(*here == b'\n') & flag(*behind == b'.');
+    }
+    let mut places = 0;
+    for (eight, dots) in dots.as_chunks::<8>().0.iter().enumerate() {
+        // Of each octet the bit of its place; the product has the sum of them in its highest octet.
+        let bits = u64::from_le_bytes(*dots) & 0x8040_2010_0804_0201;
+        places |= u128::from(bits.wrapping_mul(0x0101_0101_0101_0101) >> 56) << (8 * eight);
+    }
+    places
+}
+
 /// What vector instructions make of a comparison.
 fn flag(yes: bool) -> u8 {
     if yes { u8::MAX } else { 0 }
-}
-
-fn any(flags: Flags) -> bool {
-    u128::from_ne_bytes(flags) != 0
 }
 
 #[cfg(test)]
@@ -191,6 +243,13 @@ mod tests {
                 text.splice(at..at, piece.iter().copied());
             }
             assert_eq!(told(&text), naive(&text), "{text:?}");
+            // Not only with the registers of the machine that this runs on.
+            if let Some(len) = text.len().checked_sub(2) {
+                let texts = [&text[..len], &text[1..=len], &text[2..]];
+                let narrow = walk::<LANES, BLOCK_BYTES>(texts);
+                assert_eq!(walk::<WIDE_LANES, BLOCK_BYTES>(texts), narrow, "{text:?}");
+                assert_eq!(walk_blocks(texts), narrow, "{text:?}");
+            }
         }
     }
 
