@@ -8,7 +8,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::decode::{CharsetDecoder, TransferDecoder, decode_header, decode_parameter};
-use crate::header::{Field, FieldChoice, Fields, header_len, parse_addresses, parse_date, select_fields};
+use crate::header::{
+    Field, FieldChoice, FieldSink, FieldStream, Fields, header_len, locate_addresses, parse_addresses,
+    parse_date, select_fields,
+};
 use crate::mime::{Content, ContentType, Encoding, Limits, Message, Part, Scanner};
 use crate::search::{Query, Scope, Search, is_in_text};
 use crate::structure::BodyStructure;
@@ -132,6 +135,9 @@ pub fn fuzz_header(octets: &[u8]) {
         assert_eq!(pair[0].range().end, pair[1].range().start);
     }
     assert!(fields.last().is_none_or(|field| field.range().end <= header.len()));
+    for piece_bytes in [1, 3, usize::MAX] {
+        check_stream(octets, piece_bytes, &fields);
+    }
     let Some(name) = fields.first().map(|field| field.name()) else { return };
     let named = select_fields(header, FieldChoice::Named, &[name]);
     let others = select_fields(header, FieldChoice::NotNamed, &[name]);
@@ -160,10 +166,56 @@ pub fn fuzz_header(octets: &[u8]) {
             .map(|address| i32::from(address.is_group_start()) - i32::from(address.is_group_end()))
             .sum();
         assert_eq!(open, 0, "every group that opens closes");
+        check_places(field.value());
         if let Some(content_type) = ContentType::parse(&value, 10) {
             assert!(content_type.parameters.len() <= 10);
         }
     }
+}
+
+/// A stream finds the same fields, and hands out every octet once.
+fn check_stream(octets: &[u8], piece_bytes: usize, fields: &[Field<'_>]) {
+    #[derive(Default)]
+    struct Cut {
+        all: Vec<u8>,
+        starts: Vec<usize>,
+        ended: usize,
+    }
+    impl FieldSink for Cut {
+        fn start(&mut self, _: &[u8], _: usize) {
+            self.starts.push(self.all.len());
+        }
+        fn octets(&mut self, octets: &[u8]) {
+            assert!(self.ended == 0 && !self.starts.is_empty());
+            self.all.extend_from_slice(octets);
+        }
+        fn ended(&mut self, _: bool) {
+            self.ended += 1;
+        }
+        fn other(&mut self, octets: &[u8]) {
+            assert!(self.ended == 1 || self.starts.is_empty());
+            self.all.extend_from_slice(octets);
+        }
+    }
+    let (mut stream, mut cut) = (FieldStream::new(), Cut::default());
+    octets.chunks(piece_bytes).for_each(|piece| stream.feed(piece, &mut cut));
+    stream.finish(&mut cut);
+    assert!(cut.all == octets && cut.ended == 1, "in pieces of {piece_bytes}");
+    assert!(cut.starts.iter().copied().eq(fields.iter().map(|field| field.range().start)));
+}
+
+/// Where addresses lie agrees with what they are.
+fn check_places(value: &[u8]) {
+    let mut addresses = parse_addresses(value, 100);
+    addresses.retain(|address| !(address.is_group_start() || address.is_group_end()));
+    let mut at = 0;
+    let located = locate_addresses(value, 100);
+    for located in &located {
+        assert!(at <= located.element_start && located.element_start <= located.range.start);
+        at = located.range.end;
+    }
+    assert!(at <= value.len());
+    assert!(located.into_iter().map(|located| located.address).eq(addresses));
 }
 
 /// Decodes `octets` in every transfer encoding, whole and cut in two at every place (of the first twenty).

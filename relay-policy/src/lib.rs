@@ -7,7 +7,7 @@
 //! tells every rule looked at and why. Nothing here reads a file, a socket or a clock.
 //!
 //! [`address`] has what comes before and after such a decision: what an address really means, what stands in its place, and
-//! where its mail goes.
+//! where its mail goes; [`headers`] does the like for the addresses in a message's header.
 //!
 //! ```
 //! use proto_core::address::{AddressSyntax, ForwardPath};
@@ -55,6 +55,7 @@ pub mod delegation;
 pub mod early;
 pub mod fuzz;
 pub mod greylist;
+pub mod headers;
 pub mod main_cf;
 pub mod qmail;
 pub mod rates;

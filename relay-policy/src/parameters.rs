@@ -211,6 +211,15 @@ parameters! {
     append_dot_mydomain: bool = false;
     /// The domain of addresses in headers of strangers; empty: those are left as they are.
     remote_header_rewrite_domain: String = "";
+    /// The clients whose headers are rewritten as ours, and completed.
+    local_header_rewrite_clients: Vec<String> = ["permit_inet_interfaces"].map(String::from);
+    /// Whether the headers of strangers are completed, too.
+    always_add_missing_headers: bool = false;
+    /// The fields that are taken out of every header. In Postfix, `bcc, content-length, resent-bcc, return-path` unless
+    /// something is said.
+    message_drop_headers: Vec<String> = [];
+    /// The field that a header gets which names no recipient; empty: none.
+    undisclosed_recipients_header: String = "";
     /// Whether `site!user` is `user@site`.
     swap_bangpath: bool = true;
     /// Whether `user%site` is `user@site`.

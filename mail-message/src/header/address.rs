@@ -12,6 +12,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 
 use crate::envelope::Address;
 
@@ -33,13 +34,65 @@ pub fn parse_addresses(value: &[u8], addresses_max: usize) -> Vec<Address> {
 
 /// As [`parse_addresses`]; what it gives shares the memory of `value` as far as it lies there in one piece.
 pub(crate) fn read_addresses(value: &Bytes, addresses_max: usize) -> Vec<Address> {
-    let mut parser = Parser { whole: value, rest: value, comment: None };
-    let mut words = Vec::new();
     let mut list = Vec::new();
+    read(value, addresses_max, |address, _| list.push(address));
+    list
+}
+
+/// An address of a list, and where it lies; see [`locate_addresses`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocatedAddress {
+    /// What it says.
+    pub address: Address,
+    /// Where its element begins: behind the comma, colon or semicolon before it, so with the white space before its
+    /// name.
+    pub element_start: usize,
+    /// Where the address itself lies, a source route included: neither its name, nor angle brackets, nor the white
+    /// space and comments around it. Empty where there is none (`<>`).
+    pub range: Range<usize>,
+}
+
+/// The addresses of an address field and where they lie in its value, which may be folded; groups are passed over, and
+/// their members are not.
+///
+/// Who puts one address in the place of another leaves everything else as it is.
+///
+/// ```
+/// use mail_message::header::locate_addresses;
+///
+/// let value = b" \"Doe, J.\" <@a:j@b.test>,\r\n\tfriends: k@c.test (K);";
+/// let located = locate_addresses(value, 100);
+/// let text: Vec<_> = located.iter().map(|one| &value[one.range.clone()]).collect();
+/// assert_eq!(text, [&b"@a:j@b.test"[..], b"k@c.test"]);
+/// assert_eq!(&value[located[1].element_start..], b" k@c.test (K);");
+/// ```
+pub fn locate_addresses(value: &[u8], addresses_max: usize) -> Vec<LocatedAddress> {
+    let mut list = Vec::new();
+    read(&Bytes::copy_from_slice(value), addresses_max, |address, place| {
+        if !(address.is_group_start() || address.is_group_end()) {
+            let Place { element_start, range } = place;
+            list.push(LocatedAddress { address, element_start, range });
+        }
+    });
+    list
+}
+
+/// Where something of a list lies.
+struct Place {
+    element_start: usize,
+    range: Range<usize>,
+}
+
+/// Reads a list: what is found is handed out in its order.
+fn read(value: &Bytes, addresses_max: usize, mut found: impl FnMut(Address, Place)) {
+    let mut parser = Parser { whole: value, rest: value, comment: None, end: 0 };
+    let mut words = Vec::new();
     let mut taken = 0;
     let mut in_group = false;
+    let nowhere = |at| Place { element_start: at, range: at..at };
     while taken < addresses_max {
         parser.comment = None;
+        let element_start = parser.at();
         parser.skip_blanks();
         match parser.rest.first() {
             None => break,
@@ -47,7 +100,7 @@ pub(crate) fn read_addresses(value: &Bytes, addresses_max: usize) -> Vec<Address
             Some(b';') => {
                 parser.bump();
                 if in_group {
-                    list.push(Address::GROUP_END);
+                    found(Address::GROUP_END, nowhere(element_start));
                     in_group = false;
                 }
             }
@@ -56,24 +109,26 @@ pub(crate) fn read_addresses(value: &Bytes, addresses_max: usize) -> Vec<Address
                 taken += 1;
                 if !in_group && parser.rest.first() == Some(&b':') {
                     parser.bump();
-                    list.push(Address::group_start(parser.join(&words)));
+                    found(Address::group_start(parser.join(&words)), nowhere(element_start));
                     in_group = true;
                 } else {
-                    list.push(parser.address(&mut words));
+                    let (address, range) = parser.address(&mut words);
+                    found(address, Place { element_start, range });
                 }
             }
         }
     }
     if in_group {
-        list.push(Address::GROUP_END);
+        found(Address::GROUP_END, nowhere(parser.at()));
     }
-    list
 }
 
 /// An atom, a quoted string without its quotes, or a stray octet; and whether blanks stood before it.
 struct Word<'a> {
     text: Cow<'a, [u8]>,
     spaced: bool,
+    /// Where it lies, with its quotes.
+    range: Range<usize>,
 }
 
 struct Parser<'a> {
@@ -81,11 +136,18 @@ struct Parser<'a> {
     rest: &'a [u8],
     /// The last comment since the element began.
     comment: Option<Cow<'a, [u8]>>,
+    /// Where the last word of an address ends, or its domain.
+    end: usize,
 }
 
 impl<'a> Parser<'a> {
     fn bump(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
+    /// Where the rest begins.
+    fn at(&self) -> usize {
+        self.whole.len() - self.rest.len()
     }
 
     fn share(&self, text: Cow<'_, [u8]>) -> Bytes {
@@ -146,13 +208,14 @@ impl<'a> Parser<'a> {
         words.clear();
         loop {
             let spaced = self.skip_blanks();
+            let start = self.at();
             let text = match self.rest.first() {
                 None => return,
                 Some(&octet) if is(octet, ends) => return,
                 Some(b'"') => self.delimited(b'"', b'"'),
                 Some(_) => Cow::Borrowed(self.atom()),
             };
-            words.push(Word { text, spaced });
+            words.push(Word { text, spaced, range: start..self.at() });
         }
     }
 
@@ -165,19 +228,24 @@ impl<'a> Parser<'a> {
         atom
     }
 
-    /// The address that begins with `words`; reads up to the comma or semicolon behind it.
-    fn address(&mut self, words: &mut Vec<Word<'a>>) -> Address {
+    /// The address that begins with `words`, and where it lies; reads up to the comma or semicolon behind it.
+    fn address(&mut self, words: &mut Vec<Word<'a>>) -> (Address, Range<usize>) {
         let mut address = Address { adl: None, ..Address::GROUP_END };
+        let start;
         if self.rest.first() == Some(&b'<') {
             self.bump();
             self.comment = None;
             address.name = (!words.is_empty()).then(|| self.join(words));
+            self.skip_blanks();
+            start = self.at();
             self.angle(&mut address, words);
         } else {
             let split = if self.rest.first() == Some(&b'@') { local_part_start(words) } else { 0 };
             address.name = (split > 0).then(|| self.join(&words[..split]));
+            start = words.get(split).map_or(self.at(), |word| word.range.start);
             self.local_and_domain(&words[split..], &mut address);
         }
+        let range = start..self.end.max(start);
         // What stands behind an address and before the comma can only be a comment or a mistake.
         while !matches!(self.rest.first(), None | Some(b',' | b';')) {
             if !self.skip_blanks() {
@@ -194,12 +262,11 @@ impl<'a> Parser<'a> {
                 Cow::Owned(comment) => Bytes::copy_from_slice(comment.trim_ascii()),
             });
         }
-        address
+        (address, range)
     }
 
-    /// What stands between `<` and `>`.
+    /// What stands between `<` and `>`, behind the blanks.
     fn angle(&mut self, address: &mut Address, words: &mut Vec<Word<'a>>) {
-        self.skip_blanks();
         if self.rest.first() == Some(&b'@') {
             // No route reaches beyond the next `<`: looking further would make a list of `<@,` quadratic.
             let ends = |octet: &u8| matches!(octet, b':' | b'>' | b'<' | b';');
@@ -217,6 +284,7 @@ impl<'a> Parser<'a> {
 
     /// Sets mailbox and host from the words before `@` and the domain behind it.
     fn local_and_domain(&mut self, words: &[Word<'a>], address: &mut Address) {
+        self.end = words.last().map_or(0, |word| word.range.end);
         if self.rest.first() != Some(&b'@') {
             // No domain: the text as it reads, spaces and all, says more than one glued together.
             address.mailbox = Some(self.join(words));
@@ -244,6 +312,8 @@ impl<'a> Parser<'a> {
     fn domain(&mut self) -> Cow<'a, [u8]> {
         let mut host = Cow::Borrowed(&[][..]);
         loop {
+            // Behind the `@`, and then behind each piece.
+            self.end = self.at();
             let spaced = self.skip_blanks();
             match self.rest.first() {
                 None | Some(b',' | b';' | b'>' | b'<' | b'@') => return host,
@@ -355,4 +425,41 @@ const CLASSES: [u8; 256] = {
 
 fn is(octet: u8, class: u8) -> bool {
     CLASSES[usize::from(octet)] & class != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn addresses_are_found_where_they_lie() {
+        for (value, expected) in [
+            (" j@a.test", " [j@a.test]"),
+            ("John Doe\r\n\t<j@a.test>", "John Doe\r\n\t<[j@a.test]>"),
+            ("\"a, b\" <j@a.test> (c), k@b.test", "\"a, b\" <[j@a.test]> (c), [k@b.test]"),
+            ("(c) j@a.test (d)", "(c) [j@a.test] (d)"),
+            ("John Doe j@a.test x", "John Doe [j@a.test] x"),
+            ("j (c) @ (d) a . test (e)", "[j (c) @ (d) a . test] (e)"),
+            ("< (c) @x,@y:j@a.test (d) >", "< (c) [@x,@y:j@a.test] (d) >"),
+            ("\"j\\\"k\" . l@[192.0.2.1]", "[\"j\\\"k\" . l@[192.0.2.1]]"),
+            ("g: j, k@a.test;, l", "g: [j], [k@a.test];, [l]"),
+            ("John Doe, j@", "[John Doe], [j@]"),
+            ("<>, <@>, @, ,", "<[]>, <[@]>, [@], ,"),
+            ("a@b@c", "[a@b@c]"),
+            ("\"open, j@a.test", "[\"open, j@a.test]"),
+            ("<j@a.test", "<[j@a.test]"),
+        ] {
+            let (mut marked, mut at) = (String::new(), 0);
+            for LocatedAddress { range, .. } in locate_addresses(value.as_bytes(), 100) {
+                marked += &value[at..range.start];
+                marked += "[";
+                marked += &value[range.clone()];
+                marked += "]";
+                at = range.end;
+            }
+            marked += &value[at..];
+            assert_eq!(marked, expected);
+        }
+    }
 }

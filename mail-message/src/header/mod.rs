@@ -14,7 +14,7 @@
 //! An mbox `From ` line is skipped where it is the very first line, and belongs to the header.
 //!
 //! # Limits
-//! Functions over slices hold nothing and cost what the slice costs; [`FieldSelector`] holds 2 KiB. A field name longer than
+//! Functions over slices hold nothing and cost what the slice costs; [`FieldSelector`] and [`FieldStream`] hold 2 KiB. A field name longer than
 //! [`NAME_BYTES_MAX`] is no field name, so its line ends the header.
 //!
 //! # Departures
@@ -29,14 +29,14 @@ mod select;
 mod stream;
 mod unfold;
 
-pub use address::parse_addresses;
+pub use address::{LocatedAddress, locate_addresses, parse_addresses};
 pub use date::{DateTime, parse_date};
 pub use fields::{Field, Fields, header_len};
 pub use line::NAME_BYTES_MAX;
 pub use select::{FieldChoice, FieldSelector, select_fields};
+pub use stream::{FieldSink, FieldStream};
 pub use unfold::unfold;
 
 pub(crate) use address::read_addresses;
 pub(crate) use line::{LINE_HEAD_BYTES, LineKind, classify};
-pub(crate) use stream::{FieldSink, FieldStream};
 pub(crate) use unfold::unfold_tail;

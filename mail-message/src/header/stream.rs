@@ -5,18 +5,50 @@ use core::mem;
 
 use super::{LINE_HEAD_BYTES, LineKind, classify};
 
-/// What is done with the fields.
-pub(crate) trait FieldSink {
+/// What is done with the fields that a [`FieldStream`] finds.
+///
+/// Every octet is handed out once, in order, to [`octets`](FieldSink::octets) or to [`other`](FieldSink::other).
+pub trait FieldSink {
     /// A field begins; the one before it has ended. `value_at` octets come before its value.
     fn start(&mut self, name: &[u8], value_at: usize);
     /// The next octets of the field, name and folding included.
     fn octets(&mut self, octets: &[u8]);
+    /// The header has ended, and with it its last field: by an empty line, which comes next, or by something else.
+    fn ended(&mut self, _by_empty_line: bool) {}
+    /// The next octets that belong to no field: the `From ` line of an mbox, or what begins where the header has ended.
+    fn other(&mut self, _octets: &[u8]) {}
 }
 
-/// Cuts a header into its fields by the rules of [the module](super). However it is cut into pieces, the result is the
-/// same; it holds the beginning of a line of which it is not known yet what it is.
+/// Cuts a message that comes in pieces into the fields of its header and the rest, by the rules of [the module](super).
+/// However it is cut into pieces, the result is the same; it holds the beginning of a line of which it is not known yet what
+/// it is, at most 2 KiB.
+///
+/// ```
+/// use mail_message::header::{FieldSink, FieldStream};
+///
+/// #[derive(Default)]
+/// struct Names(Vec<String>, Vec<u8>);
+///
+/// impl FieldSink for Names {
+///     fn start(&mut self, name: &[u8], _: usize) {
+///         self.0.push(String::from_utf8_lossy(name).into());
+///     }
+///     fn octets(&mut self, _: &[u8]) {}
+///     fn other(&mut self, octets: &[u8]) {
+///         self.1.extend_from_slice(octets);
+///     }
+/// }
+///
+/// let (mut fields, mut names) = (FieldStream::new(), Names::default());
+/// for piece in b"To: a\r\n b\r\nCc: c\r\n\r\nbody".chunks(3) {
+///     fields.feed(piece, &mut names);
+/// }
+/// fields.finish(&mut names);
+/// assert_eq!(names.0, ["To", "Cc"]);
+/// assert_eq!(names.1, b"\r\nbody");
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct FieldStream {
+pub struct FieldStream {
     head: Vec<u8>,
     line: Line,
     is_first_line: bool,
@@ -33,13 +65,20 @@ enum Line {
     Behind,
 }
 
+impl Default for FieldStream {
+    fn default() -> FieldStream {
+        FieldStream::new()
+    }
+}
+
 impl FieldStream {
-    pub(crate) fn new() -> FieldStream {
+    /// A stream at the start of a header.
+    pub fn new() -> FieldStream {
         FieldStream { head: Vec::new(), line: Line::Head, is_first_line: true, in_field: false }
     }
 
-    /// Takes the next octets of the header. What follows the header is passed over.
-    pub(crate) fn feed(&mut self, octets: &[u8], sink: &mut impl FieldSink) {
+    /// Takes the next octets of the message.
+    pub fn feed(&mut self, octets: &[u8], sink: &mut impl FieldSink) {
         let mut rest = octets;
         while !rest.is_empty() && self.line != Line::Behind {
             let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
@@ -59,18 +98,24 @@ impl FieldStream {
                 self.line = Line::Head;
             }
         }
+        if !rest.is_empty() {
+            sink.other(rest);
+        }
     }
 
-    /// The header has ended, with or without an empty line.
-    pub(crate) fn finish(&mut self, sink: &mut impl FieldSink) {
+    /// The message is over, and so is its header.
+    pub fn finish(&mut self, sink: &mut impl FieldSink) {
         if !self.head.is_empty() {
             self.decide_head(sink);
         }
-        self.line = Line::Behind;
+        if self.line != Line::Behind {
+            self.line = Line::Behind;
+            sink.ended(false);
+        }
     }
 
     /// Whether the header has ended.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.line == Line::Behind
     }
 
@@ -91,16 +136,21 @@ impl FieldStream {
             }
             LineKind::Continuation if self.in_field => {}
             LineKind::MboxFrom if is_first_line => {}
-            _ => self.line = Line::Behind,
+            kind => {
+                self.line = Line::Behind;
+                sink.ended(kind == LineKind::Blank);
+                sink.other(head);
+                return;
+            }
         }
-        if self.line == Line::Rest {
-            self.pass(head, sink);
-        }
+        self.pass(head, sink);
     }
 
     fn pass(&mut self, octets: &[u8], sink: &mut impl FieldSink) {
         if self.in_field {
             sink.octets(octets);
+        } else {
+            sink.other(octets);
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::dns::{Share, Shares};
 use crate::memory::Memory;
 use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Later, Resolver as _};
+use futures_util::future::join_all;
 use proto_core::Backend;
 use proto_core::address::Mailbox;
 use relay_policy::address::{Address, Failure, INCLUDE, Way};
@@ -63,6 +64,15 @@ impl<'a> Answerer<'a> {
                 Answer::Failed(Backend::TEMPORARY)
             }
         }
+    }
+
+    /// The answers to questions that do not depend on each other, asked at the same time.
+    pub(crate) async fn answers(&self, questions: Vec<Question>) -> Vec<(Question, Answer)> {
+        let asked = questions.into_iter().map(|question| async move {
+            let answer = self.answer(&question).await;
+            (question, answer)
+        });
+        join_all(asked).await
     }
 
     /// Whether a mailbox exists. Nobody has one in an address literal.

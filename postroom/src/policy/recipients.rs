@@ -12,8 +12,6 @@
 
 use super::Answerer;
 use crate::delivery::{MAILBOX, ORIGINAL_RECIPIENT, OWNER};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
 use relay_policy::Reply;
@@ -162,11 +160,8 @@ impl Answerer<'_> {
                 EnvelopeStep::Done(routed) => return routed,
                 EnvelopeStep::Needs(questions) => questions,
             };
-            let asked =
-                questions.iter().map(|question| async move { (question, self.answer(question).await) });
-            let mut answers: FuturesUnordered<_> = asked.collect();
-            while let Some((question, answer)) = answers.next().await {
-                run.answer(question, answer).expect("invariant: it has just been asked");
+            for (question, answer) in self.answers(questions).await {
+                run.answer(&question, answer).expect("invariant: it has just been asked");
             }
         }
     }

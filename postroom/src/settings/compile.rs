@@ -11,6 +11,7 @@ use proto_core::sasl::Mechanism;
 use relay_policy::access::{AccessError, AccessPolicy};
 use relay_policy::address::{Address, EnvelopeRouter, ResolveError};
 use relay_policy::checks::ContentChecks;
+use relay_policy::headers::HeaderRewriting;
 use relay_policy::rates::RateLimits;
 use relay_policy::table::{Answers, OpenedTables, Opener, Warning};
 use relay_policy::{NetworkList, Parameters, RejectFooter};
@@ -62,6 +63,8 @@ pub(crate) struct SmtpProfile {
     pub(crate) router: EnvelopeRouter,
     /// What messages are looked at with.
     pub(crate) checks: Arc<ContentChecks>,
+    /// What is done to their headers.
+    pub(crate) headers: Arc<HeaderRewriting>,
     /// What stands behind refusals.
     pub(crate) reject_footer: Option<RejectFooter>,
     /// What is to be said of the tables' sources.
@@ -242,7 +245,7 @@ fn smtp_profile(
     if parameters.smtpd_client_connection_count_limit.is_none() {
         rates.connection_count_max = connections_only(limits).connection_count_max;
     }
-    let (mut router, checks) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
+    let (mut router, checks, headers) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
     let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
     let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
     let origin = &parameters.myorigin;
@@ -264,6 +267,7 @@ fn smtp_profile(
         policy,
         router,
         checks: Arc::new(checks),
+        headers: Arc::new(headers),
         reject_footer,
         warnings,
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
@@ -285,10 +289,11 @@ fn addressing(
     parameters: &Parameters,
     opener: &Opener<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<(EnvelopeRouter, ContentChecks), AccessError> {
+) -> Result<(EnvelopeRouter, ContentChecks, HeaderRewriting), AccessError> {
     let router = EnvelopeRouter::from_parameters(parameters, opener, warnings)?;
     let checks = ContentChecks::from_parameters(parameters, opener, warnings)?;
-    Ok((router, checks))
+    let headers = HeaderRewriting::from_parameters(parameters, &router, opener, warnings)?;
+    Ok((router, checks, headers))
 }
 
 fn imap_profile(

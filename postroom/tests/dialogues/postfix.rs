@@ -95,6 +95,11 @@ impl Postfix {
         panic!("nobody listens at {}", socket.display());
     }
 
+    /// Where its configuration is.
+    pub(crate) fn conf(&self) -> PathBuf {
+        self.directory.path().join("conf")
+    }
+
     fn log(&self) -> PathBuf {
         self.directory.path().join("log/mail")
     }
@@ -107,9 +112,9 @@ impl Drop for Postfix {
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("--- Postfix's log ---\n{}", lines[lines.len().saturating_sub(100)..].join("\n"));
         }
-        let conf = self.directory.path().join("conf");
         let mut stop = Command::new("postfix");
-        let _ = stop.arg("-c").arg(conf).arg("stop").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ =
+            stop.arg("-c").arg(self.conf()).arg("stop").stdout(Stdio::null()).stderr(Stdio::null()).status();
         for _ in 0..100 {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;

@@ -76,6 +76,23 @@ impl Rewriting {
         }
     }
 
+    /// Reads an address of a header without its comments: as it was, and as it is rewritten. None where words stand beside
+    /// each other with nothing between them, which is no address.
+    pub(crate) fn rewrite_in_header(
+        &self,
+        external: &str,
+        context: RewriteContext,
+    ) -> Option<(Address, Address)> {
+        let mut tokens = scan(external);
+        tokens.retain(|token| !matches!(token, Token::Comment(_)));
+        let is_word = |token: &Token| !matches!(token, Token::Operator(_));
+        if tokens.windows(2).any(|pair| pair.iter().all(is_word)) {
+            return None;
+        }
+        let before = join(&tokens);
+        Some((before, self.rewrite_tokens(tokens, context)))
+    }
+
     /// Rewrites every address of a list in external form, in the local context.
     pub(super) fn rewrite_list(&self, external: &str) -> Vec<Address> {
         let rewritten = |tokens| self.rewrite_tokens(tokens, RewriteContext::Local);

@@ -108,7 +108,7 @@ fn refusal(text: &str) -> Reply {
 }
 
 /// Whether a line begins as a field does: a name, then a colon, with blanks between them at most.
-pub(super) fn is_field(line: &[u8]) -> bool {
+pub(crate) fn is_field(line: &[u8]) -> bool {
     let name = line.iter().take_while(|octet| octet.is_ascii_graphic() && **octet != b':').count();
     let behind = line[name..].iter().find(|octet| !matches!(octet, b' ' | b'\t'));
     name > 0 && behind == Some(&b':')

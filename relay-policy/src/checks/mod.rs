@@ -43,6 +43,7 @@ mod structure;
 mod text;
 
 pub use action::Action;
+pub(crate) use action::is_field;
 pub use inspection::Inspection;
 pub use outcome::{Finding, Outcome, Verdict};
 

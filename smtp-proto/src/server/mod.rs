@@ -80,4 +80,4 @@ pub use question::{
 };
 pub use session::Server;
 pub use timers::{Timeouts, Timer};
-pub use trace::TraceHeader;
+pub use trace::{MailDate, TraceHeader};

@@ -101,7 +101,7 @@ impl Server {
         field.pieces(&["(envelope-from <", &sender, ">);"]);
         field.line();
         // Formatting into a String never fails.
-        let _ = write_date(&mut field.text, now.utc);
+        let _ = write!(field.text, "{}", MailDate(now.utc));
         field.text.push_str("\r\n");
         Some(TraceHeader { server: self, received: field.text })
     }
@@ -185,13 +185,25 @@ impl Folded {
     }
 }
 
-/// RFC 5322 section 3.3, without the obsolete forms.
-fn write_date(field: &mut String, utc: UnixTime) -> core::fmt::Result {
-    let date = OffsetDateTime::from_unix_timestamp(utc.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let weekday = WEEKDAYS[usize::from(date.weekday().number_days_from_monday())];
-    let month = MONTHS[usize::from(u8::from(date.month())) - 1];
-    write!(field, "{weekday}, {} {month} {:04} ", date.day(), date.year())?;
-    write!(field, "{:02}:{:02}:{:02} +0000", date.hour(), date.minute(), date.second())
+/// A moment as it stands in the header of a message (RFC 5322 section 3.3, without the obsolete forms), in UTC.
+///
+/// ```
+/// use smtp_proto::server::MailDate;
+/// use proto_core::UnixTime;
+///
+/// assert_eq!(MailDate(UnixTime(0)).to_string(), "Thu, 1 Jan 1970 00:00:00 +0000");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailDate(pub UnixTime);
+
+impl fmt::Display for MailDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = OffsetDateTime::from_unix_timestamp(self.0.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let weekday = WEEKDAYS[usize::from(date.weekday().number_days_from_monday())];
+        let month = MONTHS[usize::from(u8::from(date.month())) - 1];
+        write!(f, "{weekday}, {} {month} {:04} ", date.day(), date.year())?;
+        write!(f, "{:02}:{:02}:{:02} +0000", date.hour(), date.minute(), date.second())
+    }
 }
 
 /// RFC 5321 section 4.5.3.1.2.
@@ -349,9 +361,7 @@ mod tests {
             (1_767_225_599, "Wed, 31 Dec 2025 23:59:59 +0000"),
             (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
         ] {
-            let mut field = String::new();
-            write_date(&mut field, UnixTime(seconds)).unwrap();
-            assert_eq!(field, expected);
+            assert_eq!(MailDate(UnixTime(seconds)).to_string(), expected);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::content::{self, Content};
 use super::effects;
+use super::header::Header;
 use super::hops::Hops;
 use super::policy::server_error;
 use crate::policy::Answerer;
@@ -129,6 +130,7 @@ impl Transaction {
             message.discard();
             return Ok(());
         }
+        message.end_header().await?;
         if effects.filter.is_some() || effects.redirect.is_some() || !effects.bcc.is_empty() {
             effects::readdress(answerer, &effects, self).await?;
             message.set_recipients(self.recipients.clone())?;
@@ -177,6 +179,8 @@ pub(super) struct Message {
     hops: Hops,
     /// Where there is something to look for.
     content: Option<Box<Content>>,
+    /// Where there is something to do to it.
+    header: Option<Box<Header>>,
 }
 
 impl Message {
@@ -187,16 +191,17 @@ impl Message {
     pub(super) fn new(
         writer: Box<dyn SpoolWriter>,
         content: Option<Box<Content>>,
+        header: Option<Box<Header>>,
     ) -> Result<Self, StoreError> {
         let id = QueueId::new(writer.id().as_str()).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchQueueId, "beginning a message", "its id cannot stand in a reply")
         })?;
-        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default(), content })
+        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default(), content, header })
     }
 
     /// A message that nobody gets, under this name.
     pub(super) fn for_nobody(id: QueueId) -> Self {
-        Self { id, writer: Ok(None), hops: Hops::default(), content: None }
+        Self { id, writer: Ok(None), hops: Hops::default(), content: None, header: None }
     }
 
     pub(super) fn id(&self) -> &QueueId {
@@ -208,15 +213,23 @@ impl Message {
         self.hops.look(octets, transaction);
     }
 
-    /// Writes what content checks leave of the next octets. After a failure they are swallowed: the client hears of it at the
-    /// end.
+    /// Writes what content checks leave of the next octets, its header rewritten. After a failure they are swallowed: the
+    /// client hears of it at the end.
     pub(super) async fn write(mut self, octets: Bytes) -> Self {
         let octets = match &mut self.content {
             Some(content) => content.feed(&octets),
             None => octets,
         };
-        self.write_kept(octets).await;
+        self.pass(octets).await;
         self
+    }
+
+    async fn pass(&mut self, octets: Bytes) {
+        let octets = match &mut self.header {
+            Some(header) => header.pass(octets).await,
+            None => octets,
+        };
+        self.write_kept(octets).await;
     }
 
     async fn write_kept(&mut self, octets: Bytes) {
@@ -237,9 +250,20 @@ impl Message {
     async fn looked_at(&mut self, origin: &str) -> relay_policy::checks::Outcome {
         let Some(content) = self.content.take() else { return relay_policy::checks::Outcome::default() };
         let (kept, outcome) = content.finish();
-        self.write_kept(kept).await;
+        self.pass(kept).await;
         content::log(&outcome, origin, self.id.as_str());
         outcome
+    }
+
+    /// The message is complete: writes what its header has kept back.
+    ///
+    /// # Errors
+    /// The refusal of the message, when its header could not be rewritten.
+    async fn end_header(&mut self) -> Result<(), Refusal> {
+        let Some(header) = self.header.take() else { return Ok(()) };
+        let kept = header.end(self.id.as_str()).await?;
+        self.write_kept(kept).await;
+        Ok(())
     }
 
     /// The message goes to these in place of those that it began with; nobody gets it where there is none.
@@ -286,7 +310,7 @@ impl Message {
 
     /// Makes the message durable, and says what the client is told.
     pub(super) async fn commit(self, story: String, octets: u64) -> Verdict<QueueId> {
-        let Self { id, writer, hops, content: _ } = self;
+        let Self { id, writer, hops, content: _, header: _ } = self;
         if hops.is_loop() {
             tracing::info!(queue_id = %id, octets, story, "refused: too many hops");
             return Verdict::Refuse(routing_loop("Error: too many hops"));

@@ -21,6 +21,7 @@
 mod content;
 mod effects;
 mod footer;
+mod header;
 mod hops;
 mod message;
 mod policy;
@@ -39,10 +40,12 @@ use crate::policy::{Answerer, asked};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
 use content::Content;
+use header::Header;
 use message::{Message, Transaction};
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::access::{Effects, Latches};
+use relay_policy::address::Address;
 use relay_policy::rates::RateEvent;
 use relay_policy::{NameStatus, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
@@ -340,23 +343,36 @@ impl SmtpService {
         let mut changed = effects::may_address(&self.profile.router, &effects).then(|| transaction.clone());
         let instance = QueueId::new(&*self.request.instance);
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
-        let client = self.request.client;
+        let request = Arc::clone(&self.request);
         self.work.start(async move {
             let mut envelope = envelope;
             let mut addressed = Ok(());
             if let Some(transaction) = &mut changed {
-                let answerer = Answerer::new(&profile, &backends.walls, client);
+                let answerer = Answerer::new(&profile, &backends.walls, request.client);
                 addressed = effects::address(&answerer, &effects, transaction).await;
                 transaction.tell(&mut envelope);
             }
+            let planned = match addressed {
+                Ok(()) => header::plan(&profile, &backends.walls, &request).await,
+                Err(refusal) => Err(refusal),
+            };
+            let client = request.client;
+            drop(request);
             let is_for_nobody = effects.discard || envelope.recipients.is_empty();
-            let begun = match (addressed, instance.filter(|_| is_for_nobody)) {
+            let begun = match (planned, instance.filter(|_| is_for_nobody)) {
                 (Err(refusal), _) => Err(refusal),
-                (Ok(()), Some(id)) => Ok(Message::for_nobody(id)),
-                (Ok(()), None) => {
+                (Ok(_), Some(id)) => Ok(Message::for_nobody(id)),
+                (Ok(plan), None) => {
+                    let sender = plan.as_ref().map(|_| Address::parse(&envelope.reverse_path));
                     let begun = backends.intake.begin(envelope).await;
-                    let content = Content::new(&profile.checks);
-                    begun.and_then(|writer| Message::new(writer, content)).map_err(|error| {
+                    let made = begun.and_then(|writer| {
+                        let header = plan.zip(sender).map(|(plan, sender)| {
+                            let answerer = (&profile, &backends.walls, client);
+                            Header::new(plan, answerer, sender, writer.id().as_str(), now.utc)
+                        });
+                        Message::new(writer, Content::new(&profile.checks), header)
+                    });
+                    made.map_err(|error| {
                         tracing::error!(%error, "message not taken");
                         message::refusal(&error)
                     })
