@@ -38,6 +38,9 @@ pub enum ErrorKind {
     OverQuota,
     /// The spool holds as many messages as it may (452 4.3.1).
     Backlog,
+    /// Another message has been delivered under this [`DeliveryId`](crate::DeliveryId) already: one is used once. That message
+    /// stays, this one is not stored.
+    DuplicateDelivery,
     /// No such message in the spool.
     NoSuchQueueId,
     /// Who takes messages does not want this one, now or later (554).
@@ -143,6 +146,7 @@ impl StoreError {
             | ErrorKind::Refused => Class::Permanent,
             ErrorKind::UidsExhausted
             | ErrorKind::Backlog
+            | ErrorKind::DuplicateDelivery
             | ErrorKind::Locked
             | ErrorKind::Corrupt
             | ErrorKind::OldFormat
@@ -168,6 +172,9 @@ impl StoreError {
             ErrorKind::UidsExhausted => "remove dovecot-uidlist so that the mailbox gets a new UIDVALIDITY",
             ErrorKind::OverQuota => "the user must remove mail, or the administrator raise the quota",
             ErrorKind::Backlog => "see why deliveries are slow, or raise the backlog limit",
+            ErrorKind::DuplicateDelivery => {
+                "give every message a queue id of its own, and say so when a delivery is tried again"
+            }
             ErrorKind::NoSuchQueueId => "nothing: the message has left the queue",
             ErrorKind::Refused => "nothing: the sender is told",
             ErrorKind::Locked => "see which process holds the lock; remove the lock file if none does",

@@ -526,6 +526,9 @@ pub struct Copied {
 
 /// The name of one delivery: a message of the spool, to one of its recipients. It can be told from the stored
 /// message, so that a delivery that a crash cut off is not made twice.
+///
+/// No two messages may have one queue id, also not after a restart: to a store they are one message that is delivered twice.
+/// The spool sees to it; who delivers without one counts, or draws at random, and does not take the time alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId {
     /// The message.
@@ -539,7 +542,9 @@ pub struct DeliveryId {
 pub struct Delivery<'a> {
     /// Which one it is.
     pub id: DeliveryId,
-    /// Whether it may have been made already: an earlier attempt was cut off or failed. The store then looks.
+    /// Whether it may have been made already: an earlier attempt was cut off or failed. The store then looks. Where it is false
+    /// and a message of this id is noticed, nothing is stored
+    /// ([`ErrorKind::DuplicateDelivery`](crate::ErrorKind::DuplicateDelivery)).
     pub maybe_delivered: bool,
     /// When the message was accepted; its INTERNALDATE.
     pub date: UnixTime,

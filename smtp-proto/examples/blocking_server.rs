@@ -14,7 +14,10 @@ use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+static MESSAGES: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> Result<()> {
     let config = Arc::new(Config::new("mx.example.test").map_err(Error::other)?);
@@ -46,7 +49,9 @@ fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
                 Event::EndOfData(ask) => {
                     // Who keeps mail makes it durable first: the 250 takes the responsibility for it.
                     println!("{}", String::from_utf8_lossy(&std::mem::take(&mut mail)));
-                    let id = QueueId::new(format!("{:X}", calendar())).ok_or(ErrorKind::Other)?;
+                    // No two messages may have one id.
+                    let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
+                    let id = QueueId::new(id).ok_or(ErrorKind::Other)?;
                     server.answer(now(), ask, Verdict::Accept(id).into())
                 }
                 _ => Ok(()),

@@ -13,10 +13,13 @@ use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
 use std::io::{Error, ErrorKind, Result};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+
+static MESSAGES: AtomicU64 = AtomicU64::new(0);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -49,7 +52,9 @@ async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
                 Event::EndOfData(ask) => {
                     // Who keeps mail makes it durable first: the 250 takes the responsibility for it.
                     println!("{}", String::from_utf8_lossy(&std::mem::take(&mut mail)));
-                    let id = QueueId::new(format!("{:X}", calendar())).ok_or(ErrorKind::Other)?;
+                    // No two messages may have one id.
+                    let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
+                    let id = QueueId::new(id).ok_or(ErrorKind::Other)?;
                     server.answer(now(), ask, Verdict::Accept(id).into())
                 }
                 _ => Ok(()),

@@ -24,6 +24,7 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "messages::append_needs_a_mailbox", run: no_mailbox },
     Case { name: "messages::a_delivery_is_header_and_body", run: delivered },
     Case { name: "messages::a_delivery_is_made_once", run: once },
+    Case { name: "messages::no_delivery_takes_the_place_of_another", run: taken },
     Case { name: "messages::a_delivery_that_fails_is_never_seen", run: failed_delivery },
     Case { name: "messages::staged_deliveries_are_committed_together", run: staged },
 ];
@@ -181,6 +182,30 @@ fn once(subject: &Subject<'_>) -> Outcome {
     same("an attempt after it was marked", attempt(0, true)?, Delivered::AlreadyThere)?;
     same("another recipient's", attempt(1, true)?, Delivered::Stored)?;
     same("messages told as new", session.refresh()?.new.len(), 1)
+}
+
+/// Two messages under one id, which is their caller's fault: the one that was stored stays.
+fn taken(subject: &Subject<'_>) -> Outcome {
+    let store = subject.store()?;
+    let attempt = |octet: u8| -> Outcome<Result<Delivered>> {
+        let mut body = Bytes::from([b"Subject: x\r\n\r\n", &[octet; 20][..], b"\r\n"].concat());
+        Ok(store.deliver(&inbox(), &delivery(1, 0, false)?, &mut body))
+    };
+    same("the first message", attempt(b'1')??, Delivered::Stored)?;
+    let second = attempt(b'2')?;
+    let mut session = open(&*store, &inbox())?;
+    let uids: Vec<_> = session.entries().iter().map(|entry| entry.uid).collect();
+    ensure(read(&mut *session, uids[0])?.ends_with(b"11\r\n"), "the first message stays")?;
+    match second {
+        Ok(outcome) => {
+            same("the second message", outcome, Delivered::Stored)?;
+            same("messages", uids.len(), 2)
+        }
+        Err(error) => {
+            same("why the second is not stored", error.kind(), ErrorKind::DuplicateDelivery)?;
+            same("messages", uids.len(), 1)
+        }
+    }
 }
 
 /// A body that cannot be read to its end.

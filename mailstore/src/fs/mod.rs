@@ -35,6 +35,13 @@ pub trait Fs: Send + Sync + fmt::Debug {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Renames a file or directory atomically, replacing a file at `to`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Renames a file atomically; `AlreadyExists` when `to` is taken.
+    ///
+    /// As provided it is not atomic: after a crash the file may have both names.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.link(from, to)?;
+        self.unlink(from)
+    }
     /// Gives a file a second name; `AlreadyExists` when `to` is taken.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file's name.

@@ -5,7 +5,7 @@
 //! 1. Create a file in `tmp/` (O_EXCL), write header and body, set its date.
 //! 2. Sync it, with all others that are [committed](crate::batch) at that time.
 //! 3. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this
-//!    delivery.
+//!    delivery. Never over another file: of two messages under one id the second is refused.
 //! 4. Sync `new/`, with all others again. Only then is the delivery reported, and the spool records it.
 //!
 //! # What a crash can leave

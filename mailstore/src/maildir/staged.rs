@@ -9,7 +9,7 @@ use super::filename;
 use super::message::{Counted, Counter};
 use super::paths::MailboxPaths;
 use super::wal::Target;
-use crate::error::{Result, StoreError};
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{BufferedFile, File, OpenMode};
 
 /// A file in `tmp/`; removed on drop unless it was placed.
@@ -78,12 +78,17 @@ impl Staged {
         self.counter.counted()
     }
 
-    /// Renames the finished file to its place. The directory is not synced.
+    /// Renames the finished file to its place, which must be free. The directory is not synced.
     pub(super) fn place(&mut self, target: &Target) -> Result<()> {
         let path = target.path(&self.paths);
         let disk = self.paths.env.fs();
-        disk.rename(&self.tmp, &path)
-            .map_err(|error| StoreError::io("placing a message at", &path, &error))?;
+        disk.rename_new(&self.tmp, &path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                let cause = "a message is there already";
+                StoreError::new(ErrorKind::DuplicateDelivery, "placing a message at", cause).at(&path)
+            }
+            _ => StoreError::io("placing a message at", &path, &error),
+        })?;
         self.placed = true;
         Ok(())
     }

@@ -197,7 +197,7 @@ impl Store for MemoryStore {
         body: &mut dyn MessageReader,
     ) -> Result<Delivered> {
         if self.0.lock().mailbox(name)?.has_delivery(&delivery.id) {
-            return Ok(Delivered::AlreadyThere);
+            return already_there(delivery);
         }
         let mut incoming = Incoming::default();
         incoming.write(delivery.header, 0, &self.0)?;
@@ -220,11 +220,20 @@ impl Store for MemoryStore {
         let mut state = self.0.lock();
         // Another may have made it meanwhile.
         if state.mailbox(name)?.has_delivery(&delivery.id) {
-            return Ok(Delivered::AlreadyThere);
+            return already_there(delivery);
         }
         state.add(name, vec![message])?;
         Ok(Delivered::Stored)
     }
+}
+
+/// What comes of a delivery that has been made, or of another message under its id.
+fn already_there(delivery: &Delivery<'_>) -> Result<Delivered> {
+    if delivery.maybe_delivered {
+        return Ok(Delivered::AlreadyThere);
+    }
+    let cause = "a message was delivered under this id already";
+    Err(StoreError::new(ErrorKind::DuplicateDelivery, "delivering", cause))
 }
 
 /// Octets in memory, as they are: their lines must end in CRLF already.

@@ -258,6 +258,8 @@ pub enum EtrnStarted {
 }
 
 /// The name under which a message is filed: 1 to 64 letters, digits, `-`, `_`, `.`, `=`, `+`, `@`.
+///
+/// Whoever answers gives each message another one: logs, `Received:` fields and stores tell messages by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(String);
 

@@ -314,6 +314,13 @@ impl Fs for SimFs {
         self.simple("rename", to, true, |disk| disk.rename(from, to))
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.simple("rename", to, true, |disk| match disk.find(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => disk.rename(from, to),
+        })
+    }
+
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.simple("link", to, true, |disk| disk.link(from, to))
     }
