@@ -161,7 +161,7 @@ impl Rehearsal {
         let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         let resolver = Shares::new(resolver);
-        let walls = Walls { directory, resolver, policy_services: Box::new(Unasked), memory };
+        let walls = Walls { directory, resolver, policy_services: Box::new(Unasked), memory, files: true };
         Ok(Self { snapshot, walls })
     }
 

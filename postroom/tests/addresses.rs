@@ -117,7 +117,7 @@ async fn what_leads_nowhere_is_refused_at_rcpt() {
         ),
         (
             "file@example.test",
-            "550 5.3.3 <file@example.test>: Recipient address rejected: Nothing is delivered to commands and files here",
+            "550 5.3.3 <file@example.test>: Recipient address rejected: Nothing is delivered to files here",
         ),
         (
             "gone@example.test",

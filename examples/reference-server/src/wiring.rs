@@ -305,7 +305,11 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
     let certificate = certificate(config, tls)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
-    let mail = mail(config, &accounts, &data_dir, &store_threads)?;
+    let mut mail = mail(config, &accounts, &data_dir, &store_threads)?;
+    // Root could be made to add to any file there is.
+    if !rustix::process::geteuid().is_root() {
+        mail = mail.with_alias_files();
+    }
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     let server = Server::builder()
         .settings(whole_settings(config)?)

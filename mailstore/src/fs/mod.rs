@@ -162,6 +162,8 @@ pub struct Metadata {
     pub device: u64,
     /// Whether it is a directory.
     pub is_dir: bool,
+    /// Whether it is a regular file: no directory, device, pipe or socket.
+    pub is_file: bool,
     /// How many names a file has.
     pub links: u64,
 }

@@ -244,6 +244,7 @@ fn convert(metadata: &fs::Metadata) -> Metadata {
         inode: metadata.ino(),
         device: metadata.dev(),
         is_dir: metadata.is_dir(),
+        is_file: metadata.is_file(),
         links: metadata.nlink(),
     }
 }

@@ -1,7 +1,7 @@
 //! One message, to each of its recipients that is due.
 
 use super::Context;
-use super::header::{MAILBOX, header};
+use super::header::{FILE, MAILBOX, header};
 use super::lanes::Busy;
 use crate::wall::{AccountId, Delivery};
 use futures_util::StreamExt as _;
@@ -130,7 +130,7 @@ impl Deliverer {
     async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {
         let Context { spool, store, lanes, room, .. } = &*self.context;
         let recipient = &self.job.envelope.recipients[place];
-        let account = account(recipient).ok_or_else(|| {
+        let target = Target::of(recipient).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchMailbox, "delivering", "the address names no account")
         })?;
         let delivery = Delivery {
@@ -139,7 +139,7 @@ impl Deliverer {
             date: self.job.envelope.received_at,
             header: header(&self.job.envelope, recipient).into(),
         };
-        let turn = lanes.turn(&account).await.map_err(|Busy| {
+        let turn = lanes.turn(&target).await.map_err(|Busy| {
             StoreError::new(
                 ErrorKind::Locked,
                 "delivering",
@@ -148,14 +148,37 @@ impl Deliverer {
         })?;
         let _room = room.acquire().await.expect("invariant: it is never closed");
         let body = spool.body(&self.job.id).await?;
-        let delivered = store.deliver(&account, &MailboxName::inbox(), delivery, body).await;
+        let delivered = match &target {
+            Target::Account(account) => store.deliver(account, &MailboxName::inbox(), delivery, body).await,
+            Target::File(path) => store.deliver_to_file(path, delivery, body).await,
+        };
         turn.end(delivered.is_ok());
         delivered
     }
 }
 
-/// The account of a recipient that was accepted, perhaps by an earlier version of the parser.
+/// Where a recipient's mail goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Target {
+    /// Into the INBOX of an account.
+    Account(AccountId),
+    /// Into a file, or a Maildir where the path ends in `/`.
+    File(String),
+}
+
+impl Target {
+    fn of(recipient: &Recipient) -> Option<Self> {
+        let file = recipient.fact(FILE).map(|path| Self::File(path.to_owned()));
+        file.or_else(|| account(recipient).map(Self::Account))
+    }
+}
+
+/// The account of a recipient that was accepted, perhaps by an earlier version of the parser; none where its mail goes to a
+/// file.
 pub(crate) fn account(recipient: &Recipient) -> Option<AccountId> {
+    if recipient.fact(FILE).is_some() {
+        return None;
+    }
     let address = recipient.fact(MAILBOX).unwrap_or(&recipient.address);
     let syntax = AddressSyntax { utf8: true, lenient: true };
     match Mailbox::parse(address.as_bytes(), syntax) {

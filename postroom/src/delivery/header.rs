@@ -19,6 +19,9 @@ pub(crate) const ORIGINAL_RECIPIENT: &str = "original_recipient";
 /// The fact of a recipient that tells whose mailbox its mail goes to, where that is not the recipient's own address.
 pub(crate) const MAILBOX: &str = "mailbox";
 
+/// The fact of a recipient that tells which file its mail goes to, in place of a mailbox.
+pub(crate) const FILE: &str = "file";
+
 /// The fact of a recipient that tells the owner of the list that it came by: he takes the place of the sender.
 pub(crate) const OWNER: &str = "owner";
 

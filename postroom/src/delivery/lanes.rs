@@ -1,4 +1,4 @@
-//! [`Lanes`]: how many deliveries to one mailbox are under way, so that one that is slow does not hold the others.
+//! [`Lanes`]: how many deliveries to one mailbox or file are under way, so that one that is slow does not hold the others.
 //!
 //! A mailbox begins with a few ([`INITIAL`]), as a destination of Postfix's queue manager does; each that succeeds lets
 //! one more be under way, each that fails takes the room away again. Who waits for longer than
@@ -8,7 +8,7 @@
 //! # Limits
 //! A lane is there while a delivery waits or is under way in it.
 
-use crate::wall::AccountId;
+use super::deliverer::Target;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ const INITIAL: usize = 8;
 
 /// The mailboxes to which something is being delivered.
 pub(super) struct Lanes {
-    lanes: Mutex<HashMap<AccountId, Lane>>,
+    lanes: Mutex<HashMap<Target, Lane>>,
     width_max: usize,
     patience: Duration,
 }
@@ -49,10 +49,10 @@ impl Lanes {
     ///
     /// # Errors
     /// [`Busy`] when it does not come.
-    pub(super) async fn turn(&self, account: &AccountId) -> Result<Turn<'_>, Busy> {
+    pub(super) async fn turn(&self, target: &Target) -> Result<Turn<'_>, Busy> {
         let (room, is_busy) = {
             let mut lanes = self.lock();
-            let lane = lanes.entry(account.clone()).or_insert_with(|| Lane {
+            let lane = lanes.entry(target.clone()).or_insert_with(|| Lane {
                 room: Arc::new(Semaphore::new(INITIAL)),
                 width: INITIAL,
                 there: 0,
@@ -61,14 +61,14 @@ impl Lanes {
             lane.there += 1;
             (Arc::clone(&lane.room), lane.is_busy)
         };
-        let mut turn = Turn { lanes: self, account: account.clone(), permit: None };
+        let mut turn = Turn { lanes: self, target: target.clone(), permit: None };
         let permit = match Arc::clone(&room).try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) if is_busy => None,
             Err(_) => match tokio::time::timeout(self.patience, room.acquire_owned()).await {
                 Ok(permit) => permit.ok(),
                 Err(_) => {
-                    self.with(account, |lane| lane.is_busy = true);
+                    self.with(target, |lane| lane.is_busy = true);
                     None
                 }
             },
@@ -77,13 +77,13 @@ impl Lanes {
         Ok(turn)
     }
 
-    fn with(&self, account: &AccountId, change: impl FnOnce(&mut Lane)) {
-        if let Some(lane) = self.lock().get_mut(account) {
+    fn with(&self, target: &Target, change: impl FnOnce(&mut Lane)) {
+        if let Some(lane) = self.lock().get_mut(target) {
             change(lane);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Lane>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Target, Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,7 +91,7 @@ impl Lanes {
 /// A delivery under way, or one that waits for it. It ends when it is dropped.
 pub(super) struct Turn<'a> {
     lanes: &'a Lanes,
-    account: AccountId,
+    target: Target,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -100,7 +100,7 @@ impl Turn<'_> {
     pub(super) fn end(mut self, succeeded: bool) {
         let Some(permit) = self.permit.take() else { return };
         let width_max = self.lanes.width_max;
-        self.lanes.with(&self.account, |lane| {
+        self.lanes.with(&self.target, |lane| {
             lane.is_busy = false;
             if succeeded && lane.width < width_max {
                 lane.width += 1;
@@ -116,10 +116,10 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut lanes = self.lanes.lock();
-        if let Some(lane) = lanes.get_mut(&self.account) {
+        if let Some(lane) = lanes.get_mut(&self.target) {
             lane.there -= 1;
             if lane.there == 0 {
-                lanes.remove(&self.account);
+                lanes.remove(&self.target);
             }
         }
     }
@@ -128,9 +128,10 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wall::AccountId;
 
-    fn account(user: &str) -> AccountId {
-        AccountId::new(user, "example.test").unwrap()
+    fn account(user: &str) -> Target {
+        Target::Account(AccountId::new(user, "example.test").unwrap())
     }
 
     const PATIENCE: Duration = Duration::from_secs(30);

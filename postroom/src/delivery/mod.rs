@@ -21,6 +21,7 @@
 //! | the directory of the mailbox is missing | made anew, as for a new account; deferred when it cannot be made |
 //! | over quota | as [`Deliverers::quota_full_tempfail`] says |
 //! | an address that names no account, a store that has no such mailbox or refuses | bounced |
+//! | a file of an alias that is in no directory, or is no file | deferred |
 //! | deferred, and older than [`Deliverers::maximal_queue_lifetime`], or past the time its spool says it expires | bounced |
 //!
 //! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
@@ -42,7 +43,7 @@ use crate::driver::Shutdown;
 use crate::wall::{Spool, Store};
 use deliverer::Deliverer;
 pub(crate) use deliverer::account;
-pub(crate) use header::{MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+pub(crate) use header::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
 use lanes::Lanes;
 use mailstore::spool::QueueId;
 use mailstore::{Class, ErrorKind, StoreError};

@@ -102,6 +102,19 @@ impl Store for Hub {
         })
     }
 
+    fn delivers_to_files(&self) -> bool {
+        self.store.delivers_to_files()
+    }
+
+    fn deliver_to_file(
+        &self,
+        path: &str,
+        delivery: Delivery,
+        body: Box<dyn MessageReader>,
+    ) -> StoreResult<Delivered> {
+        self.store.deliver_to_file(path, delivery, body)
+    }
+
     fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {
         self.store.watch(account, name, tell)
     }

@@ -4,6 +4,7 @@
 //! reactor (a message half written) is dropped on a thread, because dropping it touches the disk.
 
 mod deliveries;
+mod files;
 mod kept;
 mod mailbox;
 mod maildirs;
@@ -11,6 +12,8 @@ mod mboxes;
 mod spool;
 mod store;
 
+use files::AliasFiles;
+pub(crate) use files::is_plain;
 pub use maildirs::{Maildirs, Quotas};
 pub use mboxes::Mboxes;
 pub use spool::LocalSpool;
@@ -36,6 +39,7 @@ pub struct LocalMail {
     pub store: LocalStore,
     /// What an earlier run left in the spool.
     pub recovered: Recovered,
+    files: AliasFiles,
 }
 
 /// What may be said of everybody's mailboxes.
@@ -133,11 +137,22 @@ impl LocalMail {
         }
         let spool = Arc::new(spool);
         let locate = locate(Arc::clone(&spool) as Arc<dyn Settle>);
+        let settle = Arc::clone(&spool) as Arc<dyn Settle>;
         Ok(Self {
             spool: LocalSpool::new(spool, blocking.clone()),
             store: LocalStore::new(locate, blocking.clone()).with_mailboxes(Arc::clone(mailboxes)),
             recovered,
+            files: AliasFiles::new(env.clone(), data_dir.join("files"), Some(settle)),
         })
+    }
+
+    /// Delivers to files that aliases name, too, where `allow_mail_to_files` allows that; what is needed for it lies in `files`
+    /// below the data directory. They are written by this process as it is: whoever may write an alias may have it add to
+    /// any file that the process may write, so it should not be root's.
+    #[must_use]
+    pub fn with_alias_files(mut self) -> Self {
+        self.store = self.store.with_files(self.files.clone());
+        self
     }
 }
 

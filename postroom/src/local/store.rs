@@ -1,15 +1,17 @@
 //! Blocking stores, one for each account, behind [`Store`].
 
 use super::deliveries::Deliveries;
+use super::files::AliasFiles;
 use super::mailbox::{LocalAppend, LocalMailbox};
 use super::maildirs::Quotas;
 use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
 use mailstore::{
-    Access, DefaultMailbox, Delivered, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell, Watch,
-    defaults,
+    Access, DefaultMailbox, Delivered, ErrorKind, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell,
+    Watch, defaults,
 };
+use std::path::Path;
 use std::sync::Arc;
 
 /// Finds the store of an account; it may block, and is called on a store thread, for every operation.
@@ -23,6 +25,7 @@ pub struct LocalStore {
     deliveries: Arc<Deliveries>,
     quotas: Option<Arc<Quotas>>,
     mailboxes: Arc<[DefaultMailbox]>,
+    files: Option<Arc<AliasFiles>>,
 }
 
 impl LocalStore {
@@ -33,7 +36,7 @@ impl LocalStore {
     ) -> Self {
         let locate: Arc<Locate> = Arc::new(locate);
         let deliveries = Deliveries::new(Arc::clone(&locate), blocking.clone());
-        Self { locate, blocking, deliveries, quotas: None, mailboxes: Arc::default() }
+        Self { locate, blocking, deliveries, quotas: None, mailboxes: Arc::default(), files: None }
     }
 
     /// Adds what the settings say mailboxes are for to what the stores say.
@@ -47,6 +50,12 @@ impl LocalStore {
     #[must_use]
     pub fn with_quotas(self, quotas: Arc<Quotas>) -> Self {
         Self { quotas: Some(quotas), ..self }
+    }
+
+    /// Delivers to files that aliases name, too.
+    #[must_use]
+    pub(super) fn with_files(self, files: AliasFiles) -> Self {
+        Self { files: Some(Arc::new(files)), ..self }
     }
 
     /// Runs an operation on the store of an account.
@@ -131,6 +140,32 @@ impl Store for LocalStore {
     ) -> StoreResult<Delivered> {
         let deliveries = Arc::clone(&self.deliveries);
         Box::pin(deliveries.deliver(account.clone(), name.clone(), delivery, body))
+    }
+
+    fn delivers_to_files(&self) -> bool {
+        self.files.is_some()
+    }
+
+    fn deliver_to_file(
+        &self,
+        path: &str,
+        delivery: Delivery,
+        mut body: Box<dyn mailstore::MessageReader>,
+    ) -> StoreResult<Delivered> {
+        let (files, path) = (self.files.clone(), path.to_owned());
+        on_thread(&self.blocking, move || {
+            let files = files.ok_or_else(|| {
+                let why = "nothing is delivered to files here, or not any more";
+                StoreError::new(ErrorKind::Denied, "delivering to a file", why).at(Path::new(&path))
+            })?;
+            let delivery = mailstore::Delivery {
+                id: delivery.id,
+                maybe_delivered: delivery.maybe_delivered,
+                date: delivery.date,
+                header: &delivery.header,
+            };
+            files.open(&path)?.deliver(&MailboxName::inbox(), &delivery, &mut *body)
+        })
     }
 
     fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {

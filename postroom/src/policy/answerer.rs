@@ -24,13 +24,15 @@ pub(crate) struct Walls {
     pub(crate) policy_services: Box<dyn Services>,
     /// What is remembered of clients.
     pub(crate) memory: Arc<Memory>,
+    /// Whether anybody delivers to files.
+    pub(crate) files: bool,
 }
 
 /// Answers what one command asks, and remembers whom it has asked for.
 #[derive(Debug)]
 pub(crate) struct Answerer<'a> {
     pub(crate) profile: &'a SmtpProfile,
-    walls: &'a Walls,
+    pub(super) walls: &'a Walls,
     resolver: Share<'a>,
     accounts: Mutex<BTreeMap<AccountId, bool>>,
 }
@@ -121,8 +123,9 @@ impl<'a> Answerer<'a> {
             for recipient in &routed.recipients {
                 match recipient.way {
                     Way::Mailbox(_) | Way::Discard(_) => {}
+                    Way::File(_) if self.walls.files => {}
                     Way::Command(_) | Way::File(_) => {
-                        let why = "nothing is delivered to commands and files here";
+                        let why = "nothing is delivered so here";
                         return Answer::Verified(Verification::Undeliverable(why.into()));
                     }
                     Way::Transport(_) => {

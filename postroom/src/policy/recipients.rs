@@ -5,13 +5,15 @@
 //! Postfix.
 //!
 //! # Departures
-//! From Postfix: all other services (`smtp`, `relay`, `lmtp`, programs), and commands and files of aliases, are refused, since
-//! nobody here delivers so. A recipient that stands for somebody who cannot get the message is refused as a whole, at RCPT;
-//! Postfix delivers to the others and sends a report. `postmaster` of a domain of ours without such a mailbox is the configured
-//! postmaster (RFC 5321 section 4.5.1); that and `MAILER-DAEMON` must be mailboxes or aliases as all others.
+//! From Postfix: all other services (`smtp`, `relay`, `lmtp`, programs), and commands of aliases, are refused, since
+//! nobody here delivers so; files of aliases are, where the store does not deliver to files. A recipient that stands for
+//! somebody who cannot get the message is refused as a whole, at RCPT; Postfix delivers to the others and sends a report.
+//! `postmaster` of a domain of ours without such a mailbox is the configured postmaster (RFC 5321 section 4.5.1); that and
+//! `MAILER-DAEMON` must be mailboxes or aliases as all others.
 
 use super::Answerer;
-use crate::delivery::{MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+use crate::delivery::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+use crate::local::is_plain;
 use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
 use relay_policy::Reply;
@@ -192,7 +194,16 @@ impl Answerer<'_> {
         for to in &routed.recipients {
             let why = match &to.way {
                 Way::Mailbox(account) => {
-                    recipients.push(recipient(to, account, original));
+                    let account = account.external();
+                    recipients.push(recipient(to, MAILBOX, &account, original));
+                    continue;
+                }
+                Way::File(path) if path != NOBODY && self.walls.files && is_plain(path) => {
+                    recipients.push(recipient(to, FILE, path, original));
+                    continue;
+                }
+                Way::File(why) if why == NOBODY => {
+                    tracing::info!(recipient = name(), to = %to.address, why, "thrown away");
                     continue;
                 }
                 Way::Discard(why) => {
@@ -200,7 +211,8 @@ impl Answerer<'_> {
                     continue;
                 }
                 Way::Transport(_) => "5.4.4 No route to remote domains is configured",
-                Way::Command(_) | Way::File(_) => "5.3.3 Nothing is delivered to commands and files here",
+                Way::Command(_) => "5.3.3 Nothing is delivered to commands here",
+                Way::File(_) => "5.3.3 Nothing is delivered to files here",
             };
             tracing::info!(recipient = name(), %to, "nobody delivers so");
             return Err(self.softened(rejected(550, why, &name())));
@@ -218,12 +230,16 @@ impl Answerer<'_> {
     }
 }
 
-fn recipient(to: &FinalRecipient, account: &Address, original: Option<&str>) -> Recipient {
+/// The file in which nothing is kept.
+const NOBODY: &str = "/dev/null";
+
+/// A recipient of the spool. The fact `way` says whose mailbox or which file its mail goes to, where its address does not.
+fn recipient(to: &FinalRecipient, way: &str, target: &str, original: Option<&str>) -> Recipient {
     let address = to.address.external().into_owned();
-    let (account, owner) = (account.external(), to.sender.as_ref().map(Address::external));
+    let owner = to.sender.as_ref().map(Address::external);
     let facts = [
         (ORIGINAL_RECIPIENT, original.filter(|original| *original != address)),
-        (MAILBOX, Some(&*account).filter(|account| !account.eq_ignore_ascii_case(&address))),
+        (way, Some(target).filter(|target| way != MAILBOX || !target.eq_ignore_ascii_case(&address))),
         (OWNER, owner.as_deref()),
     ];
     let mut recipient = Recipient::new(address);

@@ -8,11 +8,12 @@ use super::{AccountId, Later};
 use bytes::Bytes;
 use mail_message::{FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use mailstore::{
-    Access, Appended, Changes, Copied, Delivered, DeliveryId, Entry, Expunge, FlagChange, MailboxInfo,
-    MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError, Stored, Summary, Tell, Watch,
+    Access, Appended, Changes, Copied, Delivered, DeliveryId, Entry, ErrorKind, Expunge, FlagChange,
+    MailboxInfo, MailboxName, MailboxStatus, Meta, PermanentFlags, StoreError, Stored, Summary, Tell, Watch,
 };
 use proto_core::UnixTime;
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What an operation of a store returns, later. The future borrows nothing.
@@ -62,6 +63,26 @@ pub trait Store: Send + Sync {
         delivery: Delivery,
         body: Box<dyn mailstore::MessageReader>,
     ) -> StoreResult<Delivered>;
+
+    /// Whether messages can be delivered to files, which aliases may name: see
+    /// [`deliver_to_file`](Self::deliver_to_file). Where not, who leads to one is refused.
+    fn delivers_to_files(&self) -> bool {
+        false
+    }
+
+    /// Delivers one message to the mbox at `path`, an absolute path, or to the Maildir there where it ends in `/`, as
+    /// [`deliver`](Self::deliver) does to a mailbox.
+    fn deliver_to_file(
+        &self,
+        path: &str,
+        delivery: Delivery,
+        body: Box<dyn mailstore::MessageReader>,
+    ) -> StoreResult<Delivered> {
+        drop((delivery, body));
+        let why = "nothing is delivered to files here";
+        let error = StoreError::new(ErrorKind::Denied, "delivering to a file", why).at(Path::new(path));
+        Box::pin(std::future::ready(Err(error)))
+    }
 
     /// Has `tell` called whenever a mailbox may have changed, whoever changed it, until the [`Watch`] is dropped. `None`
     /// from a store that does not tell; then who wants to know looks now and then.

@@ -228,7 +228,7 @@ pub fn spool_sync(fs: &SimFs, begun: u64) -> Option<u64> {
     (begun..log.len()).find(is_group).map(|at| at as u64)
 }
 
-fn read(reader: &mut dyn MessageReader) -> String {
+pub fn read(reader: &mut dyn MessageReader) -> String {
     let mut octets = vec![0; usize::try_from(reader.size_bytes()).unwrap()];
     assert_eq!(reader.read_at(0, &mut octets).unwrap(), octets.len());
     String::from_utf8(octets).unwrap()

@@ -5,6 +5,7 @@ use super::effects;
 use super::header::Header;
 use super::hops::Hops;
 use super::policy::server_error;
+use crate::delivery::FILE;
 use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -30,7 +31,8 @@ pub(super) struct Transaction {
     /// What MAIL said of the size, in octets.
     size: Option<u64>,
     recipients: Vec<Recipient>,
-    /// The addresses of the recipients, in lower case as [`AccountId`](crate::wall::AccountId) has it: of ASCII.
+    /// The addresses of the recipients, in lower case as [`AccountId`](crate::wall::AccountId) has it: of ASCII. Of files, the
+    /// paths behind a word and a blank, so that none is an address.
     there: BTreeSet<String>,
     /// The recipients that copies are looked up for.
     canonical: Vec<Address>,
@@ -76,8 +78,11 @@ impl Transaction {
     pub(super) fn add(&mut self, mut recipients: Vec<Recipient>) -> Result<(), Refusal> {
         let mut added = BTreeSet::new();
         recipients.retain(|recipient| {
-            let address = recipient.address.to_ascii_lowercase();
-            !self.there.contains(&address) && added.insert(address)
+            let key = match recipient.fact(FILE) {
+                Some(path) => format!("file {path}"),
+                None => recipient.address.to_ascii_lowercase(),
+            };
+            !self.there.contains(&key) && added.insert(key)
         });
         if self.recipients.len() + recipients.len() > FINAL_RECIPIENTS_MAX {
             tracing::info!("refused: the recipients stand for more than {FINAL_RECIPIENTS_MAX} others");

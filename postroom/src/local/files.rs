@@ -1,0 +1,137 @@
+//! Files and Maildirs that aliases name, where `allow_mail_to_files` allows that.
+//!
+//! A file is an mbox, written as [`mailstore::mbox`] does it: under its locks, with a `From_` line, behind a journal, so that
+//! a crash leaves the whole message or nothing of it, and a delivery that is tried again is recognised. The journal lies in
+//! a directory of ours, not beside the file. The directory of the file must be there; the file is made.
+//!
+//! # Limits
+//! [`NAME_BYTES_MAX`] octets of a path, each `/`, `%` and `.` counted as three. There is no limit to the size of a file. One file
+//! has one path: whoever names it by another (a symbolic link) gives it two journals.
+//!
+//! # Departures
+//! From Postfix's local(8): files are written by the user that the server runs as, since it does not become the owner of an
+//! alias for the time of a delivery; who runs it as root had better leave this off. A directory without a `/` at its end, a device, a pipe and a file with
+//! other names besides are refused; whether a file is executable is not looked at. `/dev/null` is nobody, and takes no
+//! delivery.
+
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
+use mailstore::{Env, ErrorKind, MaildirStore, Settle, StoreError};
+use std::fmt::Write as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// What a name in a directory may have.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Opens what aliases name.
+#[derive(Clone)]
+pub(super) struct AliasFiles {
+    env: Env,
+    control: PathBuf,
+    options: MboxOptions,
+    settle: Option<Arc<dyn Settle>>,
+}
+
+impl AliasFiles {
+    /// Files written by this process as it is; journals are kept below `control`, an absolute path. `settle` is the spool
+    /// that delivers into them.
+    pub(super) fn new(env: Env, control: PathBuf, settle: Option<Arc<dyn Settle>>) -> Self {
+        let mut options = MboxOptions::default();
+        options.notice = Some(Arc::new(|notice| tracing::warn!("{notice}")));
+        Self { env, control, options, settle }
+    }
+
+    /// The store whose INBOX is at a path. It blocks.
+    ///
+    /// # Errors
+    /// When there is something that is no mailbox, or nothing can be made there.
+    pub(super) fn open(&self, path: &str) -> Result<Box<dyn mailstore::Store>, StoreError> {
+        let (root, is_maildir) = (Path::new(path), path.ends_with('/'));
+        let wrong = |kind, why: &'static str| StoreError::new(kind, "delivering to a file", why).at(root);
+        let Some(name) = name(path) else {
+            return Err(wrong(ErrorKind::BadName, "it is no absolute path, leads back, or is too long"));
+        };
+        let (env, settle) = (self.env.clone(), self.settle.clone());
+        if is_maildir {
+            return Ok(Box::new(MaildirStore::open(env, root, settle)?));
+        }
+        match self.env.fs().metadata(root) {
+            Ok(there) if !there.is_file => {
+                return Err(wrong(ErrorKind::BadPath, "what is there is no regular file"));
+            }
+            Ok(there) if there.links > 1 => {
+                return Err(wrong(ErrorKind::Denied, "the file has other names besides"));
+            }
+            Ok(_) => {}
+            Err(_) => {
+                let dir = root.parent().unwrap_or(root);
+                let metadata = self.env.fs().metadata(dir);
+                let is_dir =
+                    metadata.map_err(|error| StoreError::io("delivering to a file", dir, &error))?.is_dir;
+                if !is_dir {
+                    return Err(wrong(ErrorKind::BadPath, "it is not in a directory"));
+                }
+            }
+        }
+        let location = MboxLocation::new(self.control.join(name), root);
+        Ok(Box::new(MboxStore::open(env, location, self.options.clone(), settle)?))
+    }
+}
+
+/// Whether this may be the path of a file. A part of it may be a client's (`luser_relay`).
+pub(crate) fn is_plain(path: &str) -> bool {
+    name(path).is_some()
+}
+
+/// The one name in a directory for a path that is absolute, leads nowhere back, and is short enough.
+fn name(path: &str) -> Option<String> {
+    let mut components = Path::new(path).components();
+    if components.next() != Some(Component::RootDir) || path.contains(char::is_control) {
+        return None;
+    }
+    let mut name = String::with_capacity(path.len() + 16);
+    for component in components {
+        let Component::Normal(component) = component else { return None };
+        // However many `/` stand there, it is the same file.
+        name.push_str("%2f");
+        for character in component.to_str()?.chars() {
+            match character {
+                '%' | '.' => drop(write!(name, "%{:02x}", u32::from(character))),
+                character => name.push(character),
+            }
+        }
+    }
+    (1..=NAME_BYTES_MAX).contains(&name.len()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::fs::Fs as _;
+    use mailstore::fs::sim::{SimFs, SimHost};
+
+    #[test]
+    fn what_is_no_mailbox_is_refused() {
+        let fs = SimFs::new();
+        let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+        let files = AliasFiles::new(env, "/control".into(), None);
+        fs.mkdir(Path::new("/var")).unwrap();
+        let kind = |path: &str| files.open(path).err().map(|error| error.kind());
+        assert_eq!(kind("/var/archive"), None);
+        assert_eq!(kind("/var/maildir/"), None);
+        assert_eq!(kind("/var"), Some(ErrorKind::BadPath));
+        assert_eq!(kind("/none/archive"), Some(ErrorKind::BadPath));
+        for path in ["relative", "/var/../etc/passwd", "/var/a\nb", "", "/", "//"] {
+            assert_eq!(kind(path), Some(ErrorKind::BadName), "{path:?}");
+        }
+        assert_eq!(kind(&format!("/var/{}", "x".repeat(250))), Some(ErrorKind::BadName));
+        fs.link(Path::new("/var/archive"), Path::new("/var/other")).unwrap();
+        assert_eq!(kind("/var/archive"), Some(ErrorKind::Denied));
+    }
+
+    #[test]
+    fn no_two_paths_have_one_name() {
+        assert_eq!(name("/var/a.b%2f").unwrap(), "%2fvar%2fa%2eb%252f");
+        assert_eq!(name("//var/./a.b%2f").unwrap(), "%2fvar%2fa%2eb%252f", "they are the same file");
+    }
+}
