@@ -57,6 +57,7 @@ pub mod fuzz;
 pub mod greylist;
 pub mod headers;
 pub mod main_cf;
+pub mod open_relay;
 pub mod qmail;
 pub mod rates;
 pub mod table;

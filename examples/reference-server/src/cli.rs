@@ -140,6 +140,16 @@ pub enum Command {
         #[arg(value_name = "ZONE")]
         zones: Vec<String>,
     },
+    /// Ask for relaying in all the ways that strangers know (P01 to P30 of the open-relay proofs), and tell what is said to each.
+    ///
+    /// Without --server, the listeners of a configuration are asked: no server needs to run, nothing is sent, and no DNS and no policy
+    /// service is asked. With it, a server that runs is, from this machine: run it from outside its mynetworks. No message is
+    /// sent to anybody whom the server takes mail for. The exit status is 1 when anything was relayed, or could not be tried.
+    ///
+    /// Example: postroom openrelay-selftest --config postroom.toml
+    ///
+    /// Example: postroom openrelay-selftest --server mail.example.test:25 --domain example.test
+    OpenrelaySelftest(OpenrelaySelftest),
     /// Read a password (from the terminal or standard input) and print it as a passwd-file wants it.
     HashPassword {
         /// The scheme to hash with.
@@ -212,6 +222,27 @@ pub struct Explain {
     /// Ask the DNS, through the system's servers; without it, all that would be looked up there fails for now.
     #[arg(long)]
     pub dns: bool,
+}
+
+/// Whom to ask for relaying.
+#[derive(Debug, Args)]
+pub struct OpenrelaySelftest {
+    /// The configuration file; without one, the embedded default.
+    #[arg(long, short)]
+    pub config: Option<PathBuf>,
+    /// As which client the configuration is asked; without it, 203.0.113.9 and 2001:db8::9.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "server")]
+    pub client: Option<IpAddr>,
+    /// The running server to ask in place of a configuration, by name or address and port.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server: Option<String>,
+    /// A domain that this server takes mail for; without it, the first of domains.local in the configuration.
+    #[arg(long, requires = "server")]
+    pub domain: Option<String>,
+    /// A domain that the server has nothing to do with. A running server may refuse one that is not in the DNS for that alone:
+    /// name one that is.
+    #[arg(long, value_name = "DOMAIN", default_value = "other.test")]
+    pub elsewhere: String,
 }
 
 /// What can be done to a Maildir.

@@ -13,6 +13,7 @@ use postroom::wall::{Later, Records, Resolver};
 use postroom::{Blocking, dns};
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Goes through the dialogue and prints what came of it.
@@ -31,7 +32,11 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     let unasked = Unasked::default();
     let resolver: Arc<dyn Resolver> =
         if arguments.dns { Arc::new(dns::system()) } else { Arc::new(unasked.clone()) };
-    let rehearsal = Rehearsal::new(settings, Arc::new(accounts(&config, arguments)?), Arc::clone(&resolver))?;
+    let rehearsal = Rehearsal::new(
+        settings,
+        Arc::new(accounts(&config, arguments.config.as_deref())?),
+        Arc::clone(&resolver),
+    )?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let steps = runtime.block_on(async {
         dialogue.client_name = match &arguments.name {
@@ -78,7 +83,7 @@ fn tls(arguments: &Explain) -> Result<Option<TlsInfo>, Box<dyn Error>> {
 }
 
 /// What a client is called that has this name, and whose name has its address.
-fn confirmed(name: &str) -> ClientName {
+pub fn confirmed(name: &str) -> ClientName {
     let mut client = ClientName::unknown(NameStatus::Ok);
     (client.name, client.reverse_name) = (name.into(), name.into());
     client
@@ -109,8 +114,12 @@ fn listener<'c>(config: &'c Config, wanted: Option<&str>) -> Result<(usize, &'c 
     })
 }
 
-fn accounts(config: &Config, arguments: &Explain) -> Result<PasswdFile, Box<dyn Error>> {
-    if arguments.config.is_none() && !config.accounts.passwd_file.exists() {
+/// The accounts of a configuration that was read from `file`, or is the embedded one.
+///
+/// # Errors
+/// Its passwd-file cannot be read.
+pub fn accounts(config: &Config, file: Option<&Path>) -> Result<PasswdFile, Box<dyn Error>> {
+    if file.is_none() && !config.accounts.passwd_file.exists() {
         // They are made at the first start.
         return Ok(PasswdFile::from_text("", None, Blocking::inline())?);
     }

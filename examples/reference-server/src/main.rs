@@ -9,7 +9,7 @@
 //! | [`import`] | the configuration of other servers |
 //! | [`place`] | the stores that a command line names |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
+//! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`openrelay_selftest`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
@@ -22,6 +22,7 @@ mod first_start;
 mod hash_password;
 mod import;
 mod make;
+mod openrelay_selftest;
 mod place;
 mod rbl_selftest;
 mod serve;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         }
         Command::Policy { command: PolicyCommand::Explain(arguments) } => explain::run(&arguments),
         Command::RblSelftest { config, zones } => rbl_selftest::run(config.as_deref(), &zones),
+        Command::OpenrelaySelftest(arguments) => openrelay_selftest::run(&arguments),
         Command::Postmap { tables } => return ask_or_make(&tables, false),
         Command::Postalias { tables } => return ask_or_make(&tables, true),
         Command::HashPassword { scheme } => hash_password::run(scheme),
