@@ -92,6 +92,62 @@ async fn d041_and_d042_errors_cost_time_and_then_the_session() {
     assert_eq!(client.line().await, "");
 }
 
+/// The limits of errors are those of Postfix's parameters, each listener's own.
+#[tokio::test(start_paused = true)]
+async fn d041_to_d043_as_parameters_say() {
+    let with = async |parameters: &[(&str, &str)]| {
+        let mut settings = settings();
+        for (name, value) in parameters {
+            settings.policy.set(name, value).unwrap();
+        }
+        start(settings).await
+    };
+    let server = with(&[
+        ("smtpd_soft_error_limit", "1"),
+        ("smtpd_error_sleep_time", "7s"),
+        ("smtpd_hard_error_limit", "3"),
+    ])
+    .await;
+    let mut client = greeted(&server).await;
+    let began = Instant::now();
+    for _ in 0..2 {
+        assert!(client.command("XYZZY").await.starts_with("500 "));
+    }
+    client.command("NOOP").await;
+    assert_eq!(began.elapsed().as_secs(), 7);
+    assert!(client.command("XYZZY").await.starts_with("500 "));
+    assert_eq!(client.reply().await, "421 4.7.0 mail.example.test Error: too many errors");
+
+    // EHLO and NOOP bring no mail; the next is an error, and one is too many.
+    let server = with(&[("smtpd_junk_command_limit", "2"), ("smtpd_hard_error_limit", "1")]).await;
+    let mut client = greeted(&server).await;
+    assert!(client.command("NOOP").await.starts_with("250 "));
+    assert_eq!(client.command("NOOP").await, "421 4.7.0 mail.example.test Error: too many errors");
+}
+
+/// R89.
+#[tokio::test(start_paused = true)]
+async fn vrfy_tells_nothing_or_is_not_there() {
+    for (disabled, offered, told) in
+        [("no", true, "252 2.0.0 "), ("yes", false, "502 5.5.1 VRFY command is disabled")]
+    {
+        let mut settings = settings();
+        settings.policy.set("disable_vrfy_command", disabled).unwrap();
+        let server = start(settings).await;
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        client.send(b"EHLO client.test\r\n").await;
+        let mut capabilities = Vec::new();
+        while !capabilities.last().is_some_and(|line: &String| line.starts_with("250 ")) {
+            capabilities.push(client.line().await);
+        }
+        let is_offered = capabilities.iter().any(|line| line.get(4..).map(str::trim_end) == Some("VRFY"));
+        assert_eq!(is_offered, offered, "{capabilities:?}");
+        let reply = client.command("VRFY alice").await;
+        assert!(reply.starts_with(told), "{reply}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn d043_commands_that_bring_no_mail_are_errors_in_the_end() {
     let server = start(settings()).await;

@@ -21,6 +21,7 @@ use std::time::Duration;
 use value::Value;
 
 pub use value::ParameterKind;
+pub(crate) use value::time;
 
 /// Why a parameter is refused; nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,11 +60,6 @@ pub enum TempfailAction {
     DeferIfPermit,
     /// `defer`: a temporary refusal at once.
     Defer,
-}
-
-/// Reads a length of time whose default is in seconds, so that a bare number is of them.
-pub(crate) fn time(text: &str) -> Option<Duration> {
-    Value::read(text).or_else(|| text.parse().ok().map(|seconds: u32| Duration::from_secs(seconds.into())))
 }
 
 macro_rules! parameters {
@@ -409,6 +405,16 @@ parameters! {
     unknown_virtual_mailbox_reject_code: u16 = 550_u16;
     /// The code for recipients that `relay_recipient_maps` has not.
     unknown_relay_recipient_reject_code: u16 = 550_u16;
+    /// Whether VRFY is refused and not offered; otherwise it is answered, and tells nothing of who exists.
+    disable_vrfy_command: bool = false;
+    /// Error replies of a session, with no message taken between them, after which each further one is followed by a pause.
+    smtpd_soft_error_limit: u32 = 10_u32;
+    /// Error replies of a session, with no message taken between them, that end it.
+    smtpd_hard_error_limit: u32 = 20_u32;
+    /// The pause after an error reply over the soft limit; it grows by itself with each further one.
+    smtpd_error_sleep_time: Duration = Duration::from_secs(1);
+    /// Commands that bring no mail (NOOP, VRFY, RSET and their like), none taken between them; each further one is an error.
+    smtpd_junk_command_limit: u32 = 100_u32;
 
     /// Connections of one client at a time; 0 is no limit, and with none the application's own limit holds (50 in Postfix).
     smtpd_client_connection_count_limit: Option<u32> = None;

@@ -248,6 +248,7 @@ fn smtp_profile(
     let (mut router, checks, headers) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
     let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
     let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
+    session_limits(&mut config, parameters);
     let origin = &parameters.myorigin;
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;
@@ -273,6 +274,17 @@ fn smtp_profile(
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,
         xforward_clients: networks(listener, "xforward_clients", &listener.xforward_clients)?,
     })
+}
+
+/// What Postfix's parameters say of a session.
+fn session_limits(config: &mut smtp::Config, parameters: &Parameters) {
+    if parameters.disable_vrfy_command {
+        config.verify = smtp::VerifyMode::Disabled;
+    }
+    config.limits.errors_before_pause = parameters.smtpd_soft_error_limit;
+    config.limits.errors_max = parameters.smtpd_hard_error_limit;
+    config.limits.idle_commands_max = parameters.smtpd_junk_command_limit;
+    config.timeouts.error_pause = parameters.smtpd_error_sleep_time;
 }
 
 /// What holds of clients that read mail: only how many connections they have. An IPv6 client has a whole /64 network to

@@ -28,6 +28,11 @@ pub enum ParameterKind {
     Word,
 }
 
+/// Reads a length of time whose default is in seconds, so that a bare number is of them.
+pub(crate) fn time(text: &str) -> Option<Duration> {
+    Value::read(text).or_else(|| text.parse().ok().map(|seconds: u32| Duration::from_secs(seconds.into())))
+}
+
 /// A kind of value, as `main.cf` writes it.
 pub(super) trait Value: Sized {
     const KIND: ParameterKind;

@@ -62,7 +62,6 @@ const ACCOUNTS: &str = "who may log in says accounts.passwd_file";
 const WHY: &[(&str, &str)] = &[
     ("bounce_queue_lifetime", "reports are kept as long as other mail"),
     ("content_filter", "there are no content filters: mail is taken WITHOUT being filtered"),
-    ("disable_vrfy_command", "VRFY tells nothing of who exists"),
     ("home_mailbox", DELIVERED),
     ("mail_spool_directory", DELIVERED),
     ("mailbox_command", DELIVERED),
@@ -74,6 +73,7 @@ const WHY: &[(&str, &str)] = &[
     ("non_smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
     ("receive_override_options", "there are no content filters"),
     ("smtpd_banner", "the greeting is this server's name"),
+    ("smtpd_forbidden_commands", "the methods of HTTP, and no others, are always hung up on"),
     ("smtpd_helo_required", "HELO or EHLO is always required"),
     ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
     ("smtpd_sasl_path", ACCOUNTS),
