@@ -34,6 +34,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("local_recipient_maps", "proxy:unix:passwd.byname $alias_maps"),
     ("mail_name", "Postfix"),
     ("mail_owner", "postfix"),
+    ("message_drop_headers", "bcc, content-length, resent-bcc, return-path"),
     ("mydestination", "$myhostname, localhost.$mydomain, localhost"),
     ("mynetworks_style", "${{$compatibility_level} <level {2} ? {subnet} : {host}}"),
     ("myorigin", "$myhostname"),

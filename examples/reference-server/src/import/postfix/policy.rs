@@ -52,7 +52,7 @@ pub fn is_known(name: &str, classes: &str) -> bool {
 }
 
 /// Those that are written whether or not a line sets them.
-const WRITTEN: [&str; 13] = [
+const WRITTEN: [&str; 14] = [
     "alias_maps",
     "smtpd_restriction_classes",
     "mydomain",
@@ -65,6 +65,7 @@ const WRITTEN: [&str; 13] = [
     "parent_domain_matches_subdomains",
     "append_dot_mydomain",
     "local_recipient_maps",
+    "message_drop_headers",
     "smtpd_relay_restrictions",
 ];
 
