@@ -35,10 +35,11 @@ pub enum LineFault {
 /// Octets received and not yet understood.
 pub struct InBuf {
     octets: BytesMut,
-    /// Octets behind those stored that were stored once and may still lie there; the memory behind them was never written.
-    behind: usize,
     /// Octets at the front that hold no LF; the search goes on after them.
     searched: usize,
+    /// Octets behind those stored that were stored once and may still lie there; the memory behind them was never written. It
+    /// is small because every idle session has one; `u32::MAX`: so many or more.
+    behind: u32,
     /// An over-long line is being thrown away up to its LF.
     discarding: bool,
     /// The last line that was cut off ended in LF without CR.
@@ -68,7 +69,8 @@ impl InBuf {
         let bytes_before = self.octets.capacity();
         if self.octets.try_reclaim(taken) {
             // What is stored was moved to the front by as much as there is more room now; where it lay, it lies still.
-            self.behind += self.octets.capacity().saturating_sub(bytes_before);
+            let moved = self.octets.capacity().saturating_sub(bytes_before);
+            self.behind = self.behind.saturating_add(u32::try_from(moved).unwrap_or(u32::MAX));
         } else {
             // Growing by itself, it would take more than the capacity. Past a small part of that it takes all at once: while
             // it grows there are two of it.
@@ -84,7 +86,9 @@ impl InBuf {
         }
         crate::prefetch::touch(&input[..taken]);
         self.octets.extend_from_slice(&input[..taken]);
-        self.behind = self.behind.saturating_sub(taken);
+        if self.behind < u32::MAX {
+            self.behind = self.behind.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
+        }
         taken
     }
 
@@ -206,8 +210,12 @@ impl InBuf {
 
     /// Overwrites what was stored before it was moved to the front.
     fn wipe_behind(&mut self) {
-        let behind = core::mem::take(&mut self.behind);
-        self.octets.spare_capacity_mut()[..behind].zeroize();
+        let room = self.octets.spare_capacity_mut();
+        let behind = match core::mem::take(&mut self.behind) {
+            u32::MAX => room.len(),
+            behind => usize::try_from(behind).map_or(room.len(), |behind| behind.min(room.len())),
+        };
+        room[..behind].zeroize();
     }
 }
 
