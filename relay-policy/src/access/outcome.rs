@@ -30,7 +30,7 @@ pub struct Outcome {
     pub resolution: Option<Arc<Resolution>>,
     /// What is to be done besides.
     pub effects: Effects,
-    /// What is to be kept for later commands, see [`Request::latches`].
+    /// What is to be kept for later commands, see [`Request::latches`](crate::Request::latches).
     pub latches: Latches,
     /// What is to be logged.
     pub log: Log,
