@@ -10,11 +10,13 @@ use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot}
 use crate::wall::{AccountId, Directory, Later, Resolver, Serves};
 use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
-use relay_policy::access::Outcome;
+use relay_policy::access::{AccessPolicy, Outcome};
 use relay_policy::address::Address;
 use relay_policy::delegation::{Attributes, ServiceLimits};
+use relay_policy::table::Answers;
 use relay_policy::{Answer, NameStatus, Parameters, PolicyService, Reply, Request, Stage};
 use smtp_proto::server::TlsMode;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,7 +58,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct Rehearsal {
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     walls: Walls,
 }
 
@@ -159,10 +161,52 @@ impl Rehearsal {
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, SettingsError> {
         let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
+        Ok(Self::of(Arc::new(snapshot), directory, resolver, true))
+    }
+
+    pub(crate) fn of(
+        snapshot: Arc<Snapshot>,
+        directory: Arc<dyn Directory>,
+        resolver: Arc<dyn Resolver>,
+        files: bool,
+    ) -> Self {
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         let resolver = Shares::new(resolver);
-        let walls = Walls { directory, resolver, policy_services: Box::new(Unasked), memory, files: true };
-        Ok(Self { snapshot, walls })
+        let walls = Walls { directory, resolver, policy_services: Box::new(Unasked), memory, files };
+        Self { snapshot, walls }
+    }
+
+    /// Who gets what is for an address, whatever the lists say of it: from the null sender, on a listener named as in the settings.
+    ///
+    /// # Errors
+    /// The refusal, where nobody does, or not all who are meant to; none where there is no such listener, or it takes no mail.
+    pub async fn recipients(
+        &self,
+        listener: &str,
+        to: &ForwardPath,
+    ) -> Result<Vec<AccountId>, Option<Reply>> {
+        let answerer = self.answerer(listener)?;
+        let recipients = answerer.recipients(to, Address::default(), None, Answers::default()).await?;
+        Ok(recipients.to.iter().filter_map(delivery::account).collect())
+    }
+
+    /// Who gets a copy of everything (`always_bcc`), on a listener named as in the settings.
+    ///
+    /// # Errors
+    /// As [`Rehearsal::recipients`]; all mail would be refused so.
+    pub async fn copies(&self, listener: &str) -> Result<Vec<AccountId>, Option<Reply>> {
+        let copies = self.answerer(listener)?.copies(&Address::default(), &[]).await?;
+        Ok(copies.iter().filter_map(delivery::account).collect())
+    }
+
+    fn answerer(&self, listener: &str) -> Result<Answerer<'_>, Option<Reply>> {
+        let profile = self.smtp(listener).ok_or(None)?;
+        Ok(Answerer::new(profile, &self.walls, IpAddr::from([127, 0, 0, 1])))
+    }
+
+    /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name.
+    pub fn policies(&self) -> BTreeMap<String, AccessPolicy> {
+        self.snapshot.policies()
     }
 
     /// Goes through a dialogue on a listener, named as in the settings, up to the first refusal.
@@ -176,6 +220,7 @@ impl Rehearsal {
         dialogue.client_name.clone().tell(&mut request);
         let to = asked(profile, &dialogue.to);
         let mut steps: Vec<Step> = Vec::new();
+        let mut message = Begun::default();
         let is_implicit = profile.config.tls == TlsMode::Implicit;
         for command in COMMANDS {
             // It begins before the first octet, or behind STARTTLS.
@@ -194,7 +239,7 @@ impl Rehearsal {
                 Command::EndOfMessage => Stage::EndOfMessage,
             };
             tell(&mut request, command, dialogue);
-            let step = step(&answerer, &request, command, stage, &dialogue.to).await?;
+            let step = step(&answerer, &request, command, stage, &dialogue.to, &mut message).await?;
             request.latches = step.outcome.latches.clone();
             request.discarded |= step.outcome.effects.discard;
             let is_over = step.refusal.is_some();
@@ -232,6 +277,15 @@ impl Services for Unasked {
 const COMMANDS: [Command; 6] =
     [Command::Connect, Command::Helo, Command::Mail, Command::Rcpt, Command::Data, Command::EndOfMessage];
 
+/// What a message begins with, as far as it has come.
+#[derive(Debug, Default)]
+struct Begun {
+    /// The recipient as tables have mapped it.
+    canonical: Vec<Address>,
+    /// Who the lists want to have it, too, or alone.
+    told: Vec<String>,
+}
+
 /// What is known once this command has come.
 fn tell(request: &mut Request, command: Command, dialogue: &Dialogue) {
     match command {
@@ -252,12 +306,27 @@ fn tell(request: &mut Request, command: Command, dialogue: &Dialogue) {
     }
 }
 
+fn sender(request: &Request) -> Address {
+    request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from).unwrap_or_default()
+}
+
+/// Looks for those who get a message beside its recipients.
+async fn begin(answerer: &Answerer<'_>, sender: Address, message: &Begun) -> Result<(), Reply> {
+    let sender = answerer.sender(sender).await?;
+    answerer.copies(&sender, &message.canonical).await?;
+    for address in &message.told {
+        answerer.recipients_of(address, &sender).await?;
+    }
+    Ok(())
+}
+
 async fn step(
     answerer: &Answerer<'_>,
     request: &Request,
     command: Command,
     stage: Stage<'_>,
     written: &ForwardPath,
+    message: &mut Begun,
 ) -> Result<Step, RehearsalError> {
     let (outcome, answers) = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
     let (mut refusal, mut mailboxes, mut addresses) = (outcome.refusal.clone(), Vec::new(), None);
@@ -266,14 +335,20 @@ async fn step(
     }
     let is_kept = !(request.discarded || outcome.effects.discard);
     if command == Command::Rcpt && refusal.is_none() && is_kept {
-        let sender = request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from);
-        let sender = sender.unwrap_or_default();
+        let sender = sender(request);
         addresses = Some(answerer.addresses(written, &sender).await);
         let resolution = outcome.resolution.clone();
         match answerer.recipients(written, sender, resolution, answers).await {
-            Ok(recipients) => mailboxes.extend(recipients.to.iter().filter_map(delivery::account)),
+            Ok(recipients) => {
+                mailboxes.extend(recipients.to.iter().filter_map(delivery::account));
+                message.canonical.push(recipients.canonical);
+            }
             Err(reply) => refusal = Some(reply),
         }
+    }
+    message.told.extend(outcome.effects.redirect.iter().chain(&outcome.effects.bcc).cloned());
+    if command == Command::Data && refusal.is_none() && is_kept {
+        refusal = begin(answerer, sender(request), message).await.err();
     }
     Ok(Step { command, outcome: *outcome, refusal, mailboxes, addresses })
 }

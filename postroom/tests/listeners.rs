@@ -263,6 +263,19 @@ async fn a_reload_reaches_sessions_that_begin_later() {
             "listener later: a new listener needs a restart"
         ]
     );
+    // What is bound is what the server was started with, however often other settings have been put in place since.
+    let mut back = changed.clone();
+    back.listeners[0].address = settings(&[(Protocol::Smtp, TlsMode::None)]).listeners[0].address;
+    back.listeners.pop();
+    let none: [String; 0] = [];
+    assert_eq!(server.reload(back).unwrap().needs_restart, none);
+    assert_eq!(server.reload(changed.clone()).unwrap().needs_restart, needs_restart);
+    let mut misspelt = changed.clone();
+    misspelt.policy.set("smtpd_client_restrictions", "let_nobody_in, permit").unwrap();
+    assert_eq!(
+        server.reload(misspelt).unwrap_err().to_string(),
+        "smtpd_client_restrictions: unknown smtpd restriction: \"let_nobody_in\""
+    );
     changed.hostname = "no name".into();
     assert!(server.reload(changed).is_err(), "and the settings stay");
 

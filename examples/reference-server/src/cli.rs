@@ -126,6 +126,20 @@ pub enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Show accepted mail that waits, hold it, let it go, try it again or remove it.
+    ///
+    /// The server may run or not. Run it as the user whom the server works as. What HOLD in a table has kept back waits here
+    /// (`!` behind its id) until it is released or deleted.
+    ///
+    /// Example: postroom queue --config postroom.toml release 3ZK0Q4N1XA
+    Queue {
+        /// The configuration file; without one, the embedded default.
+        #[arg(long, short)]
+        config: Option<PathBuf>,
+        /// What to do.
+        #[command(subcommand)]
+        command: QueueCommand,
+    },
     /// Test that DNS lists are alive (RFC 5782 section 5), before they are used and now and then after that.
     ///
     /// A list of addresses must have 127.0.0.2 and not 127.0.0.1, one of names test and not invalid. A list that is dead may list
@@ -243,6 +257,37 @@ pub struct OpenrelaySelftest {
     /// name one that is.
     #[arg(long, value_name = "DOMAIN", default_value = "other.test")]
     pub elsewhere: String,
+}
+
+/// What can be done to mail that waits.
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// Show all messages, as Postfix's `postqueue -p` does: `!` for what is on hold, `*` for what is being delivered.
+    List,
+    /// Put messages on hold (`postsuper -h`): they are kept, and not delivered.
+    Hold {
+        /// Their ids.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Let messages go that are on hold (`postsuper -H`).
+    Release {
+        /// Their ids.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Remove messages (`postsuper -d`); nobody is told.
+    Delete {
+        /// Their ids.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Try messages again at once that wait for another attempt (`postqueue -f`, `postqueue -i`).
+    Flush {
+        /// Their ids; all, where none is named.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
 }
 
 /// What can be done to a Maildir.

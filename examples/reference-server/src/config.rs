@@ -171,6 +171,9 @@ impl Config {
             SettingsError::Policy(AccessError::Entry { parameter, what }) => {
                 ConfigError::Value { path, key: format!("policy.{parameter}"), problem: what }
             }
+            SettingsError::Policy(AccessError::Restriction { parameter, what }) => {
+                ConfigError::Value { path, key: format!("policy.{parameter}"), problem: what }
+            }
             source => ConfigError::Settings { path, source: Box::new(source) },
         }
     }

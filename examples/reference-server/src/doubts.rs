@@ -4,6 +4,8 @@ use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::proto_core::Mechanism;
+use postroom::proto_core::address::ForwardPath;
+use postroom::rehearsal::Rehearsal;
 use postroom::relay_policy::access::AccessPolicy;
 use postroom::relay_policy::address::{Address, ResolveError};
 use postroom::relay_policy::main_cf::words;
@@ -18,9 +20,10 @@ use std::sync::Arc;
 /// By the names of listeners.
 type Policies = BTreeMap<String, AccessPolicy>;
 
-/// One sentence for each doubt, which names the key, listener or account. `policies` are those of the listeners.
-pub fn doubts(config: &Config, accounts: &PasswdFile, policies: &Policies) -> Vec<String> {
-    let mut doubts = of_accounts(config, &accounts.accounts(), &of_mail(config, policies));
+/// One sentence for each doubt, which names the key, listener or account.
+pub async fn doubts(config: &Config, accounts: &PasswdFile, rehearsal: &Rehearsal) -> Vec<String> {
+    let mut doubts = of_accounts(config, &accounts.accounts(), &of_mail(config, &rehearsal.policies()));
+    doubts.extend(of_ways(config, rehearsal).await);
     if let Some(named) = &config.accounts.auth_mechanisms {
         let certificates = config.listeners.iter().any(|listener| listener.client_ca.is_some());
         let said = of_mechanisms(named, certificates, accounts);
@@ -50,6 +53,15 @@ const AUTHORITIES_MANY: usize = 10;
 /// What is doubtful in the policies of the listeners, and what is to be said of their tables, a line each. What several have
 /// in common is said once.
 pub fn of_policy(config: &Config, settings: &Settings, policies: &Policies) -> Vec<String> {
+    of_policies(config, settings, policies, true)
+}
+
+/// The same without what is to be said of tables' sources, which the engine logs.
+pub fn of_lists(config: &Config, settings: &Settings, policies: &Policies) -> Vec<String> {
+    of_policies(config, settings, policies, false)
+}
+
+fn of_policies(config: &Config, settings: &Settings, policies: &Policies, of_tables: bool) -> Vec<String> {
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for (index, (listener, section)) in settings.listeners.iter().zip(&config.listeners).enumerate() {
         let Some(policy) = policies.get(&listener.name) else { continue };
@@ -57,8 +69,9 @@ pub fn of_policy(config: &Config, settings: &Settings, policies: &Policies) -> V
         let mut doubts = policy.doubts();
         doubts.retain(|doubt| !(relays_nothing && OF_RELAYING.contains(&doubt.id)));
         // What is told of a table as a doubt need not be told as a warning, too.
-        let warnings = policy.warnings().iter().map(ToString::to_string);
-        let warnings = warnings.filter(|warning| doubts.iter().all(|doubt| doubt.text != *warning));
+        let warnings = policy.warnings().iter().filter(|_| of_tables).map(ToString::to_string);
+        let is_doubt = |warning: &String| doubts.iter().any(|doubt| doubt.tells(warning));
+        let warnings = warnings.filter(|warning| !is_doubt(warning));
         let mut said: Vec<String> = warnings.map(|warning| format!("warning: {warning}")).collect();
         said.extend(doubts.iter().map(ToString::to_string));
         said.extend(of_verification(policy.parameters()));
@@ -128,18 +141,17 @@ fn is_taken(policy: &AccessPolicy, account: &AccountId) -> bool {
     }
 }
 
-/// Whether a policy has tables that give mail for one to another: who gets it then, only they know.
-fn has_aliases(policy: &AccessPolicy) -> bool {
-    let p = policy.parameters();
-    let maps = [&p.alias_maps, &p.virtual_alias_maps, &p.canonical_maps, &p.recipient_canonical_maps];
-    maps.iter().any(|maps| !maps.is_empty()) || !p.luser_relay.is_empty()
-}
-
 /// The policies of listeners that take mail.
 fn of_mail<'a>(config: &Config, policies: &'a Policies) -> Vec<&'a AccessPolicy> {
+    names_of_mail(config).filter_map(|name| policies.get(&name)).collect()
+}
+
+fn names_of_mail(config: &Config) -> impl Iterator<Item = String> {
     let names = wiring::settings(config).listeners.into_iter().map(|listener| listener.name);
-    let of_mail = names.zip(&config.listeners).filter(|(_, section)| section.protocol != Protocol::Policy);
-    of_mail.filter_map(|(name, _)| policies.get(&name)).collect()
+    let takes_mail = |section: &ListenerSection| {
+        matches!(section.protocol, Protocol::Smtp | Protocol::Submission | Protocol::Lmtp)
+    };
+    names.zip(&config.listeners).filter(move |(_, section)| takes_mail(section)).map(|(name, _)| name)
 }
 
 fn of_accounts(config: &Config, accounts: &[AccountId], policies: &[&AccessPolicy]) -> Vec<String> {
@@ -163,17 +175,33 @@ fn of_accounts(config: &Config, accounts: &[AccountId], policies: &[&AccessPolic
         };
         doubts.push(format!("account {account}: {why}, so it receives no mail"));
     }
+    doubts
+}
+
+/// Addresses that the configuration itself writes to, and that lead nowhere.
+async fn of_ways(config: &Config, rehearsal: &Rehearsal) -> Vec<String> {
     let postmaster = match &config.domains.postmaster {
         Some(address) => AccountId::from_mailbox(address),
         None => config.domains.local.first().and_then(|domain| AccountId::new("postmaster", domain)),
     };
-    let may_be_another = policies.iter().any(|policy| has_aliases(policy));
-    if let Some(postmaster) =
-        postmaster.filter(|postmaster| !accounts.contains(postmaster) && !may_be_another)
-    {
-        doubts.push(format!(
-            "{postmaster}: no such account, so mail for the postmaster is refused; set domains.postmaster"
-        ));
+    let mut doubts = Vec::new();
+    for listener in names_of_mail(config) {
+        let mut say = |doubt: String| {
+            if !doubts.contains(&doubt) {
+                doubts.push(doubt);
+            }
+        };
+        if let (Err(Some(reply)), Some(postmaster)) =
+            (rehearsal.recipients(&listener, &ForwardPath::Postmaster).await, &postmaster)
+        {
+            say(format!(
+                "{postmaster}: no such account, nor an alias that leads to one ({reply}), so mail for the postmaster is \
+                 refused; set domains.postmaster"
+            ));
+        }
+        if let Err(Some(reply)) = rehearsal.copies(&listener).await {
+            say(format!("always_bcc: the copy leads to nobody, so all mail is refused ({reply})"));
+        }
     }
     doubts
 }
@@ -338,6 +366,7 @@ mod tests {
     use super::*;
     use crate::config::EMBEDDED;
     use postroom::Blocking;
+    use postroom::dns::FixedResolver;
     use std::path::Path;
 
     const ACCOUNTS: &str = "alice@example.test:{PLAIN}x\nbob@example.test:{BLF-CRYPT}\
@@ -345,9 +374,17 @@ mod tests {
 
     fn doubts_with(from: &str, to: &str) -> Vec<String> {
         assert!(EMBEDDED.contains(from), "the default has no {from:?}");
-        let config = Config::parse(Path::new("postroom.toml"), &EMBEDDED.replacen(from, to, 1)).unwrap();
-        let policies = wiring::settings(&config).policies().unwrap();
-        doubts(&config, &PasswdFile::from_text(ACCOUNTS, None, Blocking::inline()).unwrap(), &policies)
+        doubts_of(&EMBEDDED.replacen(from, to, 1))
+    }
+
+    fn doubts_of(text: &str) -> Vec<String> {
+        let config = Config::parse(Path::new("postroom.toml"), text).unwrap();
+        let accounts = Arc::new(PasswdFile::from_text(ACCOUNTS, None, Blocking::inline()).unwrap());
+        let directory = Arc::clone(&accounts);
+        let resolver = Arc::new(FixedResolver::new());
+        let rehearsal = Rehearsal::new(wiring::settings(&config), directory, resolver).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(doubts(&config, &accounts, &rehearsal))
     }
 
     #[test]
@@ -376,8 +413,18 @@ mod tests {
         assert_eq!(elsewhere.len(), 3, "{elsewhere:?}");
         assert!(elsewhere[1].ends_with("its domain is not in domains.local, so it receives no mail"));
         assert!(elsewhere[2].starts_with("postmaster@other.test: no such account"));
-        let aliased = with("alias_maps = \"inline:{postmaster=alice@example.test}\"");
-        assert_eq!(aliased, [""; 0]);
+        let aliased = |alias: &str| {
+            let policy = format!("alias_maps = \"inline:{{{alias}=alice@example.test}}\"\n{FIRST}");
+            let text = EMBEDDED.replacen(FIRST, &policy, 1);
+            doubts_of(&text.replacen("\npostmaster = \"alice@example.test\"", "", 1))
+        };
+        assert_eq!(aliased("postmaster"), [""; 0]);
+        let others = aliased("webmaster");
+        assert_eq!(others.len(), 1, "{others:?}");
+        assert!(others[0].starts_with("postmaster@example.test: no such account"), "{others:?}");
+        let copied = with("always_bcc = \"nobody@example.test\"");
+        assert_eq!(copied.len(), 1, "{copied:?}");
+        assert!(copied[0].starts_with("always_bcc: the copy leads to nobody"), "{copied:?}");
         assert!(local("\"example.test\"")[0].starts_with("postmaster@example.test: no such account"));
     }
 

@@ -8,13 +8,15 @@
 //! | [`doubts`] | what a configuration hardly can mean |
 //! | [`import`] | the configuration of other servers |
 //! | [`place`] | the stores that a command line names |
+//! | [`control`] | the socket of a running server |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`openrelay_selftest`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
+//! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`openrelay_selftest`], [`queue`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
 mod cli;
 mod config;
+mod control;
 mod convert;
 mod doubts;
 mod explain;
@@ -24,6 +26,7 @@ mod import;
 mod make;
 mod openrelay_selftest;
 mod place;
+mod queue;
 mod rbl_selftest;
 mod serve;
 mod tables;
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
             import::qmail::run(&directory, tcp_rules.as_deref(), output.as_deref())
         }
         Command::Policy { command: PolicyCommand::Explain(arguments) } => explain::run(&arguments),
+        Command::Queue { config, command } => queue::run(config.as_deref(), &command),
         Command::RblSelftest { config, zones } => rbl_selftest::run(config.as_deref(), &zones),
         Command::OpenrelaySelftest(arguments) => openrelay_selftest::run(&arguments),
         Command::Postmap { tables } => return ask_or_make(&tables, false),

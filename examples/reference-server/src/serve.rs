@@ -1,9 +1,9 @@
 //! `postroom serve`: start, tell where, reload on SIGHUP, stop well on SIGTERM or SIGINT.
 
 use crate::config::Config;
-use crate::doubts::doubts;
 use crate::wiring::{self, Running};
-use crate::{config, first_start};
+use crate::{config, control, doubts, first_start};
+use postroom::settings::Settings;
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -42,12 +42,16 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
         configuration = %path.unwrap_or(Path::new("embedded default")).display(),
         "started"
     );
-    warn_of_doubts(&config, &running);
+    warn_of_doubts(&config, &wiring::whole_settings(&config)?, &running).await;
+    match control::listen(&config) {
+        Ok(listener) => drop(tokio::spawn(control::serve(listener, running.spool.clone()))),
+        Err(error) => tracing::error!(%error, "`postroom queue` cannot reach this server"),
+    }
     announce(&config, &running, &shown)?;
 
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(path, &config, &running),
+            _ = hangup.recv() => reload(path, &config, &running).await,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -61,32 +65,37 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
 }
 
 /// What `check` would warn of.
-fn warn_of_doubts(config: &Config, running: &Running) {
-    for doubt in doubts(config, &running.accounts, &running.server.policies()) {
+async fn warn_of_doubts(config: &Config, settings: &Settings, running: &Running) {
+    let rehearsal = running.server.rehearsal();
+    for doubt in doubts::doubts(config, &running.accounts, &rehearsal).await {
+        tracing::warn!("{doubt}");
+    }
+    for doubt in doubts::of_lists(config, settings, &rehearsal.policies()) {
         tracing::warn!("{doubt}");
     }
 }
 
 /// Reads configuration, accounts and certificate anew. What cannot be read leaves the old in place.
-fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
-    let reloaded = || -> Result<Vec<String>, Box<dyn Error>> {
+async fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
+    let reloaded = || -> Result<(Config, Settings, Vec<String>), Box<dyn Error>> {
         let config = Config::read(path)?;
         let tls = first_start::certificate(&config)?;
         let certificate = wiring::certificate(&config, &tls)?;
         let accounts = running.accounts.again().map_err(|error| wiring::passwd_file_error(&config, error))?;
+        wiring::check_places(&config, &accounts)?;
         let settings = wiring::whole_settings(&config)?;
-        let prepared = running.server.prepare(settings, &accounts);
+        let prepared = running.server.prepare(settings.clone(), &accounts);
         let prepared = prepared.map_err(|error| config.settings_error(error))?;
         // From here on nothing fails.
         let mut needs_restart = started_with.restart_reasons(&config);
         running.accounts.replace_with(&accounts);
         running.certificate.replace_with(&certificate);
         needs_restart.extend(running.server.put(prepared).needs_restart);
-        warn_of_doubts(&config, running);
-        Ok(needs_restart)
+        Ok((config, settings, needs_restart))
     };
     match reloaded() {
-        Ok(needs_restart) => {
+        Ok((config, settings, needs_restart)) => {
+            warn_of_doubts(&config, &settings, running).await;
             tracing::info!("configuration, accounts and certificate read anew");
             for what in needs_restart {
                 tracing::warn!("needs a restart: {what}");

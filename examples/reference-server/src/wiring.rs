@@ -7,11 +7,12 @@ use crate::config::{
 };
 use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
 use postroom::delivery::Deliverers;
-use postroom::local::{LocalMail, LocalOptions};
-use postroom::mailstore::mbox::{self, LockMethod, MboxOptions};
+use postroom::local::{LocalMail, LocalOptions, LocalSpool};
+use postroom::mailstore::mbox::{self, LockMethod, MboxLocation, MboxOptions};
 use postroom::mailstore::quota::{Allowance, QuotaWarning};
 use postroom::mailstore::{
-    AutoCreate, DefaultMailbox, Env, Layout, NameEncoding, QuotaRules, SpecialUse, StoreError,
+    AutoCreate, DefaultMailbox, Env, Layout, NameEncoding, PathTemplate, PathUser, QuotaRules, SpecialUse,
+    StoreError,
 };
 use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
@@ -22,6 +23,7 @@ use postroom::wall::AccountId;
 use postroom::{Blocking, Server};
 use std::error::Error;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -33,6 +35,9 @@ const STORE_QUEUE: usize = 1024;
 /// Store threads: they wait for the disk most of the time, and one shared sync serves many.
 const STORE_THREADS: usize = 16;
 
+/// Where messages say that the passwd-file is named.
+const PASSWD_FILE_KEY: &str = "[accounts] passwd_file";
+
 /// A running server, and what a reload replaces.
 pub struct Running {
     /// The engine.
@@ -41,6 +46,8 @@ pub struct Running {
     pub accounts: Arc<PasswdFile>,
     /// The certificate.
     pub certificate: Certificate,
+    /// Accepted mail.
+    pub spool: LocalSpool,
 }
 
 /// The engine's settings.
@@ -161,6 +168,7 @@ pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, Confi
     let default_domain = config.domains.local.first().cloned();
     let accounts = PasswdFile::open(&config.accounts.passwd_file, default_domain, blocking);
     let accounts = accounts.map_err(|error| passwd_file_error(config, error))?;
+    check_places(config, &accounts)?;
     let anonymous = config.accounts.auth_anonymous_username.as_deref();
     Ok(match anonymous.and_then(|name| AccountId::from_login(name, None)) {
         Some(account) => accounts.with_anonymous(account),
@@ -168,17 +176,45 @@ pub fn accounts(config: &Config, blocking: Blocking) -> Result<PasswdFile, Confi
     })
 }
 
+/// Whether every account's mailboxes have a place, so that nothing is accepted for an account and cannot be delivered.
+///
+/// # Errors
+/// [`ConfigError::File`], naming file and line.
+pub fn check_places(config: &Config, accounts: &PasswdFile) -> Result<(), ConfigError> {
+    let storage = &config.storage;
+    let home: PathTemplate = storage.path().parse().expect("invariant: it was tried when the file was read");
+    let place = |account: &AccountId| {
+        let mut user = PathUser { user: account.user(), domain: account.domain(), home: Path::new("/") };
+        let home = home.expand(&user)?;
+        user.home = &home;
+        match storage.format {
+            StorageFormat::Maildir => Ok(()),
+            StorageFormat::Mbox => MboxLocation::parse(storage.location(), &user).map(drop),
+        }
+    };
+    for account in accounts.accounts() {
+        if let Err(error) = place(&account) {
+            let path = accounts.path().unwrap_or(&config.accounts.passwd_file).display();
+            let line = accounts.line(&account).unwrap_or_default();
+            let what = format!(
+                "{path}:{line}: account {account}: {error}; its mail would have no place below [storage] path: rename it"
+            );
+            return Err(config.file_error(PASSWD_FILE_KEY, what));
+        }
+    }
+    Ok(())
+}
+
 /// What is wrong with the passwd-file, and what to do about one that is not there yet.
 pub fn passwd_file_error(config: &Config, error: PasswdFileError) -> ConfigError {
-    const KEY: &str = "[accounts] passwd_file";
     match &error {
         PasswdFileError::Read { error: source, .. } if source.kind() == ErrorKind::NotFound => {
             let what = format!(
                 "{error}; a line of it is {WHAT_A_LINE_IS}, and `postroom hash-password` prints what follows the first colon"
             );
-            config.file_error(KEY, what)
+            config.file_error(PASSWD_FILE_KEY, what)
         }
-        _ => config.file_error(KEY, error),
+        _ => config.file_error(PASSWD_FILE_KEY, error),
     }
 }
 
@@ -294,6 +330,35 @@ pub fn mbox_options(storage: &StorageSection) -> MboxOptions {
     options
 }
 
+/// How many ids of held messages are told at a start.
+const HELD_TOLD_MAX: usize = 10;
+
+/// What is on hold stays so until somebody who knows of it lets it go.
+fn warn_of_held(spool: &LocalSpool) {
+    let held: Vec<String> = spool.list().iter().filter(|it| it.hold).map(|it| it.id.to_string()).collect();
+    if !held.is_empty() {
+        let first = held[..held.len().min(HELD_TOLD_MAX)].join(" ");
+        tracing::warn!(
+            messages = held.len(),
+            first,
+            "mail is on hold: `postroom queue list` shows it, `postroom queue release` lets it go"
+        );
+    }
+}
+
+/// Whether we are who the data directory belongs to: what another user wrote there, the server could not use any more.
+///
+/// # Errors
+/// We are not, or it cannot be looked at.
+pub fn check_owner(data_dir: &Path) -> Result<(), Box<dyn Error>> {
+    let owner =
+        std::fs::metadata(data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?.uid();
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(format!("{}: it belongs to the user {owner}: run this as that user", data_dir.display()).into())
+}
+
 /// Opens everything and starts the engine.
 ///
 /// # Errors
@@ -311,6 +376,8 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
         mail = mail.with_alias_files();
     }
     tracing::info!(recovered = ?mail.recovered, "spool opened");
+    warn_of_held(&mail.spool);
+    let spool = mail.spool.clone();
     let server = Server::builder()
         .settings(whole_settings(config)?)
         .directory(Arc::clone(&accounts))
@@ -321,5 +388,5 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
         .deliverers(deliverers(&config.queue))
         .start()
         .await?;
-    Ok(Running { server, accounts, certificate })
+    Ok(Running { server, accounts, certificate, spool })
 }

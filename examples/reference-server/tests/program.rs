@@ -55,6 +55,15 @@ fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
         &configuration(false, "[limits]\nmessage_size = 1\n"),
         &["postroom.toml", "message_size", "message_bytes_max"],
     );
+    // Who could not get his mail is nobody to take mail for.
+    let accounts = fs::read_to_string(directory.join("users.passwd")).unwrap();
+    for name in ["a/b@example.test", "../../etc@example.test", ".@example.test"] {
+        fs::write(directory.join("users.passwd"), format!("{accounts}{name}:{{PLAIN}}x\n")).unwrap();
+        let line = format!("users.passwd:{}: account {name}: ", accounts.lines().count() + 1);
+        let words = ["[accounts] passwd_file", &line, "the account's name cannot be part of a path"];
+        refused(&configuration(false, ""), &words);
+    }
+    fs::write(directory.join("users.passwd"), accounts).unwrap();
     // A file that is named: which key of which file names it, where it is looked for, and what to do.
     let made = rcgen::generate_simple_self_signed(["mail.example.test".to_owned()]).unwrap();
     fs::write(directory.join("cert.pem"), made.cert.pem()).unwrap();
@@ -156,6 +165,22 @@ fn sighup_reads_anew_and_keeps_the_old_when_the_new_is_wrong() {
     server.signal("HUP");
     eventually(|| server.log().contains("not reloaded, everything stays as it was"));
 
+    // Whatever came to a restriction that there is not would be refused until somebody looks.
+    let misspelt = configuration(true, "")
+        .replace("mynetworks = [", "smtpd_client_restrictions = [\"reject_foo\"]\nmynetworks = [");
+    fs::write(directory.join("postroom.toml"), misspelt).unwrap();
+    server.signal("HUP");
+    eventually(|| server.log().contains("unknown smtpd restriction: \"reject_foo\""));
+    fs::write(
+        directory.join("users.passwd"),
+        format!("{accounts}carol@example.test:{{PLAIN}}{PASSWORD}::::::\na/b@example.test:{{PLAIN}}x\n"),
+    )
+    .unwrap();
+    fs::write(directory.join("postroom.toml"), configuration(true, "")).unwrap();
+    server.signal("HUP");
+    eventually(|| server.log().contains("account a/b@example.test: "));
+    assert_eq!(server.log().matches("not reloaded, everything stays as it was").count(), 3);
+
     // What is found only when all else has been read keeps the rest from being put in place, too.
     let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     fs::write(directory.join("ca.pem"), no_certificate).unwrap();
@@ -163,7 +188,7 @@ fn sighup_reads_anew_and_keeps_the_old_when_the_new_is_wrong() {
     fs::write(directory.join("postroom.toml"), with_authority).unwrap();
     fs::write(directory.join("users.passwd"), accounts).unwrap();
     server.signal("HUP");
-    eventually(|| server.log().matches("not reloaded, everything stays as it was").count() == 2);
+    eventually(|| server.log().matches("not reloaded, everything stays as it was").count() == 4);
     assert!(
         server.log().contains("the authorities of client certificates cannot be used"),
         "{}",

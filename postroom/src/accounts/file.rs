@@ -124,6 +124,10 @@ impl Table {
         self.entries.iter().map(|(account, _)| account)
     }
 
+    pub(super) fn line(&self, account: &AccountId) -> Option<usize> {
+        self.index.get(account).map(|&(_, line)| line)
+    }
+
     pub(super) fn password(&self, account: &AccountId) -> Option<Arc<StoredPassword>> {
         let &(place, _) = self.index.get(account)?;
         Some(Arc::clone(&self.entries[place].1))

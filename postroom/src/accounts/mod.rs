@@ -185,6 +185,11 @@ impl PasswdFile {
         self.path.as_deref()
     }
 
+    /// The line of the file that an account stands in, from 1.
+    pub fn line(&self, account: &AccountId) -> Option<usize> {
+        self.table.load().line(account)
+    }
+
     /// The first account that cannot log in by this mechanism, for what its scheme stores.
     pub fn first_without(&self, mechanism: Mechanism) -> Option<AccountId> {
         let table = self.table.load();

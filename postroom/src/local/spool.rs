@@ -7,7 +7,7 @@ use super::on_thread;
 use crate::blocking::Blocking;
 use crate::wall::{Intake, Later, Spool, SpoolWriter, StoreResult};
 use bytes::Bytes;
-use mailstore::spool::{Done, Envelope, Job, Outcome, QueueId, Recipient};
+use mailstore::spool::{Done, Envelope, Job, Outcome, QueueEntry, QueueId, Recipient};
 use mailstore::{ErrorKind, MessageReader, StoreError};
 use proto_core::UnixTime;
 use std::sync::Arc;
@@ -25,6 +25,40 @@ impl LocalSpool {
     /// The spool, and the threads on which bodies are opened.
     pub fn new(spool: Arc<dyn mailstore::Spool>, blocking: Blocking) -> Self {
         Self { spool, blocking, arrival: Arc::new(Notify::new()) }
+    }
+}
+
+/// What an administrator does with the queue.
+impl LocalSpool {
+    /// All messages, oldest first.
+    pub fn list(&self) -> Vec<QueueEntry> {
+        self.spool.list()
+    }
+
+    /// Puts a message on hold, or lets it go: it is then due when it was. One that is in a deliverer's hands stays there until
+    /// it is given back. `Ok` when that would survive a power cut.
+    ///
+    /// # Errors
+    /// `NoSuchQueueId`; when it could not be recorded.
+    pub async fn set_hold(&self, id: &QueueId, hold: bool) -> Result<(), StoreError> {
+        called_back(|done| self.spool.hold(id, hold, done)).await?;
+        self.arrival.notify_one();
+        Ok(())
+    }
+
+    /// Removes a message, whatever its state; its sender hears nothing. What a deliverer is at, it may still complete.
+    ///
+    /// # Errors
+    /// `NoSuchQueueId`; when it could not be recorded.
+    pub async fn remove(&self, id: &QueueId) -> Result<(), StoreError> {
+        called_back(|done| self.spool.remove(id, done)).await
+    }
+
+    /// Has deferred recipients tried again at once, of one message or of all; of how many messages.
+    pub fn retry_now(&self, which: Option<&QueueId>) -> usize {
+        let count = self.spool.retry_now(which);
+        self.arrival.notify_one();
+        count
     }
 }
 
@@ -158,8 +192,15 @@ mod tests {
         let job = local.next_ready(UnixTime(1)).await.unwrap().unwrap();
         assert_eq!(local.next_ready(UnixTime(1)).await.unwrap(), None);
         assert!(spool.body_at_hand(&job.id).is_some(), "it has just come");
-        let held: Vec<bool> = spool.list().iter().map(|entry| entry.hold && entry.id != job.id).collect();
+        let held: Vec<bool> = local.list().iter().map(|entry| entry.hold && entry.id != job.id).collect();
         assert_eq!(held, [true, false]);
+        let id = local.list()[0].id.clone();
+        local.set_hold(&id, false).await.unwrap();
+        let let_go = local.next_ready(UnixTime(1)).await.unwrap().unwrap();
+        assert_eq!(let_go.id, id);
+        local.remove(&id).await.unwrap();
+        assert_eq!(local.set_hold(&id, true).await.unwrap_err().kind(), ErrorKind::NoSuchQueueId);
+        assert_eq!(local.list().len(), 1);
         drop((local, spool));
         let (spool, _) = LogSpool::open(env, Path::new("/spool"), SpoolLimits::default()).unwrap();
         assert!(spool.body_at_hand(&job.id).is_none(), "nothing is open yet");

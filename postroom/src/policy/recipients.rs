@@ -11,7 +11,7 @@
 //! `postmaster` of a domain of ours without such a mailbox is the configured postmaster (RFC 5321 section 4.5.1); that and
 //! `MAILER-DAEMON` must be mailboxes or aliases as all others.
 
-use super::Answerer;
+use super::{Answerer, server_error};
 use crate::delivery::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
 use crate::local::is_plain;
 use mailstore::spool::Recipient;
@@ -87,7 +87,7 @@ impl Answerer<'_> {
     /// Finds who gets the mail of an address that a table has put in the place of recipients, or beside them.
     ///
     /// # Errors
-    /// The refusal, when not all can get it.
+    /// The refusal of the message, when not all can get it.
     pub(crate) async fn recipients_of(
         &self,
         external: &str,
@@ -95,7 +95,10 @@ impl Answerer<'_> {
     ) -> Result<Vec<Recipient>, Reply> {
         let run = self.profile.router.recipient(Address::parse(external), sender.clone());
         let routed = self.routed(run).await;
-        self.deliverable(&routed, Some(external), &format_args!("<{external}>"))
+        self.deliverable(&routed, Some(external), &format_args!("<{external}>")).map_err(|why| {
+            tracing::error!(address = external, %why, "refused: REDIRECT or BCC leads to nobody");
+            server_error()
+        })
     }
 
     /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.
@@ -141,7 +144,7 @@ impl Answerer<'_> {
     /// Finds who gets a copy of a message; sender and recipients are those after `canonical_maps`.
     ///
     /// # Errors
-    /// The refusal, when not all can get it.
+    /// The refusal of the message, when not all can get it: it comes again when the configuration is mended.
     pub(crate) async fn copies(
         &self,
         sender: &Address,
@@ -152,7 +155,15 @@ impl Answerer<'_> {
             return Ok(Vec::new());
         }
         let routed = self.routed(router.copies(sender.clone(), recipients.to_vec())).await;
-        self.deliverable(&routed, None, &"copies")
+        self.deliverable(&routed, None, &"copies").map_err(|why| {
+            let failed = routed.failures.iter().map(|failure| failure.target.clone());
+            let elsewhere =
+                routed.recipients.iter().filter(|to| !matches!(to.way, Way::Mailbox(_) | Way::Discard(_)));
+            let address = failed.chain(elsewhere.map(|to| to.address.to_string())).next();
+            let parameters = router.bcc.parameters().collect::<Vec<_>>().join(", ");
+            tracing::error!(parameters, address, %why, "refused: a copy leads to nobody");
+            if why.code >= 500 { server_error() } else { why }
+        })
     }
 
     /// Works out what comes of an address; what does not depend on each other is asked at the same time.

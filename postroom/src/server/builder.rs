@@ -1,6 +1,6 @@
 //! [`Builder`]: a server from its walls and settings.
 
-use super::{Server, Shared};
+use super::{Server, Shared, Started};
 use crate::clock::Clock;
 use crate::delivery::{self, Deliverers};
 use crate::dns::{self, Shares};
@@ -201,6 +201,7 @@ impl Builder {
         };
         let directory = self.directory.ok_or(StartError::Missing("directory"))?;
         let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
+        let started = Started::with(&snapshot.settings);
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         if let Some(keep) = &self.keep {
             keep.restore(&memory, clock.now().utc).await;
@@ -259,7 +260,7 @@ impl Builder {
         if let Some((spool, hub)) = mail {
             tasks.spawn(delivery::run(spool, Arc::new(hub), clock, self.deliverers, shutdown));
         }
-        Ok(Server { shared, signal, tasks, keep: self.keep, addresses })
+        Ok(Server { shared, signal, tasks, keep: self.keep, addresses, started })
     }
 }
 

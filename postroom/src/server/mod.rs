@@ -4,17 +4,20 @@ mod builder;
 
 pub use builder::{Builder, StartError};
 
+use crate::dns::FixedResolver;
 use crate::driver::{Environment, Shutdown, ShutdownSignal, Timeouts};
 use crate::entropy::Entropy;
 use crate::listener::Arrival;
 use crate::memory::Keep;
+use crate::rehearsal::Rehearsal;
 use crate::service::Backends;
-use crate::settings::{Profile, Settings, SettingsError, Snapshot};
+use crate::settings::{Listener, Profile, Settings, SettingsError, Snapshot};
 use crate::tls::Certificate;
 use crate::wall::Directory;
 use arc_swap::ArcSwap;
 use proto_core::sasl::Decoys;
 use relay_policy::access::AccessPolicy;
+use relay_policy::greylist::GreylistOptions;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,6 +64,14 @@ pub struct Server {
     tasks: JoinSet<()>,
     keep: Option<Keep>,
     addresses: Vec<(String, SocketAddr)>,
+    started: Started,
+}
+
+/// What stays as it was when the server started, whatever is put in place later.
+#[derive(Debug)]
+struct Started {
+    listeners: Vec<Listener>,
+    greylist: GreylistOptions,
 }
 
 /// What every session and worker of a server shares.
@@ -170,7 +181,7 @@ impl Server {
 
     /// The second half of a [`reload`](Self::reload), which nothing can keep from being done: puts settings in place.
     pub fn put(&self, Prepared(snapshot): Prepared) -> Reloaded {
-        let needs_restart = restart_reasons(&self.shared.snapshot.load().settings, &snapshot.settings);
+        let needs_restart = self.started.restart_reasons(&snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));
         Reloaded { needs_restart }
     }
@@ -179,6 +190,13 @@ impl Server {
     /// that begin now have it.
     pub fn policies(&self) -> BTreeMap<String, AccessPolicy> {
         self.shared.snapshot.load().policies()
+    }
+
+    /// The settings as sessions that begin now have them, to be tried out. Nothing is asked of the DNS.
+    pub fn rehearsal(&self) -> Rehearsal {
+        let walls = &self.shared.backends.walls;
+        let (directory, snapshot) = (Arc::clone(&walls.directory), self.shared.snapshot.load_full());
+        Rehearsal::of(snapshot, directory, Arc::new(FixedResolver::new()), walls.files)
     }
 
     /// Stops: no connection is accepted any more, each session ends what it cannot interrupt and says goodbye,
@@ -198,26 +216,32 @@ impl Server {
     }
 }
 
-/// What a listener's socket cannot follow.
-fn restart_reasons(old: &Settings, new: &Settings) -> Vec<String> {
-    let find = |settings: &Settings, name: &str| settings.listeners.iter().find(|l| l.name == name).cloned();
-    let mut reasons = Vec::new();
-    if old.greylist != new.greylist {
-        reasons.push("greylist: what it asks for is as before until a restart".into());
+impl Started {
+    fn with(settings: &Settings) -> Self {
+        Self { listeners: settings.listeners.clone(), greylist: settings.greylist.clone() }
     }
-    for listener in &old.listeners {
-        match find(new, &listener.name) {
-            None => reasons.push(format!(
-                "listener {listener}: it is gone; its socket closes when the server is started again"
-            )),
-            Some(now) if now.address != listener.address => {
-                reasons.push(format!("listener {now}: a new address needs a restart"))
-            }
-            Some(_) => {}
+
+    /// What of these settings is not followed, a sentence each.
+    fn restart_reasons(&self, new: &Settings) -> Vec<String> {
+        let find = |listeners: &[Listener], name: &str| listeners.iter().find(|l| l.name == name).cloned();
+        let mut reasons = Vec::new();
+        if self.greylist != new.greylist {
+            reasons.push("greylist: what it asks for is as before until a restart".into());
         }
+        for listener in &self.listeners {
+            match find(&new.listeners, &listener.name) {
+                None => reasons.push(format!(
+                    "listener {listener}: it is gone; its socket closes when the server is started again"
+                )),
+                Some(now) if now.address != listener.address => {
+                    reasons.push(format!("listener {now}: a new address needs a restart"));
+                }
+                Some(_) => {}
+            }
+        }
+        for listener in new.listeners.iter().filter(|new| find(&self.listeners, &new.name).is_none()) {
+            reasons.push(format!("listener {listener}: a new listener needs a restart"));
+        }
+        reasons
     }
-    for listener in new.listeners.iter().filter(|listener| find(old, &listener.name).is_none()) {
-        reasons.push(format!("listener {listener}: a new listener needs a restart"));
-    }
-    reasons
 }

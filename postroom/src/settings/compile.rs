@@ -99,7 +99,9 @@ impl Snapshot {
         let opener = Opener::new(&read).sharing(&tables);
         check_domains(&settings)?;
         // Once for all, so that no listener is blamed for what is common.
-        AccessPolicy::compile_unguarded(policy::common(&settings), &opener).map_err(SettingsError::Policy)?;
+        AccessPolicy::compile_unguarded(policy::common(&settings), &opener)
+            .and_then(whole)
+            .map_err(SettingsError::Policy)?;
         let mut profiles = BTreeMap::new();
         for listener in &settings.listeners {
             let mut limits = listener.limits.over(settings.limits);
@@ -238,7 +240,7 @@ fn smtp_profile(
         Protocol::Policy => AccessPolicy::compile_unguarded(parameters, opener),
         _ => AccessPolicy::compile(parameters, opener),
     };
-    let policy = policy.map_err(wrong)?;
+    let policy = policy.and_then(whole).map_err(wrong)?;
     let parameters = policy.parameters();
     let mut warnings = policy.warnings().to_vec();
     let mut rates = RateLimits::compile(parameters, opener, &mut warnings).map_err(wrong)?;
@@ -285,6 +287,12 @@ fn session_limits(config: &mut smtp::Config, parameters: &Parameters) {
     config.limits.errors_max = parameters.smtpd_hard_error_limit;
     config.limits.idle_commands_max = parameters.smtpd_junk_command_limit;
     config.timeouts.error_pause = parameters.smtpd_error_sleep_time;
+}
+
+/// A slip in a list would refuse everybody for as long as nobody reads the log; the settings before it have none.
+fn whole(policy: AccessPolicy) -> Result<AccessPolicy, AccessError> {
+    policy.check_lists()?;
+    Ok(policy)
 }
 
 /// What holds of clients that read mail: only how many connections they have. An IPv6 client has a whole /64 network to

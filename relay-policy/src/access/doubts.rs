@@ -1,6 +1,7 @@
 //! What is doubtful in a configuration, though it can be served: found by looking at the lists, not by running them.
 //!
-//! The ids are those of the specification's linter rules.
+//! The ids are those of the specification's linter rules. What is an error is told and can be served, but for what
+//! [`AccessPolicy::check_lists`] and [`AccessPolicy::compile`] refuse.
 //!
 //! # Limits
 //! Whose networks are ours is not known here, so a network in `mynetworks` is doubted by its size alone, unless it is one of
@@ -8,10 +9,11 @@
 
 mod tables;
 
-use super::policy::{AccessPolicy, stops_strangers};
-use super::rule::{Check, Rules, is_removed};
+use super::policy::{AccessError, AccessPolicy, permits};
+use super::rule::{self, Check, Rule, Rules, is_removed};
 use super::subject::Subject;
 use crate::list_name::ListName;
+use crate::nearest::nearest;
 use crate::words::is_table;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -42,6 +44,14 @@ pub struct Doubt {
     pub parameter: String,
     /// What it is, and what to do.
     pub text: String,
+}
+
+impl Doubt {
+    /// Whether it is what a warning says ([`AccessPolicy::warnings`]), which then need not be told, too.
+    pub fn tells(&self, warning: &str) -> bool {
+        let of_parameter = || warning.strip_prefix(&*self.parameter)?.strip_prefix(": ");
+        self.text.starts_with(of_parameter().unwrap_or(warning))
+    }
 }
 
 impl Display for Doubt {
@@ -75,29 +85,71 @@ impl AccessPolicy {
         let mut found = Found(Vec::new());
         self.of_relaying(&mut found);
         self.of_networks(&mut found);
+        self.of_lists(&mut found);
         for (list, rules) in self.lists() {
-            let parameter = format!("smtpd_{list}_restrictions");
-            self.of_rules(&parameter, rules, Some(*list), &mut found);
-            self.of_tables(&parameter, rules, &mut found);
+            self.of_tables(&format!("smtpd_{list}_restrictions"), rules, &mut found);
         }
         for (class, rules) in self.classes() {
-            self.of_rules(class, rules, None, &mut found);
             self.of_tables(class, rules, &mut found);
-            if self.reaches(class, class, &mut BTreeSet::new()) {
-                found.push("L06", Severity::Error, class, "this class comes to itself again, without an end");
-            }
         }
         self.of_order(&mut found);
         self.of_domains(&mut found);
         found.0
     }
 
+    /// Whether every restriction is one, and whole: of the doubts, those with the ids L05, L06, L07 and L27. Postfix finds them
+    /// when a client comes to the place, and then answers everybody `451 4.3.5 Server configuration error`; who serves can refuse to
+    /// begin.
+    ///
+    /// ```
+    /// use relay_policy::Parameters;
+    /// use relay_policy::access::AccessPolicy;
+    /// use relay_policy::table::Opener;
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.set("smtpd_relay_restrictions", "permit_mynetwork, reject_unauth_destination")?;
+    /// let policy = AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into())))?;
+    /// let error = policy.check_lists().expect_err("one of them is misspelt");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "smtpd_relay_restrictions: unknown smtpd restriction: \"permit_mynetwork\"; did you mean permit_mynetworks?"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AccessError::Restriction`], for the first.
+    pub fn check_lists(&self) -> Result<(), AccessError> {
+        let mut found = Found(Vec::new());
+        self.of_lists(&mut found);
+        match found.0.into_iter().find(|doubt| doubt.severity == Severity::Error) {
+            Some(Doubt { parameter, text: what, .. }) => Err(AccessError::Restriction { parameter, what }),
+            None => Ok(()),
+        }
+    }
+
+    fn of_lists(&self, found: &mut Found) {
+        for (list, rules) in self.lists() {
+            self.of_rules(&format!("smtpd_{list}_restrictions"), rules, Some(*list), found);
+        }
+        for (class, rules) in self.classes() {
+            self.of_rules(class, rules, None, found);
+            if self.reaches(class, class, &mut BTreeSet::new()) {
+                found.push("L06", Severity::Error, class, "this class comes to itself again, without an end");
+            }
+        }
+    }
+
     fn of_relaying(&self, found: &mut Found) {
         let (relay, recipient) = (self.list(ListName::Relay), self.list(ListName::Recipient));
-        if stops_strangers(&relay) {
+        if self.stops_strangers(&relay) {
+            let before = relay.iter().take_while(|rule| !refuses_destinations(&rule.check));
+            for rule in before {
+                self.of_what_is_made_up(rule, found);
+            }
             return;
         }
-        if !stops_strangers(&recipient) {
+        if !self.stops_strangers(&recipient) {
             let text = "an open relay, as smtpd_recipient_restrictions refuses nobody either: add reject_unauth_destination";
             found.push("L01", Severity::Fatal, "smtpd_relay_restrictions", text);
         }
@@ -108,6 +160,31 @@ impl AccessPolicy {
                 rule.written
             );
             found.push("L02", Severity::Error, "smtpd_recipient_restrictions", text);
+        }
+    }
+
+    /// Anybody can say that he is who a table permits.
+    fn of_what_is_made_up(&self, rule: &Rule, found: &mut Found) {
+        let (what, table) = match &rule.check {
+            Check::Access(Subject::Sender, table) => ("sender", table),
+            Check::Access(Subject::Helo, table) => ("name in HELO", table),
+            _ => return,
+        };
+        let mut first = None;
+        if let Some(table) = self.tables.get(table) {
+            table.visit(&mut |entry| {
+                if first.is_none() && permits(entry.text.trim()) {
+                    first = Some(format!("{}: {}", entry.place, entry.key.unwrap_or(entry.text)));
+                }
+            });
+        }
+        if let Some(first) = first {
+            let text = format!(
+                "{} permits ({first}), and every stranger can make up such a {what}: whoever does may relay anywhere; write \
+                 DUNNO, or put reject_unauth_destination in front of it",
+                rule.written
+            );
+            found.push("L02", Severity::Error, "smtpd_relay_restrictions", text);
         }
     }
 
@@ -141,7 +218,11 @@ impl AccessPolicy {
                 Check::Reject | Check::Defer if !is_warning => ended = Some(&rule.written),
                 Check::Wrong(warnings) => {
                     let id = if is_removed(&rule.written) { "L27" } else { "L05" };
-                    found.push(id, Severity::Error, parameter, warnings.join("; "));
+                    let mut text = warnings.join("; ");
+                    if let Some(meant) = self.meant(&rule.written).filter(|_| id == "L05") {
+                        text += &format!("; did you mean {meant}?");
+                    }
+                    found.push(id, Severity::Error, parameter, text);
                 }
                 Check::BareTable(table) if of_data => {
                     let text = format!("{table} needs the name of a check in front of it");
@@ -164,6 +245,13 @@ impl AccessPolicy {
             }
             is_warning = matches!(rule.check, Check::WarnIfReject);
         }
+    }
+
+    /// The restriction or class that a word, which is neither, is probably meant to be.
+    fn meant<'s>(&'s self, word: &str) -> Option<&'s str> {
+        let classes = self.classes().keys().map(String::as_str);
+        let known: Vec<&str> = rule::names().chain(classes).collect();
+        nearest(word, &known).filter(|meant| *meant != word)
     }
 
     /// Whether a class comes to another by name.
@@ -206,7 +294,9 @@ impl AccessPolicy {
                 let name = name.to_lowercase();
                 match seen.iter().find(|(other, known)| *known == name && *other != parameter) {
                     Some((other, _)) => {
-                        let text = format!("{name} is in {other}, too, which counts");
+                        let text = format!(
+                            "{name} is in {other}, too, which is what counts: a domain is in one of them"
+                        );
                         found.push("L14", Severity::Error, parameter, text);
                     }
                     None => seen.push((parameter, name)),

@@ -1,13 +1,16 @@
 //! What access control is compiled from, and what is refused there.
 
+use super::action::{is_permit, list_of};
 use super::evaluation::AccessEvaluation;
 use super::rule::{self, Check, Rule, Rules};
+use super::subject::Subject;
 use crate::address::{Routing, RoutingError, open_maps};
 use crate::list_name::ListName;
 use crate::match_list::{MatchList, ParsedList};
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
 use crate::table::{Maps, OpenError, Opener, Table, Warning};
+use crate::words::{in_braces, words};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,6 +41,14 @@ pub enum AccessError {
         /// The parameter.
         parameter: &'static str,
         /// The entry, and what is wrong with it.
+        what: String,
+    },
+    /// A restriction that there is not, or not whole, so that all that comes to it would be answered 451.
+    #[error("{parameter}: {what}")]
+    Restriction {
+        /// The list or class.
+        parameter: String,
+        /// The restriction, and what is wrong with it.
         what: String,
     },
 }
@@ -111,7 +122,8 @@ impl AccessPolicy {
     /// stranger reaches it. One of the two lists suffices. Nor may the whole world be in `mynetworks`.
     ///
     /// A restriction that does not exist, or that lacks its argument, is no error here: whatever reaches it is refused
-    /// with `451 4.3.5 Server configuration error`, and the log says why.
+    /// with `451 4.3.5 Server configuration error`, and the log says why, as Postfix has it. Who wants to know beforehand asks
+    /// [`AccessPolicy::check_lists`].
     ///
     /// # Errors
     /// [`AccessError`] names the parameter and the entry.
@@ -122,7 +134,7 @@ impl AccessPolicy {
             return Err(AccessError::Entry { parameter: "mynetworks", what });
         }
         let guards = [ListName::Relay, ListName::Recipient];
-        if guards.into_iter().any(|name| stops_strangers(&policy.list(name))) {
+        if guards.into_iter().any(|name| policy.stops_strangers(&policy.list(name))) {
             Ok(policy)
         } else {
             Err(AccessError::OpenRelay)
@@ -278,30 +290,64 @@ pub(crate) fn open_networks(
     Ok(list)
 }
 
-/// Whether a list has a rule that refuses, which no permit and no warning is in front of.
-pub(crate) fn stops_strangers(list: &Rules) -> bool {
-    let mut is_warning = false;
-    for rule in list.iter() {
-        match rule.check {
-            Check::Permit => return false,
-            Check::WarnIfReject => {
-                is_warning = true;
-                continue;
-            }
-            Check::Reject
-            | Check::Defer
-            | Check::DeferIfPermit
-            | Check::RejectUnauthDestination
-            | Check::DeferUnauthDestination
-                if !is_warning =>
-            {
-                return true;
-            }
-            _ => {}
-        }
-        is_warning = false;
+/// What becomes of a stranger in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stranger {
+    Permitted,
+    Refused,
+    GoesOn,
+}
+
+/// How many classes are looked into within each other.
+const CLASSES_DEEP_MAX: usize = 32;
+
+impl AccessPolicy {
+    /// Whether a list has a rule that refuses, which no permit and no warning is in front of.
+    pub(crate) fn stops_strangers(&self, list: &Rules) -> bool {
+        self.stranger(list, CLASSES_DEEP_MAX) == Stranger::Refused
     }
-    false
+
+    fn stranger(&self, list: &Rules, deep_max: usize) -> Stranger {
+        let mut is_warning = false;
+        for rule in list.iter() {
+            let fate = match &rule.check {
+                Check::Permit => Stranger::Permitted,
+                Check::Access(subject, table) if permits_all(*subject, table) => Stranger::Permitted,
+                Check::BareTable(table) if permits_all(Subject::Client, table) => Stranger::Permitted,
+                Check::Class(class) if deep_max > 0 => self.stranger(&self.class(class), deep_max - 1),
+                Check::WarnIfReject => {
+                    is_warning = true;
+                    continue;
+                }
+                Check::Reject
+                | Check::Defer
+                | Check::DeferIfPermit
+                | Check::RejectUnauthDestination
+                | Check::DeferUnauthDestination => Stranger::Refused,
+                _ => Stranger::GoesOn,
+            };
+            match fate {
+                Stranger::Refused if is_warning => {}
+                Stranger::GoesOn => {}
+                fate => return fate,
+            }
+            is_warning = false;
+        }
+        Stranger::GoesOn
+    }
+}
+
+/// Whether a table permits whoever there is. Who has not logged in and shows no certificate is not looked up as such.
+fn permits_all(subject: Subject, table: &str) -> bool {
+    let text = table.strip_prefix("static:").map(|text| in_braces(text).map_or(text, str::trim));
+    let of_strangers = !matches!(subject, Subject::Login | Subject::Certificate);
+    of_strangers && text.is_some_and(permits)
+}
+
+/// Whether what stands beside a key permits.
+pub(crate) fn permits(text: &str) -> bool {
+    let first = || list_of(text).and_then(|list| words(list).first().map(|word| word.to_ascii_lowercase()));
+    is_permit(text) || first().is_some_and(|word| word == "permit")
 }
 
 struct Open<'o> {

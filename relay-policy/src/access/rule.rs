@@ -390,6 +390,11 @@ fn unnamed(word: &str, classes: &BTreeMap<String, String>) -> Check {
     Check::Wrong(vec![format!("unknown smtpd restriction: \"{word}\"")])
 }
 
+/// The names of all restrictions.
+pub(crate) fn names<'n>() -> impl Iterator<Item = &'n str> {
+    NAMES.iter().map(|&(name, _)| name).chain(["sleep", "check_policy_service"])
+}
+
 /// Whether this was a restriction once.
 pub(crate) fn is_removed(name: &str) -> bool {
     REMOVED.iter().any(|(removed, _)| removed.eq_ignore_ascii_case(name))

@@ -26,6 +26,16 @@ impl Bcc {
         self.always_bcc.is_empty() && self.sender_bcc_maps.is_empty() && self.recipient_bcc_maps.is_empty()
     }
 
+    /// The names of those that are set.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        let set = [
+            ("always_bcc", !self.always_bcc.is_empty()),
+            ("sender_bcc_maps", !self.sender_bcc_maps.is_empty()),
+            ("recipient_bcc_maps", !self.recipient_bcc_maps.is_empty()),
+        ];
+        set.into_iter().filter_map(|(name, is_set)| is_set.then_some(name))
+    }
+
     /// The recipients to add to a message. Sender and recipients are those after canonical mapping, and before virtual
     /// aliases are expanded. Each copy is there once, and none for who is a recipient already.
     ///

@@ -1,7 +1,7 @@
 //! What policy wants done to a message besides taking it.
 
 use super::message::Transaction;
-use super::policy::{refusal, server_error, unfiltered};
+use super::policy::{refusal, unfiltered};
 use crate::policy::Answerer;
 use relay_policy::access::Effects;
 use relay_policy::address::EnvelopeRouter;
@@ -27,10 +27,7 @@ pub(super) async fn address(
 ) -> Result<(), Refusal> {
     if !effects.discard {
         let sender = answerer.sender(transaction.sender().clone()).await.map_err(refusal)?;
-        let copies = answerer.copies(&sender, transaction.canonical()).await.map_err(|why| {
-            tracing::error!(%why, "refused: a copy leads to nobody");
-            if why.code >= 500 { server_error() } else { refusal(why) }
-        })?;
+        let copies = answerer.copies(&sender, transaction.canonical()).await.map_err(refusal)?;
         transaction.set_sender(sender);
         transaction.add(copies)?;
     }
@@ -59,13 +56,8 @@ pub(super) async fn readdress(
         transaction.clear_recipients();
     }
     for address in effects.redirect.iter().chain(others) {
-        match answerer.recipients_of(address, transaction.sender()).await {
-            Ok(recipients) => transaction.add(recipients)?,
-            Err(why) => {
-                tracing::error!(address, %why, "refused: REDIRECT or BCC leads to nobody");
-                return Err(server_error());
-            }
-        }
+        let recipients = answerer.recipients_of(address, transaction.sender()).await.map_err(refusal)?;
+        transaction.add(recipients)?;
     }
     Ok(())
 }
