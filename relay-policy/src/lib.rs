@@ -9,6 +9,14 @@
 //! [`address`] has what comes before and after such a decision: what an address really means, what stands in its place, and
 //! where its mail goes; [`headers`] does the like for the addresses in a message's header.
 //!
+//! An application has two of this family's crates among its dependencies, `postroom-relay-policy` (the library `relay_policy`) and
+//! `postroom-proto-core` (`proto_core`), whose addresses it speaks of.
+//!
+//! Which mailboxes there are it learns by the table `directory:`. That is asked as all tables of addresses are: for
+//! `bob+x@example.test`, then without the extension, then, where the domain is one of `mydestination`, for the local part alone, and
+//! last for `@example.test`, as somebody might have the whole domain. Who has mailboxes alone answers the whole addresses, and finds
+//! nothing for the others.
+//!
 //! ```
 //! use proto_core::address::{AddressSyntax, ForwardPath};
 //! use relay_policy::access::{AccessPolicy, AccessStep, Outcome};

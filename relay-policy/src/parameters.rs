@@ -497,7 +497,7 @@ parameters! {
 }
 
 fn unknown(name: &str, value: &str) -> ParameterError {
-    let expected = match nearest(name, Parameters::NAMES) {
+    let expected = match Parameters::nearest(name) {
         Some(known) => format!("no parameter has this name; did you mean {known}?").into(),
         None => "no parameter has this name".into(),
     };
@@ -505,6 +505,11 @@ fn unknown(name: &str, value: &str) -> ParameterError {
 }
 
 impl Parameters {
+    /// The one of [`Parameters::NAMES`] that a name which is none of them is probably meant to be.
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        nearest(name, Self::NAMES)
+    }
+
     /// What a temporary failure does where `specific` is the parameter for it.
     pub(crate) fn tempfail_action(&self, specific: Option<TempfailAction>) -> TempfailAction {
         specific.or(self.reject_tempfail_action).unwrap_or_default()
@@ -588,8 +593,11 @@ mod tests {
     fn what_is_wrong_is_named() {
         let mut parameters = Parameters::default();
         let told = |result: Result<(), ParameterError>| result.unwrap_err().to_string();
-        assert_eq!(told(parameters.set("reject_code", "99")), "reject_code = 99: a reply code, 200 to 599");
-        assert_eq!(told(parameters.set("soft_bounce", "maybe")), "soft_bounce = maybe: yes or no");
+        assert_eq!(
+            told(parameters.set("reject_code", "99")),
+            "reject_code = 99: expected a reply code, 200 to 599"
+        );
+        assert_eq!(told(parameters.set("soft_bounce", "maybe")), "soft_bounce = maybe: expected yes or no");
         assert_eq!(told(parameters.set("no_such", "x")), "no_such = x: no parameter has this name");
         assert_eq!(
             told(parameters.set("smtpd_recipient_restriction", "x")),

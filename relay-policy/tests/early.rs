@@ -522,7 +522,7 @@ fn what_is_wrong_is_named() {
     }
     let mut parameters = Parameters::default();
     let error = parameters.set("postscreen_greet_action", "reject").unwrap_err();
-    assert_eq!(error.to_string(), "postscreen_greet_action = reject: ignore, enforce or drop");
+    assert_eq!(error.to_string(), "postscreen_greet_action = reject: expected ignore, enforce or drop");
 }
 
 #[test]

@@ -54,3 +54,17 @@ fn networks_are_asked_without_memory() {
     });
     assert_eq!((found, usage.allocations), ((Some(Some(20_000)), true), 0));
 }
+
+#[test]
+fn patterns_that_are_looked_for_at_once_are_compiled_once() {
+    let count = 2_000;
+    let source: String = (0..count)
+        .map(|number| format!("/^user{number}\\.[a-z]+@example\\.(com|net)$/ REJECT $1\n"))
+        .collect();
+    let (table, usage) = open("regexp:access", &source);
+    // One by one they would take several KB each, besides.
+    assert!(usage.held_bytes <= count * 6_000, "{usage:?} for {count} patterns");
+    let found = table.look_up("user77.abc@example.net").unwrap().map(|found| found.text.into_owned());
+    assert_eq!(found.as_deref(), Some("REJECT net"));
+    assert!(table.look_up("nobody@example.net").unwrap().is_none());
+}

@@ -22,7 +22,9 @@
 //! A driver for real sockets does the same in a loop; the crate `postroom` has one.
 //!
 //! ```
+//! use proto_core::address::ForwardPath;
 //! use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
+//! use smtp_proto::reply::{EnhancedCode, Refusal};
 //! use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
 //! use std::sync::Arc;
 //!
@@ -35,7 +37,7 @@
 //! for input in [
 //!     "",
 //!     "EHLO client.example.test\r\n",
-//!     "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n",
+//!     "MAIL FROM:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n",
 //!     "Subject: hello\r\n\r\n..and a dot\r\n.\r\nQUIT\r\n",
 //! ] {
 //!     server.handle_input(now, input.as_bytes());
@@ -45,7 +47,18 @@
 //!             Step::App(Event::Connect(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
 //!             Step::App(Event::Hello(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
 //!             Step::App(Event::Mail(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
-//!             Step::App(Event::Rcpt(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
+//!             Step::App(Event::Rcpt(ask)) => {
+//!                 // What is asked stands in `detail`; the type of the question has the type of its verdict.
+//!                 let verdict = match &ask.detail.forward_path {
+//!                     ForwardPath::Postmaster => Verdict::Accept(()),
+//!                     ForwardPath::Mailbox(to) if to.to_string() == "bob@example.test" => Verdict::Accept(()),
+//!                     ForwardPath::Mailbox(_) => {
+//!                         let unknown = EnhancedCode::new(5, 1, 1).ok_or("no such code")?;
+//!                         Refusal::new(550, unknown, "there is no such mailbox here")?.into()
+//!                     }
+//!                 };
+//!                 server.answer(now, ask, verdict)?;
+//!             }
 //!             Step::App(Event::Data(ask)) => server.answer(now, ask, Verdict::Accept(()))?,
 //!             Step::App(Event::Body(chunk)) => mail += std::str::from_utf8(&chunk)?,
 //!             Step::App(Event::EndOfData(ask)) => {

@@ -228,10 +228,10 @@ pub struct Explain {
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
     /// The sender; an empty one is the null sender.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     pub from: String,
     /// The recipient.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     pub to: String,
     /// Ask the DNS, through the system's servers; without it, all that would be looked up there fails for now.
     #[arg(long)]

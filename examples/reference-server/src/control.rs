@@ -40,7 +40,7 @@ pub fn listen(config: &Config) -> io::Result<UnixListener> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => UnixListener::bind(&path),
     }
 }

@@ -246,14 +246,30 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
             Protocol::Submission => "nobody can log in, and so nobody can send",
             _ => "nobody can log in",
         };
-        if listener.tls == TlsMode::None && !config.accounts.allow_plaintext_auth {
-            doubts.push(format!("without TLS and without allow_plaintext_auth {nobody}"));
-        }
         let offered = |mechanism: &Mechanism| {
             accounts.serves(*mechanism) != Serves::Nobody
                 && (*mechanism != Mechanism::External || certificates)
         };
         let named = listener.auth_mechanisms.as_ref().or(config.accounts.auth_mechanisms.as_ref());
+        if listener.tls == TlsMode::None && !config.accounts.allow_plaintext_auth {
+            let in_clear = |mechanism: &&Mechanism| {
+                let shows_nothing =
+                    !mechanism.is_plaintext() && !mechanism.is_plus() && **mechanism != Mechanism::External;
+                // What not everybody can use is offered where it is named alone, and CRAM-MD5 likewise.
+                let by_default = accounts.serves(**mechanism) == Serves::Everybody
+                    && **mechanism != Mechanism::CramMd5
+                    && **mechanism != Mechanism::Anonymous;
+                shows_nothing && offered(mechanism) && (named.is_some() || by_default)
+            };
+            let left = named.map_or(Mechanism::ALL, Vec::as_slice).iter().find(in_clear);
+            match left {
+                None => doubts.push(format!("without TLS and without allow_plaintext_auth {nobody}")),
+                Some(_) if listener.protocol == Protocol::Submission => {}
+                Some(mechanism) => doubts.push(format!(
+                    "without TLS and without allow_plaintext_auth only clients that know {mechanism} can log in"
+                )),
+            }
+        }
         if named.is_some_and(|named| !named.iter().any(offered)) {
             doubts.push(format!("auth_mechanisms leaves none to offer: {nobody}"));
         }
@@ -289,6 +305,11 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
         doubts.extend(of_policy_server(listener));
     }
     doubts.extend(of_trusted_proxies(config, listener));
+    if listener.postscreen && !is_smtp {
+        doubts.push(
+            "postscreen: clients of this protocol wait for no greeting, so it does nothing here".to_owned(),
+        );
+    }
     let of_smtp =
         [("xclient_clients", &listener.xclient_clients), ("xforward_clients", &listener.xforward_clients)];
     for (key, _) in of_smtp.iter().filter(|(_, clients)| !is_smtp && !clients.is_empty()) {
@@ -487,6 +508,24 @@ mod tests {
     }
 
     #[test]
+    fn who_shows_no_password_can_log_in_without_tls() {
+        let without_tls = |named: &str| {
+            let text = EMBEDDED.replace("tls = \"starttls\"", "tls = \"none\"");
+            let said = doubts_of(&text.replacen("# allow_plaintext_auth", &format!("{named}\n# allow"), 1));
+            said.into_iter()
+                .filter(|doubt| doubt.contains("imap#") && doubt.contains("log in"))
+                .collect::<Vec<_>>()
+        };
+        let nobody = without_tls("");
+        assert!(nobody.len() == 1 && nobody[0].ends_with("nobody can log in"), "{nobody:?}");
+        let some = without_tls("auth_mechanisms = [\"PLAIN\", \"SCRAM-SHA-256\"]");
+        assert!(
+            some.len() == 1 && some[0].ends_with("only clients that know SCRAM-SHA-256 can log in"),
+            "{some:?}"
+        );
+    }
+
+    #[test]
     fn no_mechanism_at_all() {
         let doubts = doubts_with("# allow_plaintext_auth", "auth_mechanisms = []\n# allow");
         let sending: Vec<_> = doubts.iter().filter(|doubt| doubt.ends_with("nobody can send")).collect();
@@ -504,6 +543,9 @@ mod tests {
         let doubts = doubts_with(imap, &format!("{imap}\nxclient_clients = [\"10.1.2.3\"]"));
         assert_eq!(doubts.len(), 1, "{doubts:?}");
         assert!(doubts[0].starts_with("listener imap#4 (127.0.0.1:2143): xclient_clients: only smtp"));
+        let doubts = doubts_with(imap, &format!("{imap}\npostscreen = true"));
+        assert_eq!(doubts.len(), 1, "{doubts:?}");
+        assert!(doubts[0].starts_with("listener imap#4 (127.0.0.1:2143): postscreen: "));
         let smtp = doubts_with("# xforward_clients", "xforward_clients");
         assert_eq!(smtp, [""; 0]);
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::Explain;
 use crate::config::{Config, ListenerSection, Protocol};
+use crate::serve::log_to_stderr;
 use crate::wiring;
 use postroom::accounts::PasswdFile;
 use postroom::dns::ClientName;
@@ -21,6 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Errors
 /// A configuration that a server would not start with, a listener that there is not, an address that is none.
 pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
+    // What a server would log besides: why a file of aliases is not used, which aliases go in circles.
+    log_to_stderr("warn");
     let config = Config::load_or_embedded(arguments.config.as_deref())?;
     let (index, section) = listener(&config, arguments.listener.as_deref())?;
     let mut dialogue = Dialogue::new(arguments.client, sender(&arguments.from)?, recipient(&arguments.to)?);
@@ -48,6 +51,10 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     })?;
 
     let mut out = io::stdout().lock();
+    match &arguments.config {
+        Some(path) => writeln!(out, "configuration {}", path.display())?,
+        None => writeln!(out, "configuration: the embedded default, as --config names none")?,
+    }
     writeln!(out, "{}", wiring::key(index, section))?;
     for step in &steps {
         print(&mut out, step)?;

@@ -43,7 +43,8 @@ fn opened(location: &str, user: &PathUser<'_>, used: Use) -> Result<Box<dyn Stor
         return Err("this is no place: maildir:PATH:LAYOUT=fs or mbox:PATH:INBOX=PATH is expected".into());
     }
     let location = MboxLocation::parse(location, user)?;
-    if used == Use::Source && !location.root().exists() {
+    // Who has no folders may have no directory for them.
+    if used == Use::Source && !location.root().exists() && !location.inbox().exists() {
         return Err(nothing(location.root(), "a directory of mbox files", user).into());
     }
     Ok(Box::new(MboxStore::open(env(), location, MboxOptions::default(), None)?))

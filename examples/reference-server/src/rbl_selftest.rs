@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::wiring;
 use postroom::dns::{self, ListHealth};
+use postroom::proto_core::address::{AddressSyntax, DomainName};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{self, Write};
@@ -19,6 +20,10 @@ pub fn run(config: Option<&Path>, zones: &[String]) -> Result<(), Box<dyn Error>
     }
     if lists.is_empty() {
         return Err("no DNS list to test: name zones, or a configuration that has some".into());
+    }
+    let is_wrong = |zone: &String| DomainName::parse(zone.as_bytes(), AddressSyntax::STRICT).is_err();
+    if let Some((wrong, _)) = lists.iter().find(|(zone, _)| is_wrong(zone)) {
+        return Err(format!("{wrong}: not a domain name").into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let resolver = dns::system();

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// Whatever keeps the server from starting, named; and sessions that had to be cut off.
 pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
-    log_to_stderr();
+    log_to_stderr("info");
     let config = Config::load_or_embedded(path)?;
     raise_open_files();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(path, config))
@@ -137,9 +137,9 @@ fn announce(config: &Config, running: &Running, accounts: &[(String, String)]) -
     out.flush()
 }
 
-/// Logs go to standard error; `RUST_LOG` says what (`info` when it says nothing).
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Logs go to standard error; `RUST_LOG` says what, or else `usual`.
+pub fn log_to_stderr(usual: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -202,6 +202,36 @@ fn a_postfix_becomes_ours() {
 }
 
 #[test]
+fn what_names_nothing_is_told_and_what_is_beside_main_cf_is_found_from_anywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let main_cf = "compatibility_level = 3.6\nmyhostname = mx.example.org\nmydestination = $nosuch, b.example\n\
+        alias_maps = hash:$config_directory/aliases\nvirtual_mailbox_maps = hash:$config_directory/none\n\
+        smtpd_clinet_restrictions = reject\n";
+    write(directory, &[("pf/main.cf", main_cf), ("pf/aliases", "postmaster: root\n")]);
+    let (good, _, told) = program(&["import-postfix", "pf", "--output", "imp/b"], directory);
+    assert!(good, "{told}");
+    let written = toml(&fs::read_to_string(directory.join("imp/b/postroom.toml")).unwrap());
+    assert_eq!(written["policy"]["mydestination"].as_str(), Some("b.example"));
+    for line in [
+        "mydestination: $nosuch in it is set nowhere: it is taken as empty",
+        "none: its addresses are not known: No such file",
+        "smtpd_clinet_restrictions: not carried over: nothing here has this name; did you mean smtpd_client_restrictions?",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    // Where compatibility_level is not set, Postfix relays as its recipient list says, which says nothing here.
+    let old = main_cf.replace("compatibility_level = 3.6\n", "");
+    write(directory, &[("old/main.cf", &old), ("old/aliases", "postmaster: root\n")]);
+    let (good, _, told) = program(&["import-postfix", "old", "--output", "imp/c"], directory);
+    assert!(!good && told.contains("an open relay"), "{told}");
+    assert!(
+        told.contains("smtpd_relay_restrictions: it is not set, and without compatibility_level = 1"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_postconf_prints_is_read_and_old_defaults_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();

@@ -190,6 +190,10 @@ fn mail_is_converted_both_ways_by_the_program() {
     let cur = fs::read_dir(at.join("Again/cur")).unwrap().next().unwrap().unwrap();
     assert!(cur.file_name().to_str().unwrap().ends_with(":2,FS"));
     assert_eq!(fs::read(cur.path()).unwrap(), message("one"));
+    // Who has no folders has no directory for them.
+    assert!(convert("mbox:~/none:INBOX=~/spool/%n", "maildir:~/Inbox").status.success());
+    assert_eq!(fs::read_dir(at.join("Inbox/cur")).unwrap().count(), 1);
+    assert!(!convert("mbox:~/none2:INBOX=~/spool/nobody", "maildir:~/Nothing").status.success());
     // A folder cannot be made; what is converted stays, and the error says how to go on.
     for sub in ["tmp", "new", "cur"] {
         fs::create_dir_all(at.join("Maildir/.Lists").join(sub)).unwrap();

@@ -79,6 +79,11 @@ impl MboxLocation {
         &self.root
     }
 
+    /// The file of INBOX.
+    pub fn inbox(&self) -> &Path {
+        &self.inbox
+    }
+
     /// The file of a mailbox.
     pub fn file(&self, name: &MailboxName) -> PathBuf {
         if name.is_inbox() {

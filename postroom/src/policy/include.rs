@@ -37,6 +37,9 @@ fn is_for_good(error: &io::Error) -> bool {
 
 fn read_now(path: &str) -> io::Result<String> {
     let unfit = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
+    if !path.starts_with('/') {
+        return Err(unfit("its path does not begin with /"));
+    }
     let file = open(path)?;
     check(&file.metadata()?).map_err(unfit)?;
     let mut text = String::new();

@@ -158,7 +158,7 @@ impl Answerer<'_> {
         self.deliverable(&routed, None, &"copies").map_err(|why| {
             let failed = routed.failures.iter().map(|failure| failure.target.clone());
             let elsewhere =
-                routed.recipients.iter().filter(|to| !matches!(to.way, Way::Mailbox(_) | Way::Discard(_)));
+                routed.recipients.iter().filter(|to| matches!(to.way, Way::Transport(_) | Way::Command(_)));
             let address = failed.chain(elsewhere.map(|to| to.address.to_string())).next();
             let parameters = router.bcc.parameters().collect::<Vec<_>>().join(", ");
             tracing::error!(parameters, address, %why, "refused: a copy leads to nobody");

@@ -44,7 +44,7 @@ impl Services for Asked {
             match self.services.ask(service, &limits, attributes).await {
                 Ok(action) => Answer::Action(action),
                 Err(error) => {
-                    tracing::warn!(server = service.server, %error, "policy service not asked");
+                    tracing::warn!(server = service.server, %error, "no answer from a policy service");
                     Answer::Failed(Backend::TEMPORARY)
                 }
             }

@@ -43,7 +43,7 @@ pub(super) trait Value: Sized {
 
 impl Value for String {
     const KIND: ParameterKind = ParameterKind::Text;
-    const EXPECTED: &'static str = "any text";
+    const EXPECTED: &'static str = "expected any text";
 
     fn read(text: &str) -> Option<Self> {
         Some(text.to_string())
@@ -52,7 +52,7 @@ impl Value for String {
 
 impl Value for Vec<String> {
     const KIND: ParameterKind = ParameterKind::List;
-    const EXPECTED: &'static str = "words with commas or blanks between them";
+    const EXPECTED: &'static str = "expected words with commas or blanks between them";
 
     fn read(text: &str) -> Option<Self> {
         Some(words(text).into_iter().map(String::from).collect())
@@ -61,7 +61,7 @@ impl Value for Vec<String> {
 
 impl Value for bool {
     const KIND: ParameterKind = ParameterKind::YesNo;
-    const EXPECTED: &'static str = "yes or no";
+    const EXPECTED: &'static str = "expected yes or no";
 
     fn read(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
@@ -78,7 +78,7 @@ const LIMIT_MAX: usize = i32::MAX as usize;
 /// A limit.
 impl Value for usize {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = "a number, at most 2147483647";
+    const EXPECTED: &'static str = "expected a number, at most 2147483647";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok().filter(|limit| *limit <= LIMIT_MAX)
@@ -88,7 +88,7 @@ impl Value for usize {
 /// A reply code. Those that stand for a refusal are 4yz or 5yz; 2yz turns some checks off.
 impl Value for u16 {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = "a reply code, 200 to 599";
+    const EXPECTED: &'static str = "expected a reply code, 200 to 599";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok().filter(|code| (200..600).contains(code))
@@ -97,7 +97,7 @@ impl Value for u16 {
 
 impl Value for Option<TempfailAction> {
     const KIND: ParameterKind = ParameterKind::Word;
-    const EXPECTED: &'static str = "defer_if_permit or defer";
+    const EXPECTED: &'static str = "expected defer_if_permit or defer";
 
     fn read(text: &str) -> Option<Self> {
         match text {
@@ -111,7 +111,7 @@ impl Value for Option<TempfailAction> {
 
 impl Value for u32 {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = "a number";
+    const EXPECTED: &'static str = "expected a number";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -121,7 +121,7 @@ impl Value for u32 {
 /// A limit that may be left to others.
 impl Value for Option<u32> {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = "a number";
+    const EXPECTED: &'static str = "expected a number";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok().map(Some)
@@ -131,7 +131,7 @@ impl Value for Option<u32> {
 /// A sum of weights.
 impl Value for i32 {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = "a number, which may be negative";
+    const EXPECTED: &'static str = "expected a number, which may be negative";
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -140,7 +140,8 @@ impl Value for i32 {
 
 impl<const MAX: u8> Value for PrefixBits<MAX> {
     const KIND: ParameterKind = ParameterKind::Number;
-    const EXPECTED: &'static str = if MAX == 32 { "a number, at most 32" } else { "a number, at most 128" };
+    const EXPECTED: &'static str =
+        if MAX == 32 { "expected a number, at most 32" } else { "expected a number, at most 128" };
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok().and_then(Self::new)
@@ -149,7 +150,7 @@ impl<const MAX: u8> Value for PrefixBits<MAX> {
 
 impl Value for Duration {
     const KIND: ParameterKind = ParameterKind::Time;
-    const EXPECTED: &'static str = "a time with its unit (s, m, h, d or w), such as 6s or 1d";
+    const EXPECTED: &'static str = "expected a time with its unit (s, m, h, d or w), such as 6s or 1d";
 
     fn read(text: &str) -> Option<Self> {
         let unit_at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at))?;
@@ -168,7 +169,7 @@ impl Value for Duration {
 
 impl Value for EarlyAction {
     const KIND: ParameterKind = ParameterKind::Word;
-    const EXPECTED: &'static str = "ignore, enforce or drop";
+    const EXPECTED: &'static str = "expected ignore, enforce or drop";
 
     fn read(text: &str) -> Option<Self> {
         match text {

@@ -7,6 +7,7 @@ use super::schema::{
     Config, GreylistSection, LimitsSection, MailboxSection, MboxLock, QuotaSection, StorageFormat,
     StorageSection, TlsMode,
 };
+use crate::import::postfix::why_not;
 use crate::wiring;
 use postroom::mailstore::mbox::MboxLocation;
 use postroom::mailstore::{PathTemplate, PathUser};
@@ -58,7 +59,14 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         );
     }
     if let Err(error) = config.policy.apply(&mut Parameters::default()) {
-        return problem(format!("policy.{}", error.name), format!("{}: {}", error.value, error.expected));
+        // What Postfix has and this server has not is no slip.
+        let is_slip = Parameters::kind(&error.name).is_some() || Parameters::nearest(&error.name).is_some();
+        let why = why_not(&error.name).filter(|_| !is_slip);
+        let what = match why {
+            Some(why) => format!("it is not carried over from Postfix: {why}"),
+            None => format!("{}: {}", error.value, error.expected),
+        };
+        return problem(format!("policy.{}", error.name), what);
     }
     limits("limits", &config.limits)?;
     greylist(&config.greylist)?;

@@ -257,7 +257,7 @@ mod tests {
     fn what_is_none_is_told() {
         for (text, said) in [
             ("mynetwork = \"::1\"", "mynetwork = ::1: no parameter has this name; did you mean mynetworks?"),
-            ("soft_bounce = \"maybe\"", "soft_bounce = maybe: yes or no"),
+            ("soft_bounce = \"maybe\"", "soft_bounce = maybe: expected yes or no"),
         ] {
             let told = section(text).unwrap().apply(&mut Parameters::default()).unwrap_err();
             assert_eq!(told.to_string(), said);

@@ -118,6 +118,7 @@ pub struct ListenerSection {
     /// What is spoken.
     pub protocol: Protocol,
     /// Address and port, as `127.0.0.1:2525` or `[::1]:2525`.
+    #[serde(deserialize_with = "socket_address")]
     pub address: SocketAddr,
     /// How TLS is used.
     pub tls: TlsMode,
@@ -218,6 +219,12 @@ pub struct DomainsSection {
     /// `postmaster` of the first local domain.
     #[serde(default, deserialize_with = "mail_address")]
     pub postmaster: Option<Mailbox>,
+}
+
+fn socket_address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    let example = "an IP address and a port are expected, such as 127.0.0.1:25, 0.0.0.0:25 or [::]:25";
+    text.parse().map_err(|_| D::Error::custom(format!("\"{text}\": {example}")))
 }
 
 fn mail_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mailbox>, D::Error> {

@@ -128,7 +128,11 @@ fn parameter(name: &str, value: &str) -> Value {
         // Blanks part nothing in it.
         Some(_) => return string(value),
     };
-    if elements.len() < 2 { string(value) } else { array(&elements) }
+    match elements.as_slice() {
+        [] => string(""),
+        [only] => string(only),
+        several => array(several),
+    }
 }
 
 /// The words of a list; a restriction stays with what it takes behind its name.

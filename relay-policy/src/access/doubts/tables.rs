@@ -74,6 +74,9 @@ impl AccessPolicy {
             if is_network(key) {
                 let text = "a network: this kind of table has octets (192.0.2), or use cidr:";
                 tell("L18", Severity::Warning, format!("{place}: {key}: {text}"));
+            } else if key.starts_with(['@', '*']) {
+                let text = "is never asked for: a domain stands as example.com, a local part as user@";
+                tell("L19", Severity::Warning, format!("{place}: {key} {text}"));
             } else if key.starts_with('.') {
                 has_dotted = true;
                 if parents {

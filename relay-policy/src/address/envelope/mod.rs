@@ -138,7 +138,11 @@ pub struct RouteStep {
 
 impl Display for RouteStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} is {}", self.parameter, self.from, self.to.join(", "))
+        let Self { parameter, from, to } = self;
+        match to.is_empty() {
+            true => write!(f, "{parameter}: {from} is nobody"),
+            false => write!(f, "{parameter}: {from} is {}", to.join(", ")),
+        }
     }
 }
 

@@ -123,6 +123,9 @@ impl Patterns {
             .then(|| RegexSetBuilder::new(&linear).size_limit(SET_BYTES_MAX).build().ok())
             .flatten();
         let program = blocks.finish(&mut warnings);
+        if set.is_none() {
+            program.all().for_each(|rule: &Rule| rule.condition.prepare());
+        }
         (Self { name: name.into(), file: file.into(), program, set, remarks }, warnings.finish())
     }
 }

@@ -26,9 +26,42 @@ pub(crate) struct Condition {
 #[derive(Debug)]
 enum Matcher {
     /// In time linear in the key.
-    Linear(regex::Regex),
+    Linear(Linear),
     /// Going back where it must.
     Backtracking(Box<Backtracking>),
+}
+
+/// A pattern that is matched in time linear in the key. Where many are looked for at once it is needed only to take a key apart,
+/// and compiled for that; each would take several KB.
+#[derive(Debug)]
+struct Linear {
+    pattern: Box<str>,
+    groups: usize,
+    compiled: OnceLock<Result<regex::Regex, String>>,
+}
+
+/// Patterns of more octets than this, and those that say how often something is there, are compiled at once: they alone may become
+/// too large.
+const SMALL_BYTES_MAX: usize = 200;
+
+impl Linear {
+    /// None where it is no such pattern.
+    fn new(pattern: &str) -> Result<Option<Self>, String> {
+        let Ok(parsed) = regex_syntax::parse(pattern) else { return Ok(None) };
+        let groups = parsed.properties().explicit_captures_len();
+        let this = Self { pattern: pattern.into(), groups, compiled: OnceLock::new() };
+        if pattern.len() > SMALL_BYTES_MAX || pattern.contains('{') {
+            this.regex()?;
+        }
+        Ok(Some(this))
+    }
+
+    fn regex(&self) -> Result<&regex::Regex, String> {
+        let compile = || {
+            regex::Regex::new(&self.pattern).map_err(|error| format!("the pattern cannot be used: {error}"))
+        };
+        self.compiled.get_or_init(compile).as_ref().map_err(Clone::clone)
+    }
 }
 
 /// A pattern that is not linear, with a limit for each length of keys.
@@ -90,7 +123,7 @@ impl Condition {
         let matcher = Matcher::new(&translated)?;
         let listed = match &matcher {
             Matcher::Linear(regex) => {
-                linear.push(regex.as_str().into());
+                linear.push(regex.pattern.as_ref().into());
                 Some(linear.len() - 1)
             }
             Matcher::Backtracking(_) => None,
@@ -104,10 +137,18 @@ impl Condition {
         self.is_case_sensitive
     }
 
+    /// Makes it ready, where nothing else will match it.
+    pub(crate) fn prepare(&self) {
+        if let Matcher::Linear(linear) = &self.matcher {
+            // What is wrong with it is told by every lookup.
+            let _ = linear.regex();
+        }
+    }
+
     /// How many parts of the key a text may name; none where there are none to be had, because it must not match.
     pub(crate) fn groups(&self) -> Option<usize> {
         (!self.negated).then(|| match &self.matcher {
-            Matcher::Linear(regex) => regex.captures_len() - 1,
+            Matcher::Linear(regex) => regex.groups,
             Matcher::Backtracking(regex) => regex.of("").captures_len() - 1,
         })
     }
@@ -115,7 +156,7 @@ impl Condition {
     pub(crate) fn holds(&self, key: &str, matched: Option<&SetMatches>) -> Result<bool, String> {
         let matches = match (&self.matcher, self.listed, matched) {
             (_, Some(listed), Some(matched)) => matched.matched(listed),
-            (Matcher::Linear(regex), ..) => regex.is_match(key),
+            (Matcher::Linear(linear), ..) => linear.regex()?.is_match(key),
             (Matcher::Backtracking(regex), ..) => {
                 regex.of(key).is_match(key).map_err(|error| error.to_string())?
             }
@@ -126,8 +167,8 @@ impl Condition {
     /// The text with the parts of a key that matches.
     pub(crate) fn fill(&self, text: &Template, key: &str) -> Result<String, String> {
         match &self.matcher {
-            Matcher::Linear(regex) => {
-                let captures = regex.captures(key);
+            Matcher::Linear(linear) => {
+                let captures = linear.regex()?.captures(key);
                 Ok(text.fill(|group| Some(captures.as_ref()?.get(group)?.as_str())))
             }
             Matcher::Backtracking(regex) => {
@@ -140,14 +181,11 @@ impl Condition {
 
 impl Matcher {
     fn new(translated: &Translated) -> Result<Self, String> {
-        let linear = regex::Regex::new(&translated.pattern);
-        match linear {
-            Ok(regex) if !translated.backtracking => return Ok(Self::Linear(regex)),
-            // It is no better for the other engine, which has the same limit for each part.
-            Err(error @ regex::Error::CompiledTooBig(_)) => {
-                return Err(format!("the pattern is too large: {error}"));
+        if !translated.backtracking {
+            // One that is too large is no better for the other engine, which has the same limit for each part.
+            if let Some(linear) = Linear::new(&translated.pattern)? {
+                return Ok(Self::Linear(linear));
             }
-            _ => {}
         }
         Backtracking::new(&translated.pattern)
             .map(|pattern| Self::Backtracking(Box::new(pattern)))

@@ -2,6 +2,7 @@
 
 use super::services::names;
 use super::source::Source;
+use postroom::relay_policy::Parameters;
 
 /// Tells of each parameter that nobody has looked at; but not of those that others are made of.
 pub fn rest(source: &mut Source) {
@@ -16,12 +17,17 @@ pub fn rest(source: &mut Source) {
         match why(name) {
             Some(why) => source.note(name, format!("not carried over: {why}")),
             None if is_macro => {}
-            None => source.note(name, "not carried over: nothing here has this name"),
+            None => {
+                let meant = Parameters::nearest(name).map(|meant| format!("; did you mean {meant}?"));
+                let meant = meant.unwrap_or_default();
+                source.note(name, format!("not carried over: nothing here has this name{meant}"));
+            }
         }
     }
 }
 
-fn why(name: &str) -> Option<&'static str> {
+/// Why a parameter of Postfix has no place here; none where it is not known.
+pub fn why(name: &str) -> Option<&'static str> {
     let exact = WHY.iter().find(|(known, _)| *known == name);
     let front = FRONTS.iter().find(|(front, _)| name.starts_with(front));
     exact.or(front).map(|(_, why)| *why)

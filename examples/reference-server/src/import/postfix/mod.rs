@@ -6,6 +6,8 @@ mod policy;
 mod services;
 mod source;
 
+pub use elsewhere::why as why_not;
+
 use super::draft::Draft;
 use super::{Imported, write};
 use source::Source;

@@ -126,6 +126,14 @@ pub fn adapted(source: &mut Source, name: &str, value: String, is_set: bool) -> 
             }
         }
         "mynetworks" if !is_set => Some(mynetworks(source)),
+        "smtpd_relay_restrictions" if !is_set && value.is_empty() => {
+            source.note(
+                "smtpd_relay_restrictions",
+                "it is not set, and without compatibility_level = 1 or more it is empty in Postfix: whether strangers may relay \
+                 is up to smtpd_recipient_restrictions alone",
+            );
+            Some(value)
+        }
         "inet_interfaces" => addresses(source, name, &value, &["all", "loopback-only"]),
         "proxy_interfaces" => addresses(source, name, &value, &[]),
         // Empty, it would be domains.local.
@@ -237,7 +245,13 @@ fn mailboxes(source: &mut Source, value: &str) {
     let mut found = Vec::new();
     for word in words(value) {
         let path = word.split_once(':').map_or(word, |(_, path)| path);
-        let Ok(text) = fs::read_to_string(path) else { continue };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                source.note("virtual_mailbox_maps", format!("{word}: its addresses are not known: {error}"));
+                continue;
+            }
+        };
         let keys = text
             .lines()
             .filter(|line| !line.starts_with(['#', ' ', '\t']))

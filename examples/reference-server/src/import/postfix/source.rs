@@ -1,6 +1,8 @@
 //! What is read, with what of it is carried over already.
 
+use postroom::relay_policy::Parameters;
 use postroom::relay_policy::main_cf::{self, MainCf, MainCfError, MasterCf, Notice, Service};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
@@ -56,7 +58,8 @@ impl Source {
         let master_cf = MasterCf::parse(&file, &master_text)?;
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let directory = if path.is_dir() { path } else { Path::new("/etc/postfix") };
-        let directory = directory.to_owned();
+        // What is written elsewhere does not count from here.
+        let directory = std::path::absolute(directory)?;
         Ok(Self {
             main_cf,
             master_cf,
@@ -94,7 +97,17 @@ impl Source {
     pub fn value_in(&mut self, name: &str, service: Option<&MainCf>) -> Result<String, MainCfError> {
         self.taken.insert(name.into());
         let main_cf = service.unwrap_or(&self.main_cf);
-        let value = main_cf.value(name, &|name| self.default(name))?;
+        let unset = RefCell::new(BTreeSet::new());
+        let value = main_cf.value(name, &|other| {
+            let value = self.default(other);
+            if value.is_none() && other != name && !Parameters::NAMES.contains(&other) {
+                unset.borrow_mut().insert(other.to_owned());
+            }
+            value
+        })?;
+        for other in unset.into_inner() {
+            self.note(name, format!("${other} in it is set nowhere: it is taken as empty"));
+        }
         Ok(value.unwrap_or_default())
     }
 
