@@ -544,7 +544,7 @@ pub struct Delivery<'a> {
     pub id: DeliveryId,
     /// Whether it may have been made already: an earlier attempt was cut off or failed. The store then looks. Where it is false
     /// and a message of this id is noticed, nothing is stored
-    /// ([`ErrorKind::DuplicateDelivery`](crate::ErrorKind::DuplicateDelivery)).
+    /// ([`ErrorKind::DuplicateDelivery`]).
     pub maybe_delivered: bool,
     /// When the message was accepted; its INTERNALDATE.
     pub date: UnixTime,
