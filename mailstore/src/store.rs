@@ -129,6 +129,15 @@ pub trait Store: Send + Sync {
         self.deliver(name, delivery, body).map(Staged::done)
     }
 
+    /// Removes what crashes and failed writers left behind more than 36 hours ago. To be called now and then, a day apart
+    /// is enough; it may run beside anything. A store that leaves nothing behind does nothing.
+    ///
+    /// # Errors
+    /// When a directory cannot be read. A file that cannot be removed is left.
+    fn sweep(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Has `tell` called whenever a mailbox may have changed, whoever changed it, until the [`Watch`] is dropped. What
     /// was changed before this returned may go untold. `None` from a store that does not tell, or not now.
     ///

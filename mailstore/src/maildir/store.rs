@@ -135,14 +135,15 @@ impl MaildirStore {
         store.make()?;
         Ok(Self(Arc::new(store)))
     }
+}
 
-    /// Removes what crashes and failed writers left in the `tmp/` directories more than 36 hours ago, and
-    /// what is left of mailboxes whose creation or deletion was cut off then. To be called now and then; it
-    /// may run beside anything.
-    ///
-    /// # Errors
-    /// When a directory cannot be read. A file that cannot be removed is left.
-    pub fn sweep(&self) -> Result<()> {
+impl Store for MaildirStore {
+    fn list(&self) -> Result<Vec<MailboxInfo>> {
+        folders::list(&self.0)
+    }
+
+    /// In the `tmp/` directories; also what is left of mailboxes whose creation or deletion was cut off.
+    fn sweep(&self) -> Result<()> {
         let disk = self.0.env.fs();
         folders::sweep_unfinished(&self.0, SWEEP_AFTER)?;
         for info in self.list()?.into_iter().filter(|info| info.exists) {
@@ -157,12 +158,6 @@ impl MaildirStore {
             }
         }
         Ok(())
-    }
-}
-
-impl Store for MaildirStore {
-    fn list(&self) -> Result<Vec<MailboxInfo>> {
-        folders::list(&self.0)
     }
 
     fn create(&self, name: &MailboxName) -> Result<()> {

@@ -96,13 +96,15 @@ impl MboxStore {
         inner.make_inbox()?;
         Ok(Self(Arc::new(inner)))
     }
+}
 
-    /// Removes what crashes and failed writers left in the control directory more than 36 hours ago. It may run
-    /// beside anything. Journals are never removed, those that were set aside least of all.
-    ///
-    /// # Errors
-    /// When the directory cannot be read. A file that cannot be removed is left.
-    pub fn sweep(&self) -> Result<()> {
+impl Store for MboxStore {
+    fn list(&self) -> Result<Vec<MailboxInfo>> {
+        folders::list(&self.0)
+    }
+
+    /// In the control directory. Journals are never removed, those that were set aside least of all.
+    fn sweep(&self) -> Result<()> {
         let (control, disk) = (self.0.control(), self.0.env.fs());
         for (dir, prefix) in [(control.join(TMP), ""), (control, "tmp.")] {
             let entries = disk.read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
@@ -116,12 +118,6 @@ impl MboxStore {
             }
         }
         Ok(())
-    }
-}
-
-impl Store for MboxStore {
-    fn list(&self) -> Result<Vec<MailboxInfo>> {
-        folders::list(&self.0)
     }
 
     fn create(&self, name: &MailboxName) -> Result<()> {
