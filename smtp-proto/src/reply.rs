@@ -155,6 +155,16 @@ impl Reply {
         &self.text
     }
 
+    /// Keeps no more of the text than this, and no memory for the rest.
+    pub(crate) fn shorten(&mut self, text_bytes_max: usize) {
+        if self.text.len() > text_bytes_max {
+            let text = self.text.to_mut();
+            let cut = (0..=text_bytes_max).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(cut.unwrap_or_default());
+            text.shrink_to_fit();
+        }
+    }
+
     /// Whether it says yes: 2yz.
     pub const fn is_positive(&self) -> bool {
         self.code / 100 == 2

@@ -3,8 +3,8 @@
 //! RFC 5321 section 4.1.1.4 (DATA, and the dot at the end) and RFC 3030 section 2 (BDAT, in chunks that are counted).
 //!
 //! # Limits
-//! A chunk is gathered before it is sent, since its size stands before it: [`ClientLimits::chunk_bytes_max`]. A message
-//! of DATA is not gathered.
+//! A chunk is gathered before it is sent, since its size stands before it: [`ClientLimits::chunk_bytes_max`]. It leaves
+//! when no other output waits, so no more than two of them are ever held. A message of DATA is not gathered.
 //!
 //! # Departures
 //! In LMTP the last chunk waits for the replies to all others. RFC 2033 section 4.3 does not say how many replies a BDAT
@@ -34,6 +34,8 @@ enum Transfer {
         gathered: Vec<u8>,
         /// How much of it makes a chunk.
         chunk_bytes_max: usize,
+        /// What may come of that when its line ends are repaired.
+        gathered_bytes_max: usize,
         /// Nothing more will be written.
         complete: bool,
     },
@@ -57,11 +59,11 @@ impl Transfer {
             Self::Data(encoder) => {
                 encoder.encode(octets, output).expect("invariant: Text lets no CR or LF alone through");
             }
-            Self::Bdat { gathered, chunk_bytes_max, .. } => {
+            Self::Bdat { gathered, gathered_bytes_max, .. } => {
                 let needed = gathered.len() + octets.len();
                 if needed > gathered.capacity() {
-                    // Doubling by itself, it would take twice a chunk.
-                    let roomy = (2 * gathered.capacity()).min(*chunk_bytes_max).max(needed);
+                    // Doubling by itself, it would take twice as much.
+                    let roomy = (2 * gathered.capacity()).min(*gathered_bytes_max).max(needed);
                     gathered.reserve_exact(roomy - gathered.len());
                 }
                 gathered.extend_from_slice(octets);
@@ -73,12 +75,19 @@ impl Transfer {
 impl Client {
     /// The envelope is accepted.
     pub(super) fn begin_body(&mut self) {
-        let chunk_bytes_max = self.chunk_bytes_max();
         let Some(transaction) = &mut self.transaction else { return };
+        let text = Text::new(&transaction.envelope.parameters, &self.config);
+        let growth = text.growth_max();
+        let chunk_bytes_max = (self.config.limits.chunk_bytes_max / growth).max(1);
         transaction.body = Some(Body {
-            text: Text::new(&transaction.envelope.parameters, &self.config),
+            text,
             transfer: match transaction.chunked {
-                true => Transfer::Bdat { gathered: Vec::new(), chunk_bytes_max, complete: false },
+                true => Transfer::Bdat {
+                    gathered: Vec::new(),
+                    chunk_bytes_max,
+                    gathered_bytes_max: growth * chunk_bytes_max,
+                    complete: false,
+                },
                 false => Transfer::Data(DotEncoder::new(EncodePolicy::Refuse)),
             },
         });
@@ -93,15 +102,24 @@ impl Client {
             None => 0,
             // Each octet may become two.
             Some(Transfer::Data(_)) => self.output.room() / 2,
-            Some(Transfer::Bdat { .. }) if self.output.is_full() => 0,
-            Some(Transfer::Bdat { gathered, .. }) => {
-                match self.chunk_bytes_max().saturating_sub(gathered.len()) {
+            Some(Transfer::Bdat { gathered, chunk_bytes_max, .. }) => {
+                match chunk_bytes_max.saturating_sub(gathered.len()) {
                     // What is gathered leaves when more comes, if it may.
-                    0 if self.awaited.len() < self.commands_at_once() => self.chunk_bytes_max(),
+                    0 if self.chunk_may_leave() => *chunk_bytes_max,
                     room => room,
                 }
             }
         }
+    }
+
+    /// Whether neither replies nor other output are to be awaited first.
+    fn chunk_may_leave(&self) -> bool {
+        self.output.is_empty() && self.awaited.len() < self.commands_at_once()
+    }
+
+    /// Whether there is something of a message that was not sent, or is still to be written.
+    pub(super) fn has_body(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.body.is_some())
     }
 
     /// Writes the next octets of the message, as it is: dots of transparency are added here. Returns how many were
@@ -176,23 +194,18 @@ impl Client {
         self.await_end_of_data();
     }
 
-    fn chunk_bytes_max(&self) -> usize {
-        self.config.limits.chunk_bytes_max.max(1)
-    }
-
-    /// Sends the chunks that are full, as far as replies are not to be awaited first, and the last one when the message
-    /// is complete. What might be the last is kept back, unless more is known to come. Output is no matter here: what is
-    /// gathered is bounded, and [`Client::body_room`] looks at it.
+    /// Sends a chunk that is full, if it may leave, and the last one when the message is complete. What might be the last
+    /// is kept back, unless more is known to come. Called again when output was taken and when a reply has come.
     pub(super) fn send_chunks(&mut self, more: bool) {
-        let bytes_max = self.chunk_bytes_max();
-        while self.awaited.len() < self.commands_at_once() {
+        while self.chunk_may_leave() {
             let is_lmtp = self.is_lmtp();
             let Some(transaction) = &mut self.transaction else { return };
-            let Some(Body { transfer: Transfer::Bdat { gathered, complete, .. }, .. }) =
+            let Some(Body { transfer: Transfer::Bdat { gathered, chunk_bytes_max, complete, .. }, .. }) =
                 &mut transaction.body
             else {
                 return;
             };
+            let bytes_max = *chunk_bytes_max;
             let full = gathered.len() > bytes_max || (more && gathered.len() == bytes_max);
             let last = *complete && !full;
             if (!last && !full) || (last && is_lmtp && !self.awaited.is_empty()) {

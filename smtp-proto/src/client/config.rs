@@ -125,13 +125,16 @@ pub struct ClientLimits {
     pub reply_line_bytes_max: usize,
     /// Lines of one reply. Default 128.
     pub reply_lines_max: usize,
-    /// Text of one reply. Default 16 KiB.
+    /// Text of one reply. Default 8 KiB.
     pub reply_text_bytes_max: usize,
+    /// So much of the text of a reply about one recipient is kept for its [`Outcome`](super::Outcome). Default 512 octets.
+    pub outcome_text_bytes_max: usize,
     /// Commands that may be under way without their replies, where the server offers PIPELINING; so many replies
     /// fit any socket buffer, and two ends that both only write cannot happen (RFC 2920 section 3.1). Default 100.
     pub pipelined_commands_max: usize,
-    /// Octets of a BDAT chunk; so many are gathered before they are sent, and while line ends are repaired twice as many.
-    /// Default 16 KiB.
+    /// Octets of a BDAT chunk; so many are gathered before they are sent, and the chunk before may wait for the driver
+    /// meanwhile. Where line ends are repaired, which may double them, a chunk has half as many. To a server without
+    /// PIPELINING each chunk takes a round trip; larger ones take more memory, two of them at most. Default 8 KiB.
     pub chunk_bytes_max: usize,
     /// Iterations of SCRAM that the server may ask for (RFC 5802 section 5.1, `i=`); over it the login is given up with
     /// [`SaslFault::TooManyIterations`](proto_core::sasl::SaslFault::TooManyIterations). All are computed in one step, so
@@ -147,9 +150,10 @@ impl Default for ClientLimits {
         Self {
             reply_line_bytes_max: 2048,
             reply_lines_max: 128,
-            reply_text_bytes_max: 16 * 1024,
+            reply_text_bytes_max: 8 * 1024,
+            outcome_text_bytes_max: 512,
             pipelined_commands_max: 100,
-            chunk_bytes_max: 16 * 1024,
+            chunk_bytes_max: 8 * 1024,
             scram_iterations_max: ITERATIONS_MAX_DEFAULT,
             output_bytes_max: 16 * 1024,
         }

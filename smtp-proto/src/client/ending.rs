@@ -29,10 +29,9 @@ impl Client {
     }
 
     pub(super) fn unsolicited(&mut self, reply: Reply) {
-        let in_body = matches!(self.phase, Phase::BeforeBody | Phase::Body);
         if is_goodbye(&reply) {
             self.service_closing(self.stage(), reply);
-        } else if in_body && (reply.is_temporary() || reply.is_permanent()) {
+        } else if self.has_body() && (reply.is_temporary() || reply.is_permanent()) {
             self.refuse_early(reply);
         } else {
             self.break_off(
@@ -44,7 +43,7 @@ impl Client {
 
     pub(super) fn service_closing(&mut self, stage: Stage, reply: Reply) {
         let reply = Arc::new(reply);
-        self.events.push_back(ClientEvent::ServiceClosing(Reply::clone(&reply)));
+        self.events.push_back(ClientEvent::ServiceClosing(Arc::clone(&reply)));
         self.lose_transaction(stage, Some(&reply));
         self.close(CloseReason::PeerClosed);
     }

@@ -29,8 +29,9 @@ pub enum ClientEvent {
     Done(Report),
     /// The reply to [`Client::noop`](super::Client::noop), [`Client::vrfy`](super::Client::vrfy) and their like.
     Replied(Reply),
-    /// The server ends the session: 421 (RFC 5321 section 3.8), or 521, it takes no mail at all (RFC 7504).
-    ServiceClosing(Reply),
+    /// The server ends the session: 421 (RFC 5321 section 3.8), or 521, it takes no mail at all (RFC 7504). The outcomes of a
+    /// message under way share the reply.
+    ServiceClosing(Arc<Reply>),
     /// The session cannot go on; it ends.
     Failed(ClientFailure),
 }

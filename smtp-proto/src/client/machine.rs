@@ -102,7 +102,15 @@ impl Machine for Client {
     }
 
     fn poll_transmit(&mut self, out: &mut OutBuf) -> bool {
-        self.output.move_to(out)
+        let moved = self.output.move_to(out);
+        if moved {
+            match self.phase {
+                Phase::Envelope => self.proceed(),
+                _ if !self.is_over() => self.send_chunks(false),
+                _ => {}
+            }
+        }
+        moved
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -66,9 +66,13 @@ impl Client {
     }
 
     /// Sends as much of the envelope as may be under way at once: all up to a bound with PIPELINING, else one
-    /// command, and then DATA only when it is known to have a recipient.
+    /// command, and then DATA only when it is known to have a recipient. Once the output is full the rest waits until it is
+    /// taken: a recipient with all its parameters may take a kilobyte.
     pub(super) fn fill_pipeline(&mut self) {
-        while self.phase == Phase::Envelope && self.awaited.len() < self.commands_at_once() {
+        while self.phase == Phase::Envelope
+            && self.awaited.len() < self.commands_at_once()
+            && !self.output.is_full()
+        {
             let (lmtp, pipelining) = (self.is_lmtp(), self.capabilities.pipelining);
             let Some(transaction) = &mut self.transaction else { return };
             if transaction.data_said || transaction.sender_refused.is_some() {

@@ -66,7 +66,7 @@ impl ReplyParser {
         if self.lines > lines_max || self.text.len() + text.len() + 1 > text_bytes_max {
             return Err(ReplyParseFault::TooLong);
         }
-        self.append(code, text);
+        self.append(code, text, text_bytes_max);
         if !last {
             self.code = Some(code);
             return Ok(None);
@@ -75,7 +75,13 @@ impl ReplyParser {
         Ok(Some(Reply::received(code, enhanced, text)))
     }
 
-    fn append(&mut self, code: u16, text: &[u8]) {
+    fn append(&mut self, code: u16, text: &[u8], text_bytes_max: usize) {
+        let needed = self.text.len() + usize::from(self.lines > 1) + text.len();
+        if needed > self.text.capacity() {
+            // Doubling by itself, it would take twice the limit.
+            let roomy = (2 * self.text.capacity()).min(text_bytes_max).max(needed);
+            self.text.reserve_exact(roomy - self.text.len());
+        }
         if self.lines > 1 {
             self.text.push('\n');
         }

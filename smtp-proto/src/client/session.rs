@@ -185,7 +185,7 @@ impl Client {
         let timeouts = &self.config.timeouts;
         let (timer, after): (ClientTimer, Duration) = match (&self.phase, self.awaited.front()) {
             (Phase::StartTls | Phase::Handshake { .. }, _) => (ClientTimer::Handshake, timeouts.handshake),
-            (Phase::BeforeBody | Phase::Body, None) => (ClientTimer::DataBlock, timeouts.data_block),
+            (_, None) if self.has_body() => (ClientTimer::DataBlock, timeouts.data_block),
             (_, Some(Awaited::Greeting)) => (ClientTimer::Greeting, timeouts.greeting),
             (_, Some(Awaited::Data)) => (ClientTimer::DataInitiation, timeouts.data_initiation),
             (_, Some(Awaited::Chunk)) => (ClientTimer::DataBlock, timeouts.data_block),
@@ -194,6 +194,8 @@ impl Client {
             }
             (_, Some(Awaited::Quit)) => (ClientTimer::Quit, timeouts.quit),
             (_, Some(_)) => (ClientTimer::Command, timeouts.command),
+            // The rest of the envelope waits for output, which a server that takes nothing holds up.
+            (Phase::Envelope, None) => (ClientTimer::Command, timeouts.command),
             // The rest of what was not asked for is awaited.
             (_, None) if !self.is_heard_out() => (ClientTimer::Command, timeouts.command),
             (_, None) => return self.timers.stop_all(),
@@ -230,7 +232,7 @@ impl Client {
     pub(super) fn stage(&self) -> Stage {
         match self.awaited.iter().find(|awaited| **awaited != Awaited::Nothing) {
             Some(awaited) => awaited.stage(),
-            None if matches!(self.phase, Phase::BeforeBody | Phase::Body) => Stage::Data,
+            None if self.has_body() => Stage::Data,
             None => Stage::Idle,
         }
     }

@@ -59,6 +59,12 @@ impl Text {
         }
     }
 
+    /// How many octets may come out of each that goes in.
+    pub(super) fn growth_max(&self) -> usize {
+        let as_it_is = self.kind == BodyKind::BinaryMime || self.bare_line_ends == EncodePolicy::Refuse;
+        if as_it_is { 1 } else { 2 }
+    }
+
     /// Hands the next octets on to `out`, in which no CR and no LF stands alone, unless the message is binary. At most
     /// twice as many come out, and one more.
     pub(super) fn pass(&mut self, octets: &[u8], mut out: impl FnMut(&[u8])) -> Result<(), BodyFault> {

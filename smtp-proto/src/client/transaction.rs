@@ -77,7 +77,7 @@ impl Transaction {
 }
 
 impl Client {
-    pub(super) fn on_transaction_reply(&mut self, awaited: Awaited, reply: Reply) {
+    pub(super) fn on_transaction_reply(&mut self, awaited: Awaited, mut reply: Reply) {
         let Some(transaction) = &mut self.transaction else { return };
         let go_ahead = awaited == Awaited::Data && reply.code() == 354;
         let each =
@@ -90,6 +90,9 @@ impl Client {
             self.awaited.push_front(awaited);
             return self.fail_with_reply(reply);
         }
+        if matches!(awaited, Awaited::Rcpt(_) | Awaited::Verdict(_)) {
+            reply.shorten(self.config.limits.outcome_text_bytes_max);
+        }
         let reply = Arc::new(reply);
         let outcome = |stage| Outcome::of_reply(stage, &reply);
         match awaited {
@@ -100,7 +103,7 @@ impl Client {
                     refused => Standing::Decided(refused),
                 };
             }
-            Awaited::Data if go_ahead => return self.on_go_ahead(&reply),
+            Awaited::Data if go_ahead => return self.on_go_ahead(reply),
             Awaited::Data => {
                 transaction.conclude(&outcome(Stage::Data));
                 return self.finish_transaction(true);
@@ -142,22 +145,27 @@ impl Client {
             }
             _ => {}
         }
+        self.proceed();
+    }
+
+    /// Sends what may be sent now. When everything was answered and there is nothing more to send, the transaction is over.
+    pub(super) fn proceed(&mut self) {
         self.fill_pipeline();
-        if self.awaited.is_empty() && matches!(self.phase, Phase::Envelope | Phase::Finishing) {
-            // Everything was answered and there is nothing more to send.
+        let held_up = self.phase == Phase::Envelope && self.output.is_full();
+        if self.awaited.is_empty() && !held_up && matches!(self.phase, Phase::Envelope | Phase::Finishing) {
             self.finish_transaction(true);
         }
     }
 
     /// Go ahead. When no recipient was accepted, RFC 2920 section 3.1 has us send an empty message and forget it. In LMTP
     /// such a 354 is forbidden (RFC 2033 section 4.2), and nobody can tell how many replies would follow.
-    fn on_go_ahead(&mut self, reply: &Arc<Reply>) {
+    fn on_go_ahead(&mut self, reply: Arc<Reply>) {
         let Some(transaction) = &mut self.transaction else { return };
         if transaction.any_accepted() && transaction.sender_refused.is_none() {
             return self.begin_body();
         }
         if self.is_lmtp() {
-            return self.fail_with_reply(Reply::clone(reply));
+            return self.fail_with_reply(Arc::unwrap_or_clone(reply));
         }
         self.phase = Phase::Finishing;
         self.say(b".\r\n", Awaited::EndOfData);

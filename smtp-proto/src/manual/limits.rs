@@ -46,11 +46,12 @@
 //! | --- | --- | --- | --- |
 //! | [`reply_line_bytes_max`](crate::client::ClientLimits::reply_line_bytes_max) | 2,048 octets | the session fails | 5321 section 4.5.3.1.5: 512 |
 //! | [`reply_lines_max`](crate::client::ClientLimits::reply_lines_max) | 128 lines of one reply | the session fails | |
-//! | [`reply_text_bytes_max`](crate::client::ClientLimits::reply_text_bytes_max) | 16 KiB of one reply | the session fails | |
+//! | [`reply_text_bytes_max`](crate::client::ClientLimits::reply_text_bytes_max) | 8 KiB of one reply | the session fails | |
+//! | [`outcome_text_bytes_max`](crate::client::ClientLimits::outcome_text_bytes_max) | 512 octets of a reply about one recipient | the rest is not kept | |
 //! | [`pipelined_commands_max`](crate::client::ClientLimits::pipelined_commands_max) | 100 | further commands wait | 2920 section 3.1 |
-//! | [`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max) | 16 KiB | another chunk | 3030 section 2 |
+//! | [`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max) | 8 KiB, half of it where line ends are repaired | another chunk | 3030 section 2 |
 //! | [`scram_iterations_max`](crate::client::ClientLimits::scram_iterations_max) | 100,000 | the login is given up | 5802 section 5.1 |
-//! | [`output_bytes_max`](crate::client::ClientLimits::output_bytes_max) | 16 KiB | [`body_room`](crate::Client::body_room) is zero | |
+//! | [`output_bytes_max`](crate::client::ClientLimits::output_bytes_max) | 16 KiB | [`body_room`](crate::Client::body_room) is zero, further commands wait | |
 //!
 //! # The client's deadlines: [`ClientTimeouts`](crate::client::ClientTimeouts)
 //!
@@ -66,7 +67,7 @@
 //!
 //! # Memory
 //!
-//! What a session holds on the heap, with the defaults; `tests/memory.rs` and `tests/client_memory.rs` count it in every
+//! What a session holds on the heap, with the defaults; `tests/memory.rs` and `tests/client_states.rs` count it in every
 //! state. An event counts until the application has taken it.
 //!
 //! | state | bound |
@@ -74,5 +75,5 @@
 //! | a session at rest, either role | 1 KiB with the value itself |
 //! | a server's, whatever comes, in an exchange of AUTH too | 16 KiB and the mark for output ([`output_bytes_max`](crate::server::Limits::output_bytes_max)) |
 //! | replies to a complete message | besides, a line for each recipient beyond the mark |
-//! | a client's that sends a message | the mark for output ([`output_bytes_max`](crate::client::ClientLimits::output_bytes_max)), a chunk ([`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max)) and 4 KiB; one more chunk where the driver takes no output |
-//! | a client's envelope | what the application gave, and a standing for each recipient |
+//! | a client's, whatever comes, taken output or not | 16 KiB and the mark for output ([`output_bytes_max`](crate::client::ClientLimits::output_bytes_max)), or two chunks ([`chunk_bytes_max`](crate::client::ClientLimits::chunk_bytes_max)) where they are more |
+//! | a client's envelope | besides, what the application gave, and for each recipient 256 octets and the text of its reply ([`outcome_text_bytes_max`](crate::client::ClientLimits::outcome_text_bytes_max)) |
