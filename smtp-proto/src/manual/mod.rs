@@ -57,6 +57,27 @@
 //!
 //! # What to answer
 //!
+//! What is asked stands in the question ([`Ask::detail`](proto_core::Ask::detail)), and a no is a checked reply:
+//!
+//! ```
+//! use proto_core::Ask;
+//! use smtp_proto::server::Rcpt;
+//! use smtp_proto::{EnhancedCode, Refusal, ReplyFault, Verdict};
+//!
+//! fn judge(ask: &Ask<Rcpt>) -> Result<Verdict, ReplyFault> {
+//!     let Some(mailbox) = ask.detail.forward_path.mailbox() else {
+//!         return Ok(Verdict::Accept(())); // <Postmaster>, of whatever domain
+//!     };
+//!     if mailbox.to_string() == "bob@example.test" {
+//!         return Ok(Verdict::Accept(()));
+//!     }
+//!     let no_such_mailbox = EnhancedCode::new(5, 1, 1).ok_or(ReplyFault::Class)?;
+//!     // What cannot be on the wire is refused here, not there.
+//!     Ok(Refusal::new(550, no_such_mailbox, format!("{mailbox} is not here"))?.into())
+//! }
+//! // In the loop: Event::Rcpt(ask) => { let verdict = judge(&ask)?; server.answer(now, ask, verdict)? }
+//! ```
+//!
 //! * A question may be answered at once or much later, from any thread; until then the session reads nothing.
 //! * [`Verdict::Accept`](crate::Verdict::Accept) is a yes in the standard words,
 //!   [`Verdict::AcceptWith`](crate::Verdict::AcceptWith) a yes with words, header fields or a disposition of one's own,
