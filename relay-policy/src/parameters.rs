@@ -10,14 +10,15 @@
 //! `virtual_mailbox_domains`; `mydestination` is empty. `soft_bounce`, reply codes and
 //! the like are refused when they are no numbers or not `yes` or `no`, and keep their value.
 
+mod unknown;
 mod value;
 
 use crate::early::EarlyAction;
-use crate::nearest::nearest;
 use crate::words::words;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use unknown::unknown;
 use value::Value;
 
 pub use value::ParameterKind;
@@ -496,20 +497,7 @@ parameters! {
     postscreen_cache_retention_time: Duration = Duration::from_secs(7 * DAY_SECONDS);
 }
 
-fn unknown(name: &str, value: &str) -> ParameterError {
-    let expected = match Parameters::nearest(name) {
-        Some(known) => format!("no parameter has this name; did you mean {known}?").into(),
-        None => "no parameter has this name".into(),
-    };
-    ParameterError { name: name.into(), value: value.into(), expected }
-}
-
 impl Parameters {
-    /// The one of [`Parameters::NAMES`] that a name which is none of them is probably meant to be.
-    pub fn nearest(name: &str) -> Option<&'static str> {
-        nearest(name, Self::NAMES)
-    }
-
     /// What a temporary failure does where `specific` is the parameter for it.
     pub(crate) fn tempfail_action(&self, specific: Option<TempfailAction>) -> TempfailAction {
         specific.or(self.reject_tempfail_action).unwrap_or_default()

@@ -98,7 +98,8 @@ mod tests {
     fn a_store_is_swept_when_it_is_opened_and_daily() {
         let disk = SimFs::new();
         let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
-        let (kept, account) = (Kept::<()>::default(), AccountId::new("alice", "example.test").expect("a name"));
+        let (kept, account) =
+            (Kept::<()>::default(), AccountId::new("alice", "example.test").expect("a name"));
         let open = || {
             let store = || MaildirStore::open(env.clone(), Path::new("/mail"), None);
             kept.open(&account, (), &[], || Ok(Arc::new(store()?))).expect("it opens")
