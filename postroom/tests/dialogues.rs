@@ -18,6 +18,8 @@ mod differences;
 mod ours;
 #[path = "dialogues/postfix.rs"]
 mod postfix;
+#[path = "dialogues/resolving.rs"]
+mod resolving;
 #[path = "dialogues/script.rs"]
 mod script;
 #[path = "dialogues/session.rs"]
@@ -27,6 +29,7 @@ use configuration::Configuration;
 use differences::Difference;
 use futures_util::{StreamExt as _, stream};
 use postfix::Postfix;
+use resolving::Resolver;
 use script::Dialogue;
 use session::{Exchange, Transcript};
 use std::path::{Path, PathBuf};
@@ -85,6 +88,43 @@ async fn ours_says_what_postfix_says() {
     }
     assert!(held >= 300, "{held} dialogues");
     differences::assert_listed(&found, &folder().join("differences.txt"));
+}
+
+/// What is compared of each configuration.
+const ADDRESSES: usize = 450;
+
+#[test]
+fn addresses_lead_where_postfix_has_them() {
+    if !postfix::can_start() {
+        return;
+    }
+    let folder = folder();
+    let (common, mut configurations) =
+        configuration::read(&[folder.join("resolving.cf")], &folder.join("tables"));
+    // In the dialogues whatever Postfix takes is thrown away; here it is told where it would go.
+    const WAYS: [(&str, &str); 4] = [
+        ("local_transport", "local:mail.example.com"),
+        ("virtual_transport", "virtual"),
+        ("relay_transport", "relay"),
+        ("default_transport", "smtp"),
+    ];
+    for configuration in &mut configurations {
+        configuration.parameters.extend(WAYS.map(|(name, value)| (name.into(), value.into())));
+    }
+    let postfix = Postfix::start(&common, &configurations, &folder.join("tables"));
+    let (mut compared, mut found) = (0, Vec::new());
+    for configuration in &configurations {
+        let service = format!("private/{}", postfix::resolver(configuration));
+        let mut resolver = Resolver::connected(postfix.connect_to(&service));
+        let routing = resolving::ours(&common, configuration);
+        for address in resolving::addresses(ADDRESSES) {
+            let (theirs, ours) = (resolver.resolve(&address), resolving::resolve(&routing, &address));
+            found.extend(resolving::compare(&configuration.name, &address, theirs, ours));
+            compared += 1;
+        }
+    }
+    assert!(compared >= 7_200, "{compared} addresses");
+    differences::assert_listed(&found, &folder.join("resolving.txt"));
 }
 
 /// What differs in a dialogue.

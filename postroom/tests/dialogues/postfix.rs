@@ -15,19 +15,23 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// What decides how an address is resolved: a process of its own does that, for each configuration that has one of these.
-const RESOLVING: [&str; 17] = [
+const RESOLVING: [&str; 21] = [
     "allow_min_user",
     "allow_percent_hack",
+    "append_at_myorigin",
     "append_dot_mydomain",
     "mydestination",
     "myorigin",
+    "local_transport",
     "parent_domain_matches_subdomains",
     "recipient_delimiter",
     "relay_domains",
+    "relayhost",
     "relocated_maps",
     "resolve_dequoted_address",
     "resolve_null_domain",
     "resolve_numeric_domain",
+    "sender_dependent_relayhost_maps",
     "show_user_unknown_table_name",
     "swap_bangpath",
     "transport_maps",
@@ -50,6 +54,10 @@ pub(crate) fn can_start() -> bool {
         return false;
     }
     let told = Command::new("postconf").args(["-d", "-h", "mail_version"]).output();
+    assert!(
+        told.is_ok() || std::env::var_os("POSTROOM_REQUIRE_CLIENTS").is_none(),
+        "Postfix is not installed, and POSTROOM_REQUIRE_CLIENTS is set"
+    );
     let version =
         told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned()).unwrap_or_default();
     let is_recorded = version.starts_with(VERSION);
@@ -85,12 +93,19 @@ impl Postfix {
 
     /// A connection to one of its servers.
     pub(crate) async fn connect(&self, configuration: &str) -> UnixStream {
-        let socket = self.directory.path().join("spool/public").join(configuration);
+        let stream = self.connect_to(&format!("public/{configuration}"));
+        stream.set_nonblocking(true).unwrap();
+        UnixStream::from_std(stream).unwrap()
+    }
+
+    /// A connection to a service, by its socket below the spool. It may still be on its way up.
+    pub(crate) fn connect_to(&self, service: &str) -> Blocking {
+        let socket = self.directory.path().join("spool").join(service);
         for _ in 0..600 {
-            if let Ok(stream) = UnixStream::connect(&socket).await {
+            if let Ok(stream) = Blocking::connect(&socket) {
                 return stream;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            std::thread::sleep(Duration::from_millis(100));
         }
         panic!("nobody listens at {}", socket.display());
     }
@@ -146,11 +161,22 @@ fn main_cf(root: &Path, common: &Configuration) -> String {
     text
 }
 
+/// The process that resolves addresses for a configuration.
+pub(crate) fn resolver(Configuration { name, parameters }: &Configuration) -> String {
+    match parameters.iter().any(|(name, _)| RESOLVING.contains(&&**name)) {
+        true => format!("rewrite-{name}"),
+        false => REWRITE.into(),
+    }
+}
+
+/// What resolves addresses where nothing else is said.
+const REWRITE: &str = "rewrite";
+
 fn master_cf(configurations: &[Configuration], own: impl Fn(&str) -> String) -> String {
     let mut text = String::new();
     for (name, limit, program) in [
         ("cleanup", "0", "cleanup"),
-        ("rewrite", "-", "trivial-rewrite"),
+        (REWRITE, "-", "trivial-rewrite"),
         ("bounce", "0", "bounce"),
         ("defer", "0", "bounce"),
         ("trace", "0", "bounce"),
@@ -164,13 +190,15 @@ fn master_cf(configurations: &[Configuration], own: impl Fn(&str) -> String) -> 
         text.push_str(&format!("{name} unix {private} - n - {limit} {program}\n"));
     }
     text.push_str("qmgr unix n - n 300 1 qmgr\npostlog unix-dgram n - n - 1 postlogd\n");
-    for Configuration { name, parameters } in configurations {
+    for configuration in configurations {
+        let Configuration { name, parameters } = configuration;
         let options: String =
             parameters.iter().map(|(name, value)| format!(" -o {{ {name} = {} }}", own(value))).collect();
         let mut smtpd = options.clone();
-        if parameters.iter().any(|(name, _)| RESOLVING.contains(&&**name)) {
-            text.push_str(&format!("rewrite-{name} unix - - n - - trivial-rewrite{options}\n"));
-            smtpd.push_str(&format!(" -o rewrite_service_name=rewrite-{name}"));
+        let resolver = resolver(configuration);
+        if resolver != REWRITE {
+            text.push_str(&format!("{resolver} unix - - n - - trivial-rewrite{options}\n"));
+            smtpd.push_str(&format!(" -o rewrite_service_name={resolver}"));
         }
         text.push_str(&format!("{name} unix n - n - - smtpd{smtpd}\n"));
     }

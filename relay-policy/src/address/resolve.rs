@@ -415,4 +415,15 @@ mod tests {
             assert!(!Address::internal(address).is_plain(), "{address}");
         }
     }
+
+    #[test]
+    fn an_address_in_brackets_that_was_hidden_is_complete() {
+        let mut routing = Routing::new("mail.example.com");
+        routing.rewriting.append_dot_mydomain = true;
+        let no_files = |_: &str| Err("no files".into());
+        routing.domains.mydestination = MatchList::parse("example.com", false, &Opener::new(&no_files)).list;
+        let hidden = Address::parse("\"u%[IPv6:::1]\"@example.com");
+        let resolution = routing.resolve(&hidden, &Address::default(), &Answers::default()).unwrap();
+        assert_eq!((resolution.recipient.as_str(), resolution.class), ("u@[IPv6:::1]", Class::Default));
+    }
 }

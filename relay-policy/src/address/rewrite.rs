@@ -160,7 +160,11 @@ fn drop_source_route(tokens: &mut Vec<Token>) {
 fn has_short_domain(tokens: &[Token]) -> bool {
     let after = |at: usize| &tokens[at + 1..];
     let domain = tokens.iter().rposition(|token| token.is('@')).map_or(&[][..], after);
-    let is_long = |token: &Token| token.is('.') || matches!(token, Token::Literal(_));
+    // In what was never quoted, an address in brackets is made of words, too.
+    let is_literal = |token: &Token| {
+        matches!(token, Token::Literal(_)) || matches!(token, Token::Word(word) if word.starts_with('['))
+    };
+    let is_long = |token: &Token| token.is('.') || is_literal(token);
     !domain.is_empty() && !domain.iter().any(is_long)
 }
 
@@ -216,6 +220,7 @@ mod tests {
             ("u@host", Local, "u@host.example.com"),
             ("u@host", Remote, "u@host.domain.invalid"),
             ("u@[192.0.2.1]", Local, "u@[192.0.2.1]"),
+            ("u@[IPv6:::1]", Local, "u@[IPv6:::1]"),
             ("u@", Local, "u@"),
             ("u", Remote, "u@domain.invalid"),
         ] {
