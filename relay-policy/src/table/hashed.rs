@@ -61,9 +61,10 @@ impl Hashed {
         self.search(&key, hash(&key)).ok()
     }
 
-    /// Makes room for so many records more, so that the index is not made anew for them.
-    pub(crate) fn reserve(&mut self, records: usize) {
+    /// Makes room for so many records more, so that the index is not made anew for them, with so many octets of keys and texts.
+    pub(crate) fn reserve(&mut self, records: usize, octets: usize) {
         self.index_anew(self.count + records);
+        self.records.reserve(octets);
     }
 
     /// Adds a record; the line is 0 where there are no lines.
@@ -108,7 +109,10 @@ impl Hashed {
     /// Gives back what growing has reserved.
     pub(crate) fn shrink(&mut self) {
         self.records.shrink_to_fit();
-        self.index_anew(self.count);
+        let groups = groups_for(self.count);
+        if self.tags.len() > groups + groups / 8 {
+            self.index_anew(self.count);
+        }
     }
 
     /// The record with this key, or the group and the slot where it belongs.
@@ -147,8 +151,7 @@ impl Hashed {
 
     /// Makes another index, for so many records.
     fn index_anew(&mut self, records: usize) {
-        // Half as many more slots than records, so that hardly a group is full.
-        let groups = (records + records / 2) / GROUP + 1;
+        let groups = groups_for(records);
         let (mut tags, mut places) = (vec![[EMPTY; GROUP]; groups], vec![[0; GROUP]; groups]);
         let mut begin = 0;
         while begin < self.records.len() {
@@ -166,6 +169,11 @@ impl Hashed {
         }
         (self.tags, self.places) = (tags, places);
     }
+}
+
+/// How many groups have room for so many records: half as many more slots, so that hardly a group is full.
+fn groups_for(records: usize) -> usize {
+    (records + records / 2) / GROUP + 1
 }
 
 /// Where the search for a hash begins: its lower half, spread over the groups.

@@ -56,6 +56,10 @@ impl<'s> Iterator for LogicalLines<'s> {
     fn next(&mut self) -> Option<LogicalLine<'s>> {
         let (number, line) = self.physical()?;
         let mut octets = Cow::Borrowed(line);
+        // Hardly ever is there more to be seen of the next line than that it is another.
+        if self.rest.first().is_some_and(|first| !first.is_ascii_whitespace() && *first != b'#') {
+            return Some(LogicalLine { number, octets });
+        }
         loop {
             let before = (self.rest, self.taken);
             match self.physical() {

@@ -56,7 +56,7 @@ impl Table for Keyed {
 /// Reads the source text of a table (the input of `postmap`).
 pub(crate) fn parse(file: &str, source: &[u8]) -> (Hashed, Vec<Warning>) {
     let (mut keys, mut warnings) = (Hashed::default(), Warnings::new(file));
-    keys.reserve(memchr::memchr_iter(b'\n', source).count());
+    keys.reserve(memchr::memchr_iter(b'\n', source).count(), source.len());
     for line in LogicalLines::new(source) {
         let Some(text) = usable(&line, &mut warnings) else { continue };
         let (key, value) = match split_key(text) {
@@ -77,6 +77,13 @@ pub(crate) fn parse(file: &str, source: &[u8]) -> (Hashed, Vec<Warning>) {
 
 /// The key, and what stands behind it: a blank that is quoted is part of the key, and so are the quotes.
 fn split_key(text: &str) -> Result<(&str, &str), &'static str> {
+    // Hardly any key has a quote or a backslash.
+    let ends = |octet: u8| octet.is_ascii_whitespace() || matches!(octet, b'"' | b'\\');
+    if let Some(end) = text.bytes().position(ends)
+        && text.as_bytes()[end].is_ascii_whitespace()
+    {
+        return Ok((&text[..end], &text[end + 1..]));
+    }
     let (mut is_quoted, mut is_escaped) = (false, false);
     let end = text.bytes().position(|octet| {
         let ends = !is_quoted && !is_escaped && octet.is_ascii_whitespace();
