@@ -247,7 +247,7 @@ fn smtp_profile(
     if parameters.smtpd_client_connection_count_limit.is_none() {
         rates.connection_count_max = connections_only(limits).connection_count_max;
     }
-    let (mut router, checks, headers) = addressing(parameters, opener, &mut warnings).map_err(wrong)?;
+    let (mut router, checks, headers) = addressing(&policy, opener, &mut warnings).map_err(wrong)?;
     let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
     let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
     session_limits(&mut config, parameters);
@@ -306,11 +306,12 @@ fn connections_only(limits: Limits) -> RateLimits {
 
 /// What is done with addresses and content once policy has said yes.
 fn addressing(
-    parameters: &Parameters,
+    policy: &AccessPolicy,
     opener: &Opener<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(EnvelopeRouter, ContentChecks, HeaderRewriting), AccessError> {
-    let router = EnvelopeRouter::from_parameters(parameters, opener, warnings)?;
+    let (parameters, routing) = (policy.parameters(), Arc::clone(policy.routing()));
+    let router = EnvelopeRouter::with_routing(routing, parameters, opener, warnings)?;
     let checks = ContentChecks::from_parameters(parameters, opener, warnings)?;
     let headers = HeaderRewriting::from_parameters(parameters, &router, opener, warnings)?;
     Ok((router, checks, headers))

@@ -62,7 +62,7 @@ pub struct AccessPolicy {
     pub(crate) mx_backup_networks: MatchList,
     /// `smtpd_log_access_permit_actions`.
     pub(crate) permit_actions: MatchList,
-    pub(crate) routing: Routing,
+    pub(crate) routing: Arc<Routing>,
     pub(crate) maps: ListedMaps,
     /// A domain in an access table stands for its subdomains.
     pub(crate) access_parents_match: bool,
@@ -196,7 +196,7 @@ impl AccessPolicy {
             permit_actions,
             mynetworks: networks("mynetworks", &parameters.mynetworks)?,
             mx_backup_networks: networks("permit_mx_backup_networks", &parameters.permit_mx_backup_networks)?,
-            routing: Routing::from_parameters(&parameters, opener, &mut warnings)?,
+            routing: Arc::new(Routing::from_parameters(&parameters, opener, &mut warnings)?),
             maps: ListedMaps::open(&parameters, opener, &mut warnings)?,
             access_parents_match: parameters.parents_match("smtpd_access_maps"),
             parameters,
@@ -217,8 +217,8 @@ impl AccessPolicy {
         &self.parameters
     }
 
-    /// What it resolves addresses with.
-    pub fn routing(&self) -> &Routing {
+    /// What it resolves addresses with; an [`EnvelopeRouter`](crate::address::EnvelopeRouter) may share it.
+    pub fn routing(&self) -> &Arc<Routing> {
         &self.routing
     }
 

@@ -89,7 +89,7 @@ const NESTED_MAX: usize = 100;
 #[non_exhaustive]
 pub struct EnvelopeRouter {
     /// Where mail for an address goes.
-    pub routing: Routing,
+    pub routing: Arc<Routing>,
     /// Canonical and masqueraded addresses.
     pub address_maps: AddressMaps,
     /// Recipients in place of a recipient.
@@ -191,8 +191,23 @@ impl EnvelopeRouter {
         opener: &Opener<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, RoutingError> {
+        let routing = Routing::from_parameters(parameters, opener, warnings)?;
+        Self::with_routing(Arc::new(routing), parameters, opener, warnings)
+    }
+
+    /// The same, where addresses are resolved as somebody else does it who has these parameters, too:
+    /// [`AccessPolicy::routing`](crate::access::AccessPolicy::routing).
+    ///
+    /// # Errors
+    /// [`RoutingError`] names the parameter.
+    pub fn with_routing(
+        routing: Arc<Routing>,
+        parameters: &Parameters,
+        opener: &Opener<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, RoutingError> {
         Ok(Self {
-            routing: Routing::from_parameters(parameters, opener, warnings)?,
+            routing,
             address_maps: AddressMaps::from_parameters(parameters, opener, warnings)?,
             virtual_aliases: VirtualAliases::from_parameters(parameters, opener, warnings)?,
             bcc: Bcc::from_parameters(parameters, opener, warnings)?,
