@@ -29,7 +29,7 @@ struct Sizes {
 fn main() {
     // `cargo test` asks for nothing but that it runs.
     let sizes = if std::env::args().any(|arg| arg == "--test") {
-        Sizes { rounds: 1, keys: 1000, lookups: 100, patterns: 20, decisions: 10 }
+        Sizes { rounds: 1, keys: 10_000, lookups: 10_000, patterns: 20, decisions: 10 }
     } else {
         Sizes { rounds: 11, keys: 1_000_000, lookups: 500_000, patterns: 1000, decisions: 20_000 }
     };
