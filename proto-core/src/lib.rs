@@ -22,8 +22,8 @@
 //! | [`tls`] | [`TlsInfo`]: what a finished handshake tells a machine |
 //!
 //! # Features
-//! `std`, off by default: the dot codec asks the processor for wider vector registers (x86-64), which makes it faster by up
-//! to a third and changes nothing else. The crate itself needs no `std` either way.
+//! `std`, off by default, for where there is a standard library: through it the dot codec asks the processor for wider
+//! vector registers (x86-64), which makes it faster by up to a third and changes nothing else.
 #![no_std]
 #![forbid(unsafe_code)]
 
