@@ -132,6 +132,13 @@ fn every_cut(input: &[u8]) -> Vec<Vec<&[u8]>> {
     cuts
 }
 
+/// The pieces of a split: bit n cuts behind octet n.
+fn split(input: &[u8], cuts: u64) -> Vec<&[u8]> {
+    let mut begun = 0;
+    let ends = (1..=input.len()).filter(|at| *at == input.len() || cuts >> (at - 1) & 1 == 1);
+    ends.map(|at| &input[core::mem::replace(&mut begun, at)..at]).collect()
+}
+
 const ALPHABET: [u8; 5] = *b"\r\n.\0a";
 
 fn every_string(max: usize, mut visit: impl FnMut(&[u8])) {
@@ -156,6 +163,39 @@ fn every_short_text_decodes_as_the_reference_says_at_every_cut() {
         // With a true end behind, so that all of them end.
         let input = [text, b"\r\n.\r\nQ"].concat();
         check(&input, &every_cut(&input));
+    });
+}
+
+/// Texts alone, and with a true end behind, which is cut nowhere, at each place and everywhere.
+#[test]
+fn every_short_text_decodes_as_the_reference_says_at_every_split() {
+    every_string(5, |text| {
+        let inside = text.len().saturating_sub(1);
+        let splits = 0..1_u64 << inside;
+        check(text, &splits.clone().map(|cuts| split(text, cuts)).collect::<Vec<_>>());
+        let input = [text, b"\r\n.\r\nQ"].concat();
+        let behind = [0, 1, 2, 4, 8, 16, 32, 63];
+        let cuts = splits.flat_map(|cuts| behind.map(|more| cuts | more << inside));
+        check(&input, &cuts.map(|cuts| split(&input, cuts)).collect::<Vec<_>>());
+    });
+}
+
+/// Of the texts that are too many for that, a split of each, seeded.
+#[test]
+fn every_longer_text_decodes_as_the_reference_says_at_some_split() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 8
+    };
+    every_string(7, |text| {
+        if text.len() > 5 {
+            check(text, &[split(text, random())]);
+            let input = [text, b"\r\n.\r\nQ"].concat();
+            check(&input, &[split(&input, random())]);
+        }
     });
 }
 
