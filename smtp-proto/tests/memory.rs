@@ -9,7 +9,8 @@ use proto_core::sasl::scram::{MESSAGE_BYTES_MAX, SALT_BYTES_MAX};
 use proto_core::sasl::{AuthVerdict, Decoys, Mechanism, Nonces, ServerEntropy};
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, Envelope};
-use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
+use smtp_proto::server::{Config, EndOfDataVerdict, Event, Peer, Protocol, QueueId, Server, Verdict};
+use smtp_proto::{EnhancedCode, Refusal};
 use std::sync::Arc;
 use testkit::alloc::{Counting, measure};
 
@@ -25,6 +26,7 @@ fn answer(server: &mut Server) {
         let yes = Verdict::Accept(());
         match event {
             Event::Connect(ask) => server.answer(NOW, ask, yes).unwrap(),
+            Event::Command(ask) => server.answer(NOW, ask, Ok(())).unwrap(),
             Event::Hello(ask) => server.answer(NOW, ask, yes).unwrap(),
             Event::Mail(ask) => server.answer(NOW, ask, yes).unwrap(),
             Event::Rcpt(ask) => server.answer(NOW, ask, yes).unwrap(),
@@ -101,11 +103,12 @@ fn flood(server: &mut Server, mut rest: &[u8], piece: usize) {
 }
 
 /// What it holds at most while it hears these, with so much output waiting before.
-fn holds(output: usize, inputs: &[String], piece: usize) -> usize {
+fn holds(output: usize, inputs: &[String], piece: usize, ask_commands: bool) -> usize {
     let mut config = Config::new("mx.t").unwrap();
     config.mechanisms = Mechanism::ALL.to_vec();
     config.allow_plaintext_auth = true;
     config.limits.idle_commands_max = u32::MAX;
+    config.ask_commands = ask_commands;
     let mut server = Server::new(NOW, Arc::new(config), Peer::default());
     let decoys = Decoys::new([7; 32]).with_shape(4096, SALT_BYTES_MAX);
     server.set_entropy(ServerEntropy { nonces: Nonces::once("n").unwrap(), decoys });
@@ -177,10 +180,70 @@ fn every_state_is_bounded() {
                 for behind in [0, 16 * 1024] {
                     let mut inputs = inputs.clone();
                     inputs.last_mut().unwrap().push_str(&long(behind));
-                    let peak = holds(output, &inputs, piece);
-                    assert!(peak < SESSION_BYTES_MAX, "{:.40} by {piece} with {output}: {peak}", inputs[0]);
+                    // How octets are cut is no matter to that question.
+                    for ask_commands in [false, true].into_iter().take(1 + usize::from(piece == 1400)) {
+                        let peak = holds(output, &inputs, piece, ask_commands);
+                        let what =
+                            format!("{:.40} by {piece} with {output}, asked {ask_commands}", inputs[0]);
+                        assert!(peak < SESSION_BYTES_MAX, "{what}: {peak}");
+                    }
                 }
             }
+        }
+    }
+}
+
+/// As long as a line of a refusal may be, code and all.
+const REPLY_BYTES_MAX: usize = 512;
+
+/// LMTP and PRDR: a reply for each recipient, all of them given at once, or one after another, the last recipient's first.
+#[test]
+fn the_last_replies_are_a_line_for_each_recipient() {
+    let text: &'static str = "x".repeat(480).leak();
+    let no = || {
+        let enhanced = EnhancedCode::new(5, 7, 1).unwrap();
+        Verdict::<QueueId>::Refuse(Refusal::new(550, enhanced, text).unwrap())
+    };
+    for (protocol, hello, prdr) in
+        [(Protocol::Lmtp, "LHLO c\r\n", ""), (Protocol::Smtp, "EHLO c\r\n", " PRDR")]
+    {
+        for (recipients, at_once) in [(2, true), (100, true), (1000, true), (2, false), (1000, false)] {
+            let mut config = Config::new("mx.t").unwrap();
+            config.protocol = protocol;
+            config.offer.prdr = true;
+            config.limits.idle_commands_max = u32::MAX;
+            let mut server = Server::new(NOW, Arc::new(config), Peer::default());
+            let mut out = OutBuf::new();
+            serve(&mut server, &mut out, b"");
+            serve(&mut server, &mut out, hello.as_bytes());
+            let ((), usage) = measure(|| {
+                serve(&mut server, &mut out, format!("MAIL FROM:<a@b>{prdr}\r\n").as_bytes());
+                for _ in 0..recipients {
+                    serve(&mut server, &mut out, b"RCPT TO:<c@d>\r\n");
+                }
+                serve(&mut server, &mut out, b"DATA\r\n");
+                server.handle_input(NOW, b"x\r\n.\r\n");
+                let ask = loop {
+                    match server.poll_event(NOW) {
+                        Some(Step::App(Event::EndOfData(ask))) => break ask,
+                        Some(_) => {}
+                        None => panic!("no question"),
+                    }
+                };
+                assert_eq!((ask.detail.recipients, ask.detail.per_recipient), (recipients, true));
+                if at_once {
+                    let each = (0..recipients).map(|_| no()).collect();
+                    return server.answer(NOW, ask, EndOfDataVerdict::Each(each)).unwrap();
+                }
+                for recipient in (0..recipients).rev() {
+                    server.answer_recipient(NOW, &ask, recipient, no()).unwrap();
+                }
+                server.answer(NOW, ask, no().into()).unwrap();
+            });
+            let verdicts = recipients * size_of::<Verdict<QueueId>>() * 2;
+            let bound = SESSION_BYTES_MAX + recipients * REPLY_BYTES_MAX + verdicts;
+            assert!(usage.peak_bytes < bound, "{protocol:?} {recipients} {at_once}: {usage:?}");
+            assert!(usage.peak_bytes > recipients * 480, "the replies were written: {usage:?}");
         }
     }
 }
