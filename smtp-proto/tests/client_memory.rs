@@ -71,6 +71,28 @@ fn a_message_that_nobody_takes_is_not_held_either() {
     }
 }
 
+/// A hundred recipients may be under way at once, and with long addresses they are more than the mark.
+#[test]
+fn a_long_envelope_waits_for_output() {
+    let mailbox = format!("{}@{}.{}.{}.test", "u".repeat(64), "d".repeat(60), "d".repeat(60), "d".repeat(60));
+    let mailbox: ForwardPath = mailbox.parse().map(ForwardPath::Mailbox).unwrap();
+    let mut client = session("SIZE");
+    client.send(NOW, Envelope::new(ReversePath::Null, vec![mailbox; 99])).unwrap();
+    let (mut out, mut groups) = (OutBuf::new(), Vec::new());
+    while client.poll_transmit(&mut out) {
+        groups.push(String::from_utf8(out.as_slice().to_vec()).unwrap());
+        out.consume(out.len());
+    }
+    let [first, second] = &groups[..] else { panic!("{} groups", groups.len()) };
+    assert!((OutBuf::HIGH_WATER_BYTES..OutBuf::HIGH_WATER_BYTES + 300).contains(&first.len()));
+    let recipients = [first, second].map(|group| group.matches("RCPT TO:").count());
+    assert_eq!((recipients[0] + recipients[1], recipients[1] > 20), (99, true));
+    assert!(first.ends_with("\r\n") && !second.contains("DATA"), "MAIL and 99 recipients are a hundred");
+    let events = hear(&mut client, &b"250 Ok\r\n".repeat(100));
+    assert_eq!(events, [], "DATA is under way");
+    assert_eq!(hear(&mut client, b"354 go on\r\n"), [ClientEvent::SendBody]);
+}
+
 #[test]
 fn a_message_is_never_held() {
     for extensions in ["CHUNKING", "SIZE"] {
