@@ -55,6 +55,14 @@
 #![doc = include_str!("../../examples/tokio_server.rs")]
 //! ```
 //!
+//! # Send mail, with tokio
+//!
+//! All of `examples/tokio_client.rs`:
+//!
+//! ```no_run
+#![doc = include_str!("../../examples/tokio_client.rs")]
+//! ```
+//!
 //! # What to answer
 //!
 //! What is asked stands in the question ([`Ask::detail`](proto_core::Ask::detail)), and a no is a checked reply:
