@@ -10,7 +10,7 @@
 //!   or `..unfinished.X`, whole.
 //! * **Rename** `.A` to `.B`: rename `.A` and each `.A.x`, the outermost first, sync the root; answer. A
 //!   crash before the answer leaves each of them under one of its names (a directory cannot have two), whole,
-//!   UIDs and all.
+//!   UIDs and all. Where one of them cannot be renamed, those before it get their old names again.
 //! * **Rename INBOX** to `.B`: create `.B`; rename each message file into `.B/cur` or `.B/new`, sync both,
 //!   sync INBOX's; a crash before the answer leaves each message in one of the two, or in both as one file
 //!   with two UIDs.
@@ -196,10 +196,14 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             moved.push(moving(&source, target, || Ok(()))?);
             continue;
         }
-        moved.push(moving(source, target, || {
-            let renamed = store.env.fs().rename(&source.dir, &target.dir);
-            renamed.map_err(|error| StoreError::io("renaming to", &target.dir, &error))
-        })?);
+        match rename_dir(source, target) {
+            Ok(shift) => moved.push(shift),
+            Err(error) => {
+                drop(moved);
+                take_back(store, &moves[..at], to);
+                return Err(error);
+            }
+        }
     }
     match &moves[0] {
         (source, target) if is_fs => nested::sync_rename(store, source, target)?,
@@ -208,6 +212,24 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     // A use that stays goes before another mailbox has that name.
     let _ = store.uses.forget_tree(from);
     Ok(())
+}
+
+fn rename_dir(source: &MailboxPaths, target: &MailboxPaths) -> Result<Option<Shift>> {
+    moving(source, target, || {
+        let renamed = source.env.fs().rename(&source.dir, &target.dir);
+        renamed.map_err(|error| StoreError::io("renaming to", &target.dir, &error))
+    })
+}
+
+/// Gives the mailboxes that were renamed before one that could not be their old names again, the innermost first, as far as
+/// that succeeds.
+fn take_back(store: &Inner, renamed: &[(MailboxPaths, MailboxPaths)], to: &MailboxName) {
+    let stuck = renamed.iter().rev().filter(|(source, target)| rename_dir(target, source).is_err()).count();
+    // What stays under its new name keeps its use.
+    if stuck == 0 {
+        let _ = store.uses.forget_tree(to);
+    }
+    let _ = store.env.syncs().sync_dir(&store.root);
 }
 
 /// Makes one mailbox another; its messages may begin or cease to count. What is returned is dropped when that is durable.

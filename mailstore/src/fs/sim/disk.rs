@@ -412,6 +412,14 @@ impl Disk {
             match change {
                 Change::Add((dir, _), _) | Change::Remove((dir, _), _) | Change::Blink((dir, _), _)
                     if dir == inode => {}
+                Change::Rename(from, to, node)
+                    if (from.0 == inode || to.0 == inode) && matches!(&*self.inodes[node], Inode::Dir(_)) =>
+                {
+                    kept.retain(
+                        |change| !matches!(change, Change::Add(_, of) | Change::Rename(_, _, of) if *of == node),
+                    );
+                    self.move_durably(node, to);
+                }
                 Change::Rename(from, to, node) if to.0 == inode => {
                     if from.0 != inode {
                         halves.push((from, node));
@@ -435,6 +443,20 @@ impl Disk {
         };
         dir.durable = dir.entries.clone();
         Ok(())
+    }
+
+    /// Makes a directory durable under its new name alone: no file system we know renames one by halves.
+    fn move_durably(&mut self, node: usize, to: Place) {
+        for inode in &mut self.inodes {
+            if matches!(&**inode, Inode::Dir(dir) if dir.durable.values().any(|&named| named == node))
+                && let Inode::Dir(dir) = Arc::make_mut(inode)
+            {
+                dir.durable.retain(|_, named| *named != node);
+            }
+        }
+        if let Inode::Dir(dir) = Arc::make_mut(&mut self.inodes[to.0]) {
+            dir.durable.insert(to.1, node);
+        }
     }
 
     pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

@@ -8,7 +8,8 @@
 //!   there still, and its last part may be what is there. Of a write of several parts that is said of each part by itself;
 //! * a creation or removal: not there; there;
 //! * a rename: not there; there; the file has both names. It never has neither: no file system we know loses
-//!   a renamed file, and no order of operations could guard against one that did.
+//!   a renamed file, and no order of operations could guard against one that did. A directory never has both: whichever of
+//!   the directories it is renamed from and to is synced, that makes the rename durable.
 //!
 //! Syncing a file does not make its name durable, syncing a directory not the files in it. A failed sync
 //! leaves what it should have made durable visible and not durable for ever, as on Linux. [`Volume::sync`] makes all
