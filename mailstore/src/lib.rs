@@ -176,7 +176,7 @@
 //! | `new/`, `cur/` and names in them | Maildir, Maildir++; sizes as `,S=` and `,W=` | mail |
 //! | `dovecot-uidlist` | Dovecot's, version 3 | UIDVALIDITY: clients fetch anew |
 //! | `dovecot-keywords` | Dovecot's: number and name of each letter | the names of keywords |
-//! | `subscriptions` | Dovecot's, either version | subscriptions |
+//! | `subscriptions`, of mbox files `.subscriptions` | Dovecot's, either version | subscriptions |
 //! | `postroom.special-use` | ours: attributes, a tab, the name | what mailboxes are for |
 //! | `postroom.index` | ours: batches with checksums | time, and what was removed since when |
 //! | `postroom.wal` | ours: names with a checksum; never to be removed by hand | that several messages came together or not at all |
@@ -220,6 +220,7 @@ pub mod quota;
 pub mod special_use;
 pub mod spool;
 pub mod store;
+mod subscriptions;
 pub mod summary;
 pub mod sync;
 pub mod template;

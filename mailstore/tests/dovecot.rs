@@ -1,4 +1,4 @@
-//! Debian's Dovecot at the same Maildir, by `doveadm`: each side in turn adds, marks and removes, and both see the same
+//! Debian's Dovecot at the same Maildir, or mbox files, by `doveadm`: each side in turn adds, marks and removes, and both see the same
 //! UIDs, flags, keywords, mailboxes, subscriptions and quota.
 //!
 //! Only root can change to the user as whom Dovecot works.
@@ -11,8 +11,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{append, flags, inbox, message, name, read_all, uids};
+use common::{append, flags, has, inbox, message, name, read_all, uids};
 use mailstore::maildir::MaildirOptions;
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{Access, Env, ErrorKind, Expunge, FlagChange, MailboxName, MaildirStore, QuotaRules, Store};
 
 const LIMIT_BYTES: u64 = 4096;
@@ -28,19 +29,42 @@ impl Dovecot {
 
     /// One whose `mail_location` ends in this.
     fn at(options: &str) -> Option<Self> {
-        let has = Command::new("doveadm").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-        if !has || !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root and doveadm");
+        Self::with(|at| {
+            format!(
+                "mail_location = maildir:{at}/Maildir{options}\nmail_plugins = quota\n\
+                 plugin {{\n  quota = maildir:User quota\n  quota_rule = *:bytes={LIMIT_BYTES}\n}}\n"
+            )
+        })
+    }
+
+    /// One that keeps mbox files, all of them in the directory that is the Maildir otherwise.
+    fn of_mboxes() -> Option<Self> {
+        let made = Self::with(|at| {
+            format!(
+                "mail_location = mbox:{at}/Maildir/mail:INBOX={at}/Maildir/inbox:INDEX={at}/run/index\n\
+                 mbox_write_locks = dotlock fcntl\n"
+            )
+        });
+        made.inspect(|made| std::fs::create_dir(made.root()).unwrap())
+    }
+
+    /// One with this in its configuration, which is told where its files are.
+    fn with(settings: impl Fn(&str) -> String) -> Option<Self> {
+        if !has("doveadm") {
+            return None;
+        }
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root can become the user of doveadm");
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let at = directory.path().display();
+        let at = directory.path().display().to_string();
         let conf = format!(
             "base_dir = {at}/run\nstate_dir = {at}/run\nlog_path = {at}/run/log\nssl = no\nmail_uid = nobody\n\
-             mail_gid = nogroup\nfirst_valid_uid = 1\nfirst_valid_gid = 1\nmail_location = maildir:{at}/Maildir{options}\n\
-             mail_plugins = quota\nnamespace inbox {{\n  inbox = yes\n}}\n\
-             plugin {{\n  quota = maildir:User quota\n  quota_rule = *:bytes={LIMIT_BYTES}\n}}\n"
+             mail_gid = nogroup\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n{}\
+             namespace inbox {{\n  inbox = yes\n}}\n",
+            settings(&at)
         );
         std::fs::write(directory.path().join("dovecot.conf"), conf).unwrap();
         std::fs::create_dir(directory.path().join("run")).unwrap();
@@ -273,6 +297,53 @@ fn layouts_and_encodings_of_names_are_found_and_kept() {
             assert!(here.contains(&there.to_owned()), "{options}: {here:?}");
         }
         assert_eq!(here.len(), 5, "{options}: {here:?}");
+    }
+}
+
+/// In the form that Dovecot gives a list that it makes, and in the one of before, which it keeps.
+#[test]
+fn mailboxes_and_subscriptions_of_mbox_files_are_the_same_to_both() {
+    for old in [None, Some("Lists/old\nWeg\n")] {
+        let Some(dovecot) = Dovecot::of_mboxes() else { return };
+        let ours = || {
+            let root = dovecot.root();
+            let location = MboxLocation::new(root.join("mail"), root.join("inbox"));
+            MboxStore::open(Env::real("test.example"), location, MboxOptions::default(), None).unwrap()
+        };
+        let before: &[&str] = if old.is_some() { &["Lists/old", "Weg"] } else { &[] };
+        let agree = |expected: &[&str]| {
+            let mut expected = [before, expected].concat();
+            expected.sort_unstable();
+            let [_, subscribed] = listed(&dovecot, '/');
+            assert_eq!(subscribed, expected, "{old:?}");
+            assert_eq!(our_lists(&ours())[1], expected, "{old:?}");
+        };
+        if let Some(old) = old {
+            std::fs::create_dir(dovecot.root().join("mail")).unwrap();
+            std::fs::write(dovecot.root().join("mail/.subscriptions"), old).unwrap();
+        }
+        for made in ["Entwürfe", "Lists/rust"] {
+            dovecot.run(&["mailbox", "create", "-s", made], b"");
+            dovecot.run(&["save", "-m", made], &message(1));
+        }
+        agree(&["Entwürfe", "Lists/rust"]);
+        // What we add, rename and take out; a name stays subscribed though its mailbox has another now.
+        let store = ours();
+        for made in ["Sent/2026", "Été"] {
+            let made = MailboxName::from_utf8(made).unwrap();
+            store.create(&made).unwrap();
+            store.subscribe(&made).unwrap();
+        }
+        store.rename(&name("Lists/rust"), &name("Lists/Rust")).unwrap();
+        store.unsubscribe(&MailboxName::from_utf8("Entwürfe").unwrap()).unwrap();
+        agree(&["Lists/rust", "Sent/2026", "Été"]);
+        assert_eq!(dovecot.uid_flags("Lists/Rust"), [(1, String::new())]);
+        // And what it takes out, and adds, of ours.
+        dovecot.run(&["mailbox", "unsubscribe", "Sent/2026", "Lists/rust"], b"");
+        dovecot.run(&["mailbox", "subscribe", "Lists/Rust"], b"");
+        agree(&["Lists/Rust", "Été"]);
+        let text = std::fs::read_to_string(dovecot.root().join("mail/.subscriptions")).unwrap();
+        assert_eq!(text.starts_with("V\t2\n"), old.is_none(), "{text}");
     }
 }
 

@@ -1,43 +1,51 @@
-//! The file `.subscriptions` in the root: a name on each line, as Dovecot keeps it for mbox.
-//!
-//! Lines that are no names of ours are kept.
+//! The file `.subscriptions` in the root, as Dovecot keeps it for mbox: `/` between the components of names, or tabs in
+//! version 2.
 
 use super::store::Inner;
 use crate::error::{Result, StoreError};
 use crate::fs;
-use crate::lines::{self, Line};
+use crate::lines;
 use crate::lock::DotLock;
 use crate::name::MailboxName;
+use crate::subscriptions::{Spelling, Subscriptions};
 
-fn load(store: &Inner) -> Result<Vec<Line>> {
-    let path = store.location.root().join(".subscriptions");
-    Ok(lines::read(store.env.fs(), &path)?.unwrap_or_default())
+/// Names as they are told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AsTold;
+
+impl Spelling for AsTold {
+    fn separator(self) -> char {
+        '/'
+    }
+
+    fn name<'a>(self, parts: impl Iterator<Item = &'a str>) -> Option<MailboxName> {
+        MailboxName::new(&parts.collect::<Vec<_>>().join("/")).ok()
+    }
+
+    fn parts(self, name: &MailboxName, separator: char) -> Result<String> {
+        Ok(name.as_str().replace('/', &separator.to_string()))
+    }
 }
 
-fn name(line: &Line) -> Option<MailboxName> {
-    MailboxName::new(lines::text(line)?).ok()
+fn load(store: &Inner) -> Result<Subscriptions<AsTold>> {
+    let path = store.location.root().join(".subscriptions");
+    let lines = lines::read(store.env.fs(), &path)?.unwrap_or_default();
+    Ok(Subscriptions::parse(lines, AsTold))
 }
 
 /// The names, sorted.
 pub(super) fn names(store: &Inner) -> Result<Vec<MailboxName>> {
-    let mut names: Vec<MailboxName> = load(store)?.iter().filter_map(name).collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
+    load(store).map(|subscriptions| subscriptions.names())
 }
 
 pub(super) fn change(store: &Inner, wanted: &MailboxName, subscribed: bool) -> Result<()> {
     let path = store.location.root().join(".subscriptions");
     let _lock = DotLock::take(&store.env, &path, &store.control())?;
-    let mut lines = load(store)?;
-    if lines.iter().any(|line| name(line).as_ref() == Some(wanted)) == subscribed {
+    let mut subscriptions = load(store)?;
+    if !subscriptions.set(wanted, subscribed)? {
         return Ok(());
     }
-    lines.retain(|line| name(line).as_ref() != Some(wanted));
-    if subscribed {
-        lines.push(wanted.to_string().into_bytes());
-    }
     let scratch = store.control().join(format!("tmp.{}", store.env.unique_name()));
-    fs::replace_durably(store.env.fs(), &path, &scratch, &lines::join(&lines))
+    fs::replace_durably(store.env.fs(), &path, &scratch, &subscriptions.octets())
         .map_err(|error| StoreError::io("writing", &path, &error))
 }

@@ -4,6 +4,7 @@
     dead_code,
     unreachable_pub,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "each test file uses a part, and shows its seed"
 )]
 
@@ -14,6 +15,7 @@ pub mod journal;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +46,20 @@ pub fn seed() -> u64 {
         println!("MAILSTORE_SEED={seed}");
         seed
     })
+}
+
+/// Whether another maker's program is there. Where `POSTROOM_REQUIRE_CLIENTS` is set, one that is not fails the test.
+pub fn has(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let there = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    assert!(
+        there || std::env::var_os("POSTROOM_REQUIRE_CLIENTS").is_none(),
+        "{program} is not installed, and POSTROOM_REQUIRE_CLIENTS is set"
+    );
+    if !there {
+        eprintln!("skipped: {program} is not installed");
+    }
+    there
 }
 
 /// A process on the machine of `fs`.
