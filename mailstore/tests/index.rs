@@ -14,6 +14,7 @@ use std::time::Duration;
 use common::answers::{NESTED, answers};
 use common::clients::Client;
 use common::{all, append, flags, inbox, maildir, message, uid, uids};
+use mail_message::search::{Query, Scope, Search};
 use mail_message::{ModSeq, Uid};
 use mailstore::fs::{Fs, OpenMode, SimFs};
 use mailstore::{Access, Expunge, FlagChange, Mailbox, MaildirStore, Store, Summary};
@@ -74,6 +75,59 @@ fn opened_messages(fs: &SimFs, since: usize) -> usize {
         op.name == "open" && matches!(dir, Some("new" | "cur"))
     };
     fs.log()[since..].iter().filter(is_message).count()
+}
+
+/// The UIDs of the messages that have all these texts in fields that summaries keep.
+fn search(mailbox: &mut dyn Mailbox, terms: &[(Scope<'_>, &str)]) -> Vec<u32> {
+    let query = Query::new(terms.iter().copied());
+    let mut found = Vec::new();
+    for entry in mailbox.entries().to_vec() {
+        let summary = mailbox.summary(entry.uid).unwrap();
+        let mut search = Search::new(&query);
+        search.begin_header();
+        search.feed(summary.fields.as_ref().unwrap());
+        search.finish();
+        if (0..terms.len()).all(|term| search.outcome(term) == Some(true)) {
+            found.push(entry.uid.get());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_search_of_indexed_header_fields_opens_no_message() {
+    let fs = SimFs::new();
+    let store = filled(&fs);
+    let encoded = b"From: =?utf-8?q?R=C3=A9mi?= <r@example.test>\r\nSubject: parts of it\r\n\r\nlf\r\n";
+    append(&store, &inbox(), encoded, &flags("")).unwrap();
+    let subject = Scope::Field("Subject");
+    let from = Scope::Field("From");
+    let wanted: [(&[_], &[u32]); 5] = [
+        (&[(subject, "PARTS")], &[2, 5]),
+        (&[(from, "r\u{c9}mi")], &[5]),
+        (&[(subject, "parts"), (from, "a@b")], &[2]),
+        (&[(subject, "")], &[1, 2, 4, 5]),
+        (&[(Scope::Field("List-Id"), "")], &[]),
+    ];
+    // What was learnt when the messages came is all that is needed, also by another process that only reads.
+    drop(answers(&mut *open(&store)));
+    drop(store);
+    let before = fs.log().len();
+    for (pid, access) in [(2, Access::ReadOnly), (3, Access::ReadWrite)] {
+        let store = maildir(&fs, pid).unwrap();
+        let mut mailbox = store.open(&inbox(), access).unwrap();
+        for (terms, uids) in wanted {
+            assert_eq!(search(&mut *mailbox, terms), uids, "{terms:?}");
+        }
+    }
+    assert_eq!(opened_messages(&fs, before), 0);
+    // Without the index every one is opened, once.
+    fs.unlink(&index_path()).unwrap();
+    let mut mailbox = maildir(&fs, 4).unwrap().open(&inbox(), Access::ReadWrite).unwrap();
+    for (terms, uids) in wanted {
+        assert_eq!(search(&mut *mailbox, terms), uids, "{terms:?}");
+    }
+    assert_eq!(opened_messages(&fs, before), 4);
 }
 
 #[test]
