@@ -186,6 +186,9 @@
 //! A name has 254 octets, a part of it 200. A Maildir has 26 keywords. The last UID, 2³²−1, is never given. No message
 //! is held in memory whole, but in a [`MemoryStore`]. Each module tells its own.
 //!
+//! A Maildir costs, whatever its messages hold, no more than 168 octets a message with a name of 31 octets while it is open,
+//! and 640 while it is being opened; tested with 100,000 messages of more than a megabyte each.
+//!
 //! # A store of one's own
 //! Implement [`Store`], [`Mailbox`], [`Append`] and [`MessageReader`]; the promises they make stand at the top of
 //! [`store`]. Then have them looked at in a test:
