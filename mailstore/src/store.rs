@@ -88,10 +88,10 @@ pub trait Store: Send + Sync {
 
     /// Delivers one message: [`Delivery::header`], then `body`, into `name`. Durable on return; the message
     /// gets its UID when the mailbox is next opened or refreshed. The same [`DeliveryId`] twice is one
-    /// message.
+    /// message, where the second is said to be [another attempt](Delivery::maybe_delivered).
     ///
     /// # Errors
-    /// `NoSuchMailbox`, `OverQuota`, and whatever reading `body` returns.
+    /// `NoSuchMailbox`, `OverQuota`, `DuplicateDelivery`, and whatever reading `body` returns.
     fn deliver(
         &self,
         name: &MailboxName,

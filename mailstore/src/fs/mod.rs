@@ -39,8 +39,7 @@ pub trait Fs: Send + Sync + fmt::Debug {
     ///
     /// As provided it is not atomic: after a crash the file may have both names.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.link(from, to)?;
-        self.unlink(from)
+        rename_by_link(self, from, to)
     }
     /// Gives a file a second name; `AlreadyExists` when `to` is taken.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -67,6 +66,12 @@ pub trait Fs: Send + Sync + fmt::Debug {
     fn changes(&self) -> io::Result<Option<Box<dyn ChangeQueue>>> {
         Ok(None)
     }
+}
+
+/// [`Fs::rename_new`] in two steps, where it cannot be done in one.
+fn rename_by_link<F: Fs + ?Sized>(fs: &F, from: &Path, to: &Path) -> io::Result<()> {
+    fs.link(from, to)?;
+    fs.unlink(from)
 }
 
 /// A file system, held open.

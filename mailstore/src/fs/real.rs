@@ -55,10 +55,7 @@ impl Fs for RealFs {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // A file system that cannot do it, as NFS.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                self.link(from, to)?;
-                self.unlink(from)
-            }
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => super::rename_by_link(self, from, to),
             renamed => Ok(renamed?),
         }
     }
@@ -252,6 +249,23 @@ fn convert(metadata: &fs::Metadata) -> Metadata {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_renamed_in_one_step_or_two_and_never_over_another() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        for rename in [<RealFs as Fs>::rename_new, crate::fs::rename_by_link::<RealFs>] {
+            fs::write(at("tmp"), "new").expect("written");
+            fs::write(at("taken"), "old").expect("written");
+            let refused = rename(&RealFs, &at("tmp"), &at("taken")).expect_err("it is taken");
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(at("taken")).expect("read"), b"old");
+            rename(&RealFs, &at("tmp"), &at("free")).expect("it is free");
+            assert_eq!(fs::read(at("free")).expect("read"), b"new");
+            assert!(!at("tmp").exists());
+            fs::remove_file(at("free")).expect("removed");
+        }
+    }
 
     #[test]
     fn syncfs_is_trusted_from_linux_5_8_on() {
