@@ -251,20 +251,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_renamed_in_one_step_or_two_and_never_over_another() {
-        let dir = tempfile::tempdir().expect("a directory");
+    fn a_file_is_renamed_in_one_step_or_two_and_never_over_another() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
         let at = |name: &str| dir.path().join(name);
         for rename in [<RealFs as Fs>::rename_new, crate::fs::rename_by_link::<RealFs>] {
-            fs::write(at("tmp"), "new").expect("written");
-            fs::write(at("taken"), "old").expect("written");
-            let refused = rename(&RealFs, &at("tmp"), &at("taken")).expect_err("it is taken");
-            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
-            assert_eq!(fs::read(at("taken")).expect("read"), b"old");
-            rename(&RealFs, &at("tmp"), &at("free")).expect("it is free");
-            assert_eq!(fs::read(at("free")).expect("read"), b"new");
+            fs::write(at("tmp"), "new")?;
+            fs::write(at("taken"), "old")?;
+            let refused = rename(&RealFs, &at("tmp"), &at("taken")).map_err(|error| error.kind());
+            assert_eq!(refused, Err(io::ErrorKind::AlreadyExists));
+            assert_eq!(fs::read(at("taken"))?, b"old");
+            rename(&RealFs, &at("tmp"), &at("free"))?;
+            assert_eq!(fs::read(at("free"))?, b"new");
             assert!(!at("tmp").exists());
-            fs::remove_file(at("free")).expect("removed");
+            fs::remove_file(at("free"))?;
         }
+        Ok(())
     }
 
     #[test]
