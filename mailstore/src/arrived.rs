@@ -103,21 +103,25 @@ impl Arrived {
         Listing { arrived: self, forgotten: state.forgotten, hashes: Vec::new() }
     }
 
-    /// Places a delivery of this name. That it may be there is known before and after, also when this fails: an error
-    /// does not prove that nothing was done.
-    pub(crate) fn placing<T>(&self, name: &(impl Hash + ?Sized), place: impl FnOnce() -> T) -> T {
-        let hash = hash(name);
-        self.note(hash);
+    /// Places deliveries of these names. That they may be there is known before and after, also when this fails: an
+    /// error does not prove that nothing was done.
+    pub(crate) fn placing<T>(
+        &self,
+        names: impl IntoIterator<Item = impl Hash>,
+        place: impl FnOnce() -> T,
+    ) -> T {
+        let hashes: Vec<u64> = names.into_iter().map(|name| hash(&name)).collect();
+        self.note(&hashes);
         let placed = place();
-        // Once more: a listing that began, or a forgetting, after the first may have been before it was placed.
-        self.note(hash);
+        // Once more: a listing that began, or a forgetting, after the first may have been before they were placed.
+        self.note(&hashes);
         placed
     }
 
-    fn note(&self, hash: u64) {
+    fn note(&self, hashes: &[u64]) {
         let mut state = self.state();
         if state.is_needed() {
-            state.placed.insert(hash);
+            state.placed.extend(hashes);
             if state.len() > self.hashes_max {
                 state.forget();
             }
@@ -247,10 +251,10 @@ mod tests {
     fn what_is_placed_while_a_mailbox_is_listed_is_known() {
         let arrived = Arrived::default();
         let listing = arrived.listing();
-        arrived.placing("a", || ());
-        arrived.placing("b", || listing.finish(dir(1)));
+        arrived.placing(["a"], || ());
+        arrived.placing(["b"], || listing.finish(dir(1)));
         // It began after the first note of this one, and saw nothing of it.
-        arrived.placing("c", || list(&arrived, 2, &[]));
+        arrived.placing(["c"], || list(&arrived, 2, &[]));
         for placed in ["a", "b", "c"] {
             assert!(!arrived.lacks(dir(1), placed) && !arrived.lacks(dir(2), placed), "{placed}");
         }
@@ -260,7 +264,7 @@ mod tests {
     #[test]
     fn a_first_listing_that_begins_while_something_is_placed_does_not_miss_it() {
         let arrived = Arrived::default();
-        arrived.placing("a", || list(&arrived, 1, &[]));
+        arrived.placing(["a"], || list(&arrived, 1, &[]));
         assert!(!arrived.lacks(dir(1), "a"));
     }
 
@@ -276,8 +280,8 @@ mod tests {
         list(&arrived, 2, &["c", "d"]);
         assert!(!arrived.lacks(dir(1), "x") && arrived.lacks(dir(2), "x"), "the last has its place");
         let listing = arrived.listing();
-        arrived.placing("e", || ());
-        arrived.placing("f", || ());
+        arrived.placing(["e"], || ());
+        arrived.placing(["f"], || ());
         listing.finish(dir(3));
         for inode in 1..=3 {
             assert!(!arrived.lacks(dir(inode), "x"), "{inode}: what was placed is not known any more");
@@ -289,11 +293,11 @@ mod tests {
     #[test]
     fn nothing_is_kept_when_nobody_needs_it() {
         let arrived = Arrived::default();
-        arrived.placing("a", || ());
+        arrived.placing(["a"], || ());
         let listing = arrived.listing();
-        arrived.placing("b", || ());
+        arrived.placing(["b"], || ());
         drop(listing);
-        arrived.placing("c", || ());
+        arrived.placing(["c"], || ());
         assert_eq!(arrived.state().len(), 0);
     }
 }

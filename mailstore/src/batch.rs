@@ -10,11 +10,33 @@
 //! 3. The directories are flushed. Only then is anything reported.
 //!
 //! What a crash can leave of each, and what the next attempt makes of it, is the store's to tell
-//! (`maildir/deliver.rs`). Between the deliveries of a batch there is no order: any of them may be there, others not.
+//! (`maildir/deliver.rs`). A store whose mailboxes are locked while they are written to delivers in one step, together what
+//! comes to one of them at the same time ([`Store::stage_all`](crate::Store::stage_all), `mbox/deliver.rs`). Between the
+//! deliveries of a batch there is no order: any of them may be there, others not.
 
 use crate::error::Result;
-use crate::store::Delivered;
+use crate::name::MailboxName;
+use crate::store::{Delivered, Delivery, MessageReader};
 use crate::sync::{Flushed, Ticket};
+
+/// One of several deliveries that come at the same time ([`Store::stage_all`](crate::Store::stage_all)).
+pub struct Arrival<'a> {
+    /// Where it goes.
+    pub mailbox: &'a MailboxName,
+    /// Which one it is.
+    pub delivery: Delivery<'a>,
+    /// What comes.
+    pub body: &'a mut dyn MessageReader,
+}
+
+impl std::fmt::Debug for Arrival<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arrival")
+            .field("mailbox", self.mailbox)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
+    }
+}
 
 /// A delivery that is not reported yet. Dropped, it is taken back.
 #[derive(Debug)]

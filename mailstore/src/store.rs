@@ -17,7 +17,7 @@ use std::sync::Arc;
 use mail_message::{Flag, FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use proto_core::UnixTime;
 
-use crate::batch::Staged;
+use crate::batch::{Arrival, Staged};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
 use crate::quota::Quota;
@@ -127,6 +127,12 @@ pub trait Store: Send + Sync {
         body: &mut dyn MessageReader,
     ) -> Result<Staged> {
         self.deliver(name, delivery, body).map(Staged::done)
+    }
+
+    /// [`stage`](Store::stage) for several; tells of each how it went, in their order. A store that locks a mailbox for each
+    /// delivery makes here together those to one mailbox that stand side by side.
+    fn stage_all(&self, arrivals: &mut [Arrival<'_>]) -> Vec<Result<Staged>> {
+        arrivals.iter_mut().map(|it| self.stage(it.mailbox, &it.delivery, it.body)).collect()
     }
 
     /// Removes what crashes and failed writers left behind more than 36 hours ago. To be called now and then, a day apart

@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::crash::{
-    delivery_id, every_operation_fails_once, every_power_cut_of_mailboxes, mbox_without_dotlock,
+    deliver_together, delivery_id, every_operation_fails_once, every_power_cut_of_mailboxes,
+    mbox_without_dotlock,
 };
 use common::journal::{self, Step, TRACE, contents};
 use common::{Octets, append_told, every_power_cut, flags, inbox, mbox, message, name, set};
@@ -101,10 +102,15 @@ fn play(fs: &SimFs, journal: &RefCell<Journal>) -> Result<()> {
         let _ = Journal::step(journal, fs, what, || mailbox.expunge(&set(&[*one]), Expunge::Any));
     }
     let _ = add(5, "\\Draft");
+    let mail = [(7, "INBOX"), (8, "INBOX"), (9, "Archive")];
+    let whats = mail.iter().map(|(number, to)| What::Add(*number, name(to), FlagSet::new())).collect();
+    let _ = Journal::steps(journal, fs, whats, || {
+        deliver_together(&store, &mail, false).into_iter().collect::<Result<Vec<_>>>()
+    });
     mailbox.refresh()?;
     Journal::tell_all(journal, fs, &inbox(), &mut *mailbox)?;
     let all: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
-    let what = What::Expunge(vec![1, 2, 3, 4, 5]);
+    let what = What::Expunge(vec![1, 2, 3, 4, 5, 7, 8]);
     let _ = Journal::step(journal, fs, what, || mailbox.expunge(&set(&all), Expunge::Any));
     add(6, "\\Answered").map(drop)
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::crash::deliver_together;
 use common::{Octets, append, flags, has, inbox, mbox, mbox_with, message, read_all, uid, uids};
 use mail_message::FlagSet;
 use mailstore::fs::{Fs, LockKind, OpenMode, SimFs};
@@ -304,4 +305,23 @@ fn r122_deliveries_of_threads_and_of_another_program_are_neither_lost_nor_mixed(
     }
     found.sort_unstable();
     assert_eq!(found, (1..=100).chain(1000..1040).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_run_of_deliveries_is_flushed_as_often_as_one() {
+    let flushes_of = |numbers: std::ops::Range<u32>| {
+        let fs = SimFs::new();
+        let store = mbox(&fs, 1).unwrap();
+        // The first makes the journal.
+        deliver_together(&store, &[(1, "INBOX")], false).remove(0).unwrap();
+        let flushes = || fs.log().iter().filter(|operation| operation.name.starts_with("sync")).count();
+        let before = flushes();
+        let mail: Vec<(u32, &str)> = numbers.map(|number| (number, "INBOX")).collect();
+        let ended = deliver_together(&store, &mail, false);
+        assert!(ended.iter().all(|ended| *ended.as_ref().unwrap() == Delivered::Stored));
+        let taken = flushes() - before;
+        assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().entries().len(), 1 + mail.len());
+        taken
+    };
+    assert_eq!((flushes_of(2..3), flushes_of(2..42)), (3, 3), "the intent, the mailbox, the emptied journal");
 }

@@ -5,10 +5,10 @@ use mail_message::FlagSet;
 
 use super::Case;
 use super::tools::{
-    DATE, Outcome, Subject, append, append_flagged, deliver, delivery, ensure, entry, flags, inbox, message,
-    name, open, read, read_through, refused, same, shown, uids_of,
+    Broken, DATE, Outcome, Subject, append, append_flagged, deliver, delivery, ensure, entry, flags, inbox,
+    message, name, open, read, read_through, refused, same, shown, uids_of,
 };
-use crate::batch;
+use crate::batch::{self, Arrival};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::store::{Delivered, MessageReader};
 use crate::summary::Summary;
@@ -27,6 +27,7 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "messages::no_delivery_takes_the_place_of_another", run: taken },
     Case { name: "messages::a_delivery_that_fails_is_never_seen", run: failed_delivery },
     Case { name: "messages::staged_deliveries_are_committed_together", run: staged },
+    Case { name: "messages::deliveries_that_come_together_fail_alone", run: staged_together },
 ];
 
 fn reads_back(subject: &Subject<'_>) -> Outcome {
@@ -232,6 +233,40 @@ fn failed_delivery(subject: &Subject<'_>) -> Outcome {
     same("messages", open(&*store, &inbox())?.entries().len(), 0)?;
     same("the next attempt", deliver(&*store, &inbox(), 1)?, Delivered::Stored)?;
     same("messages then", open(&*store, &inbox())?.entries().len(), 1)
+}
+
+fn staged_together(subject: &Subject<'_>) -> Outcome {
+    let store = subject.store()?;
+    let (inbox, other) = (inbox(), name("other")?);
+    store.create(&other)?;
+    same("the first attempt", deliver(&*store, &inbox, 2)?, Delivered::Stored)?;
+    let mut bodies: Vec<Box<dyn MessageReader>> =
+        (1..=5).map(|number| Box::new(Bytes::from(message(number))) as Box<dyn MessageReader>).collect();
+    bodies[2] = Box::new(Torn(Bytes::from(message(3))));
+    let mut arrivals = Vec::new();
+    for (number, body) in (1..=5).zip(&mut bodies) {
+        let delivery = delivery(number, 0, number == 2)?;
+        let mailbox = if number == 4 { &other } else { &inbox };
+        arrivals.push(Arrival { mailbox, delivery, body: &mut **body });
+    }
+    let staged = store.stage_all(&mut arrivals);
+    same("results", staged.len(), 5)?;
+    for (number, staged) in (1..=5).zip(staged) {
+        let mut ended = match staged {
+            Ok(staged) => batch::commit([staged]),
+            Err(error) => vec![Err(error)],
+        };
+        let ended = ended.pop().ok_or_else(|| Broken("a delivery did not end".into()))?;
+        match number {
+            2 => same("one that was there", ended?, Delivered::AlreadyThere)?,
+            3 => refused("a body that cannot be read", ended, ErrorKind::Backlog)?,
+            _ => same("the others", ended?, Delivered::Stored)?,
+        }
+    }
+    same("messages in INBOX", open(&*store, &inbox)?.entries().len(), 3)?;
+    same("messages in the other mailbox", open(&*store, &other)?.entries().len(), 1)?;
+    same("the next attempt", deliver(&*store, &inbox, 3)?, Delivered::Stored)?;
+    same("messages then", open(&*store, &inbox)?.entries().len(), 4)
 }
 
 fn staged(subject: &Subject<'_>) -> Outcome {

@@ -97,7 +97,7 @@ impl StagedDelivery for Written {
         let unique = format!("{}{}", self.prefix, env.file_host());
         let target = Target::new(&self.staged.base(&unique), "");
         env.arrived()
-            .placing(&self.prefix, || Reserved::place(&mut self.reserved, || self.staged.place(&target)))?;
+            .placing([&self.prefix], || Reserved::place(&mut self.reserved, || self.staged.place(&target)))?;
         Ok(env.syncs().submit(Vec::new(), vec![self.paths.sub(Sub::New)]))
     }
 

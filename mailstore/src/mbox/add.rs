@@ -1,4 +1,4 @@
-//! Putting messages at the end of an mbox: APPEND, COPY and delivery.
+//! Putting messages at the end of an mbox: APPEND, COPY and [delivery](super::deliver).
 //!
 //! # Order of operations
 //! Under the locks: what comes is encoded once to know its length and its checksum; the intent goes into the
@@ -6,10 +6,6 @@
 //! message, the file synced; the journal is emptied. A crash before the journal is emptied leaves nothing of what came,
 //! or all of it, also of several messages; a last UID that is raised for nothing, or not raised for something, does no
 //! harm ([`uids`](super::uids)).
-//!
-//! A delivery gets no UID here: for that all messages before it would have to be known. It gets one when the mailbox is
-//! next opened. Its id stands in its header (`X-Postroom-Delivery`), and an attempt that may be the second looks for it: the
-//! first of them scans the mailbox, and the others know from it that they are not there ([`arrived`](crate::arrived)).
 
 use std::ops::ControlFlow;
 
@@ -26,7 +22,6 @@ use super::scan::{self, Scanned};
 use super::snapshot::{Known, Snapshot};
 use super::uids::UidState;
 use super::{MboxFormat, from_line};
-use crate::arrived::MailboxKey;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File};
 use crate::store::{DeliveryId, MessageReader};
@@ -112,8 +107,8 @@ pub(super) fn add(
     items: &mut [Item<'_>],
 ) -> Result<Vec<Uid>> {
     let failed = |error: std::io::Error| place.failed("reading", &error);
-    let metadata = lock.file.metadata().map_err(failed)?;
-    let lead = lead(&*lock.file, metadata.size).map_err(failed)?;
+    let metadata = lock.file().metadata().map_err(failed)?;
+    let lead = lead(lock.file(), metadata.size).map_err(failed)?;
     let marks = marks(place, &known, items)?;
     let uids = marks.iter().filter_map(|marks| marks.uid).collect::<Vec<_>>();
     let format = place.options.format;
@@ -149,14 +144,14 @@ pub(super) fn add(
         place.sync_dir()?;
     }
     // A rewrite above may have moved it.
-    let old_len = lock.file.metadata().map_err(failed)?.size;
+    let old_len = lock.file().metadata().map_err(failed)?.size;
     let new_len = old_len + len;
     let appending = Appending::begin(place, Intent { inode: metadata.inode, old_len, new_len, sum, head })?;
     let written = write(place, lock, old_len, new_len, &mut encode).and_then(|()| {
         if let (Some(known), Some(last)) = (&mut known, uids.last()) {
             raise_in_place(place, lock, known, last.get())?;
         }
-        lock.file.sync().map_err(|error| place.failed("writing", &error))
+        lock.sync(place)
     });
     if let Err(error) = written {
         appending.undo(place, lock);
@@ -226,13 +221,13 @@ fn write(
 ) -> Result<()> {
     let failed = |error: std::io::Error| place.failed("writing", &error);
     // To its full length first: whatever another program appends after a crash is behind it.
-    lock.file.allocate(new_len).map_err(failed)?;
-    if lock.file.metadata().map_err(failed)?.size != new_len {
-        lock.file.set_len(new_len).map_err(failed)?;
+    lock.file().allocate(new_len).map_err(failed)?;
+    if lock.file().metadata().map_err(failed)?.size != new_len {
+        lock.file().set_len(new_len).map_err(failed)?;
     }
     let mut at = old_len;
     let mut pending = Vec::new();
-    let file = &*lock.file;
+    let file = lock.file();
     encode(&mut |octets| {
         if pending.len() + octets.len() > CHUNK_BYTES {
             file.write_at(&[&pending, octets], at).map_err(failed)?;
@@ -261,7 +256,7 @@ fn raised(
     last_uid: u32,
 ) -> Result<Option<(Marks, Option<InPlace>)>> {
     let Some(Known { message, .. }) = snapshot.messages.first() else { return Ok(None) };
-    let old = marks_of(place, &*lock.file, message)?;
+    let old = marks_of(place, lock.file(), message)?;
     let mut marks = old.clone();
     match &mut marks.base {
         Some(base) => base.last_uid = last_uid,
@@ -273,7 +268,7 @@ fn raised(
     });
     let Some(in_place) = in_place else { return Ok(Some((marks, None))) };
     let mut found = vec![0; in_place.old.len()];
-    fs::read_full(&*lock.file, &mut found, in_place.at).map_err(|error| place.failed("reading", &error))?;
+    fs::read_full(lock.file(), &mut found, in_place.at).map_err(|error| place.failed("reading", &error))?;
     // Another program may spell it in another way.
     let is_ours = found == in_place.old;
     Ok(Some((marks, Some(in_place).filter(|_| is_ours))))
@@ -302,7 +297,7 @@ fn raise_by_rewriting(
 
 fn raise_in_place(place: &Place, lock: &mut MboxLock, known: &mut Numbered<'_>, last_uid: u32) -> Result<()> {
     if let Some((marks, Some(InPlace { at, old, new }))) = raised(place, lock, known.snapshot, last_uid)? {
-        super::flags::write_difference(place, &*lock.file, at, &old, &new)?;
+        super::flags::write_difference(place, lock.file(), at, &old, &new)?;
         known.snapshot.base = marks.base;
     }
     Ok(())
@@ -318,40 +313,16 @@ fn take_in(
 ) -> Result<()> {
     if was_mended || snapshot.messages.is_empty() {
         *snapshot = Snapshot::default();
-        return snapshot.update(place, &*lock.file);
+        return snapshot.update(place, lock.file());
     }
-    let size = lock.file.metadata().map_err(|error| place.failed("reading", &error))?.size;
+    let size = lock.file().metadata().map_err(|error| place.failed("reading", &error))?.size;
     let messages = &mut snapshot.messages;
-    let scanned = scan::scan(&*lock.file, old_len, size, place.options.format, &mut |message, marks| {
+    let scanned = scan::scan(lock.file(), old_len, size, place.options.format, &mut |message, marks| {
         messages.push(Known { message, flags: marks.flags });
         ControlFlow::Continue(())
     });
     match scanned.map_err(|error| place.failed("reading", &error))? {
-        Scanned::Mbox => snapshot.stamp(place, &*lock.file),
+        Scanned::Mbox => snapshot.stamp(place, lock.file()),
         Scanned::NoMbox(_) | Scanned::Stopped => Err(place.corrupt("what was written does not read")),
     }
-}
-
-/// Whether the mailbox holds a message of that delivery. Its locks are held.
-pub(super) fn holds(place: &Place, file: &dyn File, delivery: &DeliveryId) -> Result<bool> {
-    let failed = |error: std::io::Error| place.failed("reading", &error);
-    let metadata = file.metadata().map_err(failed)?;
-    let (arrived, mailbox) = (place.env.arrived(), MailboxKey::of_file(&metadata, &place.path));
-    if arrived.lacks(mailbox, delivery) {
-        return Ok(false);
-    }
-    // The first reads all of it for all that come; else what is there need only be found.
-    let mut listing = Some(arrived.listing()).filter(|_| !arrived.knows(mailbox));
-    let mut is_there = false;
-    let scanned = scan::scan(file, 0, metadata.size, place.options.format, &mut |_, marks| {
-        if let Some(found) = &marks.delivery {
-            is_there |= found == delivery;
-            listing.iter_mut().for_each(|listing| listing.add(found));
-        }
-        if is_there && listing.is_none() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    if let (Scanned::Mbox, Some(listing)) = (scanned.map_err(failed)?, listing) {
-        listing.finish(mailbox);
-    }
-    Ok(is_there)
 }

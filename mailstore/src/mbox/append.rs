@@ -102,7 +102,7 @@ impl MboxAppend {
         if before.0.is_some() && sight.highest_modseq() != before.1 {
             // Another of ours has changed it; its time may not tell.
             sight.disk.distrust();
-            sight.disk.update(&self.place, &*locked.lock.file)?;
+            sight.disk.update(&self.place, locked.lock.file())?;
         }
         if before.0.is_none() || (sight.disk.stamp, sight.highest_modseq()) != before {
             sight.give_uids(&mut locked.lock, false)?;

@@ -53,14 +53,14 @@ pub(super) fn set(
     let mut results = Vec::new();
     let mut rest: BTreeMap<usize, Marks> = BTreeMap::new();
     if let (true, Some(first)) = (learned, snapshot.messages.first()) {
-        let marks = marks_of(place, &*lock.file, &first.message)?;
+        let marks = marks_of(place, lock.file(), &first.message)?;
         rest.insert(0, Marks { base, ..marks });
     }
     for (index, known) in snapshot.messages.iter_mut().enumerate() {
         let Some(uid) = known.message.uid.filter(|uid| wanted.contains(*uid)) else { continue };
         let new = change.apply(&known.flags, flags);
         if new != known.flags {
-            let old = marks_of(place, &*lock.file, &known.message)?;
+            let old = marks_of(place, lock.file(), &known.message)?;
             let mut marks = Marks { flags: new.clone(), is_old: true, ..old.clone() };
             marks.is_pseudo &= index == 0;
             if let Some(first) = rest.remove(&index) {
@@ -70,7 +70,7 @@ pub(super) fn set(
                 continue;
             }
             if marks.flags.keywords() == old.flags.keywords()
-                && set_in_place(place, &*lock.file, &known.message, &old, &marks)?
+                && set_in_place(place, lock.file(), &known.message, &old, &marks)?
             {
                 known.message.mark(&marks);
                 known.flags.clone_from(&new);
@@ -86,9 +86,9 @@ pub(super) fn set(
         })?;
     } else {
         // Also when nothing was changed: what another session has set, it may not have synced yet.
-        lock.file.sync().map_err(|error| place.failed("writing", &error))?;
+        lock.sync(place)?;
     }
-    snapshot.stamp(place, &*lock.file)?;
+    snapshot.stamp(place, lock.file())?;
     Ok(results)
 }
 

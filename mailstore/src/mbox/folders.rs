@@ -172,9 +172,9 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
 fn settle_all(store: &Inner, place: &Place, lock: &MboxLock) -> Result<()> {
     let Some(settle) = &store.settle else { return Ok(()) };
     let failed = |error: io::Error| place.failed("reading", &error);
-    let size = lock.file.metadata().map_err(failed)?.size;
+    let size = lock.file().metadata().map_err(failed)?.size;
     let mut settled = Ok(());
-    scan::scan(&*lock.file, 0, size, place.options.format, &mut |_, marks| {
+    scan::scan(lock.file(), 0, size, place.options.format, &mut |_, marks| {
         settled = marks.delivery.map_or(Ok(()), |delivery| settle.settle(&delivery));
         if settled.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })

@@ -46,7 +46,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// The mailbox file, open for writing, and nobody else at it. Dropping it gives all locks back.
 #[derive(Debug)]
 pub(super) struct MboxLock {
-    pub(super) file: Box<dyn File>,
+    /// Always there, but while it is being synced.
+    file: Option<Box<dyn File>>,
     dotlock: Option<Dotlock>,
     /// Taken last, given back last.
     _threads: Held,
@@ -67,12 +68,25 @@ impl MboxLock {
                 // It may have been replaced while we opened it.
                 let inode = file.metadata().map_err(|error| place.failed("locking", &error))?.inode;
                 if place.stamp()?.inode == inode {
-                    return Ok(Self { file, dotlock, _threads: threads });
+                    return Ok(Self { file: Some(file), dotlock, _threads: threads });
                 }
                 continue;
             }
             waiting.pause()?;
         }
+    }
+
+    /// The mailbox.
+    pub(super) fn file(&self) -> &dyn File {
+        self.file.as_deref().expect("invariant: what is synced is given back")
+    }
+
+    /// Makes the mailbox durable, together with what others wait for ([`sync`](crate::sync)).
+    pub(super) fn sync(&mut self, place: &Place) -> Result<()> {
+        let file = self.file.take().expect("invariant: what is synced is given back");
+        let (file, synced) = place.env.syncs().sync_file(file);
+        self.file = Some(file);
+        synced.map_err(|error| place.failed("syncing", &error))
     }
 
     /// Shows others that the lock is alive. To be called often; it does something now and then.

@@ -136,8 +136,8 @@ impl MboxMailbox {
         }
         let Locked { turn, mut lock } = self.sight.lock()?;
         self.give_uids(&mut lock)?;
-        lock.file.sync().map_err(|error| self.place().failed("syncing", &error))?;
-        self.sight.note(Some(&turn), &*lock.file)
+        lock.sync(self.place())?;
+        self.sight.note(Some(&turn), lock.file())
     }
 
     /// Gives every message a UID, and takes new ones for this session.
@@ -155,7 +155,7 @@ impl MboxMailbox {
                     take_recent(place, lock, known)?;
                 }
             }
-            disk.stamp(place, &*lock.file)?;
+            disk.stamp(place, lock.file())?;
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl MboxMailbox {
             // The UIDs that were named are of another mailbox than this one is now.
             return Err(self.gone());
         }
-        self.sight.note(Some(&locked.turn), &*locked.lock.file)?;
+        self.sight.note(Some(&locked.turn), locked.lock.file())?;
         Ok(locked)
     }
 
@@ -178,7 +178,7 @@ impl MboxMailbox {
     pub(super) fn note(&mut self, locked: &Locked, before: ModSeq) -> Result<()> {
         let is_told = self.told == before;
         self.sight.changed();
-        self.sight.note(Some(&locked.turn), &*locked.lock.file)?;
+        self.sight.note(Some(&locked.turn), locked.lock.file())?;
         if is_told {
             self.told = self.sight.highest_modseq();
         }
@@ -251,9 +251,9 @@ impl MboxMailbox {
 
 /// Marks a message as told, where there is room for that; where there is none, the next session is told as well.
 fn take_recent(place: &Place, lock: &MboxLock, known: &mut Known) -> Result<()> {
-    let old = marks_of(place, &*lock.file, &known.message)?;
+    let old = marks_of(place, lock.file(), &known.message)?;
     let new = Marks { is_old: true, ..old.clone() };
-    if flags::set_in_place(place, &*lock.file, &known.message, &old, &new)? {
+    if flags::set_in_place(place, lock.file(), &known.message, &old, &new)? {
         known.message.mark(&new);
     }
     Ok(())

@@ -47,6 +47,7 @@ mod add;
 mod append;
 mod control;
 mod decode;
+mod deliver;
 mod encode;
 mod fields;
 mod flags;

@@ -58,7 +58,7 @@ pub(super) fn move_to(source: &mut MboxMailbox, uids: &UidSet, target: &MailboxN
         Some(other) => {
             sight.give_uids(&mut other.lock, false)?;
             let appended = append.add(&mut sight, &mut other.lock)?;
-            sight.note(Some(&other.turn), &*other.lock.file)?;
+            sight.note(Some(&other.turn), other.lock.file())?;
             appended
         }
         None => append.add(&mut source.sight, &mut locked.lock)?,

@@ -30,8 +30,8 @@ pub(super) fn rewrite(
     snapshot: &mut Snapshot,
     mut change: impl FnMut(usize, &Known) -> Result<Change>,
 ) -> Result<()> {
-    let size = lock.file.metadata().map_err(|error| place.failed("reading", &error))?.size;
-    let mut writer = Writer { place, file: &*lock.file, rewriting: None, moved_to: None };
+    let size = lock.file().metadata().map_err(|error| place.failed("reading", &error))?.size;
+    let mut writer = Writer { place, file: lock.file(), rewriting: None, moved_to: None };
     let mut messages = Vec::with_capacity(snapshot.messages.len());
     let mut base = snapshot.base.clone();
     let mut must_scan = false;
@@ -71,13 +71,13 @@ pub(super) fn rewrite(
         committed?;
     }
     if must_scan {
-        return snapshot.update(place, &*lock.file);
+        return snapshot.update(place, lock.file());
     }
     (snapshot.messages, snapshot.base) = (messages, base);
     if snapshot.messages.is_empty() {
         snapshot.base = None;
     }
-    snapshot.stamp(place, &*lock.file)
+    snapshot.stamp(place, lock.file())
 }
 
 /// All that the mailbox's own fields of a message say.

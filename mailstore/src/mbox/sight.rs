@@ -53,8 +53,8 @@ impl Sight {
     pub(super) fn lock(&mut self) -> Result<Locked> {
         let mut lock = MboxLock::take(&self.place)?;
         journal::recover(&self.place, &mut lock)?;
-        let turn = self.turn(&*lock.file)?;
-        self.disk.update(&self.place, &*lock.file)?;
+        let turn = self.turn(lock.file())?;
+        self.disk.update(&self.place, lock.file())?;
         Ok(Locked { turn, lock })
     }
 

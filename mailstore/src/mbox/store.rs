@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::add::{self, Item};
 use super::append::MboxAppend;
+use super::deliver::deliver;
 use super::location::MboxLocation;
-use super::lock::MboxLock;
 use super::mailbox::MboxMailbox;
 use super::place::{CONTROL, Place, TMP};
-use super::{MboxOptions, folders, journal, subscriptions};
+use super::{MboxOptions, folders, subscriptions};
+use crate::batch::{Arrival, Staged};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, Interest};
@@ -93,8 +93,29 @@ impl MboxStore {
         if let Some(dir) = inner.location.file(&MailboxName::inbox()).parent() {
             make(dir)?;
         }
+        for dir in
+            [Some(&*control), inner.location.file(&MailboxName::inbox()).parent()].into_iter().flatten()
+        {
+            // One that may be entered but not read: what lies there is synced file by file.
+            let _ = inner.env.syncs().attach(dir);
+        }
         inner.make_inbox()?;
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Where a mailbox lies, of which an INBOX is made where it is missing.
+    fn place_to_add(&self, name: &MailboxName) -> Result<Place> {
+        if name.is_inbox() { self.0.make_inbox() } else { Ok(self.0.place(name)) }
+    }
+
+    /// Delivers to the mailbox of the first.
+    fn deliver_to_one(&self, arrivals: &mut [Arrival<'_>]) -> Vec<Result<Delivered>> {
+        let place = arrivals.first().map(|first| self.place_to_add(first.mailbox));
+        match place {
+            None => Vec::new(),
+            Some(Ok(place)) => deliver(&place, arrivals),
+            Some(Err(error)) => arrivals.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 }
 
@@ -150,12 +171,12 @@ impl Store for MboxStore {
     }
 
     fn open(&self, name: &MailboxName, access: Access) -> Result<Box<dyn Mailbox>> {
-        let place = if name.is_inbox() { self.0.make_inbox()? } else { self.0.place(name) };
+        let place = self.place_to_add(name)?;
         Ok(Box::new(MboxMailbox::open(self.0.clone(), place, access)?))
     }
 
     fn append(&self, name: &MailboxName) -> Result<Box<dyn Append>> {
-        let place = if name.is_inbox() { self.0.make_inbox()? } else { self.0.place(name) };
+        let place = self.place_to_add(name)?;
         Ok(Box::new(MboxAppend::begin_at(place)?))
     }
 
@@ -165,22 +186,14 @@ impl Store for MboxStore {
         delivery: &Delivery<'_>,
         body: &mut dyn MessageReader,
     ) -> Result<Delivered> {
-        let place = if name.is_inbox() { self.0.make_inbox()? } else { self.0.place(name) };
-        let mut lock = MboxLock::take(&place)?;
-        journal::recover(&place, &mut lock)?;
-        if delivery.maybe_delivered && add::holds(&place, &*lock.file, &delivery.id)? {
-            lock.file.sync().map_err(|error| place.failed("syncing", &error))?;
-            return Ok(Delivered::AlreadyThere);
-        }
-        let item = Item {
-            prefix: delivery.header,
-            body,
-            date: delivery.date,
-            flags: mail_message::FlagSet::new(),
-            delivery: Some(delivery.id.clone()),
-        };
-        self.0.env.arrived().placing(&delivery.id, || add::add(&place, &mut lock, None, &mut [item]))?;
-        Ok(Delivered::Stored)
+        let mut arrival = [Arrival { mailbox: name, delivery: delivery.clone(), body }];
+        self.deliver_to_one(&mut arrival).pop().expect("invariant: one result for each delivery")
+    }
+
+    /// Makes them: those to one mailbox that stand side by side together.
+    fn stage_all(&self, arrivals: &mut [Arrival<'_>]) -> Vec<Result<Staged>> {
+        let to_one = arrivals.chunk_by_mut(|one, next| one.mailbox == next.mailbox);
+        to_one.flat_map(|to_one| self.deliver_to_one(to_one)).map(|result| result.map(Staged::done)).collect()
     }
 
     fn watch(&self, name: &MailboxName, tell: &Tell) -> Result<Option<Watch>> {

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use mailstore::batch::{Arrival, commit};
 use mailstore::fs::sim::Fault;
 use mailstore::fs::{Fs as _, SimFs};
 use mailstore::mbox::{LockMethod, MboxOptions, MboxStore};
-use mailstore::{Class, DeliveryId, Result, Settle};
+use mailstore::{Class, Delivered, Delivery, DeliveryId, MailboxName, Result, Settle, Store};
+use proto_core::UnixTime;
 
-use super::{mbox_with, seed, some_power_cuts};
+use super::journal::TRACE;
+use super::{Octets, mbox_with, message, name, seed, some_power_cuts};
 
 /// Mailboxes without a dotlock: what it leaves in a directory that is never synced multiplies what may be found. It has a
 /// test of its own.
@@ -22,6 +25,28 @@ pub fn mbox_without_dotlock(fs: &SimFs, pid: u32, settle: Option<Arc<dyn Settle>
 /// The delivery to the first recipient of the message of that number.
 pub fn delivery_id(number: u32) -> DeliveryId {
     DeliveryId { queue_id: format!("Q{number}").parse().unwrap(), recipient: 0 }
+}
+
+/// Delivers messages of these numbers to these mailboxes, all that come at the same time; tells how each ended.
+pub fn deliver_together(
+    store: &dyn Store,
+    mail: &[(u32, &str)],
+    maybe_delivered: bool,
+) -> Vec<Result<Delivered>> {
+    let names: Vec<MailboxName> = mail.iter().map(|(_, to)| name(to)).collect();
+    let mut bodies: Vec<Octets> = mail.iter().map(|(number, _)| Octets(message(*number))).collect();
+    let arrivals = mail.iter().zip(&names).zip(&mut bodies).map(|(((number, _), mailbox), body)| {
+        let (id, date) = (delivery_id(*number), UnixTime(1_700_000_000));
+        Arrival { mailbox, delivery: Delivery { id, maybe_delivered, date, header: TRACE.as_bytes() }, body }
+    });
+    let staged = store.stage_all(&mut arrivals.collect::<Vec<_>>());
+    // One that was not staged is not committed; the others are, together.
+    let (mut batch, mut ended) = (Vec::new(), Vec::new());
+    for staged in staged {
+        ended.push(staged.map(|staged| batch.push(staged)));
+    }
+    let mut committed = commit(batch).into_iter();
+    ended.into_iter().map(|staged| staged.and_then(|()| committed.next().unwrap())).collect()
 }
 
 /// Cuts the power before every operation that `fs` has recorded, and calls `check` with disks that may be found then, of

@@ -1,8 +1,9 @@
 //! Deliveries into the mailboxes of this machine: staged on store threads, mailbox by mailbox, and committed together.
 //!
 //! A delivery waits in the lane of its account until a *stager* takes it: a job on a store thread that writes a run of
-//! messages to one account, one after the other. What is staged waits for the *committer*, which takes all there is and
-//! makes it durable at once ([`mailstore::batch`]). While it does, the next ones are staged.
+//! messages, all that wait for one account, together; into an mbox that delivers them. What is staged waits for the
+//! *committer*, which takes all there is and makes it durable at once ([`mailstore::batch`]). While it does, the next ones
+//! are staged.
 //!
 //! Whoever sends mail waits for the spool, and for a delivery nobody does; but both need the disk. So while mail comes in
 //! fast, deliveries lag a little, and take few flushes: there is one committer at a time, which begins no sooner than
@@ -17,7 +18,7 @@
 use super::store::Locate;
 use crate::blocking::{Blocking, JobLost};
 use crate::wall::{AccountId, Delivery};
-use mailstore::batch::{self, Staged};
+use mailstore::batch::{self, Arrival, Staged};
 use mailstore::{Delivered, MailboxName, MessageReader, StoreError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// For so many deliveries a flush costs each of them next to nothing: they wait for no others.
 const BATCH: usize = 64;
 
-/// So many messages a stager writes before it gives its thread back.
+/// So many messages a stager takes at a time.
 const RUN_MAX: usize = 32;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -67,6 +68,18 @@ struct Waiting {
     delivery: Delivery,
     body: Box<dyn MessageReader>,
     answer: Answer,
+}
+
+impl Waiting {
+    fn arrival(&mut self) -> Arrival<'_> {
+        let delivery = mailstore::Delivery {
+            id: self.delivery.id.clone(),
+            maybe_delivered: self.delivery.maybe_delivered,
+            date: self.delivery.date,
+            header: &self.delivery.header,
+        };
+        Arrival { mailbox: &self.name, delivery, body: &mut *self.body }
+    }
 }
 
 impl Deliveries {
@@ -157,21 +170,17 @@ struct Stager {
 impl Stager {
     fn run(mut self) {
         self.has_run = true;
-        let mut located = None;
-        for _ in 0..RUN_MAX {
-            let waiting = self.deliveries.lock().lanes.get_mut(&self.account).and_then(VecDeque::pop_front);
-            let Some(Waiting { name, delivery, mut body, answer }) = waiting else { return };
-            // After a message was taken, so that a store that panics costs one each time.
-            let store = located.get_or_insert_with(|| (self.deliveries.locate)(&self.account));
-            let staged = store.as_ref().map_err(StoreError::clone).and_then(|store| {
-                let delivery = mailstore::Delivery {
-                    id: delivery.id,
-                    maybe_delivered: delivery.maybe_delivered,
-                    date: delivery.date,
-                    header: &delivery.header,
-                };
-                store.stage(&name, &delivery, &mut *body)
-            });
+        let mut run: Vec<Waiting> = {
+            let mut state = self.deliveries.lock();
+            let Some(lane) = state.lanes.get_mut(&self.account) else { return };
+            lane.drain(..lane.len().min(RUN_MAX)).collect()
+        };
+        // After they were taken, so that a store that panics is not asked about them again.
+        let staged = match (self.deliveries.locate)(&self.account) {
+            Ok(store) => store.stage_all(&mut run.iter_mut().map(Waiting::arrival).collect::<Vec<_>>()),
+            Err(error) => run.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (staged, Waiting { answer, .. }) in staged.into_iter().zip(run) {
             match staged {
                 Ok(staged) => {
                     let is_whole = {
@@ -182,12 +191,12 @@ impl Stager {
                     if is_whole {
                         self.deliveries.whole.notify_one();
                     }
-                    self.deliveries.start_committer();
                 }
                 // Nobody waits any more when the deliverer has been cut off.
                 Err(error) => drop(answer.send(Err(error))),
             }
         }
+        self.deliveries.start_committer();
     }
 }
 

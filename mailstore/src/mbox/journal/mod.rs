@@ -233,10 +233,15 @@ fn before_sum(file: &dyn File, start: u64) -> io::Result<u32> {
 }
 
 /// Empties the journal, durably: what it asked for is done.
-fn clear(place: &Place, file: &mut dyn File) -> Result<()> {
-    let failed = |error: io::Error| StoreError::io("writing", &place.journal(), &error);
-    file.set_len(0).map_err(failed)?;
-    file.sync_data().map_err(failed)
+fn clear(place: &Place, journal: Box<dyn File>) -> Result<()> {
+    let cleared = journal.set_len(0).and_then(|()| place.env.syncs().sync_file(journal).1);
+    cleared.map_err(|error| StoreError::io("writing", &place.journal(), &error))
+}
+
+/// Cuts the mailbox to a length, durably.
+fn cut(place: &Place, lock: &mut MboxLock, len: u64) -> Result<()> {
+    lock.file().set_len(len).map_err(|error| place.failed("cutting", &error))?;
+    lock.sync(place)
 }
 
 /// An append of which the intent is durable.
@@ -261,7 +266,11 @@ impl Appending {
             opened => opened.map_err(failed)?,
         };
         let frame = Frame::Intent(intent.clone()).encode();
-        if let Err(error) = journal.write_at(&[&frame], 0).and_then(|()| journal.sync_data()) {
+        let (journal, written) = match journal.write_at(&[&frame], 0) {
+            Ok(()) => place.env.syncs().sync_file(journal),
+            failed => (journal, failed),
+        };
+        if let Err(error) = written {
             // Whether it is durable is not known; the file has not been touched, so that it asks for nothing.
             let _ = journal.set_len(0);
             return Err(failed(error));
@@ -270,15 +279,14 @@ impl Appending {
     }
 
     /// Ends it: all that was to be appended is durable.
-    pub(super) fn done(mut self, place: &Place) -> Result<()> {
-        clear(place, &mut *self.journal)
+    pub(super) fn done(self, place: &Place) -> Result<()> {
+        clear(place, self.journal)
     }
 
     /// Takes back what was written. What fails here is done by whoever next takes the lock.
-    pub(super) fn undo(mut self, place: &Place, lock: &mut MboxLock) {
-        let cut = lock.file.set_len(self.intent.old_len).and_then(|()| lock.file.sync_data());
-        if cut.is_ok() {
-            let _ = clear(place, &mut *self.journal);
+    pub(super) fn undo(self, place: &Place, lock: &mut MboxLock) {
+        if cut(place, lock, self.intent.old_len).is_ok() {
+            let _ = clear(place, self.journal);
         }
     }
 }
@@ -330,7 +338,7 @@ impl Rewriting {
     /// changed; on one behind that, whoever next takes the lock goes on.
     pub(super) fn commit(mut self, place: &Place, lock: &mut MboxLock, new_len: u64) -> Result<()> {
         let old_len = self.before.old_len;
-        let tail_sum = sum_of(&*lock.file, new_len.min(old_len), old_len);
+        let tail_sum = sum_of(lock.file(), new_len.min(old_len), old_len);
         let tail_sum = tail_sum.map_err(|error| place.failed("reading", &error))?;
         let commit = Commit { new_len, tail_sum, frames_sum: self.sums };
         self.put(place, &Frame::Commit(commit))?;
@@ -342,35 +350,34 @@ impl Rewriting {
         }
         disk.sync_dir(&place.control).map_err(|error| StoreError::io("writing", &place.journal(), &error))?;
         if new_len > old_len
-            && let Err(error) = lock.file.allocate(new_len)
+            && let Err(error) = lock.file().allocate(new_len)
         {
             // No room, and nothing written yet: everything stays as it was.
-            let cut = lock.file.set_len(old_len).and_then(|()| lock.file.sync_data());
-            if cut.is_ok() {
-                clear(place, &mut *self.journal)?;
+            if cut(place, lock, old_len).is_ok() {
+                clear(place, self.journal)?;
             }
             return Err(place.failed("extending", &error));
         }
-        apply(place, lock, &mut *self.journal, commit)
+        apply(place, lock, self.journal, commit)
     }
 }
 
 /// Writes everything into the mailbox, and empties the journal.
-fn apply(place: &Place, lock: &mut MboxLock, journal: &mut dyn File, commit: Commit) -> Result<()> {
+fn apply(place: &Place, lock: &mut MboxLock, journal: Box<dyn File>, commit: Commit) -> Result<()> {
     let failed = |error: io::Error| place.failed("writing", &error);
     // Also when it shows this length already: what shows may be a cut that a failed flush has lost.
-    lock.file.set_len(commit.new_len).map_err(failed)?;
-    let mut frames = Frames::new(journal);
+    lock.file().set_len(commit.new_len).map_err(failed)?;
+    let mut frames = Frames::new(&*journal);
     loop {
         match frames.next().map_err(|error| StoreError::io("reading", &place.journal(), &error))? {
             Some(Frame::Write(offset, octets)) => {
-                lock.file.write_at(&[&octets], offset).map_err(failed)?;
+                lock.file().write_at(&[&octets], offset).map_err(failed)?;
                 lock.keep(&place.env);
             }
             Some(Frame::Before(_)) => {}
             _ => break,
         }
     }
-    lock.file.sync().map_err(failed)?;
+    lock.sync(place)?;
     clear(place, journal)
 }

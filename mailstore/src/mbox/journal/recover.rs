@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Before, CHUNK_BYTES, Commit, Frame, Frames, Intent, Rewriting, apply, before_sum, clear, sum_of,
+    Before, CHUNK_BYTES, Commit, Frame, Frames, Intent, Rewriting, apply, before_sum, clear, cut, sum_of,
 };
 use crate::error::{Result, StoreError};
 use crate::fs::{self, File, OpenMode};
@@ -18,17 +18,18 @@ pub(in crate::mbox) fn recover(place: &Place, lock: &mut MboxLock) -> Result<()>
     if !super::is_pending(place)? {
         return Ok(());
     }
-    let mut journal = place.env.fs().open(&path, OpenMode::Write).map_err(failed)?;
+    let journal = place.env.fs().open(&path, OpenMode::Write).map_err(failed)?;
     // Whoever wrote it may have died before it was durable; what we do on its word must not outlive it.
-    journal.sync_data().map_err(failed)?;
+    let (journal, synced) = place.env.syncs().sync_file(journal);
+    synced.map_err(failed)?;
     let first = Frames::new(&*journal).next().map_err(failed)?;
     match first {
-        Some(Frame::Intent(intent)) => recover_append(place, lock, &mut *journal, &intent),
+        Some(Frame::Intent(intent)) => recover_append(place, lock, journal, &intent),
         Some(Frame::Before(before)) => match committed(&*journal).map_err(failed)? {
             Some(commit) => recover_rewrite(place, lock, journal, before, commit),
-            None => clear(place, &mut *journal),
+            None => clear(place, journal),
         },
-        _ => clear(place, &mut *journal),
+        _ => clear(place, journal),
     }
 }
 
@@ -43,9 +44,9 @@ fn committed(journal: &dyn File) -> io::Result<Option<Commit>> {
     Ok(None)
 }
 
-fn recover_append(place: &Place, lock: &mut MboxLock, journal: &mut dyn File, intent: &Intent) -> Result<()> {
+fn recover_append(place: &Place, lock: &mut MboxLock, journal: Box<dyn File>, intent: &Intent) -> Result<()> {
     let failed = |error: io::Error| place.failed("reading", &error);
-    let now = lock.file.metadata().map_err(failed)?;
+    let now = lock.file().metadata().map_err(failed)?;
     let Intent { old_len, new_len, .. } = *intent;
     let is_whole = |file: &dyn File| -> io::Result<bool> {
         Ok(now.size >= new_len && sum_of(file, old_len, new_len)? == intent.sum)
@@ -57,21 +58,21 @@ fn recover_append(place: &Place, lock: &mut MboxLock, journal: &mut dyn File, in
     };
     let is_torn = now.inode == intent.inode
         && now.size > old_len
-        && !is_whole(&*lock.file).map_err(failed)?
-        && is_ours(&*lock.file).map_err(failed)?;
+        && !is_whole(lock.file()).map_err(failed)?
+        && is_ours(lock.file()).map_err(failed)?;
     if !is_torn {
         // It may be whole and not durable.
-        lock.file.sync().map_err(failed)?;
+        lock.sync(place)?;
         return clear(place, journal);
     }
     let bytes = now.size.min(new_len) - old_len;
     if now.size > new_len {
         // Somebody has appended behind it: that moves down.
-        let mut rewriting = Rewriting::begin(place, &*lock.file, old_len)?;
-        let new_len = copy(place, &*lock.file, new_len..now.size, &mut rewriting, old_len)?;
+        let mut rewriting = Rewriting::begin(place, lock.file(), old_len)?;
+        let new_len = copy(place, lock.file(), new_len..now.size, &mut rewriting, old_len)?;
         rewriting.commit(place, lock, new_len)?;
     } else {
-        lock.file.set_len(old_len).and_then(|()| lock.file.sync()).map_err(failed)?;
+        cut(place, lock, old_len)?;
         clear(place, journal)?;
     }
     place.options.tell(Notice::TornAppendCut { path: place.path.clone(), bytes });
@@ -104,16 +105,16 @@ fn copy(
 fn recover_rewrite(
     place: &Place,
     lock: &mut MboxLock,
-    mut journal: Box<dyn File>,
+    journal: Box<dyn File>,
     before: Before,
     commit: Commit,
 ) -> Result<()> {
     let failed = |error: io::Error| place.failed("reading", &error);
-    let now = lock.file.metadata().map_err(failed)?;
+    let now = lock.file().metadata().map_err(failed)?;
     let (old_len, new_len) = (before.old_len, commit.new_len);
     let is_it = now.inode == before.inode
         && now.size >= old_len.min(new_len)
-        && before_sum(&*lock.file, before.start).map_err(failed)? == before.before_sum;
+        && before_sum(lock.file(), before.start).map_err(failed)? == before.before_sum;
     if !is_it {
         let aside = place.control.join(format!("{}.journal.{}", place.key, place.env.unique_name()));
         let moved = place.env.fs().rename(&place.journal(), &aside);
@@ -124,10 +125,10 @@ fn recover_rewrite(
     // Where the file ended when nobody else had appended yet.
     let ended = if new_len <= old_len {
         let is_uncut =
-            now.size >= old_len && sum_of(&*lock.file, new_len, old_len).map_err(failed)? == commit.tail_sum;
+            now.size >= old_len && sum_of(lock.file(), new_len, old_len).map_err(failed)? == commit.tail_sum;
         if is_uncut { old_len } else { new_len }
     } else if now.size > old_len
-        && is_new_or_zero(&*lock.file, &*journal, old_len..now.size.min(new_len)).map_err(failed)?
+        && is_new_or_zero(lock.file(), &*journal, old_len..now.size.min(new_len)).map_err(failed)?
     {
         now.size.min(new_len)
     } else {
@@ -136,19 +137,19 @@ fn recover_rewrite(
     if ended == new_len {
         // What was appended behind the new end, if anything, stays where it is.
         let commit = Commit { new_len: new_len.max(now.size), ..commit };
-        apply(place, lock, &mut *journal, commit)?;
+        apply(place, lock, journal, commit)?;
     } else if now.size <= ended {
-        apply(place, lock, &mut *journal, commit)?;
+        apply(place, lock, journal, commit)?;
     } else {
         // The same again, with what was appended behind it, in one step.
-        let mut rewriting = Rewriting::begin(place, &*lock.file, before.start)?;
+        let mut rewriting = Rewriting::begin(place, lock.file(), before.start)?;
         let mut frames = Frames::new(&*journal);
         while let Some(frame) = frames.next().map_err(failed)? {
             if let Frame::Write(offset, octets) = frame {
                 rewriting.write(place, offset, octets)?;
             }
         }
-        let end = copy(place, &*lock.file, ended..now.size, &mut rewriting, new_len)?;
+        let end = copy(place, lock.file(), ended..now.size, &mut rewriting, new_len)?;
         rewriting.commit(place, lock, end)?;
     }
     place.options.tell(Notice::JournalApplied { path: place.path.clone() });
