@@ -232,6 +232,24 @@ fn who_gets_what_is_for_nobody() {
     assert!(goes_to(&luser("|/bin/x"), "nobody")[0].contains("5.7.1 luser_relay"));
     let open = [("luser_relay", "|/bin/x $user"), ("allow_mail_to_commands", "alias")];
     assert_eq!(goes_to(&open, "nobody"), ["nobody@example.com by the command /bin/x nobody"]);
+    assert!(goes_to(&luser(":include:/etc/list"), "nobody")[0].contains("5.7.1 luser_relay"));
+}
+
+/// Who makes up recipients must not be able to add a file, a command or another host to where their mail goes.
+#[test]
+fn who_gets_what_is_for_nobody_is_not_the_clients_choice() {
+    let open = [
+        ("luser_relay", "alice+$local"),
+        ("allow_mail_to_files", "alias"),
+        ("allow_mail_to_commands", "alias"),
+        ("recipient_delimiter", "+"),
+    ];
+    for made_up in ["x,/var/tmp/evil", "x,|touch /tmp/p", "x, bob", "x\\\",|id"] {
+        let recipient = format!("\"{made_up}\"@example.com");
+        let told = goes_to(&open, &recipient);
+        assert_eq!(told.len(), 1, "{recipient}: {told:?}");
+        assert!(told[0].ends_with("in the mailbox of alice@example.com"), "{recipient}: {told:?}");
+    }
 }
 
 /// RFC 5321 section 4.5.1.

@@ -306,13 +306,9 @@ impl EnvelopeRun<'_> {
             return Ok(());
         }
         if is_local && !router.luser_relay.is_empty() {
-            let text = luser_relay(&router.luser_relay, address, &router.routing.extensions);
-            self.note("luser_relay", address, std::iter::once(text.clone()));
-            let targets = Target::parse_list(&text, &router.routing.rewriting);
-            for target in targets {
-                let next = self.substitute(address, target, &branch);
-                self.tasks.extend(next);
-            }
+            let target = luser_relay(&router.luser_relay, address, &router.routing.extensions);
+            let next = self.substitute(address, target, &branch);
+            self.tasks.extend(next);
             return Ok(());
         }
         Err(unknown())
@@ -331,6 +327,7 @@ impl EnvelopeRun<'_> {
                 return None;
             }
         };
+        self.note("luser_relay", address, std::iter::once(to.to_string()));
         self.follow(address, LocalDelivery { to, sender: None }, branch)
     }
 
