@@ -3,11 +3,10 @@
 
 mod common;
 
-use common::{Client, START, USERS, env, inbox, queued, settings, spool_sync, until};
+use common::{Client, START, USERS, env, inbox, mbox, messages, queued, settings, spool_sync, until};
+use mailstore::MaildirStore;
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs as _, read};
-use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
-use mailstore::{Access, MailboxName, MaildirStore, Store};
 use postroom::clock::Clock;
 use postroom::entropy::SeededEntropy;
 use postroom::local::LocalMail;
@@ -42,18 +41,6 @@ async fn client(server: &Server) -> Client {
     client.reply().await;
     client.command("EHLO client.test").await;
     client
-}
-
-/// The messages in an mbox or a Maildir, read as another program would.
-fn messages(store: &dyn Store) -> Vec<String> {
-    let mut mailbox = store.open(&MailboxName::inbox(), Access::ReadOnly).unwrap();
-    let uids: Vec<_> = mailbox.entries().iter().map(|entry| entry.uid).collect();
-    uids.into_iter().map(|uid| common::read(&mut *mailbox.message(uid).unwrap())).collect()
-}
-
-fn mbox(fs: &SimFs, path: &str) -> Vec<String> {
-    let location = MboxLocation::new("/reader", path);
-    messages(&MboxStore::open(env(&fs.fork(), 77), location, MboxOptions::default(), None).unwrap())
 }
 
 /// R109.

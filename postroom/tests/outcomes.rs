@@ -8,12 +8,14 @@
 mod common;
 
 use common::log::Log;
-use common::{Client, env, inbox, start, start_with, until};
+use common::{Client, env, inbox, mbox, start, start_on, start_with, until};
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs as _, OpenMode};
+use mailstore::mbox::MboxOptions;
 use mailstore::{Delivered, Delivery, ErrorKind, MailboxName, MessageReader, StoreError};
 use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalStore};
+use postroom::server::Builder;
 use postroom::{Blocking, Server};
 use std::io;
 use std::path::Path;
@@ -21,7 +23,47 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::Level;
 
+/// Where all of Bob's mail is.
 const BOB: &str = "/mail/example.test/bob";
+
+/// What mailboxes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Maildir,
+    Mbox,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::Maildir, Self::Mbox];
+
+    async fn start(self, fs: &SimFs, pid: u32, change: impl FnOnce(Builder) -> Builder) -> Server {
+        let (root, none) = (Path::new("/"), Blocking::inline());
+        let disk = match self {
+            Self::Maildir => LocalMail::open(env(fs, pid), root, "mail/%d/%n", &none),
+            Self::Mbox => {
+                let place = ("mail/%d/%n", "mbox:~/mail:INBOX=~/inbox");
+                LocalMail::open_mbox(env(fs, pid), root, place, MboxOptions::default(), Arc::default(), &none)
+            }
+        };
+        start_on(disk.unwrap(), pid, change).await
+    }
+
+    fn inbox(self, fs: &SimFs, user: &str) -> Vec<String> {
+        match self {
+            Self::Maildir => inbox(fs, user),
+            Self::Mbox => mbox(fs, &format!("/mail/example.test/{user}/inbox")),
+        }
+    }
+
+    /// How the path begins at which a delivery to Bob fails: of an mbox it is that of a lock or of the journal.
+    fn path_that_fails(self) -> String {
+        let of_bob = match self {
+            Self::Maildir => "tmp/",
+            Self::Mbox => "",
+        };
+        format!("{BOB}/{of_bob}")
+    }
+}
 
 async fn client(server: &Server) -> Client {
     let mut client = Client::connect(server, "smtp");
@@ -44,106 +86,115 @@ fn line(log: &Log, words: &[&str]) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_spool_is_delivered_after_a_restart_each_message_once() {
-    const MESSAGES: usize = 40;
-    let (_log, _guard) = Log::start(Level::INFO);
-    let fs = SimFs::new();
-    let server = start(&fs, 1).await.unwrap();
-    let mut client = client(&server).await;
-    // No mailbox can be written, so all stays in the spool.
-    fs.refuse(Path::new("/mail"), Some(io::ErrorKind::ReadOnlyFilesystem));
-    for number in 0..MESSAGES {
-        accept(&mut client, ["alice", "bob"][number % 2], &format!("number {number}.")).await;
-    }
-    assert!(server.shutdown(Duration::from_secs(60)).await);
-    fs.refuse(Path::new("/mail"), None);
+    for format in Format::ALL {
+        const MESSAGES: usize = 40;
+        let (_log, _guard) = Log::start(Level::INFO);
+        let fs = SimFs::new();
+        let server = format.start(&fs, 1, |builder| builder).await;
+        let mut client = client(&server).await;
+        // No mailbox can be written, so all stays in the spool.
+        fs.refuse(Path::new("/mail"), Some(io::ErrorKind::ReadOnlyFilesystem));
+        for number in 0..MESSAGES {
+            accept(&mut client, ["alice", "bob"][number % 2], &format!("number {number}.")).await;
+        }
+        assert!(server.shutdown(Duration::from_secs(60)).await);
+        fs.refuse(Path::new("/mail"), None);
 
-    let few = |mut how: Deliverers| {
-        how.messages_max = 3;
-        how
-    };
-    let begin = |builder: postroom::server::Builder| builder.deliverers(few(Deliverers::default()));
-    let server = start_with(&fs, 2, begin).await.unwrap();
-    let there = || inbox(&fs, "alice").len() + inbox(&fs, "bob").len();
-    until("delivered", || there() == MESSAGES).await;
-    tokio::time::sleep(Duration::from_secs(7200)).await;
-    let all: Vec<String> = inbox(&fs, "alice").into_iter().chain(inbox(&fs, "bob")).collect();
-    for number in 0..MESSAGES {
-        let end = format!("\r\nnumber {number}.\r\n");
-        assert_eq!(all.iter().filter(|message| message.ends_with(&end)).count(), 1, "{number}");
+        let few = |mut how: Deliverers| {
+            how.messages_max = 3;
+            how
+        };
+        let begin = |builder: Builder| builder.deliverers(few(Deliverers::default()));
+        let server = format.start(&fs, 2, begin).await;
+        let there = || format.inbox(&fs, "alice").len() + format.inbox(&fs, "bob").len();
+        until("delivered", || there() == MESSAGES).await;
+        tokio::time::sleep(Duration::from_secs(7200)).await;
+        let all: Vec<String> =
+            format.inbox(&fs, "alice").into_iter().chain(format.inbox(&fs, "bob")).collect();
+        for number in 0..MESSAGES {
+            let end = format!("\r\nnumber {number}.\r\n");
+            assert_eq!(all.iter().filter(|message| message.ends_with(&end)).count(), 1, "{number}");
+        }
+        assert!(server.shutdown(Duration::from_secs(1)).await);
     }
-    assert!(server.shutdown(Duration::from_secs(1)).await);
 }
 
 /// D048 of the access-policy specification, too.
 #[tokio::test(start_paused = true)]
 async fn r222_a_full_disk_refuses_new_mail_for_now_and_holds_what_was_accepted() {
-    let (log, _guard) = Log::start(Level::INFO);
-    let fs = SimFs::new();
-    let server = start(&fs, 1).await.unwrap();
-    let mut client = client(&server).await;
-    accept(&mut client, "bob", "before").await;
-    until("delivered", || inbox(&fs, "bob").len() == 1).await;
+    for format in Format::ALL {
+        let (log, _guard) = Log::start(Level::INFO);
+        let fs = SimFs::new();
+        let server = format.start(&fs, 1, |builder| builder).await;
+        let mut client = client(&server).await;
+        accept(&mut client, "bob", "before").await;
+        until("delivered", || format.inbox(&fs, "bob").len() == 1).await;
 
-    fs.refuse(Path::new("/mail"), Some(io::ErrorKind::StorageFull));
-    accept(&mut client, "bob", "meanwhile").await;
-    fs.refuse(Path::new("/spool"), Some(io::ErrorKind::StorageFull));
-    let reply = client.mail("s@x.test", &["bob@example.test"], "refused").await;
-    assert!(reply.starts_with("452 4.3.1"), "{reply}");
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let told = line(&log, &["deferred", "bob@example.test"]);
-    assert!(
-        told.contains(&format!("{BOB}/tmp/")) && told.contains("free space on this file system"),
-        "{told}"
-    );
-    // As the times that lines begin with.
-    let (_, time) = told.split_once(" until=").unwrap();
-    let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    assert!(shape.starts_with("0000-00-00T00:00:00Z"), "{told}");
+        fs.refuse(Path::new("/mail"), Some(io::ErrorKind::StorageFull));
+        accept(&mut client, "bob", "meanwhile").await;
+        fs.refuse(Path::new("/spool"), Some(io::ErrorKind::StorageFull));
+        let reply = client.mail("s@x.test", &["bob@example.test"], "refused").await;
+        assert!(reply.starts_with("452 4.3.1"), "{reply}");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let told = line(&log, &["deferred", "bob@example.test"]);
+        assert!(
+            told.contains(&format.path_that_fails()) && told.contains("free space on this file system"),
+            "{told}"
+        );
+        // As the times that lines begin with.
+        let (_, time) = told.split_once(" until=").unwrap();
+        let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert!(shape.starts_with("0000-00-00T00:00:00Z"), "{told}");
 
-    fs.refuse(Path::new("/mail"), None);
-    fs.refuse(Path::new("/spool"), None);
-    client.command("RSET").await;
-    accept(&mut client, "bob", "after").await;
-    until("delivered", || inbox(&fs, "bob").len() == 3).await;
+        fs.refuse(Path::new("/mail"), None);
+        fs.refuse(Path::new("/spool"), None);
+        client.command("RSET").await;
+        accept(&mut client, "bob", "after").await;
+        until("delivered", || format.inbox(&fs, "bob").len() == 3).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn r151_a_mailbox_that_cannot_be_written_waits_and_the_log_says_what_to_do() {
-    for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
-        let (log, _guard) = Log::start(Level::INFO);
-        let fs = SimFs::new();
-        let server = start(&fs, 1).await.unwrap();
-        let mut client = client(&server).await;
-        accept(&mut client, "bob", "before").await;
-        until("delivered", || inbox(&fs, "bob").len() == 1).await;
-        fs.refuse(Path::new(BOB), Some(kind));
-        accept(&mut client, "bob", "meanwhile").await;
-        accept(&mut client, "alice", "beside").await;
-        until("delivered", || inbox(&fs, "alice").len() == 1).await;
-        let told = line(&log, &["deferred", "bob@example.test"]);
-        let uid = rustix::process::geteuid().as_raw();
-        for words in
-            [&format!("{BOB}/tmp/"), &format!("as user {uid}"), "check owner, mode and mount options"]
-        {
-            assert!(told.contains(words), "{words}: {told}");
+    for format in Format::ALL {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            let (log, _guard) = Log::start(Level::INFO);
+            let fs = SimFs::new();
+            let server = format.start(&fs, 1, |builder| builder).await;
+            let mut client = client(&server).await;
+            accept(&mut client, "bob", "before").await;
+            until("delivered", || format.inbox(&fs, "bob").len() == 1).await;
+            fs.refuse(Path::new(BOB), Some(kind));
+            accept(&mut client, "bob", "meanwhile").await;
+            accept(&mut client, "alice", "beside").await;
+            until("delivered", || format.inbox(&fs, "alice").len() == 1).await;
+            let told = line(&log, &["deferred", "bob@example.test"]);
+            let uid = rustix::process::geteuid().as_raw();
+            for words in
+                [&format.path_that_fails(), &format!("as user {uid}"), "check owner, mode and mount options"]
+            {
+                assert!(told.contains(words), "{words}: {told}");
+            }
+            fs.refuse(Path::new(BOB), None);
+            until("delivered", || format.inbox(&fs, "bob").len() == 2).await;
         }
-        fs.refuse(Path::new(BOB), None);
-        until("delivered", || inbox(&fs, "bob").len() == 2).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_mailbox_directory_is_made_anew() {
-    let (_log, _guard) = Log::start(Level::INFO);
-    let fs = SimFs::new();
-    let server = start(&fs, 1).await.unwrap();
-    let mut client = client(&server).await;
-    accept(&mut client, "bob", "before").await;
-    until("delivered", || inbox(&fs, "bob").len() == 1).await;
-    fs.rename(Path::new(BOB), Path::new("/taken-away")).unwrap();
-    accept(&mut client, "bob", "after").await;
-    until("delivered", || inbox(&fs, "bob").len() == 1).await;
-    assert!(inbox(&fs, "bob")[0].ends_with("\r\nafter\r\n"));
+    for format in Format::ALL {
+        let (_log, _guard) = Log::start(Level::INFO);
+        let fs = SimFs::new();
+        let server = format.start(&fs, 1, |builder| builder).await;
+        let mut client = client(&server).await;
+        accept(&mut client, "bob", "before").await;
+        until("delivered", || format.inbox(&fs, "bob").len() == 1).await;
+        fs.rename(Path::new(BOB), Path::new("/taken-away")).unwrap();
+        accept(&mut client, "bob", "after").await;
+        until("delivered", || format.inbox(&fs, "bob").len() == 1).await;
+        assert!(format.inbox(&fs, "bob")[0].ends_with("\r\nafter\r\n"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,7 +338,7 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     how.patience = Duration::from_millis(50);
     how.retry_min = Duration::ZERO;
     let store = LocalStore::new(locate, blocking);
-    let begin = |builder: postroom::server::Builder| builder.mail(disk.unwrap().spool, store).deliverers(how);
+    let begin = |builder: Builder| builder.mail(disk.unwrap().spool, store).deliverers(how);
     let server = start_with(&fs, 1, begin).await.unwrap();
     let mut client = client(&server).await;
     for number in 0..30 {
@@ -320,7 +371,7 @@ async fn a_store_that_panics_costs_its_own_messages_and_they_wait() {
         Ok(Arc::new(store) as Arc<dyn mailstore::Store>)
     };
     let store = LocalStore::new(locate, Blocking::threads("store", 1, 8).unwrap());
-    let begin = |builder: postroom::server::Builder| builder.mail(disk.unwrap().spool, store);
+    let begin = |builder: Builder| builder.mail(disk.unwrap().spool, store);
     let server = start_with(&fs, 1, begin).await.unwrap();
     let mut client = client(&server).await;
     for number in 0..20 {

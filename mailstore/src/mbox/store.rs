@@ -56,8 +56,19 @@ impl Inner {
         }
     }
 
-    /// Makes the file of INBOX, if it is missing.
+    /// Makes the directories that are missing.
+    fn make_dirs(&self) -> Result<()> {
+        let make = |dir: &std::path::Path| match self.env.fs().metadata(dir) {
+            Ok(metadata) if metadata.is_dir => Ok(()),
+            _ => fs::make_dir(self.env.fs(), dir),
+        };
+        make(&self.control().join(TMP))?;
+        self.location.file(&MailboxName::inbox()).parent().map_or(Ok(()), make)
+    }
+
+    /// Makes the file of INBOX, if it is missing, and the directories: somebody may have taken them away.
     fn make_inbox(&self) -> Result<Place> {
+        self.make_dirs()?;
         let place = self.place(&MailboxName::inbox());
         if self.env.fs().metadata(&place.path).is_ok() {
             return Ok(place);
@@ -85,17 +96,9 @@ impl MboxStore {
         let control = location.root().join(CONTROL);
         let uses = SpecialUseFile::new(env.clone(), control.join("special-use"), control.clone());
         let inner = Inner { env, options: Arc::new(options), location, settle, uses };
-        let make = |dir: &std::path::Path| match inner.env.fs().metadata(dir) {
-            Ok(metadata) if metadata.is_dir => Ok(()),
-            _ => fs::make_dir(inner.env.fs(), dir),
-        };
-        make(&control.join(TMP))?;
-        if let Some(dir) = inner.location.file(&MailboxName::inbox()).parent() {
-            make(dir)?;
-        }
-        for dir in
-            [Some(&*control), inner.location.file(&MailboxName::inbox()).parent()].into_iter().flatten()
-        {
+        inner.make_dirs()?;
+        let inbox = inner.location.file(&MailboxName::inbox());
+        for dir in [Some(&*control), inbox.parent()].into_iter().flatten() {
             // One that may be entered but not read: what lies there is synced file by file.
             let _ = inner.env.syncs().attach(dir);
         }

@@ -12,8 +12,9 @@ pub mod sasl;
 pub mod tls;
 
 use mailstore::fs::sim::{Operation, SimFs, SimHost};
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::spool::{LogSpool, SpoolLimits};
-use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Spool as _, Store as _};
+use mailstore::{Access, Env, MailboxName, MaildirStore, MessageReader, Spool as _, Store};
 use postroom::clock::Clock;
 use postroom::entropy::SeededEntropy;
 use postroom::local::LocalMail;
@@ -78,13 +79,18 @@ pub async fn start_with(
     change: impl FnOnce(Builder) -> Builder,
 ) -> mailstore::Result<Server> {
     let disk = LocalMail::open(env(fs, pid), Path::new("/"), "mail/%d/%n", &Blocking::inline())?;
+    Ok(start_on(disk, pid, change).await)
+}
+
+/// Starts a server on other mailboxes.
+pub async fn start_on(disk: LocalMail, pid: u32, change: impl FnOnce(Builder) -> Builder) -> Server {
     let builder = Server::builder()
         .settings(settings())
         .directory(USERS)
         .mail(disk.spool, disk.store)
         .clock(Clock::starting_at(START))
         .entropy(SeededEntropy::new(u64::from(pid)));
-    Ok(change(builder).start().await.unwrap())
+    change(builder).start().await.unwrap()
 }
 
 /// A client with a script.
@@ -194,7 +200,17 @@ pub fn inbox(fs: &SimFs, user: &str) -> Vec<String> {
     if mailstore::fs::Fs::metadata(fs, Path::new(&root)).is_err() {
         return Vec::new();
     }
-    let store = MaildirStore::open(env(fs, 77), Path::new(&root), None).unwrap();
+    messages(&MaildirStore::open(env(fs, 77), Path::new(&root), None).unwrap())
+}
+
+/// What is in an mbox, read by another process.
+pub fn mbox(fs: &SimFs, path: &str) -> Vec<String> {
+    let location = MboxLocation::new("/reader", path);
+    messages(&MboxStore::open(env(&fs.fork(), 77), location, MboxOptions::default(), None).unwrap())
+}
+
+/// The messages in the INBOX of a store.
+pub fn messages(store: &dyn Store) -> Vec<String> {
     let mut mailbox = store.open(&MailboxName::inbox(), Access::ReadOnly).unwrap();
     let uids: Vec<_> = mailbox.entries().iter().map(|entry| entry.uid).collect();
     uids.into_iter().map(|uid| read(&mut *mailbox.message(uid).unwrap())).collect()
