@@ -5,18 +5,16 @@
 mod common;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::journal::{self, contents};
 use common::{
-    all, append, append_told, env, every_power_cut, flags, inbox, maildir, maildir_nested, message, name,
-    set, uid,
+    all, append, append_told, env, every_power_cut, flags, inbox, maildir, message, name, set, uid,
 };
 use mail_message::{FlagSet, Uid, UidSet};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
-use mailstore::{Access, Class, ErrorKind, Expunge, FlagChange, MailboxName, MaildirStore, Result, Store};
+use mailstore::{Access, Class, ErrorKind, Expunge, FlagChange, MailboxName, Result, Store};
 
 #[derive(Debug, Clone)]
 enum What {
@@ -309,87 +307,6 @@ fn a_lost_or_spoilt_uid_list_gives_a_greater_uidvalidity() {
         assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().uid_validity(), mailbox.uid_validity());
         last = mailbox.uid_validity();
     }
-}
-
-type Open = fn(&SimFs, u32) -> Result<MaildirStore>;
-
-/// What a mailbox was called, and when that was certain.
-fn play_folders(open: Open, fs: &SimFs, done: &mut Vec<(u64, &'static str)>) -> Result<()> {
-    let store = open(fs, 1)?;
-    store.create(&name("A"))?;
-    append(&store, &name("A"), &message(1), &FlagSet::new())?;
-    store.create(&name("A/x"))?;
-    append(&store, &name("A/x"), &message(2), &FlagSet::new())?;
-    append(&store, &inbox(), &message(3), &FlagSet::new())?;
-    store.subscribe(&name("A/x"))?;
-    done.push((fs.ops(), "made"));
-    store.rename(&name("A"), &name("B"))?;
-    done.push((fs.ops(), "renamed"));
-    store.rename(&inbox(), &name("Old"))?;
-    done.push((fs.ops(), "emptied"));
-    store.delete(&name("B"))?;
-    done.push((fs.ops(), "deleted"));
-    Ok(())
-}
-
-#[test]
-fn the_power_fails_while_mailboxes_are_made_renamed_and_deleted() {
-    cut_folders(maildir);
-}
-
-#[test]
-fn the_power_fails_while_directories_in_directories_are_made_renamed_and_deleted() {
-    cut_folders(maildir_nested);
-}
-
-fn cut_folders(open: Open) {
-    let fs = SimFs::new();
-    fs.record_crash_points();
-    let mut done = Vec::new();
-    play_folders(open, &fs, &mut done).unwrap();
-    every_power_cut(
-        &fs,
-        |op| op,
-        |op, disk| {
-            let is = |what| done.iter().any(|&(at, done)| done == what && at <= op);
-            let store = open(disk, 2).unwrap();
-            let mut found = BTreeMap::<u32, Vec<String>>::new();
-            for info in store.list().unwrap().into_iter().filter(|info| info.exists) {
-                let Ok(mut mailbox) = store.open(&info.name, Access::ReadWrite) else {
-                    assert!(
-                        !is("made") || info.name == name("Old") && !is("emptied"),
-                        "op {op}: {info:?} does not open"
-                    );
-                    continue;
-                };
-                for (_, number, _) in contents(&mut *mailbox).unwrap() {
-                    found.entry(number).or_default().push(info.name.to_string());
-                }
-            }
-            if !is("made") {
-                return;
-            }
-            assert_eq!(store.subscriptions().unwrap(), [name("A/x")]);
-            let at = |number: u32| found.get(&number).map(|names| names.join(" ")).unwrap_or_default();
-            let deletion_begun = is("emptied");
-            match at(1).as_str() {
-                "" => assert!(deletion_begun, "op {op}: message 1 is lost"),
-                "A" => assert!(!is("renamed")),
-                "B" => assert!(!is("deleted")),
-                other => panic!("op {op}: message 1 is in {other}"),
-            }
-            assert!(
-                matches!(at(2).as_str(), "A/x" if !is("renamed")) || at(2) == "B/x",
-                "op {op}: {}",
-                at(2)
-            );
-            match at(3).as_str() {
-                "INBOX" | "INBOX Old" => assert!(!is("emptied"), "op {op}"),
-                other => assert_eq!(other, "Old", "op {op}"),
-            }
-            store.sweep().unwrap();
-        },
-    );
 }
 
 #[test]

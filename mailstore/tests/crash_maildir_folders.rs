@@ -3,7 +3,8 @@
 //!
 //! A message is in its mailbox under one of its names, with the UID and UIDVALIDITY that were told; what INBOX held is in
 //! INBOX or in what INBOX was renamed to; subscriptions are what they were; what did not succeed can be asked for again.
-//! Where an operation fails and the power stays, a mailbox and those below it are together under one of the names.
+//! Where an operation fails and the power stays, a mailbox and those below it are together under one of the names, and what
+//! INBOX held is together in one mailbox.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -16,7 +17,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::journal::{self, contents};
-use common::{append_told, flags, maildir, maildir_nested, message, name, some_power_cuts};
+use common::{append_told, flags, inbox, maildir, maildir_nested, message, name, some_power_cuts};
 use mail_message::{FlagSet, Uid, UidValidity};
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::{
@@ -42,13 +43,15 @@ type Open = fn(&SimFs, u32) -> Result<MaildirStore>;
 const RENAMES: [(&str, &str); 3] = [("A", "B"), ("D/y", "E/F/y"), ("INBOX", "Old")];
 
 /// Where each message is put, what that mailbox is called in the end, and with which flags.
-const MESSAGES: [(&str, &str, &str); 8] = [
+const MESSAGES: [(&str, &str, &str); 10] = [
     ("A", "B", "\\Seen work"),
     ("A", "B", ""),
     ("A/x", "B/x", "\\Flagged"),
     ("A/x/z", "B/x/z", "play"),
     ("D/y", "E/F/y", "\\Draft"),
     ("INBOX", "Old", "\\Answered work"),
+    ("INBOX", "Old", ""),
+    ("INBOX", "Old", "play"),
     ("C", "", ""),
     ("C/x", "C/x", "\\Seen"),
 ];
@@ -201,11 +204,17 @@ fn check(op: u64, open: Open, disk: &SimFs, journal: &Journal) {
         let told = journal.told.iter().any(|told| told.uid_validity == fresh.uid_validity);
         assert!(!used && !told, "op {op}: {old} has the UIDVALIDITY of another");
     }
+    store.sweep().unwrap();
     find(op, &store);
 }
 
-/// After a failure that is no power cut, a mailbox has not left behind what lies below it, nor the other way round.
-fn check_together(op: u64, store: &MaildirStore, journal: &Journal) {
+/// After a failure that is no power cut, a mailbox has not left behind what lies below it, nor the other way round; nor has
+/// INBOX kept a part.
+fn check_together(op: u64, store: &MaildirStore, found: &Found, journal: &Journal) {
+    let of_inbox = (1..).zip(MESSAGES).filter(|(_, (before, ..))| *before == "INBOX");
+    let places: BTreeSet<&str> =
+        of_inbox.flat_map(|(number, _)| found.get(&number)).flatten().map(|(name, ..)| &**name).collect();
+    assert!(places.len() <= 1, "op {op}: {places:?}");
     let exists: BTreeSet<MailboxName> =
         store.list().unwrap().into_iter().filter(|info| info.exists).map(|info| info.name).collect();
     let made = |made: &'static str| {
@@ -251,8 +260,9 @@ fn fail(open: Open) {
                 Err(error) => assert_eq!(error.class(), Class::Temporary, "op {op}: {error}"),
                 // Those who go on without a restart find the same.
                 Ok(store) => {
-                    check_together(op, &store, &journal);
-                    check_messages(u64::MAX, &find(op, &store).0, &journal);
+                    let (found, _) = find(op, &store);
+                    check_together(op, &store, &found, &journal);
+                    check_messages(u64::MAX, &found, &journal);
                     check_subscriptions(u64::MAX, &store, &journal);
                 }
             }
@@ -282,4 +292,32 @@ fn each_operation_fails_once() {
 #[test]
 fn each_operation_fails_once_where_directories_are_in_directories() {
     fail(maildir_nested);
+}
+
+#[test]
+fn inbox_can_be_renamed_after_that_has_failed() {
+    for open in [maildir as Open, maildir_nested] {
+        let begin = || {
+            let fs = SimFs::new();
+            let store = open(&fs, 1).unwrap();
+            (1..=3).for_each(|number| {
+                append_told(&store, &inbox(), &message(number), &flags("work")).unwrap();
+            });
+            (fs, store)
+        };
+        let (fs, store) = begin();
+        let begun = fs.ops();
+        store.rename(&inbox(), &name("Old")).unwrap();
+        let is_message = |path: &str| path.contains("/cur/") || path.contains("/new/");
+        let mut moves = fs.log().into_iter().zip(0..).filter(|(operation, op)| {
+            *op > begun && operation.name == "rename" && is_message(operation.path.to_str().unwrap())
+        });
+        let (_, second) = moves.nth(1).unwrap();
+        let (fs, store) = begin();
+        fs.fail_at(second, Fault::Io);
+        store.rename(&inbox(), &name("Old")).unwrap_err();
+        assert_eq!(store.list().unwrap().len(), 1);
+        store.rename(&inbox(), &name("Old")).unwrap();
+        assert_eq!(find(0, &store).0.values().flatten().filter(|(name, ..)| name == "Old").count(), 3);
+    }
 }

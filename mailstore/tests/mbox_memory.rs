@@ -80,7 +80,7 @@ fn generate(path: &Path, bytes: u64) -> (usize, u64) {
     let mut number = 0;
     while message(&mut out, &[(SMALL, 1)]) < bytes {
         number += 1;
-        if number % 4 == 0 {
+        if number % 8 == 0 {
             message(&mut out, &[(b"Subject: middle\n\n", 1), (line, 400), (b"\n", 1)]);
         }
     }
@@ -154,6 +154,11 @@ fn memory_depends_on_the_number_of_messages_alone() {
             assert_eq!(outcome.0, Some(found), "{word} in {at}");
             check(&format!("search in {} octets", outcome.1), usage, READING_BYTES);
         }
+        let (octets, usage) = measure(|| {
+            let all = uids.iter().map(|&uid| search(&mut *mailbox.message(uid).unwrap(), "absent"));
+            all.map(|(_, octets)| octets).sum::<u64>()
+        });
+        check(&format!("search in all {octets} octets"), usage, READING_BYTES);
         let (_, usage) = measure(|| {
             uids.iter().take(20).for_each(|&uid| drop(mailbox.summary(uid).unwrap()));
         });

@@ -117,3 +117,19 @@ fn delete_takes_it_away_and_create_does_not_bring_it_back() {
         );
     }
 }
+
+/// Where a name may have mailboxes below it and be none itself, they are not those of a mailbox that is renamed to it.
+#[test]
+fn mailboxes_below_the_new_name_keep_theirs() {
+    let store = STORES[0](&SimFs::new(), 1).unwrap();
+    for (made, of) in [("a", SpecialUse::Sent), ("a/x", SpecialUse::Drafts), ("b/y", SpecialUse::Junk)] {
+        store.create(&name(made)).unwrap();
+        store.set_special_use(&name(made), of.into()).unwrap();
+    }
+    store.rename(&name("a"), &name("b")).unwrap();
+    assert_eq!(list(&*store), ["INBOX", "b \\Sent", "b/x \\Drafts", "b/y \\Junk"]);
+    // One that cannot be renamed leaves them as they are.
+    store.create(&name("c/y")).unwrap();
+    store.rename(&name("b"), &name("c")).unwrap_err();
+    assert_eq!(list(&*store), ["INBOX", "b \\Sent", "b/x \\Drafts", "b/y \\Junk", "c", "c/y"]);
+}

@@ -13,7 +13,7 @@
 //!   UIDs and all. Where one of them cannot be renamed, those before it get their old names again.
 //! * **Rename INBOX** to `.B`: create `.B`; rename each message file into `.B/cur` or `.B/new`, sync both,
 //!   sync INBOX's; a crash before the answer leaves each message in one of the two, or in both as one file
-//!   with two UIDs.
+//!   with two UIDs. Where one of them cannot be moved, those before it go back, and `.B` goes.
 //!
 //! `..unfinished.X` is shown to nobody; the sweep removes it.
 //!
@@ -21,6 +21,7 @@
 //! stands for another mailbox today than yesterday cannot be mistaken for the same.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
     if name.is_inbox() || paths.check_exists().is_ok() {
         return Err(exists(&paths));
     }
-    store.uses.forget(name)?;
+    store.uses.forget([name])?;
     let failed = |error: io::Error| StoreError::io("creating the mailbox", &paths.dir, &error);
     let unfinished = MailboxPaths { dir: unfinished(store), ..paths.clone() };
     let made = (|| {
@@ -107,24 +108,46 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     settle_all(store, &paths)?;
     let mut shift = Shift::new(&paths);
     let aside = unfinished(store);
-    shift.remove(
-        || recount::mailbox(&paths, name),
-        || {
-            if paths.tree.is_fs {
-                return nested::take_away(store, &paths, &aside);
-            }
-            let renamed = store.env.fs().rename(&paths.dir, &aside);
-            renamed.map_err(|error| StoreError::io("deleting", &paths.dir, &error))
-        },
-    )?;
+    shift.remove(|| recount::mailbox(&paths, name), || take_away(store, &paths, &aside))?;
     paths.sync(if paths.tree.is_fs { &paths.dir } else { &store.root })?;
-    // Nobody sees it any more; what stays is taken by the sweep, and its use before another has its name.
-    let _ = remove_tree(store.env.fs(), &aside);
+    clear(store, &paths, &aside);
+    let _ = store.uses.forget([name]);
+    Ok(())
+}
+
+/// Makes a mailbox no mailbox any more: what it was lies in `aside`.
+fn take_away(store: &Inner, paths: &MailboxPaths, aside: &Path) -> Result<()> {
+    if paths.tree.is_fs {
+        return nested::take_away(store, paths, aside);
+    }
+    let renamed = store.env.fs().rename(&paths.dir, aside);
+    renamed.map_err(|error| StoreError::io("deleting", &paths.dir, &error))
+}
+
+/// Removes what was taken away. Nobody sees it any more; what stays is taken by the sweep, and its use before another has
+/// its name.
+fn clear(store: &Inner, paths: &MailboxPaths, aside: &Path) {
+    let _ = remove_tree(store.env.fs(), aside);
     if paths.tree.is_fs {
         nested::clear(store, &paths.dir);
     }
-    let _ = store.uses.forget(name);
-    Ok(())
+}
+
+/// Removes a mailbox that was made for what has failed since, as far as that succeeds, unless something has come into it.
+fn unmake(store: &Inner, paths: &MailboxPaths) {
+    let (disk, aside) = (store.env.fs(), unfinished(store));
+    if take_away(store, paths, &aside).is_err() {
+        return;
+    }
+    let new = if paths.tree.is_fs { paths.sub(Sub::New) } else { aside.join("new") };
+    let is_empty = |dir: &Path| disk.read_dir(dir).is_ok_and(|entries| entries.is_empty());
+    if is_empty(&new) && is_empty(&aside.join("cur")) {
+        clear(store, paths, &aside);
+    } else if paths.tree.is_fs {
+        let _ = disk.rename(&aside.join("cur"), &paths.sub(Sub::Cur));
+    } else {
+        let _ = disk.rename(&aside, &paths.dir);
+    }
 }
 
 /// Removes what creations and deletions have left unfinished for longer than `age`.
@@ -169,8 +192,10 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     if from.is_inbox() {
         create(store, to)?;
         // What a crash left of messages that came together must not go there by halves, nor what is just coming.
-        let _lock = UidLock::take(&source)?;
-        return moving(&source, &target, || move_messages(&source, &target)).map(drop);
+        let lock = UidLock::take(&source).inspect_err(|_| unmake(store, &target))?;
+        let moved = moving(&source, &target, || move_messages(store, &source, &target));
+        drop(lock);
+        return moved.map(drop);
     }
     let mut moves = vec![(source, target)];
     for info in list(store)?.into_iter().filter(|info| info.exists) {
@@ -184,7 +209,9 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             moves.push(moved);
         }
     }
-    store.uses.carry(from, to)?;
+    let renames: Vec<_> =
+        moves.iter().map(|(source, target)| (source.name.clone(), target.name.clone())).collect();
+    store.uses.carry(&renames)?;
     if is_fs {
         nested::make_way(store, &moves[0].1)?;
     }
@@ -200,7 +227,7 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
             Ok(shift) => moved.push(shift),
             Err(error) => {
                 drop(moved);
-                take_back(store, &moves[..at], to);
+                take_back(store, &moves[..at], &renames);
                 return Err(error);
             }
         }
@@ -210,7 +237,7 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
         (_, target) => target.sync(&store.root)?,
     }
     // A use that stays goes before another mailbox has that name.
-    let _ = store.uses.forget_tree(from);
+    let _ = store.uses.forget(renames.iter().map(|(from, _)| from));
     Ok(())
 }
 
@@ -223,11 +250,15 @@ fn rename_dir(source: &MailboxPaths, target: &MailboxPaths) -> Result<Option<Shi
 
 /// Gives the mailboxes that were renamed before one that could not be their old names again, the innermost first, as far as
 /// that succeeds.
-fn take_back(store: &Inner, renamed: &[(MailboxPaths, MailboxPaths)], to: &MailboxName) {
+fn take_back(
+    store: &Inner,
+    renamed: &[(MailboxPaths, MailboxPaths)],
+    renames: &[(MailboxName, MailboxName)],
+) {
     let stuck = renamed.iter().rev().filter(|(source, target)| rename_dir(target, source).is_err()).count();
     // What stays under its new name keeps its use.
     if stuck == 0 {
-        let _ = store.uses.forget_tree(to);
+        let _ = store.uses.forget(renames.iter().map(|(_, to)| to));
     }
     let _ = store.env.syncs().sync_dir(&store.root);
 }
@@ -253,27 +284,42 @@ fn moving(
     Ok(Some(shift))
 }
 
-fn move_messages(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
+/// Moves what INBOX holds into a mailbox that was just made, durably, or leaves it there.
+fn move_messages(store: &Inner, source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
+    let mut moved = Vec::new();
+    let all = copy_keywords(source, target).and_then(|()| move_files(source, target, &mut moved));
+    // The mailbox goes only when it is certain that it holds nothing.
+    if all.is_err() && put_back(source, target, moved).is_ok() {
+        unmake(store, target);
+    }
+    all
+}
+
+/// Letters stand for the same keywords on the other side.
+fn copy_keywords(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
     let disk = source.env.fs();
-    // Letters stand for the same keywords on the other side.
     match crate::fs::read(disk, &source.keywords()) {
         Ok(data) => {
             let scratch = target.tmp().join(target.env.unique_name());
             crate::fs::replace_durably(disk, &target.keywords(), &scratch, &data)
-                .map_err(|error| StoreError::io("writing", &target.keywords(), &error))?;
+                .map_err(|error| StoreError::io("writing", &target.keywords(), &error))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(StoreError::io("reading", &source.keywords(), &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io("reading", &source.keywords(), &error)),
     }
+}
+
+/// Moves all message files, durably; tells which.
+fn move_files(source: &MailboxPaths, target: &MailboxPaths, moved: &mut Vec<(Sub, OsString)>) -> Result<()> {
+    let disk = source.env.fs();
     for sub in [Sub::New, Sub::Cur] {
         let (from, to) = (source.sub(sub), target.sub(sub));
         let entries = disk.read_dir(&from).map_err(|error| StoreError::io("reading", &from, &error))?;
-        for entry in entries.iter().filter(|entry| !entry.is_dir) {
+        for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
             match disk.rename(&from.join(&entry.name), &to.join(&entry.name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("moving messages to", &to, &error));
-                }
-                _ => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("moving messages to", &to, &error)),
+                Ok(()) => moved.push((sub, entry.name)),
             }
         }
     }
@@ -281,6 +327,16 @@ fn move_messages(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
         source.sync(&dir)?;
     }
     Ok(())
+}
+
+/// Moves them back, durably, as far as that succeeds.
+fn put_back(source: &MailboxPaths, target: &MailboxPaths, moved: Vec<(Sub, OsString)>) -> io::Result<()> {
+    let disk = source.env.fs();
+    let mut all = Ok(());
+    for (sub, name) in moved {
+        all = all.and(disk.rename(&target.sub(sub).join(&name), &source.sub(sub).join(&name)));
+    }
+    all.and(disk.sync_dir(&source.sub(Sub::New))).and(disk.sync_dir(&source.sub(Sub::Cur)))
 }
 
 /// Tells the spool of every delivery whose file goes from where the spool would look for it.

@@ -182,7 +182,7 @@ impl Tree {
     pub(super) fn dirs(self, disk: &dyn Fs, root: &Path) -> Result<Vec<(MailboxName, PathBuf)>> {
         let mut found = vec![(MailboxName::inbox(), root.to_path_buf())];
         if self.is_fs {
-            self.walk(disk, root, &mut Vec::new(), &mut found)?;
+            self.walk(disk, root, subdirs(disk, root)?, &mut Vec::new(), &mut found)?;
             return Ok(found);
         }
         for dir in subdirs(disk, root)? {
@@ -195,14 +195,16 @@ impl Tree {
         Ok(found)
     }
 
+    /// Goes through the directories `below` in `dir`.
     fn walk(
         self,
         disk: &dyn Fs,
         dir: &Path,
+        below: Vec<String>,
         parts: &mut Vec<String>,
         found: &mut Vec<(MailboxName, PathBuf)>,
     ) -> Result<()> {
-        for part in subdirs(disk, dir)? {
+        for part in below {
             if part.starts_with('.') || is_reserved(&part) {
                 continue;
             }
@@ -210,10 +212,11 @@ impl Tree {
             parts.push(part);
             // A name that is too long ends the walk, whatever leads in circles.
             if let Some(name) = self.name(parts.iter().map(String::as_str)) {
-                if !name.is_inbox() && disk.metadata(&path.join("cur")).is_ok_and(|cur| cur.is_dir) {
+                let below = subdirs(disk, &path)?;
+                if !name.is_inbox() && below.iter().any(|name| name == "cur") {
                     found.push((name, path.clone()));
                 }
-                self.walk(disk, &path, parts, found)?;
+                self.walk(disk, &path, below, parts, found)?;
             }
             parts.pop();
         }

@@ -8,7 +8,7 @@
 //! * **Rename**: `NAME.base` is copied to the new name, the file renamed, both directories synced; answer. A crash before
 //!   the answer leaves the mailbox under one of its names, with its UIDs, or under both, as one file.
 //! * **Rename INBOX**: the new mailbox is created, all messages copied, then taken out of INBOX; a crash before the
-//!   answer leaves them in one of the two or in both.
+//!   answer leaves them in one of the two or in both. When they cannot be copied, the new mailbox goes.
 //!
 //! No two mailboxes of a user get the same UIDVALIDITY, whatever names they go by.
 //!
@@ -124,7 +124,7 @@ fn make_room(store: &Inner, name: &MailboxName) -> Result<Place> {
 
 pub(super) fn create(store: &Inner, name: &MailboxName) -> Result<()> {
     let place = make_room(store, name)?;
-    store.uses.forget(name)?;
+    store.uses.forget([name])?;
     forget(&place)?;
     Control { uid_validity: control::next_uid_validity(&place)?, ceiling: 0 }.save(&place)?;
     place.create()
@@ -161,7 +161,7 @@ pub(super) fn delete(store: &Inner, name: &MailboxName) -> Result<()> {
     place.sync_dir()?;
     // What stays is removed when a mailbox of that name is made; so is an empty directory.
     let _ = forget(&place);
-    let _ = store.uses.forget(name);
+    let _ = store.uses.forget([name]);
     if store.location.dirname().is_some() {
         let _ = store.env.fs().rmdir(place.dir());
     }
@@ -192,10 +192,12 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
         return Err(bad_name("the new name lies below the old"));
     }
     let mut moves = vec![(source, make_room_for_rename(store, to)?)];
+    let mut renames = vec![(from.clone(), to.clone())];
     for info in list(store)?.into_iter().filter(|info| info.exists) {
         if let Some(rest) = info.name.below(from) {
             let new = MailboxName::new(&format!("{to}/{rest}"))?;
             moves.push((store.place(&info.name), store.place(&new)));
+            renames.push((info.name, new));
         }
     }
     let mut locks = Vec::new();
@@ -209,7 +211,7 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
             control.save(target)?;
         }
     }
-    store.uses.carry(from, to)?;
+    store.uses.carry(&renames)?;
     let (source, target) = match store.location.dirname() {
         Some(_) => (store.location.dir(from), store.location.dir(to)),
         None => (store.location.file(from), store.location.file(to)),
@@ -231,7 +233,7 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
         // What stays is removed when a mailbox of that name is made.
         let _ = forget(source);
     }
-    let _ = store.uses.forget_tree(from);
+    let _ = store.uses.forget(renames.iter().map(|(from, _)| from));
     Ok(())
 }
 
@@ -250,6 +252,17 @@ fn make_room_for_rename(store: &Inner, to: &MailboxName) -> Result<Place> {
     Ok(place)
 }
 
+/// Removes a mailbox that was made for what has failed since, as far as that succeeds, unless something has come into it.
+fn unmake(place: &Place) {
+    if let Ok(lock) = MboxLock::take(place)
+        && lock.file().metadata().is_ok_and(|now| now.size == 0)
+        && place.env.fs().unlink(&place.path).is_ok()
+    {
+        let _ = place.sync_dir();
+        let _ = forget(place);
+    }
+}
+
 fn rename_inbox(store: &std::sync::Arc<Inner>, to: &MailboxName) -> Result<()> {
     create(store, to)?;
     let inbox = store.place(&MailboxName::inbox());
@@ -257,7 +270,7 @@ fn rename_inbox(store: &std::sync::Arc<Inner>, to: &MailboxName) -> Result<()> {
     let uids: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
     let uids: UidSet = uids.into_iter().collect();
     if !uids.is_empty() {
-        mailbox.copy(&uids, to)?;
+        mailbox.copy(&uids, to).inspect_err(|_| unmake(&store.place(to)))?;
         mailbox.expunge(&uids, Expunge::Any)?;
     }
     Ok(())

@@ -4,8 +4,8 @@
 //! read are kept. The file is replaced whole, under `NAME.lock`.
 //!
 //! # Order of operations
-//! * **Rename** of a mailbox: the uses of it and of those below it are written for the new names; the mailboxes are
-//!   renamed; the lines of the old names are taken out.
+//! * **Rename** of a mailbox: the uses of it and of those below it are written for the new names, in place of what earlier
+//!   mailboxes of these names have left; the mailboxes are renamed; the lines of the old names are taken out.
 //! * **Delete**: the mailbox is deleted; its line is taken out.
 //! * **Create**: what an earlier mailbox of that name has left is taken out; the mailbox is made.
 //!
@@ -53,34 +53,23 @@ impl SpecialUseFile {
         })
     }
 
-    /// Takes a name out.
-    pub(crate) fn forget(&self, name: &MailboxName) -> Result<()> {
-        self.set(name, SpecialUses::NONE)
+    /// Takes names out.
+    pub(crate) fn forget<'a>(&self, names: impl IntoIterator<Item = &'a MailboxName> + Clone) -> Result<()> {
+        self.change(|lines| lines.retain(|line| !is_of(line, names.clone())))
     }
 
-    /// Says of `to` and the names below it what is known of `from` and those below.
-    pub(crate) fn carry(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
+    /// Says of each new name what is known of the old one, in place of what was said of it before.
+    pub(crate) fn carry(&self, renames: &[(MailboxName, MailboxName)]) -> Result<()> {
         self.change(|lines| {
-            let moved: Vec<Line> = lines
-                .iter()
-                .filter_map(|line| {
-                    let (name, uses) = parse(line)?;
-                    let new = match name.below(from) {
-                        Some(rest) => format!("{to}/{rest}"),
-                        None if name == *from => to.to_string(),
-                        None => return None,
-                    };
-                    Some(format!("{uses}\t{new}").into_bytes())
-                })
-                .collect();
-            lines.retain(|line| !is_at_or_below(line, to));
-            lines.extend(moved);
+            let renamed = |line: &Line| {
+                let (name, uses) = parse(line)?;
+                let (_, to) = renames.iter().find(|(from, _)| *from == name)?;
+                Some(format!("{uses}\t{to}").into_bytes())
+            };
+            let renamed: Vec<Line> = lines.iter().filter_map(renamed).collect();
+            lines.retain(|line| !is_of(line, renames.iter().map(|(_, to)| to)));
+            lines.extend(renamed);
         })
-    }
-
-    /// Takes a name out, and those below it.
-    pub(crate) fn forget_tree(&self, name: &MailboxName) -> Result<()> {
-        self.change(|lines| lines.retain(|line| !is_at_or_below(line, name)))
     }
 
     fn lines(&self) -> Result<Vec<Line>> {
@@ -112,8 +101,8 @@ fn parse(line: &Line) -> Option<(MailboxName, SpecialUses)> {
     Some((MailboxName::new(name).ok()?, uses.parse().ok()?))
 }
 
-fn is_at_or_below(line: &Line, ancestor: &MailboxName) -> bool {
-    parse(line).is_some_and(|(name, _)| name == *ancestor || name.below(ancestor).is_some())
+fn is_of<'a>(line: &Line, names: impl IntoIterator<Item = &'a MailboxName>) -> bool {
+    parse(line).is_some_and(|(name, _)| names.into_iter().any(|of| *of == name))
 }
 
 #[cfg(test)]
@@ -132,13 +121,14 @@ mod tests {
         let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
         let file = SpecialUseFile::new(env, path.to_path_buf(), PathBuf::from("/m"));
         let name = |text: &str| text.parse::<MailboxName>().unwrap();
-        file.forget(&name("a")).unwrap();
-        file.carry(&name("a"), &name("b")).unwrap();
+        let renames = [(name("a"), name("c")), (name("a/b"), name("c/b"))];
+        file.forget([&name("a")]).unwrap();
+        file.carry(&renames).unwrap();
         assert!(disk.metadata(path).is_err());
         let text = b"\\Sent\ta\n\\Later\ta\nodd \xe4\r\n\\Junk\ta/b\n\\Trash\tab\n";
         disk.open(path, OpenMode::CreateNew).unwrap().append(text).unwrap();
-        file.carry(&name("a"), &name("c")).unwrap();
-        file.forget_tree(&name("a")).unwrap();
+        file.carry(&renames).unwrap();
+        file.forget(renames.iter().map(|(from, _)| from)).unwrap();
         let kept = fs::read(&disk, path).unwrap();
         assert_eq!(kept, b"\\Later\ta\nodd \xe4\r\n\\Trash\tab\n\\Sent\tc\n\\Junk\tc/b\n");
     }
