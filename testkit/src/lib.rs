@@ -14,6 +14,7 @@ pub mod alloc;
 pub mod driver;
 pub mod log;
 pub mod pair;
+pub mod programs;
 pub mod rng;
 pub mod runner;
 pub mod script;

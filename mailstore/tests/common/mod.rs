@@ -2,9 +2,9 @@
 //! power cut.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "each test file uses a part, and shows its seed"
 )]
 
@@ -15,7 +15,6 @@ pub mod journal;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
@@ -29,6 +28,7 @@ use mailstore::{
     Appended, DeliveryId, Env, Flagged, MailboxName, MaildirStore, MessageReader, Result, Settle, Store,
 };
 use proto_core::UnixTime;
+pub use testkit::programs::has;
 
 pub const ROOT: &str = "/mail/alice/Maildir";
 pub const SPOOL: &str = "/spool";
@@ -46,20 +46,6 @@ pub fn seed() -> u64 {
         println!("MAILSTORE_SEED={seed}");
         seed
     })
-}
-
-/// Whether another maker's program is there. Where `POSTROOM_REQUIRE_CLIENTS` is set, one that is not fails the test.
-pub fn has(program: &str) -> bool {
-    let mut command = Command::new(program);
-    let there = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    assert!(
-        there || std::env::var_os("POSTROOM_REQUIRE_CLIENTS").is_none(),
-        "{program} is not installed, and POSTROOM_REQUIRE_CLIENTS is set"
-    );
-    if !there {
-        eprintln!("skipped: {program} is not installed");
-    }
-    there
 }
 
 /// A process on the machine of `fs`.

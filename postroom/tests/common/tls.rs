@@ -30,6 +30,11 @@ impl Authority {
         self.0.der().clone()
     }
 
+    /// The same, as programs read it.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     fn sign(&self, parameters: CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let signed = parameters.signed_by(&key, &self.0).unwrap();

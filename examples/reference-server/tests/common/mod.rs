@@ -2,6 +2,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     reason = "a module of several test programs: each uses its part"
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+pub use testkit::programs::has;
 
 pub const PASSWORD: &str = "correct horse";
 pub const ALICE: &str = "alice@example.test";
@@ -206,20 +208,6 @@ pub fn program(arguments: &[&str], directory: &Path) -> (bool, String, String) {
         Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
     let text = |octets| String::from_utf8(octets).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
-}
-
-/// Whether a client program is there. Where `POSTROOM_REQUIRE_CLIENTS` is set, one that is not fails the test.
-pub fn has(program: &str) -> bool {
-    let there =
-        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    assert!(
-        there || std::env::var_os("POSTROOM_REQUIRE_CLIENTS").is_none(),
-        "{program} is not installed, and POSTROOM_REQUIRE_CLIENTS is set"
-    );
-    if !there {
-        eprintln!("skipped: {program} is not installed");
-    }
-    there
 }
 
 /// Runs a client to its end; its failure is the test's.
