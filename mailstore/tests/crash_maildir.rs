@@ -332,3 +332,24 @@ fn a_second_process_finds_a_lock_of_a_dead_one_and_goes_on() {
     assert_eq!(store.status(&inbox()).unwrap().messages, 2);
     assert!(all().contains(uid(1)));
 }
+
+#[test]
+fn an_append_that_finds_its_place_taken_leaves_what_stands_there() {
+    let fs = SimFs::new();
+    let store = maildir(&fs, 1).unwrap();
+    let name = {
+        // The same operations give the same name.
+        let fork = fs.fork();
+        let store = maildir(&fork, 1).unwrap();
+        fork.open(format!("{}/new/other", common::ROOT).as_ref(), OpenMode::CreateNew).unwrap();
+        append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
+        common::read_names(&fork, &format!("{}/new", common::ROOT)).into_iter().find(|name| name != "other")
+    };
+    drop(store);
+    let store = maildir(&fs, 1).unwrap();
+    let path = format!("{}/new/{}", common::ROOT, name.unwrap());
+    fs.open(path.as_ref(), OpenMode::CreateNew).unwrap();
+    let refused = append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::DuplicateDelivery);
+    assert!(fs.metadata(path.as_ref()).is_ok(), "another's message");
+}

@@ -11,9 +11,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use common::{ROOT, all, append, env, flags, inbox, name, read_names, uids};
-use mailstore::fs::sim::{SimFs, SimHost};
+use mailstore::fs::sim::{Fault, SimFs, SimHost};
 use mailstore::fs::{self, Fs, OpenMode};
-use mailstore::maildir::{MaildirOptions, OnWarning};
+use mailstore::maildir::{Layout, MaildirOptions, OnWarning};
 use mailstore::quota::{Allowance, QuotaWarning};
 use mailstore::{
     Access, Class, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, MaildirStore,
@@ -514,4 +514,47 @@ fn a_store_opened_anew_knows_what_the_old_one_has_under_way() {
     assert_eq!(lines(&disk).iter().map(|(bytes, _)| bytes).sum::<i64>(), 600);
     write(&disk, "1S\n");
     assert_eq!(new.quota().unwrap().unwrap().usage.bytes, 600, "counted again when nothing is under way");
+}
+
+/// What counts no more is counted first, and that may fail when a part of the mailboxes has its new name.
+#[test]
+fn mailboxes_whose_rename_fails_stay_together() {
+    for layout in [Layout::MaildirPlusPlus, Layout::Fs] {
+        let begin = || {
+            let disk = SimFs::new();
+            let options = MaildirOptions { quota: rules("30000S"), layout, ..MaildirOptions::default() };
+            let store = MaildirStore::open_with(env(&disk, 1), Path::new(ROOT), options).unwrap();
+            for made in ["A", "A/x"] {
+                store.create(&name(made)).unwrap();
+                deliver_to(&store, made, 100).unwrap();
+            }
+            assert_eq!(store.quota().unwrap().unwrap().usage.messages, 2);
+            (disk, store)
+        };
+        let names = |store: &MaildirStore| -> Vec<String> {
+            let list = store.list().unwrap().into_iter().filter(|info| info.exists && !info.name.is_inbox());
+            list.map(|info| info.name.to_string()).collect()
+        };
+        let (disk, store) = begin();
+        let begun = disk.ops();
+        store.rename(&name("A"), &name("Trash/A")).unwrap();
+        assert_eq!(store.quota().unwrap().unwrap().usage.messages, 0);
+        let mut taken_back = 0;
+        for op in begun..disk.ops() {
+            let (disk, store) = begin();
+            disk.fail_at(op, Fault::Io);
+            let renamed = store.rename(&name("A"), &name("Trash/A"));
+            if disk.ops() <= op {
+                break;
+            }
+            let names = names(&store);
+            let is_old = names == ["A", "A/x"];
+            assert!(is_old || names == ["Trash/A", "Trash/A/x"], "op {op}: {names:?}");
+            assert!(renamed.is_err() || !is_old, "op {op}");
+            taken_back += u32::from(
+                is_old && disk.log().iter().any(|op| op.path.ends_with("Trash/A") && op.name == "rename"),
+            );
+        }
+        assert!(layout != Layout::Fs || taken_back > 0, "some were renamed and got their names again");
+    }
 }

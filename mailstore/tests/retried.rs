@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use common::{ROOT, all, inbox, maildir, maildir_with, mbox, message, name};
 use mailstore::fs::{Fs, OpenMode, SimFs};
-use mailstore::{Access, Delivered, Delivery, DeliveryId, Expunge, MailboxName, Result, Settle, Store};
+use mailstore::{
+    Access, Delivered, Delivery, DeliveryId, ErrorKind, Expunge, MailboxName, Result, Settle, Store,
+};
 use proto_core::UnixTime;
 
 fn id(number: u32) -> DeliveryId {
@@ -216,4 +218,20 @@ fn an_mbox_that_is_replaced_or_made_again_is_looked_through_again() {
     store.create(&work).unwrap();
     assert_eq!(retry(&store, &work, 3), Delivered::Stored);
     assert_eq!((held(&store, &inbox()), held(&store, &work)), (1, 1));
+}
+
+#[test]
+fn one_under_the_id_of_another_message_is_refused_as_often_as_it_is_tried() {
+    let fs = SimFs::new();
+    let store = maildir(&fs, 1).unwrap();
+    let deliver = |text: &[u8], maybe_delivered| {
+        let delivery = Delivery { id: id(1), maybe_delivered, date: UnixTime(5), header: b"X: 1\r\n" };
+        store.deliver(&inbox(), &delivery, &mut common::Octets(text.to_vec())).map_err(|error| error.kind())
+    };
+    assert_eq!(deliver(b"A: 1\r\n\r\none\r\n", false), Ok(Delivered::Stored));
+    for text in ["A: 1\r\n\r\ntwo\r\n", "A: 1\r\n\r\nanother length\r\n", "A: 1\r\n\r\n"] {
+        assert_eq!(deliver(text.as_bytes(), true), Err(ErrorKind::DuplicateDelivery), "{text}");
+    }
+    assert_eq!(deliver(b"A: 1\r\n\r\none\r\n", true), Ok(Delivered::AlreadyThere));
+    assert_eq!(held(&store, &inbox()), 1);
 }

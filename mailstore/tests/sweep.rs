@@ -5,8 +5,10 @@ mod common;
 
 use common::{ROOT, append, inbox, maildir, mbox, message, name};
 use mail_message::FlagSet;
+use mailstore::batch::commit;
 use mailstore::fs::{Fs as _, OpenMode, SimFs};
-use mailstore::{Access, Store};
+use mailstore::{Access, Delivery, DeliveryId, Store};
+use proto_core::UnixTime;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,4 +79,27 @@ fn an_mbox_is_swept_in_its_control_directory() {
     );
     assert!(disk.metadata(journal.as_ref()).is_ok(), "nothing else of ours goes");
     assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().entries().len(), 1);
+}
+
+#[test]
+fn a_message_of_an_old_date_is_not_swept_before_it_has_its_place() {
+    let disk = SimFs::new();
+    let store = maildir(&disk, 1).unwrap();
+    let delivery = Delivery {
+        id: DeliveryId { queue_id: "Q1".parse().unwrap(), recipient: 0 },
+        maybe_delivered: false,
+        date: UnixTime(1),
+        header: b"",
+    };
+    let staged = store.stage(&inbox(), &delivery, &mut common::Octets(message(1))).unwrap();
+    let mut append = store.append(&inbox()).unwrap();
+    for number in [2, 3] {
+        append.begin(&FlagSet::new(), Some(UnixTime(1))).unwrap();
+        append.write(&message(number)).unwrap();
+    }
+    disk.advance(35 * HOUR);
+    store.sweep().unwrap();
+    append.commit().unwrap();
+    commit([staged]).pop().unwrap().unwrap();
+    assert_eq!(store.open(&inbox(), Access::ReadOnly).unwrap().entries().len(), 3);
 }

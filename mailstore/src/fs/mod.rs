@@ -70,7 +70,16 @@ pub trait Fs: Send + Sync + fmt::Debug {
 
 /// [`Fs::rename_new`] in two steps, where it cannot be done in one.
 fn rename_by_link<F: Fs + ?Sized>(fs: &F, from: &Path, to: &Path) -> io::Result<()> {
-    fs.link(from, to)?;
+    match fs.link(from, to) {
+        // The answer to the first request may have been lost on the way from another machine.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let (from, to) = (fs.metadata(from)?, fs.metadata(to)?);
+            if (from.device, from.inode) != (to.device, to.inode) {
+                return Err(error);
+            }
+        }
+        linked => linked?,
+    }
     fs.unlink(from)
 }
 

@@ -53,9 +53,12 @@ impl Fs for RealFs {
     #[cfg(target_os = "linux")]
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // A file system that cannot do it, as NFS.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => super::rename_by_link(self, from, to),
+            // A file system that cannot do it, as NFS, or a filter that does not know the call.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+                super::rename_by_link(self, from, to)
+            }
             renamed => Ok(renamed?),
         }
     }
@@ -265,6 +268,17 @@ mod tests {
             assert!(!at("tmp").exists());
             fs::remove_file(at("free"))?;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_link_whose_answer_was_lost_is_taken_for_made() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (from, to) = (dir.path().join("tmp"), dir.path().join("new"));
+        fs::write(&from, "it")?;
+        fs::hard_link(&from, &to)?;
+        crate::fs::rename_by_link(&RealFs, &from, &to)?;
+        assert!(!from.exists() && fs::read(&to)? == b"it");
         Ok(())
     }
 

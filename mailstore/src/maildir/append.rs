@@ -83,10 +83,11 @@ impl MaildirAppend {
             Some(uids) if uids.is_current(&self.paths) => uids,
             _ => Uids::load_or_create(&self.paths, &lock, None)?,
         };
-        let together = Together::begin(&self.paths, &lock, &uids, targets)?;
+        let mut together = Together::begin(&self.paths, &lock, &uids, targets)?;
         let given = Reserved::place(&mut reserved, || {
-            let messages = self.messages.iter_mut().zip(together.targets());
-            messages.into_iter().try_for_each(|(message, target)| message.staged.place(target))
+            self.messages
+                .iter_mut()
+                .try_for_each(|message| together.place(|target| message.staged.place(target)))
         })
         .and_then(|()| together.sync())
         .and_then(|()| uids.assign(&self.paths, &lock, &bases, None));

@@ -14,6 +14,7 @@ use super::keywords::Keywords;
 use super::mailbox::MaildirMailbox;
 use super::paths::MailboxPaths;
 use super::quota::Reserved;
+use super::staged;
 use super::uids::{UidLock, Uids};
 use super::wal::{Target, Together};
 use crate::error::Result;
@@ -56,15 +57,21 @@ pub(super) fn copy(source: &mut MaildirMailbox, uids: &UidSet, target: &MailboxN
     let (targets, bases): (Vec<Target>, Vec<Arc<str>>) = named.unzip();
     let lock = UidLock::take(&target)?;
     let mut list = Uids::load_or_create(&target, &lock, None)?;
-    let together = Together::begin(&target, &lock, &list, targets)?;
+    let mut together = Together::begin(&target, &lock, &list, targets)?;
     let given = Reserved::place(&mut reserved, || {
-        for (uid, to) in wanted.iter().zip(together.targets()) {
-            let to = to.path(&target);
-            let linked = source
-                .with_file(*uid, "copying", |mailbox, _, path| mailbox.paths.env.fs().link(&path, &to))?;
-            linked.ok_or_else(|| source.gone())?;
-        }
-        Ok(())
+        wanted.iter().try_for_each(|uid| {
+            together.place(|to| {
+                let (to, mut is_taken) = (to.path(&target), false);
+                let linked = source.with_file(*uid, "copying", |mailbox, _, path| {
+                    let linked = mailbox.paths.env.fs().link(&path, &to);
+                    linked.inspect_err(|error| is_taken = error.kind() == std::io::ErrorKind::AlreadyExists)
+                });
+                match linked {
+                    Err(_) if is_taken => Err(staged::taken(&to)),
+                    linked => linked?.ok_or_else(|| source.gone()),
+                }
+            })
+        })
     })
     .and_then(|()| together.sync())
     .and_then(|()| list.assign(&target, &lock, &bases, None));

@@ -5,7 +5,7 @@
 //! 1. Create a file in `tmp/` (O_EXCL), write header and body, set its date.
 //! 2. Sync it, with all others that are [committed](crate::batch) at that time.
 //! 3. Rename it to `new/SECONDS.DqueueidRrecipient.host,S=…,W=…`: the same name in every attempt at this
-//!    delivery. Never over another file: of two messages under one id the second is refused.
+//!    delivery. Never over another file: a message of the same name is in the way ([`DuplicateDelivery`]).
 //! 4. Sync `new/`, with all others again. Only then is the delivery reported, and the spool records it.
 //!
 //! # What a crash can leave
@@ -25,20 +25,30 @@
 //! that are tried again, one lists the mailbox, and the others know from it that they are not there (`arrived.rs`). A
 //! listing during which `cur/` changed is not remembered: a file that is renamed there meanwhile may be missed.
 //!
+//! A file of that name that does not end in this message's body is another's, whose id has come twice: the delivery is
+//! refused, as often as it is tried.
+//!
+//! [`DuplicateDelivery`]: crate::ErrorKind::DuplicateDelivery
+//!
 //! # Departures
+//! Two messages under one id, of which the first delivery to each finds nothing of its whole name, are both stored.
+//!
 //! A delivery is recognised among those of one [`Env`](crate::Env), and of all processes before it; not among those of
 //! another process that runs at the same time. There is none: one process opens a spool.
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::paths::{MailboxPaths, Sub};
 use super::quota::Reserved;
 use super::scan::stamps;
-use super::staged::Staged;
+use super::staged::{Staged, taken};
 use super::wal::Target;
 use super::{filename, warning};
 use crate::arrived::MailboxKey;
 use crate::batch::{self, StagedDelivery};
 use crate::error::{Result, StoreError};
-use crate::fs::{File, Metadata};
+use crate::fs::{self, File, Metadata, OpenMode};
 use crate::quota::{Adding, QuotaUsage};
 use crate::store::{Delivered, Delivery, MessageReader};
 use crate::sync::{Flushed, Ticket};
@@ -53,7 +63,12 @@ pub(super) fn stage(
 ) -> Result<batch::Staged> {
     paths.check_exists()?;
     let prefix = filename::delivery_prefix(delivery.date.0, &delivery.id);
-    if delivery.maybe_delivered && is_there(paths, &prefix)? {
+    if delivery.maybe_delivered
+        && let Some(path) = find(paths, &prefix)?
+    {
+        if !holds(paths, &path, body)? {
+            return Err(taken(&path));
+        }
         return Ok(batch::Staged::pending(Box::new(Found { paths: paths.clone() })));
     }
     let size = QuotaUsage::message(body.size_bytes().saturating_add(delivery.header.len() as u64));
@@ -134,23 +149,26 @@ fn check(flushed: Flushed, paths: &MailboxPaths) -> Result<()> {
     flushed.all().map_err(|error| StoreError::io("syncing the mailbox", &paths.dir, &error))
 }
 
-/// Whether an earlier attempt has put the message into the mailbox.
-fn is_there(paths: &MailboxPaths, prefix: &str) -> Result<bool> {
+/// What an earlier attempt has put into the mailbox.
+fn find(paths: &MailboxPaths, prefix: &str) -> Result<Option<PathBuf>> {
     let arrived = paths.env.arrived();
     let [new, cur] = stamps(paths)?;
     let mailbox = MailboxKey::of_dir(&new);
     if arrived.lacks(mailbox, prefix) {
-        return Ok(false);
+        return Ok(None);
     }
-    let (mut listing, mut found) = (arrived.listing(), false);
+    let (mut listing, mut found) = (arrived.listing(), None);
     // `new/` first: a message that is moved to `cur/` meanwhile is seen at least once.
     for sub in [Sub::New, Sub::Cur] {
         let dir = paths.sub(sub);
         let entries =
             paths.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
-        for name in entries.iter().filter_map(|entry| filename::prefix(entry.name.to_str()?)) {
-            found |= name == prefix;
-            listing.add(name);
+        for name in entries.iter().filter_map(|entry| entry.name.to_str()) {
+            let Some(of) = filename::prefix(name) else { continue };
+            listing.add(of);
+            if of == prefix {
+                found = Some(dir.join(name));
+            }
         }
     }
     let is_same = |[then, cur_then]: [Metadata; 2]| {
@@ -160,4 +178,27 @@ fn is_there(paths: &MailboxPaths, prefix: &str) -> Result<bool> {
         listing.finish(mailbox);
     }
     Ok(found)
+}
+
+/// Whether a message ends with `body`: what stood before it then may be another today.
+fn holds(paths: &MailboxPaths, path: &Path, body: &mut dyn MessageReader) -> Result<bool> {
+    let failed = |error: io::Error| StoreError::io("reading", path, &error);
+    let file = match paths.env.fs().open(path, OpenMode::Read) {
+        // A reader has given it flags meanwhile, and with them another name.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        file => file.map_err(failed)?,
+    };
+    let size = body.size_bytes();
+    let Some(start) = file.metadata().map_err(failed)?.size.checked_sub(size) else { return Ok(false) };
+    let (mut ours, mut theirs) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
+    let mut offset = 0;
+    while offset < size {
+        let n = body.read_at(offset, &mut ours)?;
+        let read = fs::read_full(&*file, &mut theirs[..n], start + offset).map_err(failed)?;
+        if n == 0 || ours[..n] != theirs[..read] {
+            return Ok(false);
+        }
+        offset += n as u64;
+    }
+    Ok(true)
 }

@@ -217,13 +217,8 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     }
     let mut moved = Vec::new();
     for (at, (source, target)) in moves.iter().enumerate() {
-        if is_fs && at > 0 {
-            // It has come along with the first.
-            let source = MailboxPaths { dir: target.dir.clone(), ..source.clone() };
-            moved.push(moving(&source, target, || Ok(()))?);
-            continue;
-        }
-        match rename_dir(source, target) {
+        let renamed = if is_fs && at > 0 { come_along(source, target) } else { rename_dir(source, target) };
+        match renamed {
             Ok(shift) => moved.push(shift),
             Err(error) => {
                 drop(moved);
@@ -248,6 +243,11 @@ fn rename_dir(source: &MailboxPaths, target: &MailboxPaths) -> Result<Option<Shi
     })
 }
 
+/// The same for a mailbox that has gone along with the directory it lies in.
+fn come_along(source: &MailboxPaths, target: &MailboxPaths) -> Result<Option<Shift>> {
+    moving(&MailboxPaths { dir: target.dir.clone(), ..source.clone() }, target, || Ok(()))
+}
+
 /// Gives the mailboxes that were renamed before one that could not be their old names again, the innermost first, as far as
 /// that succeeds.
 fn take_back(
@@ -255,12 +255,25 @@ fn take_back(
     renamed: &[(MailboxPaths, MailboxPaths)],
     renames: &[(MailboxName, MailboxName)],
 ) {
-    let stuck = renamed.iter().rev().filter(|(source, target)| rename_dir(target, source).is_err()).count();
+    let stuck = match renamed {
+        [(source, target), with @ ..] if source.tree.is_fs => {
+            let is_stuck = rename_dir(target, source).is_err();
+            for (source, target) in with.iter().filter(|_| !is_stuck) {
+                // A quota that cannot be counted now is counted again some time.
+                let _ = come_along(target, source);
+            }
+            usize::from(is_stuck)
+        }
+        _ => renamed.iter().rev().filter(|(source, target)| rename_dir(target, source).is_err()).count(),
+    };
     // What stays under its new name keeps its use.
     if stuck == 0 {
         let _ = store.uses.forget(renames.iter().map(|(_, to)| to));
     }
-    let _ = store.env.syncs().sync_dir(&store.root);
+    let dirs = renamed.iter().take(1).flat_map(|(source, target)| [&source.dir, &target.dir]);
+    for above in dirs.filter_map(|dir| dir.parent()) {
+        let _ = store.env.syncs().sync_dir(above);
+    }
 }
 
 /// Makes one mailbox another; its messages may begin or cease to count. What is returned is dropped when that is durable.

@@ -83,10 +83,7 @@ impl Staged {
         let path = target.path(&self.paths);
         let disk = self.paths.env.fs();
         disk.rename_new(&self.tmp, &path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                let cause = "a message is there already";
-                StoreError::new(ErrorKind::DuplicateDelivery, "placing a message at", cause).at(&path)
-            }
+            std::io::ErrorKind::AlreadyExists => taken(&path),
             _ => StoreError::io("placing a message at", &path, &error),
         })?;
         self.placed = true;
@@ -100,6 +97,12 @@ impl Drop for Staged {
             remove(&self.paths, &self.tmp);
         }
     }
+}
+
+/// The error of a message whose place another has.
+pub(super) fn taken(path: &Path) -> StoreError {
+    let cause = "a message is there already";
+    StoreError::new(ErrorKind::DuplicateDelivery, "placing a message at", cause).at(path)
 }
 
 /// Removes a file on the way out of an error; one that stays in `tmp/` goes with the next sweep.

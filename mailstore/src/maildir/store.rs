@@ -10,7 +10,7 @@ use super::paths::{MailboxPaths, Sub};
 use super::quota::QuotaRoot;
 use super::tree::{Layout, NameEncoding, Tree};
 use super::uids::{UidLock, Uids};
-use super::{deliver, folders, subscriptions};
+use super::{deliver, filename, folders, subscriptions};
 use crate::batch::{self, Staged};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
@@ -151,7 +151,10 @@ impl Store for MaildirStore {
             for entry in disk.read_dir(&tmp).map_err(|error| StoreError::io("reading", &tmp, &error))? {
                 let path = tmp.join(&entry.name);
                 let Ok(metadata) = disk.metadata(&path) else { continue };
-                let age = self.0.env.host().now().saturating_sub(metadata.mtime);
+                // A file that is about to be placed has the date of its message; when it was begun, its name tells.
+                let begun = entry.name.to_str().and_then(filename::saved).unwrap_or_default();
+                let begun = Duration::from_secs(u64::try_from(begun).unwrap_or(0));
+                let age = self.0.env.host().now().saturating_sub(metadata.mtime.max(begun));
                 if !metadata.is_dir && age > SWEEP_AFTER {
                     let _ = disk.unlink(&path);
                 }

@@ -41,7 +41,7 @@ use super::filename;
 use super::paths::{MailboxPaths, Sub};
 use super::staged;
 use super::uids::{UidLock, Uids};
-use crate::error::{Result, StoreError};
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, OpenMode};
 
 /// What the file begins with.
@@ -122,6 +122,8 @@ pub(super) struct Together<'a> {
     paths: &'a MailboxPaths,
     _lock: &'a UidLock,
     targets: Vec<Target>,
+    /// So many of them may stand there, and are not another's.
+    placed: usize,
     is_done: bool,
 }
 
@@ -141,14 +143,19 @@ impl<'a> Together<'a> {
                 let _ = clear(paths);
                 return Err(StoreError::io("writing", &paths.wal(), &error));
             }
-            return Ok(Self { paths, _lock: lock, targets: entry.targets, is_done: false });
+            return Ok(Self { paths, _lock: lock, targets: entry.targets, placed: 0, is_done: false });
         }
-        Ok(Self { paths, _lock: lock, targets, is_done: false })
+        Ok(Self { paths, _lock: lock, targets, placed: 0, is_done: false })
     }
 
-    /// Where they are to stand, in the order of their coming.
-    pub(super) fn targets(&self) -> &[Target] {
-        &self.targets
+    /// Puts the next of them where it is to stand.
+    pub(super) fn place(&mut self, put: impl FnOnce(&Target) -> Result<()>) -> Result<()> {
+        let target = self.targets.get(self.placed).expect("invariant: as many are placed as were announced");
+        let put = put(target);
+        // After any other error it may stand there all the same.
+        let is_taken = put.as_ref().is_err_and(|error| error.kind() == ErrorKind::DuplicateDelivery);
+        self.placed += usize::from(!is_taken);
+        put
     }
 
     /// Makes their names durable.
@@ -176,12 +183,13 @@ impl Drop for Together<'_> {
         if self.is_done {
             return;
         }
-        if let [target] = &self.targets[..] {
+        let placed = &self.targets[..self.placed];
+        if self.targets.len() == 1 {
             // One that stays gets a UID when it is next seen.
-            staged::remove(self.paths, &target.path(self.paths));
+            placed.iter().for_each(|target| staged::remove(self.paths, &target.path(self.paths)));
         } else {
             // What fails here is done by the next who takes the lock.
-            let _ = take_back(self.paths, &self.targets);
+            let _ = take_back(self.paths, placed);
         }
     }
 }
