@@ -49,6 +49,54 @@ async fn ten_thousand_messages_are_told_and_searched() {
     assert!(!told.contains("FETCH"));
 }
 
+/// How many message files were opened.
+fn opened(fs: &SimFs) -> usize {
+    let is_message =
+        |path: &Path| path.parent().is_some_and(|dir| dir.ends_with("cur") || dir.ends_with("new"));
+    fs.log().iter().filter(|operation| operation.name == "open" && is_message(&operation.path)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_index_knows_opens_no_message() {
+    let fs = SimFs::new();
+    let server = start(&fs, 1).await.unwrap();
+    let mut a = Imap::inbox(&server, "alice").await;
+    for number in 1..=5 {
+        let message = format!(
+            "From: a{number}@example.test\r\nTo: b@example.test\r\nSubject: =?utf-8?q?number_=C3=A9{number}?=\r\n\
+             Date: Mon, 23 Nov 2026 10:00:0{number} +0000\r\n\r\nbody\r\n"
+        );
+        assert!(a.append("INBOX", "(\\Seen)", message.as_bytes()).await.contains(" OK "));
+    }
+    drop(a);
+    drop(server);
+    // Another process, which knows what the index says.
+    let server = start(&fs, 2).await.unwrap();
+    let before = opened(&fs);
+    let mut a = Imap::inbox(&server, "alice").await;
+    for (command, told) in [
+        ("FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE UID)", 5),
+        ("FETCH 1:* (ENVELOPE BODY BODYSTRUCTURE)", 5),
+        ("FETCH 1:* BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)]", 5),
+    ] {
+        let response = a.raw(command.as_bytes()).await;
+        let response = String::from_utf8(response).unwrap();
+        assert_eq!(response.matches(" FETCH (").count(), told, "{command}: {response}");
+    }
+    for (keys, found) in [
+        ("SUBJECT \"Number \u{e9}3\"", " 3"),
+        ("FROM a4@ SUBJECT number", " 4"),
+        ("OR TO nobody HEADER Date 10:00:02", " 2"),
+        ("SENTON 23-Nov-2026 NOT FROM a1 LARGER 10 SEEN", " 2 3 4 5"),
+    ] {
+        let reply = a.command(&format!("SEARCH CHARSET UTF-8 {keys}")).await;
+        assert_eq!(reply, format!("* SEARCH{found}\r\nOK SEARCH completed."), "{keys}");
+    }
+    assert_eq!(opened(&fs), before);
+    assert_eq!(a.command("SEARCH BODY body").await, "* SEARCH 1 2 3 4 5\r\nOK SEARCH completed.");
+    assert_eq!(opened(&fs), before + 5, "what the index does not know");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_takes_its_search_along() {
     let fs = SimFs::new();

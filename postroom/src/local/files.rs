@@ -6,7 +6,8 @@
 //!
 //! # Limits
 //! [`NAME_BYTES_MAX`] octets of a path, each `/`, `%` and `.` counted as three. There is no limit to the size of a file. One file
-//! has one path: whoever names it by another (a symbolic link) gives it two journals.
+//! has one path: whoever names it by another (a symbolic link) gives it two journals. For each path there is a directory of
+//! ours, and it stays: where `luser_relay` makes paths of clients' addresses, there are as many as there are files.
 //!
 //! # Departures
 //! From Postfix's local(8): files are written by the user that the server runs as, since it does not become the owner of an

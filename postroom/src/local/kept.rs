@@ -1,10 +1,12 @@
-//! Opened stores, kept while they are in use, and swept: what crashes left in them long ago is removed.
+//! Opened stores, kept while they are in use, and swept: what crashes left in them long ago is removed. Nobody waits for
+//! that.
 
+use crate::blocking::Blocking;
 use crate::wall::AccountId;
-use mailstore::{DefaultMailbox, Store, StoreError, defaults};
+use mailstore::{DefaultMailbox, Env, Store, StoreError, defaults};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many stores are kept.
 pub(super) const STORES_MAX: usize = 10_000;
@@ -16,16 +18,25 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Limits
 /// As many as `STORES_MAX` are kept; when there are more, all are let go and opened again as they are needed.
-#[derive(Default)]
-pub(super) struct Kept<K>(Mutex<HashMap<AccountId, Entry<K>>>);
+pub(super) struct Kept<K> {
+    env: Env,
+    /// Where they are swept.
+    blocking: Blocking,
+    entries: Mutex<HashMap<AccountId, Entry<K>>>,
+}
 
 struct Entry<K> {
     with: K,
     store: Arc<dyn Store>,
-    sweep_at: Instant,
+    /// By the clock that never goes back.
+    sweep_at: Duration,
 }
 
 impl<K: PartialEq> Kept<K> {
+    pub(super) fn new(env: Env, blocking: Blocking) -> Self {
+        Self { env, blocking, entries: Mutex::default() }
+    }
+
     /// The store of an account. When it is opened, those of `mailboxes` are made that are to be made by themselves.
     pub(super) fn open(
         &self,
@@ -36,7 +47,7 @@ impl<K: PartialEq> Kept<K> {
     ) -> Result<Arc<dyn Store>, StoreError> {
         if let Some((store, is_due)) = self.known(account, &with) {
             if is_due {
-                sweep(account, &*store);
+                self.sweep(account, &store);
             }
             return Ok(store);
         }
@@ -46,7 +57,7 @@ impl<K: PartialEq> Kept<K> {
             // What the user has already is there all the same.
             tracing::warn!(%account, %error, "a default mailbox could not be made");
         }
-        sweep(account, &*store);
+        let sweep_at = self.env.host().monotonic() + SWEEP_EVERY;
         let mut entries = self.entries();
         if entries.len() >= STORES_MAX {
             entries.clear();
@@ -54,8 +65,9 @@ impl<K: PartialEq> Kept<K> {
         match entries.get(account) {
             Some(entry) if entry.with == with => Ok(Arc::clone(&entry.store)),
             _ => {
-                let entry = Entry { with, store: Arc::clone(&store), sweep_at: Instant::now() + SWEEP_EVERY };
-                entries.insert(account.clone(), entry);
+                entries.insert(account.clone(), Entry { with, store: Arc::clone(&store), sweep_at });
+                drop(entries);
+                self.sweep(account, &store);
                 Ok(store)
             }
         }
@@ -65,7 +77,7 @@ impl<K: PartialEq> Kept<K> {
     fn known(&self, account: &AccountId, with: &K) -> Option<(Arc<dyn Store>, bool)> {
         let mut entries = self.entries();
         let entry = entries.get_mut(account).filter(|entry| entry.with == *with)?;
-        let now = Instant::now();
+        let now = self.env.host().monotonic();
         let is_due = entry.sweep_at <= now;
         if is_due {
             entry.sweep_at = now + SWEEP_EVERY;
@@ -74,13 +86,16 @@ impl<K: PartialEq> Kept<K> {
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Entry<K>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn sweep(account: &AccountId, store: &dyn Store) {
-    if let Err(error) = store.sweep() {
-        tracing::warn!(%account, %error, "what crashes left could not be looked for");
+    fn sweep(&self, account: &AccountId, store: &Arc<dyn Store>) {
+        let (account, store) = (account.clone(), Arc::clone(store));
+        self.blocking.detach(move || {
+            if let Err(error) = store.sweep() {
+                tracing::warn!(%account, %error, "what crashes left could not be looked for");
+            }
+        });
     }
 }
 
@@ -92,35 +107,37 @@ mod tests {
     use mailstore::{Env, MaildirStore};
     use std::path::Path;
 
-    const DAYS: Duration = Duration::from_secs(48 * 3600);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
 
     #[test]
     fn a_store_is_swept_when_it_is_opened_and_daily() {
         let disk = SimFs::new();
         let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
-        let (kept, account) =
-            (Kept::<()>::default(), AccountId::new("alice", "example.test").expect("a name"));
+        let (kept, account) = (
+            Kept::new(env.clone(), Blocking::inline()),
+            AccountId::new("alice", "example.test").expect("a name"),
+        );
         let open = || {
             let store = || MaildirStore::open(env.clone(), Path::new("/mail"), None);
             kept.open(&account, (), &[], || Ok(Arc::new(store()?))).expect("it opens")
         };
-        let leave = || {
-            disk.open("/mail/tmp/1.x".as_ref(), OpenMode::CreateNew).expect("it is free");
-            disk.advance(DAYS);
-        };
-        let is_left = || disk.metadata("/mail/tmp/1.x".as_ref()).is_ok();
+        let leave = |path: &str| drop(disk.open(path.as_ref(), OpenMode::CreateNew).expect("it is free"));
+        let is_left = |path: &str| disk.metadata(path.as_ref()).is_ok();
         drop(MaildirStore::open(env.clone(), Path::new("/mail"), None).expect("it opens"));
-        leave();
+        leave("/mail/tmp/1.x");
+        disk.advance(2 * DAY);
         open();
-        assert!(!is_left(), "swept when it is opened");
-        leave();
+        assert!(!is_left("/mail/tmp/1.x"), "swept when it is opened");
+        leave("/mail/tmp/2.x");
+        disk.advance(DAY - Duration::from_secs(60));
         open();
-        assert!(is_left(), "not at each use");
-        kept.entries().get_mut(&account).expect("it is kept").sweep_at = Instant::now();
+        disk.advance(DAY);
+        assert!(is_left("/mail/tmp/2.x"), "nobody has used it");
         open();
-        assert!(!is_left(), "but when a day is over");
-        leave();
+        assert!(!is_left("/mail/tmp/2.x"), "when a day is over");
+        let listings = || disk.log().iter().filter(|operation| operation.name == "read_dir").count();
+        let before = listings();
         open();
-        assert!(is_left(), "once");
+        assert_eq!(listings(), before, "once");
     }
 }

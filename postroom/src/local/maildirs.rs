@@ -1,6 +1,7 @@
 //! One Maildir for each account, found by a template of its path.
 
 use super::kept::{self, Kept};
+use crate::blocking::Blocking;
 use crate::wall::AccountId;
 use mailstore::maildir::OnWarning;
 use mailstore::{
@@ -39,8 +40,15 @@ impl Maildirs {
         settle: Option<Arc<dyn Settle>>,
     ) -> Self {
         let base = base.into();
-        let (layout, names, kept) = (Layout::Detect, NameEncoding::Detect, Kept::default());
+        let (layout, names, kept) =
+            (Layout::Detect, NameEncoding::Detect, Kept::new(env.clone(), Blocking::inline()));
         Self { env, base, template, settle, quotas: None, mailboxes: Arc::default(), layout, names, kept }
+    }
+
+    /// Sweeps on these threads. Default: whoever opens a store waits for that.
+    #[must_use]
+    pub fn with_blocking(self, blocking: Blocking) -> Self {
+        Self { kept: Kept::new(self.env.clone(), blocking), ..self }
     }
 
     /// The mailboxes that every account has.

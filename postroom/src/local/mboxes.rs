@@ -1,6 +1,7 @@
 //! mbox files for each account, found by a location in Dovecot's words.
 
 use super::kept::Kept;
+use crate::blocking::Blocking;
 use crate::wall::AccountId;
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{DefaultMailbox, Env, PathTemplate, PathUser, Settle, StoreError};
@@ -33,8 +34,14 @@ impl Mboxes {
     ) -> Self {
         options.notice.get_or_insert_with(|| Arc::new(|notice| tracing::warn!("{notice}")));
         let (base, location) = (base.into(), location.into());
-        let (mailboxes, kept) = (Arc::default(), Kept::default());
+        let (mailboxes, kept) = (Arc::default(), Kept::new(env.clone(), Blocking::inline()));
         Self { env, base, home, location, options, settle, mailboxes, kept }
+    }
+
+    /// Sweeps on these threads. Default: whoever opens a store waits for that.
+    #[must_use]
+    pub fn with_blocking(self, blocking: Blocking) -> Self {
+        Self { kept: Kept::new(self.env.clone(), blocking), ..self }
     }
 
     /// The mailboxes that every account has.

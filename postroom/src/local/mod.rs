@@ -81,6 +81,7 @@ impl LocalMail {
         let LocalOptions { quotas, mailboxes, layout, names } = options;
         let mail = Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
             let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle))
+                .with_blocking(blocking.clone())
                 .with_quotas(quotas.clone())
                 .with_mailboxes(Arc::clone(&mailboxes))
                 .with_layout(layout, names);
@@ -108,6 +109,7 @@ impl LocalMail {
         let home: PathTemplate = home.parse()?;
         Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
             let mboxes = Mboxes::new(env.clone(), data_dir, home, location, mbox, Some(settle))
+                .with_blocking(blocking.clone())
                 .with_mailboxes(Arc::clone(&mailboxes));
             move |account: &AccountId| mboxes.open(account)
         })
