@@ -214,7 +214,16 @@ mod tests {
     use super::*;
 
     fn found(inode: u64) -> Metadata {
-        Metadata { size: 0, mtime: Duration::ZERO, inode, device: 1, is_dir: true, is_file: false, links: 2 }
+        Metadata {
+            size: 0,
+            mtime: Duration::ZERO,
+            inode,
+            device: 1,
+            is_dir: true,
+            is_file: false,
+            links: 2,
+            is_ours: true,
+        }
     }
 
     fn dir(inode: u64) -> MailboxKey {

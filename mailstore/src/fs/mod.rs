@@ -141,6 +141,8 @@ pub enum OpenMode {
     CreateNew,
     /// For reading and writing at offsets; it must exist.
     Write,
+    /// As `Write`, and a symbolic link is not followed: that is an error.
+    WriteItself,
     /// For reading and writing at offsets; else as `CreateNew`.
     CreateWrite,
 }
@@ -180,6 +182,8 @@ pub struct Metadata {
     pub is_file: bool,
     /// How many names a file has.
     pub links: u64,
+    /// Whether it belongs to the user that this process runs as.
+    pub is_ours: bool,
 }
 
 /// Reads a file whole. For small files of ours only, never for a message.

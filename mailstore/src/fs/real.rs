@@ -35,6 +35,9 @@ impl Fs for RealFs {
             OpenMode::Write => {
                 options.write(true);
             }
+            OpenMode::WriteItself => {
+                options.write(true).custom_flags(libc::O_NOFOLLOW);
+            }
             OpenMode::CreateWrite => {
                 options.write(true).create_new(true);
             }
@@ -246,6 +249,7 @@ fn convert(metadata: &fs::Metadata) -> Metadata {
         is_dir: metadata.is_dir(),
         is_file: metadata.is_file(),
         links: metadata.nlink(),
+        is_ours: metadata.uid() == rustix::process::geteuid().as_raw(),
     }
 }
 

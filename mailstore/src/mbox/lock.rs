@@ -57,13 +57,13 @@ impl MboxLock {
     /// Waits for the locks, as long as the options say.
     ///
     /// # Errors
-    /// `NoSuchMailbox`; `Locked` when another program held one of them all the time.
+    /// `NoSuchMailbox`; `Locked` when another program held one of them all the time; as [`Place::open_to_change`].
     pub(super) fn take(place: &Place) -> Result<Self> {
         let mut waiting = Waiting::new(place);
         // Threads of this process wait in line instead of asking again and again.
         let threads = place.env.hold(&place.path);
         loop {
-            let file = place.open(OpenMode::Write)?;
+            let file = place.open_to_change()?;
             if let Some(dotlock) = try_all(place, &*file)? {
                 // It may have been replaced while we opened it.
                 let inode = file.metadata().map_err(|error| place.failed("locking", &error))?.inode;

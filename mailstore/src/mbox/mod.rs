@@ -125,6 +125,9 @@ pub struct MboxOptions {
     pub write_locks: Vec<LockMethod>,
     /// How long a lock is waited for before the operation fails for now. Default 30 seconds.
     pub lock_wait: Duration,
+    /// Whether only a regular file is changed that is ours, has no other name, and is no symbolic link: for files where others may
+    /// put something in their place (`strict_mbox_owner` of Postfix, and more). Default no.
+    pub strict_owner: bool,
     /// Who is told of what an administrator should know. Default nobody.
     pub notice: Option<OnNotice>,
     /// A directory that takes no dotlock is told of once, not with every lock.
@@ -137,6 +140,7 @@ impl Default for MboxOptions {
             format: MboxFormat::default(),
             write_locks: vec![LockMethod::Dotlock, LockMethod::Fcntl],
             lock_wait: Duration::from_secs(30),
+            strict_owner: false,
             notice: None,
             told_of_dotlock: Arc::default(),
         }
@@ -145,11 +149,12 @@ impl Default for MboxOptions {
 
 impl fmt::Debug for MboxOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { format, write_locks, lock_wait, .. } = self;
+        let Self { format, write_locks, lock_wait, strict_owner, .. } = self;
         f.debug_struct("MboxOptions")
             .field("format", format)
             .field("write_locks", write_locks)
             .field("lock_wait", lock_wait)
+            .field("strict_owner", strict_owner)
             .finish_non_exhaustive()
     }
 }

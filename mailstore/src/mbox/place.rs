@@ -55,6 +55,33 @@ impl Place {
         self.env.fs().open(&self.path, mode).map_err(|error| self.failed("opening", &error))
     }
 
+    /// The mailbox, open for writing at offsets.
+    ///
+    /// # Errors
+    /// `Denied` when it is one that is not to be changed ([`MboxOptions::strict_owner`]).
+    pub(super) fn open_to_change(&self) -> Result<Box<dyn File>> {
+        if !self.options.strict_owner {
+            return self.open(OpenMode::Write);
+        }
+        let refused = |why: &'static str| StoreError::new(ErrorKind::Denied, "opening", why).at(&self.path);
+        let file = self.env.fs().open(&self.path, OpenMode::WriteItself);
+        let file = file.map_err(|error| {
+            let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+            if is_link { refused("it is a symbolic link") } else { self.failed("opening", &error) }
+        })?;
+        // Of what was opened: what has the name may be another by now.
+        let it = file.metadata().map_err(|error| self.failed("looking at", &error))?;
+        let why_not = [
+            (!it.is_file, "it is no regular file"),
+            (it.links > 1, "it has other names besides"),
+            (!it.is_ours, "it belongs to another user"),
+        ];
+        match why_not.into_iter().find(|(is_so, _)| *is_so) {
+            Some((_, why)) => Err(refused(why)),
+            None => Ok(file),
+        }
+    }
+
     /// The mailbox as it is now.
     ///
     /// # Errors

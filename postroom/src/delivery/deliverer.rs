@@ -80,7 +80,8 @@ impl Deliverer {
     /// # Errors
     /// When it is not recorded; `NoSuchQueueId` when the message is gone.
     async fn serve(&self, place: usize) -> Result<RecipientState, StoreError> {
-        let to = &*self.job.envelope.recipients[place].address;
+        let recipient = &self.job.envelope.recipients[place];
+        let to = &*recipient.address;
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
         let mut reason = None;
@@ -96,7 +97,7 @@ impl Deliverer {
             Err(error) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
             Err(error) => {
                 reason = Some(error.to_string().into());
-                self.failed(to, &error)
+                self.failed(recipient, &error)
             }
         };
         // What is not recorded is tried again, and recognised by the store.
@@ -107,10 +108,11 @@ impl Deliverer {
     }
 
     /// What becomes of a recipient after a failure.
-    fn failed(&self, to: &str, error: &StoreError) -> RecipientState {
+    fn failed(&self, recipient: &Recipient, error: &StoreError) -> RecipientState {
+        let to = &*recipient.address;
         let (how, now) = (&self.context.how, self.context.clock.now());
         let received_at = self.job.envelope.received_at;
-        if how.class(error) == Class::Permanent {
+        if how.class(recipient, error) == Class::Permanent {
             tracing::error!(to, %error, "bounced");
             RecipientState::Bounced
         } else if how.is_expired(now, received_at) {

@@ -21,7 +21,7 @@
 //! | the directory of the mailbox is missing | made anew, as for a new account; deferred when it cannot be made |
 //! | over quota | as [`Deliverers::quota_full_tempfail`] says |
 //! | an address that names no account, a store that has no such mailbox or refuses | bounced |
-//! | a file of an alias that is in no directory, or is no file | deferred |
+//! | a file of an alias that cannot be written to, whatever the reason: an administrator can mend it | deferred |
 //! | deferred, and older than [`Deliverers::maximal_queue_lifetime`], or past the time its spool says it expires | bounced |
 //!
 //! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
@@ -45,7 +45,7 @@ use deliverer::Deliverer;
 pub(crate) use deliverer::account;
 pub(crate) use header::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
 use lanes::Lanes;
-use mailstore::spool::QueueId;
+use mailstore::spool::{QueueId, Recipient};
 use mailstore::{Class, ErrorKind, StoreError};
 use proto_core::{Now, UnixTime};
 use std::collections::VecDeque;
@@ -107,8 +107,12 @@ impl Deliverers {
     }
 
     /// Whether trying again may help.
-    fn class(&self, error: &StoreError) -> Class {
+    fn class(&self, recipient: &Recipient, error: &StoreError) -> Class {
         match error.kind() {
+            // Whoever had the alias lead there can mend it, and the sender cannot.
+            ErrorKind::NoSuchMailbox | ErrorKind::BadName if recipient.fact(FILE).is_some() => {
+                Class::Temporary
+            }
             ErrorKind::OverQuota if self.quota_full_tempfail => Class::Temporary,
             ErrorKind::OverQuota => Class::Permanent,
             // The mailbox is there and may be written to again.
@@ -242,11 +246,17 @@ mod tests {
     #[test]
     fn r258_over_quota_waits_or_bounces_as_it_is_set() {
         let mut how = Deliverers::default();
-        let full = StoreError::new(ErrorKind::OverQuota, "delivering", "no room");
-        assert_eq!(how.class(&full), Class::Temporary);
+        let mut to = Recipient::new("alice@example.test");
+        let class = |how: &Deliverers, to: &Recipient, kind| {
+            how.class(to, &StoreError::new(kind, "delivering", "no room"))
+        };
+        assert_eq!(class(&how, &to, ErrorKind::OverQuota), Class::Temporary);
         how.quota_full_tempfail = false;
-        assert_eq!(how.class(&full), Class::Permanent);
-        assert_eq!(how.class(&StoreError::new(ErrorKind::ReadOnly, "delivering", "")), Class::Temporary);
-        assert_eq!(how.class(&StoreError::new(ErrorKind::Refused, "delivering", "")), Class::Permanent);
+        assert_eq!(class(&how, &to, ErrorKind::OverQuota), Class::Permanent);
+        assert_eq!(class(&how, &to, ErrorKind::ReadOnly), Class::Temporary);
+        assert_eq!(class(&how, &to, ErrorKind::Refused), Class::Permanent);
+        assert_eq!(class(&how, &to, ErrorKind::NoSuchMailbox), Class::Permanent);
+        to.facts.push((FILE.into(), "/var/archive".into()));
+        assert_eq!(class(&how, &to, ErrorKind::NoSuchMailbox), Class::Temporary);
     }
 }

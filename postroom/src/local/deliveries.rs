@@ -1,7 +1,8 @@
-//! Deliveries into the mailboxes of this machine: staged on store threads, mailbox by mailbox, and committed together.
+//! Deliveries into the mailboxes and files of this machine: staged on store threads, one place after the other, and committed
+//! together.
 //!
-//! A delivery waits in the lane of its account until a *stager* takes it: a job on a store thread that writes a run of
-//! messages, all that wait for one account, together; into an mbox that delivers them. What is staged waits for the
+//! A delivery waits in the lane of its [`Place`] until a *stager* takes it: a job on a store thread that writes a run of
+//! messages, all that wait for one place, together; into an mbox that delivers them. What is staged waits for the
 //! *committer*, which takes all there is and makes it durable at once ([`mailstore::batch`]). While it does, the next ones
 //! are staged.
 //!
@@ -15,17 +16,16 @@
 //! # Limits
 //! [`STAGERS_MAX`] jobs at a time, and one that commits. How many deliveries wait is the caller's to bound.
 
-use super::store::Locate;
 use crate::blocking::{Blocking, JobLost};
 use crate::wall::{AccountId, Delivery};
 use mailstore::batch::{self, Arrival, Staged};
-use mailstore::{Delivered, MailboxName, MessageReader, StoreError};
+use mailstore::{Delivered, MailboxName, MessageReader, Store, StoreError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// So many accounts are written to at a time: as many mailboxes may hang before all mail waits for them.
+/// So many places are written to at a time: as many mailboxes may hang before all mail waits for them.
 const STAGERS_MAX: usize = 8;
 
 /// So long after a batch the next one begins. It keeps a thread waiting, and is less than a reader notices.
@@ -40,9 +40,21 @@ const RUN_MAX: usize = 32;
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 type Answer = oneshot::Sender<Result<Delivered>>;
 
+/// Where a delivery goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// To the mailboxes of an account.
+    Account(AccountId),
+    /// To a file, or a Maildir where its path ends in `/`.
+    File(String),
+}
+
+/// Finds the store at a place; it may block.
+type Find = dyn Fn(&Place) -> Result<Arc<dyn Store>> + Send + Sync;
+
 /// Shared by all who deliver.
 pub(super) struct Deliveries {
-    locate: Arc<Locate>,
+    find: Box<Find>,
     blocking: Blocking,
     state: Mutex<State>,
     /// A whole batch is staged.
@@ -51,10 +63,10 @@ pub(super) struct Deliveries {
 
 #[derive(Default)]
 struct State {
-    /// What waits for each account; there while something does, or while a stager is at it.
-    lanes: HashMap<AccountId, VecDeque<Waiting>>,
-    /// Accounts that have something and no stager, in the order in which they get one.
-    ready: VecDeque<AccountId>,
+    /// What waits for each place; there while something does, or while a stager is at it.
+    lanes: HashMap<Place, VecDeque<Waiting>>,
+    /// Places that something waits for and no stager is at, in the order in which they get one.
+    ready: VecDeque<Place>,
     stagers: usize,
     staged: Vec<(Staged, Answer)>,
     /// A committer has been sent out.
@@ -83,14 +95,19 @@ impl Waiting {
 }
 
 impl Deliveries {
-    pub(super) fn new(locate: Arc<Locate>, blocking: Blocking) -> Arc<Self> {
-        Arc::new(Self { locate, blocking, state: Mutex::default(), whole: Condvar::new() })
+    /// `find` is called on a store thread, for each run of messages.
+    pub(super) fn new(
+        find: impl Fn(&Place) -> Result<Arc<dyn Store>> + Send + Sync + 'static,
+        blocking: Blocking,
+    ) -> Arc<Self> {
+        let find = Box::new(find);
+        Arc::new(Self { find, blocking, state: Mutex::default(), whole: Condvar::new() })
     }
 
     /// Delivers one message. It goes on to its end when nobody waits for it any more.
     pub(super) async fn deliver(
         self: Arc<Self>,
-        account: AccountId,
+        place: Place,
         name: MailboxName,
         delivery: Delivery,
         body: Box<dyn MessageReader>,
@@ -99,11 +116,11 @@ impl Deliveries {
         {
             let mut state = self.lock();
             let waiting = Waiting { name, delivery, body, answer };
-            match state.lanes.get_mut(&account) {
+            match state.lanes.get_mut(&place) {
                 Some(lane) => lane.push_back(waiting),
                 None => {
-                    state.lanes.insert(account.clone(), VecDeque::from([waiting]));
-                    state.ready.push_back(account);
+                    state.lanes.insert(place.clone(), VecDeque::from([waiting]));
+                    state.ready.push_back(place);
                 }
             }
         }
@@ -114,16 +131,16 @@ impl Deliveries {
     /// Sends out stagers while there is work for them.
     fn start_stagers(self: &Arc<Self>) {
         loop {
-            let account = {
+            let place = {
                 let mut state = self.lock();
                 if state.stagers == STAGERS_MAX {
                     return;
                 }
-                let Some(account) = state.ready.pop_front() else { return };
+                let Some(place) = state.ready.pop_front() else { return };
                 state.stagers += 1;
-                account
+                place
             };
-            let stager = Stager { deliveries: Arc::clone(self), account, has_run: false };
+            let stager = Stager { deliveries: Arc::clone(self), place, has_run: false };
             self.blocking.detach(move || stager.run());
         }
     }
@@ -159,11 +176,11 @@ impl Deliveries {
     }
 }
 
-/// One run of messages to one account. Dropped, it leaves the lane to the next: also when a store panics. When it never
-/// got a thread, none will come any more, and all that waits for the account is given up.
+/// One run of messages to one place. Dropped, it leaves the lane to the next: also when a store panics. When it never
+/// got a thread, none will come any more, and all that waits for the place is given up.
 struct Stager {
     deliveries: Arc<Deliveries>,
-    account: AccountId,
+    place: Place,
     has_run: bool,
 }
 
@@ -172,11 +189,11 @@ impl Stager {
         self.has_run = true;
         let mut run: Vec<Waiting> = {
             let mut state = self.deliveries.lock();
-            let Some(lane) = state.lanes.get_mut(&self.account) else { return };
+            let Some(lane) = state.lanes.get_mut(&self.place) else { return };
             lane.drain(..lane.len().min(RUN_MAX)).collect()
         };
         // After they were taken, so that a store that panics is not asked about them again.
-        let staged = match (self.deliveries.locate)(&self.account) {
+        let staged = match (self.deliveries.find)(&self.place) {
             Ok(store) => store.stage_all(&mut run.iter_mut().map(Waiting::arrival).collect::<Vec<_>>()),
             Err(error) => run.iter().map(|_| Err(error.clone())).collect(),
         };
@@ -204,13 +221,13 @@ impl Drop for Stager {
     fn drop(&mut self) {
         let mut state = self.deliveries.lock();
         state.stagers -= 1;
-        let is_empty = state.lanes.get(&self.account).is_some_and(VecDeque::is_empty);
+        let is_empty = state.lanes.get(&self.place).is_some_and(VecDeque::is_empty);
         if is_empty || !self.has_run {
-            let given_up = state.lanes.remove(&self.account);
+            let given_up = state.lanes.remove(&self.place);
             drop(state);
             drop(given_up);
         } else {
-            state.ready.push_back(self.account.clone());
+            state.ready.push_back(self.place.clone());
             drop(state);
         }
         if self.has_run {

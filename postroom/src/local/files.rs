@@ -6,14 +6,15 @@
 //!
 //! # Limits
 //! [`NAME_BYTES_MAX`] octets of a path, each `/`, `%` and `.` counted as three. There is no limit to the size of a file. One file
-//! has one path: whoever names it by another (a symbolic link) gives it two journals. For each path there is a directory of
-//! ours, and it stays: where `luser_relay` makes paths of clients' addresses, there are as many as there are files.
+//! has one path: who names it by another (through a directory that is a symbolic link) gives it two journals. For each path there is
+//! a directory of ours, and it stays: where `luser_relay` makes paths of clients' addresses, there are as many as there are files.
 //!
 //! # Departures
 //! From Postfix's local(8): files are written by the user that the server runs as, since it does not become the owner of an
-//! alias for the time of a delivery; who runs it as root had better leave this off. A directory without a `/` at its end, a device, a pipe and a file with
-//! other names besides are refused; whether a file is executable is not looked at. `/dev/null` is nobody, and takes no
-//! delivery.
+//! alias for the time of a delivery; who runs it as root had better leave this off. A directory without a `/` at its end, a device, a
+//! pipe, a symbolic link, a file with other names besides and one of another user are refused, whatever `strict_mbox_owner` says;
+//! whether a file is executable is not looked at. Directories are entered through symbolic links, so those above a file must not be
+//! others' to write. `/dev/null` is nobody, and takes no delivery.
 
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{Env, ErrorKind, MaildirStore, Settle, StoreError};
@@ -38,6 +39,7 @@ impl AliasFiles {
     /// that delivers into them.
     pub(super) fn new(env: Env, control: PathBuf, settle: Option<Arc<dyn Settle>>) -> Self {
         let mut options = MboxOptions::default();
+        options.strict_owner = true;
         options.notice = Some(Arc::new(|notice| tracing::warn!("{notice}")));
         Self { env, control, options, settle }
     }
@@ -46,7 +48,7 @@ impl AliasFiles {
     ///
     /// # Errors
     /// When there is something that is no mailbox, or nothing can be made there.
-    pub(super) fn open(&self, path: &str) -> Result<Box<dyn mailstore::Store>, StoreError> {
+    pub(super) fn open(&self, path: &str) -> Result<Arc<dyn mailstore::Store>, StoreError> {
         let (root, is_maildir) = (Path::new(path), path.ends_with('/'));
         let wrong = |kind, why: &'static str| StoreError::new(kind, "delivering to a file", why).at(root);
         let Some(name) = name(path) else {
@@ -54,14 +56,11 @@ impl AliasFiles {
         };
         let (env, settle) = (self.env.clone(), self.settle.clone());
         if is_maildir {
-            return Ok(Box::new(MaildirStore::open(env, root, settle)?));
+            return Ok(Arc::new(MaildirStore::open(env, root, settle)?));
         }
         match self.env.fs().metadata(root) {
             Ok(there) if !there.is_file => {
                 return Err(wrong(ErrorKind::BadPath, "what is there is no regular file"));
-            }
-            Ok(there) if there.links > 1 => {
-                return Err(wrong(ErrorKind::Denied, "the file has other names besides"));
             }
             Ok(_) => {}
             Err(_) => {
@@ -75,13 +74,19 @@ impl AliasFiles {
             }
         }
         let location = MboxLocation::new(self.control.join(name), root);
-        Ok(Box::new(MboxStore::open(env, location, self.options.clone(), settle)?))
+        Ok(Arc::new(MboxStore::open(env, location, self.options.clone(), settle)?))
     }
 }
 
-/// Whether this may be the path of a file. A part of it may be a client's (`luser_relay`).
-pub(crate) fn is_plain(path: &str) -> bool {
-    name(path).is_some()
+/// The path of a file, as short as it can be written; none where it cannot be one. A part of it may be a client's
+/// (`luser_relay`).
+pub(crate) fn plain(path: &str) -> Option<String> {
+    name(path)?;
+    let mut plain: PathBuf = Path::new(path).components().collect();
+    if path.ends_with('/') {
+        plain.push("");
+    }
+    plain.into_os_string().into_string().ok()
 }
 
 /// The one name in a directory for a path that is absolute, leads nowhere back, and is short enough.
@@ -126,13 +131,15 @@ mod tests {
             assert_eq!(kind(path), Some(ErrorKind::BadName), "{path:?}");
         }
         assert_eq!(kind(&format!("/var/{}", "x".repeat(250))), Some(ErrorKind::BadName));
-        fs.link(Path::new("/var/archive"), Path::new("/var/other")).unwrap();
-        assert_eq!(kind("/var/archive"), Some(ErrorKind::Denied));
     }
 
     #[test]
     fn no_two_paths_have_one_name() {
         assert_eq!(name("/var/a.b%2f").unwrap(), "%2fvar%2fa%2eb%252f");
         assert_eq!(name("//var/./a.b%2f").unwrap(), "%2fvar%2fa%2eb%252f", "they are the same file");
+        for (written, plain_one) in [("//var/./a//", "/var/a/"), ("/var/a/.", "/var/a"), ("/a", "/a")] {
+            assert_eq!(plain(written).as_deref(), Some(plain_one));
+        }
+        assert_eq!(plain("/var/../a"), None);
     }
 }

@@ -13,7 +13,7 @@ mod spool;
 mod store;
 
 use files::AliasFiles;
-pub(crate) use files::is_plain;
+pub(crate) use files::plain;
 pub use maildirs::{Maildirs, Quotas};
 pub use mboxes::Mboxes;
 pub use spool::LocalSpool;

@@ -1,6 +1,6 @@
 //! Blocking stores, one for each account, behind [`Store`].
 
-use super::deliveries::Deliveries;
+use super::deliveries::{Deliveries, Place};
 use super::files::AliasFiles;
 use super::mailbox::{LocalAppend, LocalMailbox};
 use super::maildirs::Quotas;
@@ -25,7 +25,7 @@ pub struct LocalStore {
     deliveries: Arc<Deliveries>,
     quotas: Option<Arc<Quotas>>,
     mailboxes: Arc<[DefaultMailbox]>,
-    files: Option<Arc<AliasFiles>>,
+    files: bool,
 }
 
 impl LocalStore {
@@ -35,8 +35,8 @@ impl LocalStore {
         blocking: Blocking,
     ) -> Self {
         let locate: Arc<Locate> = Arc::new(locate);
-        let deliveries = Deliveries::new(Arc::clone(&locate), blocking.clone());
-        Self { locate, blocking, deliveries, quotas: None, mailboxes: Arc::default(), files: None }
+        let deliveries = deliveries(&locate, None, &blocking);
+        Self { locate, blocking, deliveries, quotas: None, mailboxes: Arc::default(), files: false }
     }
 
     /// Adds what the settings say mailboxes are for to what the stores say.
@@ -55,7 +55,8 @@ impl LocalStore {
     /// Delivers to files that aliases name, too.
     #[must_use]
     pub(super) fn with_files(self, files: AliasFiles) -> Self {
-        Self { files: Some(Arc::new(files)), ..self }
+        let deliveries = deliveries(&self.locate, Some(files), &self.blocking);
+        Self { deliveries, files: true, ..self }
     }
 
     /// Runs an operation on the store of an account.
@@ -67,6 +68,22 @@ impl LocalStore {
         let (locate, account) = (Arc::clone(&self.locate), account.clone());
         on_thread(&self.blocking, move || job(&*locate(&account)?))
     }
+}
+
+/// Deliveries to accounts, and to files where there are any.
+fn deliveries(locate: &Arc<Locate>, files: Option<AliasFiles>, blocking: &Blocking) -> Arc<Deliveries> {
+    let locate = Arc::clone(locate);
+    let find = move |place: &Place| match place {
+        Place::Account(account) => locate(account),
+        Place::File(path) => match &files {
+            Some(files) => files.open(path),
+            None => {
+                let why = "nothing is delivered to files here, or not any more";
+                Err(StoreError::new(ErrorKind::Denied, "delivering to a file", why).at(Path::new(path)))
+            }
+        },
+    };
+    Deliveries::new(find, blocking.clone())
 }
 
 impl Store for LocalStore {
@@ -138,34 +155,22 @@ impl Store for LocalStore {
         delivery: Delivery,
         body: Box<dyn mailstore::MessageReader>,
     ) -> StoreResult<Delivered> {
-        let deliveries = Arc::clone(&self.deliveries);
-        Box::pin(deliveries.deliver(account.clone(), name.clone(), delivery, body))
+        let place = Place::Account(account.clone());
+        Box::pin(Arc::clone(&self.deliveries).deliver(place, name.clone(), delivery, body))
     }
 
     fn delivers_to_files(&self) -> bool {
-        self.files.is_some()
+        self.files
     }
 
     fn deliver_to_file(
         &self,
         path: &str,
         delivery: Delivery,
-        mut body: Box<dyn mailstore::MessageReader>,
+        body: Box<dyn mailstore::MessageReader>,
     ) -> StoreResult<Delivered> {
-        let (files, path) = (self.files.clone(), path.to_owned());
-        on_thread(&self.blocking, move || {
-            let files = files.ok_or_else(|| {
-                let why = "nothing is delivered to files here, or not any more";
-                StoreError::new(ErrorKind::Denied, "delivering to a file", why).at(Path::new(&path))
-            })?;
-            let delivery = mailstore::Delivery {
-                id: delivery.id,
-                maybe_delivered: delivery.maybe_delivered,
-                date: delivery.date,
-                header: &delivery.header,
-            };
-            files.open(&path)?.deliver(&MailboxName::inbox(), &delivery, &mut *body)
-        })
+        let place = Place::File(path.to_owned());
+        Box::pin(Arc::clone(&self.deliveries).deliver(place, MailboxName::inbox(), delivery, body))
     }
 
     fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {

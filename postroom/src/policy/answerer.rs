@@ -121,17 +121,11 @@ impl<'a> Answerer<'a> {
             }
             let mut verification = Verification::Deliverable;
             for recipient in &routed.recipients {
-                match recipient.way {
-                    Way::Mailbox(_) | Way::Discard(_) => {}
-                    Way::File(_) if self.walls.files => {}
-                    Way::Command(_) | Way::File(_) => {
-                        let why = "nothing is delivered so here";
-                        return Answer::Verified(Verification::Undeliverable(why.into()));
-                    }
-                    Way::Transport(_) => {
-                        verification =
-                            Verification::Unknown("mail that leaves this server is not tried".into());
-                    }
+                if let Way::Transport(_) = recipient.way {
+                    verification = Verification::Unknown("mail that leaves this server is not tried".into());
+                } else if let Err(why) = self.delivery(&recipient.way) {
+                    let why = Reply::in_words(550, why).text;
+                    return Answer::Verified(Verification::Undeliverable(why));
                 }
             }
             Answer::Verified(verification)

@@ -13,7 +13,7 @@
 
 use super::{Answerer, server_error};
 use crate::delivery::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
-use crate::local::is_plain;
+use crate::local::plain;
 use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
 use relay_policy::Reply;
@@ -21,6 +21,7 @@ use relay_policy::address::{
     Address, EnvelopeRun, EnvelopeStep, Failure, FinalRecipient, Resolution, RouteStep, Routed, Way,
 };
 use relay_policy::table::Answers;
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -203,32 +204,36 @@ impl Answerer<'_> {
         }
         let mut recipients = Vec::new();
         for to in &routed.recipients {
-            let why = match &to.way {
-                Way::Mailbox(account) => {
-                    let account = account.external();
-                    recipients.push(recipient(to, MAILBOX, &account, original));
-                    continue;
-                }
-                Way::File(path) if path != NOBODY && self.walls.files && is_plain(path) => {
-                    recipients.push(recipient(to, FILE, path, original));
-                    continue;
-                }
-                Way::File(why) if why == NOBODY => {
+            match self.delivery(&to.way) {
+                Ok(Delivery::To(way, target)) => recipients.push(recipient(to, way, &target, original)),
+                Ok(Delivery::Nobody(why)) => {
                     tracing::info!(recipient = name(), to = %to.address, why, "thrown away");
-                    continue;
                 }
-                Way::Discard(why) => {
-                    tracing::info!(recipient = name(), to = %to.address, why, "thrown away");
-                    continue;
+                Err(why) => {
+                    tracing::info!(recipient = name(), %to, "nobody delivers so");
+                    return Err(self.softened(rejected(550, why, &name())));
                 }
-                Way::Transport(_) => "5.4.4 No route to remote domains is configured",
-                Way::Command(_) => "5.3.3 Nothing is delivered to commands here",
-                Way::File(_) => "5.3.3 Nothing is delivered to files here",
-            };
-            tracing::info!(recipient = name(), %to, "nobody delivers so");
-            return Err(self.softened(rejected(550, why, &name())));
+            }
         }
         Ok(recipients)
+    }
+
+    /// How mail that goes this way is delivered.
+    ///
+    /// # Errors
+    /// Why nobody does, with its enhanced status code.
+    pub(super) fn delivery<'b>(&self, way: &'b Way) -> Result<Delivery<'b>, &'static str> {
+        match way {
+            Way::Mailbox(account) => Ok(Delivery::To(MAILBOX, account.external())),
+            Way::Discard(why) => Ok(Delivery::Nobody(why)),
+            Way::File(path) => match plain(path) {
+                Some(file) if file == NOBODY => Ok(Delivery::Nobody(path)),
+                Some(file) if self.walls.files => Ok(Delivery::To(FILE, file.into())),
+                _ => Err("5.3.3 Nothing is delivered to files here"),
+            },
+            Way::Command(_) => Err("5.3.3 Nothing is delivered to commands here"),
+            Way::Transport(_) => Err("5.4.4 No route to remote domains is configured"),
+        }
     }
 
     /// A refusal as `soft_bounce` has it.
@@ -239,6 +244,14 @@ impl Answerer<'_> {
         }
         reply
     }
+}
+
+/// What is done with mail that goes some way.
+pub(super) enum Delivery<'a> {
+    /// It is put where this fact of a recipient says, with its value.
+    To(&'static str, Cow<'a, str>),
+    /// It is thrown away, for this reason.
+    Nobody(&'a str),
 }
 
 /// The file in which nothing is kept.

@@ -474,7 +474,16 @@ impl Disk {
             Inode::Dir(dir) => (dir.entries.len(), dir.mtime, true),
         };
         let links = self.names[inode];
-        Metadata { size: size as u64, mtime, inode: inode as u64, device: 0, is_dir, is_file: !is_dir, links }
+        Metadata {
+            size: size as u64,
+            mtime,
+            inode: inode as u64,
+            device: 0,
+            is_dir,
+            is_file: !is_dir,
+            links,
+            is_ours: true,
+        }
     }
 }
 

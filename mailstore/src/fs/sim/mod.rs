@@ -289,10 +289,12 @@ impl Fs for SimFs {
             OpenMode::CreateNew | OpenMode::CreateWrite => self.simple("create", path, true, |disk| {
                 disk.create(path, Inode::File(FileNode::default())).map(|inode| (inode, 0))
             }),
-            OpenMode::Read | OpenMode::Append | OpenMode::Write => self.simple("open", path, false, |disk| {
-                let inode = disk.find(path)?;
-                disk.file(inode).map(|file| (inode, file.losses.known_on_open()))
-            }),
+            OpenMode::Read | OpenMode::Append | OpenMode::Write | OpenMode::WriteItself => {
+                self.simple("open", path, false, |disk| {
+                    let inode = disk.find(path)?;
+                    disk.file(inode).map(|file| (inode, file.losses.known_on_open()))
+                })
+            }
         }?;
         Ok(Box::new(SimFile {
             fs: self.clone(),
