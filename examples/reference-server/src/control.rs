@@ -3,14 +3,14 @@
 //! A line is asked and lines come back, each behind `+` (to be printed) or `-` (what could not be done), and at their end a `.`.
 //!
 //! # Limits
-//! Whoever may open the directory may do everything; it is the server's own alone. A line has 64 KiB at most, a client 10 s to ask,
+//! Whoever may open the directory may do everything; it is the server's own alone. A line has 64 KiB at most (who asks with many ids
+//! sends several, each by a connection of its own), a client 10 s to ask,
 //! and one is served at a time. The path of a socket has 108 octets at most: where that of `data_dir` is longer there is none, which the log
 //! says.
 
 use crate::config::Config;
 use crate::queue::{self, Answer, Request};
 use postroom::local::LocalSpool;
-use std::error::Error;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -20,8 +20,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
-/// The longest line that is asked.
-const LINE_BYTES_MAX: u64 = 64 << 10;
+/// The longest line that is asked, in octets.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// How long a client may take to ask, and to read what it is told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub async fn serve(listener: UnixListener, spool: LocalSpool) {
 async fn one(stream: UnixStream, spool: &LocalSpool) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    timeout(PATIENCE, (&mut stream).take(LINE_BYTES_MAX).read_line(&mut line)).await??;
+    timeout(PATIENCE, (&mut stream).take(LINE_BYTES_MAX as u64).read_line(&mut line)).await??;
     let answer = match line.strip_suffix('\n').and_then(Request::from_line) {
         Some(request) => queue::carry_out(spool, &request).await,
         None => Answer { text: String::new(), errors: vec!["the server does not know this request".into()] },
@@ -76,26 +76,53 @@ async fn one(stream: UnixStream, spool: &LocalSpool) -> io::Result<()> {
     timeout(PATIENCE, stream.write_all(octets.as_bytes())).await?
 }
 
+/// Why a server could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// It does not listen, or not yet.
+    #[error("{}: cannot reach the running server: {error}", path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It went away.
+    #[error("the server ended before it had answered")]
+    Ended,
+}
+
 /// Asks the server that has the spool.
 ///
 /// # Errors
-/// When it cannot be reached, or goes away meanwhile.
-pub async fn ask(config: &Config, request: &Request) -> Result<Answer, Box<dyn Error>> {
-    let path = path(config);
-    let stream = UnixStream::connect(&path).await;
-    let mut stream =
-        stream.map_err(|error| format!("{}: cannot reach the running server: {error}", path.display()))?;
-    stream.write_all(format!("{}\n", request.to_line()).as_bytes()).await?;
-    let mut told = String::new();
-    stream.read_to_string(&mut told).await?;
+/// [`AskError`]; once it has been reached, some of the request may have been done.
+pub async fn ask(config: &Config, request: &Request) -> Result<Answer, AskError> {
     let mut answer = Answer::default();
+    for (at, line) in request.to_lines().iter().enumerate() {
+        let path = path(config);
+        let stream = UnixStream::connect(&path).await.map_err(|error| match at {
+            0 => AskError::Unreachable { path, error },
+            _ => AskError::Ended,
+        })?;
+        ask_one(stream, line, &mut answer).await?;
+    }
+    Ok(answer)
+}
+
+async fn ask_one(mut stream: UnixStream, line: &str, answer: &mut Answer) -> Result<(), AskError> {
+    let mut told = String::new();
+    let asked = async {
+        stream.write_all(format!("{line}\n").as_bytes()).await?;
+        stream.read_to_string(&mut told).await
+    };
+    asked.await.map_err(|_| AskError::Ended)?;
     for line in told.lines() {
         match line.split_at_checked(1) {
             Some(("+", text)) => answer.text += &format!("{text}\n"),
             Some(("-", error)) => answer.errors.push(error.to_owned()),
-            Some((".", "")) => return Ok(answer),
+            Some((".", "")) => return Ok(()),
             _ => break,
         }
     }
-    Err("the server ended before it had answered".into())
+    Err(AskError::Ended)
 }

@@ -11,6 +11,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The accounts that the embedded default begins with.
 const ACCOUNTS: [&str; 2] = ["alice@example.test", "bob@example.test"];
@@ -79,6 +80,26 @@ pub fn lock(config: &Config) -> Result<File, FirstStartError> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(FirstStartError::InUse(config.data_dir.clone())),
         Err(errno) => Err(disk(&path, "lock")(errno.into())),
+    }
+}
+
+/// How long the lock of the data directory, and who holds it, is waited for: as long as a large spool takes to open.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked at meanwhile.
+pub const PAUSE: Duration = Duration::from_millis(100);
+
+/// As [`lock`], for a server: a `postroom queue` that has the spool is done soon.
+///
+/// # Errors
+/// As [`lock`], after [`PATIENCE`].
+pub async fn lock_to_serve(config: &Config) -> Result<File, FirstStartError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock(config) {
+            Err(FirstStartError::InUse(_)) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+            locked => return locked,
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 
 use crate::cli::QueueCommand;
 use crate::config::Config;
-use crate::first_start::{self, FirstStartError};
+use crate::control::AskError;
+use crate::first_start::{self, FirstStartError, PATIENCE, PAUSE};
 use crate::{control, wiring};
 use postroom::Blocking;
 use postroom::local::LocalSpool;
@@ -18,6 +19,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What is to be done, as it goes over the control socket: a word, and ids behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,9 @@ pub enum Request {
     /// Try these again at once; all, where none is named.
     Flush(Vec<QueueId>),
 }
+
+/// So many ids, of 40 octets each at most, stand in one line, which the [socket](control) takes.
+const IDS_MAX: usize = 1000;
 
 /// What came of a request.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,18 +57,33 @@ pub fn run(config: Option<&Path>, command: &QueueCommand) -> Result<(), Box<dyn 
     let request = Request::of(command)?;
     wiring::check_owner(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(async {
-        // The lock says whether a server runs: a socket may be left from one that was killed.
-        match first_start::lock(&config) {
-            Ok(_ours_alone) => Ok::<_, Box<dyn Error>>(carry_out(&opened(&config)?, &request).await),
-            Err(FirstStartError::InUse(_)) => Ok(control::ask(&config, &request).await?),
-            Err(error) => Err(error.into()),
-        }
-    })?;
+    let answer = runtime.block_on(answer(&config, &request))?;
     io::stdout().lock().write_all(answer.text.as_bytes())?;
     match &answer.errors[..] {
         [] => Ok(()),
         errors => Err(errors.join("\n").into()),
+    }
+}
+
+/// What comes of a request, wherever the spool is.
+async fn answer(config: &Config, request: &Request) -> Result<Answer, Box<dyn Error>> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        // The lock says whether a server runs: a socket may be left from one that was killed.
+        match first_start::lock(config) {
+            Ok(_ours_alone) if matches!(request, Request::Flush(_)) => {
+                return Err("no server runs: when one starts, it tries what is due".into());
+            }
+            Ok(_ours_alone) => return Ok(carry_out(&opened(config)?, request).await),
+            Err(FirstStartError::InUse(_)) => match control::ask(config, request).await {
+                // It opens its spool, or is another of us.
+                Err(AskError::Unreachable { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return Ok(answer?),
+            },
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -133,7 +153,7 @@ impl Request {
         })
     }
 
-    /// Reads what [`Request::to_line`] has written.
+    /// Reads a line that [`Request::to_lines`] has written.
     pub fn from_line(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let word = words.next()?;
@@ -148,8 +168,8 @@ impl Request {
         })
     }
 
-    /// One line without its end.
-    pub fn to_line(&self) -> String {
+    /// Lines without their ends, each a request: one, but for more than [`IDS_MAX`] ids.
+    pub fn to_lines(&self) -> Vec<String> {
         let (word, ids): (_, &[QueueId]) = match self {
             Self::List => ("list", &[]),
             Self::Hold(ids) => ("hold", ids),
@@ -157,7 +177,11 @@ impl Request {
             Self::Delete(ids) => ("delete", ids),
             Self::Flush(ids) => ("flush", ids),
         };
-        ids.iter().fold(word.to_owned(), |line, id| line + " " + id.as_str())
+        let line = |ids: &[QueueId]| ids.iter().fold(word.to_owned(), |line, id| line + " " + id.as_str());
+        // A word alone may be a request, too.
+        let first = ids.len().min(IDS_MAX);
+        let (first, rest) = ids.split_at(first);
+        std::iter::once(first).chain(rest.chunks(IDS_MAX)).map(line).collect()
     }
 }
 
@@ -232,8 +256,18 @@ mod tests {
             Request::Flush(ids),
             Request::Flush(Vec::new()),
         ] {
-            assert_eq!(Request::from_line(&request.to_line()), Some(request));
+            let lines = request.to_lines();
+            assert_eq!(lines.len(), 1);
+            assert_eq!(Request::from_line(&lines[0]), Some(request));
         }
+        let many: Vec<QueueId> = (0..2 * IDS_MAX + 1).map(|n| format!("{n:040}").parse().unwrap()).collect();
+        let lines = Request::Delete(many.clone()).to_lines();
+        assert!(lines.iter().all(|line| line.len() < control::LINE_BYTES_MAX));
+        let ids = lines.iter().flat_map(|line| match Request::from_line(line) {
+            Some(Request::Delete(ids)) => ids,
+            request => panic!("{request:?}"),
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), many);
         for wrong in ["", "list 3ZK0Q4N1XA", "empty", "hold ../x", "hold  A"] {
             assert_eq!(Request::from_line(wrong), None, "{wrong}");
         }

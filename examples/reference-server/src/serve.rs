@@ -32,7 +32,7 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     first_start::data_dir(&config)?;
-    let _ours_alone = first_start::lock(&config)?;
+    let _ours_alone = first_start::lock_to_serve(&config).await?;
     let tls = first_start::certificate(&config)?;
     let shown = if path.is_none() { first_start::accounts(&config)? } else { Vec::new() };
     let decoys = first_start::decoys(&config)?;

@@ -74,8 +74,27 @@ fn held_mail_is_listed_let_go_and_removed() {
     eventually(|| inbox(directory, "alice").len() == 2);
     // A socket that nobody listens at is in nobody's way.
     server.kill();
-    assert!(queue(directory, &["flush"]).0);
+    assert!(queue(directory, &["list"]).0);
+    let (good, _, wrong) = queue(directory, &["flush"]);
+    assert!(!good && wrong.contains("no server runs"), "{wrong}");
     let server = Server::start_in(directory);
     assert!(queue(directory, &["flush"]).1.ends_with(" messages are tried again\n"));
     assert!(server.stop());
+}
+
+#[test]
+fn a_server_waits_for_a_command_that_has_the_spool() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    prepare(directory, &configuration(false, ""));
+    assert!(Server::start_in(directory).stop());
+    let lock = std::fs::File::options().write(true).open(directory.join("data/lock")).unwrap();
+    lock.lock().unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| Server::start_in(directory));
+        // Who would not wait has given up by then.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        drop(lock);
+        assert!(starting.join().unwrap().stop());
+    });
 }
