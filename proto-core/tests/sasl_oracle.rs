@@ -1,5 +1,7 @@
 //! SASL exchanges against `rsasl`, which shares no code with ours: our client with its server, its client with our
-//! server, the right password and a wrong one.
+//! server, with what opens the account and with what does not.
+//!
+//! Its server takes the word "Bearer" of OAUTHBEARER (RFC 7628 section 3.1) for a part of the token.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proto_core::TlsInfo;
@@ -8,51 +10,98 @@ use proto_core::sasl::{
     ServerContext, ServerEntropy, ServerExchange, ServerStep,
 };
 use rsasl::callback::{Context, Request, SessionCallback, SessionData};
+use rsasl::mechanisms::anonymous::{ANONYMOUS, AnonymousToken};
+use rsasl::mechanisms::external::EXTERNAL;
 use rsasl::mechanisms::login::LOGIN;
+use rsasl::mechanisms::oauthbearer::OAUTHBEARER;
+use rsasl::mechanisms::oauthbearer::properties::{OAuthBearerError, OAuthBearerErrored, OAuthBearerValidate};
 use rsasl::mechanisms::plain::PLAIN;
 use rsasl::mechanisms::scram::properties::ScramStoredPassword;
 use rsasl::mechanisms::scram::{SCRAM_SHA1, SCRAM_SHA1_PLUS, SCRAM_SHA256, SCRAM_SHA256_PLUS};
+use rsasl::mechanisms::xoauth2::XOAUTH2;
+use rsasl::mechanisms::xoauth2::properties::{XOAuth2Error, XOAuth2Validate};
 use rsasl::prelude::{
     Mechanism as TheirMechanism, Mechname, Registry, SASLClient, SASLConfig, SASLServer, SessionError, State,
     Validation,
 };
-use rsasl::property::{AuthId, ChannelBindings, OverrideCBType, Password};
+use rsasl::property::{AuthId, AuthzId, ChannelBindings, OAuthBearerToken, OverrideCBType, Password};
 use rsasl::validate::{Validate, ValidationError};
 use std::sync::Arc;
 use testkit::Account;
 
-const MECHANISMS: [Mechanism; 6] = [
-    Mechanism::ScramSha256Plus,
-    Mechanism::ScramSha1Plus,
-    Mechanism::ScramSha256,
-    Mechanism::ScramSha1,
-    Mechanism::Plain,
-    Mechanism::Login,
+/// What opens the account by a mechanism, and what does not.
+const ROWS: [(Mechanism, &str, Option<&str>); 10] = [
+    (Mechanism::ScramSha256Plus, PASSWORD, Some("wrong")),
+    (Mechanism::ScramSha1Plus, PASSWORD, Some("wrong")),
+    (Mechanism::ScramSha256, PASSWORD, Some("wrong")),
+    (Mechanism::ScramSha1, PASSWORD, Some("wrong")),
+    (Mechanism::Plain, PASSWORD, Some("wrong")),
+    (Mechanism::Login, PASSWORD, Some("wrong")),
+    (Mechanism::OauthBearer, TOKEN, Some("forged")),
+    (Mechanism::Xoauth2, TOKEN, Some("forged")),
+    (Mechanism::External, USER, Some("somebody.else")),
+    (Mechanism::Anonymous, "sirhc@x.test", None),
 ];
 
-static THEIRS: [TheirMechanism; 6] =
-    [SCRAM_SHA256_PLUS, SCRAM_SHA1_PLUS, SCRAM_SHA256, SCRAM_SHA1, PLAIN, LOGIN];
+static THEIRS: [TheirMechanism; 10] = [
+    SCRAM_SHA256_PLUS,
+    SCRAM_SHA1_PLUS,
+    SCRAM_SHA256,
+    SCRAM_SHA1,
+    PLAIN,
+    LOGIN,
+    OAUTHBEARER,
+    XOAUTH2,
+    EXTERNAL,
+    ANONYMOUS,
+];
 
 const USER: &str = "\u{fc}ser";
 const PASSWORD: &str = "pen, cil=\u{fc}";
+const TOKEN: &str = "eyJ.h-_~+/09==";
 const BINDING: [u8; 32] = [0xab; 32];
 
 /// The other library's application, of a server and of a client.
 struct Other {
-    password: &'static str,
+    mechanism: Mechanism,
+    /// The password, the token, whom he wants to act as, or what he wants to be remembered by.
+    secret: &'static str,
     keys: [ScramKeys; 2],
 }
 
 impl Other {
-    fn config(password: &'static str) -> Arc<SASLConfig> {
+    fn config(mechanism: Mechanism, secret: &'static str) -> Arc<SASLConfig> {
         let keys = [ScramHash::Sha1, ScramHash::Sha256]
-            .map(|hash| ScramKeys::derive(hash, &password.into(), b"saltsaltsaltsalt", 4096).unwrap());
+            .map(|hash| ScramKeys::derive(hash, &secret.into(), b"saltsaltsaltsalt", 4096).unwrap());
         let registry = Registry::with_mechanisms(&THEIRS);
-        SASLConfig::builder().with_registry(registry).with_callback(Self { password, keys }).unwrap()
+        SASLConfig::builder().with_registry(registry).with_callback(Self { mechanism, secret, keys }).unwrap()
+    }
+
+    /// Whether its server was told who we are and what is right.
+    fn is_right(&self, context: &Context<'_>) -> bool {
+        let user = context.get_ref::<AuthId>();
+        let authzid = context.get_ref::<AuthzId>();
+        let token = context.get_ref::<OAuthBearerToken>();
+        match self.mechanism {
+            Mechanism::External => authzid == Some(self.secret),
+            Mechanism::Anonymous => context.get_ref::<AnonymousToken>() == Some(self.secret),
+            Mechanism::Xoauth2 => user == Some(USER) && token == Some(self.secret),
+            Mechanism::OauthBearer => {
+                authzid == Some(USER)
+                    && token.and_then(|token| token.strip_prefix("Bearer ")) == Some(self.secret)
+            }
+            // SCRAM has checked the proof before.
+            _ => {
+                user == Some(USER)
+                    && context
+                        .get_ref::<Password>()
+                        .is_none_or(|password| prepared(password) == prepared(self.secret.as_bytes()))
+            }
+        }
     }
 }
 
-/// What its server says about a password.
+/// What its server says about a login.
 struct Right;
 
 impl Validation for Right {
@@ -80,9 +129,24 @@ impl SessionCallback for Other {
                 keys.server_key().expose(),
             ))?;
         }
+        let is_right = self.is_right(context);
+        let refused = OAuthBearerError::new("invalid_token", None, None);
+        request
+            .satisfy::<OAuthBearerValidate>(&if is_right { Ok(()) } else { Err(refused) })?
+            .satisfy::<XOAuth2Validate>(&if is_right { Ok(()) } else { Err(r#"{"status":"401"}"#) })?;
+        // Its clients want somebody to have read why they were refused.
+        let _ = request.get_action::<OAuthBearerErrored>();
+        let _ = request.get_action::<XOAuth2Error>();
+        match self.mechanism {
+            Mechanism::External => request.satisfy::<AuthzId>(self.secret)?,
+            Mechanism::OauthBearer => request.satisfy::<AuthzId>(USER)?,
+            _ => request,
+        };
         request
             .satisfy::<AuthId>(USER)?
-            .satisfy::<Password>(self.password.as_bytes())?
+            .satisfy::<Password>(self.secret.as_bytes())?
+            .satisfy::<OAuthBearerToken>(self.secret)?
+            .satisfy::<AnonymousToken>(self.secret)?
             .satisfy::<OverrideCBType>("tls-exporter")?
             .satisfy::<ChannelBindings>(&BINDING)?;
         Ok(())
@@ -94,12 +158,7 @@ impl SessionCallback for Other {
         context: &Context<'_>,
         validate: &mut Validate<'_>,
     ) -> Result<(), ValidationError> {
-        let user = context.get_ref::<AuthId>() == Some(USER);
-        // SCRAM has checked the proof before.
-        let password = context.get_ref::<Password>();
-        validate.with::<Right, _>(|| {
-            Ok(user && password.is_none_or(|p| prepared(p) == prepared(self.password.as_bytes())))
-        })?;
+        validate.with::<Right, _>(|| Ok(self.is_right(context)))?;
         Ok(())
     }
 }
@@ -111,11 +170,21 @@ fn prepared(password: &[u8]) -> proto_core::Secret {
 fn tls() -> Arc<TlsInfo> {
     let mut tls = TlsInfo::default();
     tls.exporter = Some(BINDING.to_vec());
+    tls.peer_certificate = Some(b"a certificate".to_vec());
     Arc::new(tls)
 }
 
-/// Our client, its server: what each makes of it.
-fn our_client(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
+fn credentials(mechanism: Mechanism, secret: &'static str) -> ClientCredentials {
+    match mechanism {
+        Mechanism::OauthBearer | Mechanism::Xoauth2 => ClientCredentials::token(USER, secret),
+        Mechanism::External => ClientCredentials::external().acting_as(secret),
+        Mechanism::Anonymous => ClientCredentials::anonymous(secret),
+        _ => ClientCredentials::password(USER, secret),
+    }
+}
+
+/// Our client, its server, which knows what is right: what each makes of it.
+fn our_client(mechanism: Mechanism, right: &'static str, secret: &'static str) -> (bool, bool) {
     let (tls, mut nonces) = (tls(), Nonces::seeded([5; 32]));
     let context = ClientContext {
         nonces: Some(&mut nonces),
@@ -123,10 +192,9 @@ fn our_client(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
         plus_offered: true,
         ..Default::default()
     };
-    let credentials = ClientCredentials::password(USER, password);
-    let mut client = ClientExchange::new(mechanism, &credentials, context).unwrap();
+    let mut client = ClientExchange::new(mechanism, &credentials(mechanism, secret), context).unwrap();
     let name = Mechname::parse(mechanism.name().as_bytes()).unwrap();
-    let mut server = SASLServer::<Right>::new(Other::config(PASSWORD)).start_suggested(name).unwrap();
+    let mut server = SASLServer::<Right>::new(Other::config(mechanism, right)).start_suggested(name).unwrap();
     let mut message = client.initial_response().unwrap();
     loop {
         let mut challenge = Vec::new();
@@ -146,9 +214,9 @@ fn our_client(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
 }
 
 /// Its client, our server. A client that is shown no -PLUS says so, and is believed only when there was none.
-fn our_server(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
+fn our_server(mechanism: Mechanism, right: &'static str, secret: &'static str) -> (bool, bool) {
     let tls = tls();
-    let account = Account::new(USER, prepared(PASSWORD.as_bytes()).expose_str().unwrap());
+    let account = Account::new(USER, prepared(right.as_bytes()).expose_str().unwrap());
     let mut entropy = ServerEntropy { nonces: Nonces::seeded([6; 32]), decoys: Decoys::new([7; 32]) };
     let context = ServerContext {
         entropy: Some(&mut entropy),
@@ -158,7 +226,7 @@ fn our_server(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
     };
     let mut server = ServerExchange::new(mechanism, context);
     let name = Mechname::parse(mechanism.name().as_bytes()).unwrap();
-    let mut client = SASLClient::new(Other::config(password)).start_suggested(&[name]).unwrap();
+    let mut client = SASLClient::new(Other::config(mechanism, secret)).start_suggested(&[name]).unwrap();
     let mut message = Vec::new();
     let mut finished = false;
     let mut step = if client.are_we_first() {
@@ -179,9 +247,11 @@ fn our_server(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
             }
             ServerStep::Ask(credentials) => server.verdict(account.judge(&credentials)),
             ServerStep::Done { server_final } => {
-                if let Some(last) = server_final {
+                // A client with a token takes the end of the exchange for a yes.
+                if server_final.is_some() || !finished {
                     message.clear();
-                    finished = matches!(client.step(Some(&last), &mut message), Ok(State::Finished(_)));
+                    let last = client.step(server_final.as_deref(), &mut message);
+                    finished = matches!(last, Ok(State::Finished(_)));
                 }
                 return (true, finished);
             }
@@ -192,16 +262,20 @@ fn our_server(mechanism: Mechanism, password: &'static str) -> (bool, bool) {
 
 #[test]
 fn our_client_with_its_server() {
-    for mechanism in MECHANISMS {
-        assert_eq!(our_client(mechanism, PASSWORD), (true, true), "{mechanism}");
-        assert!(!our_client(mechanism, "wrong").0, "{mechanism}");
+    for (mechanism, right, wrong) in ROWS {
+        assert_eq!(our_client(mechanism, right, right), (true, true), "{mechanism}");
+        if let Some(wrong) = wrong {
+            assert!(!our_client(mechanism, right, wrong).0, "{mechanism}");
+        }
     }
 }
 
 #[test]
 fn its_client_with_our_server() {
-    for mechanism in MECHANISMS {
-        assert_eq!(our_server(mechanism, PASSWORD), (true, true), "{mechanism}");
-        assert!(!our_server(mechanism, "wrong").0, "{mechanism}");
+    for (mechanism, right, wrong) in ROWS {
+        assert_eq!(our_server(mechanism, right, right), (true, true), "{mechanism}");
+        if let Some(wrong) = wrong {
+            assert!(!our_server(mechanism, right, wrong).0, "{mechanism}");
+        }
     }
 }

@@ -93,6 +93,7 @@ fn parse(message: &[u8]) -> Result<Option<Credentials>, SaslFault> {
     for field in fields(pairs)? {
         let (key, value) = field?;
         match key {
+            _ if !is_value(value) => return Err(SaslFault::Malformed),
             "auth" if auth.is_none() => auth = Some(value),
             "host" if host.is_none() => host = Some(String::from(value)),
             "port" if port.is_none() => port = Some(value.parse().map_err(|_| SaslFault::Malformed)?),
@@ -133,8 +134,12 @@ fn fields(pairs: &str) -> Result<impl Iterator<Item = Result<(&str, &str), SaslF
 fn field(pair: &str) -> Result<(&str, &str), SaslFault> {
     let (key, value) = pair.split_once('=').ok_or(SaslFault::Malformed)?;
     let named = !key.is_empty() && key.bytes().all(|octet| octet.is_ascii_alphabetic());
-    let valued = value.bytes().all(|octet| matches!(octet, b'\t' | b'\r' | b'\n' | b' '..=b'~'));
-    if named && valued { Ok((key, value)) } else { Err(SaslFault::Malformed) }
+    if named { Ok((key, value)) } else { Err(SaslFault::Malformed) }
+}
+
+/// Whether it may be a value of OAUTHBEARER: RFC 7628 section 3.1. The user of XOAUTH2, which no RFC has, may be any name.
+fn is_value(value: &str) -> bool {
+    value.bytes().all(|octet| matches!(octet, b'\t' | b'\r' | b'\n' | b' '..=b'~'))
 }
 
 /// The token of `Bearer token`, the word in any case; None for an empty value.
