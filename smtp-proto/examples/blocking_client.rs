@@ -17,7 +17,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// Who is to get it, and its text.
+type Mail<T> = (Envelope, T);
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> Result {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -29,20 +31,18 @@ fn main() -> Result {
     config.tls = ClientTls::None;
     config.bare_line_ends = EncodePolicy::Repair;
     config.ascii_as_seven_bit = true;
-    match send(TcpStream::connect(server)?, config, envelope)? {
-        true => Ok(()),
-        false => Err("not sent".into()),
-    }
+    let outcomes = send(TcpStream::connect(server)?, config, (envelope, std::io::stdin().lock()))?;
+    outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
+    let is_sent = !outcomes.is_empty() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
+    if is_sent { Ok(()) } else { Err("not sent".into()) }
 }
 
-/// Whether it was sent to everybody.
-fn send(mut stream: TcpStream, config: ClientConfig, envelope: Envelope) -> Result<bool> {
-    let began = std::time::Instant::now();
-    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(0));
+/// Sends the mail, and tells what became of it for each recipient.
+pub fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail<impl BufRead>) -> Result<Vec<Outcome>> {
+    let now = clock();
     let mut client = Client::new(now(), Arc::new(config));
     let (mut octets, mut held, mut out) = ([0; 4096], 0..0, OutBuf::new());
-    let (mut mail, mut writing, mut envelope, mut sent) =
-        (std::io::stdin().lock(), false, Some(envelope), false);
+    let (mut envelope, mut text, mut outcomes) = (Some(mail.0), mail.1, Vec::new());
     while !client.is_closed() {
         held.start += client.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = client.poll_event(now()) {
@@ -51,39 +51,49 @@ fn send(mut stream: TcpStream, config: ClientConfig, envelope: Envelope) -> Resu
                     Some(envelope) => client.send(now(), envelope)?,
                     None => client.quit(now())?,
                 },
-                Step::App(ClientEvent::SendBody) => writing = true,
-                Step::App(ClientEvent::Done(report)) => {
-                    report.outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
-                    sent = report.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
-                }
+                Step::App(ClientEvent::Done(report)) => outcomes = report.outcomes,
                 step => println!("{step:?}"),
             }
         }
-        while writing && client.body_room() > 0 {
-            let piece = mail.fill_buf()?;
-            writing = !piece.is_empty();
-            let written =
-                if writing { client.write_body(now(), piece) } else { client.finish(now()).map(|()| 0) };
-            // A mail that cannot be sent ends the session; that is told like any other outcome.
-            mail.consume(written.inspect_err(|fault| println!("{fault}")).unwrap_or(0));
+        while client.body_room() > 0 {
+            let written = match text.fill_buf()? {
+                [] => client.finish(now()).map(|()| 0)?,
+                piece => client.write_body(now(), piece)?,
+            };
+            text.consume(written);
         }
-        while client.poll_transmit(&mut out) {}
+        let moved = client.poll_transmit(&mut out);
         stream.write_all(out.as_slice())?;
         out.consume(out.len());
-        if held.is_empty() && client.wants_input() && client.body_room() == 0 {
-            let wait = client.poll_timeout().map(|at| at.saturating_since(now().instant).max(MOMENT));
-            stream.set_read_timeout(wait)?;
-            match stream.read(&mut octets) {
-                Ok(0) => client.handle_eof(now()),
-                Ok(n) => held = 0..n,
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(e) => return Err(e.into()),
-            }
+        if moved || (client.wants_input() && !held.is_empty()) {
+            continue; // the session may have waited for that
+        }
+        stream.set_read_timeout(until(client.poll_timeout(), now()))?;
+        match stream.read(&mut octets) {
+            Ok(0) => client.handle_eof(now()),
+            Ok(read) => held = 0..read,
+            Err(error) => timed_out(error)?,
         }
         client.handle_timeout(now());
     }
-    Ok(sent)
+    Ok(outcomes)
 }
 
-/// A read timeout must not be zero.
-const MOMENT: Duration = Duration::from_millis(1);
+/// The time that a session sees.
+fn clock() -> impl Fn() -> Now {
+    let began = std::time::Instant::now();
+    move || Now::new(Instant::from_origin(began.elapsed()), UnixTime(0))
+}
+
+/// How long to wait for a deadline; a read timeout must not be zero.
+fn until(deadline: Option<Instant>, now: Now) -> Option<Duration> {
+    deadline.map(|at| at.saturating_since(now.instant).max(Duration::from_millis(1)))
+}
+
+/// A read that took as long as it may is no error.
+fn timed_out(error: std::io::Error) -> Result {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(()),
+        _ => Err(error.into()),
+    }
+}

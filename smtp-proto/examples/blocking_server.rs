@@ -5,85 +5,99 @@
     clippy::print_stdout,
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    clippy::unit_arg,
     reason = "a program, not the library"
 )]
 
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
-use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
-use std::io::{Error, ErrorKind, Read, Result, Write};
+use smtp_proto::server::{Config, EndOfDataVerdict, Event, Peer, QueueId, Server, Verdict};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-static MESSAGES: AtomicU64 = AtomicU64::new(0);
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-fn main() -> Result<()> {
-    let config = Arc::new(Config::new("mx.example.test").map_err(Error::other)?);
+fn main() -> Result {
+    let config = Arc::new(Config::new("mx.example.test")?);
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:2525".into());
     for stream in TcpListener::bind(address)?.incoming() {
         let (stream, config) = (stream?, config.clone());
-        std::thread::spawn(move || session(stream, config));
+        std::thread::spawn(move || session(stream, config).map_err(|error| println!("{error}")));
     }
     Ok(())
 }
 
-fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
-    let began = std::time::Instant::now();
-    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(calendar()));
+pub fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
+    let now = clock();
     let mut server = Server::new(now(), config, Peer::new(stream.peer_addr()?.ip()));
     let (mut octets, mut held, mut out, mut mail) = ([0; 4096], 0..0, OutBuf::new(), Vec::new());
     while !server.is_closed() {
         held.start += server.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = server.poll_event(now()) {
-            let Step::App(event) = step else { continue };
-            let answered = match event {
-                Event::Connect(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Hello(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Mail(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Rcpt(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Data(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Body(chunk) => Ok(mail.extend_from_slice(&chunk)),
-                Event::BodyAborted(_) => Ok(mail.clear()),
-                Event::EndOfData(ask) => {
-                    // Who keeps mail makes it durable first: the 250 takes the responsibility for it.
-                    println!("{}", String::from_utf8_lossy(&std::mem::take(&mut mail)));
-                    // No two messages may have one id.
-                    let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
-                    let id = QueueId::new(id).ok_or(ErrorKind::Other)?;
-                    server.answer(now(), ask, Verdict::Accept(id).into())
-                }
-                _ => Ok(()),
-            };
-            answered.map_err(Error::other)?;
-        }
-        while server.poll_transmit(&mut out) {}
-        if !out.is_empty() {
-            stream.write_all(out.as_slice())?;
-            out.consume(out.len());
-            continue; // there may have been too much of it to go on
-        }
-        let wait = server.poll_timeout().map(|at| at.saturating_since(now().instant).max(MOMENT));
-        if held.is_empty() && server.wants_input() {
-            stream.set_read_timeout(wait)?;
-            match stream.read(&mut octets) {
-                Ok(0) => server.handle_eof(now()),
-                Ok(n) => held = 0..n,
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(e) => return Err(e),
+            match step {
+                Step::App(Event::Connect(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Hello(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Mail(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Rcpt(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Data(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Body(chunk)) => mail.extend_from_slice(&chunk),
+                Step::App(Event::BodyAborted(_)) => mail.clear(),
+                Step::App(Event::EndOfData(ask)) => server.answer(now(), ask, keep(&mut mail)?)?,
+                _ => {}
             }
-        } else if !server.wants_input() && !server.is_closed() {
-            std::thread::sleep(wait.unwrap_or_default()); // who errs too often is made to wait
+        }
+        let moved = server.poll_transmit(&mut out);
+        stream.write_all(out.as_slice())?;
+        out.consume(out.len());
+        if moved || (server.wants_input() && !held.is_empty()) {
+            continue; // the session may have waited for that
+        }
+        let wait = until(server.poll_timeout(), now());
+        stream.set_read_timeout(wait)?;
+        match if server.wants_input() { stream.read(&mut octets) } else { sleep(wait) } {
+            Ok(0) => server.handle_eof(now()),
+            Ok(read) => held = 0..read,
+            Err(error) => timed_out(error)?,
         }
         server.handle_timeout(now());
     }
     Ok(())
 }
 
+/// Who keeps mail makes it durable here: the 250 takes the responsibility for it. No two messages may have one id.
+fn keep(mail: &mut Vec<u8>) -> Result<EndOfDataVerdict> {
+    static MESSAGES: AtomicU64 = AtomicU64::new(0);
+    println!("{}", String::from_utf8_lossy(&std::mem::take(mail)));
+    let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
+    Ok(Verdict::Accept(QueueId::new(id).ok_or("not an id")?).into())
+}
+
+/// Who errs too often is made to wait.
+fn sleep(wait: Option<Duration>) -> std::io::Result<usize> {
+    std::thread::sleep(wait.unwrap_or_default());
+    Err(ErrorKind::TimedOut.into())
+}
+
+/// The time that a session sees.
+fn clock() -> impl Fn() -> Now {
+    let began = std::time::Instant::now();
+    move || Now::new(Instant::from_origin(began.elapsed()), UnixTime(calendar()))
+}
+
+/// How long to wait for a deadline; a read timeout must not be zero.
+fn until(deadline: Option<Instant>, now: Now) -> Option<Duration> {
+    deadline.map(|at| at.saturating_since(now.instant).max(Duration::from_millis(1)))
+}
+
+/// A read that took as long as it may is no error.
+fn timed_out(error: std::io::Error) -> Result {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(()),
+        _ => Err(error.into()),
+    }
+}
+
 fn calendar() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
-
-/// A read timeout must not be zero.
-const MOMENT: Duration = Duration::from_millis(1);

@@ -18,7 +18,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// Who is to get it, and its text.
+type Mail<T> = (Envelope, T);
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
 async fn main() -> Result {
@@ -31,20 +33,23 @@ async fn main() -> Result {
     config.tls = ClientTls::None;
     config.bare_line_ends = EncodePolicy::Repair;
     config.ascii_as_seven_bit = true;
-    match send(TcpStream::connect(server).await?, config, envelope).await? {
-        true => Ok(()),
-        false => Err("not sent".into()),
-    }
+    let outcomes =
+        send(TcpStream::connect(server).await?, config, (envelope, std::io::stdin().lock())).await?;
+    outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
+    let is_sent = !outcomes.is_empty() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
+    if is_sent { Ok(()) } else { Err("not sent".into()) }
 }
 
-/// Whether it was sent to everybody.
-async fn send(mut stream: TcpStream, config: ClientConfig, envelope: Envelope) -> Result<bool> {
-    let began = std::time::Instant::now();
-    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(0));
+/// Sends the mail, and tells what became of it for each recipient.
+pub async fn send(
+    mut stream: TcpStream,
+    config: ClientConfig,
+    mail: Mail<impl BufRead>,
+) -> Result<Vec<Outcome>> {
+    let now = clock();
     let mut client = Client::new(now(), Arc::new(config));
     let (mut octets, mut held, mut out) = ([0; 4096], 0..0, OutBuf::new());
-    let (mut mail, mut writing, mut envelope, mut sent) =
-        (std::io::stdin().lock(), false, Some(envelope), false);
+    let (mut envelope, mut text, mut outcomes) = (Some(mail.0), mail.1, Vec::new());
     while !client.is_closed() {
         held.start += client.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = client.poll_event(now()) {
@@ -53,36 +58,38 @@ async fn send(mut stream: TcpStream, config: ClientConfig, envelope: Envelope) -
                     Some(envelope) => client.send(now(), envelope)?,
                     None => client.quit(now())?,
                 },
-                Step::App(ClientEvent::SendBody) => writing = true,
-                Step::App(ClientEvent::Done(report)) => {
-                    report.outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
-                    sent = report.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
-                }
+                Step::App(ClientEvent::Done(report)) => outcomes = report.outcomes,
                 step => println!("{step:?}"),
             }
         }
-        while writing && client.body_room() > 0 {
-            // It may block: there is no other task here that would have to wait.
-            let piece = mail.fill_buf()?;
-            writing = !piece.is_empty();
-            let written =
-                if writing { client.write_body(now(), piece) } else { client.finish(now()).map(|()| 0) };
-            // A mail that cannot be sent ends the session; that is told like any other outcome.
-            mail.consume(written.inspect_err(|fault| println!("{fault}")).unwrap_or(0));
+        while client.body_room() > 0 {
+            // Reading may block: there is no other task here that would have to wait.
+            let written = match text.fill_buf()? {
+                [] => client.finish(now()).map(|()| 0)?,
+                piece => client.write_body(now(), piece)?,
+            };
+            text.consume(written);
         }
-        while client.poll_transmit(&mut out) {}
+        let moved = client.poll_transmit(&mut out);
         stream.write_all(out.as_slice()).await?;
         out.consume(out.len());
-        if held.is_empty() && client.wants_input() && client.body_room() == 0 {
-            let wait = client.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));
-            match timeout(wait, stream.read(&mut octets)).await {
-                Ok(Ok(0)) => client.handle_eof(now()),
-                Ok(Ok(n)) => held = 0..n,
-                Ok(Err(e)) => return Err(e.into()),
-                Err(_) => {}
+        if moved || (client.wants_input() && !held.is_empty()) {
+            continue; // the session may have waited for that
+        }
+        let wait = client.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));
+        if let Ok(read) = timeout(wait, stream.read(&mut octets)).await {
+            match read? {
+                0 => client.handle_eof(now()),
+                read => held = 0..read,
             }
         }
         client.handle_timeout(now());
     }
-    Ok(sent)
+    Ok(outcomes)
+}
+
+/// The time that a session sees.
+fn clock() -> impl Fn() -> Now {
+    let began = std::time::Instant::now();
+    move || Now::new(Instant::from_origin(began.elapsed()), UnixTime(0))
 }

@@ -5,82 +5,83 @@
     clippy::print_stdout,
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    clippy::unit_arg,
     reason = "a program, not the library"
 )]
 
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
-use smtp_proto::server::{Config, Event, Peer, QueueId, Server, Verdict};
-use std::io::{Error, ErrorKind, Result};
+use smtp_proto::server::{Config, EndOfDataVerdict, Event, Peer, QueueId, Server, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-static MESSAGES: AtomicU64 = AtomicU64::new(0);
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let config = Arc::new(Config::new("mx.example.test").map_err(Error::other)?);
+async fn main() -> Result {
+    let config = Arc::new(Config::new("mx.example.test")?);
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:2525".into());
     let listener = TcpListener::bind(address).await?;
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(session(stream, config.clone()));
+        let session = session(stream, config.clone());
+        tokio::spawn(async { session.await.map_err(|error| println!("{error}")) });
     }
 }
 
-async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result<()> {
-    let began = std::time::Instant::now();
-    let now = || Now::new(Instant::from_origin(began.elapsed()), UnixTime(calendar()));
+pub async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
+    let now = clock();
     let mut server = Server::new(now(), config, Peer::new(stream.peer_addr()?.ip()));
     let (mut octets, mut held, mut out, mut mail) = ([0; 4096], 0..0, OutBuf::new(), Vec::new());
     while !server.is_closed() {
         held.start += server.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = server.poll_event(now()) {
-            let Step::App(event) = step else { continue };
-            let answered = match event {
-                Event::Connect(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Hello(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Mail(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Rcpt(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Data(ask) => server.answer(now(), ask, Verdict::Accept(())),
-                Event::Body(chunk) => Ok(mail.extend_from_slice(&chunk)),
-                Event::BodyAborted(_) => Ok(mail.clear()),
-                Event::EndOfData(ask) => {
-                    // Who keeps mail makes it durable first: the 250 takes the responsibility for it.
-                    println!("{}", String::from_utf8_lossy(&std::mem::take(&mut mail)));
-                    // No two messages may have one id.
-                    let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
-                    let id = QueueId::new(id).ok_or(ErrorKind::Other)?;
-                    server.answer(now(), ask, Verdict::Accept(id).into())
-                }
-                _ => Ok(()),
-            };
-            answered.map_err(Error::other)?;
+            match step {
+                Step::App(Event::Connect(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Hello(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Mail(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Rcpt(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Data(ask)) => server.answer(now(), ask, Verdict::Accept(()))?,
+                Step::App(Event::Body(chunk)) => mail.extend_from_slice(&chunk),
+                Step::App(Event::BodyAborted(_)) => mail.clear(),
+                Step::App(Event::EndOfData(ask)) => server.answer(now(), ask, keep(&mut mail)?)?,
+                _ => {}
+            }
         }
-        while server.poll_transmit(&mut out) {}
-        if !out.is_empty() {
-            stream.write_all(out.as_slice()).await?;
-            out.consume(out.len());
-            continue; // there may have been too much of it to go on
+        let moved = server.poll_transmit(&mut out);
+        stream.write_all(out.as_slice()).await?;
+        out.consume(out.len());
+        if moved || (server.wants_input() && !held.is_empty()) {
+            continue; // the session may have waited for that
         }
         let wait = server.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));
-        if held.is_empty() && server.wants_input() {
-            match timeout(wait, stream.read(&mut octets)).await {
-                Ok(Ok(0)) => server.handle_eof(now()),
-                Ok(Ok(n)) => held = 0..n,
-                Ok(Err(e)) => return Err(e),
-                Err(_) => {}
+        if !server.wants_input() {
+            sleep(wait).await; // who errs too often is made to wait
+        } else if let Ok(read) = timeout(wait, stream.read(&mut octets)).await {
+            match read? {
+                0 => server.handle_eof(now()),
+                read => held = 0..read,
             }
-        } else if !server.wants_input() && !server.is_closed() {
-            tokio::time::sleep(wait).await; // who errs too often is made to wait
         }
         server.handle_timeout(now());
     }
     Ok(())
+}
+
+/// Who keeps mail makes it durable here: the 250 takes the responsibility for it. No two messages may have one id.
+fn keep(mail: &mut Vec<u8>) -> Result<EndOfDataVerdict> {
+    static MESSAGES: AtomicU64 = AtomicU64::new(0);
+    println!("{}", String::from_utf8_lossy(&std::mem::take(mail)));
+    let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
+    Ok(Verdict::Accept(QueueId::new(id).ok_or("not an id")?).into())
+}
+
+/// The time that a session sees.
+fn clock() -> impl Fn() -> Now {
+    let began = std::time::Instant::now();
+    move || Now::new(Instant::from_origin(began.elapsed()), UnixTime(calendar()))
 }
 
 fn calendar() -> i64 {

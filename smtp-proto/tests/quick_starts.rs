@@ -1,0 +1,91 @@
+//! The programs of the manual send to each other, each client to each server.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../examples/blocking_client.rs"]
+#[allow(dead_code, unreachable_pub, reason = "without its main")]
+mod blocking_client;
+#[path = "../examples/blocking_server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "without its main")]
+mod blocking_server;
+#[path = "../examples/tokio_client.rs"]
+#[allow(dead_code, unreachable_pub, reason = "without its main")]
+mod tokio_client;
+#[path = "../examples/tokio_server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "without its main")]
+mod tokio_server;
+
+use proto_core::{EncodePolicy, ForwardPath, ReversePath};
+use smtp_proto::client::{ClientConfig, ClientTls, Envelope, Outcome};
+use smtp_proto::server::Config;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+/// Larger than every buffer on the way, and as Unix has it.
+fn text() -> Vec<u8> {
+    ["Subject: quick\n\n".to_owned(), ".dots\n..\n.\nand text\n".repeat(5_000)].concat().into_bytes()
+}
+
+fn mail() -> (ClientConfig, Envelope) {
+    let to = ["bob@example.test", "carol@example.test"].map(|to| ForwardPath::Mailbox(to.parse().unwrap()));
+    let envelope = Envelope::new(ReversePath::Mailbox("alice@example.test".parse().unwrap()), to);
+    let mut config = ClientConfig::new("client.example.test").unwrap();
+    config.tls = ClientTls::None;
+    config.bare_line_ends = EncodePolicy::Repair;
+    (config, envelope)
+}
+
+/// Where a server takes two connections, each to its end.
+fn serve(session: impl Fn(TcpStream) + Send + 'static) -> (SocketAddr, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (address, std::thread::spawn(move || (0..2).for_each(|_| session(listener.accept().unwrap().0))))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn asynchronous(stream: TcpStream) -> tokio::net::TcpStream {
+    stream.set_nonblocking(true).unwrap();
+    tokio::net::TcpStream::from_std(stream).unwrap()
+}
+
+fn are_sent(outcomes: &[Outcome]) {
+    let sent = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Sent(_))).count();
+    assert_eq!((sent, outcomes.len()), (2, 2), "{outcomes:?}");
+}
+
+#[test]
+fn every_client_sends_to_every_server() {
+    let config = || Arc::new(Config::new("mx.example.test").unwrap());
+    let blocking = serve(move |stream| blocking_server::session(stream, config()).unwrap());
+    let tokio = serve(move |stream| {
+        let session = async { tokio_server::session(asynchronous(stream).await, config()).await };
+        runtime().block_on(session).unwrap();
+    });
+    for (address, server) in [blocking, tokio] {
+        let connect = || TcpStream::connect(address).unwrap();
+        let (config, envelope) = mail();
+        are_sent(&blocking_client::send(connect(), config, (envelope, &text()[..])).unwrap());
+        let (config, envelope) = mail();
+        let sent = async {
+            tokio_client::send(asynchronous(connect()).await, config, (envelope, &text()[..])).await.unwrap()
+        };
+        are_sent(&runtime().block_on(sent));
+        server.join().unwrap();
+    }
+}
+
+/// What drives a session is what everybody copies.
+#[test]
+fn the_blocking_quick_starts_have_forty_lines() {
+    for (program, function) in [
+        (include_str!("../examples/blocking_server.rs"), "pub fn session("),
+        (include_str!("../examples/blocking_client.rs"), "pub fn send("),
+    ] {
+        let begun = program.lines().skip_while(|line| !line.starts_with(function));
+        let lines = 1 + begun.take_while(|line| *line != "}").count();
+        assert!((20..=40).contains(&lines), "{function} has {lines} lines");
+    }
+}
