@@ -6,7 +6,7 @@ mod common;
 use common::{Client, inbox, settings, start_with, until};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
-use postroom::settings::SettingsError;
+use postroom::settings::{Listener, Protocol, SettingsError};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ fn proxy() -> SocketAddr {
 /// Every listener stands behind the proxies of 10.0.0.0/8 but one; whoever comes from 192.0.2.7 is in `mynetworks`.
 async fn start_behind_proxies(fs: &SimFs) -> Server {
     let mut settings = settings();
+    settings.listeners.extend([Protocol::Lmtp, Protocol::Policy].map(Listener::without_socket));
     for listener in &mut settings.listeners {
         listener.proxies = vec!["!10.9.9.9".into(), "10.0.0.0/8".into()];
     }
@@ -116,7 +117,8 @@ async fn s43_a_binary_header_with_tlvs_on_every_listener() {
         b"\x01\0\x04smtp\x04\0\x01\0",
     ]
     .concat();
-    for (listener, greeting) in [("smtp", "220 "), ("submission", "220 "), ("imap", "* OK "), ("pop3", "+OK")]
+    for (listener, greeting) in
+        [("smtp", "220 "), ("submission", "220 "), ("lmtp", "220 "), ("imap", "* OK "), ("pop3", "+OK")]
     {
         let mut client = Client::connect_from(proxy(), &server, listener);
         client.send(&header).await;
@@ -126,6 +128,27 @@ async fn s43_a_binary_header_with_tlvs_on_every_listener() {
         client.send(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").await;
         assert!(client.line().await.starts_with(greeting), "{listener}");
     }
+}
+
+/// Who asks for policy speaks first, and has no greeting to wait for.
+#[tokio::test(start_paused = true)]
+async fn s43_a_policy_server_behind_a_proxy() {
+    let server = start_behind_proxies(&SimFs::new()).await;
+    let question = b"request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address=203.0.113.9\n\n";
+    for cut in [1, LINE.len(), LINE.len() + 9] {
+        let mut client = Client::connect_from(proxy(), &server, "policy");
+        let octets = [LINE, question].concat();
+        client.send(&octets[..cut]).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.send(&octets[cut..]).await;
+        assert_eq!(client.line().await, "action=DUNNO", "cut at {cut}");
+    }
+    let mut stranger = Client::connect(&server, "policy");
+    stranger.try_send(&[LINE, question].concat()).await;
+    assert_eq!(stranger.line().await, "");
+    let mut without = Client::connect_from(proxy(), &server, "policy");
+    without.try_send(question).await;
+    assert_eq!(without.line().await, "");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@
 use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::sasl::line::encode;
 use proto_core::sasl::{ClientCredentials, Mechanism, Nonces};
-use proto_core::{EncodePolicy, Instant, Machine, Now, OutBuf, Step, UnixTime};
+use proto_core::{EncodePolicy, Instant, Machine, Now, OutBuf, Step, TlsInfo, UnixTime};
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientProtocol, ClientTls, Envelope};
 use std::sync::Arc;
 use testkit::alloc::{Counting, measure};
@@ -72,6 +72,11 @@ fn holds(scene: &Scene, piece: usize, taken: Taken) -> usize {
     let ((), usage) = measure(|| {
         let mut client = Client::new(NOW, config);
         client.set_nonces(Nonces::once("n").unwrap());
+        if scene.config.tls == ClientTls::Implicit {
+            let mut tls = TlsInfo::default();
+            tls.exporter = Some(vec![1; 32]);
+            client.handle_tls(NOW, tls);
+        }
         let (mut begun, mut writing, mut left) = (false, false, 40 * 1024_usize);
         loop {
             while let Some(step) = client.poll_event(NOW) {
@@ -171,7 +176,7 @@ fn logins() -> Vec<Scene> {
     let challenge = |message: &str| format!("334 {}\r\n", encode(message.as_bytes()));
     let most = "x".repeat(1500);
     let first = challenge(&format!("r=n{most},s={},i=4096", encode(b"salt")));
-    for mechanism in Mechanism::ALL.iter().filter(|mechanism| !mechanism.is_plus()) {
+    for mechanism in Mechanism::ALL {
         let credentials = match mechanism {
             Mechanism::External => ClientCredentials::external().acting_as(&name),
             Mechanism::Anonymous => ClientCredentials::anonymous("t".repeat(255)),
@@ -187,6 +192,9 @@ fn logins() -> Vec<Scene> {
             {
                 let mut config = config();
                 config.credentials = Some(credentials.clone());
+                if mechanism.is_plus() {
+                    config.tls = ClientTls::Implicit;
+                }
                 let hello = long("250", 100, &format!("AUTH {} LOGIN", mechanism.name()));
                 scenes.push(Scene {
                     name: format!("login by {mechanism}, {:.20}, {:.20}", answer, end),
