@@ -28,7 +28,7 @@ fn main() -> Result {
     Ok(())
 }
 
-pub fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
+pub(crate) fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
     let now = clock();
     let mut server = Server::new(now(), config, Peer::new(stream.peer_addr()?.ip()));
     let (mut octets, mut held, mut out, mut mail) = ([0; 4096], 0..0, OutBuf::new(), Vec::new());

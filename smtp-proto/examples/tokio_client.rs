@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Who is to get it, and its text.
-type Mail<T> = (Envelope, T);
+type Mail<'a> = (Envelope, &'a mut dyn BufRead);
+type Outcomes = Vec<Outcome>;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
@@ -34,22 +35,18 @@ async fn main() -> Result {
     config.bare_line_ends = EncodePolicy::Repair;
     config.ascii_as_seven_bit = true;
     let outcomes =
-        send(TcpStream::connect(server).await?, config, (envelope, std::io::stdin().lock())).await?;
+        send(TcpStream::connect(server).await?, config, (envelope, &mut std::io::stdin().lock())).await?;
     outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
     let is_sent = !outcomes.is_empty() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
     if is_sent { Ok(()) } else { Err("not sent".into()) }
 }
 
 /// Sends the mail, and tells what became of it for each recipient.
-pub async fn send(
-    mut stream: TcpStream,
-    config: ClientConfig,
-    mail: Mail<impl BufRead>,
-) -> Result<Vec<Outcome>> {
+pub(crate) async fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail<'_>) -> Result<Outcomes> {
     let now = clock();
     let mut client = Client::new(now(), Arc::new(config));
     let (mut octets, mut held, mut out) = ([0; 4096], 0..0, OutBuf::new());
-    let (mut envelope, mut text, mut outcomes) = (Some(mail.0), mail.1, Vec::new());
+    let (mut envelope, text, mut outcomes) = (Some(mail.0), mail.1, Vec::new());
     while !client.is_closed() {
         held.start += client.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = client.poll_event(now()) {

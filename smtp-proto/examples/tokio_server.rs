@@ -31,7 +31,7 @@ async fn main() -> Result {
     }
 }
 
-pub async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
+pub(crate) async fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
     let now = clock();
     let mut server = Server::new(now(), config, Peer::new(stream.peer_addr()?.ip()));
     let (mut octets, mut held, mut out, mut mail) = ([0; 4096], 0..0, OutBuf::new(), Vec::new());

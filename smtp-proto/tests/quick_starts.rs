@@ -1,18 +1,23 @@
 //! The programs of the manual send to each other, each client to each server.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test of programs that have sockets"
+)]
 
 #[path = "../examples/blocking_client.rs"]
-#[allow(dead_code, unreachable_pub, reason = "without its main")]
+#[allow(dead_code, reason = "without its main")]
 mod blocking_client;
 #[path = "../examples/blocking_server.rs"]
-#[allow(dead_code, unreachable_pub, reason = "without its main")]
+#[allow(dead_code, reason = "without its main")]
 mod blocking_server;
 #[path = "../examples/tokio_client.rs"]
-#[allow(dead_code, unreachable_pub, reason = "without its main")]
+#[allow(dead_code, reason = "without its main")]
 mod tokio_client;
 #[path = "../examples/tokio_server.rs"]
-#[allow(dead_code, unreachable_pub, reason = "without its main")]
+#[allow(dead_code, reason = "without its main")]
 mod tokio_server;
 
 use proto_core::{EncodePolicy, ForwardPath, ReversePath};
@@ -67,10 +72,12 @@ fn every_client_sends_to_every_server() {
     for (address, server) in [blocking, tokio] {
         let connect = || TcpStream::connect(address).unwrap();
         let (config, envelope) = mail();
-        are_sent(&blocking_client::send(connect(), config, (envelope, &text()[..])).unwrap());
+        are_sent(&blocking_client::send(connect(), config, (envelope, &mut &text()[..])).unwrap());
         let (config, envelope) = mail();
         let sent = async {
-            tokio_client::send(asynchronous(connect()).await, config, (envelope, &text()[..])).await.unwrap()
+            tokio_client::send(asynchronous(connect()).await, config, (envelope, &mut &text()[..]))
+                .await
+                .unwrap()
         };
         are_sent(&runtime().block_on(sent));
         server.join().unwrap();
@@ -81,8 +88,8 @@ fn every_client_sends_to_every_server() {
 #[test]
 fn the_blocking_quick_starts_have_forty_lines() {
     for (program, function) in [
-        (include_str!("../examples/blocking_server.rs"), "pub fn session("),
-        (include_str!("../examples/blocking_client.rs"), "pub fn send("),
+        (include_str!("../examples/blocking_server.rs"), "pub(crate) fn session("),
+        (include_str!("../examples/blocking_client.rs"), "pub(crate) fn send("),
     ] {
         let begun = program.lines().skip_while(|line| !line.starts_with(function));
         let lines = 1 + begun.take_while(|line| *line != "}").count();

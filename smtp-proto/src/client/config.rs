@@ -63,7 +63,8 @@ pub struct ClientConfig {
     pub server_port: Option<u16>,
     /// Whether a password may be shown without TLS. Default false.
     pub allow_plaintext_auth: bool,
-    /// Whether messages go by BDAT where the server offers CHUNKING (RFC 3030). Default true.
+    /// Whether messages go by BDAT where the server offers CHUNKING (RFC 3030). Without it no BINARYMIME can be sent. Default
+    /// true.
     pub chunking: bool,
     /// What is done about a CR or an LF that stands alone in a message that is not BINARYMIME. Default
     /// [`EncodePolicy::Refuse`]. [`EncodePolicy::RepairLf`] means [`EncodePolicy::Repair`] here.

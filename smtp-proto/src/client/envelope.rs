@@ -113,8 +113,8 @@ pub enum SendFault {
     /// The message needs 8BITMIME.
     #[error("the server takes no 8-bit message")]
     EightBit,
-    /// The message needs BINARYMIME, and CHUNKING with it.
-    #[error("the server takes no binary message")]
+    /// The message needs BINARYMIME, and CHUNKING with it, which the configuration may not want.
+    #[error("no binary message can be sent: the server takes none, or BDAT is not wanted")]
     Binary,
     /// An address is not ASCII, or the message was said to need SMTPUTF8.
     #[error("the server takes no internationalised mail")]
@@ -181,7 +181,10 @@ pub(super) fn adapt(
             parameters.body = BodyKind::SevenBit;
         }
         BodyKind::EightBitMime if !offered.eight_bit_mime => return Err(SendFault::EightBit),
-        BodyKind::BinaryMime if !(offered.binary_mime && server.chunking) => return Err(SendFault::Binary),
+        // RFC 3030 section 3: never by DATA.
+        BodyKind::BinaryMime if !(offered.binary_mime && server.chunking && config.chunking) => {
+            return Err(SendFault::Binary);
+        }
         _ => {}
     }
     let recipients = envelope.recipients.iter().map(|recipient| recipient.forward_path.mailbox());
