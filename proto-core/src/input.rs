@@ -63,6 +63,11 @@ impl InBuf {
         Self { octets: BytesMut::new(), behind: 0, searched: 0, discarding: false, bare: false, capacity }
     }
 
+    /// Sets how many octets it is for; what is stored stays, if it is more.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// Stores octets up to the capacity; returns how many.
     pub fn push(&mut self, input: &[u8]) -> usize {
         let taken = input.len().min(self.room());

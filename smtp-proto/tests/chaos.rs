@@ -9,9 +9,9 @@ mod common;
 use common::refusal;
 use proto_core::sasl::{AuthVerdict, Authenticate, ClientCredentials, Mechanism};
 use proto_core::{Ask, AskId, Machine, Now, OutBuf, Step, TlsInfo, UnixTime};
-use smtp_proto::Approval;
-use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientProtocol, ClientTls};
+use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientProtocol, ClientTls, Outcome};
 use smtp_proto::server::*;
+use smtp_proto::{Approval, BodyKind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -327,7 +327,8 @@ fn reply_to(line: &[u8]) -> Option<&'static str> {
     }
     Some(match line.get(..4)? {
         b"EHLO" | b"LHLO" => {
-            "250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n"
+            "250-x\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-8BITMIME\r\n250-SIZE\r\n250-PRDR\r\n\
+             250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n"
         }
         b"STAR" => "220 go\r\n",
         b"AUTH" => "235 yes\r\n",
@@ -340,7 +341,8 @@ fn reply_to(line: &[u8]) -> Option<&'static str> {
 
 #[test]
 fn a_client_keeps_its_promises_whatever_happens() {
-    let mut reports = 0;
+    // What was reached, so that a search that reaches nothing is noticed.
+    let (mut reports, mut written, mut binary, mut logins, mut sent, mut refused) = (0, 0, 0, 0, 0, 0);
     for_each_seed(3000, |rng| {
         let mut config = ClientConfig::new("c.t").unwrap();
         config.tls = *rng.pick(&[ClientTls::None, ClientTls::Opportunistic, ClientTls::Implicit]);
@@ -348,7 +350,8 @@ fn a_client_keeps_its_promises_whatever_happens() {
         config.chunking = rng.chance(1, 2);
         config.limits.chunk_bytes_max = *rng.pick(&[6, 1000]);
         config.allow_plaintext_auth = true;
-        if rng.chance(1, 2) {
+        let mut logs_in = rng.chance(1, 2);
+        if logs_in {
             config.credentials = Some(ClientCredentials::password("u", "p"));
         }
         let mut now = testkit::START;
@@ -374,7 +377,10 @@ fn a_client_keeps_its_promises_whatever_happens() {
                     while client.poll_transmit(&mut out) {}
                     due.extend(out.as_slice().split_inclusive(|octet| *octet == b'\n').filter_map(reply_to));
                 }
-                40..45 => drop(client.write_body(now, b"text\r\n")),
+                40..45 => {
+                    let octets = *rng.pick(&[&b"text\r\n"[..], b".\r\n", b"\r", b"\n.\n", b"\0"]);
+                    written += usize::from(client.write_body(now, octets).is_ok_and(|taken| taken > 0));
+                }
                 45..50 => drop(client.finish(now)),
                 50 => drop(client.abort("over")),
                 51 => drop(client.quit(now)),
@@ -390,14 +396,30 @@ fn a_client_keeps_its_promises_whatever_happens() {
                 assert!(!closed, "a step after the last");
                 match step {
                     Step::App(ClientEvent::Ready) => {
-                        let sent = client.send(now, common::sender::envelope("a@b", &["c@d", "e@f"]));
-                        open += i32::from(sent.is_ok());
-                        idle = sent.is_err();
+                        logins += usize::from(std::mem::take(&mut logs_in));
+                        let mut envelope = common::sender::envelope("a@b", &["c@d", "e@f"]);
+                        let parameters = &mut envelope.parameters;
+                        parameters.body =
+                            *rng.pick(&[BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime]);
+                        parameters.prdr = rng.chance(1, 2);
+                        parameters.size = rng.chance(1, 2).then_some(10);
+                        let is_binary = parameters.body == BodyKind::BinaryMime;
+                        let sent_binary = is_binary && client.send(now, envelope.clone()).is_ok();
+                        // What is binary cannot be sent to every server, and text can.
+                        envelope.parameters.body = BodyKind::SevenBit;
+                        let begun = sent_binary || client.send(now, envelope).is_ok();
+                        open += i32::from(begun);
+                        idle = !begun;
+                        binary += usize::from(sent_binary);
                     }
                     Step::App(ClientEvent::Done(report)) => {
                         assert_eq!(report.outcomes.len(), 2);
                         open -= 1;
                         reports += 1;
+                        let is_sent = |outcome: &&Outcome| matches!(outcome, Outcome::Sent(_));
+                        let count = report.outcomes.iter().filter(is_sent).count();
+                        sent += count;
+                        refused += 2 - count;
                     }
                     Step::App(_) => {}
                     Step::StartTls => handshake = true,
@@ -418,7 +440,11 @@ fn a_client_keeps_its_promises_whatever_happens() {
             }
         }
     });
-    assert!(reports > 20, "{reports}");
+    let reached = [reports, written, binary, logins, sent, refused];
+    assert!(
+        reached.iter().all(|times| *times > 100) || testkit::rng::replayed_seed().is_some(),
+        "{reached:?}"
+    );
 }
 
 /// A yes, or a yes with all that may go with it.

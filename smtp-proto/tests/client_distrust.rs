@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::sasl::{ClientCredentials, Nonces, SaslFault, line};
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
-use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientFailure, ClientLimits, ClientTls};
+use smtp_proto::client::{
+    Client, ClientConfig, ClientEvent, ClientFailure, ClientLimits, ClientTls, Envelope,
+};
 use std::sync::Arc;
 
 const NOW: Now = Now::new(Instant::ORIGIN, UnixTime(1_767_225_600));
@@ -99,4 +102,69 @@ fn a_server_computes_with_our_time_only_as_long_as_it_may() {
     let mut client = in_scram_with(limits);
     let (_, said) = hear(&mut client, &challenge(&SERVER_FIRST.replace("4096", "4097")));
     gives_up(&mut client, &said, SaslFault::TooManyIterations { asked: 4097, max: 4096 });
+}
+
+/// RFC 4954 section 4: a challenge may be as long as its mechanism makes it, whatever a reply may have.
+#[test]
+fn a_challenge_may_be_longer_than_a_reply() {
+    let why = "x".repeat(9213);
+    let in_xoauth2 = || {
+        let mut config = ClientConfig::new("c.example.test").unwrap();
+        config.tls = ClientTls::None;
+        config.credentials = Some(ClientCredentials::token("user", "t0ken"));
+        config.allow_plaintext_auth = true;
+        let mut client = Client::new(NOW, Arc::new(config));
+        hear(&mut client, "220 x\r\n");
+        let (_, said) = hear(&mut client, "250-x\r\n250 AUTH XOAUTH2\r\n");
+        assert!(said.starts_with("AUTH XOAUTH2 "), "{said}");
+        client
+    };
+    let mut client = in_xoauth2();
+    let longest = challenge(&why);
+    assert_eq!(longest.len(), "334 ".len() + 12_284 + 2);
+    for piece in longest.as_bytes().chunks(1000) {
+        assert_eq!(
+            client.handle_input(NOW, piece),
+            piece.len(),
+            "as long as a line is under way there is room"
+        );
+    }
+    let (events, said) = hear(&mut client, "");
+    assert_eq!(
+        (events, said.as_str()),
+        (Vec::new(), "\r\n"),
+        "an error is taken note of with an empty message"
+    );
+    let (events, _) = hear(&mut client, "535 5.7.8 no\r\n");
+    assert!(matches!(events[..], [ClientEvent::Failed(ClientFailure::Authentication(_))]), "{events:?}");
+    // Longer ones are no replies, and neither is one of this length to anything else.
+    let too_long = format!("334 {}\r\n", "A".repeat(12_292));
+    let mut client = in_xoauth2();
+    client.handle_input(NOW, too_long.as_bytes());
+    hear(&mut client, "");
+    assert!(client.is_closed());
+}
+
+/// What a server that refuses RSET has kept of the last message, nobody knows.
+#[test]
+fn a_refused_rset_ends_the_session() {
+    let mut config = ClientConfig::new("c.example.test").unwrap();
+    config.tls = ClientTls::None;
+    let mut client = Client::new(NOW, Arc::new(config));
+    hear(&mut client, "220 x\r\n");
+    hear(&mut client, "250-x\r\n250 CHUNKING\r\n");
+    let to = ForwardPath::Mailbox("c@d.test".parse().unwrap());
+    client.send(NOW, Envelope::new(ReversePath::Null, [to])).unwrap();
+    hear(&mut client, "");
+    hear(&mut client, "250 Ok\r\n");
+    hear(&mut client, "250 Ok\r\n");
+    client.write_body(NOW, b"x\r\n").unwrap();
+    client.finish(NOW).unwrap();
+    hear(&mut client, "");
+    let (events, said) = hear(&mut client, "552 too much\r\n");
+    assert!(matches!(events[..], [ClientEvent::Done(_)]), "{events:?}");
+    assert_eq!(said, "RSET\r\n");
+    let (events, said) = hear(&mut client, "503 5.5.1 bad sequence\r\n");
+    assert!(matches!(events[..], [ClientEvent::Failed(ClientFailure::Unexpected(_))]), "{events:?}");
+    assert_eq!(said, "QUIT\r\n");
 }

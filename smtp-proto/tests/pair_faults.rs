@@ -205,7 +205,7 @@ impl Fixture<Server> for PostOffice {
 }
 
 /// A message with all that may be asked for, as the seed has it.
-fn mailing(rng: &mut Rng, tag: usize, tls: bool, lmtp: bool, repair: bool) -> Mailing {
+fn mailing(rng: &mut Rng, tag: usize, tls: bool, lmtp: bool, repair: bool, chunking: bool) -> Mailing {
     let syntax = AddressSyntax { utf8: true, lenient: false };
     let accent = if rng.chance(1, 4) { "é" } else { "" };
     let sender = format!("<m{tag}{accent}@x.test>");
@@ -223,7 +223,9 @@ fn mailing(rng: &mut Rng, tag: usize, tls: bool, lmtp: bool, repair: bool) -> Ma
         let since = DateTime::new(UnixTime(1_000_000_000)).unwrap();
         parameters.rrvs = rng.chance(1, 3).then_some(Rrvs { since, action: Some(RrvsAction::Continue) });
     }
-    let kind = *rng.pick(&[BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime]);
+    // What is binary goes by BDAT alone.
+    let kinds = [BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime];
+    let kind = *rng.pick(&kinds[..if chunking { 3 } else { 2 }]);
     let mut body = Vec::new();
     for _ in 0..rng.below(20) {
         let lines: &[&[u8]] = match kind {
@@ -261,7 +263,10 @@ fn mailing(rng: &mut Rng, tag: usize, tls: bool, lmtp: bool, repair: bool) -> Ma
 /// What was seen in all runs, so that one that sees nothing is noticed.
 #[derive(Debug, Default)]
 struct Seen {
-    sent: usize,
+    /// By DATA and by BDAT.
+    sent: [usize; 2],
+    /// To a server that takes one command at a time.
+    one_by_one: usize,
     refused: usize,
     lost: usize,
     /// Arrived, and the client was cut off before it could know.
@@ -276,6 +281,8 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
     client.tls = if tls { ClientTls::Required } else { ClientTls::None };
     client.allow_plaintext_auth = true;
     client.credentials = Some(ClientCredentials::password("u", "p"));
+    let chunking = rng.chance(1, 2);
+    client.chunking = chunking;
     client.limits.chunk_bytes_max = *rng.pick(&[1, 7, 64, 16 * 1024]);
     client.limits.pipelined_commands_max = *rng.pick(&[1, 2, 100]);
     let repair = rng.chance(1, 2);
@@ -287,11 +294,13 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
     server.mechanisms = Mechanism::ALL.to_vec();
     server.allow_plaintext_auth = true;
     server.offer = Offer::ALL;
+    let pipelining = lmtp || rng.chance(3, 4);
+    server.offer.pipelining = pipelining;
     server.limits.errors_max = 1000;
     server.timeouts.error_pause = Duration::ZERO;
 
     let mailings: Vec<Rc<Mailing>> =
-        (0..rng.between(1, 3)).map(|tag| Rc::new(mailing(rng, tag, tls, lmtp, repair))).collect();
+        (0..rng.between(1, 3)).map(|tag| Rc::new(mailing(rng, tag, tls, lmtp, repair, chunking))).collect();
     let sender = Sender {
         log: Log::default(),
         rng: Rng::new(rng.next_u64()),
@@ -337,10 +346,13 @@ fn run(rng: &mut Rng, seen: &mut Seen) {
     for _ in 0..4 {
         pair.advance(Duration::from_secs(700));
     }
-    check(&pair, seen);
+    let sent = check(&pair, seen);
+    seen.sent[usize::from(chunking)] += sent;
+    seen.one_by_one += if pipelining { 0 } else { sent };
 }
 
-fn check(pair: &Pair<Client, Sender, Server, PostOffice>, seen: &mut Seen) {
+/// How many recipients had the message sent.
+fn check(pair: &Pair<Client, Sender, Server, PostOffice>, seen: &mut Seen) -> usize {
     let (sender, office) = (&pair.client.fixture, &pair.server.fixture);
     let reason = pair.client.closed().unwrap_or_else(|| panic!("the client is open for ever"));
     assert!(pair.server.closed().is_some(), "the server is open for ever");
@@ -348,7 +360,7 @@ fn check(pair: &Pair<Client, Sender, Server, PostOffice>, seen: &mut Seen) {
     assert!(sender.current.is_none(), "a message without a report");
     assert!(office.taken.values().all(|times| *times == 1), "taken twice: {:?}", office.taken);
 
-    let mut reported = 0;
+    let (mut reported, mut sent) = (0, 0);
     for (mailing, report) in &sender.reports {
         assert_eq!(report.outcomes.len(), mailing.envelope.recipients.len());
         assert_eq!(report.omitted, [], "all was offered");
@@ -363,7 +375,7 @@ fn check(pair: &Pair<Client, Sender, Server, PostOffice>, seen: &mut Seen) {
                     assert!(taken, "sent and not taken");
                     let own = reply.text().ends_with(&format!("{tag}-{local}"));
                     assert!(own || reply.text().ends_with(&tag), "{reply} is not for {tag} {local}");
-                    seen.sent += 1;
+                    sent += 1;
                 }
                 Outcome::Temporary(failure) | Outcome::Permanent(failure) => {
                     let Some(reply) = &failure.reply else {
@@ -387,12 +399,14 @@ fn check(pair: &Pair<Client, Sender, Server, PostOffice>, seen: &mut Seen) {
         }
     }
     assert_eq!(reported, office.taken.len(), "taken and never reported");
+    sent
 }
 
 #[test]
 fn nothing_is_lost_or_doubled_whatever_the_network_does() {
     let mut seen = Seen::default();
     for_each_seed(10_000, |rng| run(rng, &mut seen));
-    let enough = seen.sent > 1000 && seen.refused > 1000 && seen.lost > 100 && seen.in_doubt > 5;
+    let enough = seen.sent.iter().all(|sent| *sent > 1000) && seen.one_by_one > 300;
+    let enough = enough && seen.refused > 1000 && seen.lost > 100 && seen.in_doubt > 5;
     assert!(enough || testkit::rng::replayed_seed().is_some(), "{seen:?}");
 }

@@ -77,18 +77,18 @@ fn a_verdict_that_takes_long_is_no_time_of_a_message_in_chunks() {
     // Three minutes, and once the five that a command may take.
     let allowed = 180 + 300;
     let (mut server, ask) = verifying();
-    server.handle_timeout(at(10 + 599));
-    server.answer(at(10 + 599), ask, Verdict::Accept(Verified::CannotTell)).unwrap();
-    assert_eq!(steps(&mut server, at(10 + 599)), None);
+    server.handle_timeout(at(10 + 269));
+    server.answer(at(10 + 269), ask, Verdict::Accept(Verified::CannotTell)).unwrap();
+    assert_eq!(steps(&mut server, at(10 + 269)), None);
     // A command now and then keeps the session, and not the message.
-    for seconds in [700, 900, 599 + allowed - 1] {
+    for seconds in [500, 700, 269 + allowed - 1] {
         server.handle_input(at(seconds), b"NOOP\r\n");
         server.handle_timeout(at(seconds));
         assert_eq!(steps(&mut server, at(seconds)), None);
         assert!(!server.is_closed());
     }
-    server.handle_timeout(at(599 + allowed));
-    assert_eq!(steps(&mut server, at(599 + allowed)), None);
+    server.handle_timeout(at(269 + allowed));
+    assert_eq!(steps(&mut server, at(269 + allowed)), None);
     assert!(server.is_closed());
 }
 

@@ -5,6 +5,7 @@
 use crate::wall::{AccountId, Directory, Login};
 use proto_core::TlsInfo;
 use proto_core::sasl::{AuthVerdict, Authenticate, Credentials, LoginFailed, Mechanism};
+use std::time::Duration;
 
 /// Logs a login that the machine has refused by itself, as one that the directory has.
 pub(super) fn login_failed(failed: &LoginFailed, tls: Option<&TlsInfo>) {
@@ -57,6 +58,7 @@ pub(super) async fn login(
         }
         Ok(None) => {
             refused(&claimed, sasl_method, &version);
+            tokio::time::sleep(FAILED_LOGIN_DELAY).await;
             (AuthVerdict::Reject, None)
         }
         Err(error) => {
@@ -65,6 +67,10 @@ pub(super) async fn login(
         }
     }
 }
+
+/// How long the refusal of a wrong password is held back, so that passwords are not tried out at the speed of the wire; as
+/// long as Dovecot's `auth_failure_delay`. A wrong proof (SCRAM, CRAM-MD5), which the machine judges, is refused at once.
+const FAILED_LOGIN_DELAY: Duration = Duration::from_secs(2);
 
 /// Who the client says that it is, as far as it has.
 fn claimed(credentials: &Credentials) -> String {

@@ -5,6 +5,7 @@ use super::reply_parser::ReplyParseFault;
 use super::session::{Awaited, Client, Phase};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use proto_core::sasl::line;
 use proto_core::{CloseReason, Instant, LineEnding, Machine, Now, OutBuf, Step, TlsInfo};
 
 impl Machine for Client {
@@ -14,6 +15,7 @@ impl Machine for Client {
         if matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) || self.is_over() {
             return 0;
         }
+        self.input.set_capacity(self.reply_line_bytes_max());
         self.input.push(input)
     }
 
@@ -119,7 +121,7 @@ impl Machine for Client {
 
     fn wants_input(&self) -> bool {
         let deaf = matches!(self.phase, Phase::StartTls | Phase::Handshake { .. }) || self.is_over();
-        !deaf && !self.eof && self.events.is_empty() && self.input.room() > 0
+        !deaf && !self.eof && self.events.is_empty() && self.input.len() < self.reply_line_bytes_max()
     }
 
     fn is_closed(&self) -> bool {
@@ -128,14 +130,25 @@ impl Machine for Client {
 }
 
 impl Client {
+    /// The longest line that may come now. RFC 4954 section 4: a challenge may be as long as its mechanism makes it.
+    fn reply_line_bytes_max(&self) -> usize {
+        let bytes_max = self.config.limits.reply_line_bytes_max;
+        match self.awaited.front() {
+            Some(Awaited::Auth) => bytes_max.max("334 ".len() + line::OCTETS_MAX),
+            _ => bytes_max,
+        }
+    }
+
     /// One reply line from what is in the input; false when more is needed.
     fn step(&mut self, now: Now) -> bool {
         let limits = &self.config.limits;
+        let line_bytes_max = self.reply_line_bytes_max();
+        let text_bytes_max = limits.reply_text_bytes_max.max(line_bytes_max);
         // Servers that end their lines in LF alone are understood; nothing hangs on it, since TLS begins only with
         // an empty input.
-        let line = self.input.next_line(limits.reply_line_bytes_max, LineEnding::CrlfOrLf);
+        let line = self.input.next_line(line_bytes_max, LineEnding::CrlfOrLf);
         let parsed = match line {
-            Some(Ok(line)) => self.parser.line(&line, limits.reply_lines_max, limits.reply_text_bytes_max),
+            Some(Ok(line)) => self.parser.line(&line, limits.reply_lines_max, text_bytes_max),
             Some(Err(_)) => Err(ReplyParseFault::TooLong),
             None if self.input.is_discarding() => Err(ReplyParseFault::TooLong),
             None if self.eof => {

@@ -222,7 +222,9 @@ impl Client {
             Awaited::StartTls => self.on_starttls(reply),
             Awaited::Auth => self.on_auth(reply),
             Awaited::Command => self.on_command_reply(reply),
-            Awaited::Rset => self.become_idle(),
+            Awaited::Rset if reply.is_positive() => self.become_idle(),
+            // Nobody knows what it has kept of the last message.
+            Awaited::Rset => self.fail(ClientFailure::Unexpected(reply)),
             _ => self.on_transaction_reply(awaited, reply),
         }
         self.rearm(now);

@@ -11,7 +11,7 @@
 //! | the same through us as a sender | no CR or LF leaves alone: refused or repaired | `client-sending.txt: S07 a bare LF never leaves: refused`, `client-chunking.txt: S07 a bare LF leaves in no chunk: refused`, `dot/tests.rs: no_proper_prefix_of_an_encoding_is_complete` |
 //! | commands behind a message that is too large | it is swallowed up to its true end, then refused once | `data.txt: fault 4: no octet of an over-size message is a command` |
 //! | a message sent behind DATA without waiting for 354 | `554 5.5.0` and the end, by default | `pipelining.txt: S11` |
-//! | commands in the octets of a refused BDAT | they are counted and thrown away | `bdat.txt: S36` |
+//! | commands in the octets of a refused BDAT | they are counted and thrown away; after a refused greeting each gets its `503` | `bdat.txt: S36` |
 //! | a chunk size that cannot be read | `501` and the end: what follows cannot be told from data | `bdat.txt: S37` |
 //! | the connection cut in a message | no message, and the application is told | `data.txt: R45 the client goes away in the message` |
 //!

@@ -37,6 +37,8 @@
 //! | [`body_block`](crate::server::Timeouts::body_block) | 3 minutes | `421 4.4.2` and the end | 4.5.3.2.5 |
 //! | [`body_bytes_per_second_min`](crate::server::Timeouts::body_bytes_per_second_min) | 500 octets a second | `421 4.4.2` and the end | |
 //! | [`handshake`](crate::server::Timeouts::handshake) | 1 minute | the end | |
+//! | [`command_verdict`](crate::server::Timeouts::command_verdict) | 4 minutes 30 | `421 4.3.0` and the end; the question is cancelled | 4.5.3.2.1 to .3 |
+//! | [`data_verdict`](crate::server::Timeouts::data_verdict) | 1 minute 50 | likewise | 4.5.3.2.4 |
 //! | [`verdict`](crate::server::Timeouts::verdict) | 10 minutes | `421 4.3.0` and the end; the question is cancelled | 4.5.3.2.6 |
 //! | [`error_pause`](crate::server::Timeouts::error_pause) | 1 second, times the errors over the mark | the next command | |
 //!

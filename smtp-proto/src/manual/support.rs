@@ -54,7 +54,7 @@
 //! | 7504 | 521, 556 | a [`Refusal`](crate::Refusal) with 521 closes | both are understood |
 //! | 8314 | implicit TLS | [`TlsMode::Implicit`](crate::server::TlsMode::Implicit) | [`ClientTls::Implicit`](crate::client::ClientTls::Implicit) |
 //! | 8689 | REQUIRETLS | [`Offer::require_tls`](crate::server::Offer::require_tls), under TLS | under TLS, where it is offered |
-//! | 9422 | LIMITS | [`Offer::limits`](crate::server::Offer::limits), on by default | RCPTMAX and MAILMAX obeyed |
+//! | 9422 | LIMITS | [`Offer::limits`](crate::server::Offer::limits), on by default | RCPTMAX and MAILMAX obeyed; RCPTDOMAINMAX is told ([`ServerCapabilities::limits`](crate::client::ServerCapabilities)), and the application's to keep to |
 //! | draft-hall-prdr | PRDR | [`Offer::prdr`](crate::server::Offer::prdr) | a verdict for each recipient |
 //! | Postfix | XCLIENT, XFORWARD | for the clients that [`Peer`](crate::server::Peer) names | [`Client::xforward`](crate::Client::xforward) |
 //!

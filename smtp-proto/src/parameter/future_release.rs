@@ -49,7 +49,8 @@ pub enum Hold {
 
 impl Hold {
     pub(super) fn parse_for(value: Option<&str>, with: &FutureRelease) -> Result<Self, ParameterFault> {
-        let digits = value.filter(|v| v.len() <= 9 && v.bytes().all(|b| b.is_ascii_digit()));
+        let digits =
+            value.filter(|v| v.len() <= 9 && !v.starts_with('0') && v.bytes().all(|b| b.is_ascii_digit()));
         let seconds = digits.and_then(|v| v.parse().ok()).and_then(HoldSeconds::new);
         match seconds {
             None => Err(ParameterFault::Malformed),
@@ -91,7 +92,7 @@ mod tests {
         };
         for (value, expected) in [
             ("1", Ok(1)),
-            ("003600", Ok(3600)),
+            ("003600", Err(Malformed)),
             ("3601", Err(HoldTooLong)),
             ("999999999", Err(HoldTooLong)),
             ("1000000000", Err(Malformed)),

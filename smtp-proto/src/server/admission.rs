@@ -87,7 +87,7 @@ impl Server {
         if self.input.is_empty() {
             return;
         }
-        let may = self.config.offer.pipelining && self.hello.as_ref().is_some_and(|hello| hello.extended);
+        let may = self.config.is_pipelining() && self.hello.as_ref().is_some_and(|hello| hello.extended);
         let tells = match verb {
             Verb::Helo | Verb::Ehlo | Verb::Lhlo => self.hello.is_none(),
             // What follows a BDAT is no command.

@@ -59,9 +59,8 @@ impl Server {
     /// The session no longer waits for an answer.
     fn close_ask<Q: Question>(&mut self, now: Now, ask: Ask<Q>) -> Result<Q, CallerFault> {
         let detail = self.asks.close(ask)?;
-        let due = self.timers.deadline(Timer::Verdict).unwrap_or(now.instant);
         self.timers.stop(Timer::Verdict);
-        self.excuse(now, self.config.timeouts.verdict.saturating_sub(due.saturating_since(now.instant)));
+        self.excuse(now, now.instant.saturating_since(self.asked_at));
         self.start_command_timer(now);
         Ok(detail)
     }

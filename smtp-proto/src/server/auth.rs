@@ -7,6 +7,7 @@
 //! response there instead of waiting for `334` mean no harm.
 
 use super::event::Event;
+use super::machine::BARE_LF;
 use super::session::{Phase, Server};
 use crate::reply::{Refusal, Reply};
 use proto_core::sasl::{
@@ -63,8 +64,10 @@ impl Server {
         received: Result<&mut [u8], LineFault>,
     ) {
         self.await_command(now);
-        let Ok(received) = received else {
-            return self.break_off(now, &exchange, &LINE_TOO_LONG);
+        let received = match received {
+            Ok(received) => received,
+            Err(LineFault::TooLong) => return self.break_off(now, &exchange, &LINE_TOO_LONG),
+            Err(LineFault::BareLf) => return self.break_off(now, &exchange, &BARE_LF),
         };
         match (exchange, line::Response::parse(received)) {
             (exchange, Err(_)) => self.break_off(now, &exchange, &BAD_BASE64),

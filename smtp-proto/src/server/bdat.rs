@@ -14,6 +14,8 @@
 //! whole message, and the time between its chunks counts.
 //!
 //! # Departures
+//! * After a greeting that was a refusal (RFC 5321 section 3.1) octets of BDAT are read as commands like everything else: each gets
+//!   its `503`, and nothing can come of any.
 //! * A BDAT whose size cannot be read is answered `501` and ends the session: nobody knows where the next command
 //!   begins. So is one on a line that cannot be read.
 //! * BDAT where CHUNKING is not offered gets its `502` after its octets like any other refusal; RFC 3030 section 2 has

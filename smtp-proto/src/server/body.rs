@@ -215,7 +215,7 @@ impl Server {
         });
         self.phase = Phase::EndOfData;
         let asked = EndOfData { octets: end.octets, faults, recipients, per_recipient, disposition };
-        self.ask(now, asked, Event::EndOfData);
+        self.ask_within(now, self.config.timeouts.verdict, asked, Event::EndOfData);
     }
 }
 

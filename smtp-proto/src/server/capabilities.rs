@@ -115,7 +115,7 @@ impl<'a> Capabilities<'a> {
         if let Some(greeting) = greeting {
             lines.append(' ', greeting);
         }
-        lines.add_if(offer.pipelining, "PIPELINING");
+        lines.add_if(self.config.is_pipelining(), "PIPELINING");
         match limits.message_bytes_max {
             0 => lines.add("SIZE"),
             size_max => lines.add_with("SIZE", size_max),

@@ -258,6 +258,11 @@ impl Config {
         Ok(())
     }
 
+    /// Whether PIPELINING is offered: over LMTP it must be (RFC 2033 section 5).
+    pub fn is_pipelining(&self) -> bool {
+        self.offer.pipelining || self.protocol == Protocol::Lmtp
+    }
+
     /// Whether MAIL needs an AUTH before it.
     pub fn is_auth_required(&self) -> bool {
         self.auth_required || self.protocol == Protocol::Submission

@@ -26,7 +26,7 @@ impl Server {
             }
         }
         let recipients = self.transaction.as_ref().map_or(0, |t| t.recipients);
-        self.ask(now, Data { recipients }, Event::Data);
+        self.ask_within(now, self.config.timeouts.data_verdict, Data { recipients }, Event::Data);
     }
 
     pub(super) fn settle_data(&mut self, now: Now, verdict: Verdict) {

@@ -33,7 +33,8 @@ impl fmt::Debug for RejectFooter {
 }
 
 impl Server {
-    /// Sets what stands behind the refusals of this session from now on, its own and the application's; `None`: nothing. At
+    /// Sets what stands behind the refusals of this session from now on, its own and the application's, but not behind the
+    /// mailboxes that VRFY may be answered with (551 and 553 are lists); `None`: nothing. At
     /// first nothing does.
     ///
     /// ```

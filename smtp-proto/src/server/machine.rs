@@ -329,5 +329,5 @@ fn brings_no_mail(verb: Verb) -> bool {
 
 static UNKNOWN: Reply = Reply::fixed(500, (5, 2), "Error: command not recognized");
 static LINE_TOO_LONG: Reply = Reply::fixed(500, (5, 6), "Error: line too long");
-static BARE_LF: Reply = Reply::fixed(500, (5, 2), "Error: bare <LF> received");
+pub(super) static BARE_LF: Reply = Reply::fixed(500, (5, 2), "Error: bare <LF> received");
 static IMPATIENT: Reply = Reply::fixed(503, (5, 0), "Error: improper use of SMTP command pipelining");

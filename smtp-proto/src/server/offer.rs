@@ -15,7 +15,8 @@ use crate::parameter::{HoldSeconds, PriorityPolicy};
 #[non_exhaustive]
 pub struct Offer {
     /// PIPELINING (RFC 2920). Not offered: commands sent ahead are carried out all the same, and told of
-    /// ([`Violation::PipelinedUnoffered`](super::Violation::PipelinedUnoffered)). Default true.
+    /// ([`Violation::PipelinedUnoffered`](super::Violation::PipelinedUnoffered)). Over LMTP it is offered whatever stands here (RFC 2033
+    /// section 5). Default true.
     pub pipelining: bool,
     /// CHUNKING: messages by BDAT (RFC 3030 section 2). Default true.
     pub chunking: bool,

@@ -26,7 +26,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::sasl::{Conditions, ServerEntropy};
-use proto_core::{Ask, AskSlot, CloseReason, InBuf, Now, OutBuf, TimerTable, TlsInfo};
+use proto_core::{Ask, AskSlot, CloseReason, InBuf, Instant, Now, OutBuf, TimerTable, TlsInfo};
 
 /// The server end of one connection. See the [module](super).
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Server {
     pub(super) input: InBuf,
     pub(super) output: OutBuf,
     pub(super) asks: AskSlot,
+    /// When the last question was put.
+    pub(super) asked_at: Instant,
     pub(super) timers: TimerTable<Timer, TIMERS>,
     /// What the application has to hear before anything more is parsed.
     pub(super) events: VecDeque<Event>,
@@ -152,6 +154,7 @@ impl Server {
             // A mark of zero would be reached before anything is said.
             output: OutBuf::with_high_water(config.limits.output_bytes_max.max(1)),
             asks: AskSlot::new(),
+            asked_at: now.instant,
             timers,
             events: VecDeque::new(),
             phase: if implicit { Phase::Handshake { greeted: false } } else { Phase::Connect },
@@ -270,9 +273,21 @@ impl Server {
 
     /// Puts a question; the session waits for its verdict.
     pub(super) fn ask<Q>(&mut self, now: Now, detail: Q, event: impl FnOnce(Ask<Q>) -> Event) {
+        self.ask_within(now, self.config.timeouts.command_verdict, detail, event);
+    }
+
+    /// Puts a question that is to be answered in this time.
+    pub(super) fn ask_within<Q>(
+        &mut self,
+        now: Now,
+        time: Duration,
+        detail: Q,
+        event: impl FnOnce(Ask<Q>) -> Event,
+    ) {
         self.timers.stop(Timer::Command);
         self.timers.stop(Timer::BodyRate);
-        self.timers.set(Timer::Verdict, now.instant + self.config.timeouts.verdict);
+        self.timers.set(Timer::Verdict, now.instant + time);
+        self.asked_at = now.instant;
         let ask = self.asks.open(detail);
         self.events.push_back(event(ask));
     }

@@ -4,9 +4,9 @@
 //!
 //! | clause | says | ours |
 //! | --- | --- | --- |
-//! | 4.5.3.2.1 | a client waits 5 minutes for the greeting | [`Timeouts::greet_delay`] is to be shorter, and so is a verdict on the connection |
-//! | 4.5.3.2.2, .3 | 5 minutes for the replies to MAIL and RCPT | likewise the verdicts on them |
-//! | 4.5.3.2.4 | 2 minutes for the reply to DATA | likewise |
+//! | 4.5.3.2.1 | a client waits 5 minutes for the greeting | [`Timeouts::greet_delay`] and [`Timeouts::command_verdict`], together to be shorter |
+//! | 4.5.3.2.2, .3 | 5 minutes for the replies to MAIL and RCPT | [`Timeouts::command_verdict`] |
+//! | 4.5.3.2.4 | 2 minutes for the reply to DATA | [`Timeouts::data_verdict`] |
 //! | 4.5.3.2.5 | 3 minutes for each block of a message | [`Timeouts::body_block`] |
 //! | 4.5.3.2.6 | 10 minutes for the reply to a message | [`Timeouts::verdict`] |
 //! | 4.5.3.2.7 | a server waits 5 minutes for a command | [`Timeouts::command`] |
@@ -35,7 +35,7 @@ pub enum Timer {
     BodyRate,
     /// The TLS handshake: [`Timeouts::handshake`].
     Handshake,
-    /// The verdict of the application: [`Timeouts::verdict`].
+    /// The verdict of the application: [`Timeouts::command_verdict`], [`Timeouts::data_verdict`], [`Timeouts::verdict`].
     Verdict,
 }
 
@@ -76,7 +76,13 @@ pub struct Timeouts {
     pub body_bytes_per_second_min: u32,
     /// The wait for the TLS handshake. Default 1 minute.
     pub handshake: Duration,
-    /// The wait for the application's verdict. RFC 5321 section 4.5.3.2.6 lets a client wait 10 minutes after
+    /// The wait for the application's verdict on anything but DATA and a message. RFC 5321 section 4.5.3.2 lets a client wait 5
+    /// minutes for the greeting and for most replies; who hears nothing until then goes, and comes again. Default 4 minutes
+    /// and 30 seconds.
+    pub command_verdict: Duration,
+    /// The wait for its verdict on DATA (on a first BDAT it is [`Timeouts::command_verdict`]): section 4.5.3.2.4 has 2 minutes. Default 1 minute and 50 seconds.
+    pub data_verdict: Duration,
+    /// The wait for its verdict on a message. RFC 5321 section 4.5.3.2.6 lets a client wait 10 minutes after
     /// the end of a message; later than that nobody listens. Default 10 minutes.
     pub verdict: Duration,
     /// The pause after an error reply over [`Limits::errors_before_pause`](super::Limits::errors_before_pause);
@@ -92,6 +98,8 @@ impl Default for Timeouts {
             body_block: Duration::from_secs(3 * 60),
             body_bytes_per_second_min: 500,
             handshake: Duration::from_secs(60),
+            command_verdict: Duration::from_secs(4 * 60 + 30),
+            data_verdict: Duration::from_secs(60 + 50),
             verdict: Duration::from_secs(10 * 60),
             error_pause: Duration::from_secs(1),
         }

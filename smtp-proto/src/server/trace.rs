@@ -87,6 +87,11 @@ impl Server {
                 ForwardPath::Mailbox(mailbox) => field.pieces(&["for <", &mailbox.to_string(), ">"]),
             }
         }
+        if let Some(priority) = transaction.parameters.priority {
+            // RFC 6710 section 4.1.
+            field.line();
+            field.pieces(&["PRIORITY ", &priority.to_string()]);
+        }
         field.line();
         let mut sender = String::new();
         if let ReversePath::Mailbox(mailbox) = &transaction.reverse_path {
