@@ -161,18 +161,29 @@ impl Rehearsal {
         resolver: Arc<dyn Resolver>,
     ) -> Result<Self, SettingsError> {
         let snapshot = Snapshot::compile(settings, |_| Serves::Everybody)?;
-        Ok(Self::of(Arc::new(snapshot), directory, resolver, true))
+        Ok(Self::with(Arc::new(snapshot), directory, resolver, (true, true)))
     }
 
+    /// What would happen in a server that has these walls.
     pub(crate) fn of(
         snapshot: Arc<Snapshot>,
         directory: Arc<dyn Directory>,
         resolver: Arc<dyn Resolver>,
-        files: bool,
+        walls: &Walls,
+    ) -> Self {
+        Self::with(snapshot, directory, resolver, (walls.files, walls.commands))
+    }
+
+    fn with(
+        snapshot: Arc<Snapshot>,
+        directory: Arc<dyn Directory>,
+        resolver: Arc<dyn Resolver>,
+        (files, commands): (bool, bool),
     ) -> Self {
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         let resolver = Shares::new(resolver);
-        let walls = Walls { directory, resolver, policy_services: Box::new(Unasked), memory, files };
+        let walls =
+            Walls { directory, resolver, policy_services: Box::new(Unasked), memory, files, commands };
         Self { snapshot, walls }
     }
 

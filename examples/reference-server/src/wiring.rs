@@ -6,7 +6,7 @@ use crate::config::{
     StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
-use postroom::delivery::Deliverers;
+use postroom::delivery::{Commands, Deliverers};
 use postroom::local::{LocalMail, LocalOptions, LocalSpool};
 use postroom::mailstore::mbox::{self, LockMethod, MboxLocation, MboxOptions};
 use postroom::mailstore::quota::{Allowance, QuotaWarning};
@@ -157,6 +157,11 @@ fn deliverers(section: &QueueSection) -> Deliverers {
     how.quota_full_tempfail = section.quota_full_tempfail.unwrap_or(how.quota_full_tempfail);
     let lifetime = section.maximal_queue_lifetime_seconds.map(Duration::from_secs);
     how.maximal_queue_lifetime = lifetime.unwrap_or(how.maximal_queue_lifetime);
+    how.commands = Commands::as_this_user().map(|mut commands| {
+        let limit = section.command_time_limit_seconds.map(Duration::from_secs);
+        commands.time_limit = limit.unwrap_or(commands.time_limit);
+        commands
+    });
     how
 }
 

@@ -352,7 +352,7 @@ fn what_is_not_set_is_as_postfix_has_it() {
         ("virtual_alias_domains", "$virtual_alias_maps stands for its tables"),
         ("virtual_mailbox_domains", "$virtual_mailbox_maps stands for its tables"),
         ("alias_maps", "nobody answers for NIS; said"),
-        ("allow_mail_to_commands", "no programs are run, whatever is allowed"),
+        ("allow_mail_to_commands", "they are run where that is said, by the server's user"),
         ("allow_mail_to_files", "files are written where that is said, by the server's user"),
         ("inet_interfaces", "all is no address; unless it is said, none needs to be known"),
         ("local_recipient_maps", "users of the machine are accounts here"),

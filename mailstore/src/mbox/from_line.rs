@@ -83,9 +83,9 @@ pub(super) fn parse(line: &[u8]) -> Option<FromLine<'_>> {
     })
 }
 
-/// The line for a message, with LF. A null sender becomes `MAILER-DAEMON`, what would part the line in another place
+/// The `From_` line of a message from this sender that came at this time, with LF. A null sender becomes `MAILER-DAEMON`, what would part the line in another place
 /// an underscore.
-pub(super) fn format(sender: &[u8], date: UnixTime) -> Vec<u8> {
+pub fn format(sender: &[u8], date: UnixTime) -> Vec<u8> {
     let mut line = b"From ".to_vec();
     match sender {
         b"" => line.extend_from_slice(NULL_SENDER.as_bytes()),

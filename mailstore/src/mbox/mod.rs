@@ -79,6 +79,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use from_line::format as from_line;
 #[doc(hidden)]
 pub use fuzz::fuzz_mbox;
 pub use location::MboxLocation;

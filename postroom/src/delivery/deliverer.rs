@@ -1,12 +1,13 @@
 //! One message, to each of its recipients that is due.
 
 use super::Context;
-use super::header::{FILE, MAILBOX, header};
+use super::command;
+use super::header::{COMMAND, FILE, MAILBOX, header};
 use super::lanes::Busy;
-use crate::wall::{AccountId, Delivery};
+use crate::wall::{AccountId, Delivery, StoreResult};
 use futures_util::StreamExt as _;
 use mailstore::spool::{Job, Outcome, QueueId, Recipient, RecipientState, Status};
-use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, StoreError};
+use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, MessageReader, StoreError};
 use proto_core::UnixTime;
 use proto_core::address::{AddressSyntax, Mailbox};
 use smtp_proto::parameter::DateTime;
@@ -94,7 +95,7 @@ impl Deliverer {
                 tracing::info!(to, "delivered before a crash");
                 RecipientState::Delivered
             }
-            Err(error) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
+            Err(Failure::Store(error)) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
             Err(error) => {
                 reason = Some(error.to_string().into());
                 self.failed(recipient, &error)
@@ -108,11 +109,15 @@ impl Deliverer {
     }
 
     /// What becomes of a recipient after a failure.
-    fn failed(&self, recipient: &Recipient, error: &StoreError) -> RecipientState {
+    fn failed(&self, recipient: &Recipient, error: &Failure) -> RecipientState {
         let to = &*recipient.address;
         let (how, now) = (&self.context.how, self.context.clock.now());
         let received_at = self.job.envelope.received_at;
-        if how.class(recipient, error) == Class::Permanent {
+        let class = match error {
+            Failure::Store(error) => how.class(recipient, error),
+            Failure::Command(failure) => failure.class,
+        };
+        if class == Class::Permanent {
             tracing::error!(to, %error, "bounced");
             RecipientState::Bounced
         } else if how.is_expired(now, received_at) {
@@ -129,34 +134,77 @@ impl Deliverer {
         }
     }
 
-    async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, StoreError> {
-        let Context { spool, store, lanes, room, .. } = &*self.context;
+    async fn deliver(&self, place: usize, number: u32) -> Result<Delivered, Failure> {
+        let Context { store, lanes, .. } = &*self.context;
         let recipient = &self.job.envelope.recipients[place];
         let target = Target::of(recipient).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchMailbox, "delivering", "the address names no account")
         })?;
+        let turn = lanes.turn(&target).await.map_err(|Busy| busy())?;
+        let delivered = match &target {
+            Target::Account(account) => {
+                let inbox = MailboxName::inbox();
+                self.put(number, recipient, |delivery, body| store.deliver(account, &inbox, delivery, body))
+                    .await
+            }
+            Target::File(path) => {
+                self.put(number, recipient, |delivery, body| store.deliver_to_file(path, delivery, body))
+                    .await
+            }
+            Target::Command(command) => self.pipe(command, recipient).await,
+        };
+        turn.end(delivered.is_ok());
+        delivered
+    }
+
+    /// Has the store take the message.
+    async fn put(
+        &self,
+        number: u32,
+        recipient: &Recipient,
+        put: impl FnOnce(Delivery, Box<dyn MessageReader>) -> StoreResult<Delivered>,
+    ) -> Result<Delivered, Failure> {
+        let Context { spool, room, .. } = &*self.context;
         let delivery = Delivery {
             id: DeliveryId { queue_id: self.job.id.clone(), recipient: number },
             maybe_delivered: self.job.maybe_delivered,
             date: self.job.envelope.received_at,
             header: header(&self.job.envelope, recipient).into(),
         };
-        let turn = lanes.turn(&target).await.map_err(|Busy| {
-            StoreError::new(
-                ErrorKind::Locked,
-                "delivering",
-                "deliveries to this mailbox do not come to an end",
-            )
-        })?;
-        let _room = room.acquire().await.expect("invariant: it is never closed");
+        let _room = room.acquire().await.expect(NEVER_CLOSED);
         let body = spool.body(&self.job.id).await?;
-        let delivered = match &target {
-            Target::Account(account) => store.deliver(account, &MailboxName::inbox(), delivery, body).await,
-            Target::File(path) => store.deliver_to_file(path, delivery, body).await,
-        };
-        turn.end(delivered.is_ok());
-        delivered
+        Ok(put(delivery, body).await?)
     }
+
+    /// Has a command take the message.
+    async fn pipe(&self, command: &str, recipient: &Recipient) -> Result<Delivered, Failure> {
+        let Context { spool, how, commands: room, .. } = &*self.context;
+        let Some(commands) = how.commands else {
+            return Err(command::Failure::for_now("4.3.5 no commands are run here, or not any more").into());
+        };
+        let room = tokio::time::timeout(how.patience, room.acquire()).await.map_err(|_| busy())?;
+        let _room = room.expect(NEVER_CLOSED);
+        let body = spool.body(&self.job.id).await?;
+        commands.run(command, (&self.job.envelope, recipient), body).await?;
+        Ok(Delivered::Stored)
+    }
+}
+
+const NEVER_CLOSED: &str = "invariant: it is never closed";
+
+fn busy() -> StoreError {
+    StoreError::new(ErrorKind::Locked, "delivering", "deliveries before this one do not come to an end")
+}
+
+/// Why a recipient has not got the message.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The store or the spool says so.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A command does.
+    #[error(transparent)]
+    Command(#[from] command::Failure),
 }
 
 /// Where a recipient's mail goes.
@@ -166,19 +214,24 @@ pub(super) enum Target {
     Account(AccountId),
     /// Into a file, or a Maildir where the path ends in `/`.
     File(String),
+    /// To a command.
+    Command(String),
 }
 
 impl Target {
     fn of(recipient: &Recipient) -> Option<Self> {
+        if let Some(command) = recipient.fact(COMMAND) {
+            return Some(Self::Command(command.to_owned()));
+        }
         let file = recipient.fact(FILE).map(|path| Self::File(path.to_owned()));
         file.or_else(|| account(recipient).map(Self::Account))
     }
 }
 
 /// The account of a recipient that was accepted, perhaps by an earlier version of the parser; none where its mail goes to a
-/// file.
+/// file or a command.
 pub(crate) fn account(recipient: &Recipient) -> Option<AccountId> {
-    if recipient.fact(FILE).is_some() {
+    if recipient.fact(FILE).or(recipient.fact(COMMAND)).is_some() {
         return None;
     }
     let address = recipient.fact(MAILBOX).unwrap_or(&recipient.address);

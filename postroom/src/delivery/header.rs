@@ -6,11 +6,13 @@ use mailstore::spool::{Envelope, Recipient};
 /// delivered (RFC 9228). The `Received:` field follows: it was put before the message when it was accepted.
 pub(super) fn header(envelope: &Envelope, recipient: &Recipient) -> String {
     let original = recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address);
-    let reverse_path = recipient.fact(OWNER).unwrap_or(&envelope.reverse_path);
-    format!(
-        "Return-Path: <{reverse_path}>\r\nX-Original-To: {original}\r\nDelivered-To: {}\r\n",
-        recipient.address
-    )
+    let sender = sender(envelope, recipient);
+    format!("Return-Path: <{sender}>\r\nX-Original-To: {original}\r\nDelivered-To: {}\r\n", recipient.address)
+}
+
+/// Who a message is from: its sender, or the owner of the list that the recipient came by.
+pub(super) fn sender<'a>(envelope: &'a Envelope, recipient: &'a Recipient) -> &'a str {
+    recipient.fact(OWNER).unwrap_or(&envelope.reverse_path)
 }
 
 /// The fact of a recipient that tells what the client wrote, where that led to another address.
@@ -21,6 +23,12 @@ pub(crate) const MAILBOX: &str = "mailbox";
 
 /// The fact of a recipient that tells which file its mail goes to, in place of a mailbox.
 pub(crate) const FILE: &str = "file";
+
+/// The fact of a recipient that tells which command gets its mail, in place of a mailbox.
+pub(crate) const COMMAND: &str = "command";
+
+/// The fact of a recipient that tells the extension of its address, without the delimiter; known where a command gets its mail.
+pub(crate) const EXTENSION: &str = "extension";
 
 /// The fact of a recipient that tells the owner of the list that it came by: he takes the place of the sender.
 pub(crate) const OWNER: &str = "owner";

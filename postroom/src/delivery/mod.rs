@@ -7,7 +7,7 @@
 //! # Order of operations
 //! For each recipient that is due: the body is opened, the store delivers (durably), the outcome is recorded
 //! (durably); then the message is released. A crash between delivery and record leads to a second attempt under the
-//! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises. A message whose outcome cannot be recorded
+//! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises; a command is run again. A message whose outcome cannot be recorded
 //! rests for [`Deliverers::retry_min`], and others go on meanwhile: a disk that fails is not asked again and again. A
 //! message that is gone from the spool is forgotten.
 //!
@@ -22,18 +22,22 @@
 //! | over quota | as [`Deliverers::quota_full_tempfail`] says |
 //! | an address that names no account, a store that has no such mailbox or refuses | bounced |
 //! | a file of an alias that cannot be written to, whatever the reason: an administrator can mend it | deferred |
+//! | a command of an alias ended well | delivered |
+//! | it ended otherwise, died, took too long, cannot be run | deferred or bounced as its exit code or its output says (`command/status.rs`) |
 //! | deferred, and older than [`Deliverers::maximal_queue_lifetime`], or past the time its spool says it expires | bounced |
 //!
 //! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
 //! [`Deliverers::retry_max`].
 //!
 //! # Limits
-//! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way.
+//! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way;
+//! [`Commands::running_max`] commands.
 //!
 //! # Departures
 //! A bounced recipient is recorded and logged; the sender is told nothing yet (RFC 5321 section 6.1 asks for a
 //! notification).
 
+mod command;
 mod deliverer;
 mod header;
 mod lanes;
@@ -41,9 +45,10 @@ mod lanes;
 use crate::clock::Clock;
 use crate::driver::Shutdown;
 use crate::wall::{Spool, Store};
+pub use command::Commands;
 use deliverer::Deliverer;
 pub(crate) use deliverer::account;
-pub(crate) use header::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+pub(crate) use header::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
 use lanes::Lanes;
 use mailstore::spool::{QueueId, Recipient};
 use mailstore::{Class, ErrorKind, StoreError};
@@ -77,6 +82,8 @@ pub struct Deliverers {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (`quota_full_tempfail` of Dovecot, where
     /// the default is no). Default true, while no sender is told of a bounce.
     pub quota_full_tempfail: bool,
+    /// How commands of aliases are run; none: who leads to one is refused. Default none.
+    pub commands: Option<Commands>,
 }
 
 impl Default for Deliverers {
@@ -88,6 +95,7 @@ impl Default for Deliverers {
             patience: Duration::from_secs(30),
             maximal_queue_lifetime: Duration::from_secs(5 * 24 * 3600),
             quota_full_tempfail: true,
+            commands: None,
         }
     }
 }
@@ -135,6 +143,8 @@ struct Context {
     lanes: Lanes,
     /// For deliveries under way.
     room: Semaphore,
+    /// For commands that run.
+    commands: Semaphore,
 }
 
 /// How long the scheduler rests when the spool cannot be read, and how long it sleeps at most, so that a clock which
@@ -152,7 +162,9 @@ pub(crate) async fn run(
     let messages_max = how.messages_max.max(1);
     let lanes = Lanes::new(messages_max / 2, how.patience);
     let room = Semaphore::new(messages_max.min(Semaphore::MAX_PERMITS));
-    let context = Arc::new(Context { spool, store, clock, how, lanes, room });
+    let commands_max = how.commands.map_or(0, |commands| commands.running_max.max(1));
+    let commands = Semaphore::new(commands_max.min(Semaphore::MAX_PERMITS));
+    let context = Arc::new(Context { spool, store, clock, how, lanes, room, commands });
     let Context { spool, clock, .. } = &*context;
     let mut in_hands = JoinSet::new();
     // Held in the spool, and in nobody's hands; since when; the first is the first to be given back.

@@ -26,6 +26,8 @@ pub(crate) struct Walls {
     pub(crate) memory: Arc<Memory>,
     /// Whether anybody delivers to files.
     pub(crate) files: bool,
+    /// Whether anybody runs commands.
+    pub(crate) commands: bool,
 }
 
 /// Answers what one command asks, and remembers whom it has asked for.

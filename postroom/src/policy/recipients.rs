@@ -5,14 +5,14 @@
 //! Postfix.
 //!
 //! # Departures
-//! From Postfix: all other services (`smtp`, `relay`, `lmtp`, programs), and commands of aliases, are refused, since
-//! nobody here delivers so; files of aliases are, where the store does not deliver to files. A recipient that stands for
+//! From Postfix: all other services (`smtp`, `relay`, `lmtp`, programs) are refused, since nobody here delivers so; files of
+//! aliases are, where the store does not deliver to files, and commands, where nobody runs them. A recipient that stands for
 //! somebody who cannot get the message is refused as a whole, at RCPT; Postfix delivers to the others and sends a report.
 //! `postmaster` of a domain of ours without such a mailbox is the configured postmaster (RFC 5321 section 4.5.1); that and
 //! `MAILER-DAEMON` must be mailboxes or aliases as all others.
 
 use super::{Answerer, server_error};
-use crate::delivery::{FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+use crate::delivery::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
 use crate::local::plain;
 use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
@@ -158,8 +158,7 @@ impl Answerer<'_> {
         let routed = self.routed(router.copies(sender.clone(), recipients.to_vec())).await;
         self.deliverable(&routed, None, &"copies").map_err(|why| {
             let failed = routed.failures.iter().map(|failure| failure.target.clone());
-            let elsewhere =
-                routed.recipients.iter().filter(|to| matches!(to.way, Way::Transport(_) | Way::Command(_)));
+            let elsewhere = routed.recipients.iter().filter(|to| self.delivery(&to.way).is_err());
             let address = failed.chain(elsewhere.map(|to| to.address.to_string())).next();
             let parameters = router.bcc.parameters().collect::<Vec<_>>().join(", ");
             tracing::error!(parameters, address, %why, "refused: a copy leads to nobody");
@@ -205,7 +204,15 @@ impl Answerer<'_> {
         let mut recipients = Vec::new();
         for to in &routed.recipients {
             match self.delivery(&to.way) {
-                Ok(Delivery::To(way, target)) => recipients.push(recipient(to, way, &target, original)),
+                Ok(Delivery::To(way, target)) => {
+                    let mut recipient = recipient(to, way, &target, original);
+                    if way == COMMAND
+                        && let Some(extension) = self.extension(&to.address)
+                    {
+                        recipient.facts.push((EXTENSION.into(), extension.into()));
+                    }
+                    recipients.push(recipient);
+                }
                 Ok(Delivery::Nobody(why)) => {
                     tracing::info!(recipient = name(), to = %to.address, why, "thrown away");
                 }
@@ -231,9 +238,18 @@ impl Answerer<'_> {
                 Some(file) if self.walls.files => Ok(Delivery::To(FILE, file.into())),
                 _ => Err("5.3.3 Nothing is delivered to files here"),
             },
+            Way::Command(command) if self.walls.commands => Ok(Delivery::To(COMMAND, command.into())),
             Way::Command(_) => Err("5.3.3 Nothing is delivered to commands here"),
             Way::Transport(_) => Err("5.4.4 No route to remote domains is configured"),
         }
+    }
+
+    /// The extension of an address, without its delimiter.
+    fn extension<'b>(&self, address: &'b Address) -> Option<&'b str> {
+        let (_, extension) = self.profile.router.routing.extensions.split(address.local_part())?;
+        let mut characters = extension.chars();
+        characters.next();
+        Some(characters.as_str())
     }
 
     /// A refusal as `soft_bounce` has it.

@@ -210,6 +210,7 @@ impl Builder {
             directory,
             memory: Arc::clone(&memory),
             files: self.delivery.as_ref().is_some_and(|(_, store)| store.delivers_to_files()),
+            commands: self.delivery.is_some() && self.deliverers.commands.is_some(),
             resolver: Shares::new(self.resolver.unwrap_or_else(|| Arc::new(dns::system()))),
             policy_services: Box::new(Asked {
                 services: PolicyServices::new(&snapshot.settings.config_directory),

@@ -196,7 +196,7 @@ impl Server {
     pub fn rehearsal(&self) -> Rehearsal {
         let walls = &self.shared.backends.walls;
         let (directory, snapshot) = (Arc::clone(&walls.directory), self.shared.snapshot.load_full());
-        Rehearsal::of(snapshot, directory, Arc::new(FixedResolver::new()), walls.files)
+        Rehearsal::of(snapshot, directory, Arc::new(FixedResolver::new()), walls)
     }
 
     /// Stops: no connection is accepted any more, each session ends what it cannot interrupt and says goodbye,

@@ -412,6 +412,8 @@ pub struct QueueSection {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
     /// true).
     pub quota_full_tempfail: Option<bool>,
+    /// How long a command of an alias may run (Postfix: `command_time_limit`; default 1,000).
+    pub command_time_limit_seconds: Option<u64>,
 }
 
 /// How long, how often, how many; absent means the default that stands with each. The names are postgrey's, the unit behind them.

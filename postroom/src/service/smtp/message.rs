@@ -5,7 +5,7 @@ use super::effects;
 use super::header::Header;
 use super::hops::Hops;
 use super::policy::server_error;
-use crate::delivery::FILE;
+use crate::delivery::{COMMAND, FILE};
 use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -31,8 +31,8 @@ pub(super) struct Transaction {
     /// What MAIL said of the size, in octets.
     size: Option<u64>,
     recipients: Vec<Recipient>,
-    /// The addresses of the recipients, in lower case as [`AccountId`](crate::wall::AccountId) has it: of ASCII. Of files, the
-    /// paths behind a word and a blank, so that none is an address.
+    /// The addresses of the recipients, in lower case as [`AccountId`](crate::wall::AccountId) has it: of ASCII. Of files and commands,
+    /// what they are behind a word and a blank, so that none is an address.
     there: BTreeSet<String>,
     /// The recipients that copies are looked up for.
     canonical: Vec<Address>,
@@ -78,9 +78,12 @@ impl Transaction {
     pub(super) fn add(&mut self, mut recipients: Vec<Recipient>) -> Result<(), Refusal> {
         let mut added = BTreeSet::new();
         recipients.retain(|recipient| {
-            let key = match recipient.fact(FILE) {
-                Some(path) => format!("file {path}"),
-                None => recipient.address.to_ascii_lowercase(),
+            let address = recipient.address.to_ascii_lowercase();
+            let key = match (recipient.fact(FILE), recipient.fact(COMMAND)) {
+                (Some(path), _) => format!("file {path}"),
+                // It may do another thing for another recipient.
+                (_, Some(command)) => format!("command {address} {command}"),
+                _ => address,
             };
             !self.there.contains(&key) && added.insert(key)
         });

@@ -6,7 +6,8 @@
 //!
 //! # Departures
 //! Postfix puts a recipient's parts in as they are. Here `@`, `%` and `!`, which would lead to another host, become `_` in
-//! an address, and in a command or a path all but letters, digits, `-`, `+`, `=`, `.` and `_`.
+//! an address, and in a command or a path all but letters, digits, `-`, `+`, `=`, `.` and `_`; a `-` also where a part begins with it,
+//! so that it is no option.
 
 use super::target::{INCLUDE, Target};
 use crate::address::{Address, Extensions};
@@ -41,7 +42,7 @@ pub fn luser_relay(template: &str, recipient: &Address, extensions: &Extensions)
     // The whole recipient has two parts, and each goes to where it belongs.
     let both = template.replace("${recipient}", "$recipient").replace("$recipient", "${local}@${domain}");
     let template = Address::parse(&both);
-    let expand = |part| expand(part, recipient, extensions, |c| !matches!(c, '@' | '%' | '!'));
+    let expand = |part| expand(part, recipient, extensions, |_, c| !matches!(c, '@' | '%' | '!'));
     let local_part = expand(template.local_part());
     Target::Address(match template.domain().map(expand).filter(|domain| !domain.is_empty()) {
         Some(domain) => Address::internal([&local_part, "@", &domain].concat()),
@@ -49,9 +50,9 @@ pub fn luser_relay(template: &str, recipient: &Address, extensions: &Extensions)
     })
 }
 
-/// What means nothing to a shell, and leads to no other directory.
-fn is_harmless(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '-' | '+' | '=' | '.' | '_')
+/// What means nothing to a shell or a program, and leads to no other directory, where so much of a part stands before it.
+fn is_harmless(at: usize, c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '+' | '=' | '.' | '_') || c == '-' && at > 0
 }
 
 /// The template with the recipient's parts in it, in which whatever is not kept is `_`.
@@ -59,7 +60,7 @@ fn expand(
     template: &str,
     recipient: &Address,
     extensions: &Extensions,
-    is_kept: impl Fn(char) -> bool,
+    is_kept: impl Fn(usize, char) -> bool,
 ) -> String {
     let local = recipient.local_part();
     let (user, extension) = extensions.split(local).unwrap_or((local, ""));
@@ -85,7 +86,8 @@ fn expand(
         let (name, behind) = braced.unwrap_or_else(|| after.split_at(end));
         match value(name) {
             Some(text) => {
-                expanded.extend(text.chars().map(|c| if is_kept(c) { c } else { '_' }));
+                let kept = text.char_indices().map(|(at, c)| if is_kept(at, c) { c } else { '_' });
+                expanded.extend(kept);
                 rest = behind;
             }
             None => {
@@ -150,5 +152,6 @@ mod tests {
             goes_to("/var/lost/$local", "\"../../etc/x y\"@x.test"),
             Target::File("/var/lost/.._.._etc_x_y".into())
         );
+        assert_eq!(goes_to("|prog $extension", "a+-r-f@x.test"), Target::Command("prog _r-f".into()));
     }
 }

@@ -67,6 +67,7 @@ const ACCOUNTS: &str = "who may log in says accounts.passwd_file";
 
 const WHY: &[(&str, &str)] = &[
     ("bounce_queue_lifetime", "reports are kept as long as other mail"),
+    ("command_time_limit", "set command_time_limit_seconds in [queue]"),
     ("content_filter", "there are no content filters: mail is taken WITHOUT being filtered"),
     ("home_mailbox", DELIVERED),
     ("mail_spool_directory", DELIVERED),

@@ -1,0 +1,99 @@
+//! What a command is told of the message beside its text: the environment that local(8) of Postfix documents.
+
+use crate::delivery::header::{EXTENSION, ORIGINAL_RECIPIENT, sender};
+use mailstore::spool::{Envelope, Recipient};
+
+/// Where programs are looked for.
+const PATH: &str = "/usr/bin:/bin";
+
+/// Of the server's own environment, what commands get (`export_environment` of Postfix, and its home).
+const EXPORTED: [&str; 3] = ["HOME", "LANG", "TZ"];
+
+/// What may stand in a value besides letters and digits (`command_expansion_filter` of Postfix): nothing that means
+/// something to a shell.
+const KEPT: &str = "!@%-_=+:,./";
+
+/// The variables, by name.
+pub(super) fn environment(envelope: &Envelope, recipient: &Recipient) -> Vec<(&'static str, String)> {
+    let (local, domain) = recipient.address.rsplit_once('@').unwrap_or((&recipient.address, ""));
+    let extension = recipient.fact(EXTENSION);
+    // The extension stands behind its delimiter.
+    let user = match extension {
+        Some(extension) => local.strip_suffix(extension).map_or(local, |user| {
+            let mut characters = user.chars();
+            characters.next_back();
+            characters.as_str()
+        }),
+        None => local,
+    };
+    let of_message = [
+        ("SENDER", Some(sender(envelope, recipient))),
+        ("RECIPIENT", Some(&*recipient.address)),
+        ("ORIGINAL_RECIPIENT", Some(recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address))),
+        ("LOCAL", Some(local)),
+        ("DOMAIN", Some(domain)),
+        ("USER", Some(user)),
+        ("LOGNAME", Some(user)),
+        ("EXTENSION", extension),
+        ("CLIENT_ADDRESS", envelope.fact("client_address")),
+        ("SASL_USERNAME", envelope.fact("login")),
+    ];
+    let of_message = of_message.into_iter().filter_map(|(name, value)| Some((name, filtered(value?))));
+    let exported = EXPORTED.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
+    let fixed = [("PATH", PATH.to_owned()), ("SHELL", super::SHELL.to_owned())];
+    fixed.into_iter().chain(exported).chain(of_message).collect()
+}
+
+/// A value with `_` in the place of whatever is not kept.
+fn filtered(value: &str) -> String {
+    let is_kept = |c: char| c.is_ascii_alphanumeric() || KEPT.contains(c);
+    value.chars().map(|c| if is_kept(c) { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto_core::UnixTime;
+
+    /// R109.
+    #[test]
+    fn a_shell_finds_nothing_in_a_value() {
+        let mut envelope = Envelope::new("\"`id`;$(id)|&<>'\\\"*?\u{e4}\n\"@x.test", UnixTime(0));
+        envelope.facts.push(("client_address".into(), "2001:db8::1".into()));
+        envelope.facts.push(("login".into(), "bob@example.test".into()));
+        let mut recipient = Recipient::new("prog+a+b@example.test");
+        recipient.facts.push((EXTENSION.into(), "a+b".into()));
+        let told = environment(&envelope, &recipient);
+        let value =
+            |name: &str| told.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        let sender = value("SENDER").unwrap();
+        assert!(sender.starts_with("__id__") && sender.ends_with("__@x.test"), "{sender}");
+        assert!(sender.chars().all(|c| c.is_ascii_alphanumeric() || KEPT.contains(c)), "{sender}");
+        for (name, expected) in [
+            ("RECIPIENT", "prog+a+b@example.test"),
+            ("ORIGINAL_RECIPIENT", "prog+a+b@example.test"),
+            ("LOCAL", "prog+a+b"),
+            ("DOMAIN", "example.test"),
+            ("USER", "prog"),
+            ("LOGNAME", "prog"),
+            ("EXTENSION", "a+b"),
+            ("CLIENT_ADDRESS", "2001:db8::1"),
+            ("SASL_USERNAME", "bob@example.test"),
+            ("PATH", "/usr/bin:/bin"),
+            ("SHELL", "/bin/sh"),
+        ] {
+            assert_eq!(value(name), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_not_is_not_set() {
+        let recipient = Recipient::new("prog@example.test");
+        let told = environment(&Envelope::new("", UnixTime(0)), &recipient);
+        let is_set = |name: &str| told.iter().any(|(known, _)| *known == name);
+        assert_eq!(
+            ["EXTENSION", "CLIENT_ADDRESS", "SASL_USERNAME", "SENDER"].map(is_set),
+            [false, false, false, true]
+        );
+    }
+}

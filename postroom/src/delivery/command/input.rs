@@ -1,0 +1,118 @@
+//! What a command reads: the message in the form of a file, with the lines before it that final delivery writes.
+
+use crate::delivery::header::{header, sender};
+use mailstore::mbox::from_line;
+use mailstore::spool::{Envelope, Recipient};
+use mailstore::{MessageReader, StoreError};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::ChildStdin;
+use tokio::sync::mpsc;
+
+/// So many octets are read at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// The `From_` line, `Return-Path:` and its companions.
+pub(super) fn beginning(envelope: &Envelope, recipient: &Recipient) -> Vec<u8> {
+    let mut lines = from_line(sender(envelope, recipient).as_bytes(), envelope.received_at);
+    lines.extend_from_slice(header(envelope, recipient).as_bytes());
+    lines
+}
+
+/// Writes `beginning` and the message, and takes the pipe away when all is written. A command that reads no further has
+/// enough of it.
+///
+/// # Errors
+/// When the message cannot be read: the pipe is still open then, so that the command does not take a part for the whole.
+pub(super) async fn feed(
+    stdin: &mut Option<ChildStdin>,
+    beginning: Vec<u8>,
+    body: Box<dyn MessageReader>,
+) -> Result<(), StoreError> {
+    let (send, mut chunks) = mpsc::channel(1);
+    // It ends when nobody receives any more.
+    tokio::task::spawn_blocking(move || read(body, &send));
+    let mut line_ends = LineEnds::default();
+    let mut chunk = Ok(beginning);
+    loop {
+        let Some(pipe) = stdin else { return Ok(()) };
+        let octets = line_ends.converted(&chunk?);
+        if pipe.write_all(&octets).await.is_err() {
+            *stdin = None;
+            return Ok(());
+        }
+        match chunks.recv().await {
+            Some(next) => chunk = next,
+            None => break,
+        }
+    }
+    if let Some(mut pipe) = stdin.take() {
+        // As above.
+        let _ = pipe.write_all(line_ends.rest()).await;
+    }
+    Ok(())
+}
+
+/// Reads a message, a chunk at a time; an error is the last.
+fn read(mut body: Box<dyn MessageReader>, send: &mpsc::Sender<Result<Vec<u8>, StoreError>>) {
+    let mut at = 0;
+    loop {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let read = body.read_at(at, &mut chunk).map(|octets| {
+            chunk.truncate(octets);
+            chunk
+        });
+        at += read.as_ref().map_or(0, Vec::len) as u64;
+        let is_last = read.as_ref().map_or(true, Vec::is_empty);
+        if send.blocking_send(read).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Makes of CRLF the line end of this system, however octets are cut.
+#[derive(Debug, Default)]
+struct LineEnds {
+    /// The last octet was a CR, which is not written yet.
+    has_cr: bool,
+}
+
+impl LineEnds {
+    fn converted(&mut self, octets: &[u8]) -> Vec<u8> {
+        let mut converted = Vec::with_capacity(octets.len() + 1);
+        for &octet in octets {
+            if std::mem::take(&mut self.has_cr) && octet != b'\n' {
+                converted.push(b'\r');
+            }
+            if octet == b'\r' {
+                self.has_cr = true;
+            } else {
+                converted.push(octet);
+            }
+        }
+        converted
+    }
+
+    /// What is held back at the end.
+    fn rest(&self) -> &'static [u8] {
+        if self.has_cr { b"\r" } else { b"" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_are_those_of_the_system_however_they_are_cut() {
+        let (from, to) = (b"a\r\nb\rc\r\r\n\nd\r", b"a\nb\rc\r\n\nd\r");
+        for first in 0..=from.len() {
+            for second in first..=from.len() {
+                let mut line_ends = LineEnds::default();
+                let parts = [&from[..first], &from[first..second], &from[second..]];
+                let mut octets: Vec<u8> = parts.iter().flat_map(|part| line_ends.converted(part)).collect();
+                octets.extend(line_ends.rest());
+                assert_eq!(octets, to, "{first} {second}");
+            }
+        }
+    }
+}

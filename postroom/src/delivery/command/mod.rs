@@ -1,0 +1,257 @@
+//! Commands that aliases name, where `allow_mail_to_commands` allows that.
+//!
+//! A command gets the message on its standard input, in the form of a file, behind a `From_` line, `Return-Path:`,
+//! `X-Original-To:` and `Delivered-To:`. What else it may want to know is in its environment (`environment.rs`), where nothing
+//! stands that means something to a shell. What its end says of the message, `status.rs` tells. One in which nothing stands that
+//! means something to a shell is run without one.
+//!
+//! # Promises
+//! A command is run at least once for each recipient that leads to it: one that a crash cuts off is run again, and so is one whose end was
+//! not recorded. It is its own affair to notice that.
+//!
+//! # Limits
+//! [`Commands::time_limit`] for each, [`Commands::running_max`] at a time; of what it writes, the first [`OUTPUT_BYTES_MAX`] octets are
+//! logged and the rest is read and forgotten. At its end, or when its time is over, or when the server stops, what still runs in its process
+//! group is killed. Memory and files are not limited: who runs the server can do that.
+//!
+//! # Departures
+//! From Postfix's local(8): a command runs as one user, never as root, not as the owner of an alias file. Its directory is `/`. `HOME` is the
+//! server's own; `CLIENT_HELO`, `CLIENT_HOSTNAME`, `CLIENT_PROTOCOL` and those of SASL but the name are not set. `SHELL` is `/bin/sh`. What is in its
+//! process group does not outlive it. One that exceeds its time, a program that is not there, and one of which a shell says that or that it
+//! died with a signal (126, 127, 129 to 192), are deferred, not bounced, while no sender is told.
+
+mod environment;
+mod input;
+mod status;
+
+use mailstore::spool::{Envelope, Recipient};
+use mailstore::{Class, MessageReader};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+
+/// What runs a command that is more than words.
+const SHELL: &str = "/bin/sh";
+
+/// What stands in commands that need no shell, besides letters, digits and blanks.
+const PLAIN: &str = "!@%-_=+:,./";
+
+/// So much of what a command writes is kept.
+const OUTPUT_BYTES_MAX: usize = 4096;
+
+/// How long the end of its output is waited for when it has ended and what it left was killed.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How commands are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Commands {
+    /// How long one may run. Default 1000 seconds (`command_time_limit` of Postfix).
+    pub time_limit: Duration,
+    /// How many run at a time. Default 20 (`default_destination_concurrency_limit` of Postfix).
+    pub running_max: usize,
+    /// As whom, where not as the process itself.
+    user: Option<(u32, u32)>,
+}
+
+impl Commands {
+    /// As the user that this process runs as; `None` where that is root.
+    pub fn as_this_user() -> Option<Self> {
+        let is_root = rustix::process::geteuid().is_root() || rustix::process::getuid().is_root();
+        (!is_root).then_some(Self::with(None))
+    }
+
+    /// As this user, in this group and no other, by number; `None` where either is root's. Only a process that is root's may do that.
+    pub fn as_user(uid: u32, gid: u32) -> Option<Self> {
+        (uid != 0 && gid != 0).then_some(Self::with(Some((uid, gid))))
+    }
+
+    fn with(user: Option<(u32, u32)>) -> Self {
+        Self { time_limit: Duration::from_secs(1000), running_max: 20, user }
+    }
+
+    /// Runs a command with a message, and tells what became of it.
+    ///
+    /// # Errors
+    /// When it has not taken the message.
+    pub(super) async fn run(
+        &self,
+        command: &str,
+        (envelope, recipient): (&Envelope, &Recipient),
+        body: Box<dyn MessageReader>,
+    ) -> Result<(), Failure> {
+        let (output, child) = self
+            .spawn(command, environment::environment(envelope, recipient))
+            .map_err(|error| Failure::for_now(format!("4.3.0 the command cannot be run: {error}")))?;
+        let mut running = Running::new(child);
+        let mut output = Output::new(output);
+        let beginning = input::beginning(envelope, recipient);
+        let ended =
+            tokio::time::timeout(self.time_limit, running.until_it_ends(beginning, body, &mut output)).await;
+        running.kill();
+        let status = match ended {
+            Ok(status) => status?,
+            Err(_) => {
+                let limit = self.time_limit.as_secs();
+                return Err(Failure::for_now(format!("4.3.0 command time limit exceeded: {limit} s")));
+            }
+        };
+        // What it left behind may have its output still open, out of its group.
+        let _ = tokio::time::timeout(OUTPUT_PATIENCE, output.read()).await;
+        let text = output.text();
+        if !text.is_empty() {
+            tracing::info!(to = &*recipient.address, output = &*text, "command output");
+        }
+        status::outcome(status, &text)
+    }
+
+    fn spawn(
+        &self,
+        command: &str,
+        environment: Vec<(&'static str, String)>,
+    ) -> io::Result<(pipe::Receiver, Child)> {
+        let mut words = command.split([' ', '\t']).filter(|word| !word.is_empty());
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '\t') || PLAIN.contains(c);
+        let mut process = match words.next() {
+            Some(program) if command.chars().all(is_plain) => {
+                let mut process = Command::new(program);
+                process.args(words);
+                process
+            }
+            _ => {
+                let mut process = Command::new(SHELL);
+                process.arg("-c").arg(command);
+                process
+            }
+        };
+        let (output, write_end) = io::pipe()?;
+        process
+            .env_clear()
+            .envs(environment)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(write_end.try_clone()?)
+            .stderr(write_end)
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some((uid, gid)) = self.user {
+            process.uid(uid).gid(gid);
+        }
+        let child = process.spawn()?;
+        // Our ends of what it writes to close here.
+        drop(process);
+        Ok((pipe::Receiver::from_owned_fd(output.into())?, child))
+    }
+}
+
+/// Why a command has not taken a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct Failure {
+    /// Whether trying again may help.
+    pub(super) class: Class,
+    /// An enhanced status code, and what is said of it.
+    text: String,
+}
+
+impl Failure {
+    /// It may be tried again.
+    pub(super) fn for_now(text: impl Into<String>) -> Self {
+        Self { class: Class::Temporary, text: text.into() }
+    }
+
+    /// As the status code says that the text begins with.
+    fn of_status(text: String) -> Self {
+        let class = if text.starts_with('5') { Class::Permanent } else { Class::Temporary };
+        Self { class, text }
+    }
+}
+
+/// A command, and what it has started. Dropped, it is killed with all of that.
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Running {
+    fn new(child: Child) -> Self {
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        Self { child, group: pid.and_then(Pid::from_raw) }
+    }
+
+    /// Feeds it and reads what it writes until it ends.
+    async fn until_it_ends(
+        &mut self,
+        beginning: Vec<u8>,
+        body: Box<dyn MessageReader>,
+        output: &mut Output,
+    ) -> Result<ExitStatus, Failure> {
+        let mut stdin = self.child.stdin.take();
+        let (mut is_fed, mut has_closed) = (false, false);
+        let mut feeding = std::pin::pin!(input::feed(&mut stdin, beginning, body));
+        loop {
+            tokio::select! {
+                ended = self.child.wait() => {
+                    return ended.map_err(|error| Failure::for_now(format!("4.3.0 the command was lost: {error}")));
+                }
+                fed = &mut feeding, if !is_fed => {
+                    is_fed = true;
+                    // It must not see an end before it is killed.
+                    fed.inspect_err(|_| self.group.into_iter().for_each(kill))
+                        .map_err(|error| Failure::for_now(format!("4.3.0 {error}")))?;
+                }
+                () = output.read(), if !has_closed => has_closed = true,
+            }
+        }
+    }
+
+    /// Kills what still runs in its group. The number is that group's for as long as anything does.
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            kill(group);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn kill(group: Pid) {
+    // As a rule there is nobody left.
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// What a command writes.
+struct Output {
+    pipe: pipe::Receiver,
+    kept: Vec<u8>,
+}
+
+impl Output {
+    fn new(pipe: pipe::Receiver) -> Self {
+        Self { pipe, kept: Vec::new() }
+    }
+
+    /// Reads until nobody can write any more.
+    async fn read(&mut self) {
+        let mut some = [0; 4096];
+        while let Ok(octets @ 1..) = self.pipe.read(&mut some).await {
+            let room = OUTPUT_BYTES_MAX - self.kept.len();
+            self.kept.extend_from_slice(&some[..octets.min(room)]);
+        }
+    }
+
+    /// What was kept, in one line and without what would steer a terminal.
+    fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.kept);
+        let shown = |c: char| if c.is_control() || c.is_whitespace() { ' ' } else { c };
+        text.chars().map(shown).collect::<String>().trim().to_owned()
+    }
+}

@@ -1,0 +1,241 @@
+//! Commands of aliases (R109): what they get, what becomes of the message, and those that mean no good.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+mod common;
+
+use common::{Client, USERS, settings};
+use mailstore::Env;
+use mailstore::spool::{RecipientState, Status};
+use postroom::delivery::{Commands, Deliverers};
+use postroom::local::{LocalMail, LocalSpool};
+use postroom::{Blocking, Server};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// Who nobody is on most systems.
+const NOBODY: u32 = 65534;
+
+/// As this user, or as nobody where that is root.
+fn commands() -> Commands {
+    Commands::as_this_user().or_else(|| Commands::as_user(NOBODY, NOBODY)).unwrap()
+}
+
+/// A directory in which commands may write.
+fn directory() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    dir
+}
+
+/// A server with an alias for each `(name, script)`: a shell has the script, `DIR` being the directory. `later` fails for now, `quoted` needs a
+/// shell besides to run the script `dies`.
+async fn server(dir: &Path, scripts: &[(&str, &str)], commands: Commands) -> (Server, LocalSpool) {
+    let blocking = Blocking::threads("store", 2, 64).unwrap();
+    let mail = LocalMail::open(Env::real("mail"), &dir.join("data"), "mail/%d/%n", &blocking).unwrap();
+    let spool = mail.spool.clone();
+    let mut aliases =
+        String::from("later: \"|exit 75\"\nmissing: |/no/such/program with arguments\nwords: |test a =  b\n");
+    for (name, script) in scripts {
+        let path = dir.join(name);
+        fs::write(&path, script.replace("DIR", dir.to_str().unwrap())).unwrap();
+        aliases += &format!("{name}: \"|/bin/sh {}\"\n", path.display());
+    }
+    aliases += &format!("quoted: \"|/bin/sh '{}'\"\n", dir.join("dies").display());
+    fs::write(dir.join("aliases"), aliases).unwrap();
+    let mut settings = settings();
+    settings.policy.set("alias_maps", &format!("texthash:{}", dir.join("aliases").display())).unwrap();
+    settings.policy.set("allow_mail_to_commands", "alias").unwrap();
+    settings.policy.set("recipient_delimiter", "+").unwrap();
+    let mut how = Deliverers::default();
+    how.commands = Some(commands);
+    let server =
+        Server::builder().settings(settings).directory(USERS).mail(mail.spool, mail.store).deliverers(how);
+    (server.start().await.unwrap(), spool)
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What became of a message to one of the aliases, with this body. Another recipient keeps it in the queue.
+async fn sent(server: &Server, spool: &LocalSpool, to: &str, body: &str) -> Status {
+    let mut client = Client::greeted(server, "smtp").await;
+    let to = format!("{to}@example.test");
+    let reply = client.mail("s@x.test", &[&to, "later@example.test"], body).await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    let mut found = None;
+    until(|| {
+        let entry =
+            spool.list().into_iter().find(|entry| entry.envelope.recipients[0].address == to).unwrap();
+        let are_done = entry.statuses.iter().all(|status| status.state != RecipientState::Pending);
+        found = are_done.then_some((entry.id, entry.statuses.into_iter().next().unwrap()));
+        are_done
+    })
+    .await;
+    let (id, status) = found.unwrap();
+    spool.remove(&id).await.unwrap();
+    status
+}
+
+/// Whether a process, whose number is in a file, has come to its end.
+fn has_ended(path: &Path) -> bool {
+    let pid = fs::read_to_string(path).unwrap();
+    // One that nobody has asked after is a zombie.
+    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z "))
+}
+
+#[tokio::test]
+async fn a_command_gets_the_message_and_what_is_known_of_it() {
+    let dir = directory();
+    let script = "cat > DIR/mail; env > DIR/env; pwd > DIR/pwd; id -u > DIR/uid; id -G >> DIR/uid\n";
+    let (server, spool) = server(dir.path(), &[("prog", script)], commands()).await;
+    let mut client = Client::greeted(&server, "smtp").await;
+    let body = "Subject: x\r\n\r\nFrom here\r\n\r\nto there";
+    let reply = client.mail("\"a$(id)`id`;&\"@x.test", &["prog+a+b@example.test"], body).await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    until(|| spool.list().is_empty()).await;
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let mail = read("mail");
+    let header = "Return-Path: <\"a$(id)`id`;&\"@x.test>\nX-Original-To: prog+a+b@example.test\nDelivered-To: prog+a+b@example.test\nReceived: ";
+    let (from, rest) = mail.split_once('\n').unwrap();
+    assert!(from.starts_with("From \"a$(id)`id`;&\"@x.test ") && rest.starts_with(header), "{mail}");
+    assert!(mail.ends_with("\nSubject: x\n\nFrom here\n\nto there\n") && !mail.contains('\r'), "{mail}");
+    let environment = read("env");
+    for expected in [
+        "SENDER=_a__id__id____@x.test",
+        "RECIPIENT=prog+a+b@example.test",
+        "ORIGINAL_RECIPIENT=prog+a+b@example.test",
+        "LOCAL=prog+a+b",
+        "USER=prog",
+        "EXTENSION=a+b",
+        "DOMAIN=example.test",
+        "CLIENT_ADDRESS=203.0.113.9",
+        "PATH=/usr/bin:/bin",
+        "SHELL=/bin/sh",
+    ] {
+        assert!(environment.lines().any(|line| line == expected), "{expected}: {environment}");
+    }
+    assert!(!environment.contains("CARGO"), "it has the server's: {environment}");
+    assert_eq!(read("pwd"), "/\n");
+    assert!(read("uid").split_whitespace().all(|id| id != "0"), "{}", read("uid"));
+    assert!(server.shutdown(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn the_end_of_a_command_says_what_becomes_of_the_message() {
+    let dir = directory();
+    let scripts = [
+        ("takes", "cat >/dev/null"),
+        ("ignores", "exit 0"),
+        ("tempfail", "cat >/dev/null; exit 75"),
+        ("noperm", "exit 77"),
+        ("nouser", "echo no such thing here; exit 67"),
+        ("one", "exit 1"),
+        ("dies", "kill -9 $$"),
+        ("full", "echo '4.2.2 mailbox full' >&2; exit 67"),
+        ("writes", "head -c 20000000 /dev/zero | tr '\\0' 'x'; exit 65"),
+        ("unknown", "no-such-program"),
+    ];
+    let (server, spool) = server(dir.path(), &scripts, commands()).await;
+    let large = "x"
+        .repeat(70)
+        .repeat(30_000)
+        .as_bytes()
+        .chunks(70)
+        .fold(String::new(), |text, line| text + std::str::from_utf8(line).unwrap() + "\r\n");
+    for (to, body, is, reason) in [
+        ("takes", &*large, "delivered", ""),
+        ("ignores", &*large, "delivered", ""),
+        ("tempfail", &*large, "deferred", "4.3.0 temporary failure"),
+        ("noperm", "x", "bounced", "5.7.0 permission denied"),
+        ("nouser", "x", "bounced", "5.1.1 user unknown. Command output: no such thing here"),
+        ("one", "x", "bounced", "5.3.0 command died with status 1"),
+        ("dies", &*large, "deferred", "4.3.0 command died with signal 9"),
+        ("quoted", "x", "deferred", "4.3.0 command died with status 137"),
+        ("full", "x", "deferred", "4.2.2 mailbox full"),
+        ("writes", "x", "bounced", "5.6.0 data format error. Command output: xxxx"),
+        ("unknown", "x", "deferred", "4.3.0 command died with status 127"),
+        ("missing", "x", "deferred", "4.3.0 the command cannot be run"),
+        ("words", "x", "bounced", "5.3.0 command died with status 1"),
+    ] {
+        let status = sent(&server, &spool, to, body).await;
+        let state = match status.state {
+            RecipientState::Delivered => "delivered",
+            RecipientState::Bounced => "bounced",
+            RecipientState::Deferred(_) => "deferred",
+            state => panic!("{to}: {state:?}"),
+        };
+        let why = status.reason.as_deref().unwrap_or_default();
+        assert!(state == is && why.starts_with(reason), "{to}: {state}: {why}");
+        assert!(why.len() < 5000, "{to}: {} octets", why.len());
+    }
+    assert!(server.shutdown(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn a_command_that_hangs_is_killed_with_all_it_has_started() {
+    let dir = directory();
+    let scripts = [
+        ("hangs", "echo $$ > DIR/leader; sleep 3600 & echo $! > DIR/child; wait"),
+        ("leaves", "sleep 3600 & echo $! > DIR/left; exit 0"),
+    ];
+    let mut commands = commands();
+    commands.time_limit = Duration::from_secs(1);
+    let (server, spool) = server(dir.path(), &scripts, commands).await;
+    let status = sent(&server, &spool, "hangs", "x").await;
+    assert!(matches!(status.state, RecipientState::Deferred(_)), "{status:?}");
+    assert!(status.reason.as_deref().unwrap().starts_with("4.3.0 command time limit exceeded"), "{status:?}");
+    until(|| has_ended(&dir.path().join("leader")) && has_ended(&dir.path().join("child"))).await;
+    let status = sent(&server, &spool, "leaves", "x").await;
+    assert_eq!(status.state, RecipientState::Delivered, "{status:?}");
+    until(|| has_ended(&dir.path().join("left"))).await;
+    assert!(server.shutdown(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_leaves_no_command_behind_and_runs_it_again() {
+    let dir = directory();
+    let path = |name: &str| dir.path().join(name);
+    let script =
+        "echo $$ > DIR/pid.new; mv DIR/pid.new DIR/pid; [ -e DIR/again ] || sleep 3600; cat > DIR/mail";
+    let (first, _) = server(dir.path(), &[("hangs", script)], commands()).await;
+    let mut client = Client::greeted(&first, "smtp").await;
+    let reply = client.mail("s@x.test", &["hangs@example.test"], "Subject: x\r\n\r\nx").await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    until(|| path("pid").exists()).await;
+    assert!(!first.shutdown(Duration::from_millis(10)).await);
+    until(|| has_ended(&path("pid"))).await;
+    fs::write(path("again"), "").unwrap();
+    let (second, spool) = server(dir.path(), &[("hangs", script)], commands()).await;
+    until(|| spool.list().is_empty()).await;
+    assert!(fs::read_to_string(path("mail")).unwrap().ends_with("Subject: x\n\nx\n"));
+    assert!(second.shutdown(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn no_more_commands_run_than_may() {
+    let dir = directory();
+    let script = "mkdir DIR/one || exit 70; sleep 0.05; rmdir DIR/one; echo x >> DIR/done";
+    let mut commands = commands();
+    commands.running_max = 1;
+    let (server, spool) = server(dir.path(), &[("alone", script)], commands).await;
+    let mut client = Client::greeted(&server, "smtp").await;
+    for _ in 0..6 {
+        let reply = client.mail("s@x.test", &["alone@example.test"], "x").await;
+        assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    }
+    until(|| spool.list().is_empty()).await;
+    assert_eq!(fs::read_to_string(dir.path().join("done")).unwrap().lines().count(), 6);
+    assert!(server.shutdown(Duration::from_secs(10)).await);
+}
+
+#[test]
+fn nothing_runs_as_root() {
+    assert_eq!(Commands::as_user(0, NOBODY), None);
+    assert_eq!(Commands::as_user(NOBODY, 0), None);
+    assert_eq!(Commands::as_this_user().is_none(), rustix::process::geteuid().is_root());
+}
