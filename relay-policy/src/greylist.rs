@@ -26,16 +26,21 @@
 //!
 //! # Limits
 //! [`entries_max`](GreylistOptions::entries_max) entries are kept, and of those that still wait no more than
-//! [`waiting_max`](GreylistOptions::waiting_max) for one client network. Beyond that nobody is asked to come again: what
-//! cannot be remembered would wait for ever, and whoever fills the table gains what he would have without it.
+//! [`waiting_max`](GreylistOptions::waiting_max) for one client network. Whoever comes then waits all the same, and has the place
+//! of the one that has waited longest: of his own network at its limit, of the network with most that wait where the table is full.
+//! So nobody passes by filling it; who shares a network with a flood may have to come again more than once.
+
+mod entry;
+
+pub use entry::{GreylistEntry, NoEntry};
 
 use crate::delegation::Attributes;
 use crate::network;
 use proto_core::UnixTime;
-use std::collections::BTreeMap;
-use std::fmt::{self, Display, Write as _};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::str::FromStr;
+use std::sync::Arc;
 
 /// What a list of restrictions names behind `check_policy_service` when this server's own greylist is meant.
 pub const SERVICE: &str = "greylist:";
@@ -86,7 +91,7 @@ pub enum Greylisted {
         /// After so many seconds at least.
         seconds: u32,
     },
-    /// They may pass: they came again, their network is allowed, or there was no room to remember them.
+    /// They may pass: they came again, their network is allowed, or the limits are so small that nobody can be remembered.
     Pass,
 }
 
@@ -100,114 +105,13 @@ impl Greylisted {
     }
 }
 
-/// One thing that is known. `Display` and `FromStr` are a line of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GreylistEntry {
-    /// A sender and a recipient came from a network.
-    Pair {
-        /// The first address of the network.
-        network: IpAddr,
-        /// The sender, in lower case; empty for the null sender.
-        sender: String,
-        /// The recipient, in lower case.
-        recipient: String,
-        /// When they first came.
-        first: UnixTime,
-        /// When they last passed; none when they have not yet.
-        passed: Option<UnixTime>,
-    },
-    /// Of a network so many have passed.
-    Network {
-        /// The first address of the network.
-        network: IpAddr,
-        /// How many.
-        passed: u32,
-        /// When one last did.
-        last: UnixTime,
-    },
-}
-
-impl Display for GreylistEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pair { network, sender, recipient, first, passed } => {
-                write!(f, "pair {network} {} ", first.0)?;
-                match passed {
-                    Some(passed) => passed.0.fmt(f)?,
-                    None => f.write_str("-")?,
-                }
-                write!(f, " <{}> <{}>", Word(sender), Word(recipient))
-            }
-            Self::Network { network, passed, last } => write!(f, "network {network} {passed} {}", last.0),
-        }
-    }
-}
-
-/// An address without blanks in it, which a quoted one may have: they, line ends and `%` are `%` and two digits.
-struct Word<'a>(&'a str);
-
-impl Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character == '%' || character.is_ascii_whitespace() || character.is_ascii_control() {
-                write!(f, "%{:02x}", u32::from(character))?;
-            } else {
-                f.write_char(character)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a [`Word`] stands for, in its angle brackets.
-fn unfold(word: &str) -> Option<String> {
-    let mut parts = word.strip_prefix('<')?.strip_suffix('>')?.split('%');
-    let mut address = parts.next()?.to_string();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        let octet = u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)?;
-        address.push(octet.into());
-        address.push_str(rest);
-    }
-    Some(address)
-}
-
-/// A line that is not an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected `pair` or `network` with what is known of it")]
-pub struct NoEntry;
-
-impl FromStr for GreylistEntry {
-    type Err = NoEntry;
-
-    fn from_str(line: &str) -> Result<Self, NoEntry> {
-        fn number<N: FromStr>(word: &str) -> Result<N, NoEntry> {
-            word.parse().map_err(|_| NoEntry)
-        }
-        let words: Vec<&str> = line.split(' ').collect();
-        match words[..] {
-            ["pair", network, first, passed, sender, recipient] => Ok(Self::Pair {
-                network: number(network)?,
-                sender: unfold(sender).ok_or(NoEntry)?,
-                recipient: unfold(recipient).ok_or(NoEntry)?,
-                first: UnixTime(number(first)?),
-                passed: if passed == "-" { None } else { Some(UnixTime(number(passed)?)) },
-            }),
-            ["network", network, passed, last] => Ok(Self::Network {
-                network: number(network)?,
-                passed: number(passed)?,
-                last: UnixTime(number(last)?),
-            }),
-            _ => Err(NoEntry),
-        }
-    }
-}
-
 /// Who came, and when.
 #[derive(Debug)]
 pub struct Greylist {
     options: GreylistOptions,
     networks: BTreeMap<IpAddr, Network>,
+    /// The networks that have pairs; the last one makes room.
+    fullness: BTreeSet<Fullness>,
     /// Networks, and the pairs of all of them.
     entries: usize,
     /// Before this, a full table is not looked through for what has expired.
@@ -219,8 +123,19 @@ struct Network {
     passed: u32,
     last: Option<UnixTime>,
     waiting: usize,
-    pairs: BTreeMap<(String, String), Pair>,
+    pairs: BTreeMap<Key, Pair>,
+    /// The pairs once more: those that wait before those that passed, and the oldest of each first.
+    by_age: BTreeSet<(Age, Key)>,
 }
+
+/// A sender and a recipient.
+type Key = Arc<(String, String)>;
+
+/// Whether a pair has passed, and when it last did; or else when it first came.
+type Age = (bool, UnixTime);
+
+/// How many of a network wait, how old its oldest pair is, and its address.
+type Fullness = (usize, Reverse<Age>, IpAddr);
 
 #[derive(Debug, Clone, Copy)]
 struct Pair {
@@ -239,30 +154,35 @@ const LOOK_SECONDS: i64 = 60;
 impl Greylist {
     /// Nobody is known yet.
     pub fn new(options: GreylistOptions) -> Self {
-        Self { options, networks: BTreeMap::new(), entries: 0, look_at: UnixTime(i64::MIN) }
+        Self {
+            options,
+            networks: BTreeMap::new(),
+            fullness: BTreeSet::new(),
+            entries: 0,
+            look_at: UnixTime(i64::MIN),
+        }
     }
 
     /// What is to be done with a recipient that this client wants to send mail to. `sender` is empty for the null sender.
     pub fn ask(&mut self, client: IpAddr, sender: &str, recipient: &str, now: UnixTime) -> Greylisted {
         let address = self.network(client);
         let options = &self.options;
-        let key = (sender.to_lowercase(), recipient.to_lowercase());
+        let key = Arc::new((sender.to_lowercase(), recipient.to_lowercase()));
         if let Some(network) = self.networks.get_mut(&address) {
             if network.is_allowed(options, now) {
                 network.last = Some(now);
                 return Greylisted::Pass;
             }
-            if let Some(pair) = network.pairs.get_mut(&key).filter(|pair| !pair.has_expired(options, now)) {
-                let waited = seconds(pair.first, now);
+            let known = network.pairs.get(&key).filter(|pair| !pair.has_expired(options, now));
+            if let Some(&Pair { first, passed }) = known {
+                let waited = seconds(first, now);
                 let delay = u64::from(options.delay_seconds);
-                if pair.passed.is_none() && waited < delay {
+                if passed.is_none() && waited < delay {
                     return Greylisted::Wait { seconds: u32::try_from(delay - waited).unwrap_or(u32::MAX) };
                 }
-                if pair.passed.replace(now).is_none() {
-                    network.waiting -= 1;
-                    network.passed = network.passed.saturating_add(1);
-                }
+                network.passed = network.passed.saturating_add(u32::from(passed.is_none()));
                 network.last = Some(now);
+                self.put(address, key, Pair { first, passed: Some(now) });
                 return Greylisted::Pass;
             }
         }
@@ -294,10 +214,10 @@ impl Greylist {
                 passed: network.passed,
                 last,
             });
-            let pairs = network.pairs.iter().map(move |((sender, recipient), pair)| GreylistEntry::Pair {
+            let pairs = network.pairs.iter().map(move |(key, pair)| GreylistEntry::Pair {
                 network: address,
-                sender: sender.clone(),
-                recipient: recipient.clone(),
+                sender: key.0.clone(),
+                recipient: key.1.clone(),
                 first: pair.first,
                 passed: pair.passed,
             });
@@ -305,13 +225,14 @@ impl Greylist {
         })
     }
 
-    /// Puts back an entry of an earlier run. One that has expired, or for which there is no room, is left out.
+    /// Puts back an entry of an earlier run. One that has expired is left out; where there is no room, others make it.
     pub fn restore(&mut self, entry: GreylistEntry, now: UnixTime) {
         match entry {
             GreylistEntry::Network { network, passed, last } => {
                 let known = Network { passed, last: Some(last), ..Network::default() };
-                if !known.has_expired(&self.options, now) && self.has_room(1, now) {
-                    let network = self.network_entry(self.network(network));
+                let address = self.network(network);
+                if !known.has_expired(&self.options, now) && self.make_room(address, 0, now) {
+                    let network = self.network_entry(address);
                     (network.passed, network.last) = (known.passed, known.last);
                 }
             }
@@ -319,7 +240,8 @@ impl Greylist {
                 let pair = Pair { first, passed };
                 if !pair.has_expired(&self.options, now) {
                     let address = self.network(network);
-                    self.remember(address, (sender.to_lowercase(), recipient.to_lowercase()), pair, now);
+                    let key = Arc::new((sender.to_lowercase(), recipient.to_lowercase()));
+                    self.remember(address, key, pair, now);
                 }
             }
         }
@@ -335,28 +257,66 @@ impl Greylist {
         self.entries == 0
     }
 
-    /// Whether there was room.
-    fn remember(&mut self, address: IpAddr, key: (String, String), pair: Pair, now: UnixTime) -> bool {
+    /// Whether there was room, or some could be made.
+    fn remember(&mut self, address: IpAddr, key: Key, pair: Pair, now: UnixTime) -> bool {
         let waits = pair.passed.is_none();
-        let waiting_max = self.options.waiting_max;
-        let is_full =
-            |network: &Network| network.pairs.contains_key(&key) || (waits && network.waiting >= waiting_max);
-        if self.networks.get(&address).is_some_and(is_full) {
-            // Of what waits, some may have expired; and this very pair, if it is there.
-            self.forget(address, now);
+        if waits {
+            if self.options.waiting_max == 0 {
+                return false;
+            }
+            while let Some(network) = self.networks.get(&address)
+                && network.waiting >= self.options.waiting_max
+                && let Some((_, oldest)) = network.by_age.first().cloned()
+            {
+                self.remove(address, &oldest);
+            }
         }
-        if self.networks.get(&address).is_some_and(|network| waits && network.waiting >= waiting_max) {
-            return false;
+        let has_room = self.make_room(address, 1, now);
+        if has_room {
+            self.put(address, key, pair);
         }
-        if !self.has_room(1 + usize::from(!self.networks.contains_key(&address)), now) {
-            return false;
-        }
+        has_room
+    }
+
+    /// Puts a pair in its place; there is room.
+    fn put(&mut self, address: IpAddr, key: Key, pair: Pair) {
         let network = self.network_entry(address);
-        let before = network.pairs.insert(key, pair);
-        network.waiting += usize::from(waits);
-        network.waiting -= usize::from(before.is_some_and(|pair| pair.passed.is_none()));
-        self.entries += usize::from(before.is_none());
-        true
+        let before = network.fullness(address);
+        let replaced = network.pairs.insert(Arc::clone(&key), pair);
+        if let Some(replaced) = replaced {
+            network.by_age.remove(&(replaced.age(), Arc::clone(&key)));
+        }
+        network.by_age.insert((pair.age(), key));
+        network.waiting += usize::from(pair.passed.is_none());
+        network.waiting -= usize::from(replaced.is_some_and(|pair| pair.passed.is_none()));
+        let after = network.fullness(address);
+        self.entries += usize::from(replaced.is_none());
+        self.changed(before, after);
+    }
+
+    /// Takes a pair away, and its network with it where nothing else is known of that.
+    fn remove(&mut self, address: IpAddr, key: &Key) {
+        let Some(network) = self.networks.get_mut(&address) else { return };
+        let before = network.fullness(address);
+        let Some(pair) = network.pairs.remove(key) else { return };
+        network.by_age.remove(&(pair.age(), Arc::clone(key)));
+        network.waiting -= usize::from(pair.passed.is_none());
+        let after = network.fullness(address);
+        let is_empty = network.pairs.is_empty() && network.last.is_none();
+        self.entries -= 1;
+        self.changed(before, after);
+        if is_empty {
+            self.networks.remove(&address);
+            self.entries -= 1;
+        }
+    }
+
+    /// A network has another place among those that make room.
+    fn changed(&mut self, before: Option<Fullness>, after: Option<Fullness>) {
+        if before != after {
+            before.iter().for_each(|before| _ = self.fullness.remove(before));
+            self.fullness.extend(after);
+        }
     }
 
     /// The network, new if it was not known.
@@ -368,13 +328,24 @@ impl Greylist {
         })
     }
 
-    /// Whether so many entries more can be kept, after those were forgotten that have expired.
-    fn has_room(&mut self, entries: usize, now: UnixTime) -> bool {
-        let fits = |greylist: &Self| greylist.entries + entries <= greylist.options.entries_max;
+    /// Whether a network and so many pairs of it can be kept, after those were forgotten that have expired, and then those that
+    /// have waited longest.
+    fn make_room(&mut self, address: IpAddr, pairs: usize, now: UnixTime) -> bool {
+        let fits = |greylist: &Self| {
+            let network = usize::from(!greylist.networks.contains_key(&address));
+            greylist.entries + network + pairs <= greylist.options.entries_max
+        };
         if !fits(self) && now >= self.look_at {
             self.look_at = UnixTime(now.0.saturating_add(LOOK_SECONDS));
             let all: Vec<IpAddr> = self.networks.keys().copied().collect();
             all.into_iter().for_each(|address| self.forget(address, now));
+        }
+        while !fits(self)
+            && let Some(&(.., fullest)) = self.fullness.last()
+            && let Some((_, oldest)) = self.networks.get(&fullest).and_then(|network| network.by_age.first())
+        {
+            let oldest = Arc::clone(oldest);
+            self.remove(fullest, &oldest);
         }
         fits(self)
     }
@@ -383,17 +354,16 @@ impl Greylist {
     fn forget(&mut self, address: IpAddr, now: UnixTime) {
         let options = &self.options;
         let Some(network) = self.networks.get_mut(&address) else { return };
-        let before = network.pairs.len();
-        network.pairs.retain(|_, pair| !pair.has_expired(options, now));
-        network.waiting = network.pairs.values().filter(|pair| pair.passed.is_none()).count();
-        self.entries -= before - network.pairs.len();
+        let expired = network.pairs.iter().filter(|(_, pair)| pair.has_expired(options, now));
+        let expired: Vec<Key> = expired.map(|(key, _)| Arc::clone(key)).collect();
         if network.has_expired(options, now) {
             (network.passed, network.last) = (0, None);
+            if network.pairs.is_empty() {
+                self.networks.remove(&address);
+                self.entries -= 1;
+            }
         }
-        if network.pairs.is_empty() && network.last.is_none() {
-            self.networks.remove(&address);
-            self.entries -= 1;
-        }
+        expired.iter().for_each(|key| self.remove(address, key));
     }
 
     /// The network of a client.
@@ -403,6 +373,12 @@ impl Greylist {
 }
 
 impl Network {
+    /// Its place among those that make room; none where it has no pairs.
+    fn fullness(&self, address: IpAddr) -> Option<Fullness> {
+        let (oldest, _) = self.by_age.first()?;
+        Some((self.waiting, Reverse(*oldest), address))
+    }
+
     fn has_expired(&self, options: &GreylistOptions, now: UnixTime) -> bool {
         self.last.is_some_and(|last| seconds(last, now) >= u64::from(options.expiry_seconds))
     }
@@ -414,6 +390,10 @@ impl Network {
 }
 
 impl Pair {
+    fn age(&self) -> Age {
+        (self.passed.is_some(), self.passed.unwrap_or(self.first))
+    }
+
     fn has_expired(&self, options: &GreylistOptions, now: UnixTime) -> bool {
         match self.passed {
             Some(passed) => seconds(passed, now) >= u64::from(options.expiry_seconds),

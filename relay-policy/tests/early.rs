@@ -525,30 +525,32 @@ fn what_is_wrong_is_named() {
     assert_eq!(error.to_string(), "postscreen_greet_action = reject: expected ignore, enforce or drop");
 }
 
+/// What is remembered of a client that passes at this time.
+fn passes(early: &Arc<Early>, client: IpAddr, now: i64) -> AllowEntry {
+    let client = SocketAddr::new(client, 1);
+    let (Arrival::Test(screening), _) = early.arrive(client, None, None, UnixTime(now)) else {
+        panic!("nobody knows it")
+    };
+    screening.finish(UnixTime(now)).entry.unwrap()
+}
+
 #[test]
 fn the_allowlist_is_bounded_and_can_be_put_back() {
     let early = early(&[]);
-    let entry = |last: u8, now: i64| {
-        let client = SocketAddr::new(IpAddr::from([203, 0, 113, last]), 1);
-        let (Arrival::Test(screening), _) = early.arrive(client, None, None, UnixTime(now)) else {
-            panic!("nobody knows it")
-        };
-        screening.finish(UnixTime(now)).entry.unwrap()
-    };
+    let entry = |last: u8, now: i64| passes(&early, IpAddr::from([203, 0, 113, last]), now);
+    let known = |list: &Allowlist| list.entries().map(|entry| entry.client.to_string()).collect::<Vec<_>>();
     let week = early.retention();
     let mut allowlist = Allowlist::new(2);
-    allowlist.remember(entry(1, 0), week, UnixTime(0));
+    allowlist.remember(entry(1, DAY), week, UnixTime(DAY));
     allowlist.remember(entry(2, DAY), week, UnixTime(DAY));
-    allowlist.remember(entry(3, DAY), week, UnixTime(DAY));
-    assert!(allowlist.find(IpAddr::from([203, 0, 113, 3])).is_none(), "there is no room");
-    // The first one has expired after a day, and is forgotten a week later.
-    let later = 8 * DAY;
-    allowlist.remember(entry(3, later), week, UnixTime(later));
-    assert!(allowlist.find(IpAddr::from([203, 0, 113, 1])).is_none());
-    assert_eq!(allowlist.len(), 2);
+    // The first one has expired after a day, and is forgotten a week later; until then it makes room only if it must.
+    allowlist.remember(entry(2, 8 * DAY), week, UnixTime(8 * DAY));
+    assert_eq!(known(&allowlist), ["203.0.113.1", "203.0.113.2"], "who is known takes no other's place");
+    allowlist.remember(entry(3, 9 * DAY), week, UnixTime(9 * DAY));
+    assert_eq!(known(&allowlist), ["203.0.113.2", "203.0.113.3"]);
     let mut again = Allowlist::default();
     for entry in allowlist.entries() {
-        again.remember(entry.to_string().parse().unwrap(), week, UnixTime(later));
+        again.remember(entry.to_string().parse().unwrap(), week, UnixTime(9 * DAY));
     }
     assert!(again.entries().eq(allowlist.entries()));
     again.clean(week, UnixTime(100 * DAY));
@@ -558,4 +560,28 @@ fn the_allowlist_is_bounded_and_can_be_put_back() {
     {
         assert!(wrong.parse::<AllowEntry>().is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_network_that_fills_the_allowlist_keeps_nobody_out() {
+    let early = early(&[("postscreen_pipelining_enable", "yes")]);
+    let week = early.retention();
+    let mut allowlist = Allowlist::new(100);
+    let mut pass = |client: &str, now: i64| {
+        let entry = passes(&early, client.parse().unwrap(), now);
+        allowlist.remember(entry, week, UnixTime(now));
+        (allowlist.len(), allowlist.find("192.0.2.1".parse().unwrap()).is_some())
+    };
+    assert_eq!(pass("198.51.100.1", 0), (1, false));
+    // One IPv6 customer has more addresses than the list has places.
+    for at in 1..=200 {
+        pass(&format!("2001:db8:0:{at:x}::1"), at);
+    }
+    assert_eq!(pass("192.0.2.1", 201), (100, true));
+    for at in 202..=400 {
+        assert_eq!(pass(&format!("2001:db8:0:{at:x}::1"), at), (100, true));
+    }
+    let (early_one, first, last) = ("198.51.100.1", "2001:db8:0:1::1", "2001:db8:0:190::1");
+    let known = [early_one, first, last].map(|client| allowlist.find(client.parse().unwrap()).is_some());
+    assert_eq!(known, [true, false, true], "the flood has lost its own oldest");
 }

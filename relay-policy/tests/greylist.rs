@@ -90,7 +90,7 @@ fn what_is_known_can_be_put_back() {
 }
 
 #[test]
-fn a_full_table_holds_nobody_up() {
+fn a_full_table_lets_nobody_by() {
     let options = GreylistOptions { waiting_max: 3, entries_max: 10, ..GreylistOptions::default() };
     let mut greylist = Greylist::new(options);
     let mut ask = |network: u32, pair: u32, at| {
@@ -98,21 +98,46 @@ fn a_full_table_holds_nobody_up() {
         let asked = greylist.ask(client, &format!("{pair}@x.example"), "b@y.example", UnixTime(at));
         (asked, greylist.len())
     };
-    // One network has three that wait and no more.
+    // One network has three that wait and no more: the oldest makes room.
     for pair in 0..3 {
-        assert_eq!(ask(1, pair, 0).0, wait(60));
+        assert_eq!(ask(1, pair, i64::from(pair)).0, wait(60));
     }
-    assert_eq!(ask(1, 3, 0), (Greylisted::Pass, 4));
-    assert_eq!(ask(1, 0, 60), (Greylisted::Pass, 4), "who was remembered passes in time");
-    assert_eq!(ask(1, 3, 60), (wait(60), 5));
+    assert_eq!(ask(1, 3, 3), (wait(60), 4));
+    assert_eq!(ask(1, 1, 63), (Greylisted::Pass, 4), "who was remembered passes in time");
+    assert_eq!(ask(1, 0, 63), (wait(60), 5), "who was not begins again");
     // All of them have ten entries: each network is one.
-    assert_eq!(ask(2, 0, 60), (wait(60), 7));
-    assert_eq!(ask(3, 0, 60), (wait(60), 9));
-    assert_eq!(ask(4, 0, 60), (Greylisted::Pass, 9));
-    assert_eq!(ask(3, 1, 60), (wait(60), 10));
-    assert_eq!(ask(3, 2, 60), (Greylisted::Pass, 10));
-    // Later there is room again: what did not come again is forgotten, the pair that passed and its network are not.
-    assert_eq!(ask(4, 0, 60 + 2 * DAY), (wait(60), 4));
+    assert_eq!(ask(2, 0, 64), (wait(60), 7));
+    assert_eq!(ask(3, 0, 64), (wait(60), 9));
+    assert_eq!(ask(3, 1, 64), (wait(60), 10));
+    // The first network has three that wait, more than any other, and then two, as the third.
+    assert_eq!(ask(3, 2, 65), (wait(60), 10));
+    assert_eq!(ask(1, 3, 66), (Greylisted::Pass, 10), "younger than the one that made room");
+    assert_eq!(ask(4, 0, 67), (wait(60), 10));
+    assert_eq!(ask(2, 0, 124), (Greylisted::Pass, 10), "it has one, and waits");
+    assert_eq!(ask(3, 2, 125), (Greylisted::Pass, 10));
+    assert_eq!(ask(3, 0, 126).0, wait(60), "the oldest of those that flood");
+}
+
+#[test]
+fn a_flood_does_not_switch_it_off() {
+    let mut greylist = Greylist::new(GreylistOptions { entries_max: 500, ..GreylistOptions::default() });
+    let mut ask =
+        |client: &str, sender: &str, at| greylist.ask(ip(client), sender, "b@y.example", UnixTime(at));
+    assert_eq!(ask("198.51.100.1", "a@x.example", 0), wait(60));
+    for at in 0..3000 {
+        let asked = ask("192.0.2.1", &format!("{at}@x.example"), at / 60);
+        assert_eq!(asked, wait(60), "{at}");
+    }
+    assert_eq!(ask("198.51.100.1", "a@x.example", 60), Greylisted::Pass);
+    // Also where all that is known has passed.
+    let options = GreylistOptions { entries_max: 20, auto_allow_after: 0, ..GreylistOptions::default() };
+    let mut greylist = Greylist::new(options);
+    for at in 0..100 {
+        let sender = format!("{at}@x.example");
+        assert_eq!(greylist.ask(ip("192.0.2.1"), &sender, "b@y.example", UnixTime(100 * at)), wait(60));
+        let passes = greylist.ask(ip("192.0.2.1"), &sender, "b@y.example", UnixTime(100 * at + 60));
+        assert_eq!((passes, greylist.len() <= 20), (Greylisted::Pass, true), "{at}");
+    }
 }
 
 #[test]

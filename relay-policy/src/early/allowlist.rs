@@ -1,11 +1,15 @@
 //! Who has passed which tests, and until when that is believed.
 //!
 //! # Limits
-//! A full list forgets whom it need not know any more; if that makes no room, whoever passes is tested again the next time.
+//! A full list forgets whom it need not know any more; if that makes no room, the network with most clients does (/24 of IPv4,
+//! /48 of IPv6): its client that would have to be tested first is forgotten. So one network cannot keep others out, whose
+//! clients would be told to come again each time.
 
 use super::{EarlyTest, TESTS};
+use crate::network;
 use proto_core::UnixTime;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -71,10 +75,17 @@ impl FromStr for AllowEntry {
 #[derive(Debug)]
 pub struct Allowlist {
     clients: BTreeMap<IpAddr, AllowEntry>,
+    /// The clients of each network by when the last of their tests expires.
+    networks: BTreeMap<IpAddr, BTreeSet<(UnixTime, IpAddr)>>,
+    /// The networks; the last one makes room.
+    fullness: BTreeSet<Fullness>,
     clients_max: usize,
     /// Before this, a full list is not gone through.
     clean_at: UnixTime,
 }
+
+/// How many clients of a network are known, when the first of them expires, and the network's address.
+type Fullness = (usize, Reverse<UnixTime>, IpAddr);
 
 impl Default for Allowlist {
     /// 100,000 clients at most.
@@ -89,7 +100,13 @@ const CLEAN_SECONDS: i64 = 60;
 impl Allowlist {
     /// Nobody is known yet, and never more than so many.
     pub fn new(clients_max: usize) -> Self {
-        Self { clients: BTreeMap::new(), clients_max, clean_at: UnixTime(i64::MIN) }
+        Self {
+            clients: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            fullness: BTreeSet::new(),
+            clients_max,
+            clean_at: UnixTime(i64::MIN),
+        }
     }
 
     /// What is known of a client, if anything is.
@@ -99,13 +116,20 @@ impl Allowlist {
 
     /// Takes what a test has brought, or an entry of an earlier run.
     pub fn remember(&mut self, entry: AllowEntry, retention: Duration, now: UnixTime) {
-        let is_known = self.clients.contains_key(&entry.client);
-        if !is_known && self.clients.len() >= self.clients_max && now >= self.clean_at {
+        self.take(entry.client);
+        if self.clients.len() >= self.clients_max && now >= self.clean_at {
             self.clean_at = UnixTime(now.0.saturating_add(CLEAN_SECONDS));
             self.clean(retention, now);
         }
-        if is_known || self.clients.len() < self.clients_max {
+        while self.clients.len() >= self.clients_max
+            && let Some((.., fullest)) = self.fullness.last()
+            && let Some(&(_, first)) = self.networks.get(fullest).and_then(BTreeSet::first)
+        {
+            self.take(first);
+        }
+        if self.clients.len() < self.clients_max {
             self.clients.insert(entry.client, entry);
+            self.change(entry.client, |clients| _ = clients.insert((entry.last(), entry.client)));
         }
     }
 
@@ -113,7 +137,33 @@ impl Allowlist {
     /// (`postscreen_cache_retention_time`).
     pub fn clean(&mut self, retention: Duration, now: UnixTime) {
         let retention = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
-        self.clients.retain(|_, entry| entry.last().0.saturating_add(retention) > now.0);
+        let is_over = |entry: &&AllowEntry| entry.last().0.saturating_add(retention) <= now.0;
+        let over: Vec<IpAddr> = self.clients.values().filter(is_over).map(|entry| entry.client).collect();
+        over.into_iter().for_each(|client| self.take(client));
+    }
+
+    /// Takes a client out, if it is there.
+    fn take(&mut self, client: IpAddr) {
+        if let Some(entry) = self.clients.remove(&client) {
+            self.change(client, |clients| _ = clients.remove(&(entry.last(), client)));
+        }
+    }
+
+    /// Changes what clients a network has, with its place among those that make room.
+    fn change(&mut self, client: IpAddr, change: impl FnOnce(&mut BTreeSet<(UnixTime, IpAddr)>)) {
+        let address = network::prefix(client, 24, 48);
+        let fullness = |clients: &BTreeSet<(UnixTime, IpAddr)>| {
+            clients.first().map(|(expires, _)| (clients.len(), Reverse(*expires), address))
+        };
+        let clients = self.networks.entry(address).or_default();
+        if let Some(before) = fullness(clients) {
+            self.fullness.remove(&before);
+        }
+        change(clients);
+        match fullness(clients) {
+            Some(after) => _ = self.fullness.insert(after),
+            None => _ = self.networks.remove(&address),
+        }
     }
 
     /// All who are known, by their addresses.
