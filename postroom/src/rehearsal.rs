@@ -228,6 +228,7 @@ impl Rehearsal {
         let profile = self.smtp(listener).ok_or(RehearsalError::NoSuchListener)?;
         let answerer = Answerer::new(profile, &self.walls, dialogue.client);
         let mut request = Request::new(dialogue.client.to_canonical());
+        request.login_is_offered = !profile.config.mechanisms.is_empty();
         dialogue.client_name.clone().tell(&mut request);
         let to = asked(profile, &dialogue.to);
         let mut steps: Vec<Step> = Vec::new();

@@ -179,6 +179,52 @@ async fn header_lines_stand_before_the_message_in_their_order() {
     assert_eq!(inbox(&fs, "bob").iter().filter(|mail| mail.contains("X-One")).count(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_each_recipient_brings_again_is_there_once() {
+    let fs = SimFs::new();
+    let mut settings = settings();
+    settings.limits.recipients_max = 400;
+    settings.policy.set("recipient_delimiter", "+").unwrap();
+    let lists = "check_client_access static:{PREPEND X-From-Outside: yes}";
+    settings.policy.set("smtpd_client_restrictions", lists).unwrap();
+    let lists = "check_sender_access static:{BCC alice@example.test}";
+    settings.policy.set("smtpd_sender_restrictions", lists).unwrap();
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = Client::greeted(&server, "smtp").await;
+    let recipients: Vec<String> = (0..400).map(|n| format!("bob+{n}@example.test")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    let reply = client.mail("s@x.test", &recipients, "Subject: x").await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    until("delivered", || inbox(&fs, "alice").len() == 1).await;
+    assert_eq!(inbox(&fs, "alice")[0].matches("X-From-Outside: yes\r\n").count(), 1);
+    settle().await;
+    assert_eq!(inbox(&fs, "alice").len(), 1);
+}
+
+/// What is beyond the limit is left out, so that the message is taken.
+#[tokio::test(start_paused = true)]
+async fn header_lines_beyond_the_limit_are_left_out() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
+    let fs = SimFs::new();
+    let mut settings = settings();
+    settings.policy.set("recipient_delimiter", "+").unwrap();
+    let long = "x".repeat(900);
+    let access = format!("check_recipient_access regexp:{{{{/[+](.*)@/ PREPEND X-For-$1: {long}}}}}");
+    settings.policy.set("smtpd_recipient_restrictions", &access).unwrap();
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = Client::greeted(&server, "smtp").await;
+    let recipients: Vec<String> = (10..40).map(|n| format!("bob+{n}@example.test")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    let reply = client.mail("s@x.test", &recipients, "Subject: x").await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    until("delivered", || !inbox(&fs, "bob").is_empty()).await;
+    let mail = &inbox(&fs, "bob")[0];
+    let there = mail.matches("X-For-").count();
+    assert!((17..=18).contains(&there), "16 KiB of 912 octets each: {there}");
+    assert!(mail.contains("X-For-10: x") && !mail.contains("X-For-39: x"), "the first ones");
+    assert_eq!(log.lines_with(&["not prepended", "X-For-"]).len(), 30 - there, "{}", log.text());
+}
+
 /// Has no room for the first message, and keeps what comes of the next.
 #[derive(Clone, Default)]
 struct FullAtFirst(Arc<Mutex<(u32, Vec<u8>)>>);

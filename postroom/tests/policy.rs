@@ -385,3 +385,24 @@ async fn a_rule_may_let_the_reply_wait() {
     assert!(client.command("RCPT TO:<bob@example.test>").await.starts_with("250"));
     assert_eq!(begun.elapsed().as_secs(), 7);
 }
+
+/// The usual `main.cf` has the restriction for all, and logins on the submission port alone.
+#[tokio::test(start_paused = true)]
+async fn whose_login_a_sender_is_counts_where_the_listener_offers_logins() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
+    let mut settings = with(&[
+        ("smtpd_sender_login_maps", "inline:{alice@example.test=alice@example.test}"),
+        ("smtpd_sender_restrictions", "reject_sender_login_mismatch"),
+    ]);
+    for (offers, expected) in [(true, "553 5.7.1"), (false, "250 2.1.5")] {
+        settings.listeners[0].auth_mechanisms = (!offers).then(Vec::new);
+        let with = settings.clone();
+        let server = start_with(&SimFs::new(), 1, |builder| builder.settings(with)).await.unwrap();
+        let mut client = Client::greeted(&server, "smtp").await;
+        client.command("MAIL FROM:<alice@example.test>").await;
+        let reply = client.command("RCPT TO:<bob@example.test>").await;
+        assert!(reply.starts_with(expected), "{offers}: {reply}");
+        let told = log.lines_with(&["reject_sender_login_mismatch", "ignored: no SASL support"]);
+        assert_eq!(told.is_empty(), offers, "{}", log.text());
+    }
+}

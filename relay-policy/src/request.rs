@@ -20,6 +20,9 @@ pub struct Request {
     pub helo: Option<String>,
     /// The name the client has logged in with.
     pub login: Option<String>,
+    /// Whether clients can log in where this one has come to (`smtpd_sasl_auth_enable` of Postfix). Where they cannot,
+    /// restrictions about whose login a sender is are passed over, unless the client is logged in all the same.
+    pub login_is_offered: bool,
     /// The SASL mechanism of the login (`sasl_method` of Postfix).
     pub sasl_method: Option<&'static str>,
     /// The sender of the message under way.
@@ -99,13 +102,14 @@ pub enum NameStatus {
 }
 
 impl Request {
-    /// A client of which only the address is known.
+    /// A client of which only the address is known, where clients can log in.
     pub fn new(client: IpAddr) -> Self {
         Self {
             client,
             tls: None,
             helo: None,
             login: None,
+            login_is_offered: true,
             sasl_method: None,
             sender: None,
             client_name: UNKNOWN.into(),

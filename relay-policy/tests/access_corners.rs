@@ -10,7 +10,7 @@ use proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use relay_policy::access::AccessPolicy;
 use relay_policy::rates::RateLimits;
 use relay_policy::table::Opener;
-use relay_policy::{Answer, ClientCertificate, Parameters, Question, Record, RecordKind, Stage};
+use relay_policy::{Answer, ClientCertificate, Parameters, Question, Record, RecordKind, Request, Stage};
 
 #[test]
 fn an_action_that_says_nothing_lets_nobody_by() {
@@ -291,4 +291,36 @@ fn a_domain_is_the_same_in_both_spellings() {
         .collect();
     assert!(names.contains(&"xn--bcher-kva.example.list.test") && names.contains(&a), "{names:?}");
     assert!(names.iter().all(|name| name.is_ascii()), "{names:?}");
+}
+
+/// Where nobody can log in, whose login a sender is cannot be asked; Postfix says so and goes on.
+#[test]
+fn whose_login_a_sender_is_counts_where_clients_can_log_in() {
+    let local = recipient("<bob@example.com>");
+    for name in [
+        "reject_sender_login_mismatch",
+        "reject_unauthenticated_sender_login_mismatch",
+        "reject_authenticated_sender_login_mismatch",
+        "reject_known_sender_login_mismatch",
+    ] {
+        let policy = policy(&[
+            ("smtpd_sender_login_maps", "inline:{s@other.test=boss}"),
+            ("smtpd_sender_restrictions", name),
+        ]);
+        let mut request = stranger();
+        let refuses = |request: &Request| {
+            let (outcome, _) = run(&policy, request, Stage::Rcpt(&local), nothing);
+            let lines: Vec<String> = outcome.log.lines().iter().map(ToString::to_string).collect();
+            let warning = format!("warning: restriction \"{name}\" ignored: no SASL support");
+            (outcome.refusal.is_some(), lines.contains(&warning))
+        };
+        let of_strangers = name == "reject_sender_login_mismatch" || name.contains("unauthenticated");
+        let of_strangers = of_strangers || name.contains("known");
+        assert_eq!(refuses(&request), (of_strangers, false), "{name}");
+        request.login_is_offered = false;
+        assert_eq!(refuses(&request), (false, true), "{name}");
+        // Who is spoken for has logged in elsewhere.
+        request.login = Some("mallory".into());
+        assert_eq!(refuses(&request), (!name.contains("_unauthenticated"), false), "{name}");
+    }
 }

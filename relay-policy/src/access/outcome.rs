@@ -61,13 +61,25 @@ pub struct Effects {
 
 impl Effects {
     /// Adds what a later decision about the same message has brought; how long its reply waits is not of the message.
+    ///
+    /// A line or a recipient that is there already is not added again: rules that are asked at each recipient say the same of
+    /// the message each time. (A departure: Postfix adds the line once for each recipient.)
     pub fn absorb(&mut self, later: Self) {
         self.hold |= later.hold;
         self.discard |= later.discard;
         self.filter = later.filter.or(self.filter.take());
         self.redirect = later.redirect.or(self.redirect.take());
-        self.bcc.extend(later.bcc);
-        self.prepend.extend(later.prepend);
+        add_new(&mut self.bcc, later.bcc);
+        add_new(&mut self.prepend, later.prepend);
+    }
+}
+
+/// Adds what is not there yet.
+fn add_new(there: &mut Vec<String>, more: Vec<String>) {
+    for text in more {
+        if !there.contains(&text) {
+            there.push(text);
+        }
     }
 }
 

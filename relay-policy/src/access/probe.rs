@@ -105,7 +105,7 @@ pub(crate) fn server_error() -> Reply {
 
 impl<'p> Probe<'p> {
     pub(crate) fn check(&mut self, rule: &Rule) -> Checked {
-        let said = self.say(&rule.check)?;
+        let said = self.say(rule)?;
         let subject = match rule.check {
             Check::Permit => None,
             Check::PermitAuthDestination | Check::PermitMxBackup => Some(Subject::Recipient),
@@ -136,9 +136,9 @@ impl<'p> Probe<'p> {
         }
     }
 
-    fn say(&mut self, check: &Check) -> Checked {
+    fn say(&mut self, rule: &Rule) -> Checked {
         let parameters = self.parameters();
-        match check {
+        match &rule.check {
             Check::Permit => Ok(Said::Permit),
             Check::Reject => {
                 let code = parameters.reject_code;
@@ -217,6 +217,13 @@ impl<'p> Probe<'p> {
             Check::RejectNonFqdn(subject) => Ok(self.non_fqdn_address(*subject)),
             Check::RejectUnknownDomain(subject) => self.unknown_domain(*subject),
             Check::RejectUnlisted(subject) => self.unlisted(*subject),
+            Check::RejectLoginMismatch(_)
+                if !(self.request.login_is_offered || self.request.login.is_some()) =>
+            {
+                self.log.warn(format!("restriction \"{}\" ignored: no SASL support", rule.written));
+                self.why = Why::Words("nobody can log in here");
+                Ok(Said::Dunno)
+            }
             Check::RejectLoginMismatch(logins) => self.login_mismatch(*logins),
             Check::RejectMultiRecipientBounce => {
                 let is_bounce = matches!(self.request.sender, Some(ReversePath::Null));

@@ -62,19 +62,25 @@ pub(super) async fn readdress(
     Ok(())
 }
 
-/// The yes to a message, with the header lines that go before its own, in their order.
-pub(super) fn with_fields(prepend: &[String]) -> Verdict {
+/// The yes to a message, with the header lines that go before its own, in their order. Those beyond `octets_max`
+/// ([`Limits::added_octets_max`](smtp_proto::server::Limits::added_octets_max)) are left out: a rule that adds too much must
+/// not keep mail away.
+pub(super) fn with_fields(prepend: &[String], octets_max: usize) -> Verdict {
     if prepend.is_empty() {
         return Verdict::Accept(());
     }
-    let mut extras = Extras::new();
-    // The field that is added last stands on top.
-    for line in prepend.iter().rev() {
+    let (mut fields, mut octets) = (Vec::new(), 0);
+    for line in prepend {
         let (name, body) = line.split_once(':').unwrap_or((line, ""));
         match HeaderField::new(name.trim_end(), body.trim_start()) {
-            Ok(field) => extras = extras.field(field),
+            Ok(field) if octets + field.as_str().len() <= octets_max => {
+                octets += field.as_str().len();
+                fields.push(field);
+            }
+            Ok(_) => tracing::warn!(line, octets_max, "not prepended: too many header lines for one message"),
             Err(fault) => tracing::warn!(line, %fault, "not prepended"),
         }
     }
-    extras.into()
+    // The field that is added last stands on top.
+    fields.into_iter().rev().fold(Extras::new(), Extras::field).into()
 }

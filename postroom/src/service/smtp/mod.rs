@@ -81,7 +81,7 @@ type Finish = super::Finish<SmtpService, Server>;
 
 impl SmtpService {
     pub(crate) fn new(profile: Arc<SmtpProfile>, backends: Backends, session: Session) -> Self {
-        let request = Arc::new(request::begun(&session));
+        let request = Arc::new(request::begun(&session, !profile.config.mechanisms.is_empty()));
         Self {
             profile,
             backends,
@@ -389,7 +389,8 @@ impl SmtpService {
                         kept.begun(&effects);
                     }
                     // What a verdict adds to the header is there once it is given.
-                    told(server.answer(now, ask, effects::with_fields(&effects.prepend)));
+                    let octets_max = service.profile.config.limits.added_octets_max;
+                    told(server.answer(now, ask, effects::with_fields(&effects.prepend, octets_max)));
                     if let Some(trace) = server.trace_header(message.id(), now) {
                         service.write(message, trace.to_string().into());
                     }

@@ -11,17 +11,20 @@ use smtp_proto::server::{Hello, Mail, Peer};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Name};
 
-/// A session that has only begun.
-pub(super) fn begun(session: &Session) -> Request {
-    Request::new(address(session.client))
+/// A session that has only begun, of a listener that offers logins or none.
+pub(super) fn begun(session: &Session, login_is_offered: bool) -> Request {
+    let mut request = Request::new(address(session.client));
+    request.login_is_offered = login_is_offered;
+    request
 }
 
 /// The client is whoever it is at first, or whom XCLIENT says it speaks for. A certificate is its own alone.
 pub(super) fn meet(request: &mut Request, peer: &Peer) {
     let client = address(peer.address);
     let certificate = request.client_certificate.take().filter(|_| request.client == client);
-    let tls = request.tls.take();
+    let (tls, login_is_offered) = (request.tls.take(), request.login_is_offered);
     *request = Request::new(client);
+    request.login_is_offered = login_is_offered;
     (request.tls, request.client_certificate) = (tls, certificate);
     request.login.clone_from(&peer.login);
     request.client_port = peer.port;
@@ -51,6 +54,7 @@ pub(crate) fn secured(request: &mut Request, info: &TlsInfo) {
     fresh.reverse_client_name_status = request.reverse_client_name_status;
     (fresh.client_port, fresh.server) = (request.client_port, request.server);
     fresh.improper_pipelining = request.improper_pipelining;
+    fresh.login_is_offered = request.login_is_offered;
     fresh.client_certificate = info.peer_certificate.as_deref().and_then(certificate);
     fresh.tls = Some(info.clone());
     // The connection was judged without TLS, and is not judged again.
