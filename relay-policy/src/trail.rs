@@ -162,7 +162,7 @@ impl Kept {
             self.write_rule(outer, to)?;
             to.write_str(": ")?;
         }
-        list.rules.get(position.rule as usize).map_or(Ok(()), |rule| to.write_str(&rule.written))
+        list.rules.get(position.rule as usize).map_or(Ok(()), |rule| write_plain(&rule.written, to))
     }
 
     fn write_why(&self, entry: &Entry, to: &mut dyn Write) -> fmt::Result {
@@ -170,12 +170,13 @@ impl Kept {
             Why::Plain if entry.outcome == Outcome::Permit => to.write_str("always"),
             Why::Plain => to.write_str("it does not apply"),
             Why::Words(words) => to.write_str(words),
-            Why::Note(note) => to.write_str(self.notes.read(*note)),
+            Why::Note(note) => write_plain(self.notes.read(*note), to),
             Why::NoneOf(keys) => {
                 let list = self.lists.get(entry.position.list as usize);
                 let rule = list.and_then(|list| list.rules.get(entry.position.rule as usize));
                 let table = rule.and_then(|rule| rule.check.table()).unwrap_or_default();
-                write!(to, "{table} has none of {}", self.notes.read(*keys))
+                write!(to, "{table} has none of ")?;
+                write_plain(self.notes.read(*keys), to)
             }
             Why::NotInMynetworks(client) => write!(to, "{client} is not in mynetworks"),
             Why::Destination(resolution) => {
@@ -189,6 +190,14 @@ impl Kept {
             }
         }
     }
+}
+
+/// Writes what may come from others (the DNS, a policy service, a client) with blanks for its control characters: it is read in
+/// terminals and logs.
+fn write_plain(words: &str, to: &mut dyn Write) -> fmt::Result {
+    let mut parts = words.split(char::is_control);
+    to.write_str(parts.next().unwrap_or_default())?;
+    parts.try_for_each(|part| write!(to, " {part}"))
 }
 
 /// One rule that was looked at; `Display` gives all of it, `list: rule: outcome: why`.
@@ -228,6 +237,7 @@ impl TrailEntry<'_> {
 
 /// What came of one rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It does not apply; the next one is looked at.
     No,
@@ -237,6 +247,12 @@ pub enum Outcome {
     Reject,
     /// It refuses for now.
     Defer,
+    /// It refuses for now, if nothing else refuses and the lists permit.
+    DeferIfPermit,
+    /// It refuses for now, if something else refuses for good.
+    DeferIfReject,
+    /// It would refuse, and is only logged (`warn_if_reject`).
+    Warn,
 }
 
 impl Display for Outcome {
@@ -246,6 +262,9 @@ impl Display for Outcome {
             Self::Permit => "permit",
             Self::Reject => "reject",
             Self::Defer => "defer",
+            Self::DeferIfPermit => "defer if permitted",
+            Self::DeferIfReject => "defer if rejected",
+            Self::Warn => "warn",
         })
     }
 }

@@ -324,3 +324,32 @@ fn whose_login_a_sender_is_counts_where_clients_can_log_in() {
         assert_eq!(refuses(&request), (!name.contains("_unauthenticated"), false), "{name}");
     }
 }
+
+/// Specification 4.4: a domain with a malformed MX is none that can be answered.
+#[test]
+fn an_mx_that_names_no_host_is_no_mail_server() {
+    let policy = policy(&[
+        ("smtpd_sender_restrictions", "reject_unknown_sender_domain"),
+        ("unknown_address_reject_code", "550"),
+    ]);
+    let long = format!("{}.test", "x".repeat(300));
+    let refused = |exchanges: &[&str]| {
+        let answer = |question: &Question| match question {
+            Question::Dns { kind: RecordKind::Mx, .. } => {
+                let record = |exchange: &&str| Record::Mx { preference: 1, exchange: (*exchange).into() };
+                Answer::Records(exchanges.iter().map(record).collect())
+            }
+            _ => Answer::Records(Vec::new()),
+        };
+        let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&recipient("<bob@example.com>")), answer);
+        outcome.refusal.map(|reply| reply.to_string())
+    };
+    for exchange in ["mx.test", "mx.test.", "mx_1.test", "192.0.2.1"] {
+        assert_eq!(refused(&[exchange]), None, "{exchange}");
+    }
+    let told = Some("550 5.1.8 <s@other.test>: Sender address rejected: Domain not found".to_string());
+    for exchange in ["bad..name", "-x-", "mx test", &long] {
+        assert_eq!(refused(&[exchange]), told, "{exchange}");
+        assert_eq!(refused(&[exchange, "mx.test"]), None, "{exchange} and a good one");
+    }
+}

@@ -5,9 +5,11 @@
 mod access_support;
 
 use access_support::{nothing, policy, recipient, reply, run, stranger};
+use proto_core::Backend;
 use relay_policy::access::LogLine;
 use relay_policy::{
     Answer, ClientCertificate, ListName, Outcome, Question, Record, RecordKind, Stage, Trail, TrailEntry,
+    Verification,
 };
 
 /// The trail of a decision about `<all@example.com>`.
@@ -75,11 +77,11 @@ fn rules_within_classes_tell_what_led_to_them() {
     let at = "recipient: check_recipient_access inline:{all@=outer}";
     let expected = format!(
         "{at}: no: inline:{{all@=outer}}: all@: outer
-{at}: outer: no: it does not apply
+{at}: outer: no: its rules follow
 {at}: outer: permit_mynetworks: no: 203.0.113.9 is not in mynetworks
-{at}: outer: inner: no: it does not apply
+{at}: outer: inner: no: its rules follow
 {at}: outer: inner: warn_if_reject: no: of the next rule
-{at}: outer: inner: reject: reject: 554 5.7.1 <all@example.com>: Recipient address rejected: Access denied
+{at}: outer: inner: reject: warn: 554 5.7.1 <all@example.com>: Recipient address rejected: Access denied
 {at}: outer: inner: check_helo_access inline:{{a=OK}}: no: it does not apply
 {at}: outer: inner: reject_unauth_pipelining: no: it does not apply
 {at}: outer: inner: defer: defer: 450 4.3.2 <all@example.com>: Recipient address rejected: Try again later
@@ -111,6 +113,71 @@ recipient: check_sender_access inline:{s@=OK}: permit: inline:{s@=OK}: s@: OK
 reject_unlisted_recipient: no: class local: known without being looked for
 ";
     assert_eq!(told.to_string(), format!("{BEFORE}{expected}"));
+}
+
+/// Deferrals that wait for how the lists end are told where they come up, and where one is taken.
+#[test]
+fn what_waits_for_the_end_is_told() {
+    let of = |lines: &[(&str, &str)]| {
+        let told = trail(lines, |question| match question {
+            Question::Verify { .. } => Answer::Verified(Verification::Unknown("later".into())),
+            _ => Answer::Failed(Backend::TEMPORARY),
+        });
+        told.to_string().lines().filter(|line| !BEFORE.contains(line)).collect::<Vec<_>>().join("\n")
+    };
+    let unlisted = ("smtpd_reject_unlisted_recipient", "no");
+    let list = |list: &'static str| [("smtpd_recipient_restrictions", list), unlisted];
+    let domain = "450 4.1.8 <s@other.test>: Sender address rejected: Domain not found";
+    assert_eq!(
+        of(&list("reject_unknown_sender_domain, defer_if_permit, sleep 1, permit")),
+        format!(
+            "recipient: reject_unknown_sender_domain: defer if permitted: {domain}\n\
+             recipient: defer_if_permit: defer if permitted: 450 4.7.0 <all@example.com>: Recipient address rejected: \
+             defer_if_permit requested\n\
+             recipient: sleep 1: no: the reply waits\n\
+             recipient: permit: permit: always\n\
+             recipient: reject_unknown_sender_domain: defer: nothing else refuses"
+        )
+    );
+    assert_eq!(
+        of(&list("permit_dnswl_client w.test, warn_if_reject reject_unverified_sender, reject")),
+        "recipient: permit_dnswl_client w.test: defer if rejected: 450 4.7.1 <203.0.113.9>: Client host rejected: Service unavailable\n\
+         recipient: warn_if_reject: no: of the next rule\n\
+         recipient: reject_unverified_sender: warn: 450 4.1.7 <s@other.test>: Sender address rejected: unverified address: \
+         later\n\
+         recipient: reject: reject: 554 5.7.1 <all@example.com>: Recipient address rejected: Access denied\n\
+         recipient: permit_dnswl_client w.test: defer: it is deferred where something refuses for good"
+    );
+}
+
+/// What an earlier command has left has no rule in the trail of this one.
+#[test]
+fn a_deferral_of_an_earlier_command_is_told() {
+    let policy = policy(&[("smtpd_delay_reject", "no"), ("smtpd_client_restrictions", "defer_if_permit")]);
+    let mut request = stranger();
+    let (connected, _) = run(&policy, &request, Stage::Connect, nothing);
+    request.latches = connected.latches;
+    let (outcome, _) = run(&policy, &request, Stage::Rcpt(&recipient("<all@example.com>")), nothing);
+    assert!(outcome.is_deferral);
+    let told = outcome.trail.to_string();
+    assert!(told.ends_with("\ndeferred at an earlier command: defer: nothing else refuses\n"), "{told}");
+}
+
+/// Others' words are read in terminals.
+#[test]
+fn control_characters_of_others_are_blanks() {
+    let list = "reject_rbl_client a.test, permit";
+    let told = trail(&[("smtpd_recipient_restrictions", list)], |question| match question {
+        Question::Dns { kind: RecordKind::A, .. } => {
+            Answer::Records(vec![Record::Address("127.0.0.2".parse().unwrap())])
+        }
+        Question::Dns { kind: RecordKind::Txt, .. } => {
+            Answer::Records(vec![Record::Text("listed\u{1b}[2J\n\u{9b}1m".into())])
+        }
+        _ => Answer::Records(Vec::new()),
+    });
+    let told = told.to_string();
+    assert!(told.contains("listed [2J  1m"), "{told}");
 }
 
 #[test]

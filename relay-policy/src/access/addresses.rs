@@ -1,5 +1,6 @@
 //! Senders' and recipients' addresses, looked at: their domains, and whether there is such a user.
 
+use super::helo;
 use super::probe::{Checked, Probe, Said};
 use super::subject::{Context, Subject};
 use crate::address::{Address, Resolution};
@@ -10,6 +11,7 @@ use crate::question::{Answer, Question, Record, RecordKind, Verification};
 use crate::table::Found;
 use crate::trail::Why;
 use proto_core::address::{Domain, Mailbox};
+use std::net::IpAddr;
 
 /// Local users that there are whatever the tables say, besides `double_bounce_sender`.
 const ALWAYS: [&str; 2] = ["postmaster", "mailer-daemon"];
@@ -21,7 +23,7 @@ impl<'p> Probe<'p> {
             Domain::Name(name)
                 if mailbox.is_completed()
                     || !domain::in_ascii(name.as_str())
-                        .is_some_and(|name| super::helo::is_fully_qualified(&name)) =>
+                        .is_some_and(|name| helo::is_fully_qualified(&name)) =>
             {
                 let code = self.parameters().non_fqdn_reject_code;
                 let text = "need fully-qualified address";
@@ -53,7 +55,12 @@ impl<'p> Probe<'p> {
                 let text = format!("Domain {name} does not accept mail (nullMX)");
                 return Ok(Said::Refuse(self.rejected(&context, code, enhanced, &text)));
             }
-            Answer::Records(records) if !records.is_empty() => return Ok(Said::Dunno),
+            Answer::Records(records) if records.iter().any(is_server) => return Ok(Said::Dunno),
+            // Records that all are malformed are no servers, and no word that there are none either.
+            Answer::Records(records) if !records.is_empty() => {
+                self.note(format_args!("no MX record of {name} names a host"));
+                false
+            }
             Answer::Records(_) => {
                 let answers = self.ask_all(&[RecordKind::A, RecordKind::Aaaa].map(question))?;
                 let is_there =
@@ -180,6 +187,13 @@ impl<'p> Probe<'p> {
             resolution.map_or_else(|| Address::from(sender), |resolution| resolution.recipient.clone());
         self.find(&self.policy.maps.sender_login, &address, sender)
     }
+}
+
+/// Whether a record names a mail server: a host name, or an address as some write it.
+fn is_server(record: &Record) -> bool {
+    let Record::Mx { exchange, .. } = record else { return true };
+    let exchange = exchange.strip_suffix('.').unwrap_or(exchange);
+    helo::is_hostname(exchange) || exchange.parse::<IpAddr>().is_ok()
 }
 
 /// The record of a domain that takes no mail (RFC 7505 section 3).

@@ -43,8 +43,8 @@ pub struct AccessEvaluation<'a> {
     answers: Answers,
     tables: table::Answers,
     resolved: Resolved,
-    defer_if_permit: Option<Reply>,
-    defer_if_reject: Option<Reply>,
+    defer_if_permit: Option<Deferral>,
+    defer_if_reject: Option<Deferral>,
     unlisted_checked: Vec<Subject>,
     rules_seen: usize,
     refusal: Option<Reply>,
@@ -54,6 +54,13 @@ pub struct AccessEvaluation<'a> {
     latches: Latches,
     log: Log,
     trail: Trail,
+}
+
+/// A refusal that waits for how the lists end, and the rule that it is of; none where an earlier command left it.
+#[derive(Debug)]
+struct Deferral {
+    reply: Reply,
+    from: Option<Position>,
 }
 
 #[derive(Debug)]
@@ -176,7 +183,7 @@ impl<'a> AccessEvaluation<'a> {
             answers: Answers::new(),
             tables: table::Answers::default(),
             resolved: Resolved::default(),
-            defer_if_permit: restored.cloned(),
+            defer_if_permit: restored.map(|reply| Deferral { reply: reply.clone(), from: None }),
             defer_if_reject: None,
             unlisted_checked: Vec::new(),
             rules_seen: 0,
@@ -255,8 +262,9 @@ impl<'a> AccessEvaluation<'a> {
                 self.push(self.policy.list(*name), subject_of(*name));
             }
             Task::Settle => {
-                if let Some(reply) = self.defer_if_permit.take() {
+                if let Some(deferral) = self.defer_if_permit.take() {
                     self.is_deferral = true;
+                    let reply = self.taken(deferral, "nothing else refuses");
                     self.refuse(reply);
                 }
             }
@@ -266,6 +274,16 @@ impl<'a> AccessEvaluation<'a> {
                 }
             }
         }
+    }
+
+    /// A deferral has waited for what is now there: the trail tells which it is.
+    fn taken(&mut self, Deferral { reply, from }: Deferral, why: &'static str) -> Reply {
+        let position = from.unwrap_or_else(|| {
+            let list = self.trail.enter(None, &rule::of_earlier_command(), None);
+            Position { list, rule: 0 }
+        });
+        self.trail.push(position, Seen::Defer, Why::Words(why));
+        reply
     }
 
     /// Rules that are looked at whatever the lists.
@@ -391,12 +409,20 @@ impl<'a> AccessEvaluation<'a> {
     fn apply(&mut self, said: Said, warn: bool, implied: Subject, position: Position, why: Why) {
         let seen = match &said {
             Said::Permit => Seen::Permit,
+            Said::Refuse(_) | Said::DeferIfPermit(_) if warn => Seen::Warn,
             Said::Refuse(reply) if reply.code / 100 == 5 => Seen::Reject,
             Said::Refuse(_) => Seen::Defer,
-            _ => Seen::No,
+            Said::DeferIfPermit(_) => Seen::DeferIfPermit,
+            Said::DeferIfReject(_) => Seen::DeferIfReject,
+            Said::Dunno | Said::Enter { .. } | Said::Do(_) => Seen::No,
         };
         let why = match (&said, why) {
-            (Said::Refuse(reply), Why::Plain) => Why::Note(self.trail.notes().write(format_args!("{reply}"))),
+            (Said::Refuse(reply), Why::Plain)
+            | (Said::DeferIfPermit(reply) | Said::DeferIfReject(reply), Why::Plain | Why::Destination(_)) => {
+                Why::Note(self.trail.notes().write(format_args!("{reply}")))
+            }
+            (Said::Enter { .. }, Why::Plain) => Why::Words("its rules follow"),
+            (Said::Do(Action::Sleep(_)), Why::Plain) => Why::Words("the reply waits"),
             (_, why) => why,
         };
         self.trail.push(position, seen, why);
@@ -409,10 +435,10 @@ impl<'a> AccessEvaluation<'a> {
             }
             Said::Refuse(reply) => self.refuse(reply),
             Said::DeferIfPermit(reply) => {
-                self.defer_if_permit.get_or_insert(reply);
+                self.defer_if_permit.get_or_insert(Deferral { reply, from: Some(position) });
             }
             Said::DeferIfReject(reply) => {
-                self.defer_if_reject.get_or_insert(reply);
+                self.defer_if_reject.get_or_insert(Deferral { reply, from: Some(position) });
             }
             Said::Enter { rules, context, permit } => {
                 let number = self.trail.enter(self.list, &rules, Some(position));
@@ -469,12 +495,14 @@ impl<'a> AccessEvaluation<'a> {
             Some(ListName::Sender) => &mut self.latches.sender,
             _ => return,
         };
-        latch.clone_from(&self.defer_if_permit);
+        *latch = self.defer_if_permit.as_ref().map(|deferral| deferral.reply.clone());
     }
 
     fn refuse(&mut self, reply: Reply) {
         let reply = match self.defer_if_reject.take() {
-            Some(earlier) if reply.code / 100 == 5 => earlier,
+            Some(earlier) if reply.code / 100 == 5 => {
+                self.taken(earlier, "it is deferred where something refuses for good")
+            }
             _ => reply,
         };
         let reply = self.fit(reply);

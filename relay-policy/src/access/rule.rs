@@ -284,6 +284,11 @@ fn fixed(which: usize, subject: Subject) -> Rules {
     Arc::clone(&FIXED[which][usize::from(subject != Subject::Sender)])
 }
 
+/// What stands in a trail for a rule that was looked at before this command, and has no place in it.
+pub(crate) fn of_earlier_command() -> Rules {
+    Rules::from([Rule { written: "deferred at an earlier command".into(), check: Check::DeferIfPermit }])
+}
+
 /// Whether an address can be anybody's.
 pub(crate) fn bad_address(subject: Subject) -> Rules {
     fixed(0, subject)
