@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::journal::{self, contents};
 use common::{
-    all, append, append_told, env, every_power_cut, flags, inbox, maildir, message, name, set, uid,
+    all, append, append_told, env, every_power_cut, flags, inbox, maildir, message, name, read_all,
+    read_names, set, uid,
 };
 use mail_message::{FlagSet, Uid, UidSet};
 use mailstore::fs::sim::{Fault, SimFs};
@@ -352,4 +353,60 @@ fn an_append_that_finds_its_place_taken_leaves_what_stands_there() {
     let refused = append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DuplicateDelivery);
     assert!(fs.metadata(path.as_ref()).is_ok(), "another's message");
+}
+
+/// Two different messages under one base: another program's, or a restored backup. Whatever fails while the second gets a
+/// name of its own, both are there.
+#[test]
+fn two_messages_under_one_name_are_both_kept() {
+    let begin = || {
+        let fs = SimFs::new();
+        let store = maildir(&fs, 1).unwrap();
+        append(&store, &inbox(), b"first\r\n", &flags("")).unwrap();
+        drop(store.open(&inbox(), Access::ReadWrite).unwrap());
+        // What is on its way from one to the other when the second comes has arrived.
+        for sub in ["new", "cur"] {
+            fs.sync_dir(format!("{}/{sub}", common::ROOT).as_ref()).unwrap();
+        }
+        let known = read_names(&fs, &format!("{}/cur", common::ROOT)).remove(0);
+        let second = format!("{}/new/{}", common::ROOT, known.split(':').next().unwrap());
+        let mut file = fs.open(second.as_ref(), OpenMode::CreateNew).unwrap();
+        file.append(b"second\r\n").unwrap();
+        file.sync().unwrap();
+        fs.sync_dir(format!("{}/new", common::ROOT).as_ref()).unwrap();
+        fs
+    };
+    let look = |fs: &SimFs, pid| maildir(fs, pid)?.open(&inbox(), Access::ReadWrite).map(drop);
+    let texts = |fs: &SimFs| {
+        let store = maildir(fs, 9).unwrap();
+        let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+        // What has got a name of its own is seen at the next look.
+        mailbox.refresh().unwrap();
+        let all: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
+        let mut texts: Vec<_> =
+            all.iter().map(|uid| read_all(&mut *mailbox.message(*uid).unwrap()).unwrap()).collect();
+        texts.sort();
+        // A rename that a power cut leaves half done leaves one of them under two names.
+        texts.dedup();
+        texts
+    };
+    let both = [b"first\r\n".to_vec(), b"second\r\n".to_vec()];
+    let fs = begin();
+    let begun = fs.ops();
+    fs.record_crash_points();
+    look(&fs, 2).unwrap();
+    let ended = fs.ops();
+    every_power_cut(&fs, |op| op, |op, disk| assert_eq!(texts(disk), both, "op {op}"));
+    assert_eq!(texts(&fs), both);
+    for fault in [Fault::Io, Fault::NoSpace] {
+        for op in begun..ended {
+            let fs = begin();
+            fs.fail_at(op, fault);
+            let _ = look(&fs, 2);
+            assert_eq!(texts(&fs), both, "op {op}: {fault:?}");
+            for disk in fs.crash_point().outcomes(common::seed(), 2).take(4) {
+                assert_eq!(texts(&disk), both, "op {op}: {fault:?}, power cut");
+            }
+        }
+    }
 }

@@ -66,7 +66,7 @@ pub(crate) fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail<'_>) 
         let moved = client.poll_transmit(&mut out);
         stream.write_all(out.as_slice())?;
         out.consume(out.len());
-        if moved || (client.wants_input() && !held.is_empty()) {
+        if moved || client.is_closed() || (client.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         stream.set_read_timeout(until(client.poll_timeout(), now()))?;

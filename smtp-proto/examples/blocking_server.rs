@@ -50,7 +50,7 @@ pub(crate) fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
         let moved = server.poll_transmit(&mut out);
         stream.write_all(out.as_slice())?;
         out.consume(out.len());
-        if moved || (server.wants_input() && !held.is_empty()) {
+        if moved || server.is_closed() || (server.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         let wait = until(server.poll_timeout(), now());

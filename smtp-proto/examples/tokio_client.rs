@@ -70,7 +70,7 @@ pub(crate) async fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail
         let moved = client.poll_transmit(&mut out);
         stream.write_all(out.as_slice()).await?;
         out.consume(out.len());
-        if moved || (client.wants_input() && !held.is_empty()) {
+        if moved || client.is_closed() || (client.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         let wait = client.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));

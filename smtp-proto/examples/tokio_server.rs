@@ -53,7 +53,7 @@ pub(crate) async fn session(mut stream: TcpStream, config: Arc<Config>) -> Resul
         let moved = server.poll_transmit(&mut out);
         stream.write_all(out.as_slice()).await?;
         out.consume(out.len());
-        if moved || (server.wants_input() && !held.is_empty()) {
+        if moved || server.is_closed() || (server.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         let wait = server.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));

@@ -23,8 +23,10 @@ mod tokio_server;
 use proto_core::{EncodePolicy, ForwardPath, ReversePath};
 use smtp_proto::client::{ClientConfig, ClientTls, Envelope, Outcome};
 use smtp_proto::server::Config;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Larger than every buffer on the way, and as Unix has it.
 fn text() -> Vec<u8> {
@@ -81,6 +83,45 @@ fn every_client_sends_to_every_server() {
         };
         are_sent(&runtime().block_on(sent));
         server.join().unwrap();
+    }
+}
+
+/// Whoever goes without a word, and a server that goes on after the goodbye or says nothing at all, holds nobody up.
+#[test]
+fn sessions_end_whatever_the_other_side_does() {
+    let config = || Arc::new(Config::new("mx.example.test").unwrap());
+    let blocking = serve(move |stream| blocking_server::session(stream, config()).unwrap());
+    let tokio = serve(move |stream| {
+        let session = async { tokio_server::session(asynchronous(stream).await, config()).await };
+        runtime().block_on(session).unwrap();
+    });
+    for (address, server) in [blocking, tokio] {
+        for _ in 0..2 {
+            drop(TcpStream::connect(address).unwrap());
+        }
+        server.join().unwrap();
+    }
+    // What they say first; then they listen for ever.
+    for greeting in ["421 not now\r\n", ""] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut other, _) = listener.accept().unwrap();
+            other.write_all(greeting.as_bytes()).unwrap();
+            (stream, other)
+        };
+        let mail = || {
+            let (mut config, envelope) = mail();
+            config.timeouts.greeting = Duration::from_millis(50);
+            (config, envelope)
+        };
+        let ((stream, _other), (config, envelope)) = (connect(), mail());
+        assert!(blocking_client::send(stream, config, (envelope, &mut &text()[..])).unwrap().is_empty());
+        let ((stream, _other), (config, envelope)) = (connect(), mail());
+        let sent = async {
+            tokio_client::send(asynchronous(stream).await, config, (envelope, &mut &text()[..])).await
+        };
+        assert!(runtime().block_on(sent).unwrap().is_empty());
     }
 }
 

@@ -41,7 +41,9 @@
 //!   message there or gone. Its UID record is garbage until the list is rewritten; `N` in the header keeps
 //!   its UID from being given again.
 //! * **One file under two names**: the next session that may write takes one away: the one in `new/`, or of
-//!   two in `cur/` the one that sorts first. Neither change was acknowledged.
+//!   two in `cur/` the one that sorts first. Neither change was acknowledged. Two files under one base are two messages: one
+//!   gets a name of its own in `cur/`, which is synced before the other is touched. A power cut at that moment may leave it
+//!   there twice.
 //! * **Keywords, subscriptions**: a new file in `tmp/`, synced, renamed over the old, directory synced, under
 //!   a lock.
 //!

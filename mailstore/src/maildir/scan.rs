@@ -161,35 +161,39 @@ fn list(paths: &MailboxPaths, sub: Sub, files: &mut Vec<Place>) -> Result<()> {
     }
     Ok(())
 }
+
 /// Takes away the second name of a message that a crash left with two (see INTERNALS in `mod.rs`), or gives a
 /// message of its own a name of its own.
 ///
 /// A message that another program renamed while it was listed also looks like two, and one of the names is
-/// stale: then nothing is done. It may be renamed at this very moment, too, so the second name is moved to
-/// `tmp/` first, and removed only when the first is there.
+/// stale: then nothing is done. It may be renamed at this very moment, too, so a name is removed only from a file that
+/// has another one, and no message is ever without a name that readers see.
 pub(super) fn mend_double(paths: &MailboxPaths, first: &Place, second: &Place) -> Result<()> {
     let disk = paths.env.fs();
+    let letters = second.letters();
     let first = paths.sub(first.sub).join(&first.name);
-    let path = paths.sub(second.sub).join(&second.name);
-    let failed = |error: std::io::Error| StoreError::io("mending a double name at", &path, &error);
-    if disk.metadata(&first).is_err() || disk.metadata(&path).is_err() {
+    let second = paths.sub(second.sub).join(&second.name);
+    let failed = |error: std::io::Error| StoreError::io("mending a double name at", &second, &error);
+    let (Ok(of_second), Ok(of_first)) = (disk.metadata(&second), disk.metadata(&first)) else {
         return Ok(());
-    }
-    let unique = paths.env.unique_name();
-    let aside = paths.tmp().join(&unique);
-    match disk.rename(&path, &aside) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        result => result.map_err(failed)?,
-    }
-    let moved = disk.metadata(&aside).map_err(failed)?;
-    match disk.metadata(&first) {
-        Ok(kept) if kept.inode == moved.inode => disk.unlink(&aside).map_err(failed),
-        Ok(_) => {
-            // Two messages under one base: the second gets a name, and with it a UID, of its own.
-            let letters = second.letters();
-            let own = paths.sub(Sub::Cur).join(filename::with_letters(&unique, letters));
-            disk.rename(&aside, &own).map_err(failed)
+    };
+    let mended = if of_first.inode != of_second.inode {
+        // Two messages under one base: the second gets a name, and with it a UID, of its own.
+        let unique = paths.env.unique_name();
+        let cur = paths.sub(Sub::Cur);
+        let renamed = disk.rename_new(&second, &cur.join(filename::with_letters(&unique, letters)));
+        if renamed.is_ok() {
+            // The first will take the name that is free now; before that the second has another one for good.
+            paths.sync(&cur)?;
         }
-        Err(_) => disk.rename(&aside, &path).map_err(failed),
+        renamed
+    } else if of_first.links > 1 {
+        disk.unlink(&second)
+    } else {
+        Ok(())
+    };
+    match mended {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        mended => mended.map_err(failed),
     }
 }

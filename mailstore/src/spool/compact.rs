@@ -9,10 +9,14 @@
 //!   says so anew. Then nothing in the segment is needed, and it is dropped. Accepting and delivering go on meanwhile: a
 //!   message with a record on its way to the disk is left for the next time.
 //!
+//! What is damaged is not moved: its segment stays as it is, for recovery to set aside.
+//!
 //! # Limits
 //! A segment is emptied when more than half of it is garbage, and when the garbage of all segments is more than
 //! what is live and [`GARBAGE_SEGMENTS`] segments. A batch of [`BATCH`] messages is under way at a time.
 
+use std::io::ErrorKind;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::log::{Entry, EntryClass, Place};
@@ -106,23 +110,41 @@ impl Inner {
 
     /// Moves what is needed out of a segment.
     fn empty(self: &Arc<Self>, number: u64) -> Result<()> {
+        let records = self.whole_records(number)?;
         let mut after: Option<QueueId> = None;
         loop {
             let batch = self.messages().in_segment(number, after.as_ref(), BATCH);
             let Some(last) = batch.last().cloned() else { break };
-            self.move_messages(number, &batch)?;
+            self.move_messages(number, &records, &batch)?;
             after = Some(last);
         }
         // A message that could not be moved may be told of in this segment alone.
         if self.messages().segment(number).live > 0 { Ok(()) } else { self.move_news(number) }
     }
 
-    fn move_messages(self: &Arc<Self>, number: u64, ids: &[QueueId]) -> Result<()> {
+    /// Where the payloads of the records of a segment are that are as they were written. What has rotted must not be written
+    /// anew: it would have a sum that is right, and nobody would ever know.
+    fn whole_records(&self, number: u64) -> Result<Vec<Range<u32>>> {
+        let path = segment::path(&self.log.dir, number);
+        let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
+        let file = self.log.file(number).map_err(failed)?;
+        let bytes = self.log.segments().get(&number).copied().unwrap_or(0);
+        let mut records = Vec::new();
+        if let Some(prelude) = Prelude::find(&*file, number).map_err(failed)? {
+            let mut scanner = Scanner::new(&*file, &prelude, bytes);
+            while let Some(found) = scanner.next().map_err(failed)? {
+                records.push(found.offset..found.offset + found.payload_bytes);
+            }
+        }
+        Ok(records)
+    }
+
+    fn move_messages(self: &Arc<Self>, number: u64, records: &[Range<u32>], ids: &[QueueId]) -> Result<()> {
         let mut waiting = Vec::with_capacity(ids.len());
         for id in ids {
             let Ok(extents) = self.messages().extents(id) else { continue };
             // Each is copied under a pin, so that neither the old nor the new pieces go meanwhile.
-            let moved = self.copy_pieces(number, id, &extents);
+            let moved = self.copy_pieces(number, records, id, &extents);
             let (send, receive) = std::sync::mpsc::sync_channel(1);
             match moved {
                 Ok(moved) => {
@@ -145,7 +167,13 @@ impl Inner {
 
     /// Writes the pieces that stand in a segment to the end of the log, and returns where the body stands then; new
     /// places are pinned.
-    fn copy_pieces(self: &Arc<Self>, number: u64, id: &QueueId, extents: &[Extent]) -> Result<Vec<Extent>> {
+    fn copy_pieces(
+        self: &Arc<Self>,
+        number: u64,
+        records: &[Range<u32>],
+        id: &QueueId,
+        extents: &[Extent],
+    ) -> Result<Vec<Extent>> {
         let path = segment::path(&self.log.dir, number);
         let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
         let chunk_bytes = u32::try_from(self.limits.small_bytes_max).unwrap_or(u32::MAX);
@@ -156,6 +184,8 @@ impl Inner {
                 moved.push(*extent);
                 continue;
             }
+            let before = records.partition_point(|record| record.end < extent.offset + extent.bytes);
+            let is_whole = records.get(before).is_some_and(|record| record.start <= extent.offset);
             let mut from = 0;
             while from < extent.bytes {
                 let bytes = (extent.bytes - from).min(chunk_bytes);
@@ -164,7 +194,11 @@ impl Inner {
                     .log
                     .file(number)
                     .and_then(|file| fs::read_full(&*file, &mut octets, u64::from(extent.offset + from)));
-                let written = copied.map_err(failed).and_then(|_| self.copy_piece(id, &octets));
+                let copied = copied.and_then(|read| match read == octets.len() && is_whole {
+                    true => Ok(()),
+                    false => Err(ErrorKind::InvalidData.into()),
+                });
+                let written = copied.map_err(failed).and_then(|()| self.copy_piece(id, &octets));
                 match written {
                     Ok(extent) => moved.push(extent),
                     Err(error) => {
