@@ -4,7 +4,7 @@ use super::super::draft::{Draft, DraftListener, array, rules};
 use super::common::{client_certificates, limits, networks};
 use super::policy::{adapted, is_known, value};
 use super::source::Source;
-use postroom::relay_policy::main_cf::{MainCf, MainCfError, Notice, Service, words};
+use postroom::relay_policy::main_cf::{MainCf, MainCfError, Service, words};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use toml::Value;
 
@@ -22,8 +22,7 @@ pub fn listeners(
             "smtpd" => service.clone(),
             "postscreen" => behind_postscreen(source, &service),
             other => {
-                tell(
-                    source,
+                source.note_of(
                     &service,
                     format!("{other} is not carried over: only smtpd takes mail from the network here"),
                 );
@@ -32,7 +31,7 @@ pub fn listeners(
         };
         let options = source.main_cf.with(&serves.options);
         let Some(port) = port(&service.name) else {
-            tell(source, &service, "not carried over: write the number of its port".into());
+            source.note_of(&service, "not carried over: write the number of its port");
             continue;
         };
         for address in addresses(source, &service, &options)? {
@@ -65,7 +64,7 @@ fn behind_postscreen(source: &mut Source, service: &Service) -> Service {
                 "-o {}={}: not carried over: smtpd does not see it, and of postscreen it says nothing here",
                 option.name, option.value
             );
-            tell(source, service, text);
+            source.note_of(service, text);
         }
     }
     smtpd
@@ -96,7 +95,7 @@ fn listener(
     if !with_login {
         keys.push(("auth_mechanisms", Value::Array(Vec::new())));
     } else if tls != "implicit" && !enforces && !source.is_yes("smtpd_tls_auth_only", options)? {
-        tell(source, service, "smtpd_tls_auth_only is not yes: here nobody logs in without TLS, unless accounts.allow_plaintext_auth says so".into());
+        source.note_of(service, "smtpd_tls_auth_only is not yes: here nobody logs in without TLS, unless accounts.allow_plaintext_auth says so");
     }
     for (name, key) in [
         ("smtpd_authorized_xclient_hosts", "xclient_clients"),
@@ -109,11 +108,9 @@ fn listener(
     }
     if !source.value_in("smtpd_upstream_proxy_protocol", Some(options))?.is_empty() {
         keys.push(("proxies", array(&["127.0.0.1".into()])));
-        tell(
-            source,
+        source.note_of(
             service,
-            "smtpd_upstream_proxy_protocol: proxies must name the proxy's own address; 127.0.0.1 is written"
-                .into(),
+            "smtpd_upstream_proxy_protocol: proxies must name the proxy's own address; 127.0.0.1 is written",
         );
     }
     if tls != "none" {
@@ -152,7 +149,7 @@ fn own_policy(
                 "-o {}={}: not carried over: it has no counterpart for one listener",
                 option.name, option.value
             );
-            tell(source, service, text);
+            source.note_of(service, text);
         }
     }
     if !is_submission {
@@ -243,7 +240,7 @@ fn require_tls(
     let list = format!("reject_plaintext_session, {list}");
     own.retain(|(name, _)| name != NAME);
     own.push((NAME.into(), list.trim_end_matches([',', ' ']).into()));
-    tell(source, service, "smtpd_tls_security_level = encrypt: reject_plaintext_session stands for it in smtpd_client_restrictions".into());
+    source.note_of(service, "smtpd_tls_security_level = encrypt: reject_plaintext_session stands for it in smtpd_client_restrictions");
 }
 
 fn port(name: &str) -> Option<u16> {
@@ -278,8 +275,7 @@ fn addresses(source: &mut Source, service: &Service, options: &MainCf) -> Result
             }
             _ => match bare.parse::<IpAddr>() {
                 Ok(address) => found.push(address),
-                Err(_) => tell(
-                    source,
+                Err(_) => source.note_of(
                     service,
                     format!("{host}: not carried over: names are not looked up; write the address"),
                 ),
@@ -288,13 +284,4 @@ fn addresses(source: &mut Source, service: &Service, options: &MainCf) -> Result
     }
     found.dedup();
     Ok(found)
-}
-
-fn tell(source: &mut Source, service: &Service, text: String) {
-    let file = source.master_file.clone();
-    source.notes.push(Notice {
-        file,
-        line: service.line,
-        text: format!("{} {}: {text}", service.name, service.kind),
-    });
 }

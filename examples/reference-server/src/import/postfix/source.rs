@@ -147,7 +147,17 @@ impl Source {
             (None, Some(parameter)) => (parameter.file.clone(), parameter.line, ""),
             (None, None) => ("main.cf".into(), 0, ""),
         };
-        let note = Notice { file, line, text: format!("{of}{name}: {}", text.as_ref()) };
+        self.tell(Notice { file, line, text: format!("{of}{name}: {}", text.as_ref()) });
+    }
+
+    /// Tells something of a service.
+    pub fn note_of(&mut self, service: &Service, text: impl AsRef<str>) {
+        let text = format!("{} {}: {}", service.name, service.kind, text.as_ref());
+        self.tell(Notice { file: self.master_file.clone(), line: service.line, text });
+    }
+
+    /// Tells it once: a service is looked at for each of its addresses.
+    fn tell(&mut self, note: Notice) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
