@@ -13,7 +13,7 @@ use proto_core::address::{ForwardPath, ReversePath};
 use relay_policy::access::{AccessPolicy, Outcome};
 use relay_policy::address::Address;
 use relay_policy::delegation::{Attributes, ServiceLimits};
-use relay_policy::table::Answers;
+use relay_policy::table::{Answers, Warning};
 use relay_policy::{Answer, NameStatus, Parameters, PolicyService, Reply, Request, Stage};
 use smtp_proto::server::TlsMode;
 use std::collections::BTreeMap;
@@ -218,6 +218,15 @@ impl Rehearsal {
     /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name.
     pub fn policies(&self) -> BTreeMap<String, AccessPolicy> {
         self.snapshot.policies()
+    }
+
+    /// What is to be said of the tables and templates of a listener that takes mail or answers the questions of another server:
+    /// what a server logs when it starts.
+    pub fn warnings(&self, listener: &str) -> &[Warning] {
+        match self.snapshot.profiles.get(listener).map(|profile| &profile.protocol) {
+            Some(Protocols::Smtp(profile) | Protocols::Policy(profile)) => &profile.warnings,
+            _ => &[],
+        }
     }
 
     /// Goes through a dialogue on a listener, named as in the settings, up to the first refusal.

@@ -34,7 +34,6 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let directory = Arc::clone(&accounts);
     let rehearsal = Rehearsal::new(settings.clone(), directory, Arc::new(FixedResolver::new()))
         .map_err(|error| config.settings_error(error))?;
-    let policies = rehearsal.policies();
     let mut out = io::stdout().lock();
     if !are_made {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -42,7 +41,7 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
             writeln!(out, "warning: {doubt}")?;
         }
     }
-    for doubt in doubts::of_policy(&config, &settings, &policies) {
+    for doubt in doubts::of_policy(&config, &settings, &rehearsal) {
         writeln!(out, "{doubt}")?;
     }
     let accounts = match (are_made, accounts.accounts().len()) {

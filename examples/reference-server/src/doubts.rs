@@ -37,6 +37,7 @@ pub async fn doubts(config: &Config, accounts: &PasswdFile, rehearsal: &Rehearsa
             format!("account {account}: userdb_quota_rule says nothing, as mbox files have no quotas")
         }));
     }
+    doubts.extend(of_postscreen(config));
     for (index, listener) in config.listeners.iter().enumerate() {
         let said = of_listener(config, listener, accounts);
         doubts.extend(said.iter().map(|doubt| format!("{}: {doubt}", wiring::key(index, listener))));
@@ -52,16 +53,17 @@ const AUTHORITIES_MANY: usize = 10;
 
 /// What is doubtful in the policies of the listeners, and what is to be said of their tables, a line each. What several have
 /// in common is said once.
-pub fn of_policy(config: &Config, settings: &Settings, policies: &Policies) -> Vec<String> {
-    of_policies(config, settings, policies, true)
+pub fn of_policy(config: &Config, settings: &Settings, rehearsal: &Rehearsal) -> Vec<String> {
+    of_policies(config, settings, rehearsal, true)
 }
 
 /// The same without what is to be said of tables' sources, which the engine logs.
-pub fn of_lists(config: &Config, settings: &Settings, policies: &Policies) -> Vec<String> {
-    of_policies(config, settings, policies, false)
+pub fn of_lists(config: &Config, settings: &Settings, rehearsal: &Rehearsal) -> Vec<String> {
+    of_policies(config, settings, rehearsal, false)
 }
 
-fn of_policies(config: &Config, settings: &Settings, policies: &Policies, of_tables: bool) -> Vec<String> {
+fn of_policies(config: &Config, settings: &Settings, rehearsal: &Rehearsal, of_tables: bool) -> Vec<String> {
+    let policies = rehearsal.policies();
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for (index, (listener, section)) in settings.listeners.iter().zip(&config.listeners).enumerate() {
         let Some(policy) = policies.get(&listener.name) else { continue };
@@ -69,7 +71,8 @@ fn of_policies(config: &Config, settings: &Settings, policies: &Policies, of_tab
         let mut doubts = policy.doubts();
         doubts.retain(|doubt| !(relays_nothing && OF_RELAYING.contains(&doubt.id)));
         // What is told of a table as a doubt need not be told as a warning, too.
-        let warnings = policy.warnings().iter().filter(|_| of_tables).map(ToString::to_string);
+        let warnings =
+            rehearsal.warnings(&listener.name).iter().filter(|_| of_tables).map(ToString::to_string);
         let is_doubt = |warning: &String| doubts.iter().any(|doubt| doubt.tells(warning));
         let warnings = warnings.filter(|warning| !is_doubt(warning));
         let mut said: Vec<String> = warnings.map(|warning| format!("warning: {warning}")).collect();
@@ -320,6 +323,17 @@ fn of_listener(config: &Config, listener: &ListenerSection, accounts: &PasswdFil
     doubts
 }
 
+/// Tests of clients that no listener makes.
+fn of_postscreen(config: &Config) -> Option<String> {
+    if config.listeners.iter().any(|listener| listener.postscreen) {
+        return None;
+    }
+    let own = config.listeners.iter().map(|listener| &listener.policy);
+    let mut set = own.chain([&config.policy]).flat_map(|policy| policy.iter());
+    let (name, _) = set.find(|(name, _)| name.starts_with("postscreen_"))?;
+    Some(format!("{name}: no listener has postscreen = true, so it says nothing"))
+}
+
 /// Whoever can connect can ask; and without lists there is nothing to say.
 fn of_policy_server(listener: &ListenerSection) -> Vec<String> {
     let mut doubts = Vec::new();
@@ -390,6 +404,9 @@ mod tests {
     use postroom::dns::FixedResolver;
     use std::path::Path;
 
+    /// The first line of the policy.
+    const NETWORKS: &str = "mynetworks = [\"127.0.0.0/8\"";
+
     const ACCOUNTS: &str = "alice@example.test:{PLAIN}x\nbob@example.test:{BLF-CRYPT}\
         $2y$04$abcdefghijklmnopqrstuuIh0Yl6RVKRvKqNhZoTsUvE5jxHh7aVO\n";
 
@@ -410,8 +427,7 @@ mod tests {
 
     #[test]
     fn who_receives_mail_is_what_policy_says() {
-        const FIRST: &str = "mynetworks = [\"127.0.0.0/8\"";
-        let with = |policy: &str| doubts_with(FIRST, &format!("{policy}\n{FIRST}"));
+        let with = |policy: &str| doubts_with(NETWORKS, &format!("{policy}\n{NETWORKS}"));
         let told = with(
             "mydestination = \"$myhostname, example.test\"\ntransport_maps = \"inline:{alice@example.test=discard:}\"",
         );
@@ -435,8 +451,8 @@ mod tests {
         assert!(elsewhere[1].ends_with("its domain is not in domains.local, so it receives no mail"));
         assert!(elsewhere[2].starts_with("postmaster@other.test: no such account"));
         let aliased = |alias: &str| {
-            let policy = format!("alias_maps = \"inline:{{{alias}=alice@example.test}}\"\n{FIRST}");
-            let text = EMBEDDED.replacen(FIRST, &policy, 1);
+            let policy = format!("alias_maps = \"inline:{{{alias}=alice@example.test}}\"\n{NETWORKS}");
+            let text = EMBEDDED.replacen(NETWORKS, &policy, 1);
             doubts_of(&text.replacen("\npostmaster = \"alice@example.test\"", "", 1))
         };
         assert_eq!(aliased("postmaster"), [""; 0]);
@@ -546,6 +562,8 @@ mod tests {
         let doubts = doubts_with(imap, &format!("{imap}\npostscreen = true"));
         assert_eq!(doubts.len(), 1, "{doubts:?}");
         assert!(doubts[0].starts_with("listener imap#4 (127.0.0.1:2143): postscreen: "));
+        let off = doubts_with(NETWORKS, &format!("postscreen_dnsbl_sites = \"list.test\"\n{NETWORKS}"));
+        assert_eq!(off, ["postscreen_dnsbl_sites: no listener has postscreen = true, so it says nothing"]);
         let smtp = doubts_with("# xforward_clients", "xforward_clients");
         assert_eq!(smtp, [""; 0]);
     }

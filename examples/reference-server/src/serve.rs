@@ -70,7 +70,7 @@ async fn warn_of_doubts(config: &Config, settings: &Settings, running: &Running)
     for doubt in doubts::doubts(config, &running.accounts, &rehearsal).await {
         tracing::warn!("{doubt}");
     }
-    for doubt in doubts::of_lists(config, settings, &rehearsal.policies()) {
+    for doubt in doubts::of_lists(config, settings, &rehearsal) {
         tracing::warn!("{doubt}");
     }
 }

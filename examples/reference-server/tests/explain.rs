@@ -112,6 +112,40 @@ fn the_embedded_default_is_explained_without_a_file() {
     );
 }
 
+/// What a start would log of tables and templates.
+#[test]
+fn check_tells_of_slips_that_are_served() {
+    let slips = r#"
+mynetworks = ["127.0.0.0/8", "ournet"]
+luser_relay = "ann bob"
+smtpd_reject_footer = "ask $nobody"
+smtpd_sender_restrictions = ["check_sender_access texthash:senders"]
+header_checks = "regexp:fields"
+alias_maps = "hash:aliases"
+"#;
+    let directory = with_policy(slips);
+    for (name, text) in [
+        ("senders", "\u{feff}# who\na.test FILTER smtp:x\nb.test filter smtp:x\n"),
+        ("fields", "/^X-A:/ FILTER scan:[127.0.0.1]:10025\n"),
+        ("aliases", "boss: \"alice, bob\n"),
+    ] {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
+    assert!(good, "{told}{wrong}");
+    for line in [
+        "warning: mynetworks: ournet: no network, and no name that a client has",
+        "warning: luser_relay: \"ann bob\" is no address",
+        "warning: smtpd_reject_footer: a name that no footer has",
+        "warning: senders, line 1: a byte order mark",
+        "warning: senders, line 2: FILTER (and in 1 other places): there are no content filters",
+        "warning: fields, line 1: FILTER: there are no content filters",
+        "warning: aliases, line 1: a quote is open to the end of the line",
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line}:\n{told}");
+    }
+}
+
 #[test]
 fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
     let doubtful = "mynetworks = [\"11.0.0.0/8\"]\nsmtpd_sender_restrictions = [\"check_sender_access texthash:directors\", \"permit\", \"reject_unlisted_sender\"]\nsmtpd_recipient_restrictions = \"reject_unverified_sender\"";
@@ -170,8 +204,9 @@ fn what_aliases_make_of_addresses_and_what_looks_at_the_message() {
     for line in [
         "  addresses: canonical_maps: joe@far.test is joseph@far.test",
         "  addresses: canonical_maps: crew@example.test is team@example.test",
-        "  addresses: virtual_alias_maps: team@example.test is alice@example.test, staff@example.test",
-        "  addresses: alias_maps: staff@example.test is bob@example.test",
+        "  addresses: virtual_alias_maps: team@example.test is alice@example.test, staff@example.test \
+         (inline:{{team@example.test=alice@example.test, staff}})",
+        "  addresses: alias_maps: staff is bob (inline:{staff=bob})",
         "  addresses: alice@example.test in the mailbox of alice@example.test",
         "  addresses: bob@example.test in the mailbox of bob@example.test",
         "  addresses: a copy: alice@example.test in the mailbox of alice@example.test",
@@ -199,6 +234,35 @@ fn what_aliases_make_of_addresses_and_what_looks_at_the_message() {
     );
     let (_, told, _) = explain(directory.path(), &["--from", "a@b.test", "--to", "alice@example.test"]);
     assert!(told.ends_with("verdict: refused at DATA: 451 4.3.5 Server configuration error\n"), "{told}");
+    // Each alias on the way has its line, and so has each of a circle.
+    let directory =
+        with_policy("mynetworks = []\nvirtual_alias_maps = \"hash:virtual\"\nalias_maps = \"hash:aliases\"");
+    let virtuals = "round@example.test about@example.test\nabout@example.test round@example.test\n\
+        help@example.test desk@example.test\ndesk@example.test staff@example.test\n";
+    fs::write(directory.path().join("virtual"), virtuals).unwrap();
+    fs::write(directory.path().join("aliases"), "crew: bob\nstaff: crew, :include:/none\n").unwrap();
+    for (to, lines) in [
+        (
+            "help@example.test",
+            &[
+                "virtual_alias_maps: help@example.test is desk@example.test (virtual, line 3)",
+                "virtual_alias_maps: desk@example.test is staff@example.test (virtual, line 4)",
+                "alias_maps: staff is crew, :include:/none (aliases, line 2)",
+                "alias_maps: crew is bob (aliases, line 1)",
+            ][..],
+        ),
+        (
+            "round@example.test",
+            &[
+                "virtual_alias_maps: round@example.test is about@example.test (virtual, line 1)",
+                "virtual_alias_maps: about@example.test is round@example.test (virtual, line 2)",
+            ],
+        ),
+    ] {
+        let (_, told, _) = explain(directory.path(), &["--from", "", "--to", to]);
+        let steps = told.lines().filter_map(|line| line.strip_prefix("  addresses: ")).collect::<Vec<_>>();
+        assert!(steps.starts_with(lines), "{told}");
+    }
     // Where there is nothing to tell, nothing is told.
     let directory = with_policy("mynetworks = []");
     let (_, told, _) = explain(directory.path(), &["--from", "", "--to", "alice@example.test"]);

@@ -2,7 +2,7 @@
 
 use super::mechanisms::mechanisms;
 use super::screen::Screen;
-use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, policy, smtp_config};
+use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, filters, policy, smtp_config};
 use crate::tls::ClientTrust;
 use crate::wall::Serves;
 use imap_proto::server as imap;
@@ -248,6 +248,7 @@ fn smtp_profile(
         rates.connection_count_max = connections_only(limits).connection_count_max;
     }
     let (mut router, checks, headers) = addressing(&policy, opener, &mut warnings).map_err(wrong)?;
+    warnings.extend(filters::warnings(&policy, &checks));
     let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
     let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
     session_limits(&mut config, parameters);

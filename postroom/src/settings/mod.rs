@@ -5,6 +5,7 @@
 //! what is common.
 
 mod compile;
+mod filters;
 mod mechanisms;
 mod policy;
 mod screen;

@@ -9,7 +9,7 @@ use crate::list_name::ListName;
 use crate::match_list::{MatchList, ParsedList};
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
-use crate::table::{Maps, OpenError, Opener, Table, Warning};
+use crate::table::{Entry, Maps, OpenError, Opener, Table, Warning};
 use crate::words::{in_braces, words};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -234,6 +234,13 @@ impl AccessPolicy {
         rules.filter_map(zone).collect()
     }
 
+    /// Goes through the lines of all access tables that lists and classes name, as far as they show any ([`Table::visit`]).
+    pub fn visit_tables(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        let rules = self.lists.values().chain(self.classes.values()).flat_map(|rules| rules.iter());
+        let named: BTreeSet<&str> = rules.filter_map(|rule| rule.check.access_table()).collect();
+        named.into_iter().filter_map(|table| self.tables.get(table)).for_each(|table| table.visit(see));
+    }
+
     /// Whether anything here may depend on the client's name, so that it is worth while to look for it. A list in a
     /// table may be any list, so wherever there are access tables it is.
     pub fn needs_client_name(&self) -> bool {
@@ -287,6 +294,13 @@ pub(crate) fn open_networks(
         return Err(AccessError::Entry { parameter, what: wrong.to_string() });
     }
     warnings.extend(told);
+    // A name is compared with the client's name, which has a domain.
+    for name in list.names().filter(|name| !name.contains('.') && *name != "localhost") {
+        let what = format!(
+            "{name}: no network, and no name that a client has: write 192.0.2.0/24, or host.example.org"
+        );
+        warnings.push(Warning::of_configuration(parameter, &what));
+    }
     Ok(list)
 }
 
@@ -371,14 +385,8 @@ impl Open<'_> {
 
     fn of_rules(&mut self, parameter: &str, rules: &Rules) -> Result<(), AccessError> {
         for rule in rules.iter() {
-            match &rule.check {
-                Check::Access(_, table)
-                | Check::CertificateAccess { table, .. }
-                | Check::ServerAccess { table, .. }
-                | Check::BareTable(table) => {
-                    self.table(parameter, table)?;
-                }
-                _ => {}
+            if let Some(table) = rule.check.access_table() {
+                self.table(parameter, table)?;
             }
         }
         Ok(())

@@ -117,14 +117,22 @@ impl Check {
         }
     }
 
+    /// The access table that it looks into, if it does.
+    pub(crate) fn access_table(&self) -> Option<&str> {
+        match self {
+            Self::Access(_, table)
+            | Self::CertificateAccess { table, .. }
+            | Self::ServerAccess { table, .. }
+            | Self::BareTable(table) => Some(table),
+            _ => None,
+        }
+    }
+
     /// Whether it looks at the client's name, or may lead to a rule that does.
     pub(crate) fn needs_client_name(&self) -> bool {
         match self {
-            Self::Access(..)
-            | Self::CertificateAccess { .. }
-            | Self::ServerAccess { .. }
-            | Self::BareTable(_)
-            | Self::PolicyService(_) => true,
+            _ if self.access_table().is_some() => true,
+            Self::PolicyService(_) => true,
             Self::RejectUnknownClient | Self::RejectUnknownReverseClient => true,
             Self::DnsList { by_name, of, .. } => {
                 *by_name && matches!(of, Subject::Client | Subject::ReverseClient)

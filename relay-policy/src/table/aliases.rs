@@ -18,7 +18,13 @@ pub(crate) fn parse(file: &str, source: &[u8]) -> (Hashed, Vec<Warning>) {
     for line in LogicalLines::new(source) {
         let Some(text) = usable(&line, &mut warnings) else { continue };
         match entry(text) {
-            Ok((name, values)) => insert(&mut keys, &mut warnings, line.number, name, &values),
+            Ok((name, values)) => {
+                if has_open_quote(text) {
+                    let what = "a quote is open to the end of the line, and takes all that stands behind it";
+                    warnings.push(line.number, what);
+                }
+                insert(&mut keys, &mut warnings, line.number, name, &values);
+            }
             Err(why) => warnings.push(line.number, format!("{why}: this line is ignored")),
         }
     }
@@ -58,6 +64,12 @@ pub(crate) fn values(text: &str) -> Vec<String> {
     values
 }
 
+/// Whether a quote is not closed.
+fn has_open_quote(text: &str) -> bool {
+    let step = |(quoted, escaped): (bool, bool), c| (quoted ^ (c == '"' && !escaped), c == '\\' && !escaped);
+    text.chars().fold((false, false), step).0
+}
+
 /// Where a character stands, outside quotes and not behind a backslash.
 fn outside_quotes(text: &str, wanted: char) -> impl Iterator<Item = usize> {
     let (mut quoted, mut escaped) = (false, false);
@@ -88,5 +100,8 @@ mod tests {
         assert_eq!(text("\"a@b\"").as_deref(), Some("v"), "a local part may hold an @ in quotes");
         let lines: Vec<_> = warnings.iter().filter_map(|warning| warning.place.line).collect();
         assert_eq!(lines, [3, 4, 5, 6, 7]);
+        let (keys, warnings) = parse("aliases", b"a: \"x, y\nb: \"c\\\", d\", e\n");
+        assert_eq!((keys.len(), warnings.len()), (2, 1));
+        assert!(warnings[0].to_string().starts_with("aliases, line 1: a quote is open"), "{}", warnings[0]);
     }
 }

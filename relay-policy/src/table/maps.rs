@@ -1,6 +1,6 @@
 //! Several tables in one parameter, and what was answered about those that are not in memory.
 
-use super::{Found, LookupError, Place, Table};
+use super::{Entry, Found, LookupError, Place, Table};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,11 @@ impl Maps {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Goes through the lines of all of them, as far as they show any ([`Table::visit`]).
+    pub fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        self.0.iter().for_each(|table| table.visit(see));
     }
 
     /// What stands beside a key.

@@ -12,6 +12,9 @@ use std::borrow::Cow;
 /// How many warnings of one table are kept.
 const WARNINGS_MAX: usize = 100;
 
+/// What some editors write in front of a text in UTF-8, and nobody sees.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A logical line, with the number of the line on which it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogicalLine<'s> {
@@ -119,6 +122,10 @@ pub(crate) fn usable<'l>(line: &'l LogicalLine<'_>, warnings: &mut Warnings<'_>)
             format!("a blank in front continues the line before, and there is none: this line is ignored: {text:?}"),
         );
         return None;
+    }
+    if text.starts_with(BYTE_ORDER_MARK) {
+        let what = "a byte order mark stands in front, and what stands behind it is not what it looks like: save the file without";
+        warnings.push(line.number, what);
     }
     Some(text.trim_ascii_end())
 }

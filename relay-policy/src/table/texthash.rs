@@ -124,6 +124,9 @@ mod tests {
             assert!(warning.starts_with(&format!("access, line {line}: ")), "{warning}");
         }
         assert_eq!(warnings.len(), 5);
+        let (_, warnings) = parse("access", "\u{feff}spam.test REJECT\nfriend.test OK\n".as_bytes());
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].to_string().starts_with("access, line 1: a byte order mark"), "{}", warnings[0]);
         assert_eq!(keys.find("X").map(|record| (record.text, record.line)), Some(("1", 3)));
         assert_eq!(keys.find("q:").map(|record| record.text), Some("r"));
         assert_eq!(keys.len(), 2);

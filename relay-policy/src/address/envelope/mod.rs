@@ -60,15 +60,17 @@
 //! otherwise those get it.
 
 mod run;
+mod steps;
 mod tasks;
 
 pub use run::{EnvelopeRun, EnvelopeStep};
+pub use steps::RouteStep;
 
 use super::address_maps::{AddressClass, AddressMaps};
 use super::bcc::Bcc;
 use super::config::RoutingError;
 use super::form::Address;
-use super::local::LocalAliases;
+use super::local::{LocalAliases, luser_relay_doubt};
 use super::resolve::{Resolution, Routing};
 use super::transport::Transport;
 use super::virtual_alias::VirtualAliases;
@@ -123,27 +125,6 @@ pub struct Routed {
     pub warnings: Vec<String>,
     /// How it came about, where that was asked for ([`EnvelopeRun::with_steps`]).
     pub steps: Vec<RouteStep>,
-}
-
-/// What a table has put in the place of an address; `Display` gives it in one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteStep {
-    /// The parameter: `virtual_alias_maps`; or `canonical_maps`, for that and its companions.
-    pub parameter: &'static str,
-    /// The address.
-    pub from: Address,
-    /// What stands in its place: addresses, and of `alias_maps` also files and commands.
-    pub to: Vec<String>,
-}
-
-impl Display for RouteStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { parameter, from, to } = self;
-        match to.is_empty() {
-            true => write!(f, "{parameter}: {from} is nobody"),
-            false => write!(f, "{parameter}: {from} is {}", to.join(", ")),
-        }
-    }
 }
 
 /// Who gets a message in the end.
@@ -206,6 +187,9 @@ impl EnvelopeRouter {
         opener: &Opener<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, RoutingError> {
+        if let Some(doubt) = luser_relay_doubt(&parameters.luser_relay) {
+            warnings.push(Warning::of_configuration("luser_relay", &doubt));
+        }
         Ok(Self {
             routing,
             address_maps: AddressMaps::from_parameters(parameters, opener, warnings)?,

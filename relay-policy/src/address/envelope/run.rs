@@ -4,7 +4,7 @@
 //! is begun again when there is an answer, with the answers that it had before.
 
 use super::tasks::{Task, TaskError, forwarding_loop};
-use super::{EnvelopeRouter, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, RouteStep, Routed, Way};
+use super::{EnvelopeRouter, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, Routed, Way};
 use crate::address::{Address, Resolution};
 use crate::question::{Answer, Question};
 use crate::table::Answers;
@@ -38,7 +38,7 @@ pub struct EnvelopeRun<'a> {
     /// There must be somebody to get the message.
     wants_recipients: bool,
     /// How it comes about is told.
-    wants_steps: bool,
+    pub(super) wants_steps: bool,
     pub(super) routed: Routed,
 }
 
@@ -74,18 +74,6 @@ impl<'a> EnvelopeRun<'a> {
     #[must_use]
     pub fn with_steps(self) -> Self {
         Self { wants_steps: true, ..self }
-    }
-
-    /// Notes what stands in the place of an address.
-    pub(super) fn note(&mut self, parameter: &'static str, from: &Address, to: impl Iterator<Item = String>) {
-        if self.wants_steps {
-            let step = RouteStep { parameter, from: from.clone(), to: to.collect() };
-            // A task that is begun again notes nothing twice.
-            let is_itself = matches!(&step.to[..], [only] if *only == from.to_string());
-            if !is_itself && !self.routed.steps.contains(&step) {
-                self.routed.steps.push(step);
-            }
-        }
     }
 
     /// The same, with what is known already.

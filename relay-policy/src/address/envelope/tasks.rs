@@ -137,7 +137,7 @@ impl EnvelopeRun<'_> {
         if done.warnings.iter().any(|warning| matches!(warning, MappingWarning::Lookup { .. })) {
             return Err(TaskError::Fails(fails(written, ALIAS_EXPANSION_ERROR)));
         }
-        self.note("canonical_maps", complete, std::iter::once(done.address.to_string()));
+        self.note("canonical_maps", complete, done.address.to_string());
         Ok(Some(done.address))
     }
 
@@ -157,6 +157,7 @@ impl EnvelopeRun<'_> {
                 if !missing.is_empty() {
                     return Err(TaskError::Asks(missing));
                 }
+                self.note_virtual_aliases(canonical);
                 Some(expansion)
             }
         };
@@ -171,10 +172,7 @@ impl EnvelopeRun<'_> {
         };
         match expansion {
             None => self.tasks.push(next(canonical.clone())),
-            Some(Expansion::To(to)) => {
-                self.note("virtual_alias_maps", canonical, to.iter().map(Address::to_string));
-                self.tasks.extend(to.into_iter().map(next));
-            }
+            Some(Expansion::To(to)) => self.tasks.extend(to.into_iter().map(next)),
             Some(Expansion::Error(warning)) => {
                 self.routed.warnings.push(warning.to_string());
                 return Err(TaskError::Fails(fails(address, ALIAS_EXPANSION_ERROR)));
@@ -242,11 +240,7 @@ impl EnvelopeRun<'_> {
         if !missing.is_empty() {
             return Err(TaskError::Asks(missing));
         }
-        self.note(
-            "alias_maps",
-            &address,
-            expansion.deliveries.iter().map(|delivery| delivery.to.to_string()),
-        );
+        self.note_aliases(&expansion.aliases);
         let failures = expansion.failures.into_iter();
         self.routed
             .failures
@@ -327,7 +321,7 @@ impl EnvelopeRun<'_> {
                 return None;
             }
         };
-        self.note("luser_relay", address, std::iter::once(to.to_string()));
+        self.note("luser_relay", address, to.to_string());
         self.follow(address, LocalDelivery { to, sender: None }, branch)
     }
 

@@ -52,6 +52,8 @@ pub struct LocalExpansion {
     pub deliveries: Vec<LocalDelivery>,
     /// What of it cannot be done.
     pub failures: Vec<AliasFailure>,
+    /// The aliases that it comes by, in lower case, each once.
+    pub aliases: Vec<String>,
 }
 
 /// One delivery.
@@ -224,6 +226,7 @@ impl LocalAliases {
             if !expansion.expanded.insert(name.clone()) {
                 return Ok(Vec::new());
             }
+            expansion.done.aliases.push(name.clone());
             let sender = self.owner(&name, routing, answers)?.or_else(|| work.sender.clone());
             let targets = Target::parse_list(&found.text, &routing.rewriting).into_iter();
             let inner = |target| Work {

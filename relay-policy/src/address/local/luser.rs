@@ -50,6 +50,16 @@ pub fn luser_relay(template: &str, recipient: &Address, extensions: &Extensions)
     })
 }
 
+/// What is wrong with the template as it is written, if something is: mail goes to one target, and blanks or commas would
+/// part several.
+pub(crate) fn luser_relay_doubt(template: &str) -> Option<String> {
+    let template = template.trim();
+    let is_address = !template.starts_with(['|', '/', '"']) && !template.starts_with(INCLUDE);
+    let parts = |c: char| c.is_whitespace() || c == ',';
+    (is_address && template.contains(parts))
+        .then(|| format!("\"{template}\" is no address: one is expected, or |command or /file"))
+}
+
 /// What means nothing to a shell or a program, and leads to no other directory, where so much of a part stands before it.
 fn is_harmless(at: usize, c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '+' | '=' | '.' | '_') || c == '-' && at > 0

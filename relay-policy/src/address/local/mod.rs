@@ -6,4 +6,5 @@ mod target;
 
 pub use aliases::{AliasFailure, Allowed, Delivery, LocalAliases, LocalDelivery, LocalExpansion};
 pub use luser::luser_relay;
+pub(super) use luser::luser_relay_doubt;
 pub use target::{INCLUDE, Target};
