@@ -62,6 +62,12 @@ fn dns_lists() {
     check("dns_lists.txt");
 }
 
+/// R92.
+#[test]
+fn what_an_administrator_begins_with() {
+    check("first_lists.txt");
+}
+
 #[test]
 fn policy_services() {
     check("policy_services.txt");
