@@ -10,8 +10,9 @@
 #![allow(clippy::unwrap_used, reason = "a disk that fails measures nothing")]
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
-use mailstore::batch::commit;
+use mailstore::batch::{Arrival, commit};
 use mailstore::fs::{OpenMode, RealFs};
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{Delivered, Delivery, DeliveryId, Env, MailboxName, MaildirStore, MessageReader, Store};
 use postroom_benches::NOW;
 use postroom_benches::mail::{Kind, message};
@@ -22,6 +23,8 @@ use std::time::Instant;
 
 /// Four KiB, as most mail without attachments has.
 const MESSAGE_BYTES: usize = 4096;
+/// What the engine delivers to one mailbox at a time.
+const RUN_MAX: usize = 32;
 const HEADER: &[u8] = b"Return-Path: <alice@example.net>\r\nDelivered-To: bob@example.test\r\n";
 
 /// One way of delivering: an empty directory, and the octets of every message.
@@ -86,6 +89,30 @@ impl Contender for Batches {
     }
 }
 
+/// Ours into one mbox as the engine does it: what waits for it is delivered together, in one thread.
+struct Mbox(MboxStore, usize);
+
+impl Contender for Mbox {
+    fn deliver(&self, octets: &[u8], next: &dyn Fn() -> Option<u64>) {
+        let inbox = MailboxName::inbox();
+        loop {
+            let mut bodies: Vec<_> =
+                std::iter::from_fn(next).take(self.1).map(|number| (number, Octets(octets))).collect();
+            if bodies.is_empty() {
+                return;
+            }
+            let arrivals = bodies.iter_mut().map(|(number, body)| Arrival {
+                mailbox: &inbox,
+                delivery: delivery(*number),
+                body,
+            });
+            let staged = self.0.stage_all(&mut arrivals.collect::<Vec<_>>());
+            let staged = staged.into_iter().map(Result::unwrap);
+            commit(staged).into_iter().for_each(|result| assert_eq!(result.unwrap(), Delivered::Stored));
+        }
+    }
+}
+
 fn delivery(number: u64) -> Delivery<'static> {
     let id = DeliveryId { queue_id: format!("Q{number}").parse().unwrap(), recipient: 0 };
     Delivery { id, maybe_delivered: false, date: NOW.utc, header: HEADER }
@@ -125,7 +152,7 @@ fn measure(contender: &dyn Contender, threads: usize, messages: u64, octets: &[u
 }
 
 /// Each contender once, in a directory of its own.
-fn round(dir: &Path, writers: usize, messages: u64, octets: &[u8]) -> [f64; 5] {
+fn round(dir: &Path, writers: usize, messages: u64, octets: &[u8]) -> [f64; 6] {
     let sub = |name: &str| dir.join(name);
     std::fs::create_dir(sub("plain")).unwrap();
     std::fs::create_dir(sub("single")).unwrap();
@@ -133,6 +160,8 @@ fn round(dir: &Path, writers: usize, messages: u64, octets: &[u8]) -> [f64; 5] {
     theirs.create_dirs().unwrap();
     // As many in hands as there are writers.
     let threads = writers.min(2);
+    let mbox = MboxLocation::new(sub("mbox"), sub("mbox/inbox"));
+    let mbox = MboxStore::open(Env::real("mx.example.test"), mbox, MboxOptions::default(), None).unwrap();
     let ours = |name: &str| MaildirStore::open(Env::real("mx.example.test"), &sub(name), None).unwrap();
     [
         // As slow as it is, so many are enough.
@@ -141,6 +170,7 @@ fn round(dir: &Path, writers: usize, messages: u64, octets: &[u8]) -> [f64; 5] {
         measure(&Crate(theirs), writers, messages, octets),
         measure(&Ours(ours("ours")), writers, messages, octets),
         measure(&Batches(ours("batches"), writers / threads), threads, messages, octets),
+        measure(&Mbox(mbox, writers.min(RUN_MAX)), 1, messages, octets),
     ]
 }
 
@@ -155,16 +185,16 @@ fn main() {
         "durable deliveries of {MESSAGE_BYTES} octets a second, median of {rounds} rounds (times the loop in one thread)"
     );
     println!(
-        "| writers | write + fsync, one thread | in as many threads | maildir crate | Maildir delivery | in batches |"
+        "| writers | write + fsync, one thread | in as many threads | maildir crate | Maildir delivery | in batches | one mbox, together |"
     );
-    println!("| --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
     for (writers, messages) in [(1, messages), (10, messages * 4), (100, messages * 16)] {
         let round = |number: u64| {
             let dir = dir.path().join(format!("{writers}.{number}"));
             std::fs::create_dir(&dir).unwrap();
             round(&dir, writers, messages, &octets)
         };
-        let rounds: Vec<[f64; 5]> = (0..rounds).map(round).collect();
+        let rounds: Vec<[f64; 6]> = (0..rounds).map(round).collect();
         let median = |contender: usize| {
             let mut of: Vec<f64> = rounds.iter().map(|round| round[contender]).collect();
             of.sort_by(f64::total_cmp);
@@ -172,6 +202,7 @@ fn main() {
         };
         let plain = median(0);
         let cell = |contender| format!("{:.0} ({:.1})", median(contender), median(contender) / plain);
-        println!("| {writers} | {plain:.0} | {} | {} | {} | {} |", cell(1), cell(2), cell(3), cell(4));
+        let cells: Vec<String> = (1..6).map(cell).collect();
+        println!("| {writers} | {plain:.0} | {} |", cells.join(" | "));
     }
 }

@@ -423,7 +423,7 @@ pub struct Meta {
     pub size_bytes: u64,
     /// INTERNALDATE.
     pub internal_date: UnixTime,
-    /// SAVEDATE: when it came into this mailbox (RFC 8514 §3); `None` in a store that does not tell.
+    /// SAVEDATE: when it came into this mailbox (RFC 8514 §3); `None` in a store that does not tell, as mbox files.
     pub save_date: Option<UnixTime>,
 }
 

@@ -29,7 +29,10 @@
 //! long as [`MboxOptions::lock_wait`] says. The keywords of one message are 8 KiB together.
 //!
 //! # Departures
-//! * There is no SAVEDATE.
+//! * There is no SAVEDATE ([`Meta::save_date`](crate::Meta::save_date) is `None`), for which RFC 8514 §4.2 and §4.3 provide: it is told
+//!   as NIL, and searched for as INTERNALDATE. It would have to stand in a header field, which all other programs would show
+//!   as part of the message: a UID would have other octets there than here. Or in the index, which may be lost, and a date
+//!   that was told must not change (§3).
 //! * A message that is expunged while it is being read cannot be read further.
 //! * A message that does not end in a line end gets one; a bare LF becomes a line end.
 //! * Files whose names hold a dot are no mailboxes, since no [`MailboxName`](crate::MailboxName) does.
