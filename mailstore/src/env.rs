@@ -132,10 +132,15 @@ struct Inner {
     freed: Condvar,
 }
 
+/// How much of a host name stands in file names.
+const FILE_HOST_BYTES_MAX: usize = 64;
+
 impl Env {
     /// A disk and a host.
     pub fn new(fs: Arc<dyn Fs>, host: Arc<dyn Host>) -> Self {
-        let file_host = host.name().replace('/', "\\057").replace(':', "\\072").replace(',', "\\054");
+        let mut file_host = host.name().replace('/', "\\057").replace(':', "\\072").replace(',', "\\054");
+        // A file name has room for 255 octets, with numbers before it, and sizes and flags behind.
+        file_host.truncate(file_host.floor_char_boundary(FILE_HOST_BYTES_MAX));
         let started = host.now();
         Self(Arc::new(Inner {
             syncs: Syncs::new(Arc::clone(&fs), Arc::clone(&host)),

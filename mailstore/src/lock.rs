@@ -26,6 +26,9 @@ const STALE_AFTER: Duration = Duration::from_secs(120);
 /// it is stale.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// How often a long operation touches its lock, so that others do not take it for stale.
+const TOUCH_EVERY: Duration = Duration::from_secs(20);
+
 /// The first wait between two attempts; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
@@ -35,6 +38,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 pub(crate) struct DotLock {
     env: Env,
     path: PathBuf,
+    /// The lock file as it was made, or last touched.
+    made: Metadata,
     _threads: Held,
 }
 
@@ -55,11 +60,15 @@ impl DotLock {
         loop {
             match env.fs().open(&path, OpenMode::CreateNew) {
                 Ok(mut file) => {
-                    let lock = Self { env: env.clone(), path: path.clone(), _threads: threads };
                     let host = env.host();
-                    file.append(format!("{}:{}:{}\n", host.pid(), host.name(), host.boot_id()).as_bytes())
-                        .map_err(failed)?;
-                    return Ok(lock);
+                    let text = format!("{}:{}:{}\n", host.pid(), host.name(), host.boot_id());
+                    let made = file.append(text.as_bytes()).and_then(|()| file.metadata());
+                    let made = made.map_err(|error| {
+                        // Nobody has had a reason to take it for stale yet.
+                        let _ = env.fs().unlink(&path);
+                        failed(error)
+                    })?;
+                    return Ok(Self { env: env.clone(), path, made, _threads: threads });
                 }
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
                 Err(_) => {}
@@ -80,8 +89,45 @@ impl DotLock {
     }
 }
 
+impl DotLock {
+    /// Shows others that the lock is alive. To be called often; it does something now and then.
+    pub(crate) fn keep(&mut self) {
+        let now = self.env.host().now();
+        if now.saturating_sub(self.made.mtime) < TOUCH_EVERY || self.check().is_err() {
+            return;
+        }
+        // At worst somebody takes it for stale, and that is noticed.
+        let touched = self.env.fs().open(&self.path, OpenMode::Write).and_then(|file| {
+            file.set_mtime(now)?;
+            file.metadata()
+        });
+        if let Ok(touched) = touched {
+            self.made = touched;
+        }
+    }
+
+    /// That nobody has taken the lock away meanwhile, because it was held for long.
+    ///
+    /// # Errors
+    /// `Locked` when somebody has; else what the disk says.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.env.fs().metadata(&self.path) {
+            Ok(found) if is_same(&found, &self.made) => Ok(()),
+            Err(error) if !error_is_gone(&error) => Err(StoreError::io("locking", &self.path, &error)),
+            _ => {
+                let cause = "another program took it for stale";
+                Err(StoreError::new(ErrorKind::Locked, "locking", cause).at(&self.path))
+            }
+        }
+    }
+}
+
 impl Drop for DotLock {
     fn drop(&mut self) {
+        // Not that of somebody who took ours for stale.
+        if self.check().is_err_and(|error| error.kind() == ErrorKind::Locked) {
+            return;
+        }
         // One that cannot be removed keeps everybody out until this process ends.
         let removed = self.env.fs().unlink(&self.path);
         if removed.is_err_and(|error| !error_is_gone(&error)) {
@@ -123,7 +169,7 @@ pub(crate) fn break_lock(env: &Env, path: &Path, aside: &Path, stale: &Metadata)
         Err(error) if error_is_gone(&error) => return Ok(()),
         result => result?,
     }
-    if env.fs().metadata(aside)?.inode != stale.inode {
+    if !is_same(&env.fs().metadata(aside)?, stale) {
         // Somebody else broke it and holds it now: put it back.
         match env.fs().link(aside, path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
@@ -133,6 +179,41 @@ pub(crate) fn break_lock(env: &Env, path: &Path, aside: &Path, stale: &Metadata)
     env.fs().unlink(aside)
 }
 
+/// Whether it is the same lock file. Some file systems give a number again at once, so that alone does not tell.
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.inode, one.mtime, one.size) == (other.inode, other.mtime, other.size)
+}
+
 fn error_is_gone(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::sim::{SimFs, SimHost};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_lock_that_was_taken_for_stale_is_noticed_and_the_other_one_stays() {
+        let disk = SimFs::new();
+        let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
+        let (path, scratch) = (Path::new("/list"), Path::new("/"));
+        let mut lock = DotLock::take(&env, path, scratch).unwrap();
+        lock.check().unwrap();
+        disk.advance(STALE_AFTER);
+        lock.keep();
+        let touched = crate::fs::Fs::metadata(&disk, Path::new("/list.lock")).unwrap();
+        assert!(touched.mtime >= disk.now() - Duration::from_secs(1), "others see that it is alive");
+        lock.check().unwrap();
+        // Another program overrides it, and has one of its own.
+        env.fs().unlink(Path::new("/list.lock")).unwrap();
+        env.fs().open(Path::new("/list.lock"), OpenMode::CreateNew).unwrap();
+        assert_eq!(lock.check().unwrap_err().kind(), ErrorKind::Locked);
+        drop(lock);
+        assert!(env.fs().metadata(Path::new("/list.lock")).is_ok(), "it is not ours to remove");
+        env.fs().unlink(Path::new("/list.lock")).unwrap();
+        drop(DotLock::take(&env, path, scratch).unwrap());
+        assert!(env.fs().metadata(Path::new("/list.lock")).is_err(), "ours goes");
+    }
 }

@@ -85,7 +85,10 @@ fn play(fs: &SimFs, reader: Reader, story: &mut Story) -> Result<()> {
         Reader::Nobody => {}
         Reader::Expunges => {
             let mut mailbox = store.open(&inbox(), Access::ReadWrite)?;
-            assert_eq!(mailbox.expunge(&all(), Expunge::Any)?.len(), 1);
+            // Where no UID could be given for want of room, there is nothing to see yet.
+            let seen = mailbox.entries().len();
+            assert_eq!(mailbox.expunge(&all(), Expunge::Any)?.len(), seen);
+            story.removal = story.removal.filter(|_| seen == 1);
         }
         Reader::RenamesInbox => store.rename(&inbox(), &name("Read"))?,
     }

@@ -32,9 +32,9 @@ use super::store::Inner;
 use super::uids::{UidLock, Uids};
 use super::{filename, nested, recount};
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::fs::{Fs, OpenMode};
+use crate::fs::{DirEntry, Fs, OpenMode};
 use crate::name::MailboxName;
-use crate::store::MailboxInfo;
+use crate::store::{DeliveryId, MailboxInfo};
 
 /// What the directories of mailboxes not yet made or already deleted begin with. Maildir++ has no mailbox of
 /// such a name.
@@ -188,7 +188,6 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
     if to.is_inbox() || target.check_exists().is_ok() {
         return Err(exists(&target));
     }
-    settle_all(store, &source)?;
     if from.is_inbox() {
         create(store, to)?;
         // What a crash left of messages that came together must not go there by halves, nor what is just coming.
@@ -197,6 +196,7 @@ pub(super) fn rename(store: &Inner, from: &MailboxName, to: &MailboxName) -> Res
         drop(lock);
         return moved.map(drop);
     }
+    settle_all(store, &source)?;
     let mut moves = vec![(source, target)];
     for info in list(store)?.into_iter().filter(|info| info.exists) {
         if let Some(rest) = info.name.below(from) {
@@ -300,7 +300,7 @@ fn moving(
 /// Moves what INBOX holds into a mailbox that was just made, durably, or leaves it there.
 fn move_messages(store: &Inner, source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
     let mut moved = Vec::new();
-    let all = copy_keywords(source, target).and_then(|()| move_files(source, target, &mut moved));
+    let all = copy_keywords(source, target).and_then(|()| move_files(store, source, target, &mut moved));
     // The mailbox goes only when it is certain that it holds nothing.
     if all.is_err() && put_back(source, target, moved).is_ok() {
         unmake(store, target);
@@ -323,12 +323,16 @@ fn copy_keywords(source: &MailboxPaths, target: &MailboxPaths) -> Result<()> {
 }
 
 /// Moves all message files, durably; tells which.
-fn move_files(source: &MailboxPaths, target: &MailboxPaths, moved: &mut Vec<(Sub, OsString)>) -> Result<()> {
+fn move_files(
+    store: &Inner,
+    source: &MailboxPaths,
+    target: &MailboxPaths,
+    moved: &mut Vec<(Sub, OsString)>,
+) -> Result<()> {
     let disk = source.env.fs();
     for sub in [Sub::New, Sub::Cur] {
         let (from, to) = (source.sub(sub), target.sub(sub));
-        let entries = disk.read_dir(&from).map_err(|error| StoreError::io("reading", &from, &error))?;
-        for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+        for entry in settled(store, source, sub)?.into_iter().filter(|entry| !entry.is_dir) {
             match disk.rename(&from.join(&entry.name), &to.join(&entry.name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(StoreError::io("moving messages to", &to, &error)),
@@ -354,16 +358,22 @@ fn put_back(source: &MailboxPaths, target: &MailboxPaths, moved: Vec<(Sub, OsStr
 
 /// Tells the spool of every delivery whose file goes from where the spool would look for it.
 fn settle_all(store: &Inner, paths: &MailboxPaths) -> Result<()> {
-    let Some(settle) = &store.settle else { return Ok(()) };
-    for sub in [Sub::New, Sub::Cur] {
-        let dir = paths.sub(sub);
-        let entries =
-            store.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
-        for delivery in entries.iter().filter_map(|entry| filename::delivery(entry.name.to_str()?)) {
-            settle.settle(&delivery)?;
-        }
+    [Sub::New, Sub::Cur].into_iter().try_for_each(|sub| settled(store, paths, sub).map(drop))
+}
+
+/// What is in a directory, and the spool knows of the deliveries among it.
+fn settled(store: &Inner, paths: &MailboxPaths, sub: Sub) -> Result<Vec<DirEntry>> {
+    let dir = paths.sub(sub);
+    let entries = store.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
+    let Some(settle) = &store.settle else { return Ok(entries) };
+    let deliveries: Vec<DeliveryId> =
+        entries.iter().filter_map(|entry| filename::delivery(entry.name.to_str()?)).collect();
+    if !deliveries.is_empty() {
+        // One that is just being made is there already, and not yet durably.
+        paths.sync(&dir)?;
+        deliveries.iter().try_for_each(|delivery| settle.settle(delivery))?;
     }
-    Ok(())
+    Ok(entries)
 }
 
 pub(super) fn exists(paths: &MailboxPaths) -> StoreError {

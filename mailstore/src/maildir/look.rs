@@ -22,7 +22,7 @@ use super::mailbox::MaildirMailbox;
 use super::paths::Sub;
 use super::scan::{self, Place, Scan};
 use super::uids::{UidHead, UidLock, Uids};
-use crate::error::{Result, StoreError};
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::OpenMode;
 use crate::index::{Record, Records, Row, Stamp, Stamps};
 use crate::store::{Access, Changes, Entry, Flagged};
@@ -147,17 +147,40 @@ impl MaildirMailbox {
                 return Ok(());
             }
         }
-        let lock = UidLock::take(&self.paths)?;
+        match self.give_new(scan) {
+            // Whoever makes room must get at what is there already.
+            Err(error) if is_unwritable(&error) => {
+                let as_it_is = Uids::load(&self.paths)?.filter(|uids| {
+                    uids.list.uid_validity != self.uids.uid_validity || uids.list.next() >= self.uids.next
+                });
+                let Some(mut uids) = as_it_is else { return Err(error) };
+                self.unlist(&mut uids, scan);
+                self.adopt(&uids, scan);
+                Ok(())
+            }
+            given => given,
+        }
+    }
+
+    /// Takes files out of the list that it does not list; returns their numbers.
+    fn unlist(&self, uids: &mut Uids, scan: &Scan) -> Vec<u32> {
+        let mut new: Vec<u32> = scan.numbers().collect();
+        new.retain(|&file| self.listed(uids, scan.files[file as usize].base()).is_none());
+        uids.forget(new.iter().map(|&file| scan.files[file as usize].base()));
+        new
+    }
+
+    /// Gives UIDs to what has none, under the lock.
+    fn give_new(&mut self, scan: &mut Scan) -> Result<()> {
+        let mut lock = UidLock::take(&self.paths)?;
         let mut uids = Uids::load_or_create(&self.paths, &lock, Some(&self.uids))?;
         *scan = self.scan()?;
-        let mut new: Vec<u32> = scan.numbers().collect();
-        new.retain(|&file| self.listed(&uids, scan.files[file as usize].base()).is_none());
-        uids.forget(new.iter().map(|&file| scan.files[file as usize].base()));
+        let mut new = self.unlist(&mut uids, scan);
         new.sort_by_cached_key(|&file| {
             let base = scan.files[file as usize].base();
             (filename::arrival(base), base.to_owned())
         });
-        self.make_durable(scan, &mut new)?;
+        self.make_durable(&mut lock, scan, &mut new)?;
         let bases: Vec<_> = new.iter().map(|&file| scan.files[file as usize].base().into()).collect();
         let alive: BTreeSet<&str> = scan.numbers().map(|file| scan.files[file as usize].base()).collect();
         uids.assign(&self.paths, &lock, &bases, Some(&|base| alive.contains(base)))?;
@@ -192,9 +215,10 @@ impl MaildirMailbox {
 
     /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
     /// meanwhile is taken out of `new`.
-    fn make_durable(&self, scan: &Scan, new: &mut Vec<u32>) -> Result<()> {
+    fn make_durable(&self, lock: &mut UidLock, scan: &Scan, new: &mut Vec<u32>) -> Result<()> {
         let (mut dirs, mut vanished) = (BTreeSet::new(), BTreeSet::new());
         for some in new.chunks(SYNCED_TOGETHER_MAX) {
+            lock.keep();
             let (mut files, mut paths) = (Vec::new(), Vec::new());
             for &number in some {
                 let place = &scan.files[number as usize];
@@ -245,7 +269,11 @@ impl MaildirMailbox {
                 }
                 // Another session took it, or somebody removed it: the next step at it finds out.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StoreError::io("moving a new message to", &to, &error)),
+                Err(error) => match StoreError::io("moving a new message to", &to, &error) {
+                    // It stays where it is, and is new to the next session, too.
+                    error if is_unwritable(&error) => drop(recent.insert(number)),
+                    error => return Err(error),
+                },
             }
         }
         Ok(recent)
@@ -332,4 +360,9 @@ impl MaildirMailbox {
         self.told = state.highest();
         changes
     }
+}
+
+/// Whether nothing can be written at present; what is there can be read all the same, and removed.
+fn is_unwritable(error: &StoreError) -> bool {
+    matches!(error.kind(), ErrorKind::DiskFull | ErrorKind::Denied)
 }

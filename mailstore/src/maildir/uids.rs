@@ -78,7 +78,7 @@ impl UidHead {
 /// The lock under which UIDs are given.
 #[derive(Debug)]
 pub(super) struct UidLock {
-    _lock: DotLock,
+    lock: DotLock,
 }
 
 impl UidLock {
@@ -86,7 +86,12 @@ impl UidLock {
     pub(super) fn take(paths: &MailboxPaths) -> Result<Self> {
         let lock = DotLock::take(&paths.env, &paths.uidlist(), &paths.tmp())?;
         wal::recover(paths)?;
-        Ok(Self { _lock: lock })
+        Ok(Self { lock })
+    }
+
+    /// Shows others that it is alive. To be called often while something takes long.
+    pub(super) fn keep(&mut self) {
+        self.lock.keep();
     }
 }
 
@@ -207,7 +212,8 @@ fn is_garbage(garbage: usize, records: usize) -> bool {
     garbage >= GARBAGE_RECORDS_MIN && garbage * 4 >= records
 }
 
-fn append(paths: &MailboxPaths, _lock: &UidLock, lines: &str) -> Result<Metadata> {
+fn append(paths: &MailboxPaths, lock: &UidLock, lines: &str) -> Result<Metadata> {
+    lock.lock.check()?;
     let path = paths.uidlist();
     let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
     let mut file = paths.env.fs().open(&path, OpenMode::Append).map_err(failed)?;
@@ -226,7 +232,8 @@ fn append(paths: &MailboxPaths, _lock: &UidLock, lines: &str) -> Result<Metadata
     file.metadata().map_err(failed)
 }
 
-fn write(paths: &MailboxPaths, _lock: &UidLock, list: UidList) -> Result<Uids> {
+fn write(paths: &MailboxPaths, lock: &UidLock, list: UidList) -> Result<Uids> {
+    lock.lock.check()?;
     let path = paths.uidlist();
     let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
     let scratch = paths.tmp().join(paths.env.unique_name());
