@@ -274,7 +274,7 @@ impl mailstore::Store for Refusing {
     }
 }
 
-async fn start_refusing(fs: &SimFs, kind: ErrorKind, quota_full_tempfail: bool) -> Server {
+async fn start_refusing(fs: &SimFs, kind: ErrorKind, how: Deliverers) -> Server {
     let environment = env(fs, 1);
     let locate = move |account: &postroom::wall::AccountId| {
         let root = format!("/mail/example.test/{}", account.user());
@@ -283,25 +283,28 @@ async fn start_refusing(fs: &SimFs, kind: ErrorKind, quota_full_tempfail: bool) 
     };
     let disk = LocalMail::open(env(fs, 1), Path::new("/"), "unused/%d/%n", &Blocking::inline());
     let spool = disk.unwrap().spool;
-    let mut how = Deliverers::default();
-    how.quota_full_tempfail = quota_full_tempfail;
     let store = LocalStore::new(locate, Blocking::inline());
     start_with(fs, 1, |builder| builder.mail(spool, store).deliverers(how)).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn r258_each_kind_of_refusal_has_its_outcome() {
-    for (kind, tempfail, outcome, advice) in [
-        (ErrorKind::OverQuota, true, "deferred", "raise the quota"),
-        (ErrorKind::OverQuota, false, "bounced", "raise the quota"),
-        (ErrorKind::NoSuchMailbox, true, "bounced", "create the mailbox first"),
-        (ErrorKind::Refused, true, "bounced", "the sender is told"),
-        (ErrorKind::Locked, true, "deferred", "see which process holds the lock"),
-        (ErrorKind::Io, true, "deferred", "check the disk"),
+    for (kind, tempfail, soft_bounce, outcome, advice) in [
+        (ErrorKind::OverQuota, true, false, "deferred", "raise the quota"),
+        (ErrorKind::OverQuota, false, false, "bounced", "raise the quota"),
+        (ErrorKind::OverQuota, false, true, "deferred", "raise the quota"),
+        (ErrorKind::NoSuchMailbox, true, false, "bounced", "create the mailbox first"),
+        (ErrorKind::NoSuchMailbox, true, true, "deferred", "create the mailbox first"),
+        (ErrorKind::Refused, true, false, "bounced", "the sender is told"),
+        (ErrorKind::Locked, true, false, "deferred", "see which process holds the lock"),
+        (ErrorKind::Io, true, false, "deferred", "check the disk"),
     ] {
         let (log, _guard) = Log::start(Level::INFO);
         let fs = SimFs::new();
-        let server = start_refusing(&fs, kind, tempfail).await;
+        let mut how = Deliverers::default();
+        how.quota_full_tempfail = tempfail;
+        how.soft_bounce = soft_bounce;
+        let server = start_refusing(&fs, kind, how).await;
         let mut client = client(&server).await;
         let to = ["alice@example.test", "bob@example.test"];
         assert!(client.mail("s@x.test", &to, "x").await.starts_with("250 2.0.0"));

@@ -125,6 +125,44 @@ async fn d041_to_d043_as_parameters_say() {
     assert_eq!(client.command("NOOP").await, "421 4.7.0 mail.example.test Error: too many errors");
 }
 
+/// Whoever refuses: policy, the session, what looks at content.
+#[tokio::test(start_paused = true)]
+async fn with_soft_bounce_nothing_is_refused_for_good() {
+    for (soft, codes) in [
+        ("no", ["500 5.5.2", "552 5.3.4", "554 5.7.1", "550 5.7.1"]),
+        ("yes", ["400 4.5.2", "452 4.3.4", "454 4.7.1", "450 4.7.1"]),
+    ] {
+        let mut settings = settings();
+        settings.policy.set("soft_bounce", soft).unwrap();
+        settings.policy.set("header_checks", "regexp:{{/^Subject: junk/ REJECT junk}}").unwrap();
+        let server = start(settings).await;
+        let mut client = greeted(&server).await;
+        let mut told = Vec::new();
+        for command in ["XYZZY", "MAIL FROM:<s@x.test> SIZE=999999999999"] {
+            told.push(client.command(command).await);
+        }
+        told.push(client.mail("s@x.test", &["ann@elsewhere.test"], "x").await);
+        client.command("RSET").await;
+        told.push(client.mail("s@x.test", &["alice@example.test"], "Subject: junk\r\n\r\nx").await);
+        for (reply, code) in told.iter().zip(codes) {
+            assert!(reply.starts_with(code), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_says_hello_unless_it_need_not() {
+    for (required, code) in [("yes", "503 5.5.1"), ("no", "250 2.0.0")] {
+        let mut settings = settings();
+        settings.policy.set("smtpd_helo_required", required).unwrap();
+        let server = start(settings).await;
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        let reply = client.mail("s@x.test", &["alice@example.test"], "x").await;
+        assert!(reply.starts_with(code), "{reply}");
+    }
+}
+
 /// R89.
 #[tokio::test(start_paused = true)]
 async fn vrfy_tells_nothing_or_is_not_there() {

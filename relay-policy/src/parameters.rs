@@ -162,7 +162,7 @@ parameters! {
     smtpd_reject_unlisted_sender: bool = false;
     /// Whether a refusal says in which table nothing was found.
     show_user_unknown_table_name: bool = true;
-    /// Whether all refusals are temporary ones.
+    /// Whether all refusals are temporary ones, and what cannot be delivered waits.
     soft_bounce: bool = false;
     /// Whether addresses that another mailer may open are relayed for everybody: this opens the relay.
     allow_untrusted_routing: bool = false;
@@ -406,6 +406,8 @@ parameters! {
     unknown_virtual_mailbox_reject_code: u16 = 550_u16;
     /// The code for recipients that `relay_recipient_maps` has not.
     unknown_relay_recipient_reject_code: u16 = 550_u16;
+    /// Whether a client must say EHLO or HELO before MAIL. Postfix does not have it so unless it is set; RFC 5321 section 4.1.4 does.
+    smtpd_helo_required: bool = true;
     /// Whether VRFY is refused and not offered; otherwise it is answered, and tells nothing of who exists.
     disable_vrfy_command: bool = false;
     /// Error replies of a session, with no message taken between them, after which each further one is followed by a pause.

@@ -48,6 +48,9 @@ fn doubts_name_their_rule_and_their_place() {
         doubts(&[("mydestination", "a.test"), ("relay_domains", "b.test A.test")]),
         ["L14 relay_domains"]
     );
+    let helo = ("smtpd_helo_restrictions", "reject_invalid_helo_hostname");
+    assert_eq!(doubts(&[helo]), none);
+    assert_eq!(doubts(&[helo, ("smtpd_helo_required", "no")]), ["L22 smtpd_helo_restrictions"]);
     let asked = "check_policy_service inet:localhost:10023";
     assert_eq!(doubts(&[("smtpd_sender_restrictions", asked)]), ["L16 smtpd_sender_restrictions"]);
     assert_eq!(doubts(&[(recipient, asked)]), none);

@@ -185,6 +185,12 @@ impl Reply {
         self.code / 100 == 5
     }
 
+    /// A 5yz as the 4yz of the same words; none of any other.
+    pub(crate) fn softened(&self) -> Option<Self> {
+        let enhanced = self.enhanced.map(|code| EnhancedCode { class: 4, ..code });
+        self.is_permanent().then(|| Self { code: self.code - 100, enhanced, text: self.text.clone() })
+    }
+
     /// Writes the lines of the reply. `enhanced` is false where RFC 2034 forbids the enhanced code.
     pub(crate) fn write(&self, out: &mut OutBuf, enhanced: bool) {
         let mut lines = self.text.split('\n').peekable();

@@ -22,7 +22,12 @@ type Policies = BTreeMap<String, AccessPolicy>;
 
 /// One sentence for each doubt, which names the key, listener or account.
 pub async fn doubts(config: &Config, accounts: &PasswdFile, rehearsal: &Rehearsal) -> Vec<String> {
-    let mut doubts = of_accounts(config, &accounts.accounts(), &of_mail(config, &rehearsal.policies()));
+    let policies = rehearsal.policies();
+    let of_mail = of_mail(config, &policies);
+    let mut doubts = of_accounts(config, &accounts.accounts(), &of_mail);
+    if rustix::process::geteuid().is_root() {
+        doubts.extend(of_root(&of_mail));
+    }
     doubts.extend(of_ways(config, rehearsal).await);
     if let Some(named) = &config.accounts.auth_mechanisms {
         let certificates = config.listeners.iter().any(|listener| listener.client_ca.is_some());
@@ -155,6 +160,19 @@ fn names_of_mail(config: &Config) -> impl Iterator<Item = String> {
         matches!(section.protocol, Protocol::Smtp | Protocol::Submission | Protocol::Lmtp)
     };
     names.zip(&config.listeners).filter(move |(_, section)| takes_mail(section)).map(|(name, _)| name)
+}
+
+/// What a server that root runs is kept from: it could be made to do it to anything there is.
+fn of_root(policies: &[&AccessPolicy]) -> impl Iterator<Item = String> {
+    let is_set = |get: fn(&Parameters) -> &Vec<String>| {
+        policies.iter().any(|policy| !get(policy.parameters()).is_empty())
+    };
+    let files = is_set(|parameters| &parameters.allow_mail_to_files).then_some("allow_mail_to_files");
+    let commands =
+        is_set(|parameters| &parameters.allow_mail_to_commands).then_some("allow_mail_to_commands");
+    files.into_iter().chain(commands).map(|name| {
+        format!("{name}: says nothing in a server that root runs, which refuses such mail: run it as a user of its own")
+    })
 }
 
 fn of_accounts(config: &Config, accounts: &[AccountId], policies: &[&AccessPolicy]) -> Vec<String> {

@@ -152,8 +152,9 @@ pub fn greylist(section: &GreylistSection) -> GreylistOptions {
     }
 }
 
-fn deliverers(section: &QueueSection) -> Deliverers {
+fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
     let mut how = Deliverers::default();
+    how.soft_bounce = soft_bounce;
     how.quota_full_tempfail = section.quota_full_tempfail.unwrap_or(how.quota_full_tempfail);
     let lifetime = section.maximal_queue_lifetime_seconds.map(Duration::from_secs);
     how.maximal_queue_lifetime = lifetime.unwrap_or(how.maximal_queue_lifetime);
@@ -383,14 +384,16 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     warn_of_held(&mail.spool);
     let spool = mail.spool.clone();
+    let settings = whole_settings(config)?;
+    let deliverers = deliverers(&config.queue, settings.policy.soft_bounce);
     let server = Server::builder()
-        .settings(whole_settings(config)?)
+        .settings(settings)
         .directory(Arc::clone(&accounts))
         .decoys(decoys)
         .certificate(certificate.clone())
         .mail(mail.spool, mail.store)
         .keep(Keep::new(Env::real(&config.hostname), data_dir.join("memory"), &store_threads))
-        .deliverers(deliverers(&config.queue))
+        .deliverers(deliverers)
         .start()
         .await?;
     Ok(Running { server, accounts, certificate, spool })

@@ -42,6 +42,13 @@ fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
     );
     assert!(!doubted.contains("SCRAM-SHA-256: "), "{doubted}");
 
+    fs::write(directory.join("postroom.toml"), configuration(false, "allow_mail_to_files = [\"alias\"]\n"))
+        .unwrap();
+    let doubted = text(&postroom(&["check", "--config", "postroom.toml"], directory).stdout);
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(doubted.contains("warning: allow_mail_to_files: says nothing"), is_root, "{doubted}");
+    assert!(!doubted.contains("allow_mail_to_commands"), "{doubted}");
+
     let refused = |configuration: &str, words: &[&str]| {
         fs::write(directory.join("postroom.toml"), configuration).unwrap();
         let bad = postroom(&["check", "--config", "postroom.toml"], directory);

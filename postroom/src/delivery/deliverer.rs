@@ -117,7 +117,7 @@ impl Deliverer {
             Failure::Store(error) => how.class(recipient, error),
             Failure::Command(failure) => failure.class,
         };
-        if class == Class::Permanent {
+        if class == Class::Permanent && !how.soft_bounce {
             tracing::error!(to, %error, "bounced");
             RecipientState::Bounced
         } else if how.is_expired(now, received_at) {

@@ -24,6 +24,7 @@
 //! | a file of an alias that cannot be written to, whatever the reason: an administrator can mend it | deferred |
 //! | a command of an alias ended well | delivered |
 //! | it ended otherwise, died, took too long, cannot be run | deferred or bounced as its exit code or its output says (`command/status.rs`) |
+//! | bounced, and [`Deliverers::soft_bounce`] | deferred |
 //! | deferred, and older than [`Deliverers::maximal_queue_lifetime`], or past the time its spool says it expires | bounced |
 //!
 //! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
@@ -82,6 +83,9 @@ pub struct Deliverers {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (`quota_full_tempfail` of Dovecot, where
     /// the default is no). Default true, while no sender is told of a bounce.
     pub quota_full_tempfail: bool,
+    /// Whether what would be bounced waits, until [`maximal_queue_lifetime`](Self::maximal_queue_lifetime) is over (`soft_bounce` of
+    /// Postfix): for who tries a new server out. Default false.
+    pub soft_bounce: bool,
     /// How commands of aliases are run; none: who leads to one is refused. Default none.
     pub commands: Option<Commands>,
 }
@@ -95,6 +99,7 @@ impl Default for Deliverers {
             patience: Duration::from_secs(30),
             maximal_queue_lifetime: Duration::from_secs(5 * 24 * 3600),
             quota_full_tempfail: true,
+            soft_bounce: false,
             commands: None,
         }
     }

@@ -284,6 +284,8 @@ fn session_limits(config: &mut smtp::Config, parameters: &Parameters) {
     if parameters.disable_vrfy_command {
         config.verify = smtp::VerifyMode::Disabled;
     }
+    config.hello_required = parameters.smtpd_helo_required;
+    config.soft_refusals = parameters.soft_bounce;
     config.limits.errors_before_pause = parameters.smtpd_soft_error_limit;
     config.limits.errors_max = parameters.smtpd_hard_error_limit;
     config.limits.idle_commands_max = parameters.smtpd_junk_command_limit;

@@ -94,6 +94,7 @@ impl AccessPolicy {
         }
         self.of_order(&mut found);
         self.of_domains(&mut found);
+        self.of_hello(&mut found);
         found.0
     }
 
@@ -137,6 +138,13 @@ impl AccessPolicy {
             if self.reaches(class, class, &mut BTreeSet::new()) {
                 found.push("L06", Severity::Error, class, "this class comes to itself again, without an end");
             }
+        }
+    }
+
+    fn of_hello(&self, found: &mut Found) {
+        if !self.parameters.smtpd_helo_required && !self.list(ListName::Helo).is_empty() {
+            let text = "most of them say nothing of a client that says no HELO: smtpd_helo_required makes it say one";
+            found.push("L22", Severity::Notice, "smtpd_helo_restrictions", text);
         }
     }
 

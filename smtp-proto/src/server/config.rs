@@ -136,6 +136,11 @@ pub struct Config {
     pub broken_auth_clients: bool,
     /// Whether MAIL needs an AUTH before it (`530 5.7.0`). Default false; [`Protocol::Submission`] always does.
     pub auth_required: bool,
+    /// Whether MAIL needs EHLO or HELO before it (`503 5.5.1`; RFC 5321 section 4.1.4 has it so). LMTP always needs LHLO. Default true.
+    pub hello_required: bool,
+    /// Whether every reply of 5yz is said as 4yz, its enhanced code too: who tries a new server out loses no mail by what it refuses
+    /// (`soft_bounce` of Postfix). Default false.
+    pub soft_refusals: bool,
     /// What is done about a CR or an LF that stands alone in a message. Default [`DecodePolicy::Reject`].
     pub bare_line_ends: DecodePolicy,
     /// The same for a message that comes in chunks (BDAT), but for one of `BODY=BINARYMIME`: its octets are handed out
@@ -195,6 +200,8 @@ impl Config {
             allow_plaintext_auth: false,
             broken_auth_clients: false,
             auth_required: false,
+            hello_required: true,
+            soft_refusals: false,
             bare_line_ends: DecodePolicy::Reject,
             bare_line_ends_in_chunks: DecodePolicy::Reject,
             syntax: Syntax::Lenient,

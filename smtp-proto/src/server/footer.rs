@@ -51,8 +51,11 @@ impl Server {
         self.reject_footer = footer;
     }
 
-    /// Writes a reply, with what stands behind it; `enhanced` is false where RFC 2034 forbids the enhanced code.
+    /// Writes a reply as [`Config::soft_refusals`](super::Config::soft_refusals) has it, with what stands behind it; `enhanced` is false
+    /// where RFC 2034 forbids the enhanced code.
     pub(super) fn write(&mut self, reply: &Reply, enhanced: bool) {
+        let softened = if self.config.soft_refusals { reply.softened() } else { None };
+        let reply = softened.as_ref().unwrap_or(reply);
         match self.with_footer(reply) {
             Some(longer) => longer.write(&mut self.output, enhanced),
             None => reply.write(&mut self.output, enhanced),

@@ -265,6 +265,7 @@ impl Server {
             auth: !self.config.mechanisms.is_empty(),
             authenticated: self.authenticated,
             auth_required: self.config.is_auth_required(),
+            hello_required: self.config.hello_required || self.config.protocol == Protocol::Lmtp,
             etrn: self.config.offer.etrn,
             xclient: self.peer.xclient,
             xforward: self.peer.xforward,

@@ -69,6 +69,8 @@ pub(super) struct Standing {
     pub(super) authenticated: bool,
     /// MAIL needs AUTH before it.
     pub(super) auth_required: bool,
+    /// MAIL needs a hello before it.
+    pub(super) hello_required: bool,
     /// ETRN is offered.
     pub(super) etrn: bool,
     /// The application lets this client say XCLIENT, XFORWARD.
@@ -119,7 +121,8 @@ pub(super) fn permits(verb: Verb, now: &Standing) -> Result<(), &'static Reply> 
             Err(&NEED_AUTH)
         }
         Verb::Vrfy | Verb::Expn => Ok(()),
-        Verb::Mail | Verb::Etrn if now.stage == Stage::Start => Err(&NEED_HELLO),
+        Verb::Mail if now.stage == Stage::Start && now.hello_required => Err(&NEED_HELLO),
+        Verb::Etrn if now.stage == Stage::Start => Err(&NEED_HELLO),
         Verb::Etrn if in_transaction => Err(&IN_TRANSACTION),
         Verb::Etrn => Ok(()),
         Verb::Mail if in_transaction => Err(&NESTED_MAIL),
@@ -171,6 +174,7 @@ mod tests {
         auth: true,
         authenticated: false,
         auth_required: false,
+        hello_required: true,
         etrn: true,
         xclient: true,
         xforward: true,
@@ -187,6 +191,8 @@ mod tests {
         let codes = |verb| -> Vec<u16> { stages.map(|stage| code(verb, Standing { stage, ..READY })).into() };
         assert_eq!(codes(Verb::Ehlo), [0, 0, 0, 0, 0]);
         assert_eq!(codes(Verb::Mail), [503, 0, 503, 503, 503]);
+        let without_hello = Standing { hello_required: false, stage: Start, ..READY };
+        assert_eq!([code(Verb::Mail, without_hello), code(Verb::Bdat, without_hello)], [0, 503]);
         assert_eq!(codes(Verb::Rcpt), [503, 503, 0, 0, 503]);
         assert_eq!(codes(Verb::Data), [503, 503, 554, 0, 503]);
         assert_eq!(codes(Verb::Bdat), [503, 503, 554, 0, 0]);

@@ -104,6 +104,8 @@ const OPTIONS: &[&str] = &[
     "offer",
     "broken_auth",
     "ask",
+    "hello",
+    "soft",
 ];
 
 fn set_option(config: &mut Config, name: &str, value: &str) {
@@ -134,6 +136,8 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("before_capability", "permit") => config.pipelining_before_capability = Impatience::Permit,
         ("after_data", "permit") => config.pipelining_after_data = Impatience::Permit,
         ("ask", "commands") => config.ask_commands = true,
+        ("hello", "optional") => config.hello_required = false,
+        ("soft", "on") => config.soft_refusals = true,
         ("broken_auth", "on") => config.broken_auth_clients = true,
         ("offer", _) => value.split(',').for_each(|name| set_offer(&mut config.offer, name)),
         ("greet_delay", _) => config.timeouts.greet_delay = Duration::from_secs(number()),

@@ -53,7 +53,7 @@ fn values_are_those_that_postfix_has() {
 #[test]
 fn what_is_not_set_is_as_postfix_has_it() {
     // What differs, and why it may.
-    const ARGUED: [(&str, &str); 24] = [
+    const ARGUED: [(&str, &str); 25] = [
         ("virtual_alias_domains", "$virtual_alias_maps stands for its tables"),
         ("virtual_mailbox_domains", "$virtual_mailbox_maps stands for its tables"),
         ("alias_maps", "nobody answers for NIS; said"),
@@ -76,6 +76,7 @@ fn what_is_not_set_is_as_postfix_has_it() {
         ),
         ("postscreen_forbidden_commands", "no such test is made yet"),
         ("postscreen_greet_banner", "it stands for the greeting, which is another"),
+        ("smtpd_helo_required", "unless it is said that it is not, as the standard has it"),
         ("smtpd_client_connection_count_limit", "limits.connections_per_ip_max is the same"),
         ("smtpd_client_event_limit_exceptions", "$mynetworks stands for its entries"),
         ("smtpd_client_ipv4_prefix_length", "unknown to this version of Postfix"),

@@ -45,10 +45,11 @@ pub(super) async fn feed(
             None => break,
         }
     }
-    if let Some(mut pipe) = stdin.take() {
+    if let Some(pipe) = stdin {
         // As above.
         let _ = pipe.write_all(line_ends.rest()).await;
     }
+    *stdin = None;
     Ok(())
 }
 

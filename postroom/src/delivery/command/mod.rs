@@ -32,7 +32,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// What runs a command that is more than words.
 const SHELL: &str = "/bin/sh";
@@ -174,13 +174,16 @@ impl Failure {
 /// A command, and what it has started. Dropped, it is killed with all of that.
 struct Running {
     child: Child,
+    /// Kept here, so that it is open until the command is killed: an end in the middle of a message would be taken for its end.
+    stdin: Option<ChildStdin>,
     group: Option<Pid>,
 }
 
 impl Running {
-    fn new(child: Child) -> Self {
+    fn new(mut child: Child) -> Self {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        Self { child, group: pid.and_then(Pid::from_raw) }
+        let stdin = child.stdin.take();
+        Self { child, stdin, group: pid.and_then(Pid::from_raw) }
     }
 
     /// Feeds it and reads what it writes until it ends.
@@ -190,9 +193,8 @@ impl Running {
         body: Box<dyn MessageReader>,
         output: &mut Output,
     ) -> Result<ExitStatus, Failure> {
-        let mut stdin = self.child.stdin.take();
         let (mut is_fed, mut has_closed) = (false, false);
-        let mut feeding = std::pin::pin!(input::feed(&mut stdin, beginning, body));
+        let mut feeding = std::pin::pin!(input::feed(&mut self.stdin, beginning, body));
         loop {
             tokio::select! {
                 ended = self.child.wait() => {
@@ -200,9 +202,7 @@ impl Running {
                 }
                 fed = &mut feeding, if !is_fed => {
                     is_fed = true;
-                    // It must not see an end before it is killed.
-                    fed.inspect_err(|_| self.group.into_iter().for_each(kill))
-                        .map_err(|error| Failure::for_now(format!("4.3.0 {error}")))?;
+                    fed.map_err(|error| Failure::for_now(format!("4.3.0 {error}")))?;
                 }
                 () = output.read(), if !has_closed => has_closed = true,
             }
@@ -212,7 +212,8 @@ impl Running {
     /// Kills what still runs in its group. The number is that group's for as long as anything does.
     fn kill(&mut self) {
         if let Some(group) = self.group.take() {
-            kill(group);
+            // As a rule there is nobody left.
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
@@ -221,11 +222,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn kill(group: Pid) {
-    // As a rule there is nobody left.
-    let _ = kill_process_group(group, Signal::KILL);
 }
 
 /// What a command writes.

@@ -81,7 +81,6 @@ const WHY: &[(&str, &str)] = &[
     ("receive_override_options", "there are no content filters"),
     ("smtpd_banner", "the greeting is this server's name"),
     ("smtpd_forbidden_commands", "the methods of HTTP, and no others, are always hung up on"),
-    ("smtpd_helo_required", "HELO or EHLO is always required"),
     ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
     ("smtpd_sasl_path", ACCOUNTS),
     ("smtpd_sasl_type", ACCOUNTS),
