@@ -406,3 +406,27 @@ async fn whose_login_a_sender_is_counts_where_the_listener_offers_logins() {
         assert_eq!(told.is_empty(), offers, "{}", log.text());
     }
 }
+
+/// Tables that were written for Postfix name logins without a domain.
+#[tokio::test(start_paused = true)]
+async fn a_login_in_a_table_has_the_first_domain_unless_it_names_one() {
+    for (owner, expected) in
+        [("alice", "250 2.1.5"), ("alice@example.test", "250 2.1.5"), ("bob", "553 5.7.1")]
+    {
+        let server = server(
+            &SimFs::new(),
+            &[
+                ("smtpd_sender_login_maps", &format!("inline:{{alice@example.test={owner}}}")),
+                ("smtpd_sender_restrictions", "reject_sender_login_mismatch"),
+            ],
+        )
+        .await;
+        let mut client = Client::greeted(&server, "smtp").await;
+        // alice@example.test with her password.
+        let reply = client.command("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABlY2lsYQ==").await;
+        assert!(reply.starts_with("235"), "{reply}");
+        client.command("MAIL FROM:<alice@example.test>").await;
+        let reply = client.command("RCPT TO:<bob@example.test>").await;
+        assert!(reply.starts_with(expected), "{owner}: {reply}");
+    }
+}

@@ -9,7 +9,8 @@
 //! Files are nested [`NESTED_MAX`] deep.
 
 use crate::domain;
-use crate::network::canonical;
+use crate::network::{all_over, canonical};
+use crate::request::UNKNOWN;
 use crate::table::{Answers, LookupError, Opener, Table, Warning, network};
 use crate::words::{is_table, words};
 use ipnet::IpNet;
@@ -99,13 +100,26 @@ impl MatchList {
         self.elements.iter().all(|element| matches!(element.pattern, Pattern::Network(_)))
     }
 
-    /// The element that every address is in, if there is one.
-    pub(crate) fn whole_world(&self) -> Option<&str> {
+    /// The elements that together have hosts all over the internet, if there are some; or the one that every address is in.
+    pub(crate) fn whole_world(&self) -> Option<String> {
         let is_world = |element: &&Element| {
             !element.excluded
                 && matches!(element.pattern, Pattern::Network(network) if network.prefix_len() == 0)
         };
-        self.elements.iter().find(is_world).map(|element| &*element.written)
+        if let Some(element) = self.elements.iter().find(is_world) {
+            return Some(element.written.clone());
+        }
+        let unasked = Answers::default();
+        all_over().into_iter().find_map(|addresses| {
+            let mut written: Vec<&str> = Vec::new();
+            for address in addresses {
+                let element = self.matches_host(UNKNOWN, address, &unasked).ok()??;
+                if !written.contains(&element) {
+                    written.push(element);
+                }
+            }
+            Some(written.join(", "))
+        })
     }
 
     /// Whether nothing is in it.

@@ -353,3 +353,30 @@ fn an_mx_that_names_no_host_is_no_mail_server() {
         assert_eq!(refused(&[exchange, "mx.test"]), None, "{exchange} and a good one");
     }
 }
+
+/// Postfix's logins seldom have a domain, ours always have: tables that were written for the one serve the other.
+#[test]
+fn a_login_without_its_domain_is_one_of_the_local_domain() {
+    let policy = policy(&[
+        ("smtpd_sasl_local_domain", "Example.com"),
+        ("smtpd_sender_login_maps", "inline:{{s@other.test=bob, Alice}}"),
+        (
+            "smtpd_sender_restrictions",
+            "check_sasl_access inline:{mallory=REJECT}, reject_sender_login_mismatch",
+        ),
+    ]);
+    for (login, code) in [
+        ("alice@example.com", None),
+        ("bob@EXAMPLE.COM", None),
+        ("alice@other.test", Some(553)),
+        ("alice@", Some(553)),
+        ("carol@example.com", Some(553)),
+        ("mallory@example.com", Some(554)),
+        ("mallory@other.test", Some(553)),
+    ] {
+        let mut request = stranger();
+        request.login = Some(login.into());
+        let (outcome, _) = run(&policy, &request, Stage::Rcpt(&recipient("<bob@example.com>")), nothing);
+        assert_eq!(outcome.refusal.map(|reply| reply.code), code, "{login}");
+    }
+}

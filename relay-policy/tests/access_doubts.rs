@@ -76,6 +76,12 @@ fn a_guard_behind_a_permit_for_all_is_no_guard() {
         ("static:OK, reject_unauth_destination", "reject"),
         ("ours, reject_unauth_destination", "permit_mynetworks, permit"),
         ("again, ours", "warn_if_reject reject"),
+        ("check_client_access cidr:{{0.0.0.0/0 OK}}, reject_unauth_destination", "reject"),
+        ("check_client_access regexp:{{/./ OK}}, reject_unauth_destination", "reject"),
+        (
+            "check_sender_access static:{permit_sasl_authenticated, permit}, reject_unauth_destination",
+            "reject",
+        ),
         ("warn_if_reject ours", "reject"),
     ] {
         assert_eq!(compiled(relay, class).unwrap_err(), AccessError::OpenRelay, "{relay}; {class}");
@@ -99,14 +105,54 @@ fn a_guard_behind_a_permit_for_all_is_no_guard() {
         made_up[0].starts_with("L02 check_sender_access inline:{boss@a.test=OK} permits ("),
         "{made_up:?}"
     );
-    assert!(made_up[0].contains("every stranger can make up such a sender"), "{made_up:?}");
+    assert!(made_up[0].contains("every stranger can have such a sender"), "{made_up:?}");
     assert_eq!(doubts("check_helo_access inline:{a.test=permit}, reject_unauth_destination").len(), 1);
+    assert_eq!(doubts("check_client_access inline:{unknown=OK}, reject_unauth_destination").len(), 1);
+    let later = "check_sender_access inline:{{boss@a.test=permit_sasl_authenticated, permit}}, reject_unauth_destination";
+    assert_eq!(doubts(later).len(), 1);
+    let within =
+        compiled("ours, reject_unauth_destination", "check_sender_access inline:{boss@a.test=OK}").unwrap();
+    assert!(within.doubts().iter().any(|doubt| doubt.id == "L02"));
     for fine in [
+        "check_sender_access inline:{{boss@a.test=permit_sasl_authenticated, reject, permit}}, reject_unauth_destination",
+        "check_client_access cidr:{{192.0.2.0/24 OK}}, reject_unauth_destination",
         "check_sender_access inline:{boss@a.test=DUNNO}, reject_unauth_destination",
         "check_client_access inline:{192.0.2.1=OK}, reject_unauth_destination",
         "reject_unauth_destination, check_sender_access inline:{boss@a.test=OK}",
     ] {
         assert_eq!(doubts(fine), [""; 0], "{fine}");
+    }
+}
+
+#[test]
+fn the_whole_world_is_known_however_it_is_written() {
+    let doubts = |name: &str, value: &str| {
+        let mut parameters = Parameters::default();
+        parameters.set(name, value).unwrap();
+        let compiled = AccessPolicy::compile(parameters, &Opener::new(&|_| Err("no files".into())));
+        compiled.map(|policy| policy.doubts().iter().filter(|doubt| doubt.id == "L03").count())
+    };
+    for world in [
+        "0.0.0.0/0",
+        "static:all",
+        "cidr:{{0.0.0.0/0 x}}",
+        "0.0.0.0/1, 128.0.0.0/1",
+        "!203.0.113.0/24, 0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/2, 192.0.0.0/2",
+        "[2000::]/3",
+    ] {
+        let error = doubts("mynetworks", world).unwrap_err().to_string();
+        assert!(error.contains("this is the whole world"), "{world}: {error}");
+    }
+    assert_eq!(doubts("mynetworks", "0.0.0.0/1"), Ok(1));
+    assert_eq!(doubts("mynetworks", "10.0.0.0/8, 192.0.2.0/24, cidr:{{192.0.2.0/24 x}}"), Ok(0));
+    for (domains, told) in [
+        ("static:all", 1),
+        ("com", 1),
+        ("test, example.com", 1),
+        ("example.com, !org", 0),
+        ("inline:{a.test=x}", 0),
+    ] {
+        assert_eq!(doubts("relay_domains", domains), Ok(told), "{domains}");
     }
 }
 

@@ -45,3 +45,19 @@ fn check_ours(entries: &BTreeMap<String, String>, octets: Vec<u8>) -> Result<(),
     prop_assert!(table.look_up("absent!").unwrap().is_none());
     Ok(())
 }
+
+/// Who looks for faults sees all of it, and of a broken one what comes before.
+#[test]
+fn its_entries_are_shown() {
+    let (cdb, _) = compile_cdb("access", b"b.test REJECT\na.test OK\n", false).unwrap();
+    let shown = |octets: Vec<u8>| {
+        let read = |_: &str| Ok(octets.clone());
+        let opened = Opener::new(&read).open("cdb:access").unwrap();
+        let mut entries = Vec::new();
+        opened.table.visit(&mut |entry| entries.push(format!("{} {}", entry.key.unwrap(), entry.text)));
+        entries.sort();
+        entries
+    };
+    assert_eq!(shown(cdb.clone()), ["a.test OK", "b.test REJECT"]);
+    assert_eq!(shown(cdb[..2048 + 12].to_vec()), [""; 0]);
+}

@@ -5,7 +5,7 @@
 //! # Departures
 //! From Postfix: `smtpd_relay_restrictions` has `reject_unauth_destination` at its end unless something is said, not
 //! `defer_unauth_destination`. `mydestination`, where it is empty, is [`Settings::domains`]; `myorigin` the first of those;
-//! `myhostname` is [`Settings::hostname`]. `local_recipient_maps` and `virtual_mailbox_maps`, where they are empty, are
+//! `myhostname` is [`Settings::hostname`], `smtpd_sasl_local_domain` the first of the domains, too. `local_recipient_maps` and `virtual_mailbox_maps`, where they are empty, are
 //! `directory:`, which is what [`Directory::contains`](crate::wall::Directory::contains) says, the former with `alias_maps`:
 //! mail is taken only where there is a mailbox for it. Where there is a `luser_relay`, `local_recipient_maps` stays empty.
 
@@ -127,6 +127,9 @@ fn complete(parameters: &mut Parameters, settings: &Settings) {
     }
     if p.myorigin.is_empty() {
         p.myorigin = settings.domains.first().cloned().unwrap_or_default();
+    }
+    if p.smtpd_sasl_local_domain.is_empty() {
+        p.smtpd_sasl_local_domain = settings.domains.first().cloned().unwrap_or_default();
     }
     // Where `luser_relay` gets what is for nobody, nobody is unknown.
     if p.local_recipient_maps.is_empty() && p.luser_relay.is_empty() {

@@ -9,11 +9,13 @@
 
 mod tables;
 
-use super::policy::{AccessError, AccessPolicy, permits};
+use super::policy::{AccessError, AccessPolicy, CLASSES_DEEP_MAX};
 use super::rule::{self, Check, Rule, Rules, is_removed};
 use super::subject::Subject;
 use crate::list_name::ListName;
 use crate::nearest::nearest;
+use crate::request::UNKNOWN;
+use crate::table;
 use crate::words::is_table;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -66,6 +68,12 @@ impl Display for Doubt {
         write!(f, "{severity} {id}: {parameter}: {text}")
     }
 }
+
+/// A domain that only a list of all domains has.
+const NOBODYS: &str = "nobody.has.this.name.invalid";
+
+/// Of a client whose address has none, which is looked up as `unknown`.
+const NAMELESS: &str = "client without a name";
 
 /// Networks that are nobody's on the internet.
 const PRIVATE: [&str; 8] = [
@@ -153,7 +161,7 @@ impl AccessPolicy {
         if self.stops_strangers(&relay) {
             let before = relay.iter().take_while(|rule| !refuses_destinations(&rule.check));
             for rule in before {
-                self.of_what_is_made_up(rule, found);
+                self.of_what_is_made_up(rule, CLASSES_DEEP_MAX, found);
             }
             return;
         }
@@ -171,24 +179,32 @@ impl AccessPolicy {
         }
     }
 
-    /// Anybody can say that he is who a table permits.
-    fn of_what_is_made_up(&self, rule: &Rule, found: &mut Found) {
+    /// Anybody can say that he is who a table permits, or have an address without a name.
+    fn of_what_is_made_up(&self, rule: &Rule, deep_max: usize, found: &mut Found) {
         let (what, table) = match &rule.check {
             Check::Access(Subject::Sender, table) => ("sender", table),
             Check::Access(Subject::Helo, table) => ("name in HELO", table),
+            Check::Access(Subject::Client, table) => (NAMELESS, table),
+            Check::Class(class) if deep_max > 0 => {
+                let class = self.class(class);
+                let before = class.iter().take_while(|rule| !refuses_destinations(&rule.check));
+                return before.for_each(|rule| self.of_what_is_made_up(rule, deep_max - 1, found));
+            }
             _ => return,
         };
         let mut first = None;
         if let Some(table) = self.tables.get(table) {
             table.visit(&mut |entry| {
-                if first.is_none() && permits(entry.text.trim()) {
+                let is_made_up =
+                    what != NAMELESS || entry.key.is_some_and(|key| key.eq_ignore_ascii_case(UNKNOWN));
+                if is_made_up && first.is_none() && self.permits(entry.text.trim(), CLASSES_DEEP_MAX) {
                     first = Some(format!("{}: {}", entry.place, entry.key.unwrap_or(entry.text)));
                 }
             });
         }
         if let Some(first) = first {
             let text = format!(
-                "{} permits ({first}), and every stranger can make up such a {what}: whoever does may relay anywhere; write \
+                "{} permits ({first}), and every stranger can have such a {what}: whoever does may relay anywhere; write \
                  DUNNO, or put reject_unauth_destination in front of it",
                 rule.written
             );
@@ -205,6 +221,17 @@ impl AccessPolicy {
                 let text = format!("{entry} is wide: everybody in it may relay");
                 found.push("L03", Severity::Error, "mynetworks", text);
             }
+        }
+        let relayed = self.routing.domains.relay_domains.matches_domain(NOBODYS, &table::Answers::default());
+        if let Ok(Some(entry)) = relayed {
+            let text = format!("{entry} has domains that are nobody's: mail to everybody there is relayed");
+            found.push("L03", Severity::Error, "relay_domains", text);
+        }
+        let parents = self.parameters.parents_match("relay_domains");
+        let is_top = |name: &str| !is_table(name) && !name.starts_with('!') && !name.contains('.');
+        for name in self.parameters.relay_domains.iter().filter(|name| parents && is_top(name)) {
+            let text = format!("{name} is a whole top-level domain: mail to everybody in it is relayed");
+            found.push("L03", Severity::Warning, "relay_domains", text);
         }
     }
 

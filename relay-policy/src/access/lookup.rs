@@ -205,7 +205,8 @@ impl<'p> Probe<'p> {
             },
             Subject::Login => {
                 let Some(login) = request.login.as_deref() else { return Ok(Said::Dunno) };
-                self.access_by_keys(table, &context, |search| search.ask(&[login]))?
+                let mut names = self.login_names(login);
+                self.access_by_keys(table, &context, |search| names.try_for_each(|name| search.ask(&[name])))?
             }
             Subject::Certificate => return self.certificate_access(table, &Digest::ALL),
             Subject::Data | Subject::EndOfData => return Ok(Said::Dunno),

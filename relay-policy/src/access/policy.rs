@@ -7,11 +7,13 @@ use super::subject::Subject;
 use crate::address::{Routing, RoutingError, open_maps};
 use crate::list_name::ListName;
 use crate::match_list::{MatchList, ParsedList};
+use crate::network;
 use crate::parameters::Parameters;
 use crate::request::{Request, Stage};
 use crate::table::{Entry, Maps, OpenError, Opener, Table, Warning};
-use crate::words::{in_braces, words};
+use crate::words::in_braces;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Why access control cannot be compiled.
@@ -313,7 +315,7 @@ enum Stranger {
 }
 
 /// How many classes are looked into within each other.
-const CLASSES_DEEP_MAX: usize = 32;
+pub(crate) const CLASSES_DEEP_MAX: usize = 32;
 
 impl AccessPolicy {
     /// Whether a list has a rule that refuses, which no permit and no warning is in front of.
@@ -326,8 +328,12 @@ impl AccessPolicy {
         for rule in list.iter() {
             let fate = match &rule.check {
                 Check::Permit => Stranger::Permitted,
-                Check::Access(subject, table) if permits_all(*subject, table) => Stranger::Permitted,
-                Check::BareTable(table) if permits_all(Subject::Client, table) => Stranger::Permitted,
+                Check::Access(subject, table) if self.permits_all(*subject, table, deep_max) => {
+                    Stranger::Permitted
+                }
+                Check::BareTable(table) if self.permits_all(Subject::Recipient, table, deep_max) => {
+                    Stranger::Permitted
+                }
                 Check::Class(class) if deep_max > 0 => self.stranger(&self.class(class), deep_max - 1),
                 Check::WarnIfReject => {
                     is_warning = true;
@@ -349,19 +355,32 @@ impl AccessPolicy {
         }
         Stranger::GoesOn
     }
-}
 
-/// Whether a table permits whoever there is. Who has not logged in and shows no certificate is not looked up as such.
-fn permits_all(subject: Subject, table: &str) -> bool {
-    let text = table.strip_prefix("static:").map(|text| in_braces(text).map_or(text, str::trim));
-    let of_strangers = !matches!(subject, Subject::Login | Subject::Certificate);
-    of_strangers && text.is_some_and(permits)
-}
+    /// Whether a table permits whoever there is: always, or all over the internet. Who has not logged in and shows no
+    /// certificate is not looked up as such.
+    fn permits_all(&self, subject: Subject, table: &str, deep_max: usize) -> bool {
+        let constant = table.strip_prefix("static:").map(|text| in_braces(text).map_or(text, str::trim));
+        match (constant, subject) {
+            (_, Subject::Login | Subject::Certificate) => false,
+            (Some(text), _) => self.permits(text, deep_max),
+            (None, Subject::Client) => self.tables.get(table).is_some_and(|table| {
+                let permits = |address: &IpAddr| match table.look_up(&address.to_string()) {
+                    Ok(Some(found)) => self.permits(&found.text, deep_max),
+                    _ => false,
+                };
+                network::all_over().iter().any(|addresses| addresses.iter().all(permits))
+            }),
+            (None, _) => false,
+        }
+    }
 
-/// Whether what stands beside a key permits.
-pub(crate) fn permits(text: &str) -> bool {
-    let first = || list_of(text).and_then(|list| words(list).first().map(|word| word.to_ascii_lowercase()));
-    is_permit(text) || first().is_some_and(|word| word == "permit")
+    /// Whether what stands beside a key permits a stranger: an action, or a list that comes to a permit.
+    pub(crate) fn permits(&self, text: &str, deep_max: usize) -> bool {
+        let list = || list_of(text).map(|list| rule::read(list, &self.parameters.restriction_classes));
+        is_permit(text)
+            || deep_max > 0
+                && list().is_some_and(|rules| self.stranger(&rules, deep_max - 1) == Stranger::Permitted)
+    }
 }
 
 struct Open<'o> {

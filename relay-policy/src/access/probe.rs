@@ -382,7 +382,9 @@ impl<'p> Probe<'p> {
         let is_owner = match &owners {
             None => logins == Logins::Known,
             Some(owners) => {
-                crate::words::words(&owners.text).iter().any(|owner| owner.eq_ignore_ascii_case(login))
+                let names = self.login_names(login);
+                let is_one = |owner: &&str| names.clone().any(|name| owner.eq_ignore_ascii_case(name));
+                crate::words::words(&owners.text).iter().any(is_one)
             }
         };
         if logins == Logins::Unauthenticated || is_owner {
@@ -390,6 +392,14 @@ impl<'p> Probe<'p> {
         }
         let text = format!("not owned by user {login}");
         Ok(Said::Refuse(self.rejected(&context, 553, (5, 7, 1), &text)))
+    }
+
+    /// What a login is called in tables: itself, and its local part where its domain is that of logins without one.
+    pub(crate) fn login_names<'l>(&self, login: &'l str) -> impl Iterator<Item = &'l str> + Clone + use<'l> {
+        let domain = &self.parameters().smtpd_sasl_local_domain;
+        let alone =
+            login.rsplit_once('@').filter(|(_, of)| !of.is_empty() && of.eq_ignore_ascii_case(domain));
+        [Some(login), alone.map(|(name, _)| name)].into_iter().flatten()
     }
 
     /// The sender, unless there is none or it is the null one.

@@ -13,7 +13,7 @@
 //! The file is held in memory, where Postfix maps it.
 
 use super::hashed::{Hashed, fold};
-use super::{Family, Found, LookupError, Place, Table, Warning, aliases, texthash};
+use super::{Entry, Family, Found, LookupError, Place, Table, Warning, aliases, texthash};
 use std::borrow::Cow;
 
 /// The octets of the 256 pairs.
@@ -59,6 +59,29 @@ impl Table for Cdb {
 
     fn family(&self) -> Family {
         Family::Keyed
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        // Records fill what is between the header and the first hash table. A broken one ends them: whoever looks it up is told.
+        let tables = (0..256).filter_map(|number| self.octets.pair(number * 8).ok());
+        let end = tables.map(|(position, _)| u64::from(position)).min().unwrap_or(0);
+        let mut at = HEADER_BYTES as u64;
+        while at < end {
+            let Ok((key_length, text_length)) = self.octets.pair(at) else { return };
+            let text_at = at + 8 + u64::from(key_length);
+            let Ok(key) = self.octets.slice(at + 8, key_length) else { return };
+            let Ok(text) = self.octets.slice(text_at, text_length) else { return };
+            let plain =
+                |octets| std::str::from_utf8(octets).map(|text| text.strip_suffix('\0').unwrap_or(text));
+            if let (Ok(key), Ok(text)) = (plain(key), plain(text)) {
+                see(Entry {
+                    key: Some(key),
+                    text,
+                    place: Place { file: Cow::Borrowed(&self.file), line: None },
+                });
+            }
+            at = text_at + u64::from(text_length);
+        }
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {

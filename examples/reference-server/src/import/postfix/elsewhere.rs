@@ -84,7 +84,10 @@ const WHY: &[(&str, &str)] = &[
     ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
     ("smtpd_sasl_path", ACCOUNTS),
     ("smtpd_sasl_type", ACCOUNTS),
-    ("smtpd_sasl_local_domain", "a login without a domain belongs to the first of domains.local"),
+    (
+        "smtpd_sasl_local_domain",
+        "a login without a domain belongs to the first of domains.local, in tables, too",
+    ),
     ("strict_rfc821_envelopes", "addresses are always read strictly"),
     ("virtual_gid_maps", DELIVERED),
     ("virtual_mailbox_base", DELIVERED),
