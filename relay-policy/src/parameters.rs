@@ -202,8 +202,7 @@ parameters! {
     inet_interfaces: Vec<String> = [];
     /// The addresses under which this machine is reached through others.
     proxy_interfaces: Vec<String> = [];
-    /// The domain of logins that name none; whose login stands without a domain in `smtpd_sender_login_maps` and in tables of
-    /// `check_sasl_access` is one of it.
+    /// The domain of logins that stand without one in `smtpd_sender_login_maps` and under `check_sasl_access`.
     smtpd_sasl_local_domain: String = "";
     /// Whether addresses without a domain get `myorigin`.
     append_at_myorigin: bool = true;
