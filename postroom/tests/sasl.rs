@@ -17,6 +17,7 @@ use proto_core::sasl::line::{decode, encode};
 use proto_core::sasl::{ClientContext, ClientCredentials, ClientExchange, Mechanism, Nonces};
 use rustls::SupportedProtocolVersion;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Keys of the password "pencil", as `doveadm pw` writes them.
 const KEYS: &str = "alice@example.test:{SCRAM-SHA-256}4096,9ANdXySAF0YcspkC2Glbrw==,\
@@ -139,8 +140,16 @@ async fn a_wrong_proof_is_logged_as_any_refused_login() {
                 let (stream, tls) = secured(&server, protocol, &authority, TLS_1_3, None).await.unwrap();
                 let mut dialogue = Dialogue::begin(stream, protocol).await;
                 let wrong = ClientCredentials::password(name, "pen");
+                let asked = tokio::time::Instant::now();
                 let refused = dialogue.log_in(mechanism, &wrong, Some(&tls), true).await;
                 assert!(matches!(refused, Err(Ended::Refused(_))), "{protocol} {mechanism}: {refused:?}");
+                // R196: a password is not tried out at the speed of the wire.
+                let took = asked.elapsed();
+                assert_eq!(
+                    took >= Duration::from_secs(2),
+                    mechanism == Mechanism::Plain,
+                    "{mechanism}: {took:?}"
+                );
                 let (who, how) =
                     (format!("sasl_username=\"{name}\""), format!("sasl_method=\"{mechanism}\""));
                 let told = ["login refused", &who, &how, "tls=\"TLSv1.3\""];

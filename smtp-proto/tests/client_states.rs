@@ -181,11 +181,14 @@ fn logins() -> Vec<Scene> {
             Mechanism::External => ClientCredentials::external().acting_as(&name),
             Mechanism::Anonymous => ClientCredentials::anonymous("t".repeat(255)),
             Mechanism::OauthBearer | Mechanism::Xoauth2 => {
-                ClientCredentials::token("u".repeat(1000), "t".repeat(4000).as_str())
+                ClientCredentials::token("u".repeat(1000), "t".repeat(7000).as_str())
             }
             _ => ClientCredentials::password(&*name, name.as_str()),
         };
-        let challenges = ["334 \r\n".to_owned(), challenge(&most), first.clone(), long("334", 2000, "x")];
+        // As long as a challenge may be (RFC 4954 section 4).
+        let longest = challenge(&"x".repeat(9213));
+        let challenges =
+            ["334 \r\n".to_owned(), challenge(&most), first.clone(), long("334", 2000, "x"), longest];
         for answer in &challenges {
             for end in
                 ["235 yes\r\n".to_owned(), long("535", 500, "no"), challenge(&most), long("421", 64, "x")]

@@ -4,9 +4,10 @@
 
 mod common;
 
-use proto_core::{Ask, Machine, Now, Step};
+use proto_core::{Ask, Machine, Now, OutBuf, Step};
 use smtp_proto::client::{Client, ClientConfig, ClientTls};
-use smtp_proto::server::{Config, Event, Server, Verdict, Verified, Verify, VerifyMode};
+use smtp_proto::parameter::PriorityPolicy;
+use smtp_proto::server::{Config, Event, Protocol, QueueId, Server, Verdict, Verified, Verify, VerifyMode};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::START;
@@ -175,4 +176,44 @@ fn an_octet_now_and_then_is_too_slow_for_a_message() {
         while steps(&mut server, at(seconds)).is_some() {}
     }
     assert_eq!(seconds, 180, "the mean speed is looked at once the first wait is over");
+}
+
+/// Whoever waits for a reply hears one while it still listens: RFC 5321 sections 4.5.3.2.2 to 4.5.3.2.6.
+#[test]
+fn every_verdict_comes_in_time_or_the_session_ends() {
+    for (lines, seconds) in [(1, 270), (2, 270), (3, 270), (4, 110)] {
+        let mut server = common::server(Config::new("mx.t").unwrap());
+        let script = ["EHLO c\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n"];
+        assert_eq!(steps(&mut server, at(0)), None);
+        for line in &script[..lines - 1] {
+            server.handle_input(at(0), line.as_bytes());
+            assert_eq!(steps(&mut server, at(0)), None);
+        }
+        server.handle_input(at(0), script[lines - 1].as_bytes());
+        let _ask = server.poll_event(at(0)).unwrap();
+        server.handle_timeout(at(seconds - 1));
+        assert!(server.poll_event(at(seconds - 1)).is_none(), "{lines}");
+        server.handle_timeout(at(seconds));
+        while server.poll_event(at(seconds)).is_some() {}
+        assert!(server.is_closed(), "{lines}");
+    }
+}
+
+/// RFC 2033 section 5, and RFC 6710 section 4.1.
+#[test]
+fn lmtp_has_pipelining_and_the_trace_has_the_priority() {
+    let mut config = Config::new("mx.t").unwrap();
+    config.protocol = Protocol::Lmtp;
+    config.offer.pipelining = false;
+    config.offer.mt_priority = Some(PriorityPolicy::UNDISCLOSED);
+    let mut server = common::server(config);
+    for line in ["", "LHLO c\r\n", "MAIL FROM:<a@b> MT-PRIORITY=-3\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n"] {
+        server.handle_input(at(0), line.as_bytes());
+        assert_eq!(steps(&mut server, at(0)), None);
+    }
+    let mut out = OutBuf::new();
+    while server.poll_transmit(&mut out) {}
+    assert!(String::from_utf8_lossy(out.as_slice()).contains("250-PIPELINING\r\n"));
+    let trace = server.trace_header(&QueueId::new("Q1").unwrap(), at(0)).unwrap().to_string();
+    assert!(trace.contains("\tPRIORITY -3\r\n"), "{trace}");
 }

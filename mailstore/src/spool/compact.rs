@@ -9,7 +9,7 @@
 //!   says so anew. Then nothing in the segment is needed, and it is dropped. Accepting and delivering go on meanwhile: a
 //!   message with a record on its way to the disk is left for the next time.
 //!
-//! What is damaged is not moved: its segment stays as it is, for recovery to set aside.
+//! What is damaged is not moved: its segment stays as it is, for recovery to set aside, and is not looked at again.
 //!
 //! # Limits
 //! A segment is emptied when more than half of it is garbage, and when the garbage of all segments is more than
@@ -19,7 +19,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::log::{Entry, EntryClass, Place};
+use super::log::{Entry, EntryClass, Place, lock};
 use super::log_spool::Inner;
 use super::record::{self, Extent, Record, Subject};
 use super::scan::Scanner;
@@ -92,6 +92,7 @@ impl Inner {
     /// The segment with the most garbage, when there is too much.
     fn worst(&self) -> Option<u64> {
         let segments = self.log.segments();
+        let damaged = lock(&self.damaged);
         let mut messages = self.messages();
         let (mut live, mut garbage) = (0, 0);
         let mut worst = None;
@@ -100,7 +101,12 @@ impl Inner {
             let waste = bytes.saturating_sub(segment.live_bytes);
             live += segment.live_bytes.min(bytes);
             garbage += waste;
-            if waste > bytes / 2 && segment.pins == 0 && worst.is_none_or(|(most, _)| waste > most) {
+            let is_damaged = damaged.contains(&number);
+            if waste > bytes / 2
+                && segment.pins == 0
+                && !is_damaged
+                && worst.is_none_or(|(most, _)| waste > most)
+            {
                 worst = Some((waste, number));
             }
         }
@@ -111,12 +117,17 @@ impl Inner {
     /// Moves what is needed out of a segment.
     fn empty(self: &Arc<Self>, number: u64) -> Result<()> {
         let records = self.whole_records(number)?;
-        let mut after: Option<QueueId> = None;
+        let (mut after, mut all_whole): (Option<QueueId>, _) = (None, true);
         loop {
             let batch = self.messages().in_segment(number, after.as_ref(), BATCH);
             let Some(last) = batch.last().cloned() else { break };
-            self.move_messages(number, &records, &batch)?;
+            all_whole &= self.move_messages(number, &records, &batch)?;
             after = Some(last);
+        }
+        if !all_whole {
+            lock(&self.damaged).insert(number);
+            let path = segment::path(&self.log.dir, number);
+            return Err(StoreError::io("moving messages out of", &path, &ErrorKind::InvalidData.into()));
         }
         // A message that could not be moved may be told of in this segment alone.
         if self.messages().segment(number).live > 0 { Ok(()) } else { self.move_news(number) }
@@ -139,12 +150,19 @@ impl Inner {
         Ok(records)
     }
 
-    fn move_messages(self: &Arc<Self>, number: u64, records: &[Range<u32>], ids: &[QueueId]) -> Result<()> {
+    /// Whether all of these messages are as they were written, and so were moved.
+    fn move_messages(self: &Arc<Self>, number: u64, records: &[Range<u32>], ids: &[QueueId]) -> Result<bool> {
         let mut waiting = Vec::with_capacity(ids.len());
+        let mut all_whole = true;
         for id in ids {
             let Ok(extents) = self.messages().extents(id) else { continue };
             // Each is copied under a pin, so that neither the old nor the new pieces go meanwhile.
-            let moved = self.copy_pieces(number, records, id, &extents);
+            if extents.iter().any(|extent| extent.segment == number && !is_whole(records, extent)) {
+                all_whole = false;
+                self.messages().unpin(&extents);
+                continue;
+            }
+            let moved = self.copy_pieces(number, id, &extents);
             let (send, receive) = std::sync::mpsc::sync_channel(1);
             match moved {
                 Ok(moved) => {
@@ -162,18 +180,12 @@ impl Inner {
             // A sender that was dropped without an answer left its message where it was.
             receive.recv().unwrap_or(Ok(()))?;
         }
-        Ok(())
+        Ok(all_whole)
     }
 
     /// Writes the pieces that stand in a segment to the end of the log, and returns where the body stands then; new
     /// places are pinned.
-    fn copy_pieces(
-        self: &Arc<Self>,
-        number: u64,
-        records: &[Range<u32>],
-        id: &QueueId,
-        extents: &[Extent],
-    ) -> Result<Vec<Extent>> {
+    fn copy_pieces(self: &Arc<Self>, number: u64, id: &QueueId, extents: &[Extent]) -> Result<Vec<Extent>> {
         let path = segment::path(&self.log.dir, number);
         let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
         let chunk_bytes = u32::try_from(self.limits.small_bytes_max).unwrap_or(u32::MAX);
@@ -184,8 +196,6 @@ impl Inner {
                 moved.push(*extent);
                 continue;
             }
-            let before = records.partition_point(|record| record.end < extent.offset + extent.bytes);
-            let is_whole = records.get(before).is_some_and(|record| record.start <= extent.offset);
             let mut from = 0;
             while from < extent.bytes {
                 let bytes = (extent.bytes - from).min(chunk_bytes);
@@ -194,9 +204,9 @@ impl Inner {
                     .log
                     .file(number)
                     .and_then(|file| fs::read_full(&*file, &mut octets, u64::from(extent.offset + from)));
-                let copied = copied.and_then(|read| match read == octets.len() && is_whole {
+                let copied = copied.and_then(|read| match read == octets.len() {
                     true => Ok(()),
-                    false => Err(ErrorKind::InvalidData.into()),
+                    false => Err(ErrorKind::UnexpectedEof.into()),
                 });
                 let written = copied.map_err(failed).and_then(|()| self.copy_piece(id, &octets));
                 match written {
@@ -328,4 +338,10 @@ impl Inner {
         self.log.drive();
         waiting.into_iter().try_for_each(|receive| receive.recv().unwrap_or(Ok(())))
     }
+}
+
+/// Whether a piece of a body stands in a record that is as it was written.
+fn is_whole(records: &[Range<u32>], extent: &Extent) -> bool {
+    let before = records.partition_point(|record| record.end < extent.offset + extent.bytes);
+    records.get(before).is_some_and(|record| record.start <= extent.offset)
 }

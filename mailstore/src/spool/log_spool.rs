@@ -18,6 +18,7 @@
 //! # Limits
 //! [`SpoolLimits`]. Envelopes and states of all messages are held in memory; bodies are not.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -95,6 +96,8 @@ pub(super) struct Inner {
     pub(super) limits: SpoolLimits,
     messages: Mutex<Messages>,
     pub(super) upkeep: Upkeep,
+    /// Segments of which something is not as it was written.
+    pub(super) damaged: Mutex<BTreeSet<u64>>,
 }
 
 impl LogSpool {
@@ -128,6 +131,7 @@ impl LogSpool {
             limits,
             messages: Mutex::new(opened.messages),
             upkeep: Upkeep::default(),
+            damaged: Mutex::default(),
         });
         for subject in opened.lost {
             wait(|done| inner.append(record::gone(&subject), EntryClass::Outward, done))?;

@@ -290,6 +290,9 @@ fn session_limits(config: &mut smtp::Config, parameters: &Parameters) {
     config.limits.errors_max = parameters.smtpd_hard_error_limit;
     config.limits.idle_commands_max = parameters.smtpd_junk_command_limit;
     config.timeouts.error_pause = parameters.smtpd_error_sleep_time;
+    // A policy service that does not answer is given up after 100 seconds, twice, and then its default action counts.
+    config.timeouts.command_verdict = config.timeouts.verdict;
+    config.timeouts.data_verdict = config.timeouts.verdict;
 }
 
 /// A slip in a list would refuse everybody for as long as nobody reads the log; the settings before it have none.

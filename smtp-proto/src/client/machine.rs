@@ -143,7 +143,11 @@ impl Client {
     fn step(&mut self, now: Now) -> bool {
         let limits = &self.config.limits;
         let line_bytes_max = self.reply_line_bytes_max();
-        let text_bytes_max = limits.reply_text_bytes_max.max(line_bytes_max);
+        // A challenge is one line.
+        let text_bytes_max = match self.parser.is_at_start() && line_bytes_max > limits.reply_line_bytes_max {
+            true => limits.reply_text_bytes_max.max(line_bytes_max),
+            false => limits.reply_text_bytes_max,
+        };
         // Servers that end their lines in LF alone are understood; nothing hangs on it, since TLS begins only with
         // an empty input.
         let line = self.input.next_line(line_bytes_max, LineEnding::CrlfOrLf);

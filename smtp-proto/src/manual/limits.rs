@@ -46,7 +46,7 @@
 //!
 //! | limit | default | over it | RFC |
 //! | --- | --- | --- | --- |
-//! | [`reply_line_bytes_max`](crate::client::ClientLimits::reply_line_bytes_max) | 2,048 octets | the session fails | 5321 section 4.5.3.1.5: 512 |
+//! | [`reply_line_bytes_max`](crate::client::ClientLimits::reply_line_bytes_max) | 2,048 octets; a challenge of AUTH may have 12,288 in one line, and as much text | the session fails | 5321 section 4.5.3.1.5: 512; 4954 section 4 |
 //! | [`reply_lines_max`](crate::client::ClientLimits::reply_lines_max) | 128 lines of one reply | the session fails | |
 //! | [`reply_text_bytes_max`](crate::client::ClientLimits::reply_text_bytes_max) | 8 KiB of one reply | the session fails | |
 //! | [`outcome_text_bytes_max`](crate::client::ClientLimits::outcome_text_bytes_max) | 512 octets of a reply about one recipient | the rest is not kept | |

@@ -73,7 +73,7 @@ impl Server {
             self.fail_chunk(TOO_LARGE.clone(), BodyAbort::TooLarge);
         } else if self.transaction.as_ref().is_some_and(|t| t.chunks.is_none()) {
             let recipients = self.transaction.as_ref().map_or(0, |t| t.recipients);
-            return self.ask(now, Data { recipients }, Event::Data);
+            return self.ask_within(now, self.config.timeouts.data_verdict, Data { recipients }, Event::Data);
         }
         self.extend_body_deadlines(now);
     }

@@ -62,7 +62,7 @@ pub(crate) fn luser_relay_doubt(template: &str) -> Option<String> {
 
 /// What means nothing to a shell or a program, and leads to no other directory, where so much of a part stands before it.
 fn is_harmless(at: usize, c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '+' | '=' | '.' | '_') || c == '-' && at > 0
+    c.is_alphanumeric() || matches!(c, '+' | '=' | '_') || matches!(c, '-' | '.') && at > 0
 }
 
 /// The template with the recipient's parts in it, in which whatever is not kept is `_`.
@@ -160,7 +160,7 @@ mod tests {
         );
         assert_eq!(
             goes_to("/var/lost/$local", "\"../../etc/x y\"@x.test"),
-            Target::File("/var/lost/.._.._etc_x_y".into())
+            Target::File("/var/lost/_._.._etc_x_y".into())
         );
         assert_eq!(goes_to("|prog $extension", "a+-r-f@x.test"), Target::Command("prog _r-f".into()));
     }
