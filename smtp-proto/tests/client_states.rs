@@ -181,7 +181,7 @@ fn logins() -> Vec<Scene> {
             Mechanism::External => ClientCredentials::external().acting_as(&name),
             Mechanism::Anonymous => ClientCredentials::anonymous("t".repeat(255)),
             Mechanism::OauthBearer | Mechanism::Xoauth2 => {
-                ClientCredentials::token("u".repeat(1000), "t".repeat(7000).as_str())
+                ClientCredentials::token("u".repeat(1000), "t".repeat(4000).as_str())
             }
             _ => ClientCredentials::password(&*name, name.as_str()),
         };

@@ -55,6 +55,8 @@
 //! | [`scram_iterations_max`](crate::client::ClientLimits::scram_iterations_max) | 100,000 | the login is given up | 5802 section 5.1 |
 //! | [`output_bytes_max`](crate::client::ClientLimits::output_bytes_max) | 16 KiB | [`body_room`](crate::Client::body_room) is zero, further commands wait | |
 //!
+//! A session that logs in by a token of more than 4,000 octets holds twice what it is longer besides.
+//!
 //! # The client's deadlines: [`ClientTimeouts`](crate::client::ClientTimeouts)
 //!
 //! | deadline | default | RFC 5321 section |
