@@ -127,7 +127,9 @@ async fn what_cannot_be_done_is_put_off_and_told_to_the_administrator() {
             let reply = client.mail(&format!("{sender}@{domain}"), &["bob@example.test"], "x").await;
             assert_eq!(reply, "451 4.3.5 Server configuration error", "{sender}@{domain}");
             client.command("RSET").await;
-            let lines = log.lines_with(&["refused", told]);
+            let mut lines = log.lines_with(&["refused", told]);
+            // What a start tells of the tables is about no message.
+            lines.retain(|line| !line.contains("postroom::settings"));
             assert!(!lines.is_empty(), "{}", log.text());
             // At the end there is a message that the line is about.
             assert!(domain == "x.test" || lines[0].contains("queue_id"), "{lines:?}");
