@@ -32,6 +32,9 @@ mod serve;
 mod tables;
 mod wiring;
 
+#[cfg(test)]
+mod tests;
+
 use clap::Parser;
 use cli::{Cli, Command, MaildirCommand, PolicyCommand};
 use std::error::Error;

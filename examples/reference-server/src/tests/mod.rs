@@ -1,0 +1,3 @@
+//! The files that are shipped beside the program.
+
+mod internet;
