@@ -29,14 +29,22 @@ fn directory() -> tempfile::TempDir {
     dir
 }
 
+fn how(commands: Commands) -> Deliverers {
+    let mut how = Deliverers::default();
+    how.commands = Some(commands);
+    how
+}
+
 /// A server with an alias for each `(name, script)`: a shell has the script, `DIR` being the directory. `later` fails for now, `quoted` needs a
 /// shell besides to run the script `dies`.
-async fn server(dir: &Path, scripts: &[(&str, &str)], commands: Commands) -> (Server, LocalSpool) {
+async fn server(dir: &Path, scripts: &[(&str, &str)], how: Deliverers) -> (Server, LocalSpool) {
     let blocking = Blocking::threads("store", 2, 64).unwrap();
     let mail = LocalMail::open(Env::real("mail"), &dir.join("data"), "mail/%d/%n", &blocking).unwrap();
     let spool = mail.spool.clone();
-    let mut aliases =
-        String::from("later: \"|exit 75\"\nmissing: |/no/such/program with arguments\nwords: |test a =  b\n");
+    let mut aliases = String::from(
+        "later: \"|exit 75\"\nmissing: |/no/such/program with arguments\nwords: |test a =  b\n\
+         begun: |exec true\nassigned: \"|A=75 exit\"\nnowhere: \"|no-such-program x\"\n",
+    );
     for (name, script) in scripts {
         let path = dir.join(name);
         fs::write(&path, script.replace("DIR", dir.to_str().unwrap())).unwrap();
@@ -48,8 +56,6 @@ async fn server(dir: &Path, scripts: &[(&str, &str)], commands: Commands) -> (Se
     settings.policy.set("alias_maps", &format!("texthash:{}", dir.join("aliases").display())).unwrap();
     settings.policy.set("allow_mail_to_commands", "alias").unwrap();
     settings.policy.set("recipient_delimiter", "+").unwrap();
-    let mut how = Deliverers::default();
-    how.commands = Some(commands);
     let server =
         Server::builder().settings(settings).directory(USERS).mail(mail.spool, mail.store).deliverers(how);
     (server.start().await.unwrap(), spool)
@@ -92,7 +98,7 @@ fn has_ended(path: &Path) -> bool {
 async fn a_command_gets_the_message_and_what_is_known_of_it() {
     let dir = directory();
     let script = "cat > DIR/mail; env > DIR/env; pwd > DIR/pwd; id -u > DIR/uid; id -G >> DIR/uid\n";
-    let (server, spool) = server(dir.path(), &[("prog", script)], commands()).await;
+    let (server, spool) = server(dir.path(), &[("prog", script)], how(commands())).await;
     let mut client = Client::greeted(&server, "smtp").await;
     let body = "Subject: x\r\n\r\nFrom here\r\n\r\nto there";
     let reply = client.mail("\"a$(id)`id`;&\"@x.test", &["prog+a+b@example.test"], body).await;
@@ -114,6 +120,9 @@ async fn a_command_gets_the_message_and_what_is_known_of_it() {
         "EXTENSION=a+b",
         "DOMAIN=example.test",
         "CLIENT_ADDRESS=203.0.113.9",
+        "CLIENT_HOSTNAME=unknown",
+        "CLIENT_PROTOCOL=ESMTP",
+        "CLIENT_HELO=client.test",
         "PATH=/usr/bin:/bin",
         "SHELL=/bin/sh",
     ] {
@@ -140,7 +149,7 @@ async fn the_end_of_a_command_says_what_becomes_of_the_message() {
         ("writes", "head -c 20000000 /dev/zero | tr '\\0' 'x'; exit 65"),
         ("unknown", "no-such-program"),
     ];
-    let (server, spool) = server(dir.path(), &scripts, commands()).await;
+    let (server, spool) = server(dir.path(), &scripts, how(commands())).await;
     let large = "x"
         .repeat(70)
         .repeat(30_000)
@@ -161,6 +170,10 @@ async fn the_end_of_a_command_says_what_becomes_of_the_message() {
         ("unknown", "x", "deferred", "4.3.0 command died with status 127"),
         ("missing", "x", "deferred", "4.3.0 the command cannot be run"),
         ("words", "x", "bounced", "5.3.0 command died with status 1"),
+        ("later", "x", "deferred", "4.3.0 temporary failure"),
+        ("begun", "x", "delivered", ""),
+        ("assigned", "x", "delivered", ""),
+        ("nowhere", "x", "deferred", "4.3.0 command died with status 127. Command output: "),
     ] {
         let status = sent(&server, &spool, to, body).await;
         let state = match status.state {
@@ -185,7 +198,7 @@ async fn a_command_that_hangs_is_killed_with_all_it_has_started() {
     ];
     let mut commands = commands();
     commands.time_limit = Duration::from_secs(1);
-    let (server, spool) = server(dir.path(), &scripts, commands).await;
+    let (server, spool) = server(dir.path(), &scripts, how(commands)).await;
     let status = sent(&server, &spool, "hangs", "x").await;
     assert!(matches!(status.state, RecipientState::Deferred(_)), "{status:?}");
     assert!(status.reason.as_deref().unwrap().starts_with("4.3.0 command time limit exceeded"), "{status:?}");
@@ -202,7 +215,7 @@ async fn a_server_that_stops_leaves_no_command_behind_and_runs_it_again() {
     let path = |name: &str| dir.path().join(name);
     let script =
         "echo $$ > DIR/pid.new; mv DIR/pid.new DIR/pid; [ -e DIR/again ] || sleep 3600; cat > DIR/mail";
-    let (first, _) = server(dir.path(), &[("hangs", script)], commands()).await;
+    let (first, _) = server(dir.path(), &[("hangs", script)], how(commands())).await;
     let mut client = Client::greeted(&first, "smtp").await;
     let reply = client.mail("s@x.test", &["hangs@example.test"], "Subject: x\r\n\r\nx").await;
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
@@ -210,7 +223,7 @@ async fn a_server_that_stops_leaves_no_command_behind_and_runs_it_again() {
     assert!(!first.shutdown(Duration::from_millis(10)).await);
     until(|| has_ended(&path("pid"))).await;
     fs::write(path("again"), "").unwrap();
-    let (second, spool) = server(dir.path(), &[("hangs", script)], commands()).await;
+    let (second, spool) = server(dir.path(), &[("hangs", script)], how(commands())).await;
     until(|| spool.list().is_empty()).await;
     assert!(fs::read_to_string(path("mail")).unwrap().ends_with("Subject: x\n\nx\n"));
     assert!(second.shutdown(Duration::from_secs(10)).await);
@@ -222,7 +235,7 @@ async fn no_more_commands_run_than_may() {
     let script = "mkdir DIR/one || exit 70; sleep 0.05; rmdir DIR/one; echo x >> DIR/done";
     let mut commands = commands();
     commands.running_max = 1;
-    let (server, spool) = server(dir.path(), &[("alone", script)], commands).await;
+    let (server, spool) = server(dir.path(), &[("alone", script)], how(commands)).await;
     let mut client = Client::greeted(&server, "smtp").await;
     for _ in 0..6 {
         let reply = client.mail("s@x.test", &["alone@example.test"], "x").await;
@@ -231,6 +244,40 @@ async fn no_more_commands_run_than_may() {
     until(|| spool.list().is_empty()).await;
     assert_eq!(fs::read_to_string(dir.path().join("done")).unwrap().lines().count(), 6);
     assert!(server.shutdown(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn commands_that_hang_leave_room_for_mailboxes() {
+    let dir = directory();
+    let script = "echo > DIR/runs; sleep 3600";
+    let names: Vec<String> = (0..6).map(|n| format!("hangs{n}")).collect();
+    let scripts: Vec<(&str, &str)> = names.iter().map(|name| (&**name, script)).collect();
+    let mut commands = commands();
+    commands.running_max = 1;
+    let mut how = how(commands);
+    how.messages_max = 4;
+    // Who waits does so for longer than this test.
+    how.patience = Duration::from_secs(3600);
+    let (server, spool) = server(dir.path(), &scripts, how).await;
+    let mut client = Client::greeted(&server, "smtp").await;
+    for name in &names {
+        let reply = client.mail("s@x.test", &[&format!("{name}@example.test")], "x").await;
+        assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    }
+    let reply = client.mail("s@x.test", &["alice@example.test"], "x").await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    until(|| dir.path().join("runs").exists() && spool.list().len() == names.len()).await;
+    let deferred = |entry: &mailstore::spool::QueueEntry| {
+        let is = matches!(entry.statuses[0].state, RecipientState::Deferred(_));
+        is.then(|| entry.statuses[0].reason.clone())
+    };
+    let reasons: Vec<_> = spool.list().iter().filter_map(deferred).collect();
+    assert!(
+        !reasons.is_empty()
+            && reasons.iter().all(|why| why.as_deref().unwrap().contains("do not come to an end")),
+        "{reasons:?}"
+    );
+    server.shutdown(Duration::from_millis(10)).await;
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Context;
 use super::command;
 use super::header::{COMMAND, FILE, MAILBOX, header};
-use super::lanes::Busy;
+use super::room::Busy;
 use crate::wall::{AccountId, Delivery, StoreResult};
 use futures_util::StreamExt as _;
 use mailstore::spool::{Job, Outcome, QueueId, Recipient, RecipientState, Status};
@@ -171,26 +171,24 @@ impl Deliverer {
             date: self.job.envelope.received_at,
             header: header(&self.job.envelope, recipient).into(),
         };
-        let _room = room.acquire().await.expect(NEVER_CLOSED);
+        let _room = room.acquire().await.expect("invariant: it is never closed");
         let body = spool.body(&self.job.id).await?;
         Ok(put(delivery, body).await?)
     }
 
     /// Has a command take the message.
     async fn pipe(&self, command: &str, recipient: &Recipient) -> Result<Delivered, Failure> {
-        let Context { spool, how, commands: room, .. } = &*self.context;
+        let Context { spool, how, commands: running, .. } = &*self.context;
         let Some(commands) = how.commands else {
             return Err(command::Failure::for_now("4.3.5 no commands are run here, or not any more").into());
         };
-        let room = tokio::time::timeout(how.patience, room.acquire()).await.map_err(|_| busy())?;
-        let _room = room.expect(NEVER_CLOSED);
+        let _place = running.place().await.map_err(|Busy| busy())?;
         let body = spool.body(&self.job.id).await?;
-        commands.run(command, (&self.job.envelope, recipient), body).await?;
-        Ok(Delivered::Stored)
+        let ended = commands.run(command, (&self.job.envelope, recipient), body).await;
+        running.ended();
+        Ok(ended.map(|()| Delivered::Stored)?)
     }
 }
-
-const NEVER_CLOSED: &str = "invariant: it is never closed";
 
 fn busy() -> StoreError {
     StoreError::new(ErrorKind::Locked, "delivering", "deliveries before this one do not come to an end")

@@ -9,10 +9,10 @@
 //! A lane is there while a delivery waits or is under way in it.
 
 use super::deliverer::Target;
+use super::room::{Busy, Place, Room};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// So many deliveries to one mailbox are under way before one of them has succeeded
 /// (`initial_destination_concurrency` of Postfix is 5).
@@ -26,18 +26,12 @@ pub(super) struct Lanes {
 }
 
 struct Lane {
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     /// How many may be under way.
     width: usize,
     /// How many wait or are under way.
     there: usize,
-    /// Somebody lost patience, and nothing has ended since.
-    is_busy: bool,
 }
-
-/// The deliveries to a mailbox take too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Busy;
 
 impl Lanes {
     /// `width_max` is how many may be under way to one mailbox at most.
@@ -50,30 +44,19 @@ impl Lanes {
     /// # Errors
     /// [`Busy`] when it does not come.
     pub(super) async fn turn(&self, target: &Target) -> Result<Turn<'_>, Busy> {
-        let (room, is_busy) = {
+        let room = {
             let mut lanes = self.lock();
             let lane = lanes.entry(target.clone()).or_insert_with(|| Lane {
-                room: Arc::new(Semaphore::new(INITIAL)),
+                // Who waits holds its message, and there are no more of those than may be in hands.
+                room: Arc::new(Room::new(INITIAL, usize::MAX, self.patience)),
                 width: INITIAL,
                 there: 0,
-                is_busy: false,
             });
             lane.there += 1;
-            (Arc::clone(&lane.room), lane.is_busy)
+            Arc::clone(&lane.room)
         };
-        let mut turn = Turn { lanes: self, target: target.clone(), permit: None };
-        let permit = match Arc::clone(&room).try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            Err(_) if is_busy => None,
-            Err(_) => match tokio::time::timeout(self.patience, room.acquire_owned()).await {
-                Ok(permit) => permit.ok(),
-                Err(_) => {
-                    self.with(target, |lane| lane.is_busy = true);
-                    None
-                }
-            },
-        };
-        turn.permit = Some(permit.ok_or(Busy)?);
+        let mut turn = Turn { lanes: self, target: target.clone(), place: None };
+        turn.place = Some(room.place().await?);
         Ok(turn)
     }
 
@@ -92,22 +75,22 @@ impl Lanes {
 pub(super) struct Turn<'a> {
     lanes: &'a Lanes,
     target: Target,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 impl Turn<'_> {
     /// Tells how the delivery ended.
     pub(super) fn end(mut self, succeeded: bool) {
-        let Some(permit) = self.permit.take() else { return };
+        let Some(place) = self.place.take() else { return };
         let width_max = self.lanes.width_max;
         self.lanes.with(&self.target, |lane| {
-            lane.is_busy = false;
+            lane.room.ended();
             if succeeded && lane.width < width_max {
                 lane.width += 1;
-                lane.room.add_permits(1);
+                lane.room.widen();
             } else if !succeeded && lane.width > INITIAL {
                 lane.width -= 1;
-                permit.forget();
+                place.remove();
             }
         });
     }

@@ -32,7 +32,8 @@
 //!
 //! # Limits
 //! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way;
-//! [`Commands::running_max`] commands.
+//! [`Commands::running_max`] commands; half as many as there are messages in hands wait for one of those to end, so that mailboxes
+//! get the other half, and whoever comes then is deferred at once.
 //!
 //! # Departures
 //! A bounced recipient is recorded and logged; the sender is told nothing yet (RFC 5321 section 6.1 asks for a
@@ -42,6 +43,7 @@ mod command;
 mod deliverer;
 mod header;
 mod lanes;
+mod room;
 
 use crate::clock::Clock;
 use crate::driver::Shutdown;
@@ -54,6 +56,7 @@ use lanes::Lanes;
 use mailstore::spool::{QueueId, Recipient};
 use mailstore::{Class, ErrorKind, StoreError};
 use proto_core::{Now, UnixTime};
+use room::Room;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,8 +151,8 @@ struct Context {
     lanes: Lanes,
     /// For deliveries under way.
     room: Semaphore,
-    /// For commands that run.
-    commands: Semaphore,
+    /// For commands that run, whichever they are.
+    commands: Room,
 }
 
 /// How long the scheduler rests when the spool cannot be read, and how long it sleeps at most, so that a clock which
@@ -168,7 +171,7 @@ pub(crate) async fn run(
     let lanes = Lanes::new(messages_max / 2, how.patience);
     let room = Semaphore::new(messages_max.min(Semaphore::MAX_PERMITS));
     let commands_max = how.commands.map_or(0, |commands| commands.running_max.max(1));
-    let commands = Semaphore::new(commands_max.min(Semaphore::MAX_PERMITS));
+    let commands = Room::new(commands_max, messages_max / 2, how.patience);
     let context = Arc::new(Context { spool, store, clock, how, lanes, room, commands });
     let Context { spool, clock, .. } = &*context;
     let mut in_hands = JoinSet::new();

@@ -71,6 +71,9 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     limits("limits", &config.limits)?;
     greylist(&config.greylist)?;
     mailboxes(&config.mailboxes)?;
+    if config.queue.command_time_limit_seconds == Some(0) {
+        return problem("queue.command_time_limit_seconds", "at least 1 is expected");
+    }
     quota(&config.quota, config.storage.format)?;
     storage(&config.storage, config.domains.local.len() > 1)
 }

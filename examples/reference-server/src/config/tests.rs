@@ -152,6 +152,11 @@ fn policy_has_the_names_of_postfix() {
         "[policy]\nreject_code = 99\n",
         &["policy.reject_code: 99: expected a reply code, 200 to 599"],
     );
+    refused(
+        "[queue]\n",
+        "[queue]\ncommand_time_limit_seconds = 0\n",
+        &["queue.command_time_limit_seconds: at least 1 is expected"],
+    );
     let own = "tls = \"starttls\"\n[listener.policy]\nmynetwork = \"::1\"";
     refused(
         "tls = \"starttls\"",

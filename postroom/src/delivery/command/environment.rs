@@ -36,6 +36,11 @@ pub(super) fn environment(envelope: &Envelope, recipient: &Recipient) -> Vec<(&'
         ("LOGNAME", Some(user)),
         ("EXTENSION", extension),
         ("CLIENT_ADDRESS", envelope.fact("client_address")),
+        ("CLIENT_HOSTNAME", envelope.fact("client_name")),
+        ("CLIENT_HELO", envelope.fact("helo_name")),
+        ("CLIENT_PROTOCOL", envelope.fact("protocol_name")),
+        ("SASL_METHOD", envelope.fact("sasl_method")),
+        ("SASL_SENDER", envelope.fact("sasl_sender")),
         ("SASL_USERNAME", envelope.fact("login")),
     ];
     let of_message = of_message.into_iter().filter_map(|(name, value)| Some((name, filtered(value?))));
@@ -61,6 +66,7 @@ mod tests {
         let mut envelope = Envelope::new("\"`id`;$(id)|&<>'\\\"*?\u{e4}\n\"@x.test", UnixTime(0));
         envelope.facts.push(("client_address".into(), "2001:db8::1".into()));
         envelope.facts.push(("login".into(), "bob@example.test".into()));
+        envelope.facts.push(("helo_name".into(), "[`id`]".into()));
         let mut recipient = Recipient::new("prog+a+b@example.test");
         recipient.facts.push((EXTENSION.into(), "a+b".into()));
         let told = environment(&envelope, &recipient);
@@ -78,6 +84,7 @@ mod tests {
             ("LOGNAME", "prog"),
             ("EXTENSION", "a+b"),
             ("CLIENT_ADDRESS", "2001:db8::1"),
+            ("CLIENT_HELO", "__id__"),
             ("SASL_USERNAME", "bob@example.test"),
             ("PATH", "/usr/bin:/bin"),
             ("SHELL", "/bin/sh"),

@@ -3,7 +3,7 @@
 //! A command gets the message on its standard input, in the form of a file, behind a `From_` line, `Return-Path:`,
 //! `X-Original-To:` and `Delivered-To:`. What else it may want to know is in its environment (`environment.rs`), where nothing
 //! stands that means something to a shell. What its end says of the message, `status.rs` tells. One in which nothing stands that
-//! means something to a shell is run without one.
+//! means something to a shell is run without one; if there is no program of that name, a shell may know it (`exit 75`).
 //!
 //! # Promises
 //! A command is run at least once for each recipient that leads to it: one that a crash cuts off is run again, and so is one whose end was
@@ -16,8 +16,8 @@
 //!
 //! # Departures
 //! From Postfix's local(8): a command runs as one user, never as root, not as the owner of an alias file. Its directory is `/`. `HOME` is the
-//! server's own; `CLIENT_HELO`, `CLIENT_HOSTNAME`, `CLIENT_PROTOCOL` and those of SASL but the name are not set. `SHELL` is `/bin/sh`. What is in its
-//! process group does not outlive it. One that exceeds its time, a program that is not there, and one of which a shell says that or that it
+//! server's own. `CLIENT_HOSTNAME` is `unknown` where policy has no use for the client's name, as it is then not looked for. `SHELL` is
+//! `/bin/sh`. What is in its process group does not outlive it. One that exceeds its time, a program that is not there, and one of which a shell says that or that it
 //! died with a signal (126, 127, 129 to 192), are deferred, not bounced, while no sender is told.
 
 mod environment;
@@ -50,7 +50,7 @@ const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commands {
-    /// How long one may run. Default 1000 seconds (`command_time_limit` of Postfix).
+    /// How long one may run; zero lets none come to its end. Default 1000 seconds (`command_time_limit` of Postfix).
     pub time_limit: Duration,
     /// How many run at a time. Default 20 (`default_destination_concurrency_limit` of Postfix).
     pub running_max: usize,
@@ -116,22 +116,31 @@ impl Commands {
     ) -> io::Result<(pipe::Receiver, Child)> {
         let mut words = command.split([' ', '\t']).filter(|word| !word.is_empty());
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '\t') || PLAIN.contains(c);
-        let mut process = match words.next() {
-            Some(program) if command.chars().all(is_plain) => {
-                let mut process = Command::new(program);
-                process.args(words);
-                process
+        if let Some(program) = words.next()
+            && command.chars().all(is_plain)
+        {
+            let mut process = Command::new(program);
+            process.args(words);
+            match self.start(process, &environment) {
+                // It may be a word of the shell's own.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !program.contains('/') => {}
+                started => return started,
             }
-            _ => {
-                let mut process = Command::new(SHELL);
-                process.arg("-c").arg(command);
-                process
-            }
-        };
+        }
+        let mut process = Command::new(SHELL);
+        process.arg("-c").arg(command);
+        self.start(process, &environment)
+    }
+
+    fn start(
+        &self,
+        mut process: Command,
+        environment: &[(&'static str, String)],
+    ) -> io::Result<(pipe::Receiver, Child)> {
         let (output, write_end) = io::pipe()?;
         process
             .env_clear()
-            .envs(environment)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(write_end.try_clone()?)

@@ -169,14 +169,20 @@ impl Transaction {
 /// How many recipients the log names.
 const STORY_RECIPIENTS_MAX: usize = 50;
 
-/// What is known of a message when it begins, for later stages.
-pub(super) fn facts(session: &Session, request: &Request) -> Vec<(String, String)> {
-    let mut facts = vec![
-        ("session".into(), session.id.to_string()),
-        ("client_address".into(), request.client.to_string()),
+/// What is known of a message when it begins, for later stages; more where one of them may be a command, which is told.
+pub(super) fn facts(session: &Session, request: &Request, commands: bool) -> Vec<(String, String)> {
+    let told = |value: Option<&str>| value.filter(|_| commands).map(str::to_owned);
+    let facts = [
+        ("session", Some(session.id.to_string())),
+        ("client_address", Some(request.client.to_string())),
+        ("login", request.login.clone()),
+        ("client_name", told(Some(&request.client_name))),
+        ("helo_name", told(request.helo.as_deref())),
+        ("protocol_name", told(Some(if request.esmtp { "ESMTP" } else { "SMTP" }))),
+        ("sasl_method", told(request.sasl_method)),
+        ("sasl_sender", told(request.sasl_sender.as_deref())),
     ];
-    facts.extend(request.login.clone().map(|login| ("login".into(), login)));
-    facts
+    facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// A message on its way into the intake. Dropping it takes it back.

@@ -339,7 +339,8 @@ impl SmtpService {
         };
         let mut effects = transaction.effects.clone();
         effects.absorb(of_data);
-        let envelope = transaction.envelope(message::facts(&self.session, &self.request), now);
+        let facts = message::facts(&self.session, &self.request, self.backends.walls.commands);
+        let envelope = transaction.envelope(facts, now);
         let mut changed = effects::may_address(&self.profile.router, &effects).then(|| transaction.clone());
         let instance = QueueId::new(&*self.request.instance);
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
