@@ -13,7 +13,7 @@ use proto_core::{EncodePolicy, ForwardPath, Instant, Machine, Now, OutBuf, Rever
 use smtp_proto::BodyKind;
 use smtp_proto::client::{Client, ClientConfig, ClientEvent, ClientTls, Envelope, Outcome};
 use std::io::{BufRead, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use std::time::Duration;
 type Mail<'a> = (Envelope, &'a mut dyn BufRead);
 type Outcomes = Vec<Outcome>;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long the peer may take nothing of what is sent: RFC 5321 section 4.5.3.2.5, a block of a message.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
 
 fn main() -> Result {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,7 +36,7 @@ fn main() -> Result {
     config.bare_line_ends = EncodePolicy::Repair;
     config.ascii_as_seven_bit = true;
     let outcomes = send(TcpStream::connect(server)?, config, (envelope, &mut std::io::stdin().lock()))?;
-    outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
+    outcomes.iter().for_each(|outcome| println!("{outcome}"));
     let is_sent = !outcomes.is_empty() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
     if is_sent { Ok(()) } else { Err("not sent".into()) }
 }
@@ -42,6 +45,7 @@ fn main() -> Result {
 pub(crate) fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail<'_>) -> Result<Outcomes> {
     let now = clock();
     let mut client = Client::new(now(), Arc::new(config));
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
     let (mut octets, mut held, mut out) = ([0; 4096], 0..0, OutBuf::new());
     let (mut envelope, text, mut outcomes) = (Some(mail.0), mail.1, Vec::new());
     while !client.is_closed() {
@@ -63,21 +67,30 @@ pub(crate) fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail<'_>) 
             };
             text.consume(written);
         }
-        let moved = client.poll_transmit(&mut out);
-        stream.write_all(out.as_slice())?;
-        out.consume(out.len());
+        let moved = client.poll_transmit(&mut out) && transmit(&mut stream, &mut out);
         if moved || client.is_closed() || (client.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         stream.set_read_timeout(until(client.poll_timeout(), now()))?;
         match stream.read(&mut octets) {
-            Ok(0) => client.handle_eof(now()),
-            Ok(read) => held = 0..read,
-            Err(error) => timed_out(error)?,
+            Ok(read @ 1..) => held = 0..read,
+            Err(error) if is_timeout(&error) => {}
+            _ => client.handle_eof(now()), // however it ended, the session tells what it means
         }
         client.handle_timeout(now());
     }
     Ok(outcomes)
+}
+
+/// Sends what there is. After a write that failed or took too long not a word more is said, and what was said to us is still
+/// read: it may be why.
+fn transmit(stream: &mut TcpStream, out: &mut OutBuf) -> bool {
+    let is_sent = stream.write_all(out.as_slice()).is_ok();
+    if !is_sent {
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+    out.consume(out.len());
+    is_sent
 }
 
 /// The time that a session sees.
@@ -92,9 +105,6 @@ fn until(deadline: Option<Instant>, now: Now) -> Option<Duration> {
 }
 
 /// A read that took as long as it may is no error.
-fn timed_out(error: std::io::Error) -> Result {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(()),
-        _ => Err(error.into()),
-    }
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

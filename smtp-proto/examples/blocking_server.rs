@@ -11,12 +11,15 @@
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use smtp_proto::server::{Config, EndOfDataVerdict, Event, Peer, QueueId, Server, Verdict};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long the peer may take nothing of what is sent: RFC 5321 section 4.5.3.2.5, a block of a message.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
 
 fn main() -> Result {
     let config = Arc::new(Config::new("mx.example.test")?);
@@ -32,6 +35,7 @@ pub(crate) fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
     let now = clock();
     let mut server = Server::new(now(), config, Peer::new(stream.peer_addr()?.ip()));
     let (mut octets, mut held, mut out, mut mail) = ([0; 4096], 0..0, OutBuf::new(), Vec::new());
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
     while !server.is_closed() {
         held.start += server.handle_input(now(), &octets[held.clone()]);
         while let Some(step) = server.poll_event(now()) {
@@ -47,18 +51,16 @@ pub(crate) fn session(mut stream: TcpStream, config: Arc<Config>) -> Result {
                 _ => {}
             }
         }
-        let moved = server.poll_transmit(&mut out);
-        stream.write_all(out.as_slice())?;
-        out.consume(out.len());
+        let moved = server.poll_transmit(&mut out) && transmit(&mut stream, &mut out);
         if moved || server.is_closed() || (server.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         let wait = until(server.poll_timeout(), now());
         stream.set_read_timeout(wait)?;
         match if server.wants_input() { stream.read(&mut octets) } else { sleep(wait) } {
-            Ok(0) => server.handle_eof(now()),
-            Ok(read) => held = 0..read,
-            Err(error) => timed_out(error)?,
+            Ok(read @ 1..) => held = 0..read,
+            Err(error) if is_timeout(&error) => {}
+            _ => server.handle_eof(now()), // however it ended, the session tells what it means
         }
         server.handle_timeout(now());
     }
@@ -79,6 +81,17 @@ fn sleep(wait: Option<Duration>) -> std::io::Result<usize> {
     Err(ErrorKind::TimedOut.into())
 }
 
+/// Sends what there is. After a write that failed or took too long not a word more is said, and what was said to us is still
+/// read: it may be why.
+fn transmit(stream: &mut TcpStream, out: &mut OutBuf) -> bool {
+    let is_sent = stream.write_all(out.as_slice()).is_ok();
+    if !is_sent {
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+    out.consume(out.len());
+    is_sent
+}
+
 /// The time that a session sees.
 fn clock() -> impl Fn() -> Now {
     let began = std::time::Instant::now();
@@ -91,11 +104,8 @@ fn until(deadline: Option<Instant>, now: Now) -> Option<Duration> {
 }
 
 /// A read that took as long as it may is no error.
-fn timed_out(error: std::io::Error) -> Result {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(()),
-        _ => Err(error.into()),
-    }
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 fn calendar() -> i64 {

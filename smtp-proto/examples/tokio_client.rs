@@ -23,6 +23,9 @@ type Mail<'a> = (Envelope, &'a mut dyn BufRead);
 type Outcomes = Vec<Outcome>;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// How long the peer may take nothing of what is sent: RFC 5321 section 4.5.3.2.5, a block of a message.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
+
 #[tokio::main]
 async fn main() -> Result {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -36,7 +39,7 @@ async fn main() -> Result {
     config.ascii_as_seven_bit = true;
     let outcomes =
         send(TcpStream::connect(server).await?, config, (envelope, &mut std::io::stdin().lock())).await?;
-    outcomes.iter().for_each(|outcome| println!("{outcome:?}"));
+    outcomes.iter().for_each(|outcome| println!("{outcome}"));
     let is_sent = !outcomes.is_empty() && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Sent(_)));
     if is_sent { Ok(()) } else { Err("not sent".into()) }
 }
@@ -67,22 +70,31 @@ pub(crate) async fn send(mut stream: TcpStream, config: ClientConfig, mail: Mail
             };
             text.consume(written);
         }
-        let moved = client.poll_transmit(&mut out);
-        stream.write_all(out.as_slice()).await?;
-        out.consume(out.len());
+        let moved = client.poll_transmit(&mut out) && transmit(&mut stream, &mut out).await;
         if moved || client.is_closed() || (client.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
         let wait = client.poll_timeout().map_or(Duration::MAX, |at| at.saturating_since(now().instant));
         if let Ok(read) = timeout(wait, stream.read(&mut octets)).await {
-            match read? {
-                0 => client.handle_eof(now()),
-                read => held = 0..read,
+            match read {
+                Ok(read @ 1..) => held = 0..read,
+                _ => client.handle_eof(now()), // however it ended, the session tells what it means
             }
         }
         client.handle_timeout(now());
     }
     Ok(outcomes)
+}
+
+/// Sends what there is. After a write that failed or took too long not a word more is said, and what was said to us is still
+/// read: it may be why.
+async fn transmit(stream: &mut TcpStream, out: &mut OutBuf) -> bool {
+    let is_sent = matches!(timeout(WRITE_TIMEOUT, stream.write_all(out.as_slice())).await, Ok(Ok(())));
+    if !is_sent {
+        let _ = stream.shutdown().await;
+    }
+    out.consume(out.len());
+    is_sent
 }
 
 /// The time that a session sees.

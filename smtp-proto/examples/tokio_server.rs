@@ -19,6 +19,9 @@ use tokio::time::{sleep, timeout};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// How long the peer may take nothing of what is sent: RFC 5321 section 4.5.3.2.5, a block of a message.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(180);
+
 #[tokio::main]
 async fn main() -> Result {
     let config = Arc::new(Config::new("mx.example.test")?);
@@ -50,9 +53,7 @@ pub(crate) async fn session(mut stream: TcpStream, config: Arc<Config>) -> Resul
                 _ => {}
             }
         }
-        let moved = server.poll_transmit(&mut out);
-        stream.write_all(out.as_slice()).await?;
-        out.consume(out.len());
+        let moved = server.poll_transmit(&mut out) && transmit(&mut stream, &mut out).await;
         if moved || server.is_closed() || (server.wants_input() && !held.is_empty()) {
             continue; // the session may have waited for that
         }
@@ -60,9 +61,9 @@ pub(crate) async fn session(mut stream: TcpStream, config: Arc<Config>) -> Resul
         if !server.wants_input() {
             sleep(wait).await; // who errs too often is made to wait
         } else if let Ok(read) = timeout(wait, stream.read(&mut octets)).await {
-            match read? {
-                0 => server.handle_eof(now()),
-                read => held = 0..read,
+            match read {
+                Ok(read @ 1..) => held = 0..read,
+                _ => server.handle_eof(now()), // however it ended, the session tells what it means
             }
         }
         server.handle_timeout(now());
@@ -76,6 +77,17 @@ fn keep(mail: &mut Vec<u8>) -> Result<EndOfDataVerdict> {
     println!("{}", String::from_utf8_lossy(&std::mem::take(mail)));
     let id = format!("{:X}-{:X}", calendar(), MESSAGES.fetch_add(1, Ordering::Relaxed));
     Ok(Verdict::Accept(QueueId::new(id).ok_or("not an id")?).into())
+}
+
+/// Sends what there is. After a write that failed or took too long not a word more is said, and what was said to us is still
+/// read: it may be why.
+async fn transmit(stream: &mut TcpStream, out: &mut OutBuf) -> bool {
+    let is_sent = matches!(timeout(WRITE_TIMEOUT, stream.write_all(out.as_slice())).await, Ok(Ok(())));
+    if !is_sent {
+        let _ = stream.shutdown().await;
+    }
+    out.consume(out.len());
+    is_sent
 }
 
 /// The time that a session sees.

@@ -6,7 +6,8 @@ use proto_core::address::{ForwardPath, ReversePath};
 use proto_core::sasl::{ClientCredentials, Nonces, SaslFault, line};
 use proto_core::{Instant, Machine, Now, OutBuf, Step, UnixTime};
 use smtp_proto::client::{
-    Client, ClientConfig, ClientEvent, ClientFailure, ClientLimits, ClientTls, Envelope,
+    Client, ClientConfig, ClientEvent, ClientFailure, ClientLimits, ClientTls, Envelope, NoMechanism,
+    ReplyParseFault,
 };
 use std::sync::Arc;
 
@@ -104,6 +105,20 @@ fn a_server_computes_with_our_time_only_as_long_as_it_may() {
     gives_up(&mut client, &said, SaslFault::TooManyIterations { asked: 4097, max: 4096 });
 }
 
+/// SCRAM alone would do, and there is no randomness for it.
+#[test]
+fn a_login_that_needs_randomness_says_so() {
+    let mut config = ClientConfig::new("c.example.test").unwrap();
+    config.tls = ClientTls::None;
+    config.credentials = Some(ClientCredentials::password("user", "pencil"));
+    let mut client = Client::new(NOW, Arc::new(config));
+    hear(&mut client, "220 x\r\n");
+    let (events, _) = hear(&mut client, "250-x\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n");
+    let failure = ClientFailure::NoMechanism(NoMechanism::NeedsNonces);
+    assert_eq!(failure.to_string(), "all shared mechanisms need randomness that was not handed in");
+    assert_eq!(events, [ClientEvent::Failed(failure)]);
+}
+
 /// RFC 4954 section 4: a challenge may be as long as its mechanism makes it, whatever a reply may have.
 #[test]
 fn a_challenge_may_be_longer_than_a_reply() {
@@ -137,12 +152,23 @@ fn a_challenge_may_be_longer_than_a_reply() {
     );
     let (events, _) = hear(&mut client, "535 5.7.8 no\r\n");
     assert!(matches!(events[..], [ClientEvent::Failed(ClientFailure::Authentication(_))]), "{events:?}");
-    // Longer ones are no replies, and neither is one of this length to anything else.
+    // Longer ones are no replies.
     let too_long = format!("334 {}\r\n", "A".repeat(12_292));
     let mut client = in_xoauth2();
     client.handle_input(NOW, too_long.as_bytes());
-    hear(&mut client, "");
+    let (events, _) = hear(&mut client, "");
+    assert_eq!(events, [ClientEvent::Failed(ClientFailure::Reply(ReplyParseFault::TooLong))]);
     assert!(client.is_closed());
+    // And none is so long once the login is over.
+    let long = |code| format!("{code} {}\r\n", "x".repeat(3_000));
+    let mut client = in_xoauth2();
+    let (events, _) = hear(&mut client, "235 in\r\n");
+    assert_eq!(events, [ClientEvent::Ready]);
+    client.noop(NOW).unwrap();
+    hear(&mut client, "");
+    client.handle_input(NOW, long(250).as_bytes());
+    let (events, _) = hear(&mut client, "");
+    assert_eq!(events, [ClientEvent::Failed(ClientFailure::Reply(ReplyParseFault::TooLong))]);
 }
 
 /// What a server that refuses RSET has kept of the last message, nobody knows.

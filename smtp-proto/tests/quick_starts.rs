@@ -23,7 +23,7 @@ mod tokio_server;
 use proto_core::{EncodePolicy, ForwardPath, ReversePath};
 use smtp_proto::client::{ClientConfig, ClientTls, Envelope, Outcome};
 use smtp_proto::server::Config;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +124,43 @@ fn sessions_end_whatever_the_other_side_does() {
         };
         assert!(runtime().block_on(sent).unwrap().is_empty());
     }
+}
+
+/// A server that refuses in the middle of a message and resets the connection was heard, though writing fails then.
+#[test]
+fn what_was_said_before_a_connection_broke_is_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(&stream).lines();
+            (&stream).write_all(b"220 x\r\n").unwrap();
+            for reply in ["250 x", "250 Ok", "250 Ok", "250 Ok", "354 go on"] {
+                lines.next().unwrap().unwrap();
+                (&stream).write_all(format!("{reply}\r\n").as_bytes()).unwrap();
+            }
+            lines.next().unwrap().unwrap();
+            // What was not read is what makes the end a reset.
+            (&stream).write_all(b"552 5.3.4 no more of this\r\n").unwrap();
+        }
+    });
+    let connect = || TcpStream::connect(address).unwrap();
+    let long = "a line\r\n".repeat(2_000_000);
+    let is_heard = |outcomes: Vec<Outcome>| {
+        assert_eq!(outcomes.len(), 2);
+        for outcome in outcomes {
+            assert_eq!(outcome.to_string(), "refused: DATA: 552 5.3.4 no more of this");
+        }
+    };
+    let (config, envelope) = mail();
+    is_heard(blocking_client::send(connect(), config, (envelope, &mut long.as_bytes())).unwrap());
+    let (config, envelope) = mail();
+    let sent = async {
+        tokio_client::send(asynchronous(connect()).await, config, (envelope, &mut long.as_bytes())).await
+    };
+    is_heard(runtime().block_on(sent).unwrap());
+    server.join().unwrap();
 }
 
 /// What drives a session is what everybody copies.

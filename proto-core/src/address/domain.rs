@@ -6,6 +6,7 @@ use super::{AddressError, AddressSyntax};
 use core::fmt::{self, Display};
 use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
 use smol_str::SmolStr;
 
 /// Where mail goes: RFC 5321 section 4.1.2, `Domain / address-literal`.
@@ -115,6 +116,15 @@ impl DomainName {
             ..=Domain::OCTETS_MAX => Err(AddressError::Domain),
             _ => Err(AddressError::DomainTooLong),
         }
+    }
+}
+
+/// Strict, with UTF-8: what a program's own configuration would say.
+impl FromStr for DomainName {
+    type Err = AddressError;
+
+    fn from_str(s: &str) -> Result<Self, AddressError> {
+        Self::parse(s.as_bytes(), AddressSyntax { utf8: true, lenient: false })
     }
 }
 

@@ -5,7 +5,7 @@
 //! A server that says that it is content is believed only when the exchange says so too; and one that did not keep to an
 //! exchange which hides the password, or could not prove that it knows it, is not shown it by the next mechanism.
 
-use super::event::ClientFailure;
+use super::event::{ClientFailure, NoMechanism};
 use super::session::{Awaited, Client};
 use crate::reply::Reply;
 use alloc::vec;
@@ -38,15 +38,22 @@ impl Client {
         let conditions = Conditions::new(self.tls.as_deref(), entropy);
         // Whether we showed a certificate is the driver's matter; that the server offers EXTERNAL says enough.
         let conditions = Conditions { peer_certificate: self.tls.is_some(), entropy, ..conditions };
-        let usable = |mechanism: &Mechanism| {
-            self.capabilities.mechanisms.contains(mechanism)
-                && credentials.suit(*mechanism)
-                && conditions.permit(*mechanism, self.config.allow_plaintext_auth)
+        let in_clear = self.config.allow_plaintext_auth;
+        let (offered, wanted) = (&self.capabilities.mechanisms, self.config.mechanisms.as_deref());
+        let wanted = wanted.unwrap_or(Mechanism::ALL).iter().copied();
+        let shared = wanted.filter(|mechanism| offered.contains(mechanism) && credentials.suit(*mechanism));
+        let usable = shared.clone().filter(|mechanism| conditions.permit(*mechanism, in_clear));
+        let left = usable.collect::<Vec<_>>().into_iter();
+        let none = match () {
+            () if offered.is_empty() => NoMechanism::NotOffered,
+            () if shared.clone().next().is_none() => NoMechanism::NotShared,
+            () if shared.clone().any(|m| Conditions { entropy: true, ..conditions }.permit(m, in_clear)) => {
+                NoMechanism::NeedsNonces
+            }
+            () => NoMechanism::NeedsTls,
         };
-        let wanted = self.config.mechanisms.as_deref().unwrap_or(Mechanism::ALL);
-        let left: Vec<_> = wanted.iter().copied().filter(usable).collect();
-        self.login = Some(Login { left: left.into_iter(), exchange: None, held_back: None, given_up: None });
-        self.try_mechanism(ClientFailure::NoMechanism);
+        self.login = Some(Login { left, exchange: None, held_back: None, given_up: None });
+        self.try_mechanism(ClientFailure::NoMechanism(none));
     }
 
     /// Starts the next mechanism; `otherwise` is what to say when none is left.

@@ -125,7 +125,7 @@ pub use config::{
     ClientConfig, ClientLimits, ClientProtocol, ClientTimeouts, ClientTimer, ClientTls, LongLines,
 };
 pub use envelope::{Envelope, Omitted, Recipient, SendFault};
-pub use event::{ClientEvent, ClientFailure};
+pub use event::{ClientEvent, ClientFailure, NoMechanism};
 pub use outcome::{Failure, Fault, Outcome, Report, Stage};
 pub use reply_parser::{ReplyParseFault, ReplyParser};
 pub use session::Client;

@@ -7,6 +7,7 @@ use super::envelope::Omitted;
 use crate::reply::{EnhancedCode, Reply};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,18 @@ impl Outcome {
     }
 }
 
+/// One line for a log: what became of it, when, and the words of the server.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent(reply) => write!(f, "sent: {reply}"),
+            Self::Temporary(failure) => write!(f, "not now: {failure}"),
+            Self::Permanent(failure) => write!(f, "refused: {failure}"),
+            Self::Aborted => f.write_str("given up by this side"),
+        }
+    }
+}
+
 /// When something was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -76,6 +89,23 @@ pub enum Stage {
     EndOfData,
     /// At any other time.
     Idle,
+}
+
+/// The command that it is about, or what else was waited for.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "greeting",
+            Self::Hello => "hello",
+            Self::Tls => "STARTTLS",
+            Self::Auth => "AUTH",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::EndOfData => "end of data",
+            Self::Idle => "idle session",
+        })
+    }
 }
 
 /// Whose fault a failure is: who would have to do something about it.
@@ -130,6 +160,19 @@ impl Failure {
     /// More recipients than the server takes at once: `X.5.3`.
     pub(super) const fn of_recipient_limit() -> Self {
         Self { stage: Stage::Rcpt, fault: Fault::System, status: TOO_MANY_RECIPIENTS, reply: None }
+    }
+}
+
+/// When it was, and the server's words; where it said none, the enhanced code and what has happened.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.stage)?;
+        match (&self.reply, self.fault) {
+            (Some(reply), _) => write!(f, "{reply}"),
+            (None, Fault::Policy) => write!(f, "{} the session is not as this side demands", self.status),
+            (None, Fault::System) => write!(f, "{} more recipients than the server takes", self.status),
+            (None, _) => write!(f, "{} the connection ended without a reply", self.status),
+        }
     }
 }
 
@@ -219,6 +262,15 @@ mod tests {
             Outcome::Permanent(failure) => format!("permanent {:?} {}", failure.fault, failure.status),
             Outcome::Aborted => "aborted".into(),
         }
+    }
+
+    #[test]
+    fn a_line_for_the_log() {
+        let reply = ReplyParser::new().line(b"550 5.1.1 nobody", 1, 512).unwrap().unwrap();
+        let refused = Outcome::of_reply(Stage::Rcpt, &Arc::new(reply));
+        assert_eq!(format!("{refused}"), "refused: RCPT: 550 5.1.1 nobody");
+        let lost = Outcome::Temporary(Failure::of_connection(Stage::EndOfData));
+        assert_eq!(format!("{lost}"), "not now: end of data: 4.4.2 the connection ended without a reply");
     }
 
     #[test]

@@ -98,6 +98,10 @@ impl Client {
         match awaited {
             Awaited::Mail if !reply.is_positive() => transaction.sender_refused = Some(outcome(Stage::Mail)),
             Awaited::Rcpt(index) => {
+                if reply.code() == 251 {
+                    let reply = Arc::clone(&reply);
+                    self.events.push_back(ClientEvent::Forwarded { recipient: index, reply });
+                }
                 transaction.recipients[index] = match outcome(Stage::Rcpt) {
                     Outcome::Sent(_) => Standing::Accepted,
                     refused => Standing::Decided(refused),

@@ -214,6 +214,7 @@ impl Session {
             ClientEvent::ServiceClosing(_) => b's',
             ClientEvent::Failed(ClientFailure::Unexpected(_) | ClientFailure::Reply(_)) => b'u',
             ClientEvent::Failed(_) => b'f',
+            ClientEvent::Forwarded { .. } => b'o',
         };
         self.events.push(letter);
     }

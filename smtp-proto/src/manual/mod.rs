@@ -69,21 +69,24 @@
 //!
 //! ```
 //! use proto_core::Ask;
+//! use proto_core::address::Mailbox;
 //! use smtp_proto::server::Rcpt;
 //! use smtp_proto::{EnhancedCode, Refusal, ReplyFault, Verdict};
 //!
-//! fn judge(ask: &Ask<Rcpt>) -> Result<Verdict, ReplyFault> {
+//! fn judge(ask: &Ask<Rcpt>, bob: &Mailbox) -> Result<Verdict, ReplyFault> {
 //!     let Some(mailbox) = ask.detail.forward_path.mailbox() else {
 //!         return Ok(Verdict::Accept(())); // <Postmaster>, of whatever domain
 //!     };
-//!     if mailbox.to_string() == "bob@example.test" {
+//!     // As addresses compare, not as text: domains are the same in any case (RFC 5321 section 2.4).
+//!     let is_postmaster = mailbox.local_part().as_str().eq_ignore_ascii_case("postmaster");
+//!     if mailbox == bob || is_postmaster && mailbox.domain() == bob.domain() {
 //!         return Ok(Verdict::Accept(()));
 //!     }
 //!     let no_such_mailbox = EnhancedCode::new(5, 1, 1).ok_or(ReplyFault::Class)?;
 //!     // What cannot be on the wire is refused here, not there.
 //!     Ok(Refusal::new(550, no_such_mailbox, format!("{mailbox} is not here"))?.into())
 //! }
-//! // In the loop: Event::Rcpt(ask) => { let verdict = judge(&ask)?; server.answer(now, ask, verdict)? }
+//! // In the loop: Event::Rcpt(ask) => { let verdict = judge(&ask, &bob)?; server.answer(now, ask, verdict)? }
 //! ```
 //!
 //! * A question may be answered at once or much later, from any thread; until then the session reads nothing.
@@ -95,7 +98,11 @@
 //!   has what goes before the message: `Received:`, which every mail server must add (RFC 5321 section 4.4), under the
 //!   fields that verdicts added.
 //! * Over LMTP, [`EndOfDataVerdict::Each`](crate::server::EndOfDataVerdict::Each) has a verdict for each recipient that
-//!   was accepted, in the order in which they came; the application keeps that list.
+//!   was accepted, in the order in which they came; the application keeps that list. Over SMTP without PRDR there is one
+//!   reply for all ([`EndOfData::per_recipient`](crate::server::EndOfData::per_recipient) says which): give one verdict there.
+//! * A read or a write that fails is the end of the connection and not of what was heard. After a write that failed or took too
+//!   long say no more and read on: a reply may be there that says why. After a read that failed call
+//!   [`handle_eof`](proto_core::Machine::handle_eof), and take steps until the last: they tell what became of the message.
 //! * Login is offered where [`Config::mechanisms`](crate::Config::mechanisms) names any; those that show the password
 //!   without TLS only if [`Config::allow_plaintext_auth`](crate::Config::allow_plaintext_auth) says so. Then
 //!   [`Event::Authenticate`](crate::Event::Authenticate) asks. SCRAM asks twice, for the keys and for the last word
@@ -107,6 +114,64 @@
 //! * Who is asked about recipients and says yes to everybody runs an open relay. The crate `relay-policy` decides.
 //! * An extension that is a promise about delivery (DSN, DELIVERBY, REQUIRETLS, …) is off in
 //!   [`Offer`](crate::server::Offer) until the application says that it keeps the promise.
+
+//! # A login, reports, and LMTP
+//!
+//! What a client does beyond the loop is configuration and envelope. What the server does not offer is left out only where that
+//! does no harm ([`Report::omitted`](crate::client::Report::omitted)); a login is never left out.
+//!
+//! ```
+//! # use proto_core::{Instant, Machine, Now, OutBuf, UnixTime};
+//! use proto_core::sasl::{ClientCredentials, Nonces};
+//! use proto_core::{ForwardPath, ReversePath};
+//! use smtp_proto::client::{Client, ClientConfig, ClientProtocol, ClientTls, Envelope, Recipient};
+//! use smtp_proto::parameter::{EnvelopeId, Notify, OriginalRecipient};
+//! use std::sync::Arc;
+//!
+//! # let now = Now::new(Instant::ORIGIN, UnixTime(0));
+//! # fn hear(client: &mut Client, now: Now, octets: &str) -> String {
+//! #     client.handle_input(now, octets.as_bytes());
+//! #     let mut out = OutBuf::new();
+//! #     loop {
+//! #         while client.poll_event(now).is_some() {}
+//! #         if !client.poll_transmit(&mut out) {
+//! #             return String::from_utf8_lossy(out.as_slice()).into_owned();
+//! #         }
+//! #     }
+//! # }
+//! // LMTP, on a trusted line: a mailbox server tells of each recipient by itself (ClientEvent::Verdict).
+//! let mut config = ClientConfig::new("mta.example.test")?;
+//! config.protocol = ClientProtocol::Lmtp;
+//! config.tls = ClientTls::None;
+//! // A login: the strongest mechanism that both ends know. PLAIN and LOGIN need TLS unless allow_plaintext_auth is set.
+//! config.credentials = Some(ClientCredentials::password("mta", "secret"));
+//! let mut client = Client::new(now, Arc::new(config));
+//! client.set_nonces(Nonces::seeded([7; 32])); // for SCRAM; in earnest from the system's generator
+//! hear(&mut client, now, "220 mailbox.example.test\r\n");
+//! let said = hear(&mut client, now, "250-mailbox.example.test\r\n250-AUTH PLAIN SCRAM-SHA-256\r\n250 DSN\r\n");
+//! assert!(said.starts_with("AUTH SCRAM-SHA-256 "));
+//! # drop(client);
+//! # let mut config = ClientConfig::new("mta.example.test")?;
+//! # config.tls = ClientTls::None;
+//! # let mut client = Client::new(now, Arc::new(config));
+//! # hear(&mut client, now, "220 x\r\n");
+//! # hear(&mut client, now, "250-x\r\n250 DSN\r\n");
+//!
+//! // Reports (DSN, RFC 3461): which ones, under which name, and what the recipient was called first.
+//! let mut bob = Recipient::from(ForwardPath::Mailbox("bob@example.test".parse()?));
+//! bob.parameters.notify = Some(Notify { failure: true, delay: true, ..Notify::NEVER });
+//! bob.parameters.orcpt = OriginalRecipient::new("rfc822", "robert@example.test");
+//! let mut envelope = Envelope::new(ReversePath::Mailbox("alice@example.test".parse()?), [bob]);
+//! envelope.parameters.envid = EnvelopeId::new("invoice-17");
+//! client.send(now, envelope)?; // when it is ready
+//! # let said = hear(&mut client, now, "") + &hear(&mut client, now, "250 Ok\r\n");
+//! assert_eq!(
+//!     said,
+//!     "MAIL FROM:<alice@example.test> ENVID=invoice-17\r\n\
+//!      RCPT TO:<bob@example.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;robert@example.test\r\n"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod attacks;
 pub mod limits;

@@ -10,7 +10,8 @@
 //! # Limits
 //! [`Limits::message_bytes_max`](super::Limits::message_bytes_max) counts over all chunks; one that would go beyond it
 //! is refused as soon as it is announced. Chunks under [`SMALL_CHUNK_BYTES`] that are not the last count as commands
-//! that bring no mail. [`Timeouts::body_bytes_per_second_min`](super::Timeouts::body_bytes_per_second_min) is for the
+//! that bring no mail. What was pipelined behind a chunk that failed is no error of its own: one that is too large costs its
+//! client one error and not as many as it had chunks. [`Timeouts::body_bytes_per_second_min`](super::Timeouts::body_bytes_per_second_min) is for the
 //! whole message, and the time between its chunks counts.
 //!
 //! # Departures
@@ -44,8 +45,16 @@ pub(super) struct Chunk {
     last: bool,
     /// How the message comes that it belongs to; a chunk that is refused is on its own.
     pub(super) pace: Pace,
-    /// Its octets are dropped; then this is said so many times.
-    refusal: Option<(Reply, usize)>,
+    refusal: Option<ChunkRefusal>,
+}
+
+/// The octets of the chunk are dropped; then this is said.
+#[derive(Debug)]
+struct ChunkRefusal {
+    reply: Reply,
+    times: usize,
+    /// A chunk of the same message was refused before.
+    is_leftover: bool,
 }
 
 /// The message that the chunks of a transaction make.
@@ -132,11 +141,16 @@ impl Server {
         self.timers.stop(Timer::BodyRate);
         let Phase::Chunk(chunk) = core::mem::replace(&mut self.phase, Phase::Command) else { return };
         self.await_command(now);
-        if let Some((reply, times)) = chunk.refusal {
-            for _ in 0..times {
-                self.reply(&reply);
+        let brings_little = !chunk.last && chunk.size < SMALL_CHUNK_BYTES;
+        if let Some(refusal) = chunk.refusal {
+            for _ in 0..refusal.times {
+                self.reply(&refusal.reply);
             }
-            return self.count_error(now);
+            return match refusal.is_leftover {
+                false => self.count_error(now),
+                true if brings_little => self.count_idle_command(now),
+                true => {}
+            };
         }
         let message = self.transaction.as_mut().and_then(|t| t.chunks.as_mut());
         let Some(message) = message else { return };
@@ -151,7 +165,7 @@ impl Server {
                 self.extend_body_deadlines(now);
                 let text = format!("Ok: {} octets", chunk.size);
                 write_line(&mut self.output, 250, CHUNK_TAKEN.enhanced(), true, &text);
-                if chunk.size < SMALL_CHUNK_BYTES {
+                if brings_little {
                     self.count_idle_command(now);
                 }
             }
@@ -168,12 +182,13 @@ impl Server {
 
     /// The chunk under way is no part of a message, and neither is any other of this transaction.
     fn fail_chunk(&mut self, reply: Reply, why: BodyAbort) {
+        let is_leftover = self.transaction.is_none() && self.failed_recipients.is_some();
         self.end_failed_transaction(why);
         let Phase::Chunk(chunk) = &mut self.phase else { return };
         let owed = if chunk.last { self.failed_recipients.take() } else { None };
         let each = self.config.protocol == Protocol::Lmtp && self.config.offer.chunking;
         let times = owed.filter(|_| each).unwrap_or(1);
-        chunk.refusal = Some((reply, times));
+        chunk.refusal = Some(ChunkRefusal { reply, times, is_leftover });
     }
 
     fn end_failed_transaction(&mut self, why: BodyAbort) {

@@ -204,6 +204,9 @@ impl Fixture<Client> for Sender {
                 }
             }
             ClientEvent::Replied(reply) => self.log.event(format_args!("replied {reply}")),
+            ClientEvent::Forwarded { recipient, reply } => {
+                self.log.event(format_args!("forwarded {recipient} {reply}"));
+            }
             ClientEvent::Verdict { recipient, outcome } => self.verdicts.push((recipient, outcome)),
             ClientEvent::Done(report) => {
                 self.body = None;
