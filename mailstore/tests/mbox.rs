@@ -308,6 +308,38 @@ fn r122_deliveries_of_threads_and_of_another_program_are_neither_lost_nor_mixed(
 }
 
 #[test]
+fn a_file_takes_what_it_has_room_for() {
+    let of_size = |file_bytes_max| {
+        let fs = SimFs::new();
+        let mut options = MboxOptions::default();
+        options.file_bytes_max = file_bytes_max;
+        let store = mbox_with(&fs, 1, options, None).unwrap();
+        let mail = [(1, "INBOX"), (2, "INBOX"), (3, "INBOX")];
+        let kinds =
+            deliver_together(&store, &mail, false).into_iter().map(|ended| ended.map_err(|e| e.kind()));
+        let kinds: Vec<_> = kinds.collect();
+        let text = text(&fs);
+        let large = vec![b'x'; text.len()];
+        let appended = append(&store, &inbox(), &large, &FlagSet::new()).err().map(|error| error.kind());
+        assert_eq!(appended, file_bytes_max.map(|_| ErrorKind::OverQuota));
+        (kinds, text)
+    };
+    let (all, whole) = of_size(None);
+    assert_eq!(all, [Ok(Delivered::Stored); 3]);
+    let two = whole.match_indices("From ").nth(2).unwrap().0;
+    for (max, stored) in [(two, 2), (two - 1, 1)] {
+        let (ended, text) = of_size(Some(max as u64));
+        assert_eq!(
+            ended.iter().filter(|ended| **ended == Ok(Delivered::Stored)).count(),
+            stored,
+            "{ended:?}"
+        );
+        assert!(ended[stored..].iter().all(|ended| *ended == Err(ErrorKind::OverQuota)), "{ended:?}");
+        assert!(text.len() <= max && text.matches("From ").count() == stored, "{text}");
+    }
+}
+
+#[test]
 fn a_run_of_deliveries_is_flushed_as_often_as_one() {
     let flushes_of = |numbers: std::ops::Range<u32>| {
         let fs = SimFs::new();

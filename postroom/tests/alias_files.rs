@@ -22,11 +22,16 @@ const ALIASES: &str = "inline:{ {archive=/var/archive, alice}, {both=/var/archiv
 
 /// A server whose store writes files.
 async fn server(fs: &SimFs, pid: u32) -> Server {
+    server_with(fs, pid, None).await
+}
+
+/// One whose files become no larger.
+async fn server_with(fs: &SimFs, pid: u32, bytes_max: Option<u64>) -> Server {
     let mut settings = settings();
     settings.policy.set("alias_maps", ALIASES).unwrap();
     settings.policy.set("allow_mail_to_files", "alias").unwrap();
     let disk = LocalMail::open(env(fs, pid), Path::new("/"), "mail/%d/%n", &Blocking::inline()).unwrap();
-    let disk = disk.with_alias_files();
+    let disk = disk.with_alias_files(bytes_max);
     let builder = Server::builder()
         .settings(settings)
         .directory(USERS)
@@ -91,6 +96,22 @@ async fn a_file_that_cannot_be_made_waits_and_holds_up_nobody() {
     fs.mkdir(Path::new("/no/such")).unwrap();
     until("tried again", || queued(&fs) == 0).await;
     assert_eq!(mbox(&fs, "/no/such/file").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_file_has_no_room_for_waits() {
+    let fs = SimFs::new();
+    fs.mkdir(Path::new("/var")).unwrap();
+    let server = server_with(&fs, 1, Some(1000)).await;
+    let mut client = client(&server).await;
+    let large = "x".repeat(70) + "\r\n";
+    for body in [large.repeat(20), "small".into()] {
+        let reply = client.mail("s@x.test", &["archive@example.test"], &body).await;
+        assert!(reply.starts_with("250 2.0.0"), "{reply}");
+    }
+    until("delivered", || inbox(&fs, "alice").len() == 2 && queued(&fs) == 1).await;
+    let archive = mbox(&fs, "/var/archive");
+    assert!(archive.len() == 1 && archive[0].ends_with("\r\nsmall\r\n"), "{archive:?}");
 }
 
 /// The power is cut at each operation of accepting and delivering: what was accepted is in the file once, whole.

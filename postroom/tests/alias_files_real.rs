@@ -21,7 +21,7 @@ use std::time::Duration;
 async fn server(dir: &Path, names: &[&str]) -> (Server, LocalSpool) {
     let blocking = Blocking::threads("store", 2, 64).unwrap();
     let mail = LocalMail::open(Env::real("mail"), &dir.join("data"), "mail/%d/%n", &blocking).unwrap();
-    let mail = mail.with_alias_files();
+    let mail = mail.with_alias_files(None);
     let mut settings = settings();
     let aliases: Vec<String> =
         names.iter().map(|name| format!("{{{name}={}}}", dir.join(name).display())).collect();

@@ -35,6 +35,9 @@ const STORE_QUEUE: usize = 1024;
 /// Store threads: they wait for the disk most of the time, and one shared sync serves many.
 const STORE_THREADS: usize = 16;
 
+/// How large a file of an alias may become (the default of Postfix).
+const MAILBOX_SIZE_LIMIT: u64 = 51_200_000;
+
 /// Where messages say that the passwd-file is named.
 const PASSWD_FILE_KEY: &str = "[accounts] passwd_file";
 
@@ -164,6 +167,21 @@ fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
         commands
     });
     how
+}
+
+/// How large a file of an alias may become, which is never less than a message.
+fn mailbox_size_limit(config: &Config) -> Option<u64> {
+    match config.queue.mailbox_size_limit_bytes {
+        Some(0) => None,
+        Some(limit) => Some(limit),
+        None => Some(MAILBOX_SIZE_LIMIT.max(message_bytes_max(config))),
+    }
+}
+
+/// The largest message that any listener takes.
+pub fn message_bytes_max(config: &Config) -> u64 {
+    let of_listeners = config.listeners.iter().filter_map(|listener| listener.limits.message_bytes_max);
+    of_listeners.fold(limits(&config.limits).message_bytes_max, u64::max)
 }
 
 /// The accounts of the passwd-file. A login name without a domain belongs to the first local domain.
@@ -379,7 +397,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let mut mail = mail(config, &accounts, &data_dir, &store_threads)?;
     // Root could be made to add to any file there is.
     if !rustix::process::geteuid().is_root() {
-        mail = mail.with_alias_files();
+        mail = mail.with_alias_files(mailbox_size_limit(config));
     }
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     warn_of_held(&mail.spool);

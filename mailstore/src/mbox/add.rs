@@ -135,6 +135,7 @@ pub(super) fn add(
         head.extend_from_slice(&octets[..octets.len().min(room)]);
         Ok(())
     })?;
+    has_room(place, metadata.size, len)?;
 
     if let (Some(known), Some(last)) = (&mut known, uids.last()) {
         raise_by_rewriting(place, lock, known, last.get(), &marks)?;
@@ -196,6 +197,21 @@ fn marks(place: &Place, known: &Option<Numbered<'_>>, items: &[Item<'_>]) -> Res
         Marks { delivery, base, uid, flags: item.flags.clone(), ..Marks::default() }
     });
     Ok(marks.collect())
+}
+
+/// Whether so many octets may come to a file of a size.
+///
+/// # Errors
+/// `OverQuota`.
+fn has_room(place: &Place, size: u64, added: u64) -> Result<()> {
+    match place.options.file_bytes_max {
+        Some(max) if size.saturating_add(added) > max => {
+            Err(StoreError::new(ErrorKind::OverQuota, "adding a message to", "the mailbox is full")
+                .at(&place.path)
+                .with_detail(format!("{added} octets more, beside {size}; it may hold {max}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What has to stand between the last message and a new one, so that a blank line does.

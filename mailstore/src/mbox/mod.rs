@@ -132,6 +132,9 @@ pub struct MboxOptions {
     /// Whether only a regular file is changed that is ours, has no other name, and is no symbolic link: for files where others may
     /// put something in their place (`strict_mbox_owner` of Postfix, and more). Default no.
     pub strict_owner: bool,
+    /// How many octets a file may have once a message was added; what is beyond is refused with `OverQuota` (`mailbox_size_limit` of
+    /// Postfix). Default no limit.
+    pub file_bytes_max: Option<u64>,
     /// Who is told of what an administrator should know. Default nobody.
     pub notice: Option<OnNotice>,
     /// A directory that takes no dotlock is told of once, not with every lock.
@@ -145,6 +148,7 @@ impl Default for MboxOptions {
             write_locks: vec![LockMethod::Dotlock, LockMethod::Fcntl],
             lock_wait: Duration::from_secs(30),
             strict_owner: false,
+            file_bytes_max: None,
             notice: None,
             told_of_dotlock: Arc::default(),
         }
@@ -153,12 +157,13 @@ impl Default for MboxOptions {
 
 impl fmt::Debug for MboxOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { format, write_locks, lock_wait, strict_owner, .. } = self;
+        let Self { format, write_locks, lock_wait, strict_owner, file_bytes_max, .. } = self;
         f.debug_struct("MboxOptions")
             .field("format", format)
             .field("write_locks", write_locks)
             .field("lock_wait", lock_wait)
             .field("strict_owner", strict_owner)
+            .field("file_bytes_max", file_bytes_max)
             .finish_non_exhaustive()
     }
 }

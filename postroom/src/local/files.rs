@@ -5,7 +5,7 @@
 //! a directory of ours, not beside the file. The directory of the file must be there; the file is made.
 //!
 //! # Limits
-//! [`NAME_BYTES_MAX`] octets of a path, each `/`, `%` and `.` counted as three. There is no limit to the size of a file. One file
+//! [`NAME_BYTES_MAX`] octets of a path, each `/`, `%` and `.` counted as three. How large a file may become is the application's to say. One file
 //! has one path: who names it by another (through a directory that is a symbolic link) gives it two journals. For each path there is
 //! a directory of ours, and it stays: where `luser_relay` makes paths of clients' addresses, there are as many as there are files.
 //!
@@ -42,6 +42,12 @@ impl AliasFiles {
         options.strict_owner = true;
         options.notice = Some(Arc::new(|notice| tracing::warn!("{notice}")));
         Self { env, control, options, settle }
+    }
+
+    /// None becomes larger.
+    pub(super) fn of_at_most(mut self, bytes_max: Option<u64>) -> Self {
+        self.options.file_bytes_max = bytes_max;
+        self
     }
 
     /// The store whose INBOX is at a path. It blocks.

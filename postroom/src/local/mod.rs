@@ -150,10 +150,11 @@ impl LocalMail {
 
     /// Delivers to files that aliases name, too, where `allow_mail_to_files` allows that; what is needed for it lies in `files`
     /// below the data directory. They are written by this process as it is: whoever may write an alias may have it add to
-    /// any file that the process may write, so it should not be root's.
+    /// any file that the process may write, so it should not be root's. None becomes larger than `bytes_max` (`mailbox_size_limit` of
+    /// Postfix, where it is 51,200,000): what has no room there is as for a mailbox over its quota.
     #[must_use]
-    pub fn with_alias_files(mut self) -> Self {
-        self.store = self.store.with_files(self.files.clone());
+    pub fn with_alias_files(mut self, bytes_max: Option<u64>) -> Self {
+        self.store = self.store.with_files(self.files.clone().of_at_most(bytes_max));
         self
     }
 }

@@ -71,9 +71,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     limits("limits", &config.limits)?;
     greylist(&config.greylist)?;
     mailboxes(&config.mailboxes)?;
-    if config.queue.command_time_limit_seconds == Some(0) {
-        return problem("queue.command_time_limit_seconds", "at least 1 is expected");
-    }
+    queue(config)?;
     quota(&config.quota, config.storage.format)?;
     storage(&config.storage, config.domains.local.len() > 1)
 }
@@ -131,6 +129,18 @@ fn greylist(greylist: &GreylistSection) -> Result<(), Problem> {
             "greylist.delay_seconds",
             "less than retry_window_seconds is expected, else nobody ever passes",
         );
+    }
+    Ok(())
+}
+
+fn queue(config: &Config) -> Result<(), Problem> {
+    if config.queue.command_time_limit_seconds == Some(0) {
+        return problem("queue.command_time_limit_seconds", "at least 1 is expected");
+    }
+    let message = wiring::message_bytes_max(config);
+    if config.queue.mailbox_size_limit_bytes.is_some_and(|limit| (1..message).contains(&limit)) {
+        let what = format!("a message may have {message} octets: as many are expected, or 0 for no limit");
+        return problem("queue.mailbox_size_limit_bytes", what);
     }
     Ok(())
 }

@@ -414,6 +414,9 @@ pub struct QueueSection {
     pub quota_full_tempfail: Option<bool>,
     /// How long a command of an alias may run (Postfix: `command_time_limit`; default 1,000).
     pub command_time_limit_seconds: Option<u64>,
+    /// How large a file of an alias may become; 0: there is no limit (Postfix: `mailbox_size_limit`; default 51,200,000, or the largest
+    /// message where that is larger).
+    pub mailbox_size_limit_bytes: Option<u64>,
 }
 
 /// How long, how often, how many; absent means the default that stands with each. The names are postgrey's, the unit behind them.

@@ -157,6 +157,11 @@ fn policy_has_the_names_of_postfix() {
         "[queue]\ncommand_time_limit_seconds = 0\n",
         &["queue.command_time_limit_seconds: at least 1 is expected"],
     );
+    refused(
+        "[queue]\n",
+        "[queue]\nmailbox_size_limit_bytes = 52428799\n",
+        &["queue.mailbox_size_limit_bytes: a message may have 52428800 octets"],
+    );
     let own = "tls = \"starttls\"\n[listener.policy]\nmynetwork = \"::1\"";
     refused(
         "tls = \"starttls\"",

@@ -73,7 +73,10 @@ const WHY: &[(&str, &str)] = &[
     ("mail_spool_directory", DELIVERED),
     ("mailbox_command", DELIVERED),
     ("mailbox_command_maps", DELIVERED),
-    ("mailbox_size_limit", "set rules in [quota]"),
+    (
+        "mailbox_size_limit",
+        "set rules in [quota], and mailbox_size_limit_bytes in [queue] for files of aliases",
+    ),
     ("mailbox_transport", DELIVERED),
     ("milter_default_action", "milters are not spoken to yet"),
     ("milter_protocol", "milters are not spoken to yet"),
