@@ -9,7 +9,7 @@ use common::{ROOT, every_power_cut, flags, inbox, maildir, message, name, read_a
 use mail_message::FlagSet;
 use mailstore::fs::sim::{Fault, SimFs};
 use mailstore::fs::{Fs, OpenMode};
-use mailstore::{Access, Store};
+use mailstore::{Access, Expunge, Store};
 
 fn put(disk: &SimFs, path: &str, content: &[u8]) {
     let path = format!("{ROOT}/{path}");
@@ -132,4 +132,27 @@ fn dovecots_lists_of_both_versions_stay() {
         assert!(text.starts_with(after), "{text}");
         assert!(text.lines().last().unwrap().starts_with("30 :"), "{text}");
     }
+}
+
+#[test]
+fn a_name_beyond_utf_8_in_dovecots_list_costs_nobody_a_uid() {
+    let disk = SimFs::new();
+    make(&disk, &["/tmp", "/new", "/cur"]);
+    put(&disk, "cur/1000000001.M1P1V1.host:2,S", &message(1));
+    let list = b"3 V77 N9\n7 :1000000001.M1P1V1.host\n8 W33 :1000000009.M1.h\xf6st\n";
+    put(&disk, "dovecot-uidlist", list);
+    assert_eq!(contents(&disk), (77, vec![(7, 1, flags("\\Seen"))]));
+    let store = maildir(&disk, 2).unwrap();
+    let read = || mailstore::fs::read(&disk, Path::new(&format!("{ROOT}/dovecot-uidlist"))).unwrap();
+    // So many come and go that the list is rewritten without them.
+    for _ in 0..20 {
+        common::append(&store, &inbox(), &message(2), &flags("")).unwrap();
+        let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+        let last = mailbox.entries().last().unwrap().uid;
+        mailbox.expunge(&[last].into_iter().collect(), Expunge::Any).unwrap();
+    }
+    assert!(read().len() < list.len() + 20 * 30, "it was rewritten");
+    let lines: Vec<Vec<u8>> = read().split(|&octet| octet == b'\n').map(<[u8]>::to_vec).collect();
+    assert!(lines.contains(&b"8 W33 :1000000009.M1.h\xf6st".to_vec()));
+    assert_eq!(contents(&disk), (77, vec![(7, 1, flags("\\Seen"))]));
 }

@@ -7,8 +7,11 @@
 //! ```
 //!
 //! UIDs ascend. A last line without its line end is a torn append: its UID was never told to anybody, and it
-//! is passed over. Anything else that does not read makes the whole list worthless: a UID that was told might
-//! be lost in it, and the mailbox gets a new UIDVALIDITY.
+//! is passed over. A record behind whose UID something stands that does not read (the name of a file that is not
+//! UTF-8, which is no message here) is kept as it is, and its UID is given to no other. Where a base comes twice the
+//! later UID counts, and the earlier names nothing any more. A header or a UID that does not read, and UIDs that do
+//! not ascend, make the whole list worthless: a UID that was told might be lost in it, and the mailbox gets a new
+//! UIDVALIDITY.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,10 +30,14 @@ pub(super) struct UidList {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Record {
-    /// Extensions, with a space after each.
-    extensions: String,
-    base: Arc<str>,
+enum Record {
+    Message {
+        /// Extensions, with a space after each.
+        extensions: String,
+        base: Arc<str>,
+    },
+    /// What does not read behind the UID, as version 3 has it.
+    Unread(Vec<u8>),
 }
 
 /// A list as it was read.
@@ -56,10 +63,10 @@ impl UidList {
     /// Reads a list; `None` when it is worthless.
     pub(super) fn parse(data: &[u8]) -> Option<Parsed> {
         let whole = data.iter().rposition(|&octet| octet == b'\n').map_or(0, |at| at + 1);
-        let text = std::str::from_utf8(&data[..whole]).ok()?;
-        // Not `lines`, which takes a CR for part of the line end: here it is part of a file's name.
-        let mut lines = text.split_terminator('\n');
-        let header = lines.next()?;
+        // A CR is part of a file's name here, not of the line end.
+        let mut lines =
+            data[..whole].split_inclusive(|&octet| octet == b'\n').map(|line| &line[..line.len() - 1]);
+        let header = std::str::from_utf8(lines.next()?).ok()?;
         let (version, rest) = header.split_once(' ')?;
         let mut list = match version {
             "3" => Self::parse_header(rest)?,
@@ -72,20 +79,13 @@ impl UidList {
             _ => return None,
         };
         for line in lines {
-            let (uid, rest) = line.split_once(' ')?;
-            let uid = Uid::new(uid.parse().ok()?)?;
-            let (extensions, name) = match version {
-                "3" => {
-                    let colon = if rest.starts_with(':') { 0 } else { rest.find(" :")? + 1 };
-                    (&rest[..colon], &rest[colon + 1..])
-                }
-                _ => ("", rest),
-            };
-            let base = name.split(':').next().unwrap_or(name);
-            if base.is_empty() || base.contains(['/', '\0']) || extensions.contains('\0') {
-                return None;
+            let space = line.iter().position(|&octet| octet == b' ')?;
+            let uid = Uid::new(std::str::from_utf8(&line[..space]).ok()?.parse().ok()?)?;
+            let mut rest = line[space + 1..].to_vec();
+            if version == "1" {
+                rest.insert(0, b':');
             }
-            if !list.insert(uid, extensions.to_owned(), base.into()) {
+            if !list.insert(uid, Record::parse(rest)) {
                 return None;
             }
         }
@@ -110,37 +110,43 @@ impl UidList {
         Some(list)
     }
 
-    /// Adds a record that was read; false when UIDs do not ascend, or a base comes twice.
-    fn insert(&mut self, uid: Uid, extensions: String, base: Arc<str>) -> bool {
+    /// Adds a record; false when UIDs do not ascend, or are used up.
+    fn insert(&mut self, uid: Uid, record: Record) -> bool {
         if self.records.last_key_value().is_some_and(|(&last, _)| uid <= last) {
             return false;
         }
         // 2³²−1 is never given, so that a next one always exists.
         let Some(next) = uid.next() else { return false };
         self.next = self.next.max(next);
-        self.records.insert(uid, Record { extensions, base: base.clone() });
-        self.by_base.insert(base, uid).is_none()
+        if let Some(base) = record.base()
+            && let Some(earlier) = self.by_base.insert(base.clone(), uid)
+        {
+            self.records.remove(&earlier);
+        }
+        self.records.insert(uid, record);
+        true
     }
 
     /// The text of the whole list.
-    pub(super) fn text(&self) -> String {
-        let mut text = format!("3 V{} N{}{}\n", self.uid_validity, self.next, self.header);
+    pub(super) fn text(&self) -> Vec<u8> {
+        let mut text = format!("3 V{} N{}{}\n", self.uid_validity, self.next, self.header).into_bytes();
         for (uid, record) in &self.records {
-            text += &line(*uid, record);
+            record.write(*uid, &mut text);
         }
         text
     }
 
     /// Gives the next UID to each of `bases`, in order, and returns the lines to append. `None` when UIDs are
     /// used up; the list is then unchanged.
-    pub(super) fn assign(&mut self, bases: &[Arc<str>]) -> Option<String> {
+    pub(super) fn assign(&mut self, bases: &[Arc<str>]) -> Option<Vec<u8>> {
         let count = u32::try_from(bases.len()).ok()?;
         Uid::new(self.next.get().checked_add(count)?)?;
-        let mut text = String::new();
+        let mut text = Vec::new();
         for base in bases {
-            let uid = self.next;
-            self.insert(uid, String::new(), base.clone());
-            text += &line(uid, &self.records[&uid]);
+            let (uid, record) =
+                (self.next, Record::Message { extensions: String::new(), base: base.clone() });
+            record.write(uid, &mut text);
+            self.insert(uid, record);
         }
         Some(text)
     }
@@ -149,13 +155,13 @@ impl UidList {
     pub(super) fn take_back(&mut self, next: Uid) {
         self.next = next;
         for record in self.records.split_off(&next).into_values() {
-            self.by_base.remove(&record.base);
+            record.base().and_then(|base| self.by_base.remove(base));
         }
     }
 
     /// The names of all messages.
     pub(super) fn bases(&self) -> impl Iterator<Item = &str> {
-        self.records.values().map(|record| &*record.base)
+        self.records.values().filter_map(Record::base).map(|base| &**base)
     }
 
     /// Raises the next UID to at least `floor`.
@@ -163,9 +169,9 @@ impl UidList {
         self.next = self.next.max(floor);
     }
 
-    /// Drops the records whose base `keep` refuses.
+    /// Drops the records whose base `keep` refuses; what did not read stays.
     pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.records.retain(|_, record| keep(&record.base));
+        self.records.retain(|_, record| record.base().is_none_or(|base| keep(base)));
         self.by_base.retain(|base, _| keep(base));
     }
 
@@ -179,21 +185,51 @@ impl UidList {
         self.by_base.get(base).copied()
     }
 
-    /// How many records there are.
+    /// How many messages are named.
     pub(super) fn len(&self) -> usize {
-        self.records.len()
+        self.by_base.len()
     }
 }
 
-fn line(uid: Uid, record: &Record) -> String {
-    format!("{uid} {}:{}\n", record.extensions, record.base)
+impl Record {
+    /// Reads what stands behind a UID.
+    fn parse(rest: Vec<u8>) -> Self {
+        let message = std::str::from_utf8(&rest).ok().and_then(|text| {
+            let colon = if text.starts_with(':') { 0 } else { text.find(" :")? + 1 };
+            let (extensions, name) = (&text[..colon], &text[colon + 1..]);
+            let base = name.split(':').next().unwrap_or(name);
+            let is_name = !base.is_empty() && !base.contains(['/', '\0']) && !extensions.contains('\0');
+            is_name.then(|| Self::Message { extensions: extensions.to_owned(), base: base.into() })
+        });
+        message.unwrap_or(Self::Unread(rest))
+    }
+
+    /// The part of the file's name that never changes.
+    fn base(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Message { base, .. } => Some(base),
+            Self::Unread(_) => None,
+        }
+    }
+
+    /// Adds its line.
+    fn write(&self, uid: Uid, text: &mut Vec<u8>) {
+        text.extend_from_slice(format!("{uid} ").as_bytes());
+        match self {
+            Self::Message { extensions, base } => {
+                text.extend_from_slice(format!("{extensions}:{base}").as_bytes());
+            }
+            Self::Unread(rest) => text.extend_from_slice(rest),
+        }
+        text.push(b'\n');
+    }
 }
 
 /// Reads any octets as a list; what is read must read the same when it is written again. For fuzzing.
 #[doc(hidden)]
 pub fn fuzz_uidlist(data: &[u8]) {
     if let Some(Parsed { list, .. }) = UidList::parse(data) {
-        let again = UidList::parse(list.text().as_bytes());
+        let again = UidList::parse(&list.text());
         assert_eq!(again, Some(Parsed { list, needs_rewrite: false }));
     }
 }
@@ -226,9 +262,9 @@ mod tests {
         assert_eq!(list.next(), uid(25022));
         assert_eq!(list.uid("1276533073.M242911P3632.kurkku"), Some(uid(25017)));
         let appended = list.assign(&["1.a.b".into(), "2.c.d".into()]).unwrap();
-        assert_eq!(appended, "25022 :1.a.b\n25023 :2.c.d\n");
+        assert_eq!(appended, b"25022 :1.a.b\n25023 :2.c.d\n");
         assert_eq!(
-            list.text(),
+            String::from_utf8(list.text()).unwrap(),
             "3 V1275660208 N25024 G3085f01b7f11094c501100008c4a11c1\n\
              25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394\n\
              25017 W2481 :1276533073.M242911P3632.kurkku\n25022 :1.a.b\n25023 :2.c.d\n"
@@ -247,7 +283,7 @@ mod tests {
     fn the_next_uid_never_goes_back_when_records_go() {
         let mut list = UidList::parse(V3.as_bytes()).unwrap().list;
         list.retain(|_| false);
-        assert_eq!(list.text(), "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n");
+        assert_eq!(list.text(), b"3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n");
         list.raise_next(uid(30000));
         list.raise_next(uid(5));
         assert_eq!(list.next(), uid(30000));
@@ -273,15 +309,36 @@ mod tests {
             "3 V1 N1\n5 :a\n5 :b\n",
             "3 V1 N1\n6 :a\n5 :b\n",
             "3 V1 N1\nx :a\n",
-            "3 V1 N1\n5 a\n",
-            "3 V1 N1\n5 :\n",
-            "3 V1 N1\n5 :a\n6 :a\n",
             "3 V1 N1\n4294967295 :a\n",
-            "3 V1 N1\n5 :a/b\n",
             "3 V1 N1\n\u{0}\u{0}\n",
         ] {
             assert_eq!(UidList::parse(bad.as_bytes()), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_record_that_does_not_read_stays_and_keeps_its_uid() {
+        for odd in
+            [&b"5 a"[..], b"5 :", b"5 :a/b", b"5 :\0", b"5 W3 :1.h\xf6st:2,S", b"5 \xff :1.host", b"5 "]
+        {
+            let data = [b"3 V1 N1\n4 :a\n", odd, b"\n"].concat();
+            let Parsed { mut list, needs_rewrite } = UidList::parse(&data).unwrap();
+            assert!(!needs_rewrite);
+            assert_eq!((list.next(), list.len(), list.uid("a")), (uid(6), 1, Some(uid(4))));
+            list.retain(|_| false);
+            assert_eq!(list.text(), [b"3 V1 N6\n", odd, b"\n"].concat());
+        }
+        let of_version_1 = UidList::parse(b"1 1 1\n5 1.h\xf6st\n").unwrap().list;
+        assert_eq!(of_version_1.text(), b"3 V1 N6\n5 :1.h\xf6st\n");
+    }
+
+    #[test]
+    fn a_message_that_is_named_twice_has_the_later_uid() {
+        let mut list = UidList::parse(b"3 V1 N1\n5 :a\n6 :b\n7 :a\n").unwrap().list;
+        assert_eq!((list.len(), list.uid("a")), (2, Some(uid(7))));
+        assert_eq!(list.text(), b"3 V1 N8\n6 :b\n7 :a\n");
+        list.take_back(uid(7));
+        assert_eq!((list.len(), list.uid("a")), (1, None));
     }
 
     #[test]

@@ -212,13 +212,13 @@ fn is_garbage(garbage: usize, records: usize) -> bool {
     garbage >= GARBAGE_RECORDS_MIN && garbage * 4 >= records
 }
 
-fn append(paths: &MailboxPaths, lock: &UidLock, lines: &str) -> Result<Metadata> {
+fn append(paths: &MailboxPaths, lock: &UidLock, lines: &[u8]) -> Result<Metadata> {
     lock.lock.check()?;
     let path = paths.uidlist();
     let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
     let mut file = paths.env.fs().open(&path, OpenMode::Append).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.size;
-    let written = file.append(lines.as_bytes());
+    let written = file.append(lines);
     let synced;
     (file, synced) = match written {
         Ok(()) => paths.env.syncs().sync_file(file),
@@ -237,7 +237,7 @@ fn write(paths: &MailboxPaths, lock: &UidLock, list: UidList) -> Result<Uids> {
     let path = paths.uidlist();
     let failed = |error: std::io::Error| StoreError::io("writing", &path, &error);
     let scratch = paths.tmp().join(paths.env.unique_name());
-    fs::replace_durably(paths.env.fs(), &path, &scratch, list.text().as_bytes()).map_err(failed)?;
+    fs::replace_durably(paths.env.fs(), &path, &scratch, &list.text()).map_err(failed)?;
     let stamp = paths.env.fs().metadata(&path).map_err(failed)?;
     Ok(Uids { list, stamp, needs_rewrite: false })
 }
