@@ -156,3 +156,17 @@ fn a_name_beyond_utf_8_in_dovecots_list_costs_nobody_a_uid() {
     assert!(lines.contains(&b"8 W33 :1000000009.M1.h\xf6st".to_vec()));
     assert_eq!(contents(&disk), (77, vec![(7, 1, flags("\\Seen"))]));
 }
+
+#[test]
+fn a_letter_whose_keyword_does_not_read_is_given_to_no_other() {
+    let disk = SimFs::new();
+    make(&disk, &["/tmp", "/new", "/cur"]);
+    put(&disk, "cur/1000000001.M1P1V1.host:2,Sab", &message(1));
+    put(&disk, "dovecot-keywords", b"0 gr\xfcn\n1 work\n3 (\n");
+    let store = maildir(&disk, 2).unwrap();
+    common::append(&store, &inbox(), &message(2), &flags("home")).unwrap();
+    let (_, found) = contents(&disk);
+    assert_eq!(found, [(1, 2, flags("home")), (2, 1, flags("\\Seen work"))]);
+    let text = mailstore::fs::read(&disk, Path::new(&format!("{ROOT}/dovecot-keywords"))).unwrap();
+    assert_eq!(text, b"0 gr\xfcn\n1 work\n2 home\n3 (\n");
+}

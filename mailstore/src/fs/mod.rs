@@ -133,8 +133,10 @@ pub trait File: Send + Sync + fmt::Debug {
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OpenMode {
-    /// For reading; it must exist.
+    /// For reading; it must exist. A pipe is not waited for.
     Read,
+    /// As `Read`, and a symbolic link is not followed: that is an error.
+    ReadItself,
     /// For reading and appending; it must exist.
     Append,
     /// For reading and appending; it must not exist (O_EXCL). Created for its owner only (mode 0600).
@@ -163,6 +165,8 @@ pub struct DirEntry {
     pub name: OsString,
     /// Whether it names a directory.
     pub is_dir: bool,
+    /// Whether it names a regular file: no directory, symbolic link, device, pipe or socket.
+    pub is_file: bool,
 }
 
 /// What is known about a file or directory.

@@ -24,7 +24,13 @@ impl Fs for RealFs {
         let mut options = fs::OpenOptions::new();
         options.read(true).mode(0o600);
         match mode {
-            OpenMode::Read => {}
+            // Else the opening of a pipe would last until somebody writes to it.
+            OpenMode::Read => {
+                options.custom_flags(libc::O_NONBLOCK);
+            }
+            OpenMode::ReadItself => {
+                options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+            }
             OpenMode::Append => {
                 options.append(true);
             }
@@ -86,8 +92,14 @@ impl Fs for RealFs {
         fs::read_dir(path)?
             .map(|entry| {
                 let entry = entry?;
-                Ok(DirEntry { is_dir: entry.file_type()?.is_dir(), name: entry.file_name() })
+                let kind = match entry.file_type() {
+                    // The file system does not tell it with the name, and it is gone by now.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    kind => kind?,
+                };
+                Ok(Some(DirEntry { is_dir: kind.is_dir(), is_file: kind.is_file(), name: entry.file_name() }))
             })
+            .filter_map(Result::transpose)
             .collect()
     }
 

@@ -183,7 +183,7 @@ fn find(paths: &MailboxPaths, prefix: &str) -> Result<Option<PathBuf>> {
 /// Whether a message ends with `body`: what stood before it then may be another today.
 fn holds(paths: &MailboxPaths, path: &Path, body: &mut dyn MessageReader) -> Result<bool> {
     let failed = |error: io::Error| StoreError::io("reading", path, &error);
-    let file = match paths.env.fs().open(path, OpenMode::Read) {
+    let file = match paths.env.fs().open(path, OpenMode::ReadItself) {
         // A reader has given it flags meanwhile, and with them another name.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         file => file.map_err(failed)?,

@@ -6,7 +6,10 @@
 use crate::store::DeliveryId;
 
 /// The longest name of a file, in octets, on every file system we know.
-pub(super) const BYTES_MAX: usize = 255;
+const BYTES_MAX: usize = 255;
+
+/// The longest base, in octets: without a flag it must be able to stand in `cur/`.
+pub(super) const BASE_BYTES_MAX: usize = BYTES_MAX - ":2,".len();
 
 /// A file name split at its info part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

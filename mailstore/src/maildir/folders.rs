@@ -332,7 +332,7 @@ fn move_files(
     let disk = source.env.fs();
     for sub in [Sub::New, Sub::Cur] {
         let (from, to) = (source.sub(sub), target.sub(sub));
-        for entry in settled(store, source, sub)?.into_iter().filter(|entry| !entry.is_dir) {
+        for entry in settled(store, source, sub)?.into_iter().filter(|entry| entry.is_file) {
             match disk.rename(&from.join(&entry.name), &to.join(&entry.name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(StoreError::io("moving messages to", &to, &error)),

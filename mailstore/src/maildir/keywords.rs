@@ -31,35 +31,66 @@ const SYSTEM: [(char, Flag); 5] = [
 
 /// The keywords of one mailbox by letter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Keywords([Option<Keyword>; LETTERS]);
+pub(super) struct Keywords([Letter; LETTERS]);
+
+/// What a letter stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Letter {
+    #[default]
+    Free,
+    Keyword(Keyword),
+    /// The name in its line is none; the line stays, and nothing else gets the letter.
+    Unread(Vec<u8>),
+}
+
+impl Letter {
+    fn keyword(&self) -> Option<&Keyword> {
+        match self {
+            Self::Keyword(keyword) => Some(keyword),
+            Self::Free | Self::Unread(_) => None,
+        }
+    }
+}
 
 impl Keywords {
-    /// Reads the file. Lines that make no sense are passed over: their letters stay in file names, unnamed.
+    /// Reads the file. Lines without the number of a letter are passed over.
     pub(super) fn load(paths: &MailboxPaths) -> Result<Self> {
         match fs::read(paths.env.fs(), &paths.keywords()) {
-            Ok(data) => Ok(Self::parse(&String::from_utf8_lossy(&data))),
+            Ok(data) => Ok(Self::parse(&data)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(StoreError::io("reading", &paths.keywords(), &error)),
         }
     }
 
-    fn parse(text: &str) -> Self {
+    fn parse(data: &[u8]) -> Self {
         let mut keywords = Self::default();
-        for line in text.lines() {
-            let Some((number, name)) = line.split_once(' ') else { continue };
-            if let (Ok(number), Ok(keyword)) = (number.parse::<usize>(), Keyword::new(name))
-                && let Some(slot) = keywords.0.get_mut(number)
+        for line in data.split(|&octet| octet == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let Some(space) = line.iter().position(|&octet| octet == b' ') else { continue };
+            let (number, name) = (std::str::from_utf8(&line[..space]), &line[space + 1..]);
+            if let Some(number) = number.ok().and_then(|number| number.parse::<usize>().ok())
+                && let Some(letter) = keywords.0.get_mut(number)
             {
-                *slot = Some(keyword);
+                let keyword = std::str::from_utf8(name).ok().and_then(|name| Keyword::new(name).ok());
+                *letter = keyword.map_or_else(|| Letter::Unread(name.to_vec()), Letter::Keyword);
             }
         }
         keywords
     }
 
-    fn text(&self) -> String {
-        let named =
-            self.0.iter().enumerate().filter_map(|(number, keyword)| Some((number, keyword.as_ref()?)));
-        named.map(|(number, keyword)| format!("{number} {keyword}\n")).collect()
+    fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (number, letter) in self.0.iter().enumerate() {
+            let name = match letter {
+                Letter::Free => continue,
+                Letter::Keyword(keyword) => keyword.as_str().as_bytes(),
+                Letter::Unread(name) => name,
+            };
+            text.extend_from_slice(format!("{number} ").as_bytes());
+            text.extend_from_slice(name);
+            text.push(b'\n');
+        }
+        text
     }
 
     /// Makes sure that every keyword of `flags` has a letter, durably.
@@ -75,16 +106,16 @@ impl Keywords {
         let mut keywords = Self::load(paths)?;
         for keyword in flags.keywords() {
             if keywords.letter(keyword).is_none() {
-                let Some(slot) = keywords.0.iter_mut().find(|slot| slot.is_none()) else {
+                let Some(letter) = keywords.0.iter_mut().find(|letter| **letter == Letter::Free) else {
                     let error =
                         StoreError::new(ErrorKind::KeywordLimit, "adding a keyword", "all letters are taken");
                     return Err(error.at(&path));
                 };
-                *slot = Some(keyword.clone());
+                *letter = Letter::Keyword(keyword.clone());
             }
         }
         let scratch = paths.tmp().join(paths.env.unique_name());
-        fs::replace_durably(paths.env.fs(), &path, &scratch, keywords.text().as_bytes())
+        fs::replace_durably(paths.env.fs(), &path, &scratch, &keywords.text())
             .map_err(|error| StoreError::io("writing", &path, &error))?;
         *self = keywords;
         Ok(())
@@ -96,7 +127,7 @@ impl Keywords {
     }
 
     fn letter(&self, keyword: &Keyword) -> Option<char> {
-        let at = self.0.iter().position(|known| known.as_ref() == Some(keyword))?;
+        let at = self.0.iter().position(|letter| letter.keyword() == Some(keyword))?;
         Some(char::from(b'a' + u8::try_from(at).ok()?))
     }
 
@@ -107,7 +138,7 @@ impl Keywords {
 
     fn flag(&self, letter: char) -> Option<Flag> {
         match letter {
-            'a'..='z' => self.0[letter as usize - 'a' as usize].clone().map(Flag::Keyword),
+            'a'..='z' => self.0[letter as usize - 'a' as usize].keyword().cloned().map(Flag::Keyword),
             'P' => Keyword::new("$Forwarded").ok().map(Flag::Keyword),
             _ => SYSTEM.iter().find(|(known, _)| *known == letter).map(|(_, flag)| flag.clone()),
         }
@@ -130,12 +161,12 @@ impl Keywords {
 
     /// All keywords that have a letter.
     pub(super) fn all(&self) -> impl Iterator<Item = Flag> + '_ {
-        self.0.iter().flatten().cloned().map(Flag::Keyword)
+        self.0.iter().filter_map(Letter::keyword).cloned().map(Flag::Keyword)
     }
 
     /// Whether a letter is free.
     pub(super) fn has_room(&self) -> bool {
-        self.0.iter().any(Option::is_none)
+        self.0.contains(&Letter::Free)
     }
 }
 
@@ -149,16 +180,16 @@ mod tests {
 
     #[test]
     fn letters_and_flags_are_inverse_and_sorted() {
-        let keywords = Keywords::parse("0 $Fwd\n2 work\nx\n99 far\n");
+        let keywords = Keywords::parse(b"0 $Fwd\n2 work\nx\n99 far\n");
         let flags = set(&["\\Seen", "\\Deleted", "\\Draft", "work", "$FWD"]);
         assert_eq!(keywords.letters(&flags, ""), "DSTac");
         assert_eq!(keywords.flags("DSTac"), flags);
-        assert_eq!(keywords.text(), "0 $Fwd\n2 work\n");
+        assert_eq!(keywords.text(), b"0 $Fwd\n2 work\n");
     }
 
     #[test]
     fn letters_of_other_programs_survive_a_change() {
-        let keywords = Keywords::parse("0 known\n");
+        let keywords = Keywords::parse(b"0 known\n");
         assert_eq!(keywords.letters(&set(&["\\Seen"]), "Xaqz"), "SXqz");
         assert_eq!(keywords.flags("Xqz"), set(&[]));
     }

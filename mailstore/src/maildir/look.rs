@@ -19,8 +19,9 @@ use mail_message::{ModSeq, Uid, UidSet};
 use super::filename;
 use super::keywords::Keywords;
 use super::mailbox::MaildirMailbox;
+use super::notice::MaildirNotice;
 use super::paths::Sub;
-use super::scan::{self, Place, Scan};
+use super::scan::{self, LeftOut, Place, Scan};
 use super::uids::{UidHead, UidLock, Uids};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::OpenMode;
@@ -54,11 +55,14 @@ impl MaildirMailbox {
         } else {
             let mut scan = self.scan()?;
             self.give_uids(&mut scan, found.map(|found| found[2]))?;
+            self.tell_left_out(&scan.left_out);
             let taken = self.take_new(&mut scan)?;
             let mut records;
             (records, recent) = self.take_in(&scan, &taken);
             self.settled = None;
+            // What has no UID yet is tried again, whether a directory changes or not.
             if let Some(files) = found
+                && scan.uids.iter().all(Option::is_some)
                 && self.is_quiet()?
                 && self.stamps()? == found
             {
@@ -214,36 +218,52 @@ impl MaildirMailbox {
     }
 
     /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
-    /// meanwhile is taken out of `new`.
-    fn make_durable(&self, lock: &mut UidLock, scan: &Scan, new: &mut Vec<u32>) -> Result<()> {
-        let (mut dirs, mut vanished) = (BTreeSet::new(), BTreeSet::new());
+    /// meanwhile is taken out of `new`, and so is what may not be opened.
+    fn make_durable(&self, lock: &mut UidLock, scan: &mut Scan, new: &mut Vec<u32>) -> Result<()> {
+        let (mut dirs, mut unopened) = (BTreeSet::new(), BTreeSet::new());
         for some in new.chunks(SYNCED_TOGETHER_MAX) {
             lock.keep();
             let (mut files, mut paths) = (Vec::new(), Vec::new());
             for &number in some {
                 let place = &scan.files[number as usize];
                 let path = self.paths.sub(place.sub).join(&place.name);
-                match self.paths.env.fs().open(&path, OpenMode::Read) {
+                match self.paths.env.fs().open(&path, OpenMode::ReadItself) {
                     Ok(file) => {
                         dirs.insert(place.sub);
                         files.push(file);
                         paths.push(path);
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        vanished.insert(number);
+                        unopened.insert(number);
                     }
-                    Err(error) => return Err(StoreError::io("syncing", &path, &error)),
+                    Err(error) => match StoreError::io("syncing", &path, &error) {
+                        error if error.kind() == ErrorKind::Denied => {
+                            unopened.insert(number);
+                            scan.left_out.add(error);
+                        }
+                        error => return Err(error),
+                    },
                 }
             }
             for ((_, result), path) in self.paths.env.syncs().sync_files(files).into_iter().zip(paths) {
                 result.map_err(|error| StoreError::io("syncing", &path, &error))?;
             }
         }
-        new.retain(|number| !vanished.contains(number));
+        new.retain(|number| !unopened.contains(number));
         for sub in dirs {
             self.paths.sync(&self.paths.sub(sub))?;
         }
         Ok(())
+    }
+
+    /// Tells of files that are not shown, when their number has changed.
+    fn tell_left_out(&mut self, left_out: &LeftOut) {
+        if std::mem::replace(&mut self.told_left_out, left_out.files) != left_out.files
+            && let (Some(tell), Some(first)) = (&self.store.on_notice, &left_out.first)
+        {
+            let (mailbox, files, first) = (self.paths.name.clone(), left_out.files, first.clone());
+            tell(&MaildirNotice::LeftOut { mailbox, files, first });
+        }
     }
 
     /// Moves what is in `new/` to `cur/`; returns the numbers of what was, as recent.

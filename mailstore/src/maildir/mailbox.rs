@@ -54,6 +54,8 @@ pub(super) struct MaildirMailbox {
     pub(super) moved: HashMap<Uid, Option<Place>>,
     /// The files as they were looked at, when they had not changed for a while by then.
     pub(super) settled: Option<[Stamp; 3]>,
+    /// How many files were left out when that was told last.
+    pub(super) told_left_out: usize,
 }
 
 impl MaildirMailbox {
@@ -71,6 +73,7 @@ impl MaildirMailbox {
             told_keywords: Keywords::default(),
             moved: HashMap::new(),
             settled: None,
+            told_left_out: 0,
         };
         mailbox.look()?;
         Ok(mailbox)
@@ -166,7 +169,7 @@ impl MaildirMailbox {
     fn open_counted(&mut self, uid: Uid) -> Result<(Box<dyn File>, PathBuf, Facts)> {
         let known = self.facts(uid);
         let opened = self.with_file(uid, "reading", |mailbox, _, path| {
-            let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
+            let file = mailbox.paths.env.fs().open(&path, OpenMode::ReadItself)?;
             let mut facts = known;
             if facts.counted().is_none() {
                 let counted = message::count(&*file)?;
@@ -287,7 +290,7 @@ impl Mailbox for MaildirMailbox {
         }
         let known = self.facts(uid);
         let read = self.with_file(uid, "reading", |mailbox, _, path| {
-            let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
+            let file = mailbox.paths.env.fs().open(&path, OpenMode::ReadItself)?;
             let date = date(&*file)?;
             message::summarise(file, path).map(|(counted, summary)| (counted, summary, date))
         })?;
@@ -304,7 +307,7 @@ impl Mailbox for MaildirMailbox {
             return Ok(is_terminated);
         }
         let last = self.with_file(uid, "reading", |mailbox, _, path| {
-            let file = mailbox.paths.env.fs().open(&path, OpenMode::Read)?;
+            let file = mailbox.paths.env.fs().open(&path, OpenMode::ReadItself)?;
             let mut last = [b'\n'];
             if let Some(at) = file.metadata()?.size.checked_sub(1) {
                 fs::read_full(&*file, &mut last, at)?;

@@ -55,7 +55,8 @@
 //! octets alone; as long as directories and list of UIDs have not changed for two seconds, they are not even listed.
 //!
 //! # Limits
-//! 26 keywords a mailbox. Names of message files are UTF-8. A snapshot holds 104 octets a message, its name, and its
+//! 26 keywords a mailbox. Messages are regular files that may be read, with names of UTF-8 that are not too long to stand in
+//! `cur/`; what else lies there is left out ([`MaildirNotice`]), and keeps the UID that `dovecot-uidlist` has for it. A snapshot holds 104 octets a message, its name, and its
 //! keywords.
 //!
 //! # Departures
@@ -88,6 +89,7 @@ mod maildirsize;
 mod message;
 mod moves;
 mod nested;
+mod notice;
 mod paths;
 mod quota;
 mod recount;
@@ -103,6 +105,7 @@ mod wal;
 mod warning;
 
 pub use location::MaildirLocation;
+pub use notice::{MaildirNotice, OnMaildirNotice};
 pub use store::{MaildirOptions, MaildirStore, OnWarning};
 pub use tree::{Layout, NameEncoding};
 #[doc(hidden)]

@@ -54,7 +54,7 @@ fn count_dir(root: &QuotaRoot, name: &MailboxName, dir: &Path) -> Result<QuotaUs
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(usage),
         entries => entries.map_err(|error| StoreError::io("reading", dir, &error))?,
     };
-    for entry in entries.iter().filter(|entry| !entry.is_dir) {
+    for entry in entries.iter().filter(|entry| entry.is_file) {
         let Some(file) = entry.name.to_str() else { continue };
         let Some(parts) = filename::parse(file) else { continue };
         if !root.counts(name, parts.letters) {

@@ -6,12 +6,15 @@ use mail_message::Uid;
 
 use super::filename;
 use super::paths::{MailboxPaths, Sub};
-use crate::error::{Result, StoreError};
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::Metadata;
 use crate::index::{Name, Row, State};
 
 /// How often directories that change while they are listed are listed again.
 const RESCANS_MAX: u32 = 5;
+
+/// What is said of a file that is left out.
+const DOING: &str = "taking for a message";
 
 /// The message files of a mailbox, beside what its index knows of them.
 #[derive(Debug, Default)]
@@ -25,6 +28,24 @@ pub(super) struct Scan {
     pub(super) uids: Vec<Option<Uid>>,
     /// Pairs of files that have one base; the first is in `found` or `new`, the second is not.
     pub(super) doubles: Vec<(u32, u32)>,
+    /// What is no message here, though it lies among them.
+    pub(super) left_out: LeftOut,
+}
+
+/// Files that are not shown.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    pub(super) files: usize,
+    /// What is wrong with the first.
+    pub(super) first: Option<StoreError>,
+}
+
+impl LeftOut {
+    /// One more.
+    pub(super) fn add(&mut self, error: StoreError) {
+        self.files += 1;
+        self.first.get_or_insert(error);
+    }
 }
 
 /// Where a message file is, and its name.
@@ -129,7 +150,7 @@ pub(super) fn scan(paths: &MailboxPaths, index: &State) -> Result<Scan> {
         let before = stamps(paths)?;
         let mut scan = Scan::default();
         for sub in [Sub::New, Sub::Cur] {
-            list(paths, sub, &mut scan.files)?;
+            list(paths, sub, &mut scan)?;
         }
         scan.pair(index);
         let sees_all = !scan.found.contains(&Scan::MISSING);
@@ -149,15 +170,23 @@ pub(super) fn stamps(paths: &MailboxPaths) -> Result<[Metadata; 2]> {
     Ok([stamp(Sub::New)?, stamp(Sub::Cur)?])
 }
 
-fn list(paths: &MailboxPaths, sub: Sub, files: &mut Vec<Place>) -> Result<()> {
+fn list(paths: &MailboxPaths, sub: Sub, scan: &mut Scan) -> Result<()> {
     let dir = paths.sub(sub);
     let entries = paths.env.fs().read_dir(&dir).map_err(|error| StoreError::io("reading", &dir, &error))?;
     for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
-        // Maildir names are ASCII; what is not even UTF-8 is no message.
-        let Ok(name) = entry.name.into_string() else { continue };
-        if name.len() <= filename::BYTES_MAX && filename::parse(&name).is_some() {
-            files.push(Place { sub, name });
-        }
+        let why_not = match (entry.name.to_str(), entry.is_file) {
+            (None, _) => "its name is not UTF-8",
+            (Some(name), is_file) => match (filename::parse(name), is_file) {
+                (None, _) => continue,
+                (Some(_), false) => "it is no regular file",
+                (Some(parts), true) if parts.base.len() > filename::BASE_BYTES_MAX => "its name is too long",
+                (Some(_), true) => {
+                    scan.files.push(Place { sub, name: name.to_owned() });
+                    continue;
+                }
+            },
+        };
+        scan.left_out.add(StoreError::new(ErrorKind::BadPath, DOING, why_not).at(&dir.join(&entry.name)));
     }
     Ok(())
 }

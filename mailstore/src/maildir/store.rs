@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::append::MaildirAppend;
 use super::mailbox::MaildirMailbox;
+use super::notice::OnMaildirNotice;
 use super::paths::{MailboxPaths, Sub};
 use super::quota::QuotaRoot;
 use super::tree::{Layout, NameEncoding, Tree};
@@ -36,6 +37,8 @@ pub struct MaildirOptions {
     pub quota: QuotaRules,
     /// Who is told that they are nearly full. Default nobody.
     pub on_warning: Option<OnWarning>,
+    /// Who is told what else an administrator should know. Default nobody.
+    pub on_notice: Option<OnMaildirNotice>,
     /// Where the mailboxes lie.
     pub layout: Layout,
     /// How their names stand on disk.
@@ -63,6 +66,7 @@ pub(super) struct Inner {
     pub(super) settle: Option<Arc<dyn Settle>>,
     pub(super) quota: Arc<QuotaRoot>,
     pub(super) uses: SpecialUseFile,
+    pub(super) on_notice: Option<OnMaildirNotice>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -127,11 +131,11 @@ impl MaildirStore {
     /// # Errors
     /// When it cannot be made or read.
     pub fn open_with(env: Env, root: &Path, options: MaildirOptions) -> Result<Self> {
-        let MaildirOptions { settle, quota, on_warning, layout, names } = options;
+        let MaildirOptions { settle, quota, on_warning, on_notice, layout, names } = options;
         let tree = Tree::find(env.fs(), root, layout, names)?;
         let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota, tree, on_warning));
         let uses = SpecialUseFile::new(env.clone(), root.join("postroom.special-use"), root.join("tmp"));
-        let store = Inner { env, root: root.to_path_buf(), settle, quota, uses };
+        let store = Inner { env, root: root.to_path_buf(), settle, quota, uses, on_notice };
         store.make()?;
         Ok(Self(Arc::new(store)))
     }

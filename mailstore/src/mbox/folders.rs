@@ -85,7 +85,12 @@ fn walk(store: &Inner, below: Option<&MailboxName>, found: &mut BTreeMap<Mailbox
                 walk(store, Some(&name), found)?;
             }
             (false, None) => {
-                found.insert(name, true);
+                // A link to a mailbox is one, a pipe is none.
+                let is_file = entry.is_file
+                    || store.env.fs().metadata(&dir.join(&entry.name)).is_ok_and(|it| it.is_file);
+                if is_file {
+                    found.insert(name, true);
+                }
             }
             (false, Some(_)) => {}
         }

@@ -88,7 +88,7 @@ impl Place {
     /// `NoSuchMailbox`.
     pub(super) fn stamp(&self) -> Result<Metadata> {
         match self.env.fs().metadata(&self.path) {
-            Ok(metadata) if metadata.is_dir => Err(self.missing()),
+            Ok(metadata) if !metadata.is_file => Err(self.missing()),
             Ok(metadata) => Ok(metadata),
             Err(error) => Err(self.failed("looking at", &error)),
         }

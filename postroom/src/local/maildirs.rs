@@ -3,7 +3,7 @@
 use super::kept::{self, Kept};
 use crate::blocking::Blocking;
 use crate::wall::AccountId;
-use mailstore::maildir::OnWarning;
+use mailstore::maildir::{OnMaildirNotice, OnWarning};
 use mailstore::{
     DefaultMailbox, Env, Layout, MaildirOptions, MaildirStore, NameEncoding, PathTemplate, PathUser,
     QuotaRules, Settle, StoreError,
@@ -82,6 +82,7 @@ impl Maildirs {
                 settle: self.settle.clone(),
                 quota: QuotaRules::clone(&rules),
                 on_warning: Some(on_warning(account)),
+                on_notice: Some(on_notice(account)),
                 layout: self.layout,
                 names: self.names,
             };
@@ -97,4 +98,10 @@ fn on_warning(account: &AccountId) -> OnWarning {
         let percent = quota.percent().unwrap_or_default();
         tracing::warn!(%account, percent, "mailboxes are nearly full: their user must remove mail, or the quota be raised");
     })
+}
+
+/// Logs what else is to be known of them.
+fn on_notice(account: &AccountId) -> OnMaildirNotice {
+    let account = account.clone();
+    Arc::new(move |notice| tracing::warn!(%account, "{notice}"))
 }

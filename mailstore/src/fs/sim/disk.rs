@@ -461,9 +461,9 @@ impl Disk {
 
     pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let dir = self.dir(self.find(path)?)?;
-        let entry = |(name, &inode): (&String, &usize)| DirEntry {
-            name: name.into(),
-            is_dir: matches!(&*self.inodes[inode], Inode::Dir(_)),
+        let entry = |(name, &inode): (&String, &usize)| {
+            let is_dir = matches!(&*self.inodes[inode], Inode::Dir(_));
+            DirEntry { name: name.into(), is_dir, is_file: !is_dir }
         };
         Ok(dir.entries.iter().map(entry).collect())
     }

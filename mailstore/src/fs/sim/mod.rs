@@ -289,19 +289,21 @@ impl Fs for SimFs {
             OpenMode::CreateNew | OpenMode::CreateWrite => self.simple("create", path, true, |disk| {
                 disk.create(path, Inode::File(FileNode::default())).map(|inode| (inode, 0))
             }),
-            OpenMode::Read | OpenMode::Append | OpenMode::Write | OpenMode::WriteItself => {
-                self.simple("open", path, false, |disk| {
-                    let inode = disk.find(path)?;
-                    disk.file(inode).map(|file| (inode, file.losses.known_on_open()))
-                })
-            }
+            OpenMode::Read
+            | OpenMode::ReadItself
+            | OpenMode::Append
+            | OpenMode::Write
+            | OpenMode::WriteItself => self.simple("open", path, false, |disk| {
+                let inode = disk.find(path)?;
+                disk.file(inode).map(|file| (inode, file.losses.known_on_open()))
+            }),
         }?;
         Ok(Box::new(SimFile {
             fs: self.clone(),
             inode,
             losses_known: AtomicU32::new(known),
             path: path.to_path_buf(),
-            writable: mode != OpenMode::Read,
+            writable: !matches!(mode, OpenMode::Read | OpenMode::ReadItself),
             handle: self.with(|sim| {
                 sim.handles += 1;
                 sim.handles
