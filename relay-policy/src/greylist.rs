@@ -27,17 +27,20 @@
 //! # Limits
 //! [`entries_max`](GreylistOptions::entries_max) entries are kept, and of those that still wait no more than
 //! [`waiting_max`](GreylistOptions::waiting_max) for one client network. Whoever comes then waits all the same, and has the place
-//! of the one that has waited longest: of his own network at its limit, of the network with most that wait where the table is full.
-//! So nobody passes by filling it; who shares a network with a flood may have to come again more than once.
+//! of the one that has waited longest: of his own network at its limit; where the table is full, of the net (/24 of IPv4, /48 of
+//! IPv6, or as the options have it if that is larger) with most that wait beyond as many as have passed from it. So nobody passes by
+//! filling it, and who comes again does not lose his place to who does not; but who shares a net with a flood may have to come again
+//! more than once.
 
 mod entry;
+mod fullness;
 
 pub use entry::{GreylistEntry, NoEntry};
 
 use crate::delegation::Attributes;
 use crate::network;
+use fullness::{Fullness, Share};
 use proto_core::UnixTime;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -110,8 +113,8 @@ impl Greylisted {
 pub struct Greylist {
     options: GreylistOptions,
     networks: BTreeMap<IpAddr, Network>,
-    /// The networks that have pairs; the last one makes room.
-    fullness: BTreeSet<Fullness>,
+    /// Which of them makes room.
+    fullness: Fullness,
     /// Networks, and the pairs of all of them.
     entries: usize,
     /// Before this, a full table is not looked through for what has expired.
@@ -134,9 +137,6 @@ type Key = Arc<(String, String)>;
 /// Whether a pair has passed, and when it last did; or else when it first came.
 type Age = (bool, UnixTime);
 
-/// How many of a network wait, how old its oldest pair is, and its address.
-type Fullness = (usize, Reverse<Age>, IpAddr);
-
 #[derive(Debug, Clone, Copy)]
 struct Pair {
     first: UnixTime,
@@ -155,9 +155,9 @@ impl Greylist {
     /// Nobody is known yet.
     pub fn new(options: GreylistOptions) -> Self {
         Self {
+            fullness: Fullness::new(options.ipv4_prefix_bits, options.ipv6_prefix_bits),
             options,
             networks: BTreeMap::new(),
-            fullness: BTreeSet::new(),
             entries: 0,
             look_at: UnixTime(i64::MIN),
         }
@@ -168,9 +168,9 @@ impl Greylist {
         let address = self.network(client);
         let options = &self.options;
         let key = Arc::new((sender.to_lowercase(), recipient.to_lowercase()));
-        if let Some(network) = self.networks.get_mut(&address) {
+        if let Some(network) = self.networks.get(&address) {
             if network.is_allowed(options, now) {
-                network.last = Some(now);
+                self.change(address, |network| network.last = Some(now));
                 return Greylisted::Pass;
             }
             let known = network.pairs.get(&key).filter(|pair| !pair.has_expired(options, now));
@@ -180,9 +180,11 @@ impl Greylist {
                 if passed.is_none() && waited < delay {
                     return Greylisted::Wait { seconds: u32::try_from(delay - waited).unwrap_or(u32::MAX) };
                 }
-                network.passed = network.passed.saturating_add(u32::from(passed.is_none()));
-                network.last = Some(now);
-                self.put(address, key, Pair { first, passed: Some(now) });
+                self.change(address, |network| {
+                    network.passed = network.passed.saturating_add(u32::from(passed.is_none()));
+                    network.last = Some(now);
+                    network.put(key, Pair { first, passed: Some(now) });
+                });
                 return Greylisted::Pass;
             }
         }
@@ -232,8 +234,9 @@ impl Greylist {
                 let known = Network { passed, last: Some(last), ..Network::default() };
                 let address = self.network(network);
                 if !known.has_expired(&self.options, now) && self.make_room(address, 0, now) {
-                    let network = self.network_entry(address);
-                    (network.passed, network.last) = (known.passed, known.last);
+                    self.change(address, |network| {
+                        (network.passed, network.last) = (known.passed, known.last);
+                    });
                 }
             }
             GreylistEntry::Pair { network, sender, recipient, first, passed } => {
@@ -268,64 +271,26 @@ impl Greylist {
                 && network.waiting >= self.options.waiting_max
                 && let Some((_, oldest)) = network.by_age.first().cloned()
             {
-                self.remove(address, &oldest);
+                self.change(address, |network| network.remove(&oldest));
             }
         }
         let has_room = self.make_room(address, 1, now);
         if has_room {
-            self.put(address, key, pair);
+            self.change(address, |network| network.put(key, pair));
         }
         has_room
     }
 
-    /// Puts a pair in its place; there is room.
-    fn put(&mut self, address: IpAddr, key: Key, pair: Pair) {
-        let network = self.network_entry(address);
-        let before = network.fullness(address);
-        let replaced = network.pairs.insert(Arc::clone(&key), pair);
-        if let Some(replaced) = replaced {
-            network.by_age.remove(&(replaced.age(), Arc::clone(&key)));
-        }
-        network.by_age.insert((pair.age(), key));
-        network.waiting += usize::from(pair.passed.is_none());
-        network.waiting -= usize::from(replaced.is_some_and(|pair| pair.passed.is_none()));
-        let after = network.fullness(address);
-        self.entries += usize::from(replaced.is_none());
-        self.changed(before, after);
-    }
-
-    /// Takes a pair away, and its network with it where nothing else is known of that.
-    fn remove(&mut self, address: IpAddr, key: &Key) {
-        let Some(network) = self.networks.get_mut(&address) else { return };
-        let before = network.fullness(address);
-        let Some(pair) = network.pairs.remove(key) else { return };
-        network.by_age.remove(&(pair.age(), Arc::clone(key)));
-        network.waiting -= usize::from(pair.passed.is_none());
-        let after = network.fullness(address);
-        let is_empty = network.pairs.is_empty() && network.last.is_none();
-        self.entries -= 1;
-        self.changed(before, after);
-        if is_empty {
+    /// Changes what is known of a network, new if it was not known; there is room. It goes when nothing is known of it any more.
+    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut Network)) {
+        let network = self.networks.entry(address).or_default();
+        let (before, entries) = (network.share(), network.entries());
+        change(network);
+        self.fullness.change(address, before, network.share());
+        self.entries = self.entries - entries + network.entries();
+        if network.entries() == 0 {
             self.networks.remove(&address);
-            self.entries -= 1;
         }
-    }
-
-    /// A network has another place among those that make room.
-    fn changed(&mut self, before: Option<Fullness>, after: Option<Fullness>) {
-        if before != after {
-            before.iter().for_each(|before| _ = self.fullness.remove(before));
-            self.fullness.extend(after);
-        }
-    }
-
-    /// The network, new if it was not known.
-    fn network_entry(&mut self, address: IpAddr) -> &mut Network {
-        let entries = &mut self.entries;
-        self.networks.entry(address).or_insert_with(|| {
-            *entries += 1;
-            Network::default()
-        })
     }
 
     /// Whether a network and so many pairs of it can be kept, after those were forgotten that have expired, and then those that
@@ -341,29 +306,24 @@ impl Greylist {
             all.into_iter().for_each(|address| self.forget(address, now));
         }
         while !fits(self)
-            && let Some(&(.., fullest)) = self.fullness.last()
-            && let Some((_, oldest)) = self.networks.get(&fullest).and_then(|network| network.by_age.first())
+            && let Some(fullest) = self.fullness.fullest()
         {
-            let oldest = Arc::clone(oldest);
-            self.remove(fullest, &oldest);
+            self.change(fullest, Network::make_room);
         }
         fits(self)
     }
 
     /// Forgets what of a network has expired.
     fn forget(&mut self, address: IpAddr, now: UnixTime) {
-        let options = &self.options;
-        let Some(network) = self.networks.get_mut(&address) else { return };
-        let expired = network.pairs.iter().filter(|(_, pair)| pair.has_expired(options, now));
-        let expired: Vec<Key> = expired.map(|(key, _)| Arc::clone(key)).collect();
-        if network.has_expired(options, now) {
-            (network.passed, network.last) = (0, None);
-            if network.pairs.is_empty() {
-                self.networks.remove(&address);
-                self.entries -= 1;
+        let options = self.options.clone();
+        self.change(address, |network| {
+            let expired = network.pairs.iter().filter(|(_, pair)| pair.has_expired(&options, now));
+            let expired: Vec<Key> = expired.map(|(key, _)| Arc::clone(key)).collect();
+            expired.iter().for_each(|key| network.remove(key));
+            if network.has_expired(&options, now) {
+                (network.passed, network.last) = (0, None);
             }
-        }
-        expired.iter().for_each(|key| self.remove(address, key));
+        });
     }
 
     /// The network of a client.
@@ -373,10 +333,43 @@ impl Greylist {
 }
 
 impl Network {
-    /// Its place among those that make room; none where it has no pairs.
-    fn fullness(&self, address: IpAddr) -> Option<Fullness> {
-        let (oldest, _) = self.by_age.first()?;
-        Some((self.waiting, Reverse(*oldest), address))
+    /// What it has in the table.
+    fn share(&self) -> Share {
+        let oldest = self.by_age.first().map(|(age, _)| *age);
+        Share {
+            waiting: self.waiting as u64,
+            passed: self.passed.into(),
+            oldest: oldest.or(self.last.map(|last| (true, last))),
+        }
+    }
+
+    /// Its pairs and itself; none where nothing is known of it.
+    fn entries(&self) -> usize {
+        let is_known = self.last.is_some() || !self.pairs.is_empty();
+        self.pairs.len() + usize::from(is_known)
+    }
+
+    fn put(&mut self, key: Key, pair: Pair) {
+        self.remove(&key);
+        self.by_age.insert((pair.age(), Arc::clone(&key)));
+        self.waiting += usize::from(pair.passed.is_none());
+        self.pairs.insert(key, pair);
+    }
+
+    /// Takes a pair away, if it is there.
+    fn remove(&mut self, key: &Key) {
+        if let Some(pair) = self.pairs.remove(key) {
+            self.by_age.remove(&(pair.age(), Arc::clone(key)));
+            self.waiting -= usize::from(pair.passed.is_none());
+        }
+    }
+
+    /// Takes its oldest pair away, or what is known of it where it has none.
+    fn make_room(&mut self) {
+        match self.by_age.first().cloned() {
+            Some((_, oldest)) => self.remove(&oldest),
+            None => *self = Self::default(),
+        }
     }
 
     fn has_expired(&self, options: &GreylistOptions, now: UnixTime) -> bool {

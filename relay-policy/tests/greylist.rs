@@ -140,6 +140,62 @@ fn a_flood_does_not_switch_it_off() {
     }
 }
 
+/// Asks for so many networks of one client each, which never come again.
+fn flood(greylist: &mut Greylist, networks: impl Iterator<Item = String>, at: i64) {
+    for network in networks {
+        let asked = greylist.ask(ip(&network), "junk@z.example", "b@y.example", UnixTime(at));
+        assert_eq!(asked, wait(60), "{network}");
+    }
+}
+
+#[test]
+fn a_flood_from_networks_beside_each_other_drives_out_itself() {
+    let mut greylist = Greylist::new(GreylistOptions { entries_max: 500, ..GreylistOptions::default() });
+    let sender = |number: usize| format!("{number}@x.example");
+    let ask = |greylist: &mut Greylist, number, at| {
+        greylist.ask(ip("198.51.100.1"), &sender(number), "b@y.example", UnixTime(at))
+    };
+    for number in 0..9 {
+        assert_eq!(ask(&mut greylist, number, 0), wait(60));
+    }
+    flood(&mut greylist, (0..5000).map(|network| format!("2001:db8:0:{network:x}::1")), 1);
+    flood(&mut greylist, (0..5000).map(|network| format!("2001:db8:1:{network:x}::1")), 2);
+    for number in 0..9 {
+        assert_eq!(ask(&mut greylist, number, 60), Greylisted::Pass, "{number}");
+    }
+}
+
+#[test]
+fn a_flood_from_everywhere_does_not_drive_out_who_comes_again() {
+    let mut greylist = Greylist::new(GreylistOptions { entries_max: 500, ..GreylistOptions::default() });
+    let ask = |greylist: &mut Greylist, number: usize, at| {
+        greylist.ask(ip("198.51.100.1"), &format!("{number}@x.example"), "b@y.example", UnixTime(at))
+    };
+    for number in 0..3 {
+        assert_eq!(ask(&mut greylist, number, 0), wait(60));
+        assert_eq!(ask(&mut greylist, number, 60), Greylisted::Pass);
+    }
+    for number in 10..13 {
+        assert_eq!(ask(&mut greylist, number, 61), wait(60));
+    }
+    flood(&mut greylist, (0..2000).map(|net| format!("2001:db8:{net:x}::1")), 62);
+    for number in 10..13 {
+        assert_eq!(ask(&mut greylist, number, 121), Greylisted::Pass, "{number}");
+    }
+}
+
+#[test]
+fn networks_that_passed_do_not_fill_it_for_ever() {
+    let mut greylist = Greylist::new(GreylistOptions { entries_max: 100, ..GreylistOptions::default() });
+    for network in 0..200 {
+        let client = IpAddr::from(Ipv4Addr::from_bits(network << 8));
+        let ask = |greylist: &mut Greylist, at| greylist.ask(client, "", "b@y.example", UnixTime(at));
+        assert_eq!(ask(&mut greylist, 0), wait(60), "{network}");
+        assert_eq!(ask(&mut greylist, 60), Greylisted::Pass, "{network}");
+        assert!(greylist.len() <= 100);
+    }
+}
+
 #[test]
 fn an_entry_is_put_back_where_it_belongs() {
     let mut greylist = Greylist::new(GreylistOptions { auto_allow_after: 1, ..GreylistOptions::default() });
