@@ -1,6 +1,6 @@
 //! What a listener would say to a client, worked out without one: the same policy, the same questions, no socket.
 
-use crate::delivery;
+use crate::delivery::{self, COMMAND, FILE};
 use crate::dns::{ClientName, Shares};
 use crate::memory::Memory;
 pub use crate::policy::Addresses;
@@ -8,11 +8,14 @@ use crate::policy::{Answerer, Services, Walls, asked, server_error};
 use crate::service::secured;
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
 use crate::wall::{AccountId, Directory, Later, Resolver, Serves};
+use mailstore::spool::Recipient;
 use proto_core::TlsInfo;
 use proto_core::address::{ForwardPath, ReversePath};
-use relay_policy::access::{AccessPolicy, Outcome};
+use relay_policy::access::{AccessPolicy, Effects, Outcome};
 use relay_policy::address::Address;
+use relay_policy::checks;
 use relay_policy::delegation::{Attributes, ServiceLimits};
+use relay_policy::headers::Plan;
 use relay_policy::table::{Answers, Warning};
 use relay_policy::{Answer, NameStatus, Parameters, PolicyService, Reply, Request, Stage};
 use smtp_proto::server::TlsMode;
@@ -80,13 +83,16 @@ pub struct Dialogue {
     pub from: ReversePath,
     /// The recipient.
     pub to: ForwardPath,
+    /// The message, whose lines may end in LF alone: content checks look at it; `None`: it is not looked at. The fields that a server
+    /// puts before it are not there.
+    pub message: Option<Vec<u8>>,
 }
 
 impl Dialogue {
     /// A client without a name that does not say EHLO and does not log in.
     pub fn new(client: IpAddr, from: ReversePath, to: ForwardPath) -> Self {
         let client_name = ClientName::unknown(NameStatus::Permanent);
-        Self { client, client_name, helo: None, login: None, tls: None, from, to }
+        Self { client, client_name, helo: None, login: None, tls: None, from, to, message: None }
     }
 }
 
@@ -100,11 +106,48 @@ pub struct Step {
     pub outcome: Outcome,
     /// The reply that refuses; the lists' own, or because nobody here gets the recipient's mail.
     pub refusal: Option<Reply>,
-    /// Whose mailboxes the recipient's mail goes to, aliases and lists being expanded; none at other commands, where it is
-    /// refused, and where it is thrown away.
-    pub mailboxes: Vec<AccountId>,
     /// What becomes of the sender and the recipient; at RCPT, where the lists refuse nothing.
     pub addresses: Option<Addresses>,
+    /// What would be done to the message's header; at DATA, where it is not left as it comes.
+    pub header: Option<Plan>,
+    /// What content checks have found in the message; at its end, where one was given.
+    pub content: Option<checks::Outcome>,
+    /// What becomes of the message; at its end, where nothing refuses.
+    pub fate: Option<Fate>,
+}
+
+/// What becomes of a message that nothing refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Fate {
+    /// Who gets it, aliases and lists being expanded; nobody: it is thrown away.
+    pub to: Vec<Destination>,
+    /// Who gets a copy, besides those.
+    pub copies: Vec<Destination>,
+    /// It waits until an administrator lets it go (HOLD).
+    pub is_held: bool,
+}
+
+/// Where a message is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Destination {
+    /// Into the mailbox of an account.
+    Mailbox(AccountId),
+    /// Into the file of an alias.
+    File(String),
+    /// Into a command of an alias.
+    Command(String),
+}
+
+impl Destination {
+    fn of(recipient: &Recipient) -> Option<Self> {
+        match (recipient.fact(FILE), recipient.fact(COMMAND)) {
+            (Some(path), _) => Some(Self::File(path.into())),
+            (_, Some(command)) => Some(Self::Command(command.into())),
+            _ => delivery::account(recipient).map(Self::Mailbox),
+        }
+    }
 }
 
 /// Why a dialogue cannot be gone through.
@@ -260,7 +303,7 @@ impl Rehearsal {
                 Command::EndOfMessage => Stage::EndOfMessage,
             };
             tell(&mut request, command, dialogue);
-            let step = step(&answerer, &request, command, stage, &dialogue.to, &mut message).await?;
+            let step = step(&answerer, &request, (command, stage), dialogue, &mut message).await?;
             request.latches = step.outcome.latches.clone();
             request.discarded |= step.outcome.effects.discard;
             let is_over = step.refusal.is_some();
@@ -298,13 +341,36 @@ impl Services for Unasked {
 const COMMANDS: [Command; 6] =
     [Command::Connect, Command::Helo, Command::Mail, Command::Rcpt, Command::Data, Command::EndOfMessage];
 
-/// What a message begins with, as far as it has come.
+/// A message, as far as it has come.
 #[derive(Debug, Default)]
 struct Begun {
     /// The recipient as tables have mapped it.
     canonical: Vec<Address>,
-    /// Who the lists want to have it, too, or alone.
-    told: Vec<String>,
+    /// What is to be done to it, and has not been done yet.
+    effects: Effects,
+    is_held: bool,
+    sender: Address,
+    recipients: Vec<Recipient>,
+    copies: Vec<Recipient>,
+}
+
+impl Begun {
+    /// Puts the recipient of REDIRECT in the place of all others, or those of BCC beside them.
+    async fn readdress(&mut self, answerer: &Answerer<'_>) -> Result<(), Reply> {
+        let Effects { filter, redirect, bcc, .. } = std::mem::take(&mut self.effects);
+        if filter.is_some() {
+            return Err(server_error());
+        }
+        if let Some(address) = redirect {
+            self.copies.clear();
+            self.recipients = answerer.recipients_of(&address, &self.sender).await?;
+            return Ok(());
+        }
+        for address in bcc {
+            self.copies.extend(answerer.recipients_of(&address, &self.sender).await?);
+        }
+        Ok(())
+    }
 }
 
 /// What is known once this command has come.
@@ -331,45 +397,82 @@ fn sender(request: &Request) -> Address {
     request.sender.as_ref().and_then(ReversePath::mailbox).map(Address::from).unwrap_or_default()
 }
 
-/// Looks for those who get a message beside its recipients.
-async fn begin(answerer: &Answerer<'_>, sender: Address, message: &Begun) -> Result<(), Reply> {
-    let sender = answerer.sender(sender).await?;
-    answerer.copies(&sender, &message.canonical).await?;
-    for address in &message.told {
-        answerer.recipients_of(address, &sender).await?;
-    }
-    Ok(())
-}
-
 async fn step(
     answerer: &Answerer<'_>,
     request: &Request,
-    command: Command,
-    stage: Stage<'_>,
-    written: &ForwardPath,
+    (command, stage): (Command, Stage<'_>),
+    dialogue: &Dialogue,
     message: &mut Begun,
 ) -> Result<Step, RehearsalError> {
     let (outcome, answers) = answerer.decide(request, stage).await.map_err(RehearsalError::NoEnd)?;
-    let (mut refusal, mut mailboxes, mut addresses) = (outcome.refusal.clone(), Vec::new(), None);
-    if outcome.effects.filter.is_some() {
-        refusal = refusal.or_else(|| Some(server_error()));
+    let mut step = Step {
+        command,
+        refusal: outcome.refusal.clone(),
+        outcome: *outcome,
+        addresses: None,
+        header: None,
+        content: None,
+        fate: None,
+    };
+    if step.refusal.is_none() {
+        step.refusal = go_on(answerer, request, &mut step, answers, dialogue, message).await.err();
     }
-    let is_kept = !(request.discarded || outcome.effects.discard);
-    if command == Command::Rcpt && refusal.is_none() && is_kept {
-        let sender = sender(request);
-        addresses = Some(answerer.addresses(written, &sender).await);
-        let resolution = outcome.resolution.clone();
-        match answerer.recipients(written, sender, resolution, answers).await {
-            Ok(recipients) => {
-                mailboxes.extend(recipients.to.iter().filter_map(delivery::account));
-                message.canonical.push(recipients.canonical);
-            }
-            Err(reply) => refusal = Some(reply),
+    Ok(step)
+}
+
+/// Does what a server does behind a command that the lists refuse nothing about.
+async fn go_on(
+    answerer: &Answerer<'_>,
+    request: &Request,
+    step: &mut Step,
+    answers: Answers,
+    dialogue: &Dialogue,
+    message: &mut Begun,
+) -> Result<(), Reply> {
+    let effects = &step.outcome.effects;
+    if effects.filter.is_some() {
+        return Err(server_error());
+    }
+    message.is_held |= effects.hold;
+    message.effects.absorb(effects.clone());
+    let mut is_kept = !(request.discarded || effects.discard);
+    match step.command {
+        Command::Rcpt if is_kept => {
+            let sender = sender(request);
+            step.addresses = Some(answerer.addresses(&dialogue.to, &sender).await);
+            let resolution = step.outcome.resolution.clone();
+            let found = answerer.recipients(&dialogue.to, sender, resolution, answers).await?;
+            message.canonical.push(found.canonical);
+            message.recipients = found.to;
         }
+        Command::Data if is_kept => {
+            message.sender = answerer.sender(sender(request)).await?;
+            message.copies = answerer.copies(&message.sender, &message.canonical).await?;
+            message.readdress(answerer).await?;
+            step.header = answerer.plan_header(request).await?;
+        }
+        Command::EndOfMessage => {
+            if let Some(octets) = &dialogue.message {
+                let mut inspection = answerer.profile.checks.inspect();
+                let mut kept = Vec::new();
+                inspection.feed(octets, &mut kept);
+                let content = step.content.insert(inspection.finish(&mut kept));
+                let wanted = content.effects()?;
+                is_kept &= !wanted.discard;
+                message.is_held |= wanted.hold;
+                message.effects.absorb(wanted);
+            }
+            let mut fate = Fate::default();
+            if is_kept {
+                message.readdress(answerer).await?;
+                fate.is_held = message.is_held;
+                fate.to.extend(message.recipients.iter().filter_map(Destination::of));
+                let copies = message.copies.iter().filter_map(Destination::of);
+                fate.copies.extend(copies.filter(|copy| !fate.to.contains(copy)));
+            }
+            step.fate = Some(fate);
+        }
+        _ => {}
     }
-    message.told.extend(outcome.effects.redirect.iter().chain(&outcome.effects.bcc).cloned());
-    if command == Command::Data && refusal.is_none() && is_kept {
-        refusal = begin(answerer, sender(request), message).await.err();
-    }
-    Ok(Step { command, outcome: *outcome, refusal, mailboxes, addresses })
+    Ok(())
 }

@@ -194,7 +194,8 @@ pub enum PolicyCommand {
     /// table, and the verdict.
     ///
     /// No server needs to run and nothing is sent. Policy services are not asked, as if they had nothing to say. What aliases make of
-    /// the addresses is told, too, and which content checks would look at the message.
+    /// the addresses is told, too, and what content checks find in the message. The exit status is 0 when the message is taken, 4 when
+    /// it is refused for now, 5 when it is refused for good, and 1 when nothing can be said.
     ///
     /// Example: postroom policy explain --client 192.0.2.1 --helo mx.test --from ann@a.test --to alice@example.test
     Explain(Explain),
@@ -233,6 +234,10 @@ pub struct Explain {
     /// The recipient.
     #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     pub to: String,
+    /// The message: content checks look at it as it is, without the fields that a server puts before it; when it is not said, they are
+    /// only named.
+    #[arg(long, value_name = "FILE")]
+    pub message: Option<PathBuf>,
     /// Ask the DNS, through the system's servers; without it, all that would be looked up there fails for now.
     #[arg(long)]
     pub dns: bool,

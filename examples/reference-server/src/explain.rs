@@ -8,20 +8,25 @@ use postroom::accounts::PasswdFile;
 use postroom::dns::ClientName;
 use postroom::proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use postroom::proto_core::{Backend, TlsInfo};
-use postroom::rehearsal::{Addresses, Dialogue, Rehearsal, Step};
+use postroom::rehearsal::{Addresses, Destination, Dialogue, Fate, Rehearsal, Step};
+use postroom::relay_policy::address::RewriteContext;
 use postroom::relay_policy::{NameStatus, Parameters, RecordKind};
 use postroom::wall::{Later, Records, Resolver};
 use postroom::{Blocking, dns};
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Goes through the dialogue and prints what came of it.
+/// Goes through the dialogue and prints what came of it. The status is 0 where the message is taken, and else the first digit of
+/// the reply that refuses: 4 or 5.
 ///
 /// # Errors
-/// A configuration that a server would not start with, a listener that there is not, an address that is none.
-pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
+/// A configuration that a server would not start with, a listener that there is not, an address that is none, a message that
+/// cannot be read.
+pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     // What a server would log besides: why a file of aliases is not used, which aliases go in circles.
     log_to_stderr("warn");
     let config = Config::load_or_embedded(arguments.config.as_deref())?;
@@ -30,6 +35,10 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     dialogue.helo.clone_from(&arguments.helo);
     dialogue.login.clone_from(&arguments.login);
     dialogue.tls = tls(arguments)?;
+    if let Some(path) = &arguments.message {
+        dialogue.message =
+            Some(fs::read(path).map_err(|error| format!("--message: {}: {error}", path.display()))?);
+    }
     let settings = wiring::whole_settings(&config)?;
     let name = settings.listeners[index].name.clone();
     let unasked = Unasked::default();
@@ -59,7 +68,7 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     for step in &steps {
         print(&mut out, step)?;
     }
-    if steps.iter().any(|step| step.addresses.is_some()) {
+    if dialogue.message.is_none() && steps.iter().any(|step| step.addresses.is_some()) {
         print_content_checks(&mut out, rehearsal.parameters(&name))?;
     }
     let asked = unasked.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,9 +79,22 @@ pub fn run(arguments: &Explain) -> Result<(), Box<dyn Error>> {
     if rules.any(|entry| entry.rule().contains("check_policy_service")) {
         writeln!(out, "policy services were not asked, as if they had answered DUNNO")?;
     }
+    if let Some(Fate { to, copies, .. }) = steps.last().and_then(|step| step.fate.as_ref()) {
+        if !(to.is_empty() && copies.is_empty()) {
+            print_header(&mut out, &steps, rehearsal.parameters(&name))?;
+        }
+        let is_no_mailbox = |to: &Destination| !matches!(to, Destination::Mailbox(_));
+        if to.iter().chain(copies).any(is_no_mailbox) {
+            writeln!(
+                out,
+                "files and commands of aliases: a server that root runs refuses such mail (5.3.3)"
+            )?;
+        }
+    }
     writeln!(out, "verdict: {}", verdict(&steps))?;
     out.flush()?;
-    Ok(())
+    let refusal = steps.last().and_then(|step| step.refusal.as_ref());
+    Ok(refusal.map_or(ExitCode::SUCCESS, |reply| if reply.code < 500 { 4 } else { 5 }.into()))
 }
 
 /// The TLS that the client has begun, as far as policy can tell.
@@ -164,7 +186,8 @@ fn bracketed(written: &str) -> String {
 
 fn print(out: &mut impl Write, step: &Step) -> io::Result<()> {
     let (trail, effects) = (&step.outcome.trail, &step.outcome.effects);
-    if trail.is_empty() && step.refusal.is_none() {
+    let has_found = step.content.as_ref().is_some_and(|content| !content.findings.is_empty());
+    if trail.is_empty() && step.refusal.is_none() && !has_found {
         return Ok(());
     }
     writeln!(out, "{}", step.command)?;
@@ -192,6 +215,9 @@ fn print(out: &mut impl Write, step: &Step) -> io::Result<()> {
     for line in step.outcome.log.lines() {
         writeln!(out, "  log: {line}")?;
     }
+    for finding in step.content.iter().flat_map(|content| &content.findings) {
+        writeln!(out, "  content: {finding}")?;
+    }
     step.addresses.as_ref().map_or(Ok(()), |addresses| print_addresses(out, addresses))
 }
 
@@ -212,6 +238,22 @@ fn print_addresses(out: &mut impl Write, addresses: &Addresses) -> io::Result<()
     Ok(())
 }
 
+/// What would be done to the message's header, and why.
+fn print_header(out: &mut impl Write, steps: &[Step], parameters: Option<&Parameters>) -> io::Result<()> {
+    let plan = steps.iter().find_map(|step| step.header);
+    let told = match plan.and_then(|plan| plan.context) {
+        Some(RewriteContext::Local) => {
+            "its addresses are completed and mapped, as the client is in local_header_rewrite_clients"
+        }
+        Some(_) => "its addresses are completed by remote_header_rewrite_domain, and mapped",
+        None => "its addresses stay, as the client is not in local_header_rewrite_clients",
+    };
+    let added = if plan.is_some_and(|plan| plan.adds_missing) { "; what it lacks is added" } else { "" };
+    let dropped = parameters.map(|p| p.message_drop_headers.join(", ")).filter(|fields| !fields.is_empty());
+    let dropped = dropped.map(|fields| format!("; taken out: {fields}")).unwrap_or_default();
+    writeln!(out, "header: {told}{added}{dropped}")
+}
+
 /// What would look at the message.
 fn print_content_checks(out: &mut impl Write, parameters: Option<&Parameters>) -> io::Result<()> {
     let Some(p) = parameters else { return Ok(()) };
@@ -228,7 +270,7 @@ fn print_content_checks(out: &mut impl Write, parameters: Option<&Parameters>) -
     if told.is_empty() {
         return Ok(());
     }
-    told.insert(0, "content checks, which are not tried here".into());
+    told.insert(0, "content checks, which --message tries".into());
     writeln!(out, "{}", told.join("\n  "))
 }
 
@@ -237,13 +279,41 @@ fn verdict(steps: &[Step]) -> String {
     if let Some((command, reply)) = last {
         return format!("refused at {command}: {reply}");
     }
-    let mailboxes: Vec<String> =
-        steps.iter().flat_map(|step| &step.mailboxes).map(ToString::to_string).collect();
-    match &mailboxes[..] {
-        [] => "accepted, and thrown away".into(),
-        [mailbox] => format!("accepted, for the mailbox {mailbox}"),
-        several => format!("accepted, for the mailboxes {}", several.join(", ")),
+    let Some(Fate { to, copies, is_held, .. }) = steps.last().and_then(|step| step.fate.as_ref()) else {
+        return "accepted".into();
+    };
+    if to.is_empty() && copies.is_empty() {
+        return "accepted, and thrown away".into();
     }
+    let to = if to.is_empty() { "nobody".into() } else { names(to) };
+    let copies =
+        if copies.is_empty() { String::new() } else { format!(", with copies for {}", names(copies)) };
+    let held = if *is_held { ", held until `postroom queue release`" } else { "" };
+    format!("accepted, for {to}{copies}{held}")
+}
+
+/// Mailboxes, files and commands, in this order.
+fn names(destinations: &[Destination]) -> String {
+    let called: Vec<(&str, String)> = destinations
+        .iter()
+        .filter_map(|destination| match destination {
+            Destination::Mailbox(account) => Some(("mailbox", account.to_string())),
+            Destination::File(path) => Some(("file", path.clone())),
+            Destination::Command(command) => Some(("command", command.clone())),
+            _ => None,
+        })
+        .collect();
+    let mut parts = Vec::new();
+    for (kind, plural) in [("mailbox", "mailboxes"), ("file", "files"), ("command", "commands")] {
+        let names: Vec<&str> =
+            called.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
+        match &names[..] {
+            [] => {}
+            [name] => parts.push(format!("the {kind} {name}")),
+            names => parts.push(format!("the {plural} {}", names.join(", "))),
+        }
+    }
+    parts.join(" and ")
 }
 
 /// The DNS when nobody is to be asked: nothing can be found out, and what was wanted is remembered.

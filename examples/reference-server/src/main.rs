@@ -55,7 +55,10 @@ fn main() -> ExitCode {
         Command::ImportQmail { directory, tcp_rules, output } => {
             import::qmail::run(&directory, tcp_rules.as_deref(), output.as_deref())
         }
-        Command::Policy { command: PolicyCommand::Explain(arguments) } => explain::run(&arguments),
+        Command::Policy { command: PolicyCommand::Explain(arguments) } => match explain::run(&arguments) {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
         Command::Queue { config, command } => queue::run(config.as_deref(), &command),
         Command::RblSelftest { config, zones } => rbl_selftest::run(config.as_deref(), &zones),
         Command::OpenrelaySelftest(arguments) => openrelay_selftest::run(&arguments),

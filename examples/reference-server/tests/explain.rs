@@ -7,6 +7,7 @@ mod common;
 use common::{configuration, prepare, program};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// The policy of the tests, in a directory with the tables that it names.
 fn with_policy(policy: &str) -> tempfile::TempDir {
@@ -28,10 +29,19 @@ smtpd_sender_restrictions = ["reject_unknown_sender_domain"]
 virtual_alias_maps = "inline:{allemp@example.test=alice@example.test}"
 "#;
 
+/// Whether there is a verdict, what is printed, and what is complained of.
 fn explain(directory: &Path, more: &[&str]) -> (bool, String, String) {
+    let (status, told, wrong) = status(directory, more);
+    (status != 1, told, wrong)
+}
+
+fn status(directory: &Path, more: &[&str]) -> (i32, String, String) {
     let mut arguments = vec!["policy", "explain", "--config", "postroom.toml", "--client", "192.0.2.1"];
     arguments.extend(more);
-    program(&arguments, directory)
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_postroom")).args(arguments).current_dir(directory).output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
@@ -105,9 +115,9 @@ fn listeners_and_logins() {
 fn the_embedded_default_is_explained_without_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["policy", "explain", "--client", "192.0.2.1", "--from", "a@b.test", "--to", "c@d.test"];
-    let (good, told, _) = program(&arguments, directory.path());
+    let (_, told, _) = program(&arguments, directory.path());
     assert!(
-        good && told.ends_with("verdict: refused at RCPT: 554 5.7.1 <c@d.test>: Relay access denied\n"),
+        told.ends_with("verdict: refused at RCPT: 554 5.7.1 <c@d.test>: Relay access denied\n"),
         "{told}"
     );
 }
@@ -202,15 +212,17 @@ fn what_aliases_make_of_addresses_and_what_looks_at_the_message() {
         explain(directory.path(), &["--from", "joe@far.test", "--to", "crew@example.test"]);
     assert!(good, "{wrong}");
     for line in [
-        "  addresses: canonical_maps: joe@far.test is joseph@far.test",
-        "  addresses: canonical_maps: crew@example.test is team@example.test",
+        "  addresses: canonical_maps: joe@far.test is joseph@far.test \
+         (inline:{crew@example.test=team@example.test, joe@far.test=joseph@far.test})",
+        "  addresses: canonical_maps: crew@example.test is team@example.test \
+         (inline:{crew@example.test=team@example.test, joe@far.test=joseph@far.test})",
         "  addresses: virtual_alias_maps: team@example.test is alice@example.test, staff@example.test \
          (inline:{{team@example.test=alice@example.test, staff}})",
         "  addresses: alias_maps: staff is bob (inline:{staff=bob})",
         "  addresses: alice@example.test in the mailbox of alice@example.test",
         "  addresses: bob@example.test in the mailbox of bob@example.test",
         "  addresses: a copy: alice@example.test in the mailbox of alice@example.test",
-        "content checks, which are not tried here",
+        "content checks, which --message tries",
         "  header_checks regexp:{{/^Subject: x/ REJECT}}",
         "  body_checks pcre:{{/y/ WARN}}",
     ] {
@@ -267,6 +279,151 @@ fn what_aliases_make_of_addresses_and_what_looks_at_the_message() {
     let directory = with_policy("mynetworks = []");
     let (_, told, _) = explain(directory.path(), &["--from", "", "--to", "alice@example.test"]);
     assert!(!told.contains("content checks") && !told.contains("_maps:"), "{told}");
+}
+
+/// The verdict names what really becomes of the message, and the status is of use in scripts.
+#[test]
+fn what_the_verdict_names_and_the_exit_status() {
+    let policy = "mynetworks = []\nallow_mail_to_files = [\"alias\"]\nallow_mail_to_commands = [\"alias\"]\n\
+        alias_maps = \"hash:aliases\"\nsmtpd_sender_restrictions = \"check_sender_access texthash:senders\"\n";
+    let directory = with_policy(policy);
+    let directory = directory.path();
+    let aliases =
+        "log: /var/log/mail\nrun: \"|/bin/work -x\"\nall: alice, bob, /var/log/mail\nnone: /dev/null\n";
+    fs::write(directory.join("aliases"), aliases).unwrap();
+    let senders = "held@a.test HOLD\nbob@a.test REDIRECT bob@example.test\nlost@a.test DISCARD\n\
+        both@a.test BCC bob@example.test\nlater@a.test 450 4.7.1 Not now\nno@a.test REJECT\n";
+    fs::write(directory.join("senders"), senders).unwrap();
+    for (from, to, verdict, code) in [
+        ("", "log", "accepted, for the file /var/log/mail", 0),
+        ("", "run", "accepted, for the command /bin/work -x", 0),
+        (
+            "",
+            "all",
+            "accepted, for the mailboxes alice@example.test, bob@example.test and the file /var/log/mail",
+            0,
+        ),
+        ("", "none", "accepted, and thrown away", 0),
+        (
+            "held@a.test",
+            "alice",
+            "accepted, for the mailbox alice@example.test, held until `postroom queue release`",
+            0,
+        ),
+        ("bob@a.test", "alice", "accepted, for the mailbox bob@example.test", 0),
+        ("lost@a.test", "alice", "accepted, and thrown away", 0),
+        (
+            "both@a.test",
+            "alice",
+            "accepted, for the mailbox alice@example.test, with copies for the mailbox bob@example.test",
+            0,
+        ),
+        (
+            "later@a.test",
+            "alice",
+            "refused at RCPT: 450 4.7.1 <later@a.test>: Sender address rejected: Not now",
+            4,
+        ),
+        (
+            "no@a.test",
+            "alice",
+            "refused at RCPT: 554 5.7.1 <no@a.test>: Sender address rejected: Access denied",
+            5,
+        ),
+    ] {
+        let (is, told, wrong) = status(directory, &["--from", from, "--to", &format!("{to}@example.test")]);
+        assert_eq!(told.lines().last(), Some(&*format!("verdict: {verdict}")), "{from} {to}: {told}{wrong}");
+        assert_eq!(is, code, "{from} {to}");
+        assert_eq!(
+            told.contains("a server that root runs refuses such mail"),
+            ["log", "run", "all"].contains(&to),
+            "{told}"
+        );
+    }
+    assert_eq!(status(directory, &["--from", "", "--to", "a b"]).0, 1);
+}
+
+#[test]
+fn what_the_content_of_a_message_changes() {
+    let policy = "mynetworks = []\nheader_checks = \"regexp:fields\"\nbody_checks = \"pcre:lines\"\n";
+    let directory = with_policy(policy);
+    let directory = directory.path();
+    let fields =
+        "/^Subject: win/ REJECT No lotteries\n/^Subject: bob/ REDIRECT bob@example.test\n/^X-A:/ IGNORE\n";
+    fs::write(directory.join("fields"), fields).unwrap();
+    fs::write(directory.join("lines"), "/free/ HOLD\n/junk/ DISCARD\n").unwrap();
+    for (message, lines, verdict) in [
+        (
+            "Subject: win\n\nfree\n",
+            &["  content: header Subject: win: reject: 5.7.1 No lotteries (fields, line 1)"][..],
+            "refused at end of message: 550 5.7.1 No lotteries",
+        ),
+        (
+            "X-A: b\nSubject: bob\n\nfree\n",
+            &[
+                "end of message",
+                "  content: header X-A: b: taken out (fields, line 3)",
+                "  content: header Subject: bob: redirect: bob@example.test (fields, line 2)",
+                "  content: body free: hold (lines, line 1)",
+            ],
+            "accepted, for the mailbox bob@example.test, held until `postroom queue release`",
+        ),
+        (
+            "Subject: x\r\n\r\njunk",
+            &["  content: body junk: discard (lines, line 2)"],
+            "accepted, and thrown away",
+        ),
+        ("Subject: x\n\nhello\n", &[], "accepted, for the mailbox alice@example.test"),
+    ] {
+        fs::write(directory.join("message"), message).unwrap();
+        let asked = ["--from", "", "--to", "alice@example.test", "--message", "message"];
+        let (_, told, wrong) = status(directory, &asked);
+        assert_eq!(told.lines().last(), Some(&*format!("verdict: {verdict}")), "{message}: {told}{wrong}");
+        let found: Vec<&str> = told.lines().filter(|line| lines.contains(line)).collect();
+        assert_eq!(found, lines, "{told}");
+        assert!(!told.contains("which --message tries"), "{told}");
+    }
+    let (is, _, wrong) = status(directory, &["--from", "", "--to", "a@example.test", "--message", "none"]);
+    assert!(is == 1 && wrong.contains("--message: none: No such file"), "{wrong}");
+}
+
+/// Each table on the way of an address has its line, and what is done to the header is told with the reason.
+#[test]
+fn canonical_addresses_and_headers() {
+    let policy = "mynetworks = [\"192.0.2.0/24\"]\nlocal_header_rewrite_clients = \"permit_mynetworks\"\n\
+        sender_canonical_maps = \"texthash:of-senders\"\ncanonical_maps = \"texthash:of-all\"\n\
+        masquerade_domains = \"far.test\"\nmessage_drop_headers = \"bcc\"\n";
+    let directory = with_policy(policy);
+    let directory = directory.path();
+    fs::write(directory.join("of-senders"), "# who\njoe@pc.far.test joseph@pc.far.test\n").unwrap();
+    fs::write(
+        directory.join("of-all"),
+        "joseph@pc.far.test j.doe@pc.far.test\nal@example.test alice@example.test\n",
+    )
+    .unwrap();
+    let (_, told, wrong) = explain(directory, &["--from", "joe@pc.far.test", "--to", "al@example.test"]);
+    let steps: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("  addresses: ")).collect();
+    assert_eq!(
+        steps,
+        [
+            "sender_canonical_maps: joe@pc.far.test is joseph@pc.far.test (of-senders, line 2)",
+            "canonical_maps: joseph@pc.far.test is j.doe@pc.far.test (of-all, line 1)",
+            "masquerade_domains: j.doe@pc.far.test is j.doe@far.test",
+            "canonical_maps: al@example.test is alice@example.test (of-all, line 2)",
+            "alice@example.test in the mailbox of alice@example.test",
+        ],
+        "{told}{wrong}"
+    );
+    let header = |told: &str| told.lines().find_map(|line| line.strip_prefix("header: ")).map(String::from);
+    let local = "its addresses are completed and mapped, as the client is in local_header_rewrite_clients; what it lacks is \
+        added; taken out: bcc";
+    assert_eq!(header(&told).as_deref(), Some(local));
+    let stranger = ["--client", "203.0.113.9", "--from", "", "--to", "alice@example.test"];
+    let mut arguments = vec!["policy", "explain", "--config", "postroom.toml"];
+    arguments.extend(stranger);
+    let (_, told, _) = program(&arguments, directory);
+    let stays = "its addresses stay, as the client is not in local_header_rewrite_clients; taken out: bcc";
+    assert_eq!(header(&told).as_deref(), Some(stays));
 }
 
 #[test]

@@ -18,8 +18,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use proto_core::address::{ForwardPath, LocalPart, Mailbox};
 use relay_policy::access::{AccessStep, Log, LogLine, Outcome};
-use relay_policy::table::Answers;
-use relay_policy::{Reply, Request, Stage};
+use relay_policy::headers::Plan;
+use relay_policy::table::{Answers, LookupError};
+use relay_policy::{Answer, Question, Reply, Request, Stage};
 use smtp_proto::server::Protocol;
 use std::fmt::Display;
 
@@ -76,6 +77,32 @@ impl Answerer<'_> {
                 tracing::error!(?asked, "policy asks for what it has been told");
                 let text = "Error: internal error".into();
                 return Err(Reply { code: 451, enhanced: (4, 3, 0), text });
+            }
+        }
+    }
+
+    /// What is done to the header of a message from this client; none where it is left as it is.
+    ///
+    /// # Errors
+    /// The refusal, when a table does not answer.
+    pub(crate) async fn plan_header(&self, request: &Request) -> Result<Option<Plan>, Reply> {
+        let mut answers = Answers::default();
+        loop {
+            match self.profile.headers.plan(request, &answers) {
+                Ok(plan) => return Ok(plan),
+                Err(LookupError::Elsewhere { table, key }) => {
+                    let question = Question::Lookup { table: table.clone(), key: key.clone() };
+                    let found = match self.answer(&question).await {
+                        Answer::Found(found) => Ok(found),
+                        _ => Err("it could not be asked".to_owned()),
+                    };
+                    answers.add(table, key, found);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "refused: whose headers are rewritten is not known");
+                    let text = "Temporary lookup failure".into();
+                    return Err(Reply { code: 451, enhanced: (4, 3, 0), text });
+                }
             }
         }
     }

@@ -73,6 +73,12 @@ impl AddressMaps {
         }
     }
 
+    /// The maps that addresses that stand there go through, in their order.
+    pub(super) fn canonical_of(&self, class: AddressClass) -> impl Iterator<Item = &Canonical> {
+        let maps = [self.own(class), (&self.canonical, &*self.canonical_classes)];
+        maps.into_iter().filter(move |(_, classes)| classes.contains(&class)).map(|(canonical, _)| canonical)
+    }
+
     /// Maps an address, which is complete already. The null address stays.
     ///
     /// # Errors
@@ -84,13 +90,11 @@ impl AddressMaps {
         mapper: &Mapper<'_>,
     ) -> Result<Canonicalised, LookupError> {
         let mut done = Canonicalised { address: address.clone(), was_found: false, warnings: Vec::new() };
-        for (canonical, classes) in [self.own(class), (&self.canonical, &*self.canonical_classes)] {
-            if classes.contains(&class) {
-                let next = canonical.map(&done.address, mapper)?;
-                done.address = next.address;
-                done.was_found |= next.was_found;
-                done.warnings.extend(next.warnings);
-            }
+        for canonical in self.canonical_of(class) {
+            let next = canonical.map(&done.address, mapper)?;
+            done.address = next.address;
+            done.was_found |= next.was_found;
+            done.warnings.extend(next.warnings);
         }
         if self.masquerade_classes.contains(&class) {
             done.address = self.masquerade.apply(&done.address);

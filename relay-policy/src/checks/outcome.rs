@@ -2,8 +2,10 @@
 
 use super::action::Action;
 use super::{FINDINGS_MAX, Kind};
+use crate::access::Effects;
 use crate::decision::Reply;
 use crate::table::Place;
+use std::fmt::{self, Display};
 
 /// What is to become of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,21 +62,57 @@ impl Finding {
     /// `client.example[192.0.2.1]; from=<a@b.test> proto=ESMTP`, see [`Request::origin`](crate::Request::origin).
     pub fn log_line(&self, session: &str) -> Option<String> {
         let action = self.action.logged_as()?;
-        let kind = if self.kind == Kind::Body { "body" } else { "header" };
-        let text = match &self.action {
+        let (kind, text) = (self.place_of_line(), self.said());
+        let colon = if text.is_empty() { "" } else { ": " };
+        Some(format!("{action}: {kind} {} from {session}{colon}{text}", self.line))
+    }
+
+    fn place_of_line(&self) -> &'static str {
+        if self.kind == Kind::Body { "body" } else { "header" }
+    }
+
+    fn said(&self) -> String {
+        match &self.action {
             Action::Reject(reply) => {
                 let (class, subject, detail) = reply.enhanced;
                 format!("{class}.{subject}.{detail} {}", reply.text)
             }
             Action::Wrong(why) | Action::Failed(why) => why.clone(),
             _ => self.text.clone(),
-        };
-        let colon = if text.is_empty() { "" } else { ": " };
-        Some(format!("{action}: {kind} {} from {session}{colon}{text}", self.line))
+        }
+    }
+}
+
+/// The line, what is done about it, and where that is written: `header Subject: x: reject: 5.7.1 No x (checks, line 3)`.
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = self.action.logged_as().unwrap_or("taken out");
+        write!(f, "{} {}: {action}", self.place_of_line(), self.line)?;
+        match self.said() {
+            text if text.is_empty() => write!(f, " ({})", self.place),
+            text => write!(f, ": {text} ({})", self.place),
+        }
     }
 }
 
 impl Outcome {
+    /// What is to be done to the message besides taking it.
+    ///
+    /// # Errors
+    /// The refusal, when it is not taken.
+    pub fn effects(&self) -> Result<Effects, Reply> {
+        let mut wanted = Effects::default();
+        match &self.verdict {
+            Verdict::Refuse(reply) => return Err(reply.clone()),
+            Verdict::Discard => wanted.discard = true,
+            Verdict::Accept => {}
+        }
+        wanted.hold = self.is_held;
+        (wanted.filter, wanted.redirect, wanted.bcc) =
+            (self.filter.clone(), self.redirect.clone(), self.bcc.clone());
+        Ok(wanted)
+    }
+
     /// Adds a finding, and what follows from it for the message; true where nothing more is to be looked at.
     pub(super) fn add(&mut self, finding: Finding) -> bool {
         let ends = match &finding.action {

@@ -49,16 +49,8 @@ fn kept(outcome: &Outcome, kept: &mut Vec<u8>) -> Bytes {
 ///
 /// # Errors
 /// When they refuse it.
-pub(super) fn absorb(effects: &mut Effects, outcome: Outcome) -> Result<(), Refusal> {
-    let mut wanted = Effects::default();
-    match outcome.verdict {
-        Verdict::Refuse(reply) => return Err(refusal(reply)),
-        Verdict::Discard => wanted.discard = true,
-        Verdict::Accept => {}
-    }
-    wanted.hold = outcome.is_held;
-    (wanted.filter, wanted.redirect, wanted.bcc) = (outcome.filter, outcome.redirect, outcome.bcc);
-    effects.absorb(wanted);
+pub(super) fn absorb(effects: &mut Effects, outcome: &Outcome) -> Result<(), Refusal> {
+    effects.absorb(outcome.effects().map_err(refusal)?);
     Ok(())
 }
 

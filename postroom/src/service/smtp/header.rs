@@ -11,10 +11,9 @@ use crate::policy::{Answerer, Walls};
 use crate::settings::SmtpProfile;
 use bytes::Bytes;
 use proto_core::UnixTime;
+use relay_policy::Request;
 use relay_policy::address::Address;
 use relay_policy::headers::{HeaderRewriting, HeaderRun, HeaderStep, MessageFacts, Plan};
-use relay_policy::table::{Answers, LookupError};
-use relay_policy::{Answer, Question, Reply, Request};
 use smtp_proto::reply::Refusal;
 use smtp_proto::server::MailDate;
 use std::net::IpAddr;
@@ -29,25 +28,7 @@ pub(super) async fn plan(
     walls: &Arc<Walls>,
     request: &Request,
 ) -> Result<Option<Plan>, Refusal> {
-    let mut answers = Answers::default();
-    loop {
-        match profile.headers.plan(request, &answers) {
-            Ok(plan) => return Ok(plan),
-            Err(LookupError::Elsewhere { table, key }) => {
-                let question = Question::Lookup { table: table.clone(), key: key.clone() };
-                let found = match Answerer::new(profile, walls, request.client).answer(&question).await {
-                    Answer::Found(found) => Ok(found),
-                    _ => Err("it could not be asked".to_owned()),
-                };
-                answers.add(table, key, found);
-            }
-            Err(error) => {
-                tracing::error!(%error, "refused: whose headers are rewritten is not known");
-                let text = "Temporary lookup failure".into();
-                return Err(refusal(Reply { code: 451, enhanced: (4, 3, 0), text }));
-            }
-        }
-    }
+    Answerer::new(profile, walls, request.client).plan_header(request).await.map_err(refusal)
 }
 
 /// A header on its way in.

@@ -132,7 +132,7 @@ impl Transaction {
     ) -> Result<(), Refusal> {
         let mut effects = std::mem::take(&mut self.effects);
         if let Some(origin) = origin {
-            content::absorb(&mut effects, message.looked_at(origin).await)?;
+            content::absorb(&mut effects, &message.looked_at(origin).await)?;
         }
         if effects.discard {
             message.discard();

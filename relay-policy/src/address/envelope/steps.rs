@@ -3,7 +3,7 @@
 //! It is looked up once more for that, where somebody wants to know; who only delivers pays nothing.
 
 use super::EnvelopeRun;
-use crate::address::Address;
+use crate::address::{Address, AddressClass};
 use crate::table::{Found, Key, Place, alias_values};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -15,7 +15,7 @@ const FOLLOWED_MAX: usize = 1_000;
 /// What a table has put in the place of an address; `Display` gives it in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteStep {
-    /// The parameter: `virtual_alias_maps`; or `canonical_maps`, for that and its companions.
+    /// The parameter: `virtual_alias_maps`, `canonical_maps`, `masquerade_domains` and their like.
     pub parameter: &'static str,
     /// The address; of `alias_maps` the alias, which has no domain.
     pub from: Address,
@@ -40,6 +40,35 @@ impl EnvelopeRun<'_> {
     /// Notes what stands in the place of an address.
     pub(super) fn note(&mut self, parameter: &'static str, from: &Address, to: String) {
         self.add_step(RouteStep { parameter, from: from.clone(), to: vec![to], place: None });
+    }
+
+    /// Notes each line on the way from an address to what `canonical_maps` and its companions make of it, and what
+    /// `masquerade_domains` leaves of that.
+    pub(super) fn note_canonical(&mut self, from: &Address, class: AddressClass) {
+        let (router, followed_max) = (self.router, self.followed_max());
+        let (address_maps, mut address) = (&router.address_maps, from.clone());
+        for canonical in address_maps.canonical_of(class) {
+            for _ in 0..canonical.steps_max.min(followed_max) {
+                let mapper = router.routing.mapper(&self.answers);
+                let mapped = mapper.map(&canonical.maps, &address, canonical.propagate_unmatched_extensions);
+                let (Ok(Some(hit)), Ok(Some(to))) = (mapper.find(&canonical.maps, &address), mapped) else {
+                    break;
+                };
+                let place = Some(kept(&hit.found));
+                let Some(to) = to.into_iter().next().filter(|to| !to.is_same(&address)) else { break };
+                let from = std::mem::replace(&mut address, to.clone());
+                self.add_step(RouteStep {
+                    parameter: canonical.title,
+                    from,
+                    to: vec![to.to_string()],
+                    place,
+                });
+            }
+        }
+        if followed_max > 0 && address_maps.masquerade_classes.contains(&class) {
+            let masked = address_maps.masquerade.apply(&address);
+            self.note("masquerade_domains", &address, masked.to_string());
+        }
     }
 
     /// Notes each virtual alias on the way from an address, also where that leads round in a circle.

@@ -137,7 +137,7 @@ impl EnvelopeRun<'_> {
         if done.warnings.iter().any(|warning| matches!(warning, MappingWarning::Lookup { .. })) {
             return Err(TaskError::Fails(fails(written, ALIAS_EXPANSION_ERROR)));
         }
-        self.note("canonical_maps", complete, done.address.to_string());
+        self.note_canonical(complete, class);
         Ok(Some(done.address))
     }
 
