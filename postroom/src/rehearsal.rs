@@ -272,6 +272,17 @@ impl Rehearsal {
         }
     }
 
+    /// What is to be said of the files behind tables: who may write to them, which are out of date. A server logs it when it
+    /// starts.
+    pub fn file_warnings(&self) -> &[Warning] {
+        &self.snapshot.file_warnings
+    }
+
+    /// Whether a listener that takes mail may offer a login.
+    pub fn offers_login(&self, listener: &str) -> bool {
+        self.smtp(listener).is_some_and(|profile| !profile.config.mechanisms.is_empty())
+    }
+
     /// Goes through a dialogue on a listener, named as in the settings, up to the first refusal.
     ///
     /// # Errors

@@ -95,6 +95,13 @@ impl MatchList {
         })
     }
 
+    /// The names of clients that are listed one by one, as they are written.
+    pub(crate) fn written_names(&self) -> impl Iterator<Item = &str> {
+        let is_name =
+            |element: &&Element| matches!(element.pattern, Pattern::Name { .. }) && !element.excluded;
+        self.elements.iter().filter(is_name).map(|element| element.written.as_str())
+    }
+
     /// Whether only addresses are looked at, never names.
     pub(crate) fn is_of_networks(&self) -> bool {
         self.elements.iter().all(|element| matches!(element.pattern, Pattern::Network(_)))

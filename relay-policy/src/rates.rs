@@ -95,6 +95,11 @@ impl RateLimits {
         });
         let text = entries.map(String::as_str).collect::<Vec<_>>().join(" ");
         let exceptions = open_networks(EXCEPTIONS, &text, parameters, opener, warnings)?;
+        if let Some(name) = exceptions.written_names().next() {
+            let what =
+                format!("{name}: clients are counted before they have a name, so a name excepts nobody");
+            warnings.push(Warning::of_configuration(EXCEPTIONS, &what));
+        }
         Ok(Self {
             connection_count_max: parameters
                 .smtpd_client_connection_count_limit

@@ -110,6 +110,14 @@ fn a_guard_behind_a_permit_for_all_is_no_guard() {
     assert_eq!(doubts("check_client_access inline:{unknown=OK}, reject_unauth_destination").len(), 1);
     let later = "check_sender_access inline:{{boss@a.test=permit_sasl_authenticated, permit}}, reject_unauth_destination";
     assert_eq!(doubts(later).len(), 1);
+    for several in [
+        "check_sender_access unionmap:{inline:{a.test=DUNNO},inline:{boss@a.test=OK}}, reject_unauth_destination",
+        "check_sender_access pipemap:{inline:{boss@a.test=b},inline:{b=OK}}, reject_unauth_destination",
+        "check_helo_access unionmap:{static:OK,inline:{a=DUNNO}}, reject_unauth_destination",
+    ] {
+        let doubts = doubts(several);
+        assert!(doubts.len() == 1 && doubts[0].starts_with("L02 "), "{several}: {doubts:?}");
+    }
     let within =
         compiled("ours, reject_unauth_destination", "check_sender_access inline:{boss@a.test=OK}").unwrap();
     assert!(within.doubts().iter().any(|doubt| doubt.id == "L02"));
@@ -117,6 +125,7 @@ fn a_guard_behind_a_permit_for_all_is_no_guard() {
         "check_sender_access inline:{{boss@a.test=permit_sasl_authenticated, reject, permit}}, reject_unauth_destination",
         "check_client_access cidr:{{192.0.2.0/24 OK}}, reject_unauth_destination",
         "check_sender_access inline:{boss@a.test=DUNNO}, reject_unauth_destination",
+        "check_sender_access pipemap:{inline:{boss@a.test=OK},inline:{b=OK}}, reject_unauth_destination",
         "check_client_access inline:{192.0.2.1=OK}, reject_unauth_destination",
         "reject_unauth_destination, check_sender_access inline:{boss@a.test=OK}",
     ] {
@@ -139,6 +148,7 @@ fn the_whole_world_is_known_however_it_is_written() {
         "0.0.0.0/1, 128.0.0.0/1",
         "!203.0.113.0/24, 0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/2, 192.0.0.0/2",
         "[2000::]/3",
+        "unionmap:{inline:{192.0.2.1=x},cidr:{{0.0.0.0/0 x}}}",
     ] {
         let error = doubts("mynetworks", world).unwrap_err().to_string();
         assert!(error.contains("this is the whole world"), "{world}: {error}");

@@ -248,6 +248,17 @@ fn limits_are_parameters() {
     // Who is not counted leaves no gap in the count of his neighbours.
     rates.disconnected(&limits, ip("192.0.2.9"));
     assert!(rates.connected(&limits, ip("192.0.2.2"), at(0)).is_err());
+    parameters.set("smtpd_client_event_limit_exceptions", "192.0.2.9, .partner.test").unwrap();
+    let mut warnings = Vec::new();
+    RateLimits::compile(&parameters, &opener, &mut warnings).unwrap();
+    let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "smtpd_client_event_limit_exceptions: .partner.test: clients are counted before they have a name, so a name \
+            excepts nobody"
+        ]
+    );
     parameters.set("smtpd_client_event_limit_exceptions", "1.2.3").unwrap();
     let error = RateLimits::compile(&parameters, &opener, &mut Vec::new()).unwrap_err().to_string();
     assert!(error.starts_with("smtpd_client_event_limit_exceptions: 1.2.3"), "{error}");

@@ -2,6 +2,7 @@
 //! it.
 
 use postroom::relay_policy::table::{LookupError, Opened, Opener, compile_cdb};
+use postroom::settings::read_table;
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Write};
@@ -65,7 +66,12 @@ pub fn make(tables: &[String], aliases: bool) -> Result<(), Box<dyn Error>> {
 fn open(table: &str, aliases: bool) -> Result<Opened, Box<dyn Error>> {
     // Where no kind is said, it is a text file.
     let reference = if table.contains(':') { table.to_owned() } else { format!("hash:{table}") };
-    let read = |path: &str| fs::read(path).map_err(|error| format!("{path}: {error}"));
+    let read = |path: &str| {
+        let (octets, warnings) =
+            read_table(Path::new(path), path).map_err(|error| format!("{path}: {error}"))?;
+        warnings.iter().for_each(|warning| warn(warning));
+        Ok(octets)
+    };
     let opener = Opener::new(&read);
     let opened = if aliases { opener.aliases() } else { opener }.open(&reference)?;
     opened.warnings.iter().for_each(|warning| warn(warning));
@@ -76,11 +82,10 @@ fn open(table: &str, aliases: bool) -> Result<Opened, Box<dyn Error>> {
 /// and may be read by whom the source may be read by.
 fn compile(source: &Path, aliases: bool) -> Result<(), Box<dyn Error>> {
     let about = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
-    let text = fs::read(source).map_err(|error| about(source, error))?;
+    let (text, warnings) =
+        read_table(source, &source.to_string_lossy()).map_err(|error| about(source, error))?;
+    warnings.iter().for_each(|warning| warn(warning));
     let metadata = fs::metadata(source).map_err(|error| about(source, error))?;
-    if metadata.mode() & 0o002 != 0 {
-        warn(&format_args!("{}: everybody may write to it", source.display()));
-    }
     let (cdb, warnings) = compile_cdb(&source.to_string_lossy(), &text, aliases)?;
     warnings.iter().for_each(|warning| warn(warning));
     let named = |ending: &str| {

@@ -1,4 +1,4 @@
-//! `postroom policy explain` and what `postroom check` says of a policy.
+//! `postroom policy explain`.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it needs by failing")]
 
@@ -119,86 +119,6 @@ fn the_embedded_default_is_explained_without_a_file() {
     assert!(
         told.ends_with("verdict: refused at RCPT: 554 5.7.1 <c@d.test>: Relay access denied\n"),
         "{told}"
-    );
-}
-
-/// What a start would log of tables and templates.
-#[test]
-fn check_tells_of_slips_that_are_served() {
-    let slips = r#"
-mynetworks = ["127.0.0.0/8", "ournet"]
-luser_relay = "ann bob"
-smtpd_reject_footer = "ask $nobody"
-smtpd_sender_restrictions = ["check_sender_access texthash:senders"]
-header_checks = "regexp:fields"
-alias_maps = "hash:aliases"
-"#;
-    let directory = with_policy(slips);
-    for (name, text) in [
-        ("senders", "\u{feff}# who\na.test FILTER smtp:x\nb.test filter smtp:x\n"),
-        ("fields", "/^X-A:/ FILTER scan:[127.0.0.1]:10025\n"),
-        ("aliases", "boss: \"alice, bob\n"),
-    ] {
-        fs::write(directory.path().join(name), text).unwrap();
-    }
-    let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
-    assert!(good, "{told}{wrong}");
-    for line in [
-        "warning: mynetworks: ournet: no network, and no name that a client has",
-        "warning: luser_relay: \"ann bob\" is no address",
-        "warning: smtpd_reject_footer: a name that no footer has",
-        "warning: senders, line 1: a byte order mark",
-        "warning: senders, line 2: FILTER (and in 1 other places): there are no content filters",
-        "warning: fields, line 1: FILTER: there are no content filters",
-        "warning: aliases, line 1: a quote is open to the end of the line",
-    ] {
-        assert!(told.lines().any(|told| told.starts_with(line)), "{line}:\n{told}");
-    }
-}
-
-#[test]
-fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
-    let doubtful = "mynetworks = [\"11.0.0.0/8\"]\nsmtpd_sender_restrictions = [\"check_sender_access texthash:directors\", \"permit\", \"reject_unlisted_sender\"]\nsmtpd_recipient_restrictions = \"reject_unverified_sender\"";
-    let directory = with_policy(doubtful);
-    fs::write(directory.path().join("directors"), "lonely\n").unwrap();
-    let check = || program(&["check", "--config", "postroom.toml"], directory.path());
-    let (good, told, wrong) = check();
-    assert!(good, "{wrong}");
-    for line in [
-        "error L03: mynetworks: 11.0.0.0/8 is wide",
-        "warning: directors, line 1: expected a key, blanks and a text: this line is ignored (listener smtp#0 (127.0.0.1:0))",
-        "warning L04: smtpd_sender_restrictions: nothing after permit",
-        "reject_unverified_sender: addresses that are not this server's are never verified",
-    ] {
-        assert!(told.contains(line), "{line}: {told}");
-    }
-    let replace = |text: &str| {
-        let directory = with_policy(text);
-        let (good, _, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
-        assert!(!good);
-        wrong
-    };
-    let said = replace("smtpd_sender_restrictions = [\"permit\", \"reject_unlisted_sendr\"]");
-    assert!(
-        said.contains(
-            "postroom.toml: policy.smtpd_sender_restrictions: unknown smtpd restriction: \"reject_unlisted_sendr\"; did you \
-             mean reject_unlisted_sender?"
-        ),
-        "{said}"
-    );
-    let said = replace("mynetwork = []");
-    assert!(
-        said.contains(
-            "postroom.toml: policy.mynetwork: : no parameter has this name; did you mean mynetworks?"
-        ),
-        "{said}"
-    );
-    let said = replace("smtpd_relay_restrictions = \"permit_mynetworks\"");
-    assert!(said.contains("an open relay"), "{said}");
-    let said = replace("smtpd_client_restrictions = \"check_client_access hash:none\"");
-    assert!(
-        said.contains("smtpd_client_restrictions: hash:none: ") && said.contains("No such file"),
-        "{said}"
     );
 }
 
@@ -445,60 +365,4 @@ fn what_tls_and_certificates_change() {
     assert!(verdict(&["--cert", "client.pem"]).contains("550 5.4.4"), "it may relay");
     let (good, _, said) = explain(directory, &["--from", "", "--to", "a@b.test", "--cert", "none.pem"]);
     assert!(!good && said.contains("--cert: ") && said.contains("none.pem"), "{said}");
-}
-
-/// The policy of a listener that answers another server is looked at, too; that it would relay for everybody means nothing.
-#[test]
-fn check_tells_of_policy_servers() {
-    let listener = "\n[[listener]]\nprotocol = \"policy\"\naddress = \"127.0.0.1:0\"\ntls = \"none\"\n[listener.policy]\n\
-        smtpd_recipient_restrictions = [\"check_policy_service greylist:\", \"permit\", \"reject\"]\n\
-        smtpd_sender_restrictions = [\"check_sender_access texthash:directors\"]\n";
-    let directory = tempfile::tempdir().unwrap();
-    let text = configuration(false, "").replacen("[accounts]", &format!("{listener}\n[accounts]"), 1);
-    prepare(directory.path(), &text);
-    fs::write(directory.path().join("directors"), "boss@example.test 550\nlonely\n").unwrap();
-    let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
-    assert!(good, "{wrong}");
-    for line in [
-        "warning L04: smtpd_recipient_restrictions: nothing after permit is ever looked at (listener policy#",
-        "warning L08: smtpd_sender_restrictions: directors, line 1: boss@example.test: 550 alone permits",
-        "warning: directors, line 2: expected a key, blanks and a text",
-    ] {
-        assert!(told.contains(line), "{line}: {told}");
-    }
-    assert!(!told.contains("L01") && !told.contains("L16"), "{told}");
-}
-
-/// L20: whoever has a certificate of anybody's. L21: passwords that everybody on the way can read.
-#[test]
-fn check_tells_who_relays_by_certificate_and_who_shows_passwords() {
-    let directory = tempfile::tempdir().unwrap();
-    let text = configuration(false, "")
-        .replacen(
-            "address = \"127.0.0.1:0\"\ntls = \"starttls\"",
-            "address = \"127.0.0.1:0\"\ntls = \"starttls\"\nclient_ca = \"clients.pem\"",
-            1,
-        )
-        .replace(
-            "mynetworks = [\"127.0.0.0/8\"]\n",
-            "smtpd_relay_restrictions = [\"permit_tls_all_clientcerts\", \"reject_unauth_destination\"]\n",
-        );
-    assert!(text.contains("client_ca"), "{text}");
-    prepare(directory.path(), &text);
-    let authority = || rcgen::generate_simple_self_signed(vec!["ca.test".into()]).unwrap().cert.pem();
-    let check = |authorities: usize| {
-        fs::write(
-            directory.path().join("clients.pem"),
-            (0..authorities).map(|_| authority()).collect::<String>(),
-        )
-        .unwrap();
-        let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
-        assert!(good, "{wrong}");
-        told
-    };
-    assert!(check(12).contains("error L20: listener smtp#0"));
-    assert!(!check(1).contains("L20"), "one's own");
-    let text = text.replace("127.0.0.1:0", "0.0.0.0:0").replace("auth = false", "auth = true");
-    prepare(directory.path(), &text);
-    assert!(check(1).contains("L21: allow_plaintext_auth takes passwords without TLS"));
 }

@@ -1,5 +1,6 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
+use super::files::read_table;
 use super::mechanisms::mechanisms;
 use super::screen::Screen;
 use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, filters, policy, smtp_config};
@@ -16,6 +17,7 @@ use relay_policy::rates::RateLimits;
 use relay_policy::table::{Answers, OpenedTables, Opener, Warning};
 use relay_policy::{NetworkList, Parameters, RejectFooter};
 use smtp_proto::server as smtp;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) settings: Settings,
     /// By the listener's name.
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
+    /// What is to be said of the files behind tables, whoever names them.
+    pub(crate) file_warnings: Vec<Warning>,
 }
 
 /// What the sessions of one listener have.
@@ -91,9 +95,15 @@ impl Snapshot {
         settings: Settings,
         serves: impl Fn(Mechanism) -> Serves,
     ) -> Result<Self, SettingsError> {
-        let read = |path: &str| {
-            let path = settings.config_directory.join(path);
-            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+        let file_warnings = RefCell::new(Vec::new());
+        let read = |written: &str| {
+            let path = settings.config_directory.join(written);
+            let read = read_table(&path, written).map_err(|error| format!("{}: {error}", path.display()));
+            let (octets, warnings) = read?;
+            let mut told = file_warnings.borrow_mut();
+            let new: Vec<Warning> = warnings.into_iter().filter(|warning| !told.contains(warning)).collect();
+            told.extend(new);
+            Ok(octets)
         };
         let tables = OpenedTables::default();
         let opener = Opener::new(&read).sharing(&tables);
@@ -128,10 +138,11 @@ impl Snapshot {
                 return Err(SettingsError::SameName(listener.to_string()));
             }
         }
-        for warning in warnings(&profiles) {
+        let file_warnings = file_warnings.into_inner();
+        for warning in file_warnings.iter().map(ToString::to_string).chain(warnings(&profiles)) {
             tracing::warn!("{warning}");
         }
-        Ok(Self { settings, profiles })
+        Ok(Self { settings, profiles, file_warnings })
     }
 
     /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name.

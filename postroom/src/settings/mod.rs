@@ -5,12 +5,14 @@
 //! what is common.
 
 mod compile;
+mod files;
 mod filters;
 mod mechanisms;
 mod policy;
 mod screen;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
+pub use files::read_table;
 pub use policy::PolicyOverrides;
 pub(crate) use screen::Screen;
 

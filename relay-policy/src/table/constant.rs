@@ -1,6 +1,6 @@
 //! `static:text`, or `static:{ text }`: the same text beside every key.
 
-use super::{Family, Found, LookupError, Place, Table};
+use super::{Entry, Family, Found, LookupError, Place, Table};
 use crate::words::in_braces;
 use std::borrow::Cow;
 
@@ -24,6 +24,11 @@ impl Table for Static {
 
     fn family(&self) -> Family {
         Family::Keyed
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        let place = Place { file: Cow::Borrowed(&self.name), line: None };
+        see(Entry { key: None, text: &self.text, place });
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {

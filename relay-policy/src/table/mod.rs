@@ -45,8 +45,7 @@ pub trait Table: Debug + Send + Sync {
     /// Which keys it is to be asked for.
     fn family(&self) -> Family;
 
-    /// Goes through its lines in their order, for who looks for faults. What is not in memory, and what is made of other
-    /// tables, shows nothing.
+    /// Goes through its lines in their order, for who looks for faults. What is not in memory shows nothing.
     fn visit(&self, _see: &mut dyn FnMut(Entry<'_>)) {}
 
     /// What is odd in its source, though it can be used.

@@ -1,6 +1,7 @@
 //! `pipemap:{type:name,type:name}`: what one table has beside a key is the next one's key.
 
-use super::{Answers, Family, Found, LookupError, Table};
+use super::{Answers, Entry, Family, Found, LookupError, Remark, Table};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -8,11 +9,14 @@ pub(crate) struct Pipe {
     name: String,
     /// At least one.
     tables: Vec<Arc<dyn Table>>,
+    /// Those of all of them.
+    remarks: Vec<Remark>,
 }
 
 impl Pipe {
     pub(crate) fn new(name: &str, tables: Vec<Arc<dyn Table>>) -> Self {
-        Self { name: name.into(), tables }
+        let remarks = tables.iter().flat_map(|table| table.remarks()).cloned().collect();
+        Self { name: name.into(), tables, remarks }
     }
 }
 
@@ -24,6 +28,26 @@ impl Table for Pipe {
     /// The first one sees the keys.
     fn family(&self) -> Family {
         self.tables.first().map_or(Family::Keyed, |table| table.family())
+    }
+
+    /// The keys of the first with what the last has for them.
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        let Some((first, others)) = self.tables.split_first() else { return };
+        first.visit(&mut |entry| {
+            let Entry { key, text, place } = entry;
+            let mut last = Found { text: Cow::Borrowed(text), place };
+            for table in others {
+                match table.look_up(&last.text) {
+                    Ok(Some(found)) => last = found,
+                    _ => return,
+                }
+            }
+            see(Entry { key, text: &last.text, place: last.place });
+        });
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {

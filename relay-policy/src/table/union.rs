@@ -1,6 +1,6 @@
 //! `unionmap:{type:name,type:name}`: what several tables have beside a key, joined with commas.
 
-use super::{Answers, Family, Found, LookupError, Place, Table};
+use super::{Answers, Entry, Family, Found, LookupError, Place, Remark, Table};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -8,11 +8,14 @@ use std::sync::Arc;
 pub(crate) struct Union {
     name: String,
     tables: Vec<Arc<dyn Table>>,
+    /// Those of all of them.
+    remarks: Vec<Remark>,
 }
 
 impl Union {
     pub(crate) fn new(name: &str, tables: Vec<Arc<dyn Table>>) -> Self {
-        Self { name: name.into(), tables }
+        let remarks = tables.iter().flat_map(|table| table.remarks()).cloned().collect();
+        Self { name: name.into(), tables, remarks }
     }
 }
 
@@ -25,6 +28,15 @@ impl Table for Union {
     fn family(&self) -> Family {
         let keyed = self.tables.iter().any(|table| table.family().tries_partial_keys());
         if keyed { Family::Keyed } else { Family::Pattern }
+    }
+
+    /// Each on its own: what two of them have beside one key is not joined.
+    fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
+        self.tables.iter().for_each(|table| table.visit(see));
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     fn look_up(&self, key: &str) -> Result<Option<Found<'_>>, LookupError> {

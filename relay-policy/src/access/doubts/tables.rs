@@ -1,8 +1,7 @@
 //! What is doubtful in the tables that lists name, looked at line by line.
 //!
 //! # Limits
-//! Of one table in one list, [`TOLD_MAX`] doubts are told. Tables that are not in memory, and those that are made of others
-//! are not looked into.
+//! Of one table in one list, [`TOLD_MAX`] doubts are told. Tables that are not in memory are not looked into.
 
 use super::{Found, Severity};
 use crate::access::action::{is_permit, list_of};

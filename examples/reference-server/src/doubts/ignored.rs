@@ -1,0 +1,51 @@
+//! What a configuration says, and a listener has no use for.
+
+use super::is_used;
+use crate::config::{ListenerSection, Protocol};
+use postroom::rehearsal::Rehearsal;
+use postroom::relay_policy::Parameters;
+use postroom::settings::Listener;
+
+/// Restrictions about who has logged in as whom.
+const LOGINS: [&str; 4] = [
+    "reject_sender_login_mismatch",
+    "reject_authenticated_sender_login_mismatch",
+    "reject_unauthenticated_sender_login_mismatch",
+    "reject_known_sender_login_mismatch",
+];
+
+/// Restrictions about certificates that clients show.
+const CERTIFICATES: [&str; 3] =
+    ["permit_tls_clientcerts", "permit_tls_all_clientcerts", "check_ccert_access"];
+
+/// What a listener that takes mail reads and passes over.
+pub(super) fn of_listener(
+    section: &ListenerSection,
+    listener: &Listener,
+    parameters: &Parameters,
+    rehearsal: &Rehearsal,
+) -> Vec<String> {
+    let mut said = Vec::new();
+    if !matches!(section.protocol, Protocol::Smtp | Protocol::Submission | Protocol::Lmtp) {
+        return said;
+    }
+    if !parameters.smtpd_etrn_restrictions.trim().is_empty() {
+        said.push(
+            "smtpd_etrn_restrictions: ETRN is always refused here (502), and only a policy server is asked this list".into(),
+        );
+    }
+    if let Some(name) = LOGINS.into_iter().find(|name| is_used(parameters, name))
+        && !rehearsal.offers_login(&listener.name)
+    {
+        said.push(format!("{name}: nobody is offered a login, so it is passed over"));
+    }
+    if let Some(name) = CERTIFICATES.into_iter().find(|name| is_used(parameters, name))
+        && section.client_ca.is_none()
+    {
+        said.push(format!(
+            "{name}: without client_ca no client is asked for a certificate, so there is none to be known by; those that it has not \
+             signed are never known, whatever their fingerprint"
+        ));
+    }
+    said
+}
