@@ -56,6 +56,37 @@ fn tcp_rules_as_specified() {
     }
 }
 
+/// What `tcprules` writes: `D` for who is kept out, `+NAME=value`, each with a zero octet behind it.
+#[test]
+fn tcp_rules_that_are_compiled() {
+    let compiled = |records: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tcp.cdb");
+        let mut writer = cdb2::CDBWriter::create(&path).unwrap();
+        records.iter().for_each(|(key, data)| writer.add(key.as_bytes(), data.as_bytes()).unwrap());
+        writer.finish().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the other program writes to a file")]
+        let octets = std::fs::read(&path).unwrap();
+        octets
+    };
+    let octets = compiled(&[("192.0.2.5", "D\0"), ("192.0.2.", "+RELAYCLIENT=\0+X=a=b\0"), ("", "")]);
+    let rules = TcpRules::from_cdb(octets.clone()).unwrap();
+    let rule = |client: &str| rules.look_up(client.parse().unwrap(), None, None).unwrap();
+    assert!(!rule("192.0.2.5").allow && rule("198.51.100.1").allow);
+    assert_eq!(
+        rule("192.0.2.9").variables,
+        [("RELAYCLIENT".into(), String::new()), ("X".into(), "a=b".into())]
+    );
+    let imported = import(&[("me".to_string(), "a.test".to_string())].into(), Some(&rules));
+    let networks = imported.parameters.iter().find(|(name, _)| name == "mynetworks").unwrap();
+    assert_eq!(networks.1, "!192.0.2.5, 192.0.2.0/24");
+
+    let error = |octets: Vec<u8>| TcpRules::from_cdb(octets).unwrap_err().to_string();
+    assert_eq!(error(compiled(&[("a", "x\0")])), "a: \"x\" is nothing that tcprules writes");
+    assert_eq!(error(octets[..2060].to_vec()), "the constant database is broken");
+    assert_eq!(error(vec![0; 100]), "shorter than the header of a cdb");
+}
+
 #[test]
 fn tcp_rules_at_the_edges() {
     let twice = TcpRules::parse("1.2.3.4:deny\n1.2.3.4:allow\n").unwrap();

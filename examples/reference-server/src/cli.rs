@@ -104,7 +104,8 @@ pub enum Command {
     },
     /// Write the configuration of a qmail as ours.
     ///
-    /// Reads locals, rcpthosts, virtualdomains, badmailfrom, smtproutes and others in control, and the rules of tcpserver. What
+    /// Reads locals, rcpthosts, morercpthosts.cdb, virtualdomains, badmailfrom, smtproutes and others in control, users/assign beside it, and
+    /// the rules of tcpserver. What
     /// cannot be carried over is told on standard error. Mail that qmail would relay for everybody, because there is no
     /// rcpthosts, is refused.
     ///
@@ -112,7 +113,7 @@ pub enum Command {
     ImportQmail {
         /// qmail's directory, or the directory control in it.
         directory: PathBuf,
-        /// The text that tcprules compiles: who is let in, and who may relay (RELAYCLIENT).
+        /// Who is let in, and who may relay (RELAYCLIENT): the text that tcprules compiles, or what it has made (FILE.cdb).
         #[arg(long, value_name = "FILE")]
         tcp_rules: Option<PathBuf>,
         /// Write postroom.toml, the tables that it names and an empty users.passwd into this directory, and check them;

@@ -67,6 +67,7 @@ const DEFAULTS: &[(&str, &str)] = &[
         "${{$compatibility_level} <level {1} ? {} : {permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination}}",
     ),
     ("smtpd_sasl_security_options", "noanonymous"),
+    ("smtpd_tls_fingerprint_digest", "${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}"),
     ("smtpd_tls_key_file", "$smtpd_tls_cert_file"),
     ("virtual_alias_domains", "$virtual_alias_maps"),
     ("virtual_alias_maps", "$virtual_maps"),

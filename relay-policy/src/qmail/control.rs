@@ -3,7 +3,7 @@
 use super::domains::{self, Domains};
 use super::senders::{REFUSED, table};
 use super::tcp_rules::TcpRules;
-use super::{clients, items};
+use super::{clients, items, users};
 use crate::main_cf::Notice;
 use std::collections::BTreeMap;
 
@@ -15,6 +15,8 @@ pub struct Imported {
     pub parameters: Vec<(String, String)>,
     /// The tables that the parameters name, each by the name of its file and with its text. The names have no directory.
     pub tables: Vec<(String, String)>,
+    /// Who has a mailbox (`users/assign`), without a domain: they are of `myorigin`.
+    pub users: Vec<String>,
     /// The largest message, in octets (`databytes`); none where there is no limit.
     pub message_size_limit: Option<u64>,
     /// How old a message becomes before it is bounced, in seconds (`queuelifetime`).
@@ -34,7 +36,8 @@ impl Imported {
     }
 }
 
-/// What the control files, by their names, and the rules of tcpserver come to.
+/// What the control files, by their names, and the rules of tcpserver come to. `users/assign` is one of the files, by that name; of
+/// `morercpthosts` the text, which is what [`more_hosts`](super::more_hosts) makes of the file that qmail reads.
 ///
 /// Without rules nobody relays by where it is.
 pub fn import(files: &BTreeMap<String, String>, tcp_rules: Option<&TcpRules>) -> Imported {
@@ -60,9 +63,16 @@ pub fn import(files: &BTreeMap<String, String>, tcp_rules: Option<&TcpRules>) ->
     }
     // joe-list is joe's.
     imported.set("recipient_delimiter", "-");
-    imported.note("(users)", 0, "what .qmail files say is not carried over, nor what users/assign says: an address user-extension is user's");
+    imported.note(
+        "(users)",
+        0,
+        "what .qmail files say is not carried over: an address user-extension is user's",
+    );
     imported.note("(users)", 0, "recipient_delimiter is -: an address is parted at the first -, where qmail looks for the longest user; who has a - in the name must be an account, and has no extensions");
 
+    if let Some(text) = files.get(users::FILE) {
+        users::import(text, &mut imported);
+    }
     let domains = Domains::read(files, &me, &mut imported.notes);
     imported.set("myorigin", first("envnoathost").unwrap_or_else(|| domains.home.clone()));
     domains.import(&mut imported);
@@ -123,8 +133,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("helohost", "mail is not sent on to other hosts yet"),
     ("idhost", "identifications have this server's name"),
     ("localiphost", "addresses in brackets are ours where inet_interfaces in [policy] names them"),
-    ("morercpthosts", "put its lines into rcpthosts first"),
-    ("morercpthosts.cdb", "put the lines of morercpthosts into rcpthosts first"),
     ("plusdomain", "names that end with a plus sign are not completed"),
     ("qmqpservers", "QMQP is not spoken"),
     ("smtpgreeting", "the greeting is this server's name"),
@@ -134,7 +142,7 @@ const OTHERS: &[(&str, &str)] = &[
 ];
 
 /// Files that are carried over.
-const CARRIED: [&str; 13] = [
+const CARRIED: [&str; 15] = [
     "badhelo",
     "badmailfrom",
     "badrcptto",
@@ -142,12 +150,14 @@ const CARRIED: [&str; 13] = [
     "envnoathost",
     "locals",
     "me",
+    "morercpthosts",
     "percenthack",
     "queuelifetime",
     "rcpthosts",
     "smtproutes",
     "virtualdomains",
     "tcp.smtp",
+    users::FILE,
 ];
 
 fn others(files: &BTreeMap<String, String>, imported: &mut Imported) {

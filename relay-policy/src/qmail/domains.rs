@@ -1,4 +1,4 @@
-//! `locals`, `rcpthosts`, `virtualdomains` and `smtproutes`: which domains are ours, in what way, and where the others' mail goes.
+//! `locals`, `rcpthosts` with `morercpthosts`, `virtualdomains` and `smtproutes`: which domains are ours, in what way, and where the others' mail goes.
 //!
 //! A domain that is in `locals` is that and nothing else. Any other is taken from strangers when it is in `rcpthosts`; if
 //! `virtualdomains` has a user for it, it is a domain of aliases, else it is relayed.
@@ -37,7 +37,11 @@ impl Domains {
             Some(names)
         };
         let locals = names("locals", false).unwrap_or_else(|| vec![me.to_lowercase()]);
-        let rcpthosts = names("rcpthosts", true);
+        let mut rcpthosts = names("rcpthosts", true);
+        // Without the first, nobody asks the second.
+        if let Some(hosts) = &mut rcpthosts {
+            hosts.extend(names("morercpthosts", true).into_iter().flatten());
+        }
         let home = locals.iter().find(|local| local.eq_ignore_ascii_case(me)).or(locals.first());
         let mut virtuals = BTreeMap::new();
         for (line, item) in files.get("virtualdomains").map(|text| items(text)).into_iter().flatten() {

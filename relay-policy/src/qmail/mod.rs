@@ -21,11 +21,14 @@
 //! has the form that Postfix gives it, with qmail's code and text in it.
 
 mod clients;
+mod compiled;
 mod control;
 mod domains;
 mod senders;
 mod tcp_rules;
+mod users;
 
+pub use compiled::{CompiledError, more_hosts};
 pub use control::{Imported, import};
 pub use tcp_rules::{TcpRule, TcpRuleError, TcpRules};
 

@@ -39,7 +39,7 @@ pub struct TcpRule {
     pub allow: bool,
     /// What the program that serves it is told, by its name.
     pub variables: Vec<(String, String)>,
-    /// The number of the line, from 1.
+    /// The number of the line, from 1; 0 where there are no lines.
     pub line: usize,
 }
 
@@ -77,12 +77,15 @@ impl TcpRules {
             }
             let (allow, variables) = self::instructions(instructions).map_err(wrong)?;
             for address in addresses(address) {
-                let place = rules.rules.len();
-                rules.by_address.entry(address.clone()).or_insert(place);
-                rules.rules.push(TcpRule { address, allow, variables: variables.clone(), line });
+                rules.add(TcpRule { address, allow, variables: variables.clone(), line });
             }
         }
         Ok(rules)
+    }
+
+    pub(super) fn add(&mut self, rule: TcpRule) {
+        self.by_address.entry(rule.address.clone()).or_insert(self.rules.len());
+        self.rules.push(rule);
     }
 
     /// The rules that count, in the order of the file, one for each address.

@@ -37,7 +37,7 @@ impl std::fmt::Debug for Octets {
 
 /// The file is not what its header says.
 #[derive(Debug)]
-struct Broken;
+pub(crate) struct Broken;
 
 impl Cdb {
     pub(crate) fn new(name: &str, file: &str, octets: Vec<u8>) -> Result<Self, String> {
@@ -45,6 +45,25 @@ impl Cdb {
             return Err("shorter than the header of a cdb".into());
         }
         Ok(Self { name: name.into(), file: file.into(), octets: Octets(octets) })
+    }
+
+    /// Keys and texts, in the order of the file; they fill what is between the header and the first hash table. A broken one ends
+    /// them.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), Broken>> {
+        let tables = (0..256).filter_map(|number| self.octets.pair(number * 8).ok());
+        let end = tables.map(|(position, _)| u64::from(position)).min().unwrap_or(0);
+        let mut at = HEADER_BYTES as u64;
+        std::iter::from_fn(move || {
+            if at >= end {
+                return None;
+            }
+            let record = self.octets.record(at);
+            at = match &record {
+                Ok((key, text)) => at + 8 + key.len() as u64 + text.len() as u64,
+                Err(Broken) => end,
+            };
+            Some(record)
+        })
     }
 
     fn failed(&self, cause: &str) -> LookupError {
@@ -62,15 +81,8 @@ impl Table for Cdb {
     }
 
     fn visit(&self, see: &mut dyn FnMut(Entry<'_>)) {
-        // Records fill what is between the header and the first hash table. A broken one ends them: whoever looks it up is told.
-        let tables = (0..256).filter_map(|number| self.octets.pair(number * 8).ok());
-        let end = tables.map(|(position, _)| u64::from(position)).min().unwrap_or(0);
-        let mut at = HEADER_BYTES as u64;
-        while at < end {
-            let Ok((key_length, text_length)) = self.octets.pair(at) else { return };
-            let text_at = at + 8 + u64::from(key_length);
-            let Ok(key) = self.octets.slice(at + 8, key_length) else { return };
-            let Ok(text) = self.octets.slice(text_at, text_length) else { return };
+        // Whoever looks a broken one up is told.
+        for (key, text) in self.records().map_while(Result::ok) {
             let plain =
                 |octets| std::str::from_utf8(octets).map(|text| text.strip_suffix('\0').unwrap_or(text));
             if let (Ok(key), Ok(text)) = (plain(key), plain(text)) {
@@ -80,7 +92,6 @@ impl Table for Cdb {
                     place: Place { file: Cow::Borrowed(&self.file), line: None },
                 });
             }
-            at = text_at + u64::from(text_length);
         }
     }
 
@@ -120,14 +131,20 @@ impl Octets {
                 return Ok(None);
             }
             if slot_hash == hash {
-                let at = u64::from(position);
-                let (key_length, text_length) = self.pair(at)?;
-                if self.slice(at + 8, key_length)? == key {
-                    return self.slice(at + 8 + u64::from(key_length), text_length).map(Some);
+                let (found, text) = self.record(u64::from(position))?;
+                if found == key {
+                    return Ok(Some(text));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// A key and its text.
+    fn record(&self, at: u64) -> Result<(&[u8], &[u8]), Broken> {
+        let (key_length, text_length) = self.pair(at)?;
+        let key = self.slice(at + 8, key_length)?;
+        Ok((key, self.slice(at + 8 + u64::from(key_length), text_length)?))
     }
 
     fn pair(&self, at: u64) -> Result<(u32, u32), Broken> {

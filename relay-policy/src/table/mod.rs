@@ -23,6 +23,7 @@ mod texthash;
 mod union;
 
 pub(crate) use aliases::values as alias_values;
+pub(crate) use cdb::Cdb;
 pub use cdb::{CdbTooLarge, compile_cdb};
 pub(crate) use cidr::network;
 pub use elsewhere::DIRECTORY;

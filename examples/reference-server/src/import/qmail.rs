@@ -1,15 +1,23 @@
-//! `postroom import-qmail`: the files of `control`, and the rules that `tcprules` compiles.
+//! `postroom import-qmail`: the files of `control`, `users/assign`, and the rules that `tcprules` compiles.
 
 use super::draft::{Draft, DraftListener};
 use super::{Imported, message_bytes_max, write};
 use postroom::relay_policy::main_cf::Notice;
-use postroom::relay_policy::qmail::{TcpRules, import};
+use postroom::relay_policy::qmail::{TcpRules, import, more_hosts};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use toml::Value;
+
+/// What is asked beside `rcpthosts`, and what it is compiled from.
+const MORE_HOSTS: &str = "morercpthosts";
+const MORE_HOSTS_CDB: &str = "morercpthosts.cdb";
+
+/// Beside the directory `control`.
+const USERS: &str = "users/assign";
 
 /// Reads `directory`, or `control` in it, and writes what it comes to.
 ///
@@ -23,17 +31,36 @@ fn read(directory: &Path, tcp_rules: Option<&Path>) -> Result<Imported, Box<dyn 
     let about = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
     let control = directory.join("control");
     let control = if control.is_dir() { &*control } else { directory };
-    let mut files = BTreeMap::new();
+    let (mut files, mut unread) = (BTreeMap::new(), Vec::new());
     for entry in fs::read_dir(control).map_err(|error| about(control, error))? {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) else {
             continue;
         };
-        // A constant database is no text.
         let octets = fs::read(&path).map_err(|error| about(&path, error))?;
         files.insert(name.to_owned(), String::from_utf8_lossy(&octets).into_owned());
     }
+    // qmail reads the constant database alone.
+    if files.remove(MORE_HOSTS_CDB).is_some() {
+        let path = control.join(MORE_HOSTS_CDB);
+        let octets = fs::read(&path).map_err(|error| about(&path, error))?;
+        let hosts = more_hosts(octets).map_err(|error| format!("{}: {error}", path.display()))?;
+        files.insert(MORE_HOSTS.into(), hosts);
+    } else if files.remove(MORE_HOSTS).is_some() {
+        let text = format!("not carried over: qmail reads {MORE_HOSTS_CDB}, and there is none");
+        unread.push(Notice { file: MORE_HOSTS.into(), line: 0, text });
+    }
+    let users = control.parent().unwrap_or(control).join(USERS);
+    match fs::read_to_string(&users) {
+        Ok(text) => drop(files.insert(USERS.into(), text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(about(&users, error).into()),
+    }
     let rules = match tcp_rules {
+        Some(path) if path.extension().is_some_and(|extension| extension == "cdb") => {
+            let octets = fs::read(path).map_err(|error| about(path, error))?;
+            Some(TcpRules::from_cdb(octets).map_err(|error| format!("{}: {error}", path.display()))?)
+        }
         Some(path) => {
             let text = fs::read_to_string(path).map_err(|error| about(path, error))?;
             Some(TcpRules::parse(&text).map_err(|error| format!("{}, {error}", path.display()))?)
@@ -49,6 +76,7 @@ fn read(directory: &Path, tcp_rules: Option<&Path>) -> Result<Imported, Box<dyn 
     draft.local = value("mydestination").unwrap_or_default().split(", ").map(String::from).collect();
     draft.policy = imported.parameters.iter().filter(|(name, _)| name != "myhostname").cloned().collect();
     let mut notes = imported.notes;
+    notes.append(&mut unread);
     match imported.message_size_limit.map(message_bytes_max) {
         Some(Ok(octets)) => draft.limits.push(("message_bytes_max", octets)),
         Some(Err(why)) => notes.push(Notice { file: "databytes".into(), line: 1, text: why.into() }),
@@ -65,5 +93,7 @@ fn read(directory: &Path, tcp_rules: Option<&Path>) -> Result<Imported, Box<dyn 
         policy: Vec::new(),
         limits: Vec::new(),
     });
-    Ok(Imported { draft, tables: imported.tables, mailboxes: Vec::new(), notes })
+    let home = value("myorigin").unwrap_or_default();
+    let mailboxes = imported.users.iter().map(|user| format!("{user}@{home}")).collect();
+    Ok(Imported { mailboxes, draft, tables: imported.tables, notes })
 }

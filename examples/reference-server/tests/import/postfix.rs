@@ -54,6 +54,34 @@ greylist   unix - n n - 0 spawn user=nobody argv=/usr/sbin/greylist
 cleanup    unix n - y - 0 cleanup
 ";
 
+/// What Postfix's defaults are made of is not told: nobody has written it. What somebody has is.
+#[test]
+fn names_that_nobody_has_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let told = |main_cf: &str| {
+        write(directory, &[("main.cf", main_cf)]);
+        let (good, _, told) = program(&["import-postfix", "main.cf"], directory);
+        assert!(good, "{told}");
+        told
+    };
+    let plain = "compatibility_level = 3.6\nmyhostname = mail.example.org\nmydomain = example.org\nmynetworks = ::1\n";
+    let nothing = told(plain);
+    assert!(!nothing.contains("set nowhere"), "{nothing}");
+    let slip = told(&format!("{plain}relay_domains = ${{mydomain}}, $mydomains\n"));
+    assert_eq!(slip.matches("set nowhere").count(), 1, "{slip}");
+    assert!(slip.contains("relay_domains: $mydomains in it is set nowhere: it is taken as empty"), "{slip}");
+    for (level, told_of) in [("", "md5"), ("smtpd_tls_fingerprint_digest = sha1\n", "sha1")] {
+        let plain = plain.replace("3.6", "3.5");
+        let certificates = told(&format!("{plain}{level}relay_clientcerts = inline:{{AA:BB=x}}\n"));
+        let line =
+            format!("relay_clientcerts: its fingerprints are of {told_of} (smtpd_tls_fingerprint_digest)");
+        assert!(certificates.contains(&line), "{certificates}");
+    }
+    let modern = told(&format!("{plain}relay_clientcerts = inline:{{AA:BB=x}}\n"));
+    assert!(!modern.contains("fingerprints"), "{modern}");
+}
+
 #[test]
 fn a_postfix_becomes_ours() {
     let directory = tempfile::tempdir().unwrap();

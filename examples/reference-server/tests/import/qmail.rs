@@ -2,6 +2,7 @@
 
 use crate::common::program;
 use crate::{toml, write};
+use postroom::relay_policy::table::compile_cdb;
 use std::fs;
 
 #[test]
@@ -41,4 +42,56 @@ fn a_qmail_becomes_ours() {
     fs::write(directory.join("tcp.smtp"), "192.0.2.\n").unwrap();
     let (good, _, told) = program(&arguments, directory);
     assert!(!good && told.contains("tcp.smtp, line 1: \"192.0.2.\" has no colon"), "{told}");
+}
+
+/// What qmail reads compiled, and who its users are.
+#[test]
+fn constant_databases_and_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let assign = "=ann:ann:1000:1000:/home/ann:::\n+ann-:ann:1000:1000:/home/ann:-::\n=info:ann:1000:1000:/home/ann:::\n\
+        =sales:bob:1001:1001:/home/bob:-:sales:\n+:alias:7790:2108:/var/qmail/alias:-::\n.\n=late:ann:1:1:/:::\n";
+    write(
+        directory,
+        &[
+            ("qmail/control/me", "mail.example.org\n"),
+            ("qmail/control/locals", "example.org\n"),
+            ("qmail/control/rcpthosts", "example.org\n"),
+            ("qmail/control/morercpthosts", "text.example\n"),
+            ("qmail/users/assign", assign),
+        ],
+    );
+    let arguments = ["import-qmail", "qmail", "--output", "ours"];
+    let (good, _, told) = program(&arguments, directory);
+    assert!(good, "{told}");
+    assert!(
+        told.contains("morercpthosts: not carried over: qmail reads morercpthosts.cdb, and there is none"),
+        "{told}"
+    );
+    fs::remove_dir_all(directory.join("ours")).unwrap();
+
+    let (hosts, _) = compile_cdb("morercpthosts", b"more.example x\n.below.example x\n", false).unwrap();
+    fs::write(directory.join("qmail/control/morercpthosts.cdb"), hosts).unwrap();
+    let (good, _, told) = program(&arguments, directory);
+    assert!(good, "{told}");
+    let written = toml(&fs::read_to_string(directory.join("ours/postroom.toml")).unwrap());
+    let policy = &written["policy"];
+    let relayed: Vec<&str> =
+        policy["relay_domains"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
+    assert_eq!(relayed, ["more.example", ".below.example"]);
+    assert_eq!(policy["alias_maps"].as_str(), Some("hash:assign"));
+    assert_eq!(fs::read_to_string(directory.join("ours/assign")).unwrap(), "info: ann\n");
+    let users = fs::read_to_string(directory.join("ours/users.passwd")).unwrap();
+    assert!(users.ends_with("# ann@example.org:\n# bob@example.org:\n"), "{users}");
+    for line in [
+        "users/assign, line 4: sales: not carried over: what becomes of it stands in .qmail-sales of bob",
+        "users/assign, line 5: all that begin with \"\" are not carried over",
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line}: {told}");
+    }
+    assert!(!told.contains("ann-") && !told.contains("morercpthosts"), "{told}");
+
+    fs::write(directory.join("qmail/control/morercpthosts.cdb"), "no database").unwrap();
+    let (good, _, told) = program(&["import-qmail", "qmail"], directory);
+    assert!(!good && told.contains("morercpthosts.cdb: shorter than the header of a cdb"), "{told}");
 }

@@ -166,7 +166,8 @@ pub fn client_certificates(
     if file.is_empty() {
         source.note(
             "smtpd_tls_ask_ccert",
-            "not carried over: smtpd_tls_CAfile must say whose certificates are believed",
+            "not carried over: smtpd_tls_CAfile must say whose certificates are believed, and without it no client is asked for one: \
+             relay_clientcerts and check_ccert_access know nobody",
         );
         return Ok(Vec::new());
     }

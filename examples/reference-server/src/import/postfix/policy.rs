@@ -134,6 +134,10 @@ pub fn adapted(source: &mut Source, name: &str, value: String, is_set: bool) -> 
             );
             Some(value)
         }
+        "relay_clientcerts" => {
+            tell_fingerprints(source, name);
+            Some(value)
+        }
         "inet_interfaces" => addresses(source, name, &value, &["all", "loopback-only"]),
         "proxy_interfaces" => addresses(source, name, &value, &[]),
         // Empty, it would be domains.local.
@@ -156,6 +160,10 @@ pub fn adapted(source: &mut Source, name: &str, value: String, is_set: bool) -> 
             }
             Some(kept.join(", "))
         }
+        _ if value.contains("check_ccert_access") => {
+            tell_fingerprints(source, name);
+            Some(services_of(source, name, &value))
+        }
         _ if name.ends_with("_restrictions") || value.contains("check_policy_service") => {
             Some(services_of(source, name, &value))
         }
@@ -169,6 +177,17 @@ fn with_unit(name: &str, mut value: String) -> String {
         value.push(UNITS.iter().find(|(known, _)| *known == name).map_or('s', |(_, unit)| *unit));
     }
     value
+}
+
+/// Certificates are known by another digest here.
+fn tell_fingerprints(source: &mut Source, name: &str) {
+    let digest = source.value("smtpd_tls_fingerprint_digest").unwrap_or_default();
+    if !digest.eq_ignore_ascii_case("sha256") {
+        let text = format!(
+            "its fingerprints are of {digest} (smtpd_tls_fingerprint_digest), and here of sha256: make them anew, else they match nobody"
+        );
+        source.note(name, text);
+    }
 }
 
 /// The file is where it always is; nobody answers for NIS.

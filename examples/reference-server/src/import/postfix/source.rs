@@ -34,6 +34,15 @@ const MASTER_CF: &str = "smtp inet n - y - - smtpd\n";
 /// The file of aliases that Postfix has where nothing is said.
 pub const ALIASES: &str = "/etc/aliases";
 
+/// Whether a value has `$name`, `${name` or `$(name`.
+fn names(value: &str, name: &str) -> bool {
+    value.split('$').skip(1).any(|behind| {
+        let behind = behind.strip_prefix(['{', '(']).unwrap_or(behind);
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        behind.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_of_name))
+    })
+}
+
 impl Source {
     pub fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
         let (main, master) = match path.is_dir() {
@@ -105,7 +114,10 @@ impl Source {
             }
             value
         })?;
-        for other in unset.into_inner() {
+        // What Postfix's own defaults are made of is nobody's slip.
+        let is_written = |other: &String| main_cf.parameters().iter().any(|line| names(&line.value, other));
+        let unset: Vec<String> = unset.into_inner().into_iter().filter(is_written).collect();
+        for other in unset {
             self.note(name, format!("${other} in it is set nowhere: it is taken as empty"));
         }
         Ok(value.unwrap_or_default())
