@@ -38,7 +38,7 @@ mod fullness;
 pub use entry::{GreylistEntry, NoEntry};
 
 use crate::delegation::Attributes;
-use crate::network;
+use crate::network_prefix;
 use fullness::{Fullness, Share};
 use proto_core::UnixTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -328,7 +328,7 @@ impl Greylist {
 
     /// The network of a client.
     fn network(&self, client: IpAddr) -> IpAddr {
-        network::prefix(client, self.options.ipv4_prefix_bits, self.options.ipv6_prefix_bits)
+        network_prefix(client, self.options.ipv4_prefix_bits, self.options.ipv6_prefix_bits)
     }
 }
 

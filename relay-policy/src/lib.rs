@@ -86,7 +86,7 @@ mod words;
 pub use decision::{Class, Reply};
 pub use list_name::ListName;
 pub use match_list::{MatchList, ParsedList};
-pub use network::{NetworkError, NetworkList};
+pub use network::{NetworkError, NetworkList, network_prefix};
 pub use parameters::{ParameterError, ParameterKind, Parameters, PrefixBits, TempfailAction};
 pub use question::{Answer, PolicyService, Question, Record, RecordKind, Verification};
 pub use reject_footer::{FooterFacts, RejectFooter};

@@ -67,7 +67,7 @@ pub(crate) fn all_over() -> [Vec<IpAddr>; 2] {
 
 /// The first address of the network that a client is in, which so many bits tell from others. An IPv4 address in IPv6 is
 /// that IPv4 address.
-pub(crate) fn prefix(client: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> IpAddr {
+pub fn network_prefix(client: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => {
             let host = u32::MAX.checked_shr(ipv4_bits.into()).unwrap_or(0);

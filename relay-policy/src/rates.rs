@@ -21,7 +21,7 @@
 use crate::access::{AccessError, open_networks};
 use crate::decision::Reply;
 use crate::match_list::MatchList;
-use crate::network;
+use crate::network_prefix;
 use crate::parameters::Parameters;
 use crate::request::UNKNOWN;
 use crate::table::{Answers, Opener, Warning};
@@ -145,7 +145,7 @@ impl RateLimits {
 
     /// The network of a client, by which it is counted.
     fn prefix(&self, client: IpAddr) -> IpAddr {
-        network::prefix(client, self.ipv4_prefix_bits, self.ipv6_prefix_bits)
+        network_prefix(client, self.ipv4_prefix_bits, self.ipv6_prefix_bits)
     }
 }
 

@@ -109,7 +109,8 @@ impl Builder {
         Self { directory: Some(Arc::new(directory)), ..self }
     }
 
-    /// Who knows the DNS; the system's servers behind a cache ([`dns::system`]), if nothing is said.
+    /// Who knows the DNS; the system's servers behind a cache ([`dns::system`]), if nothing is said. It is asked 256 things at a time,
+    /// and each net of clients (/24, /48) has no more of these than are free.
     #[must_use]
     pub fn resolver(self, resolver: impl Resolver + 'static) -> Self {
         Self { resolver: Some(Arc::new(resolver)), ..self }

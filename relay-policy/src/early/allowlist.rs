@@ -6,7 +6,7 @@
 //! clients would be told to come again each time.
 
 use super::{EarlyTest, TESTS};
-use crate::network;
+use crate::network_prefix;
 use proto_core::UnixTime;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,7 +151,7 @@ impl Allowlist {
 
     /// Changes what clients a network has, with its place among those that make room.
     fn change(&mut self, client: IpAddr, change: impl FnOnce(&mut BTreeSet<(UnixTime, IpAddr)>)) {
-        let address = network::prefix(client, 24, 48);
+        let address = network_prefix(client, 24, 48);
         let fullness = |clients: &BTreeSet<(UnixTime, IpAddr)>| {
             clients.first().map(|(expires, _)| (clients.len(), Reverse(*expires), address))
         };

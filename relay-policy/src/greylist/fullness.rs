@@ -5,7 +5,7 @@
 //! that one sends; and who floods from many networks beside each other is one crowd.
 
 use super::Age;
-use crate::network;
+use crate::network_prefix;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ impl Fullness {
             return;
         }
         let (ipv4, ipv6) = self.prefix_bits;
-        let address = network::prefix(network, ipv4, ipv6);
+        let address = network_prefix(network, ipv4, ipv6);
         let net = self.nets.entry(address).or_default();
         if let Some(place) = net.place(address) {
             self.order.remove(&place);
