@@ -21,6 +21,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 /// `ours` is example.test, `relayed` relayed.test, `other` other.test.
 fn with(parameters: &[(&str, &str)]) -> Settings {
     let mut settings = settings();
+    settings.postmaster = Some("alice@example.test".parse().unwrap());
     for (name, value) in [
         ("mydestination", "example.test, localhost"),
         ("mynetworks", "192.0.2.0/24"),
@@ -321,9 +322,7 @@ async fn p34_what_must_be_taken() {
     assert!(is_permitted(&forwarded), "{forwarded}");
     for recipient in ["<bob@example.test>", "<b@va.test>", "<Postmaster>"] {
         let reply = rcpt(&mut client, "x@other.test", recipient).await;
-        let is_taken =
-            reply.starts_with("250 ") || recipient == "<Postmaster>" && reply.starts_with("550 5.1.1 ");
-        assert!(is_taken, "{recipient}: {reply}");
+        assert!(reply.starts_with("250 "), "{recipient}: {reply}");
     }
     assert!(is_permitted(&rcpt(&mut client, "x@other.test", "<y@relayed.test>").await));
     assert!(rcpt(&mut client, "", "<bob@example.test>").await.starts_with("250 "), "a report");
