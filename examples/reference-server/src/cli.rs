@@ -2,7 +2,7 @@
 
 use crate::config::{FolderName, MaildirLayout};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use postroom::accounts::Scheme;
 use postroom::mailstore::{QuotaLimits, SpecialUses};
 use std::net::IpAddr;
@@ -73,12 +73,24 @@ pub enum Command {
     /// compiling; cdb:FILE is compiled from FILE into FILE.cdb, in one step; regexp:, pcre:, cidr:, inline: and the others are
     /// read, and what is wrong with them is told with file and line. Without a type it is a text file.
     ///
+    /// `postroom policy tables` lists the kinds. A server reads its tables when it starts and when it reloads.
+    ///
+    /// Of Postfix's options, -i and -d are not there: a cdb cannot be changed, only compiled anew from its text.
+    ///
     /// Example: postroom postmap -q spam.test texthash:/etc/postroom/access
     ///
+    /// Example: postroom postmap -hmq - regexp:/etc/postroom/header_checks < message
+    ///
     /// Example: postroom postmap cdb:/etc/postroom/virtual
+    #[command(disable_help_flag = true)]
     Postmap {
         #[command(flatten)]
         tables: Tables,
+        #[command(flatten)]
+        message: OfMessage,
+        /// Print this.
+        #[arg(long, action = ArgAction::Help)]
+        help: Option<bool>,
     },
     /// Ask a table of aliases, or compile it, as Postfix's postalias does: as postmap, with lines `name: value, value`.
     ///
@@ -183,14 +195,34 @@ pub struct Tables {
     /// and prints each that is found with a tab and the text. The exit status is 1 when nothing was found.
     #[arg(long, short, value_name = "KEY")]
     pub query: Option<String>,
+    /// Print every key with a tab and the text beside it, in the order of the table, and change nothing. Tables of patterns and
+    /// networks have no keys.
+    #[arg(long, short, conflicts_with = "query")]
+    pub sequence: bool,
     /// The tables.
     #[arg(required = true, value_name = "TYPE:NAME")]
     pub tables: Vec<String>,
 }
 
+/// What of a message is looked up.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OfMessage {
+    /// With -q -: standard input is a message, and the fields of its header are looked up, each whole.
+    #[arg(long, short = 'h', requires = "query")]
+    pub header: bool,
+    /// With -q -: standard input is a message, and the lines of its body are looked up.
+    #[arg(long, short, requires = "query")]
+    pub body: bool,
+    /// With -h or -b: the fields of the headers of parts and of attached messages are of the header, not of the body.
+    #[arg(long, short, requires = "query")]
+    pub mime: bool,
+}
+
 /// What can be tried out.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// List the kinds of lookup tables (`postconf -m`): the word before the colon, and what it means.
+    Tables,
     /// Tell what a listener would say to a client, and why: every rule that is looked at, what it found in which line of which
     /// table, and the verdict.
     ///

@@ -62,8 +62,9 @@ fn main() -> ExitCode {
         Command::Queue { config, command } => queue::run(config.as_deref(), &command),
         Command::RblSelftest { config, zones } => rbl_selftest::run(config.as_deref(), &zones),
         Command::OpenrelaySelftest(arguments) => openrelay_selftest::run(&arguments),
-        Command::Postmap { tables } => return ask_or_make(&tables, false),
-        Command::Postalias { tables } => return ask_or_make(&tables, true),
+        Command::Policy { command: PolicyCommand::Tables } => tables::kinds(),
+        Command::Postmap { tables, message, help: _ } => return ask_or_make(&tables, false, Some(message)),
+        Command::Postalias { tables } => return ask_or_make(&tables, true, None),
         Command::HashPassword { scheme } => hash_password::run(scheme),
     };
     match done {
@@ -76,10 +77,13 @@ fn main() -> ExitCode {
 }
 
 /// A key that was asked for and not found is nothing to complain of, and yet a failure.
-fn ask_or_make(tables: &cli::Tables, aliases: bool) -> ExitCode {
-    let done = match &tables.query {
-        Some(key) => tables::query(key, &tables.tables, aliases),
-        None => tables::make(&tables.tables, aliases).map(|()| true),
+fn ask_or_make(tables: &cli::Tables, aliases: bool, message: Option<cli::OfMessage>) -> ExitCode {
+    let message = message.filter(|of| of.header || of.body || of.mime);
+    let done = match (&tables.query, message) {
+        (Some(key), Some(of)) => tables::query_message(key, &tables.tables, of),
+        (Some(key), None) => tables::query(key, &tables.tables, aliases),
+        (None, _) if tables.sequence => tables::list(&tables.tables, aliases).map(|()| true),
+        (None, _) => tables::make(&tables.tables, aliases).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

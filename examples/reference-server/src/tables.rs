@@ -1,13 +1,30 @@
 //! `postroom postmap` and `postroom postalias`: tables asked, checked and compiled as Postfix's programs of those names do
 //! it.
 
-use postroom::relay_policy::table::{LookupError, Opened, Opener, compile_cdb};
+mod message;
+
+use crate::cli::OfMessage;
+use postroom::relay_policy::table::{DIRECTORY, KINDS, LookupError, Opened, Opener, compile_cdb};
 use postroom::settings::read_table;
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
+
+/// Prints the kinds of tables.
+///
+/// # Errors
+/// Nobody reads what is printed.
+pub fn kinds() -> Result<(), Box<dyn Error>> {
+    let mut output = io::stdout().lock();
+    for kind in KINDS {
+        let elsewhere = if kind.is_here { "" } else { " (not looked up by this program yet)" };
+        let elsewhere = if kind.name == DIRECTORY.trim_end_matches(':') { "" } else { elsewhere };
+        writeln!(output, "{}\t{}{elsewhere}", kind.name, kind.what)?;
+    }
+    Ok(())
+}
 
 /// Prints what stands beside a key, or beside each key that comes in (`-`); false where there is nothing.
 ///
@@ -15,22 +32,9 @@ use std::path::Path;
 /// A table that cannot be opened or asked.
 pub fn query(key: &str, tables: &[String], aliases: bool) -> Result<bool, Box<dyn Error>> {
     let tables = tables.iter().map(|table| open(table, aliases)).collect::<Result<Vec<_>, _>>()?;
-    let find = |key: &str| -> Result<Option<String>, Box<dyn Error>> {
-        for opened in &tables {
-            match opened.table.look_up(key) {
-                Ok(None) => {}
-                Ok(Some(found)) => return Ok(Some(found.text.into_owned())),
-                Err(LookupError::Elsewhere { table, .. }) => {
-                    return Err(format!("{table}: tables of this kind cannot be asked from here").into());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
-    };
     let mut output = io::stdout().lock();
     if key != "-" {
-        let found = find(key)?;
+        let found = find(&tables, key)?;
         if let Some(text) = &found {
             writeln!(output, "{text}")?;
         }
@@ -38,13 +42,79 @@ pub fn query(key: &str, tables: &[String], aliases: bool) -> Result<bool, Box<dy
     }
     let mut any = false;
     for key in io::stdin().lock().lines() {
-        let key = key?;
-        if let Some(text) = find(&key)? {
-            writeln!(output, "{key}\t{text}")?;
-            any = true;
-        }
+        any |= print_found(&mut output, &tables, &key?)?;
     }
     Ok(any)
+}
+
+/// Prints what stands beside the fields and lines of a message that comes in; false where there is nothing.
+///
+/// # Errors
+/// The key is not `-`, neither header nor body is wanted; a table that cannot be opened or asked.
+pub fn query_message(key: &str, tables: &[String], of: OfMessage) -> Result<bool, Box<dyn Error>> {
+    if key != "-" || !(of.header || of.body) {
+        return Err(
+            "a message comes on standard input: -hq - or -bq -, or with -m behind the first letter".into()
+        );
+    }
+    let tables = tables.iter().map(|table| open(table, false)).collect::<Result<Vec<_>, _>>()?;
+    let mut message = Vec::new();
+    io::stdin().lock().read_to_end(&mut message)?;
+    let (mut output, mut any) = (io::stdout().lock(), false);
+    for key in message::keys(&message, of) {
+        any |= print_found(&mut output, &tables, &key)?;
+    }
+    Ok(any)
+}
+
+/// Prints all that a table has.
+///
+/// # Errors
+/// A table that cannot be opened, or shows no keys.
+pub fn list(tables: &[String], aliases: bool) -> Result<(), Box<dyn Error>> {
+    let mut output = io::stdout().lock();
+    for name in tables {
+        let (mut lines, mut has_keys) = (Vec::new(), true);
+        let opened = open(name, aliases)?;
+        if let Err(LookupError::Elsewhere { table, .. }) = opened.table.look_up("x") {
+            return Err(cannot_be_asked(&table));
+        }
+        opened.table.visit(&mut |entry| match entry.key {
+            Some(key) => lines.push(format!("{key}\t{}", entry.text)),
+            None => has_keys = false,
+        });
+        if !has_keys {
+            return Err(format!("{name}: there are no keys in a table of this kind").into());
+        }
+        lines.iter().try_for_each(|line| writeln!(output, "{line}"))?;
+    }
+    Ok(())
+}
+
+/// Prints a key with what the first table that has it has beside it.
+fn print_found(output: &mut impl Write, tables: &[Opened], key: &str) -> Result<bool, Box<dyn Error>> {
+    let found = find(tables, key)?;
+    if let Some(text) = &found {
+        writeln!(output, "{key}\t{text}")?;
+    }
+    Ok(found.is_some())
+}
+
+fn find(tables: &[Opened], key: &str) -> Result<Option<String>, Box<dyn Error>> {
+    // No table has an empty key.
+    for opened in tables.iter().filter(|_| !key.is_empty()) {
+        match opened.table.look_up(key) {
+            Ok(None) => {}
+            Ok(Some(found)) => return Ok(Some(found.text.into_owned())),
+            Err(LookupError::Elsewhere { table, .. }) => return Err(cannot_be_asked(&table)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+fn cannot_be_asked(table: &str) -> Box<dyn Error> {
+    format!("{table}: tables of this kind cannot be asked from here").into()
 }
 
 /// Compiles `cdb:` tables from their source; reads those of other kinds and tells what is wrong with them.

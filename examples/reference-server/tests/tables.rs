@@ -86,3 +86,66 @@ fn constant_databases_are_compiled_in_one_step() {
     assert_eq!(status, Some(0), "the other rules work");
     assert!(said.starts_with("postroom: warning: wrong, line 1: the pattern cannot be used"), "{said}");
 }
+
+#[test]
+fn all_that_a_table_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    fs::write(directory.join("access"), "b.test REJECT\nA.test OK\n  now\n").unwrap();
+    let asked = |arguments: &[&str]| run(arguments, "", directory);
+    let all = "b.test\tREJECT\na.test\tOK  now\n";
+    assert_eq!(asked(&["postmap", "-s", "access"]), (Some(0), all.into(), String::new()));
+    assert_eq!(asked(&["postmap", "cdb:access"]).0, Some(0));
+    assert_eq!(asked(&["postmap", "-s", "cdb:access", "inline:{c=d}"]).1, format!("{all}c\td\n"));
+    for (table, said) in [
+        ("static:x", "postroom: static:x: there are no keys in a table of this kind\n"),
+        ("cidr:{{::1 x}}", "postroom: cidr:{{::1 x}}: there are no keys in a table of this kind\n"),
+        ("ldap:x", "postroom: ldap:x: tables of this kind cannot be asked from here\n"),
+    ] {
+        assert_eq!(asked(&["postmap", "-s", table]), (Some(1), String::new(), said.into()));
+    }
+}
+
+/// `-h` is of the header, `-b` of the body; `-m` says what the headers of parts are.
+#[test]
+fn fields_and_lines_of_a_message_are_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    fs::write(
+        directory.join("checks"),
+        "/^Subject:.*win/ REJECT\n/^Content-Type:/ TYPE\n/free/ HOLD\n/^--b$/ PART\n",
+    )
+    .unwrap();
+    let message = "Subject: you\r\n win\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html;\r\n \
+        name=free\r\n\r\nfor free\r\n\r\n--b--\r\n";
+    let asked = |flags: &str, input: &str| run(&["postmap", flags, "-", "regexp:checks"], input, directory);
+    let (subject, own) =
+        ("Subject: you\n win\tREJECT\n", "Content-Type: multipart/mixed; boundary=b\tTYPE\n");
+    let of_part = "Content-Type: text/html;\n name=free\tTYPE\n";
+    for (flags, printed) in [
+        ("-hq", format!("{subject}{own}")),
+        ("-hmq", format!("{subject}{own}{of_part}")),
+        ("-bq", "--b\tPART\nContent-Type: text/html;\tTYPE\n name=free\tHOLD\nfor free\tHOLD\n".to_owned()),
+        ("-bmq", "--b\tPART\nfor free\tHOLD\n".to_owned()),
+    ] {
+        assert_eq!(asked(flags, message), (Some(0), printed, String::new()), "{flags}");
+    }
+    assert_eq!(asked("-hmq", "Subject: x\n\nfree\n"), (Some(1), String::new(), String::new()));
+    let (status, _, wrong) = run(&["postmap", "-hq", "x", "regexp:checks"], "", directory);
+    assert!(status == Some(1) && wrong.contains("a message comes on standard input"), "{wrong}");
+    let (status, help, _) = run(&["postmap", "--help"], "", directory);
+    assert!(status == Some(0) && help.contains("-i and -d are not there"), "{help}");
+}
+
+/// R94.
+#[test]
+fn kinds_of_tables_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (status, printed, _) = run(&["policy", "tables"], "", directory.path());
+    assert_eq!(status, Some(0));
+    for kind in ["hash", "regexp", "pcre", "cidr", "inline", "static", "texthash", "mysql", "sqlite", "cdb"] {
+        let line = printed.lines().find(|line| line.split('\t').next() == Some(kind));
+        let line = line.unwrap_or_else(|| panic!("{kind}: {printed}"));
+        assert_eq!(line.ends_with("(not looked up by this program yet)"), line.contains("SQL"), "{line}");
+    }
+}

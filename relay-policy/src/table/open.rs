@@ -193,6 +193,7 @@ impl<'r> Opener<'r> {
             "mysql" | "pgsql" | "sqlite" | "ldap" | "mongodb" | "memcache" | "unix" | "nis" | "nisplus"
             | "directory" => Ok(opened(Elsewhere::new(reference, Family::Keyed), Vec::new())),
             "tcp" | "socketmap" => Ok(opened(Elsewhere::new(reference, Family::Pattern), Vec::new())),
+            // Those that there are stand in `KINDS`, too.
             _ => Err(error(format!("no kind of table is called {kind}"))),
         }
     }
