@@ -231,7 +231,7 @@ pub enum PolicyCommand {
     /// it is refused for now, 5 when it is refused for good, and 1 when nothing can be said.
     ///
     /// Example: postroom policy explain --client 192.0.2.1 --helo mx.test --from ann@a.test --to alice@example.test
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 /// A client and the message that it wants to send.
