@@ -54,6 +54,25 @@ async fn a_group_gets_a_message_once_each() {
     assert!(alice[0].starts_with(header), "{}", alice[0]);
 }
 
+/// R105: what stands beside a mailbox says that it exists, and no more.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_s_text_is_no_action() {
+    let fs = SimFs::new();
+    let tables = [
+        ("mydestination", "localhost"),
+        ("virtual_mailbox_domains", "example.test"),
+        ("virtual_mailbox_maps", "inline:{ {alice@example.test=REJECT}, {bob@example.test=FILTER smtp:x} }"),
+    ];
+    let (_server, mut client) = server(&fs, &tables).await;
+    let to = ["alice@example.test", "bob@example.test"];
+    let [alice, bob] = delivered(&fs, &mut client, "s@x.test", &to, "x").await;
+    assert_eq!((alice.len(), bob.len()), (1, 1));
+    assert_eq!(
+        recipient(&mut client, "carol@example.test").await,
+        "550 5.1.1 <carol@example.test>: Recipient address rejected: User unknown in virtual mailbox table"
+    );
+}
+
 /// R118.
 #[tokio::test(start_paused = true)]
 async fn a_list_has_its_members_in_a_file_and_an_owner() {

@@ -153,6 +153,22 @@ pub enum Command {
         #[command(subcommand)]
         command: QueueCommand,
     },
+    /// List the clients that are refused for good again and again, from a log of the server.
+    ///
+    /// What is printed is a cidr: table, for `check_client_access cidr:FILE` behind permit_mynetworks; an IPv6 client stands there
+    /// as its /64 network. Whoever is in it is refused, and counts on: make it anew from a log of the last hours, so that they get out.
+    ///
+    /// Example: postroom logban --over 20 --within 600 /var/log/postroom.log > banned
+    Logban {
+        /// More refusals than this are too many.
+        #[arg(long, value_name = "COUNT", default_value_t = 20)]
+        over: usize,
+        /// Within so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        within: u64,
+        /// The log; standard input when it is not said.
+        log: Option<PathBuf>,
+    },
     /// Test that DNS lists are alive (RFC 5782 section 5), before they are used and now and then after that.
     ///
     /// A list of addresses must have 127.0.0.2 and not 127.0.0.1, one of names test and not invalid. A list that is dead may list

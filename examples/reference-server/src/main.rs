@@ -10,7 +10,7 @@
 //! | [`place`] | the stores that a command line names |
 //! | [`control`] | the socket of a running server |
 //! | [`wiring`] | from a configuration to a running engine |
-//! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`openrelay_selftest`], [`queue`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
+//! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`openrelay_selftest`], [`queue`], [`logban`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
 
 mod check;
@@ -23,6 +23,7 @@ mod explain;
 mod first_start;
 mod hash_password;
 mod import;
+mod logban;
 mod make;
 mod openrelay_selftest;
 mod place;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Queue { config, command } => queue::run(config.as_deref(), &command),
+        Command::Logban { over, within, log } => logban::run(log.as_deref(), over, within),
         Command::RblSelftest { config, zones } => rbl_selftest::run(config.as_deref(), &zones),
         Command::OpenrelaySelftest(arguments) => openrelay_selftest::run(&arguments),
         Command::Policy { command: PolicyCommand::Tables } => tables::kinds(),

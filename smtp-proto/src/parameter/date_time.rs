@@ -31,8 +31,8 @@ impl DateTime {
         self.0
     }
 
-    /// Reads `2026-01-01T00:00:00Z` and its like.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads `2026-01-01T00:00:00Z` and its like; `None`: it is no such text.
+    pub fn parse(text: &str) -> Option<Self> {
         let (date, rest) = text.as_bytes().split_at_checked(10)?;
         let [date @ .., b'-', d1, d2] = date else { return None };
         let [year @ .., b'-', m1, m2] = date else { return None };
