@@ -31,7 +31,7 @@ const TOUCH_EVERY: Duration = Duration::from_secs(20);
 
 /// The first wait between two attempts; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(1);
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// A held lock, until dropped.
 #[derive(Debug)]
@@ -50,6 +50,11 @@ impl DotLock {
     /// # Errors
     /// `Locked` when another process holds it all the time; else what the disk says.
     pub(crate) fn take(env: &Env, path: &Path, scratch: &Path) -> Result<Self> {
+        Self::take_within(WAIT_MAX, env, path, scratch)
+    }
+
+    /// As [`take`](Self::take), and other processes are waited for no longer than `wait_max`.
+    pub(crate) fn take_within(wait_max: Duration, env: &Env, path: &Path, scratch: &Path) -> Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let path = PathBuf::from(name);
@@ -77,7 +82,7 @@ impl DotLock {
                 break_lock(env, &path, &scratch.join(env.unique_name()), &stale).map_err(failed)?;
                 continue;
             }
-            if waited >= WAIT_MAX {
+            if waited >= wait_max {
                 return Err(
                     StoreError::new(ErrorKind::Locked, "locking", "another process holds it").at(&path)
                 );

@@ -1,5 +1,8 @@
-//! Eight threads and another program at one mailbox: nothing is lost, nothing is there twice, and no UID ever stands for
-//! two messages. `MAILSTORE_CONCURRENT_SECONDS` says for how long; 3 when it does not.
+//! Eight threads and other programs at one mailbox, Dovecot among them: nothing is lost, nothing is there twice, UIDVALIDITY
+//! stays, and no UID ever stands for two messages. The others deliver, change flags, and remove some of what they delivered.
+//! `MAILSTORE_CONCURRENT_SECONDS` says for how long; 3 when it does not. For a minute:
+//!
+//!     MAILSTORE_CONCURRENT_SECONDS=60 cargo test --release -p postroom-mailstore --test concurrent -- --nocapture --test-threads 1
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 #![allow(clippy::print_stdout, reason = "the test says how much was done")]
 
@@ -13,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::dovecot::Dovecot;
 use common::{all, append, flags, has, inbox, message, name, read_all, uids};
 use mail_message::{FlagSet, Uid};
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
@@ -20,6 +24,7 @@ use mailstore::{
     Access, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, Mailbox, MaildirStore,
     MemoryStore, RealHost, Store,
 };
+use nix::unistd::{User, setfsgid, setfsuid};
 use proto_core::UnixTime;
 
 fn seconds() -> u64 {
@@ -133,18 +138,25 @@ fn removals(store: &dyn Store, ledger: &Ledger) {
     }
 }
 
-/// Everybody at work; `outside` is another program that stops by itself, and tells how much it delivered. It is not left
-/// alone before.
-fn run(store: &dyn Store, mut outside: Option<Child>) {
+/// Everybody at work, as the user `user` if there is one; `outside` starts another program, which stops by itself, and tells how
+/// much it delivered. It is not left alone before. It may have removed what [`may_go`].
+fn run(store: &dyn Store, user: Option<&User>, outside: Option<&dyn Fn() -> Child>) {
     let ledger = Ledger::default();
     let is_shared = outside.is_some();
+    // An mbox without a message has nowhere to hold its UIDVALIDITY.
+    let first = ledger.next().map(message).unwrap();
+    append(store, &inbox(), &first, &FlagSet::new()).unwrap();
+    ledger.store(first);
     store.create(&name("copies")).unwrap();
+    let uid_validity = store.open(&inbox(), Access::ReadOnly).unwrap().uid_validity();
+    let mut outside = outside.map(|start| start());
     let foreign = std::thread::scope(|scope| {
         let jobs: [fn(&dyn Store, &Ledger); 8] =
             [appends, appends, deliveries, deliveries, marks, reads, removals, removals];
         for job in jobs {
             let ledger = &ledger;
             scope.spawn(move || {
+                let _turn = user.map(Turned::into);
                 let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(store, ledger)));
                 ledger.stop.store(true, Ordering::Relaxed);
                 done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -162,50 +174,127 @@ fn run(store: &dyn Store, mut outside: Option<Child>) {
         ledger.stop.store(true, Ordering::Relaxed);
         outside.map_or(0, |outside| {
             let output = outside.wait_with_output().unwrap();
-            assert!(output.status.success());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.is_empty(), "{said}");
             String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
         })
     });
     let mut stored = ledger.stored.into_inner().unwrap();
     let ours = stored.len();
-    stored.extend((0..foreign).map(outsider));
+    stored.extend((0..foreign).filter(|&number| !may_go(number)).map(outsider));
+    let passing: BTreeSet<_> = (0..foreign).filter(|&number| may_go(number)).map(outsider).collect();
     let removed = ledger.removed.into_inner().unwrap();
     let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    assert_eq!(mailbox.uid_validity(), uid_validity);
     let mut found = removed.clone();
     let known: Vec<Uid> = mailbox.entries().iter().map(|entry| entry.uid).collect();
     found.extend(known.iter().map(|&uid| read_all(&mut *mailbox.message(uid).unwrap()).unwrap()));
-    let distinct: BTreeSet<_> = found.iter().cloned().collect();
+    let mut distinct: BTreeSet<_> = found.iter().cloned().collect();
     assert_eq!(found.len(), distinct.len(), "a message is there twice, or was removed and is there");
+    let (all, mut gone) = (distinct.len(), passing.len());
+    distinct.retain(|octets| !passing.contains(octets));
+    gone -= all - distinct.len();
     assert_eq!(distinct.len(), stored.len(), "messages are lost");
     assert!(distinct == stored, "what is there is what was stored");
     let copies = store.open(&name("copies"), Access::ReadOnly).unwrap();
     assert!(copies.entries().len() >= removed.len(), "each was copied before it was removed");
-    println!("{ours} messages of ours, {foreign} of another program's, {} removed", removed.len());
+    println!(
+        "{ours} messages of ours, {foreign} of another program's, {} removed by us, {gone} by it",
+        removed.len()
+    );
     assert!(ours > 0 && !removed.is_empty());
     assert_eq!(foreign > 0, is_shared, "the other program has its turn too");
 }
 
-/// What the other program delivers.
-fn outsider(number: u32) -> Vec<u8> {
-    format!("Subject: outside {number}\r\n\r\nbody\r\n").into_bytes()
+/// While it lives, this thread works as the user of Dovecot's mail.
+struct Turned;
+
+impl Turned {
+    fn into(user: &User) -> Self {
+        setfsgid(user.gid);
+        setfsuid(user.uid);
+        Self
+    }
 }
 
-/// A delivery agent of the simplest kind.
+impl Drop for Turned {
+    fn drop(&mut self) {
+        setfsuid(nix::unistd::Uid::effective());
+        setfsgid(nix::unistd::Gid::effective());
+    }
+}
+
+/// What the other program delivers.
+fn outsider(number: u32) -> Vec<u8> {
+    let passing = if may_go(number) { "passing" } else { "staying" };
+    format!("Subject: outside {number} {passing}\r\n\r\nbody\r\n").into_bytes()
+}
+
+/// Whether the other program may remove it again.
+fn may_go(number: u32) -> bool {
+    number.is_multiple_of(3)
+}
+
+/// A delivery agent of the simplest kind, and a reader that sets and takes a flag of all that it sees, and removes some.
 fn maildir_agent(root: &Path) -> Child {
     let script = r#"
         cd "$1" || exit 1
         n=0
         end=$(($(date +%s) + $2))
         while [ "$n" -eq 0 ] || [ "$(date +%s)" -lt "$end" ]; do
-            printf 'Subject: outside %d\n\nbody\n' "$n" > "tmp/1.$n.outside" || exit 1
-            mv "tmp/1.$n.outside" "new/1.$n.outside" || exit 1
+            passing=staying
+            [ $((n % 3)) -eq 0 ] && passing=passing
+            printf 'Subject: outside %d %s\n\nbody\n' "$n" "$passing" > "tmp/1.$n.$passing" || exit 1
+            mv "tmp/1.$n.$passing" "new/1.$n.$passing" || exit 1
             n=$((n + 1))
+            [ $((n % 10)) -eq 0 ] || continue
+            # Each may have another name by now, or none; then it is for the next time.
+            changed=0
+            for name in cur/*:2,*; do
+                changed=$((changed + 1))
+                [ "$changed" -le 20 ] || break
+                case "$name" in
+                    *.passing:*) rm -f "$name" ;;
+                    *:2,*R*) mv "$name" "${name%R*}${name##*R}" 2>/dev/null ;;
+                    *:2,*[STa-z]*) changed=$((changed - 1)) ;;
+                    *) mv "$name" "${name}R" 2>/dev/null ;;
+                esac
+            done
         done
         echo "$n"
     "#;
     let mut command = Command::new("sh");
     command.args(["-c", script, "agent"]).arg(root).arg(seconds().to_string());
-    command.stdout(Stdio::piped()).spawn().unwrap()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Dovecot: it saves, marks and removes, each of them as fast as it can. Its library says on its standard error what it finds
+/// wrong.
+fn dovecot_agent(dovecot: &Dovecot) -> Child {
+    let script = r#"
+        end=$(($(date +%s) + $2))
+        doveadm() { command doveadm -c "$conf" "$@"; }
+        conf=$1
+        while [ "$(date +%s)" -lt "$end" ]; do
+            doveadm flags add '\Answered theirs' mailbox INBOX all
+            doveadm flags remove '\Answered' mailbox INBOX all
+        done &
+        while [ "$(date +%s)" -lt "$end" ]; do
+            doveadm expunge mailbox INBOX header subject passing
+            sleep 0.02
+        done &
+        n=0
+        while [ "$n" -eq 0 ] || [ "$(date +%s)" -lt "$end" ]; do
+            passing=staying
+            [ $((n % 3)) -eq 0 ] && passing=passing
+            printf 'Subject: outside %d %s\r\n\r\nbody\r\n' "$n" "$passing" | doveadm save -m INBOX || exit 1
+            n=$((n + 1))
+        done
+        wait
+        echo "$n"
+    "#;
+    let mut command = dovecot.command(&["sh", "-c", script, "agent"]);
+    command.arg(dovecot.conf()).arg(seconds().to_string()).spawn().unwrap()
 }
 
 /// Four threads move the same messages to different mailboxes, one of them back and forth: each message ends in exactly
@@ -269,7 +358,7 @@ fn moves_against_each_other() {
 
 /// Python's own mbox: it locks by `fcntl` first, then with a dotlock, and gives both back when one is not free. It gives up
 /// when it has had no turn for a minute more than it was to work.
-fn mbox_agent(inbox: &Path) -> Option<Child> {
+fn mbox_agent(inbox: &Path) -> Child {
     let script = r#"
 import mailbox, sys, time
 n, end = 0, time.time() + float(sys.argv[2])
@@ -281,7 +370,7 @@ while time.time() < end or n == 0 and time.time() < end + 60:
         box.close()
         time.sleep(0.001)
         continue
-    box.add(b"Subject: outside %d\n\nbody\n" % n)
+    box.add(b"Subject: outside %d %s\n\nbody\n" % (n, b"staying" if n % 3 else b"passing"))
     box.flush()
     box.unlock()
     box.close()
@@ -289,12 +378,10 @@ while time.time() < end or n == 0 and time.time() < end + 60:
     time.sleep(0.002)
 print(n)
 "#;
-    if !has("python3") {
-        return None;
-    }
     let mut command = Command::new("python3");
-    command.args(["-c", script]).arg(inbox).arg(seconds().to_string()).stdout(Stdio::piped());
-    Some(command.spawn().unwrap())
+    command.args(["-c", script]).arg(inbox).arg(seconds().to_string());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 #[test]
@@ -302,7 +389,33 @@ fn a_maildir() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("Maildir");
     let store = MaildirStore::open(Env::real("test.example"), &root, None).unwrap();
-    run(&store, Some(maildir_agent(&root)));
+    run(&store, None, Some(&|| maildir_agent(&root)));
+}
+
+/// The user as whom Dovecot works.
+fn nobody() -> User {
+    User::from_name("nobody").unwrap().unwrap()
+}
+
+#[test]
+fn a_maildir_beside_dovecot() {
+    let settings = |at: &str| format!("mail_location = maildir:{at}/Maildir\n");
+    let Some(dovecot) = Dovecot::with(settings) else { return };
+    std::fs::create_dir(dovecot.root()).unwrap();
+    dovecot.chown();
+    let _turned = Turned::into(&nobody());
+    let store = MaildirStore::open(Env::real("test.example"), &dovecot.root(), None).unwrap();
+    run(&store, Some(&nobody()), Some(&|| dovecot_agent(&dovecot)));
+}
+
+#[test]
+fn an_mbox_beside_dovecot() {
+    let Some(dovecot) = Dovecot::of_mboxes() else { return };
+    dovecot.chown();
+    let _turned = Turned::into(&nobody());
+    let location = MboxLocation::new(dovecot.root().join("mail"), dovecot.root().join("inbox"));
+    let store = MboxStore::open(Env::real("test.example"), location, MboxOptions::default(), None).unwrap();
+    run(&store, Some(&nobody()), Some(&|| dovecot_agent(&dovecot)));
 }
 
 #[test]
@@ -311,10 +424,11 @@ fn an_mbox() {
     let inbox = dir.path().join("inbox");
     let location = MboxLocation::new(dir.path().join("mail"), &inbox);
     let store = MboxStore::open(Env::real("test.example"), location, MboxOptions::default(), None).unwrap();
-    run(&store, mbox_agent(&inbox));
+    let agent = || mbox_agent(&inbox);
+    run(&store, None, has("python3").then_some(&agent));
 }
 
 #[test]
 fn memory() {
-    run(&MemoryStore::new(RealHost::new("test.example")), None);
+    run(&MemoryStore::new(RealHost::new("test.example")), None, None);
 }

@@ -7,10 +7,12 @@
 //! The list of UIDs is the authority for which message a UID names: when it has changed, every row of the index is held
 //! against it, and one that it gainsays counts as gone.
 //!
+//! All that was found is known only where nobody adds or renames meanwhile: under the lock of the list, where it matters.
+//!
 //! A file that comes back after its message was told to be gone (put back from a backup, or delivered once more) is a
 //! new message, though the list may still have its name: UIDs only ascend (RFC 3501 §2.3.1.1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::time::Duration;
 
@@ -143,15 +145,15 @@ impl MaildirMailbox {
         let current = loaded.filter(|uids| {
             uids.list.uid_validity != self.uids.uid_validity || uids.list.next() >= self.uids.next
         });
-        if let Some(uids) = current {
-            let is_known = |file: u32| self.listed(&uids, scan.files[file as usize].base()).is_some();
+        if let Some(uids) = &current {
+            let is_known = |file: u32| self.listed(uids, scan.files[file as usize].base()).is_some();
             let has_garbage = may_rewrite && uids.head().has_garbage(files);
-            if scan.numbers().all(is_known) && !has_garbage {
-                self.adopt(&uids, scan);
+            if scan.numbers().all(is_known) && !has_garbage && self.sees_all(uids, scan) {
+                self.adopt(uids, scan);
                 return Ok(());
             }
         }
-        match self.give_new(scan) {
+        match self.give_new(scan, current.as_ref()) {
             // Whoever makes room must get at what is there already.
             Err(error) if is_unwritable(&error) => {
                 let as_it_is = Uids::load(&self.paths)?.filter(|uids| {
@@ -166,16 +168,38 @@ impl MaildirMailbox {
         }
     }
 
+    /// Whether every new message was found that the list has before the newest that was found. What comes while directories
+    /// are listed may be seen, and what came before it not; but whoever was told of a UID is told of none below it later.
+    fn sees_all(&self, uids: &Uids, scan: &Scan) -> bool {
+        let found = scan.new.iter().filter_map(|&file| self.listed(uids, scan.files[file as usize].base()));
+        let Some(newest) = found.clone().max() else { return true };
+        let mut first = Uid::MIN;
+        if self.index.uid_validity() == Some(uids.list.uid_validity) {
+            let last = self.index.state().rows().last().and_then(|row| row.uid.next());
+            first = self.uids.next.max(last.unwrap_or(first));
+        }
+        found.filter(|&uid| uid >= first).count() == uids.list.count(first, newest)
+    }
+
+    /// The numbers of the files that a list does not list.
+    fn unlisted(&self, uids: &Uids, scan: &Scan) -> Vec<u32> {
+        let is_unlisted = |&file: &u32| self.listed(uids, scan.files[file as usize].base()).is_none();
+        scan.numbers().filter(is_unlisted).collect()
+    }
+
     /// Takes files out of the list that it does not list; returns their numbers.
     fn unlist(&self, uids: &mut Uids, scan: &Scan) -> Vec<u32> {
-        let mut new: Vec<u32> = scan.numbers().collect();
-        new.retain(|&file| self.listed(uids, scan.files[file as usize].base()).is_none());
+        let new = self.unlisted(uids, scan);
         uids.forget(new.iter().map(|&file| scan.files[file as usize].base()));
         new
     }
 
-    /// Gives UIDs to what has none, under the lock.
-    fn give_new(&mut self, scan: &mut Scan) -> Result<()> {
+    /// Gives UIDs to what has none, under the lock. `before` is the list as it was before that was taken.
+    fn give_new(&mut self, scan: &mut Scan, before: Option<&Uids>) -> Result<()> {
+        // Nobody is to wait for what the disk is busy with: under the lock only what has come since is made durable.
+        let mut new = before.map_or_else(|| scan.numbers().collect(), |before| self.unlisted(before, scan));
+        let mut durable = HashSet::new();
+        self.make_durable(scan, &mut new, &mut durable, || {})?;
         let mut lock = UidLock::take(&self.paths)?;
         let mut uids = Uids::load_or_create(&self.paths, &lock, Some(&self.uids))?;
         *scan = self.scan()?;
@@ -184,7 +208,7 @@ impl MaildirMailbox {
             let base = scan.files[file as usize].base();
             (filename::arrival(base), base.to_owned())
         });
-        self.make_durable(&mut lock, scan, &mut new)?;
+        self.make_durable(scan, &mut new, &mut durable, || lock.keep())?;
         let bases: Vec<_> = new.iter().map(|&file| scan.files[file as usize].base().into()).collect();
         let alive: BTreeSet<&str> = scan.numbers().map(|file| scan.files[file as usize].base()).collect();
         uids.assign(&self.paths, &lock, &bases, Some(&|base| alive.contains(base)))?;
@@ -218,11 +242,20 @@ impl MaildirMailbox {
     }
 
     /// Syncs files that are to get UIDs: another program may have delivered them without. What has vanished
-    /// meanwhile is taken out of `new`, and so is what may not be opened.
-    fn make_durable(&self, lock: &mut UidLock, scan: &mut Scan, new: &mut Vec<u32>) -> Result<()> {
+    /// meanwhile is taken out of `new`, and so is what may not be opened. What is in `durable` already is passed over, and
+    /// the others are added to it. `keep` is called often.
+    fn make_durable(
+        &self,
+        scan: &mut Scan,
+        new: &mut Vec<u32>,
+        durable: &mut HashSet<Place>,
+        mut keep: impl FnMut(),
+    ) -> Result<()> {
         let (mut dirs, mut unopened) = (BTreeSet::new(), BTreeSet::new());
-        for some in new.chunks(SYNCED_TOGETHER_MAX) {
-            lock.keep();
+        let volatile: Vec<u32> =
+            new.iter().copied().filter(|&file| !durable.contains(&scan.files[file as usize])).collect();
+        for some in volatile.chunks(SYNCED_TOGETHER_MAX) {
+            keep();
             let (mut files, mut paths) = (Vec::new(), Vec::new());
             for &number in some {
                 let place = &scan.files[number as usize];
@@ -253,6 +286,8 @@ impl MaildirMailbox {
         for sub in dirs {
             self.paths.sync(&self.paths.sub(sub))?;
         }
+        let opened = volatile.into_iter().filter(|number| !unopened.contains(number));
+        durable.extend(opened.map(|number| scan.files[number as usize].clone()));
         Ok(())
     }
 

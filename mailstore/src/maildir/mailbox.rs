@@ -21,7 +21,7 @@ use super::quota::Shift;
 use super::recount;
 use super::scan::{self, Place, Scan};
 use super::store::Inner;
-use super::uids::UidHead;
+use super::uids::{UidHead, UidLock};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
 use crate::index::{Facts, Index, Record, Records, Row, Stamp, Turn};
@@ -338,8 +338,10 @@ impl Mailbox for MaildirMailbox {
         let (mut stored, mut records) = (Stored::default(), Records::default());
         // Told when all is durable.
         let mut shift = Shift::new(&self.paths);
+        let mut lock = UidLock::for_renames(&self.paths);
         for uid in self.select(uids) {
             let Some(row) = self.index.state().row(uid).copied() else { continue };
+            lock.iter_mut().for_each(UidLock::keep);
             if unchanged_since.is_some_and(|since| row.modseq > since) {
                 stored.modified.insert(uid);
                 continue;
@@ -382,6 +384,7 @@ impl Mailbox for MaildirMailbox {
                 stored.messages.push(Flagged::new(uid, self.keywords.flags(place.letters()), now));
             }
         }
+        drop(lock);
         let recorded = self.index.commit(&turn, &records);
         // Also when no name was changed: the session that did may not have synced it yet.
         self.paths.sync(&self.paths.sub(Sub::Cur))?;

@@ -31,10 +31,11 @@
 //! * **Several at once**, appended or copied: a log says so before the first is placed (`wal.rs`). A crash before the
 //!   answer leaves all or none.
 //! * **First sight**: what has no UID yet is synced, and the directory it is in, before it gets one: another
-//!   program may have delivered it without.
+//!   program may have delivered it without. Most of that before the lock of the list is taken.
 //! * **`new/` to `cur/`**: a rename that is not synced. After a crash the message is in one, or in both as
 //!   one file; see below.
-//! * **Flag change**: renames in `cur/`, one sync of `cur/`; answer. After a crash before the answer each
+//! * **Flag change**: renames in `cur/`, under the lock of the list of UIDs where that is to be had (Dovecot lists under it, and a file
+//!   that is renamed meanwhile may be missed); one sync of `cur/`; answer. After a crash before the answer each
 //!   message has its old flags, its new flags, or stands there under both names as one file.
 //! * **Expunge**: the spool is told of deliveries that go ([`Settle`](crate::Settle)); sync `new/`, which
 //!   messages may have left not durably; unlink, sync `cur/`; answer. A crash before the answer leaves each
@@ -46,6 +47,9 @@
 //!   there twice.
 //! * **Keywords, subscriptions**: a new file in `tmp/`, synced, renamed over the old, directory synced, under
 //!   a lock.
+//!
+//! A look may find a message and miss one that came before it; when the list has more than was found, it looks again under the
+//! lock, so that UIDs are told in their order.
 //!
 //! A session finds a file that was renamed under it by its base: listing the directory again, and trying
 //! again.

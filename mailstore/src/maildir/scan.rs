@@ -49,7 +49,7 @@ impl LeftOut {
 }
 
 /// Where a message file is, and its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) sub: Sub,
     pub(super) name: String,

@@ -185,6 +185,14 @@ impl UidList {
         self.by_base.get(base).copied()
     }
 
+    /// How many messages are named from one UID to another.
+    pub(super) fn count(&self, first: Uid, last: Uid) -> usize {
+        if first > last {
+            return 0;
+        }
+        self.records.range(first..=last).filter(|(_, record)| record.base().is_some()).count()
+    }
+
     /// How many messages are named.
     pub(super) fn len(&self) -> usize {
         self.by_base.len()

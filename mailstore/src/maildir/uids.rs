@@ -30,6 +30,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail_message::{Uid, UidValidity};
 
@@ -44,6 +45,9 @@ use crate::lock::DotLock;
 
 /// A list is rewritten without its garbage when that is a quarter of it, and at least this many records.
 const GARBAGE_RECORDS_MIN: usize = 8;
+
+/// How long a change of flags waits for Dovecot.
+const RENAMES_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A list, and the file it was read from.
 #[derive(Debug, Clone)]
@@ -87,6 +91,14 @@ impl UidLock {
         let lock = DotLock::take(&paths.env, &paths.uidlist(), &paths.tmp())?;
         wal::recover(paths)?;
         Ok(Self { lock })
+    }
+
+    /// Takes the lock for a moment in which files get other names: Dovecot holds it while it lists them, and what is renamed
+    /// meanwhile it may miss, take for gone, and give another UID when it sees it again. `None` where the lock is not to be had
+    /// soon, or nothing can be written: a change of flags does not fail of that.
+    pub(super) fn for_renames(paths: &MailboxPaths) -> Option<Self> {
+        let lock = DotLock::take_within(RENAMES_WAIT_MAX, &paths.env, &paths.uidlist(), &paths.tmp());
+        Some(Self { lock: lock.ok()? })
     }
 
     /// Shows others that it is alive. To be called often while something takes long.

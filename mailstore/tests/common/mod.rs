@@ -5,12 +5,14 @@
     unused_imports,
     unreachable_pub,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "each test file uses a part, and shows its seed"
 )]
 
 pub mod answers;
 pub mod clients;
 pub mod crash;
+pub mod dovecot;
 pub mod journal;
 
 use std::collections::HashSet;
