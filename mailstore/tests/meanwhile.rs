@@ -1,4 +1,4 @@
-//! What others do to a Maildir while its directories are listed.
+//! What others do to a mailbox while it is looked at.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
@@ -6,15 +6,17 @@ mod common;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{ROOT, append, flags, inbox, maildir, message};
 use mailstore::fs::sim::SimHost;
-use mailstore::fs::{DirEntry, File, Fs, Metadata, OpenMode, SimFs};
+use mailstore::fs::{DirEntry, File, Fs, LockKind, Metadata, OpenMode, SimFs};
+use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{Access, Env, MaildirStore, Store};
 
 type Deed = Box<dyn FnOnce() + Send>;
 
-/// A disk on which something is done when `cur/` is about to be listed.
+/// A disk on which something is done when `cur/` is about to be listed, or when an mbox was read in part.
 struct Meanwhile {
     disk: SimFs,
     deed: Arc<Mutex<Option<Deed>>>,
@@ -38,7 +40,11 @@ impl Fs for Meanwhile {
         self.disk.metadata(path)
     }
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
-        self.disk.open(path, mode)
+        let file = self.disk.open(path, mode)?;
+        if mode != OpenMode::Read || path != Path::new("/var/mail/alice") {
+            return Ok(file);
+        }
+        Ok(Box::new(ReadInPart { file, deed: Arc::clone(&self.deed) }))
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_dir(path)
@@ -57,6 +63,107 @@ impl Fs for Meanwhile {
     }
     fn rmdir(&self, path: &Path) -> io::Result<()> {
         self.disk.rmdir(path)
+    }
+}
+
+/// An mbox that is being read.
+struct ReadInPart {
+    file: Box<dyn File>,
+    deed: Arc<Mutex<Option<Deed>>>,
+}
+
+impl std::fmt::Debug for ReadInPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReadInPart")
+    }
+}
+
+impl File for ReadInPart {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let size = self.file.metadata()?.size;
+        // Not for the last of it, which is looked at by itself.
+        if offset > size / 4 && offset < size / 2 {
+            let deed = self.deed.lock().unwrap().take();
+            deed.into_iter().for_each(|deed| deed());
+        }
+        self.file.read_at(buf, offset)
+    }
+    fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        self.file.append(data)
+    }
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.file.write_at(parts, offset)
+    }
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.file.allocate(len)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        self.file.try_lock(kind)
+    }
+    fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
+    fn set_mtime(&self, since_epoch: Duration) -> io::Result<()> {
+        self.file.set_mtime(since_epoch)
+    }
+    fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+}
+
+/// Dovecot gives a message a keyword: what it needs for that it takes from the room that another has left for one. The file
+/// stays as long as it was; whether it has another time is chance.
+#[test]
+fn an_mbox_that_changes_while_it_is_read_is_read_again() {
+    let text = |keyword: &str, room: &str| {
+        let body = "a line of the body\n".repeat(40_000);
+        format!(
+            "From a@example.test Sun Nov 22 14:13:11 2026\nX-IMAPbase: 1234567890 2 work\nX-UID: 1\nStatus: RO\n\
+             {keyword}Subject: large\n\n{body}\n\
+             From b@example.test Sun Nov 22 14:13:12 2026\nX-UID: 2\nStatus: RO\nX-Keywords: {room}\n\
+             Subject: small\n\nbody\n\n"
+        )
+    };
+    let keyword = "X-Keywords: work\n";
+    let (before, after) = (text("", &" ".repeat(100)), text(keyword, &" ".repeat(100 - keyword.len())));
+    assert_eq!(before.len(), after.len());
+    for rested in [false, true] {
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let disk = SimFs::new();
+            mailstore::fs::create_dir_durably(&disk, Path::new("/var/mail")).unwrap();
+            let path = Path::new("/var/mail/alice");
+            disk.open(path, OpenMode::CreateNew).unwrap().append(before.as_bytes()).unwrap();
+            if rested {
+                disk.advance(Duration::from_secs(60));
+            }
+            let deed: Arc<Mutex<Option<Deed>>> = Arc::default();
+            let fs = Meanwhile { disk: disk.clone(), deed: Arc::clone(&deed) };
+            let env = Env::new(Arc::new(fs), Arc::new(SimHost::new(&disk, 1)));
+            let location = MboxLocation::new("/home/alice/mail", path);
+            let store = MboxStore::open(env, location, MboxOptions::default(), None).unwrap();
+            let (other, after) = (disk.clone(), after.clone());
+            *deed.lock().unwrap() = Some(Box::new(move || {
+                let file = other.open(path, OpenMode::Write).unwrap();
+                file.write_at(&[after.as_bytes()], 0).unwrap();
+            }));
+            let mut mailbox = store.open(&inbox(), access).unwrap();
+            assert!(deed.lock().unwrap().is_none());
+            assert_eq!(mailbox.entries()[0].flags, flags("\\Seen work"));
+            for (uid, shown) in [(1, 16 + 2 + 40_000 * 20), (2, 16 + 2 + 6)] {
+                let mut message = mailbox.message(common::uid(uid)).unwrap();
+                assert_eq!(message.size_bytes(), shown, "{rested} {access:?}");
+                common::read_all(&mut *message).unwrap();
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! nothing on many network file systems.
 //!
 //! Readers take a shared `fcntl` lock for each piece they read, and none while they scan: what was scanned without a
-//! lock is checked under one before it is used.
+//! lock is checked under one before it is used (`snapshot.rs`).
 //!
 //! # The dotlock
 //! `MAILBOX.lock`, made as a file of another name and linked to this one; that the file then has two names is the proof,

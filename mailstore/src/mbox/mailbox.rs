@@ -115,7 +115,7 @@ impl MboxMailbox {
             let Sight { place, .. } = &self.sight;
             let place = place.clone();
             self.sight.recall(&*file)?;
-            match self.sight.disk.update(&place, &*file) {
+            match self.sight.disk.prepare(&place, &*file) {
                 Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
                 _ => {}
             }

@@ -175,7 +175,7 @@ pub(super) fn restore(place: &Place, index: &Index, file: &dyn File) -> Result<O
     }
     let fits = messages.last().is_none_or(|last| last.message.end <= now.size);
     let stamp = Some(if is_certain && fits { known.stamp } else { known.stamp.distrusted() });
-    Ok(Some(Snapshot { messages, base, stamp, is_settled: is_certain }))
+    Ok(Some(Snapshot { messages, base, stamp, is_settled: is_certain, loose: None }))
 }
 
 #[cfg(test)]

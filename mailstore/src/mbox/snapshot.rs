@@ -4,6 +4,10 @@
 //! mailbox's own fields, which hold UID and flags. From the first message that is not as it was, and from the last
 //! message on, which may have grown, the file is scanned again. So a mailbox to which mail was appended costs what was
 //! appended, and one small read a message.
+//!
+//! What is read without a lock may be read in the middle of a change: half of a message as it was before, half as it is
+//! after. It counts when the file had rested before and has not changed by the time that a lock is held; else it is scanned
+//! again, under the lock.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -38,22 +42,45 @@ pub(super) struct Snapshot {
     pub(super) stamp: Option<Stamp>,
     /// Nobody had changed the file for a while when it was looked at: a change since has given it another time.
     pub(super) is_settled: bool,
+    /// The first message that was looked at without a lock, while that may have gone wrong.
+    pub(super) loose: Option<usize>,
 }
 
 /// A file changed again within this time of a change may carry the same modification time.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 impl Snapshot {
-    /// Looks at the file again.
+    /// Looks at the file again, under a lock.
     ///
     /// # Errors
     /// `Corrupt` when it is no mbox; else what the disk says.
     pub(super) fn update(&mut self, place: &Place, file: &dyn File) -> Result<()> {
-        let failed = |error: io::Error| place.failed("reading", &error);
-        let stamp = Stamp::of(&file.metadata().map_err(failed)?);
-        if self.stamp == Some(stamp) {
-            return Ok(());
+        let stamp = Stamp::of(&file.metadata().map_err(|error| place.failed("reading", &error))?);
+        if let Some(loose) = self.loose.take()
+            && (self.stamp != Some(stamp) || !self.is_settled)
+        {
+            self.messages.truncate(loose);
+            self.distrust();
         }
+        if self.stamp == Some(stamp) { Ok(()) } else { self.read(place, file, stamp).map(drop) }
+    }
+
+    /// Looks at the file again, so that less is left to be done under a lock.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub(super) fn prepare(&mut self, place: &Place, file: &dyn File) -> Result<()> {
+        let stamp = Stamp::of(&file.metadata().map_err(|error| place.failed("reading", &error))?);
+        if self.stamp != Some(stamp) {
+            let kept = self.read(place, file, stamp)?;
+            self.loose = Some(self.loose.map_or(kept, |loose| loose.min(kept)));
+        }
+        Ok(())
+    }
+
+    /// Returns how many messages are as they were.
+    fn read(&mut self, place: &Place, file: &dyn File, stamp: Stamp) -> Result<usize> {
+        let failed = |error: io::Error| place.failed("reading", &error);
         let is_settled = place.env.host().now().saturating_sub(stamp.mtime) > SETTLED_AFTER;
         let kept = if self.stamp.is_some_and(|old| old.inode == stamp.inode) {
             self.look(file, stamp.size).map_err(failed)?
@@ -81,13 +108,13 @@ impl Snapshot {
             *self = Self::default();
             if at > 0 {
                 // Another message may have come to lie where one was, marks and all, and have another end.
-                return self.update(place, file);
+                return self.read(place, file, stamp);
             }
             let at = no_message_at;
             return Err(place.corrupt(format!("what stands at octet {at} is no beginning of a message")));
         }
         (self.stamp, self.is_settled) = (Some(stamp), is_settled);
-        Ok(())
+        Ok(kept)
     }
 
     /// Others have changed the file since, though its time may not tell: the next update looks at every message.
