@@ -10,7 +10,7 @@
 //! was, and subscriptions come last.
 //!
 //! The same call is safe, and goes on where the last one ended: messages at the beginning of a target mailbox that are
-//! those of the source, by date and length, are not appended again. A mailbox of the target that holds anything else,
+//! those of the source, by date and length, and the last of them octet by octet, are not appended again. A mailbox of the target that holds anything else,
 //! be it mail that came in meanwhile or a message that was removed at either end, is not touched, and ends the call
 //! with `MailboxExists`. So nothing should write to either store before it is done; a change of flags does no harm, but
 //! is not taken over for messages that were there.
@@ -27,7 +27,7 @@
 
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::name::MailboxName;
-use crate::store::{Access, Append, Mailbox, Meta, Store};
+use crate::store::{Access, Append, Mailbox, MessageReader, Meta, Store};
 
 /// How many messages become part of the target at a time.
 pub const BATCH_MESSAGES_MAX: usize = 512;
@@ -148,16 +148,37 @@ fn there_already(from: &mut dyn Mailbox, to: &mut dyn Mailbox, name: &MailboxNam
             None => false,
         };
         if !is_same {
-            return Err(StoreError::new(
-                ErrorKind::MailboxExists,
-                "converting a mailbox",
-                format!(
-                    "{name} of the target holds other mail than the source begins with; nothing was appended to it"
-                ),
-            ));
+            return Err(holds_other(name));
         }
     }
+    // Messages of a kind may be as long as others, and come at the same times.
+    if let (Some(target), Some(source)) = (targets.last(), sources.get(targets.len().saturating_sub(1)))
+        && !begins_with(&mut *to.message(target.uid)?, &mut *from.message(source.uid)?)?
+    {
+        return Err(holds_other(name));
+    }
     Ok(targets.len())
+}
+
+fn holds_other(name: &MailboxName) -> StoreError {
+    let cause = format!(
+        "{name} of the target holds other mail than the source begins with; nothing was appended to it"
+    );
+    StoreError::new(ErrorKind::MailboxExists, "converting a mailbox", cause)
+}
+
+/// Whether a message begins with all of another.
+fn begins_with(whole: &mut dyn MessageReader, part: &mut dyn MessageReader) -> Result<bool> {
+    let (mut ours, mut theirs) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
+    let mut offset = 0;
+    while offset < part.size_bytes() {
+        let n = part.read_at(offset, &mut theirs)?;
+        if n == 0 || whole.read_at(offset, &mut ours[..n])? < n || ours[..n] != theirs[..n] {
+            return Ok(false);
+        }
+        offset += n as u64;
+    }
+    Ok(true)
 }
 
 /// A message may have got the line end that it lacked.

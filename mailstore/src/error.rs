@@ -57,6 +57,9 @@ pub enum ErrorKind {
     Denied,
     /// A part of a path is missing, is no directory, or cannot be made where it should be.
     BadPath,
+    /// Two mailboxes of one user, or parts of one, lie on different file systems: nothing can be moved, nor linked, from the
+    /// one to the other.
+    OtherFileSystem,
     /// The disk or the file system failed in another way.
     Io,
 }
@@ -108,6 +111,7 @@ impl StoreError {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
                 ErrorKind::BadPath
             }
+            io::ErrorKind::CrossesDevices => ErrorKind::OtherFileSystem,
             _ => ErrorKind::Io,
         };
         let cause = match kind {
@@ -143,6 +147,7 @@ impl StoreError {
             | ErrorKind::ReadOnly
             | ErrorKind::OverQuota
             | ErrorKind::NoSuchQueueId
+            | ErrorKind::OtherFileSystem
             | ErrorKind::Refused => Class::Permanent,
             ErrorKind::UidsExhausted
             | ErrorKind::Backlog
@@ -187,6 +192,7 @@ impl StoreError {
                 "check owner, mode and mount options; the server's user must be able to write"
             }
             ErrorKind::BadPath => "correct the path, or put back what is missing on it",
+            ErrorKind::OtherFileSystem => "put all mailboxes of one user on one file system",
             ErrorKind::Io => "check the disk and the kernel log",
         }
     }
@@ -206,6 +212,7 @@ impl StoreError {
             ErrorKind::Backlog | ErrorKind::DiskFull => "insufficient system storage",
             ErrorKind::Locked => "mailbox is busy",
             ErrorKind::Refused => "message is not wanted",
+            ErrorKind::OtherFileSystem => "mailboxes lie on different file systems",
             _ => "",
         };
         match self.class() {
@@ -263,6 +270,13 @@ mod tests {
             assert_eq!((error.kind(), error.class()), (ErrorKind::BadPath, Class::Temporary));
             assert!(error.to_string().ends_with("(correct the path, or put back what is missing on it)"));
         }
+    }
+
+    #[test]
+    fn what_lies_on_another_file_system_stays_there() {
+        let error = StoreError::io("moving", Path::new("/m"), &io::ErrorKind::CrossesDevices.into());
+        assert_eq!((error.kind(), error.class()), (ErrorKind::OtherFileSystem, Class::Permanent));
+        assert!(error.to_string().ends_with("(put all mailboxes of one user on one file system)"));
     }
 
     #[test]

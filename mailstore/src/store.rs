@@ -222,6 +222,15 @@ pub trait Mailbox: Send {
         Ok(last == [b'\n'])
     }
 
+    /// By what another server that has kept this mailbox before has told POP3 clients of messages (UIDL, RFC 1939 §7): of
+    /// those that have such an id, ascending. It is as that server had it, and may not be one by the grammar.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn pop3_uidls(&mut self) -> Result<Vec<(Uid, String)>> {
+        Ok(Vec::new())
+    }
+
     /// Changes flags of those of `uids` that are there, and returns what each has now: also what other
     /// sessions have set. A message that is gone is left out. With `unchanged_since`, messages whose mod-sequence is
     /// higher are left as they are and named (RFC 7162 §3.1.3).

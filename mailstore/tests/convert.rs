@@ -65,6 +65,25 @@ fn r143_a_maildir_becomes_an_mbox_and_a_maildir_again() {
     assert_eq!(convert(&middle, &back, &mut |_| ()).unwrap_err().kind(), ErrorKind::MailboxExists);
 }
 
+#[test]
+fn other_mail_of_the_same_dates_and_lengths_is_no_beginning() {
+    let (one, two) = (SimFs::new(), SimFs::new());
+    let (source, target) = (maildir(&one, 1).unwrap(), mbox(&two, 1).unwrap());
+    for (store, word) in [(&source as &dyn Store, "ours"), (&target, "else")] {
+        for _ in 0..3 {
+            append_told(
+                store,
+                &inbox(),
+                format!("Subject: report\r\n\r\n{word}\r\n").as_bytes(),
+                &FlagSet::new(),
+            )
+            .unwrap();
+        }
+    }
+    assert_eq!(convert(&source, &target, &mut |_| ()).unwrap_err().kind(), ErrorKind::MailboxExists);
+    assert_eq!(everything(&target)[0].1.len(), 3);
+}
+
 type Open = fn(&SimFs, u32) -> Result<Box<dyn Store>>;
 
 fn open_maildir(fs: &SimFs, pid: u32) -> Result<Box<dyn Store>> {

@@ -3,9 +3,11 @@
 
 mod common;
 
+use common::pop3::{lines, login, say};
 use common::{Client, inbox, start, until};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
+use std::path::Path;
 use std::time::Duration;
 
 /// A server with these messages in alice's INBOX.
@@ -20,30 +22,6 @@ async fn with_mail(fs: &SimFs, bodies: &[&str]) -> Server {
         until("delivered", || inbox(fs, "alice").len() == number + 1).await;
     }
     server
-}
-
-async fn say(client: &mut Client, command: &str) -> String {
-    client.send(format!("{command}\r\n").as_bytes()).await;
-    client.line().await
-}
-
-/// The lines of a multi-line response, dots of transparency removed.
-async fn lines(client: &mut Client) -> Vec<String> {
-    let mut lines = Vec::new();
-    loop {
-        match client.line().await {
-            line if line == "." => return lines,
-            line => lines.push(line.strip_prefix('.').unwrap_or(&line).to_owned()),
-        }
-    }
-}
-
-async fn login(server: &Server) -> Client {
-    let mut client = Client::connect(server, "pop3");
-    assert!(client.line().await.starts_with("+OK"));
-    assert!(say(&mut client, "USER alice@example.test").await.starts_with("+OK"));
-    assert!(say(&mut client, "PASS ecila").await.starts_with("+OK"));
-    client
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,4 +123,28 @@ async fn a_slow_reader_gets_the_whole_message() {
         }
     }
     assert!(count > 5000);
+}
+
+/// What another server has written down for its clients, in the list that it shared with us.
+#[tokio::test(start_paused = true)]
+async fn unique_ids_that_another_server_has_told_stay() {
+    let fs = SimFs::new();
+    let server = with_mail(&fs, &["one", "two", "three", "four"]).await;
+    let mut client = login(&server).await;
+    say(&mut client, "UIDL").await;
+    let ours = lines(&mut client).await;
+    say(&mut client, "QUIT").await;
+    let path = Path::new("/mail/example.test/alice/dovecot-uidlist");
+    let list = String::from_utf8(mailstore::fs::read(&fs, path).unwrap()).unwrap();
+    // The second is one that another message has, the third none by the grammar.
+    let told = ["old-1".to_owned(), "old-1".to_owned(), "x".repeat(71), "old-4".to_owned()];
+    let mut list: Vec<String> = list.lines().map(str::to_owned).collect();
+    for (line, told) in list[1..].iter_mut().zip(told) {
+        *line = line.replacen(" :", &format!(" P{told} :"), 1);
+    }
+    let list = list.join("\n") + "\n";
+    mailstore::fs::replace_durably(&fs, path, Path::new("/list"), list.as_bytes()).unwrap();
+    let mut client = login(&server).await;
+    say(&mut client, "UIDL").await;
+    assert_eq!(lines(&mut client).await, ["1 old-1", &ours[1], &ours[2], "4 old-4"]);
 }

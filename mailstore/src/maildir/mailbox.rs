@@ -21,7 +21,7 @@ use super::quota::Shift;
 use super::recount;
 use super::scan::{self, Place, Scan};
 use super::store::Inner;
-use super::uids::{UidHead, UidLock};
+use super::uids::{UidHead, UidLock, Uids};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
 use crate::index::{Facts, Index, Record, Records, Row, Stamp, Turn};
@@ -319,6 +319,12 @@ impl Mailbox for MaildirMailbox {
         facts.set_terminated(is_terminated);
         self.index.learn(uid, facts, None);
         Ok(is_terminated)
+    }
+
+    fn pop3_uidls(&mut self) -> Result<Vec<(Uid, String)>> {
+        let list = Uids::load(&self.paths)?.filter(|uids| uids.list.uid_validity == self.uids.uid_validity);
+        let told = list.iter().flat_map(|uids| uids.list.pop3_uidls());
+        Ok(told.map(|(uid, uidl)| (uid, uidl.to_owned())).collect())
     }
 
     fn set_flags(

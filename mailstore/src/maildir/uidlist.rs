@@ -185,6 +185,18 @@ impl UidList {
         self.by_base.get(base).copied()
     }
 
+    /// What another server has told POP3 clients to know messages by: the extension `P`. One that is empty means the name of
+    /// the file.
+    pub(super) fn pop3_uidls(&self) -> impl Iterator<Item = (Uid, &str)> {
+        self.records.iter().filter_map(|(&uid, record)| match record {
+            Record::Message { extensions, base } => {
+                let uidl = extensions.split(' ').find_map(|extension| extension.strip_prefix('P'))?;
+                Some((uid, if uidl.is_empty() { base } else { uidl }))
+            }
+            Record::Unread(_) => None,
+        })
+    }
+
     /// How many messages are named from one UID to another.
     pub(super) fn count(&self, first: Uid, last: Uid) -> usize {
         if first > last {
@@ -277,6 +289,13 @@ mod tests {
              25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394\n\
              25017 W2481 :1276533073.M242911P3632.kurkku\n25022 :1.a.b\n25023 :2.c.d\n"
         );
+    }
+
+    #[test]
+    fn what_pop3_clients_know_messages_by_is_told() {
+        let list =
+            UidList::parse(b"3 V1 N9\n1 W3 Pone O2 :1.host\n2 :2.host\n4 P :4.host,S=5:2,S\n").unwrap().list;
+        assert_eq!(list.pop3_uidls().collect::<Vec<_>>(), [(uid(1), "one"), (uid(4), "4.host,S=5")]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ use super::segment::{self, Prelude, RECORDS_AT};
 use super::spare::SPARES_MAX;
 use super::{Envelope, QueueId, Status};
 use crate::env::Env;
-use crate::error::{Result, StoreError};
+use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{self, File, Metadata, OpenMode};
 
 /// What was found when a spool was opened.
@@ -145,7 +145,7 @@ impl Recovery<'_> {
         entries.sort();
         for entry in entries {
             let path = self.log.join(&entry.name);
-            let failed = |error: io::Error| StoreError::io("reading", &path, &error);
+            let failed = |error: io::Error| unreadable(&path, &error);
             if let Some(slot) = entry.name.to_str().and_then(segment::read_spare_name) {
                 self.spares.push(slot);
                 continue;
@@ -203,7 +203,7 @@ impl Recovery<'_> {
     /// Reads a segment, mends it, and says how much of it counts. `counts` is what the next segment says.
     fn segment(&mut self, prelude: &Prelude, counts: Option<u64>, is_last: bool) -> Result<u64> {
         let path = segment::path(self.log, prelude.number);
-        let failed = |error: io::Error| StoreError::io("reading", &path, &error);
+        let failed = |error: io::Error| unreadable(&path, &error);
         let file = self.env.fs().open(&path, OpenMode::Read).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.size;
         let mut scanner = Scanner::new(&*file, prelude, counts.unwrap_or(size).min(size));
@@ -377,6 +377,19 @@ impl Recovery<'_> {
             self.found.corrupt.push((aside, format!("a part of the message {story} is missing")));
         }
         Ok(())
+    }
+}
+
+/// The error of a segment that cannot be read. What else is in the spool is not delivered before somebody has decided whether
+/// it may be read some day.
+fn unreadable(path: &Path, error: &io::Error) -> StoreError {
+    let error = StoreError::io("reading", path, error);
+    match error.kind() {
+        ErrorKind::Io => error.with_detail(
+            "where sectors cannot be read, put a copy in place of the file that has zeros there, of the same length; what is \
+             damaged by that is set aside",
+        ),
+        _ => error,
     }
 }
 

@@ -131,8 +131,8 @@ impl Deliverers {
             }
             ErrorKind::OverQuota if self.quota_full_tempfail => Class::Temporary,
             ErrorKind::OverQuota => Class::Permanent,
-            // The mailbox is there and may be written to again.
-            ErrorKind::ReadOnly => Class::Temporary,
+            // The mailbox is there and may be written to again, and nobody outside can mend where its parts lie.
+            ErrorKind::ReadOnly | ErrorKind::OtherFileSystem => Class::Temporary,
             _ => error.class(),
         }
     }
@@ -274,6 +274,7 @@ mod tests {
         how.quota_full_tempfail = false;
         assert_eq!(class(&how, &to, ErrorKind::OverQuota), Class::Permanent);
         assert_eq!(class(&how, &to, ErrorKind::ReadOnly), Class::Temporary);
+        assert_eq!(class(&how, &to, ErrorKind::OtherFileSystem), Class::Temporary);
         assert_eq!(class(&how, &to, ErrorKind::Refused), Class::Permanent);
         assert_eq!(class(&how, &to, ErrorKind::NoSuchMailbox), Class::Permanent);
         to.facts.push((FILE.into(), "/var/archive".into()));

@@ -60,6 +60,10 @@ impl Mailbox for LocalMailbox {
         })
     }
 
+    fn pop3_uidls(&self) -> StoreResult<Vec<(Uid, String)>> {
+        self.0.run(|mailbox| mailbox.pop3_uidls())
+    }
+
     fn message(&self, uid: Uid) -> StoreResult<Arc<dyn MessageReader>> {
         let blocking = self.0.blocking.clone();
         self.0.run(move |mailbox| {

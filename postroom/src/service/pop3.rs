@@ -4,7 +4,8 @@
 //! gone, and what comes meanwhile is there after the next login. What is removed here, IMAP sessions hear of at once.
 //!
 //! A unique id is the message's UID and UIDVALIDITY, eight hexadecimal digits each and so with no need for a separator,
-//! as Dovecot makes them by default: an adopted Maildir keeps its unique ids.
+//! as Dovecot makes them by default: an adopted Maildir keeps its unique ids. A message that had another one at another
+//! server, and whose store knows it, keeps that one.
 //!
 //! Messages that RETR has given get `\Seen` when the session ends, however it ends, as Dovecot does it unless it is told
 //! not to (`pop3_no_flag_updates`). `\Recent` is left to IMAP sessions.
@@ -29,6 +30,7 @@ use pop3_proto::server::{
 use pop3_proto::{Message, Uidl};
 use proto_core::sasl::Authenticate;
 use proto_core::{Ask, Backend, CloseReason, Now, TlsInfo};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// One session's answers.
@@ -213,10 +215,16 @@ async fn open(hub: &Hub, account: &AccountId) -> Result<Maildrop, StoreError> {
     let found = mailbox.meta(snapshot.entries().iter().map(|entry| entry.uid).collect()).await?;
     let uids: Vec<Uid> = found.iter().map(|(uid, _)| *uid).collect();
     let unterminated = mailbox.unterminated(uids.clone()).await?;
+    let mut told: HashMap<Uid, String> = mailbox.pop3_uidls().await?.into_iter().collect();
+    let mut given = HashSet::new();
     let messages = found.into_iter().map(|(uid, meta)| {
+        // Of two messages under one id a client fetches one.
+        let told =
+            told.remove(&uid).and_then(|told| Uidl::new(told).ok()).filter(|told| given.insert(told.clone()));
         // RFC 1939 section 11: the size is that of what is sent, and that ends in a line end.
         let line_end = if unterminated.contains(uid) { 2 } else { 0 };
-        Message { octets: meta.size_bytes + line_end, uidl: uidl(uid, snapshot.uid_validity) }
+        let uidl = told.unwrap_or_else(|| uidl(uid, snapshot.uid_validity));
+        Message { octets: meta.size_bytes + line_end, uidl }
     });
     let messages = messages.collect();
     Ok(Maildrop { seat, uids, messages, given: UidSet::new() })

@@ -139,6 +139,12 @@ pub trait Mailbox: Send + Sync {
     /// Those of the messages that do not end in a line end. They are not read through for it.
     fn unterminated(&self, uids: Vec<Uid>) -> StoreResult<UidSet>;
 
+    /// By what another server that has kept this mailbox before has told POP3 clients of messages, of those that have such
+    /// an id. One that is none by the grammar, or comes twice, is passed over.
+    fn pop3_uidls(&self) -> StoreResult<Vec<(Uid, String)>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Opens a message. It stays readable when it is expunged meanwhile.
     fn message(&self, uid: Uid) -> StoreResult<Arc<dyn MessageReader>>;
 
