@@ -125,6 +125,37 @@ async fn d041_to_d043_as_parameters_say() {
     assert_eq!(client.command("NOOP").await, "421 4.7.0 mail.example.test Error: too many errors");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_no_mail_client_says_ends_the_session() {
+    const GOODBYE: &str = "221 2.7.0 Error: I can break rules, too. Goodbye.";
+    let own = "!TURN, inline:{quit-it=x}, regexp:{{/^X-/ x}}, turn, STATUS";
+    for (list, ending, taken) in [
+        (None, &["connect example.com:25", "GET /", "{\"x\"", "Subject: x"][..], &["TURN", "X-Y"][..]),
+        (Some(own), &["status", "x-y z", "QUIT-IT", "Subject: x"], &["turn", "XYZ", "get /"]),
+    ] {
+        let mut settings = settings();
+        if let Some(list) = list {
+            settings.policy.set("smtpd_forbidden_commands", list).unwrap();
+        }
+        let server = start(settings).await;
+        for line in ending {
+            let mut client = greeted(&server).await;
+            let reply = client.command(line).await;
+            // HTTP has an answer of its own.
+            assert!(reply == GOODBYE || reply.starts_with("421 4.7.0 "), "{line}: {reply}");
+            assert_eq!(client.line().await, "", "{line}");
+        }
+        let mut client = greeted(&server).await;
+        for line in taken {
+            assert!(client.command(line).await.starts_with("500 5.5.2 "), "{line}");
+        }
+    }
+    let mut settings = settings();
+    settings.policy.set("smtpd_forbidden_commands", "no-such-kind:x").unwrap();
+    let error = settings.check().unwrap_err().to_string();
+    assert!(error.contains("smtpd_forbidden_commands: ") && error.contains("no-such-kind"), "{error}");
+}
+
 /// Whoever refuses: policy, the session, what looks at content.
 #[tokio::test(start_paused = true)]
 async fn with_soft_bounce_nothing_is_refused_for_good() {

@@ -162,6 +162,17 @@ fn the_hosts_of_a_domain_are_asked_for_at_once() {
 }
 
 #[test]
+fn the_name_of_a_client_is_looked_for_where_something_may_depend_on_it() {
+    let list = ("smtpd_recipient_restrictions", "reject_rbl_client dnsbl.test, reject_unauth_destination");
+    let needs = |others: &[(&str, &str)]| policy(&[&[list], others].concat()).needs_client_name();
+    assert!(!needs(&[]));
+    assert!(needs(&[("smtpd_client_restrictions", "reject_unknown_client_hostname")]));
+    assert!(needs(&[("mynetworks", "127.0.0.1, .example.test")]));
+    assert!(needs(&[("default_rbl_reply", "$rbl_code go away, $client_name")]));
+    assert!(needs(&[("rbl_reply_maps", "inline:{{dnsbl.test=554 go away, $client_name}}")]));
+}
+
+#[test]
 fn an_empty_digest_is_in_no_table() {
     for table in ["regexp:{{!/zz/ OK}}", "mysql:certificates", "static:OK"] {
         let policy = policy(&[

@@ -3,7 +3,9 @@
 use super::files::read_table;
 use super::mechanisms::mechanisms;
 use super::screen::Screen;
-use super::{Limits, Listener, Protocol, Settings, SettingsError, TlsMode, filters, policy, smtp_config};
+use super::{
+    Limits, Listener, Protocol, Settings, SettingsError, TlsMode, filters, forbidden, policy, smtp_config,
+};
 use crate::tls::ClientTrust;
 use crate::wall::Serves;
 use imap_proto::server as imap;
@@ -263,6 +265,7 @@ fn smtp_profile(
     let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
     let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
     session_limits(&mut config, parameters);
+    config.forbidden_commands = Some(forbidden::commands(parameters, opener, &mut warnings).map_err(wrong)?);
     let origin = &parameters.myorigin;
     if !origin.is_empty() {
         config.set_origin(origin).map_err(|_| SettingsError::Origin(origin.clone()))?;

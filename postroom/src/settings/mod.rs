@@ -7,6 +7,7 @@
 mod compile;
 mod files;
 mod filters;
+mod forbidden;
 mod mechanisms;
 mod policy;
 mod screen;

@@ -244,10 +244,14 @@ impl AccessPolicy {
     }
 
     /// Whether anything here may depend on the client's name, so that it is worth while to look for it. A list in a
-    /// table may be any list, so wherever there are access tables it is.
+    /// table may be any list, so wherever there are access tables it is; and what is said of clients in a DNS list may name them.
     pub fn needs_client_name(&self) -> bool {
         let names = |rules: &Rules| rules.iter().any(|rule| rule.check.needs_client_name());
-        self.lists.values().chain(self.classes.values()).any(names) || !self.mynetworks.is_of_networks()
+        let p = &self.parameters;
+        let is_told = p.default_rbl_reply.contains("client") || !p.rbl_reply_maps.is_empty();
+        self.lists.values().chain(self.classes.values()).any(names)
+            || !self.mynetworks.is_of_networks()
+            || is_told
     }
 
     /// Begins a decision about a command, with all the lists that it comes to.

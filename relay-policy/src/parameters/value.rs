@@ -100,7 +100,7 @@ impl Value for Option<TempfailAction> {
     const EXPECTED: &'static str = "expected defer_if_permit or defer";
 
     fn read(text: &str) -> Option<Self> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "defer_if_permit" => Some(Some(TempfailAction::DeferIfPermit)),
             "defer" => Some(Some(TempfailAction::Defer)),
             "$reject_tempfail_action" => Some(None),
@@ -172,7 +172,7 @@ impl Value for EarlyAction {
     const EXPECTED: &'static str = "expected ignore, enforce or drop";
 
     fn read(text: &str) -> Option<Self> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "ignore" => Some(Self::Ignore),
             "enforce" => Some(Self::Enforce),
             "drop" => Some(Self::Drop),

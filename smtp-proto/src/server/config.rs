@@ -3,7 +3,7 @@
 //! One `Config` serves all sessions of a listener behind an `Arc`. Capabilities are derived from it, see
 //! [`Capabilities`](super::Capabilities); nothing is advertised that it does not switch on.
 
-use super::{Limits, Offer, Timeouts};
+use super::{ForbiddenCommands, Limits, Offer, Timeouts};
 use crate::reply::{ReplyFault, ReplyText};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -138,6 +138,9 @@ pub struct Config {
     pub auth_required: bool,
     /// Whether MAIL needs EHLO or HELO before it (`503 5.5.1`; RFC 5321 section 4.1.4 has it so). LMTP always needs LHLO. Default true.
     pub hello_required: bool,
+    /// What no mail client says: `221 2.7.0` and the end, as for lines that look as if they were of a header. The methods of HTTP always
+    /// end a session. Default none: neither words nor header lines do.
+    pub forbidden_commands: Option<ForbiddenCommands>,
     /// Whether every reply of 5yz is said as 4yz, its enhanced code too: who tries a new server out loses no mail by what it refuses
     /// (`soft_bounce` of Postfix). Default false.
     pub soft_refusals: bool,
@@ -201,6 +204,7 @@ impl Config {
             broken_auth_clients: false,
             auth_required: false,
             hello_required: true,
+            forbidden_commands: None,
             soft_refusals: false,
             bare_line_ends: DecodePolicy::Reject,
             bare_line_ends_in_chunks: DecodePolicy::Reject,

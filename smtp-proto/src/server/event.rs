@@ -88,6 +88,8 @@ pub enum Violation {
     PipelinedUnoffered,
     /// Its first words are HTTP's: a browser was tricked into talking to us. The session ends.
     Http,
+    /// It said what [`Config::forbidden_commands`](super::Config::forbidden_commands) tells of. The session ends.
+    ForbiddenCommand,
 }
 
 /// Which rules a session has seen broken.

@@ -268,6 +268,10 @@ impl Server {
             }
         };
         let (verb, arguments) = command::split(line);
+        if verb == Verb::Unknown && self.is_forbidden(line) {
+            self.forbidden();
+            return None;
+        }
         if self.denied && !matches!(verb, Verb::Quit | Verb::Http) {
             self.refuse_denied(now);
             return None;

@@ -5,7 +5,7 @@
 use super::config::VerifyMode;
 use super::event::Violation;
 use super::session::Server;
-use crate::command::{VERBS, Verb};
+use crate::command::{VERBS, Verb, is_blank};
 use crate::reply::{Reply, write_line};
 use alloc::string::String;
 use proto_core::{CloseReason, Now};
@@ -63,8 +63,29 @@ impl Server {
         self.report(Violation::Http);
         self.close_with(421, (7, 0), "Error: this is not HTTP", CloseReason::Protocol("HTTP".into()));
     }
+
+    /// Whether a line that is none of our commands shows that the client speaks no SMTP.
+    pub(super) fn is_forbidden(&self, line: &[u8]) -> bool {
+        let Some(forbidden) = &self.config.forbidden_commands else { return false };
+        let end = line.iter().position(is_blank).unwrap_or(line.len());
+        forbidden.contains(&line[..end]) || is_field(line)
+    }
+
+    /// Whatever talks here is no mail client: nothing that follows may be taken for mail.
+    pub(super) fn forbidden(&mut self) {
+        self.report(Violation::ForbiddenCommand);
+        self.reply(&RULES);
+        self.close(CloseReason::Protocol("no command of SMTP".into()));
+    }
 }
 
+/// Whether a line begins as one of a header does (RFC 5322 section 2.2).
+fn is_field(line: &[u8]) -> bool {
+    let name = line.iter().position(|octet| *octet == b':').map(|colon| line[..colon].trim_ascii_end());
+    name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
+}
+
+static RULES: Reply = Reply::fixed(221, (7, 0), "Error: I can break rules, too. Goodbye.");
 static OK: Reply = Reply::fixed(250, (0, 0), "Ok");
 static HELP: Reply = Reply::fixed(214, (0, 0), "");
 static BYE: Reply = Reply::fixed(221, (0, 0), "Bye");

@@ -49,6 +49,7 @@ mod etrn;
 mod event;
 mod extras;
 mod footer;
+mod forbidden;
 mod header;
 mod hello;
 mod limits;
@@ -71,6 +72,7 @@ pub use config::{Config, Impatience, Peer, Protocol, Syntax, TlsMode, VerifyMode
 pub use event::{BodyAbort, Event, Violation, Violations};
 pub use extras::{Disposition, Extras};
 pub use footer::RejectFooter;
+pub use forbidden::ForbiddenCommands;
 pub use header::{HeaderFault, HeaderField, NAME_OCTETS_MAX};
 pub use limits::Limits;
 pub use offer::Offer;

@@ -106,6 +106,7 @@ const OPTIONS: &[&str] = &[
     "ask",
     "hello",
     "soft",
+    "forbidden",
 ];
 
 fn set_option(config: &mut Config, name: &str, value: &str) {
@@ -138,6 +139,11 @@ fn set_option(config: &mut Config, name: &str, value: &str) {
         ("ask", "commands") => config.ask_commands = true,
         ("hello", "optional") => config.hello_required = false,
         ("soft", "on") => config.soft_refusals = true,
+        ("forbidden", _) => {
+            let words: Vec<String> = value.split(',').map(String::from).collect();
+            let is_one = move |word: &[u8]| words.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(word));
+            config.forbidden_commands = Some(ForbiddenCommands::new(is_one));
+        }
         ("broken_auth", "on") => config.broken_auth_clients = true,
         ("offer", _) => value.split(',').for_each(|name| set_offer(&mut config.offer, name)),
         ("greet_delay", _) => config.timeouts.greet_delay = Duration::from_secs(number()),

@@ -75,11 +75,15 @@ pub(super) async fn decide(answerer: &Answerer<'_>, request: &Request, moment: &
     }
 }
 
+/// How long a reply is held back at most. A client waits no longer (RFC 5321 section 4.5.3.2), and what was decided is still to be said
+/// when other questions have taken their time.
+const SLEEP_MAX: Duration = Duration::from_secs(300);
+
 /// What comes of a decision, when its reply is due.
 async fn waited(outcome: Box<Outcome>, moment: &Moment) -> Decided<()> {
     policy::log(&outcome, moment);
     if outcome.effects.sleep_seconds > 0 {
-        tokio::time::sleep(Duration::from_secs(outcome.effects.sleep_seconds.into())).await;
+        tokio::time::sleep(Duration::from_secs(outcome.effects.sleep_seconds.into()).min(SLEEP_MAX)).await;
     }
     decided(outcome)
 }

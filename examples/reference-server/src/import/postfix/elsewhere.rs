@@ -83,7 +83,6 @@ const WHY: &[(&str, &str)] = &[
     ("non_smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
     ("receive_override_options", "there are no content filters"),
     ("smtpd_banner", "the greeting is this server's name"),
-    ("smtpd_forbidden_commands", "the methods of HTTP, and no others, are always hung up on"),
     ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
     ("smtpd_sasl_path", ACCOUNTS),
     ("smtpd_sasl_type", ACCOUNTS),
