@@ -137,8 +137,13 @@ impl Client {
         {}
     }
 
-    /// The next line, without its end; empty when there is no more.
+    /// The next line, without its end and the blanks there; empty when there is no more.
     pub async fn line(&mut self) -> String {
+        self.whole_line().await.trim_end().to_owned()
+    }
+
+    /// The next line, with its end; empty when there is no more.
+    pub async fn whole_line(&mut self) -> String {
         let mut line = Vec::new();
         while let Ok(octet) = self.0.read_u8().await {
             line.push(octet);
@@ -146,7 +151,7 @@ impl Client {
                 break;
             }
         }
-        String::from_utf8(line).unwrap().trim_end().to_owned()
+        String::from_utf8(line).unwrap()
     }
 
     /// Reads so many octets, a little at a time, with pauses.

@@ -13,9 +13,10 @@ pub async fn say(client: &mut Client, command: &str) -> String {
 pub async fn lines(client: &mut Client) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
-        match client.line().await {
-            line if line == "." => return lines,
-            line => lines.push(line.strip_prefix('.').unwrap_or(&line).to_owned()),
+        let line = client.whole_line().await;
+        match line.strip_suffix("\r\n").unwrap() {
+            "." => return lines,
+            line => lines.push(line.strip_prefix('.').unwrap_or(line).to_owned()),
         }
     }
 }
