@@ -5,17 +5,16 @@ mod common;
 
 use common::imap::Imap;
 use common::pop3::{lines, login, say};
-use common::{Client, env, start_on, until};
+use common::{Client, env, start_on};
 use mailstore::fs::sim::SimFs;
 use mailstore::mbox::MboxOptions;
-use mailstore::{Access, Env, MailboxName, MaildirStore, Store as _};
+use mailstore::{Env, MaildirStore};
 use postroom::Blocking;
 use postroom::local::LocalMail;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use testkit::programs::has;
 

@@ -16,11 +16,14 @@
 //! whether a file is executable is not looked at. Directories are entered through symbolic links, so those above a file must not be
 //! others' to write. `/dev/null` is nobody, and takes no delivery.
 
+use super::kept::{STORES_MAX, SWEEP_EVERY};
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
-use mailstore::{Env, ErrorKind, MaildirStore, Settle, StoreError};
+use mailstore::{Env, ErrorKind, MaildirStore, Settle, Store, StoreError};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What a name in a directory may have.
 const NAME_BYTES_MAX: usize = 255;
@@ -32,6 +35,8 @@ pub(super) struct AliasFiles {
     control: PathBuf,
     options: MboxOptions,
     settle: Option<Arc<dyn Settle>>,
+    /// When what crashes left was last looked for, by the path and the clock that never goes back.
+    swept: Arc<Mutex<HashMap<String, Duration>>>,
 }
 
 impl AliasFiles {
@@ -41,7 +46,7 @@ impl AliasFiles {
         let mut options = MboxOptions::default();
         options.strict_owner = true;
         options.notice = Some(Arc::new(|notice| tracing::warn!("{notice}")));
-        Self { env, control, options, settle }
+        Self { env, control, options, settle, swept: Arc::default() }
     }
 
     /// None becomes larger.
@@ -62,7 +67,9 @@ impl AliasFiles {
         };
         let (env, settle) = (self.env.clone(), self.settle.clone());
         if is_maildir {
-            return Ok(Arc::new(MaildirStore::open(env, root, settle)?));
+            let store = MaildirStore::open(env, root, settle)?;
+            self.sweep(path, &store);
+            return Ok(Arc::new(store));
         }
         match self.env.fs().metadata(root) {
             Ok(there) if !there.is_file => {
@@ -80,7 +87,26 @@ impl AliasFiles {
             }
         }
         let location = MboxLocation::new(self.control.join(name), root);
-        Ok(Arc::new(MboxStore::open(env, location, self.options.clone(), settle)?))
+        let store = MboxStore::open(env, location, self.options.clone(), settle)?;
+        self.sweep(path, &store);
+        Ok(Arc::new(store))
+    }
+
+    /// Removes what crashes have left long ago, when a store is first used and then daily.
+    fn sweep(&self, path: &str, store: &dyn Store) {
+        let now = self.env.host().monotonic();
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.get(path).is_some_and(|&before| now.saturating_sub(before) < SWEEP_EVERY) {
+            return;
+        }
+        if swept.len() >= STORES_MAX {
+            swept.clear();
+        }
+        swept.insert(path.to_owned(), now);
+        drop(swept);
+        if let Err(error) = store.sweep() {
+            tracing::warn!(path, %error, "what crashes left could not be looked for");
+        }
     }
 }
 
@@ -119,8 +145,8 @@ fn name(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailstore::fs::Fs as _;
     use mailstore::fs::sim::{SimFs, SimHost};
+    use mailstore::fs::{Fs as _, OpenMode};
 
     #[test]
     fn what_is_no_mailbox_is_refused() {
@@ -137,6 +163,28 @@ mod tests {
             assert_eq!(kind(path), Some(ErrorKind::BadName), "{path:?}");
         }
         assert_eq!(kind(&format!("/var/{}", "x".repeat(250))), Some(ErrorKind::BadName));
+    }
+
+    #[test]
+    fn what_crashes_left_goes_daily() {
+        let fs = SimFs::new();
+        let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+        let files = AliasFiles::new(env, "/control".into(), None);
+        fs.mkdir(Path::new("/var")).unwrap();
+        let file = Path::new("/control/%2fvar%2farchive/.postroom/tmp/1.x");
+        let day = SWEEP_EVERY;
+        for (alias, left) in [("/var/maildir/", Path::new("/var/maildir/tmp/1.x")), ("/var/archive", file)] {
+            files.open(alias).unwrap();
+            drop(fs.open(left, OpenMode::CreateNew).unwrap());
+            fs.advance(day / 4);
+            files.open(alias).unwrap();
+            fs.advance(day);
+            files.open(alias).unwrap();
+            assert!(fs.metadata(left).is_ok(), "somebody may be at it");
+            fs.advance(day);
+            files.open(alias).unwrap();
+            assert!(fs.metadata(left).is_err(), "{alias}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) const STORES_MAX: usize = 10_000;
 
 /// A store in use is swept when it is opened, and then so often. The one who finds that it is time does it.
-const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// The stores of accounts, each with what it was opened with: when that is another, it is opened anew.
 ///
