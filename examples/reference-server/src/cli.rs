@@ -24,7 +24,8 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server until SIGTERM or SIGINT; SIGHUP reads configuration, accounts and certificate anew.
+    /// Run the server until SIGTERM or SIGINT; SIGHUP reads configuration, accounts and certificate anew. Lookup
+    /// tables that change are read anew by themselves.
     Serve {
         /// The configuration file; without one, the embedded default is served.
         #[arg(long, short)]
@@ -73,7 +74,7 @@ pub enum Command {
     /// compiling; cdb:FILE is compiled from FILE into FILE.cdb, in one step; regexp:, pcre:, cidr:, inline: and the others are
     /// read, and what is wrong with them is told with file and line. Without a type it is a text file.
     ///
-    /// `postroom policy tables` lists the kinds. A server reads its tables when it starts and when it reloads.
+    /// `postroom policy tables` lists the kinds. A server that runs reads its tables some seconds after they have changed.
     ///
     /// Of Postfix's options, -i and -d are not there: a cdb cannot be changed, only compiled anew from its text.
     ///

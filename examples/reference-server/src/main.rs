@@ -9,6 +9,7 @@
 //! | [`import`] | the configuration of other servers |
 //! | [`place`] | the stores that a command line names |
 //! | [`control`] | the socket of a running server |
+//! | [`table_watch`] | tables that change while the server runs |
 //! | [`wiring`] | from a configuration to a running engine |
 //! | [`serve`], [`check`], [`explain`], [`rbl_selftest`], [`openrelay_selftest`], [`queue`], [`logban`], [`convert`], [`make`], [`tables`], [`hash_password`] | the commands |
 #![allow(unreachable_pub, reason = "a program: nothing in it can be reached from outside")]
@@ -30,6 +31,7 @@ mod place;
 mod queue;
 mod rbl_selftest;
 mod serve;
+mod table_watch;
 mod tables;
 mod wiring;
 

@@ -1,6 +1,7 @@
 //! `postroom serve`: start, tell where, reload on SIGHUP, stop well on SIGTERM or SIGINT.
 
 use crate::config::Config;
+use crate::table_watch::{LOOK_EVERY, TableWatch};
 use crate::wiring::{self, Running};
 use crate::{config, control, doubts, first_start};
 use postroom::settings::Settings;
@@ -9,6 +10,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
 /// How long sessions may take to end when the server is told to stop.
@@ -49,8 +51,11 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     }
     announce(&config, &running, &shown)?;
 
+    let (mut looks, mut watch) = (tokio::time::interval(LOOK_EVERY), TableWatch::default());
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            _ = looks.tick() => tokio::task::block_in_place(|| watch.look(&running.server)),
             _ = hangup.recv() => reload(path, &config, &running).await,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

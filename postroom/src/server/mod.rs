@@ -11,7 +11,7 @@ use crate::listener::Arrival;
 use crate::memory::Keep;
 use crate::rehearsal::Rehearsal;
 use crate::service::Backends;
-use crate::settings::{Listener, Profile, Settings, SettingsError, Snapshot};
+use crate::settings::{Listener, Profile, Settings, SettingsError, Snapshot, TableFiles};
 use crate::tls::Certificate;
 use crate::wall::Directory;
 use arc_swap::ArcSwap;
@@ -184,6 +184,21 @@ impl Server {
         let needs_restart = self.started.restart_reasons(&snapshot.settings);
         self.shared.snapshot.store(Arc::new(snapshot));
         Reloaded { needs_restart }
+    }
+
+    /// The files behind the tables that sessions have which begin now, as they were read. [`TableFiles::now`] tells whether they have
+    /// changed, and [`reload_tables`](Self::reload_tables) reads them anew.
+    pub fn table_files(&self) -> TableFiles {
+        self.shared.snapshot.load().table_files.clone()
+    }
+
+    /// Reads all tables anew, with the settings that there are; sessions that begin later have them. It blocks.
+    ///
+    /// # Errors
+    /// [`SettingsError`], for a table that cannot be used; the old ones then stay.
+    pub fn reload_tables(&self) -> Result<(), SettingsError> {
+        let settings = self.shared.snapshot.load().settings.clone();
+        self.reload(settings).map(drop)
     }
 
     /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name, as sessions

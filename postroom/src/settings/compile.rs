@@ -1,6 +1,6 @@
 //! From [`Settings`] to the snapshot that sessions keep.
 
-use super::files::read_table;
+use super::files::{Reader, TableFiles};
 use super::mechanisms::mechanisms;
 use super::screen::Screen;
 use super::{
@@ -19,7 +19,6 @@ use relay_policy::rates::RateLimits;
 use relay_policy::table::{Answers, OpenedTables, Opener, Warning};
 use relay_policy::{NetworkList, Parameters, RejectFooter};
 use smtp_proto::server as smtp;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +31,8 @@ pub(crate) struct Snapshot {
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
     /// What is to be said of the files behind tables, whoever names them.
     pub(crate) file_warnings: Vec<Warning>,
+    /// Those files, as they were read.
+    pub(crate) table_files: TableFiles,
 }
 
 /// What the sessions of one listener have.
@@ -97,16 +98,8 @@ impl Snapshot {
         settings: Settings,
         serves: impl Fn(Mechanism) -> Serves,
     ) -> Result<Self, SettingsError> {
-        let file_warnings = RefCell::new(Vec::new());
-        let read = |written: &str| {
-            let path = settings.config_directory.join(written);
-            let read = read_table(&path, written).map_err(|error| format!("{}: {error}", path.display()));
-            let (octets, warnings) = read?;
-            let mut told = file_warnings.borrow_mut();
-            let new: Vec<Warning> = warnings.into_iter().filter(|warning| !told.contains(warning)).collect();
-            told.extend(new);
-            Ok(octets)
-        };
+        let reader = Reader::default();
+        let read = |written: &str| reader.read(settings.config_directory.join(written), written);
         let tables = OpenedTables::default();
         let opener = Opener::new(&read).sharing(&tables);
         check_domains(&settings)?;
@@ -140,11 +133,11 @@ impl Snapshot {
                 return Err(SettingsError::SameName(listener.to_string()));
             }
         }
-        let file_warnings = file_warnings.into_inner();
+        let (file_warnings, table_files) = reader.into_parts();
         for warning in file_warnings.iter().map(ToString::to_string).chain(warnings(&profiles)) {
             tracing::warn!("{warning}");
         }
-        Ok(Self { settings, profiles, file_warnings })
+        Ok(Self { settings, profiles, file_warnings, table_files })
     }
 
     /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name.

@@ -13,7 +13,7 @@ mod policy;
 mod screen;
 
 pub(crate) use compile::{ImapProfile, Profile, Protocols, SmtpProfile, Snapshot};
-pub use files::read_table;
+pub use files::{TableFiles, read_table};
 pub use policy::PolicyOverrides;
 pub(crate) use screen::Screen;
 
