@@ -4,6 +4,7 @@
 mod common;
 
 use common::USERS;
+use common::log::Log;
 use mailstore::fs::sim::SimFs;
 use postroom::local::LocalMail;
 use postroom::server::Builder;
@@ -191,4 +192,25 @@ async fn sessions_that_are_resumed_are_no_new_ones() {
     let reply = start_tls(&server, &one()).await;
     assert!(reply.starts_with("421 4.7.0 ") || reply.starts_with("4"), "a new one is one too many: {reply}");
     stop(server).await;
+}
+
+/// The specification, 12.1: what `anvil` logs.
+#[tokio::test]
+async fn the_highest_counts_are_logged() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
+    let server =
+        start(&[("smtpd_client_message_rate_limit", "9"), ("smtpd_client_event_limit_exceptions", "")]).await;
+    for _ in 0..2 {
+        say(&server, "smtp", &MAIL).await;
+    }
+    stop(server).await;
+    let log = log.text();
+    for told in [
+        "statistics: max message rate 2/86400s for (smtp:127.0.0.1) at 20",
+        "statistics: max connection count 1 for (smtp:127.0.0.1) at 20",
+        "statistics: max cache size 1 at 20",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    assert!(!log.contains("(submission:"), "{log}");
 }

@@ -75,6 +75,7 @@ mod domain;
 mod list_name;
 mod match_list;
 mod nearest;
+mod nets;
 mod network;
 mod parameters;
 mod question;

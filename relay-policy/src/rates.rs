@@ -11,21 +11,28 @@
 //! connected under some leaves under the same.
 //!
 //! # Limits
-//! [`RateLimits::clients_max`] clients are known, and where no rate has a limit, only those with a connection. When there are more, those are forgotten that have no connection and whose
-//! time is over; if all are in the midst of theirs, a new client is refused as one that comes too often: whoever fills the
-//! table must not be the one that gets in.
+//! [`RateLimits::clients_max`] clients are known, and where no rate has a limit, only those with a connection. When there are more, those
+//! are forgotten that have no connection and whose time is over; then one without a connection of the net with most (/24 of IPv4, /48 of
+//! IPv6) makes room: whoever fills the table with his many addresses keeps nobody out. If all have connections, a new client is
+//! refused as one that comes too often.
 //!
 //! # Departures
-//! From Postfix: AUTH, TLS and all other rates are counted over one time unit that begins with the first of any of them.
+//! From Postfix: AUTH, TLS and all other rates are counted over one time unit that begins with the first of any of them. Connections at
+//! a time are counted by no smaller network than a /64 of IPv6, which is what one client has
+//! ([`RateLimits::connection_ipv6_prefix_bits`]).
+
+mod statistics;
 
 use crate::access::{AccessError, open_networks};
 use crate::decision::Reply;
 use crate::match_list::MatchList;
+use crate::nets::Nets;
 use crate::network_prefix;
 use crate::parameters::Parameters;
 use crate::request::UNKNOWN;
 use crate::table::{Answers, Opener, Warning};
 use proto_core::Instant;
+use statistics::Statistics;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -48,10 +55,15 @@ pub struct RateLimits {
     pub auth_rate_max: u32,
     /// How long a rate is counted (`anvil_rate_time_unit`).
     pub time_unit: Duration,
+    /// How often [`Rates::take_statistics`] is to be asked (`anvil_status_update_time`).
+    pub status_update_time: Duration,
     /// Bits of an IPv4 address that tell clients from each other (`smtpd_client_ipv4_prefix_length`), at most 32.
     pub ipv4_prefix_bits: u8,
     /// The same of an IPv6 address (`smtpd_client_ipv6_prefix_length`), at most 128.
     pub ipv6_prefix_bits: u8,
+    /// The same where connections at a time are counted, if it is less: with those one client can take all that there are, and it has a
+    /// /64 to come from (RFC 4291 section 2.5.4).
+    pub connection_ipv6_prefix_bits: u8,
     /// Who is not counted (`smtpd_client_event_limit_exceptions`). Nobody's name is known when he connects, so names in it
     /// match nobody; and while it cannot be gone through, everybody counts.
     pub exceptions: MatchList,
@@ -69,8 +81,10 @@ impl Default for RateLimits {
             new_tls_session_rate_max: 0,
             auth_rate_max: 0,
             time_unit: Duration::from_secs(60),
+            status_update_time: Duration::from_secs(600),
             ipv4_prefix_bits: 32,
             ipv6_prefix_bits: 84,
+            connection_ipv6_prefix_bits: 64,
             exceptions: MatchList::default(),
             clients_max: 100_000,
         }
@@ -110,6 +124,7 @@ impl RateLimits {
             new_tls_session_rate_max: parameters.smtpd_client_new_tls_session_rate_limit,
             auth_rate_max: parameters.smtpd_client_auth_rate_limit,
             time_unit: parameters.anvil_rate_time_unit,
+            status_update_time: parameters.anvil_status_update_time,
             ipv4_prefix_bits: parameters.smtpd_client_ipv4_prefix_length.bits(),
             ipv6_prefix_bits: parameters.smtpd_client_ipv6_prefix_length.bits(),
             exceptions,
@@ -146,6 +161,12 @@ impl RateLimits {
     /// The network of a client, by which it is counted.
     fn prefix(&self, client: IpAddr) -> IpAddr {
         network_prefix(client, self.ipv4_prefix_bits, self.ipv6_prefix_bits)
+    }
+
+    /// That by which its connections at a time are counted.
+    fn connection_prefix(&self, client: IpAddr) -> IpAddr {
+        let ipv6_bits = self.ipv6_prefix_bits.min(self.connection_ipv6_prefix_bits);
+        network_prefix(client, self.ipv4_prefix_bits, ipv6_bits)
     }
 }
 
@@ -228,6 +249,11 @@ impl Exceeded {
 #[derive(Debug)]
 pub struct Rates {
     clients: BTreeMap<IpAddr, Client>,
+    /// Those without a connection, with when their time has begun.
+    idle: Nets<Instant>,
+    /// Connections at a time.
+    connections: BTreeMap<IpAddr, u32>,
+    statistics: Statistics,
     /// Before this nobody is looked for who can be forgotten: a full table is not gone through for each client.
     forget_at: Instant,
 }
@@ -245,6 +271,11 @@ impl Client {
         Self { connections: 0, since: now, rates: [0; RATES.len()] }
     }
 
+    /// Since when it has been known, where it has no connection.
+    fn idle(&self) -> Option<Instant> {
+        (self.connections == 0).then_some(self.since)
+    }
+
     fn is_over(&self, now: Instant, time_unit: Duration) -> bool {
         now.saturating_since(self.since) >= time_unit
     }
@@ -253,7 +284,13 @@ impl Client {
 impl Default for Rates {
     /// Nobody has come yet.
     fn default() -> Self {
-        Self { clients: BTreeMap::new(), forget_at: Instant::ORIGIN }
+        Self {
+            clients: BTreeMap::new(),
+            idle: Nets::default(),
+            connections: BTreeMap::new(),
+            statistics: Statistics::default(),
+            forget_at: Instant::ORIGIN,
+        }
     }
 }
 
@@ -267,12 +304,25 @@ impl Rates {
         if !limits.count_connections() {
             return Ok(());
         }
-        let Some(client) = self.count(limits, client, RateEvent::Connection, now)? else { return Ok(()) };
-        let (count, limit) = (client.connections.saturating_add(1), limits.connection_count_max);
+        if !self.count(limits, client, RateEvent::Connection, now)? {
+            return Ok(());
+        }
+        let connections = self.connections.entry(limits.connection_prefix(client)).or_default();
+        let (count, limit) = (connections.saturating_add(1), limits.connection_count_max);
+        self.statistics.connections(count, client, now);
         if limit > 0 && count > limit {
+            let prefix = limits.prefix(client);
+            // Of one that has only come to be refused nothing is kept.
+            if !limits.count_rates() && self.clients.get(&prefix).is_some_and(|known| known.connections == 0)
+            {
+                self.forget(prefix);
+            }
             return Err(Exceeded { event: RateEvent::Connection, count, limit, at_a_time: true });
         }
-        client.connections = count;
+        *connections = count;
+        self.change(limits.prefix(client), now, |client| {
+            client.connections = client.connections.saturating_add(1);
+        });
         Ok(())
     }
 
@@ -281,11 +331,20 @@ impl Rates {
         if !limits.count_connections() || limits.except(client) {
             return;
         }
-        let prefix = limits.prefix(client);
-        if let Some(client) = self.clients.get_mut(&prefix) {
-            client.connections = client.connections.saturating_sub(1);
-            if client.connections == 0 && !limits.count_rates() {
-                self.clients.remove(&prefix);
+        let (prefix, net) = (limits.prefix(client), limits.connection_prefix(client));
+        if let Some(connections) = self.connections.get_mut(&net) {
+            *connections = connections.saturating_sub(1);
+            if *connections == 0 {
+                self.connections.remove(&net);
+            }
+        }
+        if let Some(client) = self.clients.get(&prefix) {
+            let since = client.since;
+            let left = self.change(prefix, since, |client| {
+                client.connections = client.connections.saturating_sub(1);
+            });
+            if left.connections == 0 && !limits.count_rates() {
+                self.forget(prefix);
             }
         }
     }
@@ -312,40 +371,84 @@ impl Rates {
         self.clients.len()
     }
 
-    /// Counts an event; the client, unless it is one that is not counted.
+    /// The highest counts since this was last asked, in the words of `anvil`; `service` is what the clients came to, and `time` says when
+    /// something was, as logs have it.
+    pub fn take_statistics(
+        &mut self,
+        limits: &RateLimits,
+        service: &str,
+        time: impl Fn(Instant) -> String,
+    ) -> Vec<String> {
+        std::mem::take(&mut self.statistics).lines(limits, service, time)
+    }
+
+    /// Counts an event, unless the client is one that is not counted.
     fn count(
         &mut self,
         limits: &RateLimits,
         address: IpAddr,
         event: RateEvent,
         now: Instant,
-    ) -> Result<Option<&mut Client>, Exceeded> {
+    ) -> Result<bool, Exceeded> {
         if limits.except(address) {
-            return Ok(None);
+            return Ok(false);
         }
         let (limit, prefix) = (limits.limit(event), limits.prefix(address));
         let exceeded = |count| Exceeded { event, count, limit, at_a_time: false };
         if !self.clients.contains_key(&prefix) && !self.has_room(limits, now) {
             return Err(exceeded(1));
         }
+        let client = self.change(prefix, now, |client| {
+            if client.is_over(now, limits.time_unit) {
+                *client = Client { connections: client.connections, ..Client::new(now) };
+            }
+            let rate = &mut client.rates[event as usize];
+            *rate = rate.saturating_add(1);
+        });
+        let rate = client.rates[event as usize];
+        self.statistics.clients(self.clients.len(), now);
+        if limit > 0 {
+            self.statistics.rate(event, rate, address, now);
+        }
+        if limit > 0 && rate > limit {
+            return Err(exceeded(rate));
+        }
+        Ok(true)
+    }
+
+    /// Changes a client, new if it was not known; what it is then.
+    fn change(&mut self, prefix: IpAddr, now: Instant, change: impl FnOnce(&mut Client)) -> Client {
+        if let Some(since) = self.clients.get(&prefix).and_then(Client::idle) {
+            self.idle.remove(prefix, since);
+        }
         let client = self.clients.entry(prefix).or_insert_with(|| Client::new(now));
-        if client.is_over(now, limits.time_unit) {
-            *client = Client { connections: client.connections, ..Client::new(now) };
+        change(client);
+        if let Some(since) = client.idle() {
+            self.idle.insert(prefix, since);
         }
-        let rate = &mut client.rates[event as usize];
-        *rate = rate.saturating_add(1);
-        if limit > 0 && *rate > limit {
-            return Err(exceeded(*rate));
+        *client
+    }
+
+    fn forget(&mut self, prefix: IpAddr) {
+        if let Some(since) = self.clients.remove(&prefix).as_ref().and_then(Client::idle) {
+            self.idle.remove(prefix, since);
         }
-        Ok(Some(client))
     }
 
     /// Whether one more client can be known, after those were forgotten who can be.
     fn has_room(&mut self, limits: &RateLimits, now: Instant) -> bool {
         let time_unit = limits.time_unit;
         if self.clients.len() >= limits.clients_max && now >= self.forget_at {
-            self.clients.retain(|_, client| client.connections > 0 || !client.is_over(now, time_unit));
+            let over = |client: &Client| client.connections == 0 && client.is_over(now, time_unit);
+            let over: Vec<IpAddr> =
+                self.clients.iter().filter(|(_, client)| over(client)).map(|(prefix, _)| *prefix).collect();
+            over.into_iter().for_each(|prefix| self.forget(prefix));
             self.forget_at = now + time_unit / FORGETTING_PART;
+        }
+        while self.clients.len() >= limits.clients_max
+            && let Some(first) = self.idle.first()
+        {
+            self.forget(first);
         }
         self.clients.len() < limits.clients_max
     }

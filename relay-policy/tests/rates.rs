@@ -129,10 +129,15 @@ fn a_network_is_one_client() {
     assert!(rates.connected(&limits, ip("192.0.2.1"), at(0)).is_ok());
     assert!(rates.connected(&limits, ip("192.0.2.255"), at(0)).is_err());
     assert!(rates.connected(&limits, ip("192.0.3.0"), at(0)).is_ok());
-    // 84 bits of an IPv6 address.
+    // 84 bits of an IPv6 address, of connections at a time 64.
     assert!(rates.connected(&limits, ip("2001:db8:0:0:0:1::1"), at(0)).is_ok());
-    assert!(rates.connected(&limits, ip("2001:db8:0:0:0:0fff:ffff:ffff"), at(0)).is_err());
-    assert!(rates.connected(&limits, ip("2001:db8:0:0:0:1000::1"), at(0)).is_ok());
+    assert!(rates.connected(&limits, ip("2001:db8:0:0:ffff::1"), at(0)).is_err());
+    assert!(rates.connected(&limits, ip("2001:db8:0:1::1"), at(0)).is_ok());
+    let mails = limiting(|limits| limits.message_rate_max = 1);
+    let mut mail = |client| rates.happened(&mails, ip(client), RateEvent::Message, at(0)).is_ok();
+    assert!(mail("2001:db8:0:0:0:1::1"));
+    assert!(!mail("2001:db8:0:0:0:0fff:ffff:ffff"));
+    assert!(mail("2001:db8:0:0:0:1000::1"));
     for bits in [0, 32] {
         let limits = limiting(|limits| {
             limits.connection_count_max = 1;
@@ -160,29 +165,100 @@ fn who_is_excepted_is_not_counted() {
     assert_eq!(rates.clients(), 0);
 }
 
+fn numbered(number: u32) -> IpAddr {
+    IpAddr::from(Ipv4Addr::from_bits(0xC000_0200 + number))
+}
+
 #[test]
-fn a_full_table_forgets_those_who_are_gone_and_lets_nobody_else_in() {
+fn a_table_full_of_those_who_are_connected_lets_nobody_else_in() {
     let limits = limiting(|limits| {
         limits.clients_max = 100;
         limits.message_rate_max = 1;
     });
     let mut rates = Rates::default();
-    let client = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0xC000_0200 + number));
     for number in 0..100 {
-        rates.connected(&limits, client(number), at(0)).unwrap();
+        rates.connected(&limits, numbered(number), at(0)).unwrap();
+    }
+    assert!(rates.connected(&limits, numbered(100), at(1_000)).is_err());
+    assert_eq!(rates.happened(&limits, numbered(0), RateEvent::Message, at(1_000)), Ok(()));
+    rates.disconnected(&limits, numbered(7));
+    assert!(rates.connected(&limits, numbered(100), at(1_000)).is_ok());
+    assert_eq!(rates.clients(), 100);
+}
+
+#[test]
+fn a_full_table_forgets_those_whose_time_is_over() {
+    let limits = limiting(|limits| {
+        limits.clients_max = 100;
+        limits.message_rate_max = 1;
+    });
+    let mut rates = Rates::default();
+    for number in 0..100 {
+        rates.connected(&limits, numbered(number), at(0)).unwrap();
         if number > 0 {
-            rates.disconnected(&limits, client(number));
+            rates.disconnected(&limits, numbered(number));
         }
     }
-    // One who is known is as welcome as ever; all others wait until somebody's time is over.
-    assert!(rates.connected(&limits, client(100), at(59)).is_err());
-    assert_eq!(rates.happened(&limits, client(0), RateEvent::Message, at(59)), Ok(()));
-    assert_eq!(rates.clients(), 100);
-    // It is not gone through for every client.
-    assert!(rates.connected(&limits, client(101), at(60)).is_err());
-    assert!(rates.connected(&limits, client(101), at(63)).is_ok());
+    assert!(rates.connected(&limits, numbered(101), at(63)).is_ok());
     assert_eq!(rates.clients(), 2, "the one still connected, and the new one");
-    assert!(rates.happened(&limits, client(0), RateEvent::Message, at(63)).is_ok());
+    assert!(rates.happened(&limits, numbered(0), RateEvent::Message, at(63)).is_ok());
+}
+
+#[test]
+fn who_fills_the_table_drives_out_himself() {
+    let limits = limiting(|limits| {
+        limits.clients_max = 100;
+        limits.message_rate_max = 1;
+    });
+    let mut rates = Rates::default();
+    let mut mail = |client: IpAddr| rates.happened(&limits, client, RateEvent::Message, at(0)).is_ok();
+    assert!(mail(ip("198.51.100.1")) && mail(ip("198.51.100.2")));
+    for number in 0..1_000 {
+        assert!(mail(ip(&format!("2001:db8:0:{number:x}::1"))), "{number}");
+    }
+    assert!(!mail(ip("198.51.100.1")) && !mail(ip("198.51.100.2")), "who has had his is still known");
+    assert!(mail(ip("203.0.113.1")), "and who comes new is taken");
+    assert_eq!(rates.clients(), 100);
+}
+
+#[test]
+fn nothing_is_kept_of_who_is_refused_and_has_no_limits() {
+    let (limits, mut rates) = (limiting(|limits| limits.connection_count_max = 1), Rates::default());
+    rates.connected(&limits, ip("2001:db8::1"), at(0)).unwrap();
+    for host in 1..10 {
+        // Other networks, where connections are not counted by them.
+        assert!(rates.connected(&limits, ip(&format!("2001:db8::{host}000:0:0:1")), at(0)).is_err());
+    }
+    assert_eq!(rates.clients(), 1);
+}
+
+/// In the words of Postfix's `anvil`.
+#[test]
+fn the_highest_counts_are_told_once() {
+    let limits = limiting(|limits| limits.message_rate_max = 2);
+    let mut rates = Rates::default();
+    for client in ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"] {
+        rates.connected(&limits, ip(client), at(1)).unwrap();
+    }
+    for (client, second) in
+        [("192.0.2.2", 2), ("192.0.2.1", 3), ("192.0.2.1", 4), ("192.0.2.1", 5), ("192.0.2.2", 6)]
+    {
+        let _ = rates.happened(&limits, ip(client), RateEvent::Message, at(second));
+    }
+    let mut told = || {
+        rates.take_statistics(&limits, "smtp", |at| {
+            format!("{}s", at.saturating_since(Instant::ORIGIN).as_secs())
+        })
+    };
+    assert_eq!(
+        told(),
+        [
+            "statistics: max message rate 3/60s for (smtp:192.0.2.1) at 5s",
+            "statistics: max connection count 2 for (smtp:192.0.2.1) at 1s",
+            "statistics: max cache size 2 at 1s",
+        ]
+    );
+    assert_eq!(told(), [""; 0]);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! The counts of a listener are what Postfix's `anvil` keeps of a service; see [`relay_policy::rates`].
 
 use crate::settings::Limits;
-use proto_core::Instant;
+use proto_core::{Instant, Now, UnixTime};
 use relay_policy::rates::{Exceeded, RateEvent, RateLimits, Rates};
+use smtp_proto::parameter::DateTime;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +47,16 @@ impl Connections {
         now: Instant,
     ) -> Result<(), Exceeded> {
         self.lock().rates.happened(limits, client, event, now)
+    }
+
+    /// The highest counts since this was last asked, in the words of `anvil`.
+    pub(crate) fn take_statistics(&self, limits: &RateLimits, service: &str, now: Now) -> Vec<String> {
+        let time = |at: Instant| {
+            let ago = i64::try_from(now.instant.saturating_since(at).as_secs()).unwrap_or(i64::MAX);
+            let utc = UnixTime(now.utc.0.saturating_sub(ago));
+            DateTime::new(utc).map(|time| time.to_string()).unwrap_or_default()
+        };
+        self.lock().rates.take_statistics(limits, service, time)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {

@@ -21,7 +21,7 @@ pub(crate) use early::{Begun, teaser};
 
 use crate::connection;
 use crate::server::Shared;
-use crate::settings::Profile;
+use crate::settings::{Profile, Protocols};
 use relay_policy::rates::Exceeded;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +31,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 const BACKLOG: u32 = 1024;
+
+/// How often statistics are told at most and at least, whatever `anvil_status_update_time` says.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long accepting rests when the system refuses to give a connection (EMFILE, ENFILE, ENOBUFS, ENOMEM).
 const REST: Duration = Duration::from_millis(100);
@@ -57,6 +61,7 @@ impl Acceptor {
     pub(crate) async fn run(self) {
         let mut shutdown = self.shared.shutdown.clone();
         let mut sessions = JoinSet::new();
+        let mut tell_at = self.tell_again_at();
         loop {
             tokio::select! {
                 biased;
@@ -66,12 +71,36 @@ impl Acceptor {
                     Ok((stream, peer)) => self.begin(stream, peer, &mut sessions),
                     Err(error) => self.failed(&error).await,
                 },
+                () = tokio::time::sleep_until(tell_at) => {
+                    self.tell_statistics();
+                    tell_at = self.tell_again_at();
+                }
             }
         }
+        self.tell_statistics();
         let Self { listener, .. } = self;
         drop(listener);
         while let Some(ended) = sessions.join_next().await {
             log_panic(ended);
+        }
+    }
+
+    /// When statistics are due again.
+    fn tell_again_at(&self) -> tokio::time::Instant {
+        let profile = self.shared.profile(&self.name);
+        let interval = profile.map_or(LONGEST, |profile| profile.rates.status_update_time);
+        tokio::time::Instant::now() + interval.clamp(SHORTEST, LONGEST)
+    }
+
+    /// Logs the highest counts since the last time; of clients that read mail nobody asks for them.
+    fn tell_statistics(&self) {
+        if let Some(profile) = self.shared.profile(&self.name)
+            && matches!(profile.protocol, Protocols::Smtp(_))
+        {
+            let now = self.shared.backends.clock.now();
+            for line in self.connections.take_statistics(&profile.rates, &self.name, now) {
+                tracing::info!("{line}");
+            }
         }
     }
 

@@ -155,7 +155,7 @@ pub struct Limits {
     /// Connections to one listener at a time. One more is told so and closed. Default 1,000.
     pub connections_max: usize,
     /// Connections to one listener from one client. Of SMTP, submission and LMTP, clients are told from each other by
-    /// `smtpd_client_ipv4_prefix_length` and `smtpd_client_ipv6_prefix_length`, those in
+    /// `smtpd_client_ipv4_prefix_length` and `smtpd_client_ipv6_prefix_length` (or 64 where that is more), those in
     /// `smtpd_client_event_limit_exceptions` are not counted, and `smtpd_client_connection_count_limit`, where it is set,
     /// holds in place of this; of other protocols, a client is one IPv4 address or one IPv6 /64 network. Default 50.
     pub connections_per_ip_max: usize,

@@ -6,10 +6,9 @@
 //! clients would be told to come again each time.
 
 use super::{EarlyTest, TESTS};
-use crate::network_prefix;
+use crate::nets::Nets;
 use proto_core::UnixTime;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -75,17 +74,12 @@ impl FromStr for AllowEntry {
 #[derive(Debug)]
 pub struct Allowlist {
     clients: BTreeMap<IpAddr, AllowEntry>,
-    /// The clients of each network by when the last of their tests expires.
-    networks: BTreeMap<IpAddr, BTreeSet<(UnixTime, IpAddr)>>,
-    /// The networks; the last one makes room.
-    fullness: BTreeSet<Fullness>,
+    /// The clients once more, with when the last of their tests expires.
+    nets: Nets<UnixTime>,
     clients_max: usize,
     /// Before this, a full list is not gone through.
     clean_at: UnixTime,
 }
-
-/// How many clients of a network are known, when the first of them expires, and the network's address.
-type Fullness = (usize, Reverse<UnixTime>, IpAddr);
 
 impl Default for Allowlist {
     /// 100,000 clients at most.
@@ -100,13 +94,7 @@ const CLEAN_SECONDS: i64 = 60;
 impl Allowlist {
     /// Nobody is known yet, and never more than so many.
     pub fn new(clients_max: usize) -> Self {
-        Self {
-            clients: BTreeMap::new(),
-            networks: BTreeMap::new(),
-            fullness: BTreeSet::new(),
-            clients_max,
-            clean_at: UnixTime(i64::MIN),
-        }
+        Self { clients: BTreeMap::new(), nets: Nets::default(), clients_max, clean_at: UnixTime(i64::MIN) }
     }
 
     /// What is known of a client, if anything is.
@@ -122,14 +110,13 @@ impl Allowlist {
             self.clean(retention, now);
         }
         while self.clients.len() >= self.clients_max
-            && let Some((.., fullest)) = self.fullness.last()
-            && let Some(&(_, first)) = self.networks.get(fullest).and_then(BTreeSet::first)
+            && let Some(first) = self.nets.first()
         {
             self.take(first);
         }
         if self.clients.len() < self.clients_max {
             self.clients.insert(entry.client, entry);
-            self.change(entry.client, |clients| _ = clients.insert((entry.last(), entry.client)));
+            self.nets.insert(entry.client, entry.last());
         }
     }
 
@@ -145,24 +132,7 @@ impl Allowlist {
     /// Takes a client out, if it is there.
     fn take(&mut self, client: IpAddr) {
         if let Some(entry) = self.clients.remove(&client) {
-            self.change(client, |clients| _ = clients.remove(&(entry.last(), client)));
-        }
-    }
-
-    /// Changes what clients a network has, with its place among those that make room.
-    fn change(&mut self, client: IpAddr, change: impl FnOnce(&mut BTreeSet<(UnixTime, IpAddr)>)) {
-        let address = network_prefix(client, 24, 48);
-        let fullness = |clients: &BTreeSet<(UnixTime, IpAddr)>| {
-            clients.first().map(|(expires, _)| (clients.len(), Reverse(*expires), address))
-        };
-        let clients = self.networks.entry(address).or_default();
-        if let Some(before) = fullness(clients) {
-            self.fullness.remove(&before);
-        }
-        change(clients);
-        match fullness(clients) {
-            Some(after) => _ = self.fullness.insert(after),
-            None => _ = self.networks.remove(&address),
+            self.nets.remove(client, entry.last());
         }
     }
 

@@ -389,6 +389,8 @@ parameters! {
     smtpd_client_ipv6_prefix_length: PrefixBits<128> = PrefixBits(84);
     /// How long the rates are counted.
     anvil_rate_time_unit: Duration = Duration::from_secs(60);
+    /// How often the highest counts since the last time are logged.
+    anvil_status_update_time: Duration = Duration::from_secs(600);
 
     /// Which clients are not tested before their greeting, and which fail at once: `permit_mynetworks`, tables of addresses
     /// with `permit`, `reject` or `dunno`, and these words themselves.
