@@ -99,12 +99,33 @@ fn lines_are_taken_out_put_in_and_replaced() {
     assert_eq!(outcome.verdict, Verdict::Accept);
     let log: Vec<_> =
         outcome.findings.iter().filter_map(|finding| finding.log_line("c[192.0.2.1]; from=<a@b>")).collect();
-    assert_eq!(
-        log[0],
-        "replace: header Subject: caf?  é from c[192.0.2.1]; from=<a@b>: Subject: [caf\u{f7e9}\n\té]"
-    );
+    assert_eq!(log[0], "replace: header Subject: caf?  é from c[192.0.2.1]; from=<a@b>: Subject: [caf?  é]");
     assert_eq!(log[2], "strip: header X-Strip: y from c[192.0.2.1]; from=<a@b>: bye");
     assert!(log[3].starts_with("warning: header Bad: b from"), "{}", log[3]);
+}
+
+/// What a pattern takes out of a message makes no second line of the log, and tells a terminal nothing.
+#[test]
+fn words_of_a_message_are_shown_as_one_line() {
+    let checks = ContentChecks {
+        header: maps("/^Subject: (.*)$/ WARN subject $1\n/^X-A: (.*)$/ REJECT no $1\n"),
+        ..ContentChecks::default()
+    };
+    let message = b"Subject: x\r\n 2026-11-23T00:00:00Z INFO forged\x1b[2J\r\nX-A: y\r\n z\x07\r\n\r\n";
+    let (_, outcome) = inspect(&checks, message, 1_000);
+    let shown: Vec<_> = outcome.findings.iter().map(ToString::to_string).collect();
+    let logged: Vec<_> =
+        outcome.findings.iter().filter_map(|finding| finding.log_line("c[192.0.2.1]")).collect();
+    assert_eq!(
+        logged,
+        [
+            "warning: header Subject: x  2026-11-23T00:00:00Z INFO forged?[2J from c[192.0.2.1]: subject x  \
+             2026-11-23T00:00:00Z INFO forged?[2J",
+            "reject: header X-A: y  z? from c[192.0.2.1]: 5.7.1 no y  z ",
+        ]
+    );
+    assert_eq!(shown.len(), 2);
+    assert!(shown.iter().chain(&logged).all(|line| !line.chars().any(char::is_control)), "{shown:?}");
 }
 
 #[test]

@@ -235,6 +235,34 @@ fn who_gets_what_is_for_nobody() {
     assert!(goes_to(&luser(":include:/etc/list"), "nobody")[0].contains("5.7.1 luser_relay"));
 }
 
+/// A program is run for whoever's alias names it, and is told who that is: it may do another thing for each of them.
+#[test]
+fn a_program_runs_for_each_recipient_that_it_is_the_alias_of() {
+    let tables = [
+        ("virtual_alias_maps", "inline:{ {team@example.com=a@example.com, b@example.com} }"),
+        (
+            "alias_maps",
+            "inline:{ {a=|filter}, {b=|filter}, {both=a, b, a}, {logs=/var/log/x, both2}, {both2=/var/log/x} }",
+        ),
+        ("allow_mail_to_commands", "alias"),
+        ("allow_mail_to_files", "alias"),
+    ];
+    for recipient in ["team@example.com", "both@example.com"] {
+        let router = router(&tables);
+        let run = router.recipient(Address::parse(recipient), Address::default());
+        let (routed, _) = finish(run, &Elsewhere::new());
+        let commands: Vec<_> =
+            routed.recipients.iter().map(|to| (to.address.to_string(), to.way.clone())).collect();
+        let filter = || Way::Command("filter".into());
+        assert_eq!(
+            commands,
+            [("a@example.com".into(), filter()), ("b@example.com".into(), filter())],
+            "{recipient}"
+        );
+    }
+    assert_eq!(goes_to(&tables, "logs@example.com").len(), 1, "a file gets a message once");
+}
+
 /// Who makes up recipients must not be able to add a file, a command or another host to where their mail goes.
 #[test]
 fn who_gets_what_is_for_nobody_is_not_the_clients_choice() {

@@ -7,7 +7,7 @@ use crate::cli::OfMessage;
 use postroom::relay_policy::table::{DIRECTORY, KINDS, LookupError, Opened, Opener, compile_cdb};
 use postroom::settings::read_table;
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, Read as _, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
@@ -158,24 +158,22 @@ fn compile(source: &Path, aliases: bool) -> Result<(), Box<dyn Error>> {
     let metadata = fs::metadata(source).map_err(|error| about(source, error))?;
     let (cdb, warnings) = compile_cdb(&source.to_string_lossy(), &text, aliases)?;
     warnings.iter().for_each(|warning| warn(warning));
-    let named = |ending: &str| {
-        let mut name = source.as_os_str().to_owned();
-        name.push(ending);
-        name
-    };
-    let (target, scratch) = (named(".cdb"), named(".cdb.tmp"));
+    let mut target = source.as_os_str().to_owned();
+    target.push(".cdb");
+    let directory = source.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&scratch)?;
+        // A new file of a name that nobody knows: where root compiles a user's table, the user might have put a link there.
+        let mut scratch = tempfile::Builder::new().prefix(".cdb-").tempfile_in(directory)?;
+        scratch.write_all(&cdb)?;
+        let file = scratch.as_file();
         let own = file.metadata()?;
         if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
-            fchown(&file, Some(metadata.uid()), Some(metadata.gid()))?;
+            fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
         }
         file.set_permissions(metadata.permissions())?;
-        file.write_all(&cdb)?;
         file.sync_all()?;
-        fs::rename(&scratch, &target)?;
-        let directory = source.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        scratch.persist(&target)?;
+        File::open(directory)?.sync_all()
     };
     write().map_err(|error| about(Path::new(&target), error).into())
 }

@@ -79,6 +79,17 @@ fn constant_databases_are_compiled_in_one_step() {
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["aliases", "aliases.cdb"], "nothing else is left");
+    // Root compiles the table of a user, who has put links where a file will be written.
+    let (victim, target) = (directory.join("victim"), directory.join("aliases.cdb"));
+    fs::write(&victim, "precious").unwrap();
+    fs::remove_file(&target).unwrap();
+    for link in [&target, &directory.join("aliases.cdb.tmp")] {
+        std::os::unix::fs::symlink(&victim, link).unwrap();
+    }
+    assert_eq!(run(&["postalias", "cdb:aliases"], "", directory).0, Some(0));
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    assert!(fs::symlink_metadata(&target).unwrap().is_file(), "the link is replaced");
+    assert_eq!(asked("root").1, "carol\n");
     let (status, _, said) = run(&["postmap", "cdb:none"], "", directory);
     assert_eq!((status, &*said), (Some(1), "postroom: none: No such file or directory (os error 2)\n"));
     fs::write(directory.join("wrong"), "/(/ x\n").unwrap();

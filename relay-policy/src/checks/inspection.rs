@@ -1,7 +1,7 @@
 //! One message, looked at line by line.
 
 use super::action::{Action, is_field, parse};
-use super::outcome::{Finding, Outcome};
+use super::outcome::{Finding, LINE_MAX, Outcome, shown};
 use super::structure::Structure;
 use super::{ContentChecks, Kind, text};
 use crate::table::{Answers, Key, Place};
@@ -237,7 +237,7 @@ impl<C: Deref<Target = ContentChecks>> Inspection<C> {
             Action::Replace(text) => Fate::Replace(written(text)),
             _ => Fate::Keep,
         };
-        self.is_over |= self.outcome.add(Finding { kind, line: shown(&key), action, text, place });
+        self.is_over |= self.outcome.add(Finding { kind, line: shown(&key, LINE_MAX), action, text, place });
         fate
     }
 
@@ -272,14 +272,4 @@ fn content(line: &[u8]) -> &[u8] {
         Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
         None => line,
     }
-}
-
-/// A key as it is shown.
-fn shown(key: &str) -> String {
-    let show = |character: char| match character {
-        '\n' | '\t' => ' ',
-        character if character.is_control() || ('\u{f780}'..='\u{f7ff}').contains(&character) => '?',
-        character => character,
-    };
-    key.chars().take(200).map(show).collect()
 }

@@ -71,14 +71,15 @@ impl Finding {
         if self.kind == Kind::Body { "body" } else { "header" }
     }
 
+    /// One line of it: a pattern may have taken octets of the message into the words (`$1`).
     fn said(&self) -> String {
         match &self.action {
             Action::Reject(reply) => {
                 let (class, subject, detail) = reply.enhanced;
-                format!("{class}.{subject}.{detail} {}", reply.text)
+                shown(&format!("{class}.{subject}.{detail} {}", reply.text), WORDS_MAX)
             }
-            Action::Wrong(why) | Action::Failed(why) => why.clone(),
-            _ => self.text.clone(),
+            Action::Wrong(why) | Action::Failed(why) => shown(why, WORDS_MAX),
+            _ => shown(&self.text, WORDS_MAX),
         }
     }
 }
@@ -93,6 +94,22 @@ impl Display for Finding {
             text => write!(f, ": {text} ({})", self.place),
         }
     }
+}
+
+/// So many characters of a line are shown.
+pub(super) const LINE_MAX: usize = 200;
+
+/// So many characters of the words beside an action are shown.
+const WORDS_MAX: usize = 1000;
+
+/// Text that may be of a message, as it is shown: one line, at most so many characters.
+pub(super) fn shown(text: &str, characters_max: usize) -> String {
+    let show = |character: char| match character {
+        '\n' | '\t' => ' ',
+        character if character.is_control() || ('\u{f780}'..='\u{f7ff}').contains(&character) => '?',
+        character => character,
+    };
+    text.chars().take(characters_max).map(show).collect()
 }
 
 impl Outcome {

@@ -8,8 +8,9 @@
 //! * **Append**: an *intent* (old and new length, the checksum of what comes, its first octets) is written to the
 //!   journal and synced. The file is extended, what comes is written, the file synced; the journal is emptied and
 //!   synced. Only then is anything told.
-//! * **Rewrite**: everything that changes is written to a new journal, synced, and renamed over the old one, the
-//!   directory synced. It is written into the file, the file cut, synced; the journal is emptied and synced.
+//! * **Rewrite**: everything that changes is written to a new journal. The mailbox is synced, since the journal is to know it
+//!   again by what stands in it; then the journal, which is renamed over the old one, and the directory. It is written into the
+//!   file, the file cut, synced; the journal is emptied and synced.
 //!
 //! # What a crash can leave
 //!
@@ -343,10 +344,14 @@ impl Rewriting {
         let commit = Commit { new_len, tail_sum, frames_sum: self.sums };
         self.put(place, &Frame::Commit(commit))?;
         let disk = place.env.fs();
-        let placed = self.journal.sync().and_then(|()| disk.rename(&self.path, &place.journal()));
+        // What the sums are of may be in no more than memory: what another program has written, or we have changed in place.
+        let synced = lock.sync(place);
+        let journal = |error: io::Error| StoreError::io("writing", &self.path, &error);
+        let placed = synced.and_then(|()| self.journal.sync().map_err(journal));
+        let placed = placed.and_then(|()| disk.rename(&self.path, &place.journal()).map_err(journal));
         if let Err(error) = placed {
             let _ = disk.unlink(&self.path);
-            return Err(StoreError::io("writing", &self.path, &error));
+            return Err(error);
         }
         disk.sync_dir(&place.control).map_err(|error| StoreError::io("writing", &place.journal(), &error))?;
         if new_len > old_len

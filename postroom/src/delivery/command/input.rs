@@ -1,5 +1,6 @@
 //! What a command reads: the message in the form of a file, with the lines before it that final delivery writes.
 
+use crate::blocking::JobLost;
 use crate::delivery::header::{header, sender};
 use mailstore::mbox::from_line;
 use mailstore::spool::{Envelope, Recipient};
@@ -32,17 +33,17 @@ pub(super) async fn feed(
     // It ends when nobody receives any more.
     tokio::task::spawn_blocking(move || read(body, &send));
     let mut line_ends = LineEnds::default();
-    let mut chunk = Ok(beginning);
+    let mut chunk = beginning;
     loop {
         let Some(pipe) = stdin else { return Ok(()) };
-        let octets = line_ends.converted(&chunk?);
-        if pipe.write_all(&octets).await.is_err() {
+        if pipe.write_all(&line_ends.converted(&chunk)).await.is_err() {
             *stdin = None;
             return Ok(());
         }
-        match chunks.recv().await {
-            Some(next) => chunk = next,
-            None => break,
+        // A reader that is gone without a last chunk has not come to the end.
+        chunk = chunks.recv().await.ok_or(JobLost)??;
+        if chunk.is_empty() {
+            break;
         }
     }
     if let Some(pipe) = stdin {
@@ -53,7 +54,7 @@ pub(super) async fn feed(
     Ok(())
 }
 
-/// Reads a message, a chunk at a time; an error is the last.
+/// Reads a message, a chunk at a time; the last is an empty one or an error.
 fn read(mut body: Box<dyn MessageReader>, send: &mpsc::Sender<Result<Vec<u8>, StoreError>>) {
     let mut at = 0;
     loop {
@@ -102,6 +103,32 @@ impl LineEnds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Stdio;
+
+    /// It gives a part of the message, and dies.
+    #[derive(Debug)]
+    struct Dies;
+
+    impl MessageReader for Dies {
+        fn size_bytes(&self) -> u64 {
+            10
+        }
+
+        fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
+            assert_eq!(offset, 0, "the second time");
+            buffer[..4].copy_from_slice(b"half");
+            Ok(4)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_dies_is_no_end_of_the_message() {
+        let mut cat = tokio::process::Command::new("cat");
+        let mut cat = cat.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let mut stdin = cat.stdin.take();
+        feed(&mut stdin, b"From x\n".to_vec(), Box::new(Dies)).await.unwrap_err();
+        assert!(stdin.is_some(), "an end would tell the command that this was all");
+    }
 
     #[test]
     fn line_ends_are_those_of_the_system_however_they_are_cut() {

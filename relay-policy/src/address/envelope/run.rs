@@ -155,7 +155,10 @@ impl<'a> EnvelopeRun<'a> {
             Way::Mailbox(_) => ("mailbox", recipient.address.as_str().to_ascii_lowercase()),
             Way::Transport(_) => ("transport", recipient.address.as_str().to_ascii_lowercase()),
             Way::Discard(_) => ("discard", recipient.address.as_str().to_ascii_lowercase()),
-            Way::Command(command) => ("command", command.clone()),
+            // It may do another thing for another recipient.
+            Way::Command(command) => {
+                ("command", format!("{} {command}", recipient.address.as_str().to_ascii_lowercase()))
+            }
             Way::File(path) => ("file", path.clone()),
         };
         if self.there.insert(key) {

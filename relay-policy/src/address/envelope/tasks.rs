@@ -254,14 +254,21 @@ impl EnvelopeRun<'_> {
 
     /// What is to be done about a target of an alias of `address`; none where it is a recipient as it stands.
     fn follow(&mut self, address: &Address, delivery: LocalDelivery, branch: &Branch) -> Option<Task> {
-        let LocalDelivery { to, sender } = delivery;
+        let LocalDelivery { to, recipient, sender } = delivery;
         let branch = Branch { sender: sender.or_else(|| branch.sender.clone()), ..branch.clone() };
         let way = match to {
             Delivery::Mailbox(address) => {
                 return Some(Task::Mailbox { address: comparable(&address), is_local: true, branch });
             }
             Delivery::Forward(address) => return Some(Task::Recipient { address, branch: branch.deeper() }),
-            Delivery::Command(command) => Way::Command(command),
+            Delivery::Command(command) => {
+                self.add(FinalRecipient {
+                    address: recipient,
+                    way: Way::Command(command),
+                    sender: branch.sender,
+                });
+                return None;
+            }
             Delivery::File(path) => Way::File(path),
         };
         self.add(FinalRecipient { address: address.clone(), way, sender: branch.sender });
@@ -322,7 +329,7 @@ impl EnvelopeRun<'_> {
             }
         };
         self.note("luser_relay", address, to.to_string());
-        self.follow(address, LocalDelivery { to, sender: None }, branch)
+        self.follow(address, LocalDelivery { to, recipient: address.clone(), sender: None }, branch)
     }
 
     /// The account whose mailbox an address is, with its extension or without.

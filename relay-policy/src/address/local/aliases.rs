@@ -61,6 +61,9 @@ pub struct LocalExpansion {
 pub struct LocalDelivery {
     /// Where to.
     pub to: Delivery,
+    /// The local recipient whose alias it is, or the recipient itself. Of an alias within an alias it is the inner one: that is
+    /// whom a program is told of, and for whom it runs.
+    pub recipient: Address,
     /// The sender in place of the message's own: the owner of the alias.
     pub sender: Option<Address>,
 }
@@ -102,6 +105,8 @@ struct Work {
     target: Target,
     /// The alias that it comes from, in lower case; for the recipient itself, none.
     alias: Option<String>,
+    /// Whose alias that is, or the recipient itself.
+    recipient: Address,
     in_include: bool,
     depth: usize,
     sender: Option<Address>,
@@ -152,7 +157,15 @@ impl LocalAliases {
     ) -> Result<LocalExpansion, LookupError> {
         let (mut expansion, mut targets) = (Builder::default(), 0);
         let target = Target::Address(recipient.clone());
-        let mut work = vec![Work { target, alias: None, in_include: false, depth: 0, sender: None }];
+        let recipient_itself = Work {
+            target,
+            alias: None,
+            recipient: recipient.clone(),
+            in_include: false,
+            depth: 0,
+            sender: None,
+        };
+        let mut work = vec![recipient_itself];
         while let Some(next) = work.pop() {
             targets += 1;
             if targets > self.targets_max {
@@ -232,6 +245,7 @@ impl LocalAliases {
             let inner = |target| Work {
                 target,
                 alias: Some(name.clone()),
+                recipient: recipient.clone(),
                 in_include: false,
                 depth: work.depth + 1,
                 sender: sender.clone(),
@@ -278,6 +292,7 @@ fn included(
     let inner = |target| Work {
         target,
         alias: work.alias.clone(),
+        recipient: work.recipient.clone(),
         in_include: true,
         depth: work.depth + 1,
         sender: work.sender.clone(),
@@ -300,11 +315,15 @@ impl Builder {
         let key = match &to {
             Delivery::Mailbox(address) => ("mailbox", address.as_str().to_lowercase()),
             Delivery::Forward(address) => ("forward", address.as_str().to_lowercase()),
-            Delivery::Command(command) => ("command", command.clone()),
+            // A program may do another thing for another recipient.
+            Delivery::Command(command) => {
+                ("command", format!("{} {command}", work.recipient.as_str().to_lowercase()))
+            }
             Delivery::File(path) => ("file", path.clone()),
         };
         if self.delivered.insert(key) {
-            self.done.deliveries.push(LocalDelivery { to, sender: work.sender.clone() });
+            let (recipient, sender) = (work.recipient.clone(), work.sender.clone());
+            self.done.deliveries.push(LocalDelivery { to, recipient, sender });
         }
     }
 
