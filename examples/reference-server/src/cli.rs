@@ -117,8 +117,8 @@ pub enum Command {
     },
     /// Write the configuration of a qmail as ours.
     ///
-    /// Reads locals, rcpthosts, morercpthosts.cdb, virtualdomains, badmailfrom, smtproutes and others in control, users/assign beside it, and
-    /// the rules of tcpserver. What
+    /// Reads locals, rcpthosts, morercpthosts.cdb, virtualdomains, badmailfrom, smtproutes and others in control, users/assign beside it, the
+    /// .qmail files of alias and of the users that it names, and the rules of tcpserver. What
     /// cannot be carried over is told on standard error. Mail that qmail would relay for everybody, because there is no
     /// rcpthosts, is refused.
     ///

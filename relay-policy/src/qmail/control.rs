@@ -3,7 +3,7 @@
 use super::domains::{self, Domains};
 use super::senders::{REFUSED, table};
 use super::tcp_rules::TcpRules;
-use super::{clients, items, users};
+use super::{clients, dot_qmail, items, users};
 use crate::main_cf::Notice;
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ impl Imported {
     }
 }
 
-/// What the control files, by their names, and the rules of tcpserver come to. `users/assign` is one of the files, by that name; of
-/// `morercpthosts` the text, which is what [`more_hosts`](super::more_hosts) makes of the file that qmail reads.
+/// What the control files, by their names, and the rules of tcpserver come to. `users/assign` is one of the files, by that name, and
+/// `~joe/.qmail-list` is of the user joe; of `morercpthosts` the text, which is what [`more_hosts`](super::more_hosts) makes of the file that qmail reads.
 ///
 /// Without rules nobody relays by where it is.
 pub fn import(files: &BTreeMap<String, String>, tcp_rules: Option<&TcpRules>) -> Imported {
@@ -66,12 +66,18 @@ pub fn import(files: &BTreeMap<String, String>, tcp_rules: Option<&TcpRules>) ->
     imported.note(
         "(users)",
         0,
-        "what .qmail files say is not carried over: an address user-extension is user's",
+        "an address user-extension is user's, also where qmail has no .qmail-extension and refuses it",
     );
     imported.note("(users)", 0, "recipient_delimiter is -: an address is parted at the first -, where qmail looks for the longest user; who has a - in the name must be an account, and has no extensions");
 
+    let mut aliases = String::new();
     if let Some(text) = files.get(users::FILE) {
-        users::import(text, &mut imported);
+        users::import(text, &mut aliases, &mut imported);
+    }
+    dot_qmail::import(files, &mut aliases, &mut imported);
+    if !aliases.is_empty() {
+        imported.set("alias_maps", "hash:aliases");
+        imported.tables.push(("aliases".into(), aliases));
     }
     let domains = Domains::read(files, &me, &mut imported.notes);
     imported.set("myorigin", first("envnoathost").unwrap_or_else(|| domains.home.clone()));
@@ -161,7 +167,8 @@ const CARRIED: [&str; 15] = [
 ];
 
 fn others(files: &BTreeMap<String, String>, imported: &mut Imported) {
-    for file in files.keys().filter(|file| !CARRIED.contains(&file.as_str())) {
+    let is_left = |file: &&String| !CARRIED.contains(&file.as_str()) && !dot_qmail::is_one(file);
+    for file in files.keys().filter(is_left) {
         let why =
             OTHERS.iter().find(|(known, _)| known == file).map_or("no such file is known", |(_, why)| *why);
         imported.note(file, 0, format!("not carried over: {why}"));

@@ -24,6 +24,7 @@ mod clients;
 mod compiled;
 mod control;
 mod domains;
+mod dot_qmail;
 mod senders;
 mod tcp_rules;
 mod users;

@@ -1,7 +1,7 @@
 //! `users/assign`: which local parts are which users.
 //!
 //! A line is `=local:user:uid:gid:home:dash:ext:`, or `+front:` and the same for all local parts that begin so; the file ends with a
-//! line that is a dot. What is `dash` and `ext` chooses a `.qmail` file of the user's, and those are not read.
+//! line that is a dot. What is `dash` and `ext` chooses a `.qmail` file of the user's.
 
 use super::control::Imported;
 use super::items;
@@ -10,8 +10,7 @@ use super::items;
 pub(super) const FILE: &str = "users/assign";
 
 /// Names the users, and those who are called otherwise as aliases.
-pub(super) fn import(text: &str, imported: &mut Imported) {
-    let mut aliases = String::new();
+pub(super) fn import(text: &str, aliases: &mut String, imported: &mut Imported) {
     for (line, item) in items(text).take_while(|(_, item)| *item != ".") {
         let parts: Vec<&str> = item.split(':').collect();
         let ([whose, user, _, _, _, dash, ext, ..], Some(kind)) = (&parts[..], item.chars().next()) else {
@@ -38,7 +37,7 @@ pub(super) fn import(text: &str, imported: &mut Imported) {
                 );
             }
             '=' if whose.eq_ignore_ascii_case(user) => {}
-            '=' => aliases += &format!("{}: {user}\n", whose.to_lowercase()),
+            '=' => *aliases += &format!("{}: {user}\n", whose.to_lowercase()),
             _ => {
                 let text = format!(
                     "all that begin with \"{whose}\" are not carried over: name them one by one in alias_maps"
@@ -47,11 +46,7 @@ pub(super) fn import(text: &str, imported: &mut Imported) {
             }
         }
     }
-    if !aliases.is_empty() {
-        imported.set("alias_maps", "hash:assign");
-        imported.tables.push(("assign".into(), aliases));
-    }
 }
 
 /// Whose `.qmail` files say what becomes of mail for nobody.
-const ALIAS: &str = "alias";
+pub(super) const ALIAS: &str = "alias";

@@ -1,4 +1,4 @@
-//! `postroom import-qmail`: the files of `control`, `users/assign`, and the rules that `tcprules` compiles.
+//! `postroom import-qmail`: the files of `control`, `users/assign`, `.qmail` files, and the rules that `tcprules` compiles.
 
 use super::draft::{Draft, DraftListener};
 use super::{Imported, message_bytes_max, write};
@@ -11,6 +11,33 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use toml::Value;
+
+/// Users and their homes, as `users/assign` has them.
+fn homes(assign: &str) -> BTreeMap<&str, &str> {
+    let lines = assign.lines().filter(|line| line.starts_with(['=', '+']));
+    let parts = lines.filter_map(|line| {
+        let mut parts = line.split(':').skip(1);
+        Some((parts.next()?, parts.nth(2)?))
+    });
+    parts.filter(|(user, home)| *user != "alias" && home.starts_with('/')).collect()
+}
+
+/// Reads the `.qmail` files of a user; a home that is not here has none.
+fn dot_qmails(user: &str, home: &Path, files: &mut BTreeMap<String, String>) -> Result<(), String> {
+    let entries = match fs::read_dir(home) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| format!("{}: {error}", home.display()))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(|error| format!("{}: {error}", home.display()))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.starts_with(".qmail"));
+        if let Some(name) = name {
+            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            files.insert(format!("~{user}/{name}"), text);
+        }
+    }
+    Ok(())
+}
 
 /// What is asked beside `rcpthosts`, and what it is compiled from.
 const MORE_HOSTS: &str = "morercpthosts";
@@ -50,12 +77,19 @@ fn read(directory: &Path, tcp_rules: Option<&Path>) -> Result<Imported, Box<dyn 
         let text = format!("not carried over: qmail reads {MORE_HOSTS_CDB}, and there is none");
         unread.push(Notice { file: MORE_HOSTS.into(), line: 0, text });
     }
-    let users = control.parent().unwrap_or(control).join(USERS);
+    let qmail = control.parent().unwrap_or(control);
+    let users = qmail.join(USERS);
     match fs::read_to_string(&users) {
-        Ok(text) => drop(files.insert(USERS.into(), text)),
+        Ok(text) => {
+            for (user, home) in homes(&text) {
+                dot_qmails(user, Path::new(home), &mut files)?;
+            }
+            files.insert(USERS.into(), text);
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(about(&users, error).into()),
     }
+    dot_qmails("alias", &qmail.join("alias"), &mut files)?;
     let rules = match tcp_rules {
         Some(path) if path.extension().is_some_and(|extension| extension == "cdb") => {
             let octets = fs::read(path).map_err(|error| about(path, error))?;

@@ -79,8 +79,8 @@ fn constant_databases_and_users() {
     let relayed: Vec<&str> =
         policy["relay_domains"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
     assert_eq!(relayed, ["more.example", ".below.example"]);
-    assert_eq!(policy["alias_maps"].as_str(), Some("hash:assign"));
-    assert_eq!(fs::read_to_string(directory.join("ours/assign")).unwrap(), "info: ann\n");
+    assert_eq!(policy["alias_maps"].as_str(), Some("hash:aliases"));
+    assert_eq!(fs::read_to_string(directory.join("ours/aliases")).unwrap(), "info: ann\n");
     let users = fs::read_to_string(directory.join("ours/users.passwd")).unwrap();
     assert!(users.ends_with("# ann@example.org:\n# bob@example.org:\n"), "{users}");
     for line in [
@@ -94,4 +94,74 @@ fn constant_databases_and_users() {
     fs::write(directory.join("qmail/control/morercpthosts.cdb"), "no database").unwrap();
     let (good, _, told) = program(&["import-qmail", "qmail"], directory);
     assert!(!good && told.contains("morercpthosts.cdb: shorter than the header of a cdb"), "{told}");
+}
+
+/// R116, QM10: what `.qmail` files forward, to whom; a virtual domain's user among them.
+#[test]
+fn dot_qmail_files_are_aliases() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    write(
+        directory,
+        &[
+            ("qmail/control/me", "mail.example.org\n"),
+            ("qmail/control/locals", "example.org\n"),
+            ("qmail/control/rcpthosts", "example.org\nvirtual.example\n"),
+            ("qmail/control/virtualdomains", "virtual.example:joe\n"),
+            ("qmail/users/assign", "=joe:joe:1000:1000:DIR/joe:::\n+joe-:joe:1000:1000:DIR/joe:-::\n.\n"),
+            ("joe/.qmail", "# keep one\n./Maildir/\n&joe@far.test\n"),
+            ("joe/.qmail-test1", "test1@example.org\n|vacation\n"),
+            ("joe/.qmail-a:b", ""),
+            ("joe/.qmail-list", "ann@example.org\n"),
+            ("joe/.qmail-list-owner", "&joe\n"),
+            ("joe/.qmail-default", "./Maildir/\n"),
+            ("qmail/alias/.qmail-postmaster", "&joe\n"),
+            ("qmail/alias/.qmail-default", "&ann@example.org\n"),
+        ],
+    );
+    let (good, _, told) = program(&["import-qmail", "qmail", "--output", "ours"], directory);
+    assert!(good, "{told}");
+    let aliases = fs::read_to_string(directory.join("ours/aliases")).unwrap();
+    assert_eq!(
+        aliases,
+        "postmaster: joe\njoe: joe, joe@far.test\njoe-a.b: joe\njoe-list: ann@example.org\nowner-joe-list: joe-list-owner\n\
+         joe-list-owner: joe\njoe-test1: test1@example.org\n"
+    );
+    for line in [
+        "~joe/.qmail-test1, line 2: |vacation: not carried over: no program is run",
+        "~joe/.qmail-default: not carried over: what of joe's has no file of its own goes to the mailbox",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}: {told}");
+    }
+    let configuration = fs::read_to_string(directory.join("ours/postroom.toml")).unwrap();
+    assert_eq!(toml(&configuration)["policy"]["luser_relay"].as_str(), Some("ann@example.org"));
+    // Who writes to the virtual domain is joe's, and the file of the extension says whose.
+    let accounts = ["ann", "joe", "test1"].map(|user| format!("{user}@example.org:{{PLAIN}}x\n")).concat();
+    fs::write(directory.join("ours/users.passwd"), accounts).unwrap();
+    for (to, verdict) in [
+        ("test1@virtual.example", "verdict: accepted, for the mailbox test1@example.org"),
+        ("other@virtual.example", "verdict: refused at RCPT: 550 5.4.4 <other@virtual.example>: "),
+        ("list@virtual.example", "verdict: accepted, for the mailbox ann@example.org"),
+        ("nobody@example.org", "verdict: accepted, for the mailbox ann@example.org"),
+    ] {
+        let arguments = [
+            "policy",
+            "explain",
+            "--config",
+            "ours/postroom.toml",
+            "--client",
+            "203.0.113.9",
+            "--from",
+            "",
+            "--to",
+            to,
+        ];
+        let (_, printed, wrong) = program(&arguments, directory);
+        assert!(printed.lines().last().unwrap().starts_with(verdict), "{to}: {printed}{wrong}");
+        assert_eq!(
+            printed.contains(", from owner-joe-list@example.org"),
+            to.starts_with("list@"),
+            "{to}: {printed}"
+        );
+    }
 }
