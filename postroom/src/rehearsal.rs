@@ -224,9 +224,10 @@ impl Rehearsal {
         (files, commands): (bool, bool),
     ) -> Self {
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
-        let resolver = Shares::new(resolver);
+        // Whoever rehearses says what the client is called.
+        let (resolver, hosts) = (Shares::new(resolver), None);
         let walls =
-            Walls { directory, resolver, policy_services: Box::new(Unasked), memory, files, commands };
+            Walls { directory, resolver, hosts, policy_services: Box::new(Unasked), memory, files, commands };
         Self { snapshot, walls }
     }
 

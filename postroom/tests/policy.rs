@@ -7,7 +7,8 @@ use common::log::Log;
 use common::{Client, inbox, settings, start_with, until};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
-use postroom::dns::FixedResolver;
+use postroom::dns::{FixedResolver, HostsFile};
+use postroom::server::Builder;
 use postroom::settings::{Protocol, Settings, SettingsError};
 use relay_policy::{Record, RecordKind};
 
@@ -362,10 +363,15 @@ async fn the_client_s_name_stands_in_the_trace_field() {
         .with("8.113.0.203.in-addr.arpa", RecordKind::Ptr, [Record::Name("mail.x.test".into())]);
     let settings = with(&[("smtpd_client_restrictions", "check_client_access inline:{bad.test=REJECT}")]);
     let fs = SimFs::new();
-    let server = start_with(&fs, 1, |builder| builder.settings(settings).resolver(resolver)).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hosts"), "203.0.113.7 mail.hosts.test\n").unwrap();
+    let hosts = HostsFile::new(dir.path().join("hosts"));
+    let builder = |builder: Builder| builder.settings(settings).resolver(resolver).hosts(hosts);
+    let server = start_with(&fs, 1, builder).await.unwrap();
     for (client, told) in [
         ("203.0.113.9", "Received: from client.test (mail.x.test [203.0.113.9])"),
         ("203.0.113.8", "Received: from client.test ([203.0.113.8])"),
+        ("203.0.113.7", "Received: from client.test (mail.hosts.test [203.0.113.7])"),
     ] {
         let mut connected = Client::connect_from(format!("{client}:40000").parse().unwrap(), &server, "smtp");
         connected.reply().await;

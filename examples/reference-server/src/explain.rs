@@ -5,7 +5,7 @@ use crate::config::{Config, ListenerSection, Protocol};
 use crate::serve::log_to_stderr;
 use crate::wiring;
 use postroom::accounts::PasswdFile;
-use postroom::dns::ClientName;
+use postroom::dns::{ClientName, HostsFile};
 use postroom::proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use postroom::proto_core::{Backend, TlsInfo};
 use postroom::rehearsal::{Addresses, Destination, Dialogue, Fate, Rehearsal, Step};
@@ -53,7 +53,10 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     let steps = runtime.block_on(async {
         dialogue.client_name = match &arguments.name {
             Some(name) => confirmed(name),
-            None if arguments.dns => ClientName::look_up(&resolver, arguments.client).await,
+            None if arguments.dns => match HostsFile::system().name(arguments.client).await {
+                Some(name) => name,
+                None => ClientName::look_up(&resolver, arguments.client).await,
+            },
             None => ClientName::unknown(NameStatus::Permanent),
         };
         rehearsal.run(&name, &dialogue).await

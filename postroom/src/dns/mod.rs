@@ -6,13 +6,15 @@
 //! | [`Cached`] | any resolver, with a memory: one lookup for all who ask the same at the same time, none for what still holds |
 //! | [`FixedResolver`] | records that were given beforehand, for tests and for trying a policy out |
 //! | [`test_list`] | whether a DNS list is alive |
+//! | [`HostsFile`] | the names of clients that this machine has beside the DNS |
 //! | [`ClientName`] | what a client's address is called, and whether the name says so, too |
 //!
-//! All stand behind the wall [`Resolver`](crate::wall::Resolver). A server that is given none has [`system`].
+//! All resolvers stand behind the wall [`Resolver`](crate::wall::Resolver). A server that is given none has [`system`].
 
 mod cache;
 mod client_name;
 mod fixed;
+mod hosts;
 mod list_test;
 mod shares;
 mod stub;
@@ -20,6 +22,7 @@ mod stub;
 pub use cache::{CacheLimits, Cached};
 pub use client_name::{ClientName, NAMES_MAX};
 pub use fixed::FixedResolver;
+pub use hosts::HostsFile;
 pub use list_test::{ListHealth, test_list};
 pub(crate) use shares::{Share, Shares};
 pub use stub::{ALIASES_MAX, StubOptions, StubResolver};

@@ -5,7 +5,7 @@
 //!
 //! # Departures
 //! From what programs of the system see: `/etc/hosts` is not looked at, since what a mail server asks of a name is what the
-//! world sees; and no domain of `search` in `/etc/resolv.conf` is appended. `localhost`, names below it and loopback addresses
+//! world sees (for the names of clients there is [`HostsFile`](super::HostsFile)); and no domain of `search` in `/etc/resolv.conf` is appended. `localhost`, names below it and loopback addresses
 //! are known without a question (RFC 6761).
 
 use crate::wall::{Later, Records, Resolver};

@@ -1,7 +1,7 @@
 //! Who answers what policy asks.
 
 use super::{Services, include};
-use crate::dns::{Share, Shares};
+use crate::dns::{ClientName, HostsFile, Share, Shares};
 use crate::memory::Memory;
 use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Later, Resolver as _};
@@ -21,6 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Walls {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) resolver: Shares,
+    /// Which clients have names beside those of the DNS.
+    pub(crate) hosts: Option<HostsFile>,
     pub(crate) policy_services: Box<dyn Services>,
     /// What is remembered of clients.
     pub(crate) memory: Arc<Memory>,
@@ -28,6 +30,18 @@ pub(crate) struct Walls {
     pub(crate) files: bool,
     /// Whether anybody runs commands.
     pub(crate) commands: bool,
+}
+
+impl Walls {
+    /// What a client is called.
+    pub(crate) async fn name_of(&self, client: IpAddr) -> ClientName {
+        if let Some(hosts) = &self.hosts
+            && let Some(name) = hosts.name(client).await
+        {
+            return name;
+        }
+        ClientName::look_up(&self.resolver.of(client), client).await
+    }
 }
 
 /// Answers what one command asks, and remembers whom it has asked for.

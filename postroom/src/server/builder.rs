@@ -3,7 +3,7 @@
 use super::{Server, Shared, Started};
 use crate::clock::Clock;
 use crate::delivery::{self, Deliverers};
-use crate::dns::{self, Shares};
+use crate::dns::{self, HostsFile, Shares};
 use crate::driver::{ShutdownSignal, Timeouts};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::hub::Hub;
@@ -32,6 +32,7 @@ pub struct Builder {
     listeners: Vec<Listener>,
     directory: Option<Arc<dyn Directory>>,
     resolver: Option<Arc<dyn Resolver>>,
+    hosts: Option<HostsFile>,
     keep: Option<Keep>,
     intake: Option<Arc<dyn Intake>>,
     delivery: Option<(Arc<dyn Spool>, Arc<dyn Store>)>,
@@ -114,6 +115,12 @@ impl Builder {
     #[must_use]
     pub fn resolver(self, resolver: impl Resolver + 'static) -> Self {
         Self { resolver: Some(Arc::new(resolver)), ..self }
+    }
+
+    /// Which clients have names beside those of the DNS; if nothing is said, those in `/etc/hosts` where the DNS is the system's, too.
+    #[must_use]
+    pub fn hosts(self, hosts: HostsFile) -> Self {
+        Self { hosts: Some(hosts), ..self }
     }
 
     /// Who takes accepted messages, where there is no spool.
@@ -212,6 +219,7 @@ impl Builder {
             memory: Arc::clone(&memory),
             files: self.delivery.as_ref().is_some_and(|(_, store)| store.delivers_to_files()),
             commands: self.delivery.is_some() && self.deliverers.commands.is_some(),
+            hosts: self.hosts.or_else(|| self.resolver.is_none().then(HostsFile::system)),
             resolver: Shares::new(self.resolver.unwrap_or_else(|| Arc::new(dns::system()))),
             policy_services: Box::new(Asked {
                 services: PolicyServices::new(&snapshot.settings.config_directory),

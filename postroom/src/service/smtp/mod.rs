@@ -34,7 +34,6 @@ pub(crate) use request::secured;
 
 use super::login::{login, login_failed};
 use super::{Backends, told};
-use crate::dns::ClientName;
 use crate::driver::{Service, Work};
 use crate::policy::{Answerer, asked};
 use crate::session::Session;
@@ -216,7 +215,7 @@ impl SmtpService {
         }
         let (walls, client) = (Arc::clone(&self.backends.walls), self.request.client);
         self.work.start(async move {
-            let name = ClientName::look_up(&walls.resolver.of(client), client).await;
+            let name = walls.name_of(client).await;
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
                 if name.status == NameStatus::Ok {
                     server.set_peer_name(&*name.name);
