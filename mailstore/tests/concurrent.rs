@@ -1,5 +1,6 @@
 //! Eight threads and other programs at one mailbox, Dovecot among them: nothing is lost, nothing is there twice, UIDVALIDITY
-//! stays, and no UID ever stands for two messages. The others deliver, change flags, and remove some of what they delivered.
+//! stays, and no UID ever stands for two messages. The others deliver and, but for the one at mbox files, change flags and
+//! remove some of what they delivered.
 //! `MAILSTORE_CONCURRENT_SECONDS` says for how long; 3 when it does not. For a minute:
 //!
 //!     MAILSTORE_CONCURRENT_SECONDS=60 cargo test --release -p postroom-mailstore --test concurrent -- --nocapture --test-threads 1
@@ -175,7 +176,9 @@ fn run(store: &dyn Store, user: Option<&User>, outside: Option<&dyn Fn() -> Chil
         outside.map_or(0, |outside| {
             let output = outside.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && said.is_empty(), "{said}");
+            // On a busy machine Dovecot says of a lock how long it took.
+            let is_well = said.lines().all(|line| line.contains(" took "));
+            assert!(output.status.success() && is_well, "{said}");
             String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
         })
     });

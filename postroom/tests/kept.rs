@@ -10,7 +10,8 @@ use mailstore::fs::sim::SimFs;
 use mailstore::mbox::MboxOptions;
 use mailstore::{Env, MaildirStore};
 use postroom::Blocking;
-use postroom::local::LocalMail;
+use postroom::local::{LocalMail, LocalOptions};
+use postroom::wall::AccountId;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -87,7 +88,14 @@ async fn r142_a_signed_message_comes_out_as_it_came_in() {
         let (fs, root, none) = (SimFs::new(), Path::new("/"), Blocking::inline());
         let disk = if is_mbox {
             let place = ("mail/%d/%n", "mbox:~/mail:INBOX=~/inbox");
-            LocalMail::open_mbox(env(&fs, 1), root, place, MboxOptions::default(), Arc::default(), &none)
+            LocalMail::open_mbox(
+                env(&fs, 1),
+                root,
+                place,
+                MboxOptions::default(),
+                LocalOptions::default(),
+                &none,
+            )
         } else {
             LocalMail::open(env(&fs, 1), root, "mail/%d/%n", &none)
         };
@@ -189,4 +197,45 @@ async fn r145_a_thousand_deliveries_while_an_imap_client_deletes() {
     assert_eq!(kept.len() + removed.len(), SESSIONS * EACH);
     let all: BTreeSet<usize> = kept.into_iter().chain(removed).collect();
     assert_eq!(all, (0..SESSIONS * EACH).collect(), "each is there once, or was removed once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r150_mail_lies_in_the_home_directory_that_the_users_line_says() {
+    for is_mbox in [false, true] {
+        let (fs, root, none) = (SimFs::new(), Path::new("/"), Blocking::inline());
+        let mut options = LocalOptions::default();
+        let of = |account: &AccountId| (account.user() == "alice").then(|| "/srv/alice".into());
+        options.homes = Some(Arc::new(of));
+        let disk = if is_mbox {
+            let place = ("mail/%d/%n", "mbox:~/mail:INBOX=~/inbox");
+            LocalMail::open_mbox(env(&fs, 1), root, place, MboxOptions::default(), options, &none)
+        } else {
+            LocalMail::open_with(env(&fs, 1), root, "mail/%d/%n", options, &none)
+        };
+        let server = start_on(disk.unwrap(), 1, |builder| builder).await;
+        let mut client = Client::greeted(&server, "smtp").await;
+        for to in ["alice@example.test", "bob@example.test"] {
+            let reply = client.mail("s@x.test", &[to], &format!("Subject: {to}\r\n\r\nbody")).await;
+            assert!(reply.starts_with("250"), "{reply}");
+        }
+        let inbox_of = |maildir: &str, mbox: &str| {
+            if is_mbox {
+                return common::mbox(&fs, mbox);
+            }
+            let found = mailstore::fs::Fs::metadata(&fs, Path::new(maildir)).is_ok();
+            let store = found.then(|| MaildirStore::open(env(&fs, 77), Path::new(maildir), None).unwrap());
+            store.map_or_else(Vec::new, |store| common::messages(&store))
+        };
+        let alice = || inbox_of("/srv/alice/Maildir", "/srv/alice/inbox");
+        let bob = || inbox_of("/mail/example.test/bob", "/mail/example.test/bob/inbox");
+        common::until("delivered", || alice().len() + bob().len() == 2).await;
+        assert!(alice()[0].contains("Subject: alice") && bob()[0].contains("Subject: bob"));
+        assert!(
+            Imap::inbox(&server, "alice")
+                .await
+                .command("STATUS INBOX (MESSAGES)")
+                .await
+                .contains("MESSAGES 1")
+        );
+    }
 }

@@ -14,7 +14,7 @@ use mailstore::fs::{Fs as _, OpenMode};
 use mailstore::mbox::MboxOptions;
 use mailstore::{Delivered, Delivery, ErrorKind, MailboxName, MessageReader, StoreError};
 use postroom::delivery::Deliverers;
-use postroom::local::{LocalMail, LocalStore};
+use postroom::local::{LocalMail, LocalOptions, LocalStore};
 use postroom::server::Builder;
 use postroom::{Blocking, Server};
 use std::io;
@@ -42,7 +42,14 @@ impl Format {
             Self::Maildir => LocalMail::open(env(fs, pid), root, "mail/%d/%n", &none),
             Self::Mbox => {
                 let place = ("mail/%d/%n", "mbox:~/mail:INBOX=~/inbox");
-                LocalMail::open_mbox(env(fs, pid), root, place, MboxOptions::default(), Arc::default(), &none)
+                LocalMail::open_mbox(
+                    env(fs, pid),
+                    root,
+                    place,
+                    MboxOptions::default(),
+                    LocalOptions::default(),
+                    &none,
+                )
             }
         };
         start_on(disk.unwrap(), pid, change).await

@@ -276,6 +276,8 @@ fn mail(
         Some(DirectoryNames::Utf8) => NameEncoding::Utf8,
     };
     options.mailboxes = config.mailboxes.iter().map(default_mailbox).collect();
+    let homes = Arc::clone(accounts);
+    options.homes = Some(Arc::new(move |account: &AccountId| homes.home(account)));
     match storage.format {
         StorageFormat::Maildir => {
             let (all, accounts) = (Arc::new(quota_rules(config)), Arc::clone(accounts));
@@ -289,7 +291,7 @@ fn mail(
                 data_dir,
                 (home, location),
                 mbox_options(storage),
-                options.mailboxes,
+                options,
                 store_threads,
             )
         }

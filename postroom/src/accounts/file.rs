@@ -6,7 +6,7 @@ use crate::wall::AccountId;
 use mailstore::QuotaRules;
 use mailstore::quota::RuleError;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// What a line must look like, for messages.
@@ -51,6 +51,9 @@ pub enum LineError {
     /// A quota rule among the extra fields does not read.
     #[error(transparent)]
     Quota(#[from] RuleError),
+    /// A home directory among the extra fields is none.
+    #[error("userdb_home={0:?} is no absolute path that leads nowhere back")]
+    Home(String),
     /// There are other extra fields behind the seventh `:`.
     #[error("the extra fields {0:?} are not supported, and may forbid a login; remove them or the line")]
     Extra(String),
@@ -71,6 +74,14 @@ pub(super) struct Table {
     index: HashMap<AccountId, (usize, usize)>,
     /// Of accounts that have them, in the order of the line.
     quota_rules: HashMap<AccountId, Vec<String>>,
+    homes: HashMap<AccountId, PathBuf>,
+}
+
+/// What a line says besides.
+#[derive(Debug, Default)]
+struct Extra {
+    quota_rules: Vec<String>,
+    home: Option<PathBuf>,
 }
 
 impl Table {
@@ -86,8 +97,8 @@ impl Table {
     }
 
     /// Empty lines and lines that begin with `#` are passed over, and so are the fields of the system account (uid, gid,
-    /// gecos, home, shell). Of the extra fields behind them only quota rules are known, as `userdb_quota_rule=*:storage=1G`
-    /// and `userdb_quota_rule2=…`; others are refused: `nologin` or `allow_nets` left unheeded would open
+    /// gecos, home, shell). Of the extra fields behind them only these are known: quota rules, as `userdb_quota_rule=*:storage=1G`
+    /// and `userdb_quota_rule2=…`, and a home directory, as `userdb_home=/srv/alice`. Others are refused: `nologin` or `allow_nets` left unheeded would open
     /// what was closed.
     fn lines(text: &str) -> Result<Self, (usize, LineError)> {
         let mut table = Self::default();
@@ -100,16 +111,17 @@ impl Table {
                 .ok_or_else(|| (number, LineError::Name(name.to_owned())))?;
             let mut fields = rest.splitn(7, ':');
             let password = fields.next().unwrap_or_default();
-            let rules = quota_rules(fields.nth(5).unwrap_or_default()).map_err(|error| (number, error))?;
+            let extra = extra(fields.nth(5).unwrap_or_default()).map_err(|error| (number, error))?;
             let stored = StoredPassword::parse(password).map_err(|error| (number, error.into()))?;
             let place = (table.entries.len(), number);
             if let Some(&(_, first)) = table.index.get(&account) {
                 return Err((number, LineError::Twice { account, first }));
             }
             table.index.insert(account.clone(), place);
-            if !rules.is_empty() {
-                table.quota_rules.insert(account.clone(), rules);
+            if !extra.quota_rules.is_empty() {
+                table.quota_rules.insert(account.clone(), extra.quota_rules);
             }
+            table.homes.extend(extra.home.map(|home| (account.clone(), home)));
             table.entries.push((account, Arc::new(stored)));
         }
         Ok(table)
@@ -118,6 +130,11 @@ impl Table {
     /// What holds for this account besides, or in place of, what holds for all.
     pub(super) fn quota_rules(&self, account: &AccountId) -> &[String] {
         self.quota_rules.get(account).map_or(&[], Vec::as_slice)
+    }
+
+    /// The home directory that the account's line says.
+    pub(super) fn home(&self, account: &AccountId) -> Option<&Path> {
+        self.homes.get(account).map(PathBuf::as_path)
     }
 
     pub(super) fn accounts(&self) -> impl Iterator<Item = &AccountId> {
@@ -150,18 +167,27 @@ impl Table {
     }
 }
 
-/// The quota rules of the extra fields, which must be nothing else.
-fn quota_rules(extra: &str) -> Result<Vec<String>, LineError> {
+/// The extra fields: quota rules and a home directory, and nothing else.
+fn extra(text: &str) -> Result<Extra, LineError> {
     let mut tried = QuotaRules::default();
-    let mut rules = Vec::new();
-    for field in extra.split_ascii_whitespace() {
-        let (key, rule) = field.split_once('=').unwrap_or((field, ""));
+    let mut extra = Extra::default();
+    for field in text.split_ascii_whitespace() {
+        let (key, value) = field.split_once('=').unwrap_or((field, ""));
+        if key == "userdb_home" {
+            let home = Path::new(value);
+            let is_home = home.is_absolute() && home.components().all(|part| part != Component::ParentDir);
+            extra.home = Some(home.to_path_buf()).filter(|_| is_home);
+            if extra.home.is_none() {
+                return Err(LineError::Home(value.to_owned()));
+            }
+            continue;
+        }
         let number = key.strip_prefix("userdb_quota_rule");
         if !number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit())) {
-            return Err(LineError::Extra(extra.to_owned()));
+            return Err(LineError::Extra(text.to_owned()));
         }
-        tried.rule(rule)?;
-        rules.push(rule.to_owned());
+        tried.rule(value)?;
+        extra.quota_rules.push(value.to_owned());
     }
-    Ok(rules)
+    Ok(extra)
 }

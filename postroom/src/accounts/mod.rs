@@ -180,6 +180,12 @@ impl PasswdFile {
         Arc::new(rules)
     }
 
+    /// The home directory that an account's line in the file says (`userdb_home`), for
+    /// [`LocalOptions::homes`](crate::local::LocalOptions::homes).
+    pub fn home(&self, account: &AccountId) -> Option<PathBuf> {
+        self.table.load().home(account).map(Path::to_path_buf)
+    }
+
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

@@ -14,6 +14,10 @@ use std::sync::Arc;
 /// What an account's mailboxes may hold. It is asked for every operation, and must not block.
 pub type Quotas = dyn Fn(&AccountId) -> Arc<QuotaRules> + Send + Sync;
 
+/// The home directory of an account, an absolute path; `None` for those whose mail lies where that of all does. It is asked for
+/// every operation, and must not block.
+pub type Homes = dyn Fn(&AccountId) -> Option<PathBuf> + Send + Sync;
+
 /// Opens Maildirs, and keeps those that are in use.
 pub struct Maildirs {
     env: Env,
@@ -21,10 +25,11 @@ pub struct Maildirs {
     template: PathTemplate,
     settle: Option<Arc<dyn Settle>>,
     quotas: Option<Arc<Quotas>>,
+    homes: Option<Arc<Homes>>,
     mailboxes: Arc<[DefaultMailbox]>,
     layout: Layout,
     names: NameEncoding,
-    kept: Kept<Arc<QuotaRules>>,
+    kept: Kept<(Arc<QuotaRules>, Option<PathBuf>)>,
 }
 
 impl Maildirs {
@@ -42,7 +47,8 @@ impl Maildirs {
         let base = base.into();
         let (layout, names, kept) =
             (Layout::Detect, NameEncoding::Detect, Kept::new(env.clone(), Blocking::inline()));
-        Self { env, base, template, settle, quotas: None, mailboxes: Arc::default(), layout, names, kept }
+        let (quotas, homes, mailboxes) = (None, None, Arc::default());
+        Self { env, base, template, settle, quotas, homes, mailboxes, layout, names, kept }
     }
 
     /// Sweeps on these threads. Default: whoever opens a store waits for that.
@@ -69,15 +75,26 @@ impl Maildirs {
         Self { quotas, ..self }
     }
 
+    /// Accounts with a home directory have their Maildir in `Maildir` there, wherever the template leads; a change holds from
+    /// the next operation on.
+    #[must_use]
+    pub fn with_homes(self, homes: Option<Arc<Homes>>) -> Self {
+        Self { homes, ..self }
+    }
+
     /// The Maildir of an account, made if it is not there. It blocks.
     ///
     /// # Errors
     /// When it cannot be made or read; `BadName` when the account's name cannot be a part of a path.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
         let rules = self.quotas.as_ref().map(|quotas| quotas(account)).unwrap_or_default();
-        self.kept.open(account, Arc::clone(&rules), &self.mailboxes, || {
+        let home = self.homes.as_ref().and_then(|homes| homes(account));
+        self.kept.open(account, (Arc::clone(&rules), home.clone()), &self.mailboxes, || {
             let user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
-            let path = self.template.expand(&user)?;
+            let path = match home {
+                Some(home) => home.join("Maildir"),
+                None => self.template.expand(&user)?,
+            };
             let options = MaildirOptions {
                 settle: self.settle.clone(),
                 quota: QuotaRules::clone(&rules),

@@ -1,5 +1,6 @@
 //! mbox files for each account, found by a location in Dovecot's words.
 
+use super::Homes;
 use super::kept::Kept;
 use crate::blocking::Blocking;
 use crate::wall::AccountId;
@@ -17,7 +18,8 @@ pub struct Mboxes {
     options: MboxOptions,
     settle: Option<Arc<dyn Settle>>,
     mailboxes: Arc<[DefaultMailbox]>,
-    kept: Kept<()>,
+    homes: Option<Arc<Homes>>,
+    kept: Kept<Option<PathBuf>>,
 }
 
 impl Mboxes {
@@ -35,7 +37,7 @@ impl Mboxes {
         options.notice.get_or_insert_with(|| Arc::new(|notice| tracing::warn!("{notice}")));
         let (base, location) = (base.into(), location.into());
         let (mailboxes, kept) = (Arc::default(), Kept::new(env.clone(), Blocking::inline()));
-        Self { env, base, home, location, options, settle, mailboxes, kept }
+        Self { env, base, home, location, options, settle, mailboxes, homes: None, kept }
     }
 
     /// Sweeps on these threads. Default: whoever opens a store waits for that.
@@ -50,15 +52,22 @@ impl Mboxes {
         Self { mailboxes, ..self }
     }
 
+    /// Home directories of accounts that have one of their own; a change holds from the next operation on.
+    #[must_use]
+    pub fn with_homes(self, homes: Option<Arc<Homes>>) -> Self {
+        Self { homes, ..self }
+    }
+
     /// The mailboxes of an account; directories and INBOX are made if they are not there. It blocks.
     ///
     /// # Errors
     /// When something cannot be made or read; `BadName` when the account's name cannot be a part of a path, or the
     /// location is none.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
-        self.kept.open(account, (), &self.mailboxes, || {
+        let own = self.homes.as_ref().and_then(|homes| homes(account));
+        self.kept.open(account, own.clone(), &self.mailboxes, || {
             let mut user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
-            let home = self.home.expand(&user)?;
+            let home = own.map_or_else(|| self.home.expand(&user), Ok)?;
             user.home = &home;
             let location = MboxLocation::parse(&self.location, &user)?;
             let (options, settle) = (self.options.clone(), self.settle.clone());

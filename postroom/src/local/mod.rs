@@ -14,7 +14,7 @@ mod store;
 
 use files::AliasFiles;
 pub(crate) use files::plain;
-pub use maildirs::{Maildirs, Quotas};
+pub use maildirs::{Homes, Maildirs, Quotas};
 pub use mboxes::Mboxes;
 pub use spool::LocalSpool;
 pub use store::{LocalStore, Locate};
@@ -48,6 +48,9 @@ pub struct LocalMail {
 pub struct LocalOptions {
     /// What an account's mailboxes may hold. Default: nothing is limited.
     pub quotas: Option<Arc<Quotas>>,
+    /// Home directories of accounts whose mail lies elsewhere: of a Maildir it is `Maildir` there, of mbox files what `~` stands
+    /// for. Default: none has one.
+    pub homes: Option<Arc<Homes>>,
     /// The mailboxes that every account has. They are made when its mail is first opened, by a login or a delivery.
     pub mailboxes: Arc<[DefaultMailbox]>,
     /// Where the mailboxes of Maildirs lie. Default: as what an account has already, else as Maildir++ has them.
@@ -78,11 +81,12 @@ impl LocalMail {
         blocking: &Blocking,
     ) -> Result<Self, StoreError> {
         let template: PathTemplate = template.parse()?;
-        let LocalOptions { quotas, mailboxes, layout, names } = options;
+        let LocalOptions { quotas, homes, mailboxes, layout, names } = options;
         let mail = Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
             let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle))
                 .with_blocking(blocking.clone())
                 .with_quotas(quotas.clone())
+                .with_homes(homes)
                 .with_mailboxes(Arc::clone(&mailboxes))
                 .with_layout(layout, names);
             move |account: &AccountId| maildirs.open(account)
@@ -94,7 +98,8 @@ impl LocalMail {
     }
 
     /// Opens the spool and mbox files, and makes what is missing. Of `(home, location)`, the first is the place of a home
-    /// directory, which counts from `data_dir`; the second and `mbox` are as for [`Mboxes::new`]. It blocks.
+    /// directory, which counts from `data_dir`; the second and `mbox` are as for [`Mboxes::new`]. Of `options` what concerns
+    /// Maildirs alone, quotas among it, is passed over. It blocks.
     ///
     /// # Errors
     /// When the spool cannot be made or read, or the template does not read.
@@ -103,13 +108,15 @@ impl LocalMail {
         data_dir: &Path,
         (home, location): (&str, &str),
         mbox: MboxOptions,
-        mailboxes: Arc<[DefaultMailbox]>,
+        options: LocalOptions,
         blocking: &Blocking,
     ) -> Result<Self, StoreError> {
         let home: PathTemplate = home.parse()?;
+        let LocalOptions { homes, mailboxes, .. } = options;
         Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
             let mboxes = Mboxes::new(env.clone(), data_dir, home, location, mbox, Some(settle))
                 .with_blocking(blocking.clone())
+                .with_homes(homes)
                 .with_mailboxes(Arc::clone(&mailboxes));
             move |account: &AccountId| mboxes.open(account)
         })

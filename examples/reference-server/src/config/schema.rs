@@ -242,7 +242,7 @@ pub struct StorageSection {
     pub format: StorageFormat,
     /// A place; what is relative lies under `data_dir`. `%u`, `%n` and `%d` are filled in, and what Dovecot makes of them:
     /// `%1n`, `%2.256Nu`. With `maildir` it is the mailbox itself, with `mbox` the home directory that `~` stands for in
-    /// `location`.
+    /// `location`. A user whose line in the passwd-file has `userdb_home=/x` has the Maildir `/x/Maildir`, or `/x` for `~`.
     path: Option<String>,
     /// Whether the system is asked to tell what other programs change in selected mailboxes (default true).
     pub watch: Option<bool>,

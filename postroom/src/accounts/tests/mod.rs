@@ -154,6 +154,21 @@ fn an_unknown_user_costs_a_check_as_well() {
     assert!((1..100).any(|n| !Arc::ptr_eq(&picked(0), &picked(n))), "all schemes of the file are drawn upon");
 }
 
+/// R150: a line says where its account's mail lies.
+#[test]
+fn r150_a_line_has_a_home_directory() {
+    let accounts = |home: &str| {
+        let text = format!("a@b.test:{{PLAIN}}x::::/not/this::userdb_quota_rule=1S {home}\n");
+        PasswdFile::from_text(&text, None, Blocking::inline())
+    };
+    let home = accounts("userdb_home=/srv/a").unwrap().home(&AccountId::new("a", "b.test").unwrap());
+    assert_eq!(home.as_deref(), Some(std::path::Path::new("/srv/a")));
+    assert_eq!(accounts("").unwrap().home(&AccountId::new("a", "b.test").unwrap()), None);
+    for bad in ["", "srv/a", "~", "/srv/../etc"] {
+        assert!(accounts(&format!("userdb_home={bad}")).is_err(), "{bad:?}");
+    }
+}
+
 /// R256: what stands in an account's line beats what holds for all.
 #[test]
 fn r256_a_line_has_quota_rules_of_its_own() {
