@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// # Errors
 /// The first thing that a start would fail on.
 pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
-    let config = Config::load_or_embedded(path)?;
+    let config = Config::read(path)?;
     let certificate = match &config.tls {
         Some(tls) => {
             wiring::certificate(&config, tls)?;

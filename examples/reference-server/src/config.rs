@@ -77,21 +77,11 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file; or the embedded default where none is named. Whether the engine would start with it is left
+    /// to who asks the engine next, so that tables are read once ([`Config::settings_error`] words what it says).
     ///
     /// # Errors
     /// [`ConfigError`], worded for the person who wrote the file.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let config = Self::read(Some(path))?;
-        config.try_settings()?;
-        Ok(config)
-    }
-
-    /// As [`Config::load`], or [`Config::embedded`] where no file is named; but whether the engine would start with it is left to
-    /// who asks the engine next.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Self::embedded() };
         let text = std::fs::read_to_string(path)
@@ -105,14 +95,6 @@ impl Config {
     /// None in a build whose tests pass.
     pub fn embedded() -> Result<Self, ConfigError> {
         Self::parse(Path::new("embedded default"), EMBEDDED)
-    }
-
-    /// The file, or the embedded default where none is named.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn load_or_embedded(path: Option<&Path>) -> Result<Self, ConfigError> {
-        path.map_or_else(Self::embedded, Self::load)
     }
 
     /// What differs in `new` and cannot be followed by a running server, one sentence each. Listeners are the

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     // What a server would log besides: why a file of aliases is not used, which aliases go in circles.
     log_to_stderr("warn");
-    let config = Config::load_or_embedded(arguments.config.as_deref())?;
+    let config = Config::read(arguments.config.as_deref())?;
     let (index, section) = listener(&config, arguments.listener.as_deref())?;
     let mut dialogue = Dialogue::new(arguments.client, sender(&arguments.from)?, recipient(&arguments.to)?);
     dialogue.helo.clone_from(&arguments.helo);
@@ -48,7 +48,8 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
         settings,
         Arc::new(accounts(&config, arguments.config.as_deref())?),
         Arc::clone(&resolver),
-    )?;
+    )
+    .map_err(|error| config.settings_error(error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let steps = runtime.block_on(async {
         dialogue.client_name = match &arguments.name {

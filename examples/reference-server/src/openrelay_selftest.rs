@@ -125,7 +125,7 @@ fn rehearse(
     out: &mut impl Write,
     tally: &mut Tally,
 ) -> Result<(), Box<dyn Error>> {
-    let config = Config::load_or_embedded(arguments.config.as_deref())?;
+    let config = Config::read(arguments.config.as_deref())?;
     let settings = wiring::whole_settings(&config)?;
     let names: Vec<String> = settings.listeners.iter().map(|listener| listener.name.clone()).collect();
     let clients: Vec<IpAddr> = match arguments.client {
@@ -134,7 +134,8 @@ fn rehearse(
     };
     let directory = explain::accounts(&config, arguments.config.as_deref())?;
     let resolver = in_order(&clients, &arguments.elsewhere);
-    let rehearsal = Rehearsal::new(settings, Arc::new(directory), Arc::new(resolver))?;
+    let rehearsal = Rehearsal::new(settings, Arc::new(directory), Arc::new(resolver))
+        .map_err(|error| config.settings_error(error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for (index, section) in config.listeners.iter().enumerate() {
         let Some(parameters) = rehearsal.parameters(&names[index]) else { continue };

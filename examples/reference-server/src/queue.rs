@@ -53,7 +53,7 @@ pub struct Answer {
 /// # Errors
 /// A configuration that cannot be read, a spool that cannot be reached; a message that there is not.
 pub fn run(config: Option<&Path>, command: &QueueCommand) -> Result<(), Box<dyn Error>> {
-    let config = Config::load_or_embedded(config)?;
+    let config = Config::read(config)?;
     let request = Request::of(command)?;
     wiring::check_owner(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -16,7 +16,7 @@ use std::path::Path;
 pub fn run(config: Option<&Path>, zones: &[String]) -> Result<(), Box<dyn Error>> {
     let mut lists: BTreeSet<(String, bool)> = zones.iter().map(|zone| (zone.clone(), false)).collect();
     if let Some(path) = config {
-        lists.extend(of_configuration(&Config::load(path)?)?);
+        lists.extend(of_configuration(&Config::read(Some(path))?)?);
     }
     if lists.is_empty() {
         return Err("no DNS list to test: name zones, or a configuration that has some".into());
@@ -39,7 +39,8 @@ pub fn run(config: Option<&Path>, zones: &[String]) -> Result<(), Box<dyn Error>
 
 /// The lists that a configuration names, each with whether it is one of names.
 fn of_configuration(config: &Config) -> Result<BTreeSet<(String, bool)>, Box<dyn Error>> {
-    let policies = wiring::whole_settings(config)?.policies()?;
+    let policies =
+        wiring::whole_settings(config)?.policies().map_err(|error| config.settings_error(error))?;
     let mut lists = BTreeSet::new();
     for policy in policies.values() {
         lists.extend(policy.dns_lists().into_iter().map(|(zone, by_name)| (zone.to_owned(), by_name)));

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Whatever keeps the server from starting, named; and sessions that had to be cut off.
 pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     log_to_stderr("info");
-    let config = Config::load_or_embedded(path)?;
+    let config = Config::read(path)?;
     raise_open_files();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(path, config))
 }

@@ -17,6 +17,7 @@ use postroom::mailstore::{
 use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
 use postroom::relay_policy::greylist::GreylistOptions;
+use postroom::server::Prepared;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
 use postroom::wall::AccountId;
@@ -395,6 +396,10 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let accounts = accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?;
     let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
     let certificate = certificate(config, tls)?;
+    let settings = whole_settings(config)?;
+    let deliverers = deliverers(&config.queue, settings.policy.soft_bounce);
+    // Before the spool, which may take its time.
+    let prepared = Prepared::new(settings, &*accounts).map_err(|error| config.settings_error(error))?;
     let data_dir = std::path::absolute(&config.data_dir)?;
     let mut mail = mail(config, &accounts, &data_dir, &store_threads)?;
     // Root could be made to add to any file there is.
@@ -404,10 +409,8 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     tracing::info!(recovered = ?mail.recovered, "spool opened");
     warn_of_held(&mail.spool);
     let spool = mail.spool.clone();
-    let settings = whole_settings(config)?;
-    let deliverers = deliverers(&config.queue, settings.policy.soft_bounce);
     let server = Server::builder()
-        .settings(settings)
+        .prepared(prepared)
         .directory(Arc::clone(&accounts))
         .decoys(decoys)
         .certificate(certificate.clone())

@@ -1,6 +1,6 @@
 //! [`Builder`]: a server from its walls and settings.
 
-use super::{Server, Shared, Started};
+use super::{Prepared, Server, Shared, Started};
 use crate::clock::Clock;
 use crate::delivery::{self, Deliverers};
 use crate::dns::{self, HostsFile, Shares};
@@ -13,7 +13,7 @@ use crate::memory::{Keep, Memory};
 use crate::policy::{Asked, Walls};
 use crate::policy_service::PolicyServices;
 use crate::service::Backends;
-use crate::settings::{Listener, Protocol, Settings, SettingsError, Snapshot, TlsMode};
+use crate::settings::{Listener, Protocol, Settings, SettingsError, TlsMode};
 use crate::tls::Certificate;
 use crate::wall::{Directory, Intake, Resolver, Spool, Store};
 use arc_swap::ArcSwap;
@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 #[derive(Default)]
 pub struct Builder {
     settings: Option<Settings>,
+    prepared: Option<Prepared>,
     hostname: Option<String>,
     domains: Vec<String>,
     listeners: Vec<Listener>,
@@ -82,6 +83,12 @@ impl Builder {
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings: Some(settings), ..self }
+    }
+
+    /// As [`settings`](Self::settings), where they are ready already.
+    #[must_use]
+    pub fn prepared(self, prepared: Prepared) -> Self {
+        Self { prepared: Some(prepared), ..self }
     }
 
     /// This server's name.
@@ -191,24 +198,24 @@ impl Builder {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(self) -> Result<Server, StartError> {
-        let settings = match self.settings {
-            Some(settings) => settings,
-            None => {
+        let directory = self.directory.ok_or(StartError::Missing("directory"))?;
+        let Prepared(snapshot) = match (self.prepared, self.settings) {
+            (Some(prepared), _) => prepared,
+            (None, Some(settings)) => Prepared::new(settings, &*directory)?,
+            (None, None) => {
                 let mut settings = Settings::new(self.hostname.ok_or(StartError::Missing("hostname"))?);
                 settings.domains = self.domains;
                 settings.listeners = self.listeners;
-                settings
+                Prepared::new(settings, &*directory)?
             }
         };
-        check(&settings, self.certificate.is_some(), self.delivery.is_some())?;
+        check(&snapshot.settings, self.certificate.is_some(), self.delivery.is_some())?;
         let clock = self.clock.unwrap_or_else(Clock::system);
         let intake = match (self.intake, &self.delivery) {
             (Some(intake), _) => intake,
             (None, Some((spool, _))) => Arc::clone(spool) as Arc<dyn Intake>,
             (None, None) => return Err(StartError::Missing("spool or intake")),
         };
-        let directory = self.directory.ok_or(StartError::Missing("directory"))?;
-        let snapshot = Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?;
         let started = Started::with(&snapshot.settings);
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         if let Some(keep) = &self.keep {

@@ -112,9 +112,20 @@ impl Shared {
     }
 }
 
-/// Settings that are ready to be put in place ([`Server::prepare`], [`Server::put`]).
+/// Settings that are ready to be put in place ([`Server::prepare`], [`Server::put`]), or to be started with ([`Builder::prepared`]).
 #[derive(Debug)]
 pub struct Prepared(Snapshot);
+
+impl Prepared {
+    /// For a server that is not started yet, so that what is wrong is known before anything is opened. `directory` is what the
+    /// server's will be. Tables are read, so it blocks.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn new(settings: Settings, directory: &dyn Directory) -> Result<Self, SettingsError> {
+        Ok(Self(Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?))
+    }
+}
 
 /// What a reload could not do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -176,7 +187,7 @@ impl Server {
     pub fn prepare(&self, settings: Settings, directory: &dyn Directory) -> Result<Prepared, SettingsError> {
         let store = self.shared.backends.store.is_some();
         builder::check(&settings, self.shared.certificate.is_some(), store)?;
-        Ok(Prepared(Snapshot::compile(settings, |mechanism| directory.serves(mechanism))?))
+        Prepared::new(settings, directory)
     }
 
     /// The second half of a [`reload`](Self::reload), which nothing can keep from being done: puts settings in place.

@@ -214,6 +214,6 @@ fn authorities_are_read_from_beside_the_file() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let text = Config::load(Path::new("/nowhere/postroom.toml")).unwrap_err().to_string();
+    let text = Config::read(Some(Path::new("/nowhere/postroom.toml"))).unwrap_err().to_string();
     assert!(text.starts_with("/nowhere/postroom.toml: cannot read"), "{text}");
 }

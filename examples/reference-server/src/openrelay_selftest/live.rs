@@ -40,7 +40,7 @@ pub(super) fn run(
         server.to_socket_addrs()?.next().ok_or_else(|| format!("--server {server}: it has no address"))?;
     let domain = match (&arguments.domain, &arguments.config) {
         (Some(domain), _) => domain.clone(),
-        (None, Some(path)) => Config::load(path)?.domains.local.first().cloned().unwrap_or_default(),
+        (None, Some(path)) => Config::read(Some(path))?.domains.local.first().cloned().unwrap_or_default(),
         (None, None) => String::new(),
     };
     if domain.is_empty() {

@@ -38,7 +38,7 @@ fn configuration(directory: &Path) -> Config {
         "alice@example.com:{ARGON2ID}$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$3Q1TpSgN3kfXnOvWSiS7mQ\n";
     fs::write(directory.join("users.passwd"), account).unwrap();
     fs::write(&path, text).unwrap();
-    Config::load(&path).unwrap()
+    Config::read(Some(&path)).unwrap()
 }
 
 fn accounts(config: &Config) -> Arc<PasswdFile> {
