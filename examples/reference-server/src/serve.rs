@@ -44,6 +44,11 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
         configuration = %path.unwrap_or(Path::new("embedded default")).display(),
         "started"
     );
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "root runs this server, and it becomes nobody else: run it as a user of its own, who has the right to its ports"
+        );
+    }
     warn_of_doubts(&config, &wiring::whole_settings(&config)?, &running).await;
     match control::listen(&config) {
         Ok(listener) => drop(tokio::spawn(control::serve(listener, running.spool.clone()))),

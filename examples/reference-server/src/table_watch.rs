@@ -29,7 +29,7 @@ impl TableWatch {
             return;
         }
         match server.reload_tables() {
-            Ok(()) => tracing::info!("tables have changed and were read anew"),
+            Ok(()) => tracing::info!("tables have changed: the new ones are in use"),
             Err(error) => {
                 tracing::error!("tables have changed and cannot be used, so the old ones stay: {error}");
                 self.refused = Some(self.last.clone());

@@ -159,6 +159,8 @@ fn sighup_reads_anew_and_keeps_the_old_when_the_new_is_wrong() {
     let doubts =
         server.log().matches("WARN postroom::serve: postmaster@example.test: no such account").count();
     assert_eq!(doubts, 2, "at the start and at the reload: {}", server.log());
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(server.log().contains("root runs this server"), is_root, "{}", server.log());
     eventually(|| server.log().contains("needs a restart: listener smtp#0 (127.0.0.1:1): a new address"));
     Imap::login(server.address("imap", "starttls"), "carol@example.test", PASSWORD).ok("NOOP");
     let mut smtp = Smtp::connect(server.address("smtp", "starttls"));
