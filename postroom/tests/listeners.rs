@@ -7,7 +7,7 @@ mod common;
 use common::USERS;
 use mailstore::fs::sim::SimFs;
 use postroom::local::LocalMail;
-use postroom::server::StartError;
+use postroom::server::{Prepared, StartError};
 use postroom::settings::{Listener, Protocol, Settings, TlsMode};
 use postroom::tls::Certificate;
 use postroom::{Blocking, Server};
@@ -319,5 +319,23 @@ async fn what_is_missing_is_named() {
         start(twice, None).await.unwrap_err().to_string(),
         "listener l0 (127.0.0.1:0): another one has the same name"
     );
-    assert_eq!(Server::builder().start().await.unwrap_err().to_string(), "no hostname is given");
+    assert_eq!(Server::builder().start().await.unwrap_err().to_string(), "no directory is given");
+    let nameless = Server::builder().directory(USERS).start().await;
+    assert_eq!(nameless.unwrap_err().to_string(), "no hostname is given");
+    let mut no_domain = settings(&[(Protocol::Smtp, TlsMode::None)]);
+    no_domain.domains.clear();
+    let wrong = Prepared::new(no_domain, &USERS).unwrap_err().to_string();
+    assert!(wrong.starts_with("domains: none is given"), "known before anything is opened: {wrong}");
+}
+
+#[tokio::test]
+async fn a_server_is_started_with_settings_that_are_ready() {
+    let ready = Prepared::new(settings(&[(Protocol::Smtp, TlsMode::None)]), &USERS).unwrap();
+    let disk =
+        LocalMail::open(common::env(&SimFs::new(), 1), Path::new("/"), "mail/%d/%n", &Blocking::inline())
+            .unwrap();
+    let builder = Server::builder().prepared(ready).directory(USERS).mail(disk.spool, disk.store);
+    let server = builder.start().await.unwrap();
+    assert!(server.address("l0").is_some());
+    assert!(server.shutdown(Duration::from_secs(10)).await);
 }
