@@ -464,7 +464,9 @@ async fn go_on(
             step.header = answerer.plan_header(request).await?;
         }
         Command::EndOfMessage => {
-            if let Some(octets) = &dialogue.message {
+            // Nobody looks at what nobody gets.
+            is_kept &= !(message.recipients.is_empty() && message.copies.is_empty());
+            if let Some(octets) = dialogue.message.as_ref().filter(|_| is_kept) {
                 let mut inspection = answerer.profile.checks.inspect();
                 let mut kept = Vec::new();
                 inspection.feed(octets, &mut kept);

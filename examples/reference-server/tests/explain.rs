@@ -265,7 +265,8 @@ fn what_the_verdict_names_and_the_exit_status() {
 
 #[test]
 fn what_the_content_of_a_message_changes() {
-    let policy = "mynetworks = []\nheader_checks = \"regexp:fields\"\nbody_checks = \"pcre:lines\"\n";
+    let policy = "mynetworks = []\nheader_checks = \"regexp:fields\"\nbody_checks = \"pcre:lines\"\n\
+        smtpd_sender_restrictions = \"check_sender_access inline:{lost@a.test=DISCARD}\"\n";
     let directory = with_policy(policy);
     let directory = directory.path();
     let fields =
@@ -303,6 +304,11 @@ fn what_the_content_of_a_message_changes() {
         assert_eq!(found, lines, "{told}");
         assert!(!told.contains("which --message tries"), "{told}");
     }
+    // Nobody looks at what nobody gets.
+    fs::write(directory.join("message"), "Subject: win\n\nx\n").unwrap();
+    let discarded = ["--from", "lost@a.test", "--to", "alice@example.test", "--message", "message"];
+    let (is, told, _) = status(directory, &discarded);
+    assert!(is == 0 && told.ends_with("verdict: accepted, and thrown away\n"), "{told}");
     let (is, _, wrong) = status(directory, &["--from", "", "--to", "a@example.test", "--message", "none"]);
     assert!(is == 1 && wrong.contains("--message: none: No such file"), "{wrong}");
 }
