@@ -7,8 +7,8 @@
 //! no order can end in a deadlock. `flock` is never used: it does not keep out those who lock by `fcntl`, and does
 //! nothing on many network file systems.
 //!
-//! Readers take a shared `fcntl` lock for each piece they read, and none while they scan: what was scanned without a
-//! lock is checked under one before it is used (`snapshot.rs`).
+//! Readers take a shared `fcntl` lock for each piece they read. They take none while they scan a file that has rested: what
+//! was scanned without a lock is checked under one before it is used (`snapshot.rs`).
 //!
 //! # The dotlock
 //! `MAILBOX.lock`, made as a file of another name and linked to this one; that the file then has two names is the proof,

@@ -7,7 +7,7 @@
 //!
 //! What is read without a lock may be read in the middle of a change: half of a message as it was before, half as it is
 //! after. It counts when the file had rested before and has not changed by the time that a lock is held; else it is scanned
-//! again, under the lock.
+//! again, under the lock. Of a file that has not rested nothing is read without one.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -65,13 +65,13 @@ impl Snapshot {
         if self.stamp == Some(stamp) { Ok(()) } else { self.read(place, file, stamp).map(drop) }
     }
 
-    /// Looks at the file again, so that less is left to be done under a lock.
+    /// Looks at the file again, if it has rested, so that less is left to be done under a lock.
     ///
     /// # Errors
     /// As [`update`](Self::update).
     pub(super) fn prepare(&mut self, place: &Place, file: &dyn File) -> Result<()> {
         let stamp = Stamp::of(&file.metadata().map_err(|error| place.failed("reading", &error))?);
-        if self.stamp != Some(stamp) {
+        if self.stamp != Some(stamp) && has_rested(place, &stamp) {
             let kept = self.read(place, file, stamp)?;
             self.loose = Some(self.loose.map_or(kept, |loose| loose.min(kept)));
         }
@@ -81,7 +81,7 @@ impl Snapshot {
     /// Returns how many messages are as they were.
     fn read(&mut self, place: &Place, file: &dyn File, stamp: Stamp) -> Result<usize> {
         let failed = |error: io::Error| place.failed("reading", &error);
-        let is_settled = place.env.host().now().saturating_sub(stamp.mtime) > SETTLED_AFTER;
+        let is_settled = has_rested(place, &stamp);
         let kept = if self.stamp.is_some_and(|old| old.inode == stamp.inode) {
             self.look(file, stamp.size).map_err(failed)?
         } else {
@@ -148,6 +148,11 @@ impl Snapshot {
         (self.stamp, self.is_settled) = (Some(Stamp::of(&stamp)), false);
         Ok(())
     }
+}
+
+/// Whether nobody has changed the file for a while.
+fn has_rested(place: &Place, stamp: &Stamp) -> bool {
+    place.env.host().now().saturating_sub(stamp.mtime) > SETTLED_AFTER
 }
 
 /// What a message is marked with now; `None` when it is not where it was, or not as it was.
