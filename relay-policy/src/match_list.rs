@@ -95,6 +95,23 @@ impl MatchList {
         })
     }
 
+    /// Shows the names that are listed one by one, and the domains among the keys of tables that are in memory.
+    pub(crate) fn visit_names(&self, see: &mut dyn FnMut(&str)) {
+        // In tables of addresses, other keys are addresses and users.
+        let is_domain = |key: &&str| key.contains('.') && !key.contains('@');
+        for element in self.elements.iter().filter(|element| !element.excluded) {
+            match &element.pattern {
+                Pattern::Name { name, dotted: false } => see(name),
+                Pattern::Table(table) => table.visit(&mut |entry| {
+                    if let Some(key) = entry.key.filter(is_domain) {
+                        see(key);
+                    }
+                }),
+                _ => {}
+            }
+        }
+    }
+
     /// The names of clients that are listed one by one, as they are written.
     pub(crate) fn written_names(&self) -> impl Iterator<Item = &str> {
         let is_name =

@@ -48,6 +48,18 @@ fn doubts_name_their_rule_and_their_place() {
         doubts(&[("mydestination", "a.test"), ("relay_domains", "b.test A.test")]),
         ["L14 relay_domains"]
     );
+    // The usual mistake: a virtual domain that is this machine's, too (R113).
+    let table = "inline:{a.test=x, ann@a.test=ann, ann=x, b.test=x}";
+    assert_eq!(
+        doubts(&[("mydestination", "a.test, ann"), ("virtual_alias_maps", table)]),
+        ["L14 virtual_alias_domains"]
+    );
+    let both = [("virtual_mailbox_domains", "inline:{a.test=x}"), ("relay_domains", "inline:{a.test=x}")];
+    assert_eq!(doubts(&both), ["L14 relay_domains"]);
+    assert_eq!(doubts(&[("mydestination", "c.test"), ("virtual_alias_maps", table)]), none);
+    let backup = "permit_mynetworks, permit_mx_backup, reject_unauth_destination";
+    assert_eq!(doubts(&[(relay, backup)]), ["L15 smtpd_relay_restrictions"]);
+    assert_eq!(doubts(&[(relay, backup), ("permit_mx_backup_networks", "192.0.2.0/24")]), none);
     let helo = ("smtpd_helo_restrictions", "reject_invalid_helo_hostname");
     assert_eq!(doubts(&[helo]), none);
     assert_eq!(doubts(&[helo, ("smtpd_helo_required", "no")]), ["L22 smtpd_helo_restrictions"]);

@@ -78,6 +78,19 @@ fn each_line_goes_to_its_table() {
     assert_eq!(kinds.filter(|kind| *kind == Kind::NestedHeader).count(), 2, "as the header, by default");
 }
 
+/// RFC 2046 section 5.1.1: a boundary has one character at least. If an empty one were one, lines that begin with two hyphens would be
+/// header for the checks, and text for who reads it.
+#[test]
+fn an_empty_boundary_is_none() {
+    let checks =
+        ContentChecks { mime_header: Some(all("mime")), body: all("body"), ..ContentChecks::default() };
+    for boundary in ["\"\"", "\" \""] {
+        let message = format!("Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n--\r\nBuy: now\r\n");
+        let (_, outcome) = inspect(&checks, message.as_bytes(), 1_000);
+        assert_eq!(found(&outcome)[1..], ["body --", "body Buy: now"], "{boundary}");
+    }
+}
+
 #[test]
 fn lines_are_taken_out_put_in_and_replaced() {
     let checks = ContentChecks {

@@ -194,7 +194,30 @@ fn domains_and_senders_as_specified() {
         assert_eq!(reply != "250", refused, "QM7, {from}: {reply}");
         assert!(from != "u@spam.example" || reply == said, "{reply}");
     }
-    // R88: an address that hides another is nobody's.
+    // R88: wildcards of a patch, and exceptions from them.
+    let plain = std::mem::replace(
+        &mut files.iter_mut().find(|(name, _)| *name == "badmailfrom").unwrap().1,
+        "@spam.example\n*@*.bulk.test\nno?ody[0-9]@x.test\n!good@*.bulk.test\n!ok@spam.example\nwhat is this\n[@\n",
+    );
+    for (from, refused) in [
+        ("u@spam.example", true),
+        ("ok@spam.example", false),
+        ("u@below.spam.example", false),
+        ("u@a.BULK.test", true),
+        ("good@a.bulk.test", false),
+        ("u@bulk.test", false),
+        ("nobody7@x.test", true),
+        ("nobodyx@x.test", false),
+    ] {
+        let reply = taken(&files, None, from, "u@a.heaven.af.mil");
+        assert_eq!(reply != "250", refused, "R88, {from}: {reply}");
+    }
+    let notes = imported(&files, None).notes;
+    let lines: Vec<usize> =
+        notes.iter().filter(|note| note.file == "badmailfrom").map(|note| note.line).collect();
+    assert_eq!(lines, [6, 7]);
+    files.iter_mut().find(|(name, _)| *name == "badmailfrom").unwrap().1 = plain;
+    // An address that hides another is nobody's.
     assert!(taken(&files, None, "a@b.test", "a%b.test@ours.example").starts_with("553 5.7.1"));
 
     files.remove(1);

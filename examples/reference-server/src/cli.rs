@@ -212,6 +212,9 @@ pub struct Tables {
     /// and prints each that is found with a tab and the text. The exit status is 1 when nothing was found.
     #[arg(long, short, value_name = "KEY")]
     pub query: Option<String>,
+    /// The directory that relative names of files count from; the working directory when it is not said.
+    #[arg(long, short, value_name = "DIR")]
+    pub config_directory: Option<PathBuf>,
     /// Print every key with a tab and the text beside it, in the order of the table, and change nothing. Tables of patterns and
     /// networks have no keys.
     #[arg(long, short, conflicts_with = "query")]

@@ -82,6 +82,12 @@ fn main() -> ExitCode {
 
 /// A key that was asked for and not found is nothing to complain of, and yet a failure.
 fn ask_or_make(tables: &cli::Tables, aliases: bool, message: Option<cli::OfMessage>) -> ExitCode {
+    if let Some(directory) = &tables.config_directory
+        && let Err(error) = std::env::set_current_dir(directory)
+    {
+        complain(&*Box::<dyn Error>::from(format!("{}: {error}", directory.display())));
+        return ExitCode::FAILURE;
+    }
     let message = message.filter(|of| of.header || of.body || of.mime);
     let done = match (&tables.query, message) {
         (Some(key), Some(of)) => tables::query_message(key, &tables.tables, of),

@@ -6,7 +6,7 @@
 //! A configuration is asked with the addresses a stranger may write (P01 to P17), as a client whose names are all in order, so
 //! that nothing but the rules on relaying keeps it out; policy services have nothing to say. What only a session can show (a
 //! wrong password, XCLIENT, commands in one flight) is tried at a running server alone, and there what needs a recipient who is
-//! taken (P28, P31) or a login is not.
+//! taken (P28, P31) or a login is not; P14 and P15 are where its configuration names domains for them.
 
 mod live;
 

@@ -74,9 +74,12 @@ fn a_server_that_runs_is_asked_in_every_way() {
         let arguments = ["openrelay-selftest", "--server", &address, "--config", "postroom.toml"];
         let (good, told, wrong) = program(&arguments, directory.path());
         assert_eq!(good, !relays, "{told}{wrong}");
-        for (id, count) in [("P05", 1), ("P22", 1), ("P26", 3), ("P29", 1), ("P30", 1)] {
+        for (id, count) in
+            [("P05", 1), ("P14", 4), ("P15", 4), ("P22", 1), ("P26", 3), ("P29", 1), ("P30", 1)]
+        {
             assert_eq!(tries(&told, id).len(), count, "{id}:\n{told}");
         }
+        assert!(!told.contains("not tried"), "{told}");
         let first = tries(&told, "P01")[0];
         assert_eq!(first.contains("RELAYED: 550 5.4.4 "), relays, "{first}");
         assert_eq!(
@@ -86,6 +89,15 @@ fn a_server_that_runs_is_asked_in_every_way() {
         );
     }
     let directory = tempfile::tempdir().unwrap();
+    with_networks(directory.path(), "");
+    let server = Server::start_in(directory.path());
+    let address = server.address("smtp", "starttls").to_string();
+    let arguments = ["openrelay-selftest", "--server", &address, "--domain", "example.test"];
+    let (good, told, wrong) = program(&arguments, directory.path());
+    assert!(good, "{told}{wrong}");
+    for id in ["P14", "P15"] {
+        assert!(told.contains(&format!("  {id} not tried: no domain is known that the server ")), "{told}");
+    }
     let (good, _, wrong) = program(&["openrelay-selftest", "--server", "127.0.0.1:1"], directory.path());
     assert!(!good && wrong.contains("--domain"), "{wrong}");
     let arguments = ["openrelay-selftest", "--server", "127.0.0.1:1", "--domain", "a.test"];

@@ -75,6 +75,11 @@ fn constant_databases_are_compiled_in_one_step() {
     assert_eq!(run(&["postalias", "cdb:aliases"], "", directory).0, Some(0));
     assert_eq!(asked("postmaster"), (Some(1), String::new(), String::new()));
     assert_eq!(asked("root").1, "carol\n");
+    // R99.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let arguments = ["postalias", "-c", directory.to_str().unwrap(), "-q", "root", "cdb:aliases"];
+    assert_eq!(run(&arguments, "", elsewhere.path()).1, "carol\n");
+    assert_eq!(run(&["postalias", "-c", "none", "-q", "root", "cdb:aliases"], "", directory).0, Some(1));
     let mut names: Vec<_> =
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

@@ -263,6 +263,10 @@ impl AccessPolicy {
                     let text = format!("{table} needs the name of a check in front of it");
                     found.push("L07", Severity::Error, parameter, text);
                 }
+                Check::PermitMxBackup if self.mx_backup_networks.is_empty() => {
+                    let text = "permit_mx_backup permits nothing without permit_mx_backup_networks";
+                    found.push("L15", Severity::Warning, parameter, text);
+                }
                 Check::PermitSaslAuthenticated => {
                     if let Some(test) = tested.take() {
                         let text =
@@ -317,26 +321,8 @@ impl AccessPolicy {
     }
 
     fn of_domains(&self, found: &mut Found) {
-        let p = &self.parameters;
-        let mut seen: Vec<(&str, String)> = Vec::new();
-        for (parameter, names) in [
-            ("mydestination", &p.mydestination),
-            ("virtual_alias_domains", &p.virtual_alias_domains()),
-            ("virtual_mailbox_domains", &p.virtual_mailbox_domains()),
-            ("relay_domains", &p.relay_domains),
-        ] {
-            for name in names.iter().filter(|name| !is_table(name) && !name.starts_with('!')) {
-                let name = name.to_lowercase();
-                match seen.iter().find(|(other, known)| *known == name && *other != parameter) {
-                    Some((other, _)) => {
-                        let text = format!(
-                            "{name} is in {other}, too, which is what counts: a domain is in one of them"
-                        );
-                        found.push("L14", Severity::Error, parameter, text);
-                    }
-                    None => seen.push((parameter, name)),
-                }
-            }
+        for (parameter, text) in self.routing.domains.in_two_classes() {
+            found.push("L14", Severity::Error, parameter, text);
         }
     }
 }

@@ -34,10 +34,10 @@ impl Probe<'_> {
             }),
             _ => return Ok(self.not_now()),
         };
-        let servers: Vec<(u16, &str)> = servers.take(super::SERVER_ADDRESSES_MAX).collect();
-        let Some(best) = servers.iter().map(|(preference, _)| *preference).min() else {
-            return Ok(Said::Dunno);
-        };
+        let mut servers: Vec<(u16, &str)> = servers.collect();
+        servers.sort_by_key(|(preference, _)| *preference);
+        servers.truncate(super::SERVER_ADDRESSES_MAX);
+        let Some(&(best, _)) = servers.first() else { return Ok(Said::Dunno) };
         let names: Vec<&str> = servers.iter().map(|(_, server)| *server).collect();
         self.ask_about(&names)?;
         let mut is_backup = false;

@@ -4,7 +4,6 @@ use crate::decision::Class;
 use crate::match_list::MatchList;
 use crate::table::{Answers, LookupError, Warning};
 use proto_core::address::{AddressSyntax, Domain};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The domains of the four classes, and the addresses of this machine.
@@ -68,30 +67,41 @@ impl Domains {
         Ok(Class::Default)
     }
 
-    /// What is to be said of domains that are listed by name in more than one class.
+    /// What is to be said of domains that are in more than one class.
     pub(super) fn warnings(&self) -> Vec<Warning> {
+        let told = self.in_two_classes().into_iter();
+        told.map(|(parameter, what)| Warning::of_configuration(parameter, &what)).collect()
+    }
+
+    /// Domains that are in more than one class, by name or as keys of tables in memory, at most [`TOLD_MAX`]; each with the parameter that
+    /// has it in vain, in words.
+    pub(crate) fn in_two_classes(&self) -> Vec<(&'static str, String)> {
         let lists = [
             ("mydestination", &self.mydestination),
             ("virtual_alias_domains", &self.virtual_alias_domains),
             ("virtual_mailbox_domains", &self.virtual_mailbox_domains),
             ("relay_domains", &self.relay_domains),
         ];
-        let mut first: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut warnings = Vec::new();
-        for (parameter, list) in lists {
-            for name in list.names() {
-                match first.get(name) {
-                    Some(other) if *other != parameter => warnings.push(Warning::of_configuration(
-                        parameter,
-                        &format!(
-                            "{name} is in {other}, too, which is what counts: a domain is in one of them"
-                        ),
-                    )),
-                    Some(_) => {}
-                    None => drop(first.insert(name, parameter)),
+        let (answers, mut told) = (Answers::default(), Vec::new());
+        for (index, (parameter, list)) in lists.into_iter().enumerate() {
+            list.visit_names(&mut |name| {
+                if told.len() >= TOLD_MAX {
+                    return;
                 }
-            }
+                let has = |list: &MatchList| matches!(list.matches_name(name, &answers), Ok(Some(_)));
+                if let Some((other, _)) = lists[..index].iter().find(|(_, earlier)| has(earlier)) {
+                    let what = format!(
+                        "{name} is in {other}, too, which is what counts: a domain is in one of them"
+                    );
+                    if !told.contains(&(parameter, what.clone())) {
+                        told.push((parameter, what));
+                    }
+                }
+            });
         }
-        warnings
+        told
     }
 }
+
+/// How many domains are told that are in two classes.
+const TOLD_MAX: usize = 20;

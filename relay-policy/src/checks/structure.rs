@@ -114,7 +114,9 @@ impl Structure {
             return;
         }
         let multipart = content_type.filter(|kind| kind.has_type("multipart"));
-        if let Some(text) = multipart.as_ref().and_then(|kind| kind.parameter("boundary")) {
+        let boundary = multipart.as_ref().and_then(|kind| kind.parameter("boundary"));
+        // One that is empty is none (RFC 2046 section 5.1.1): each line that begins with two hyphens would be one.
+        if let Some(text) = boundary.filter(|text| !text.trim_ascii_end().is_empty()) {
             let is_digest = multipart.as_ref().is_some_and(|kind| kind.is("multipart", "digest"));
             self.depth += 1;
             self.boundaries.push(Boundary {

@@ -85,9 +85,9 @@ pub fn import(files: &BTreeMap<String, String>, tcp_rules: Option<&TcpRules>) ->
     domains::routes(files, &mut imported);
     for list in &REFUSED {
         let Some(text) = files.get(list.file) else { continue };
-        let text = table(list, text, &mut imported.notes);
+        let (kind, text) = table(list, text, &mut imported.notes);
         if !text.is_empty() {
-            imported.set(list.parameter, format!("{} texthash:{}", list.check, list.file));
+            imported.set(list.parameter, format!("{} {kind}:{}", list.check, list.file));
             imported.tables.push((list.file.into(), text));
         }
     }

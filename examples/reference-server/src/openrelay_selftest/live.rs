@@ -2,9 +2,10 @@
 //!
 //! One session for each try: too many errors end one. No message is ever sent to somebody whom the server takes.
 
-use super::{HELO, Tally, Verdict};
+use super::{HELO, Tally, Verdict, site};
 use crate::cli::OpenrelaySelftest;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
+use crate::wiring;
 use postroom::relay_policy::open_relay::{Attempt, Site};
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -38,19 +39,36 @@ pub(super) fn run(
 ) -> Result<(), Box<dyn Error>> {
     let address =
         server.to_socket_addrs()?.next().ok_or_else(|| format!("--server {server}: it has no address"))?;
-    let domain = match (&arguments.domain, &arguments.config) {
-        (Some(domain), _) => domain.clone(),
-        (None, Some(path)) => Config::read(Some(path))?.domains.local.first().cloned().unwrap_or_default(),
-        (None, None) => String::new(),
+    let mut site = match &arguments.config {
+        Some(path) => configured(&Config::read(Some(path))?, &arguments.elsewhere)?,
+        None => Site {
+            domain: String::new(),
+            address: address.ip(),
+            relayed: Vec::new(),
+            hosted: Vec::new(),
+            elsewhere: arguments.elsewhere.clone(),
+        },
     };
-    if domain.is_empty() {
+    site.address = address.ip();
+    if let Some(domain) = &arguments.domain {
+        site.domain.clone_from(domain);
+    }
+    if site.domain.is_empty() {
         return Err(
             "--server: name a domain of that server (--domain), or its configuration (--config)".into()
         );
     }
-    let elsewhere = arguments.elsewhere.clone();
-    let site = Site { domain, address: address.ip(), relayed: Vec::new(), hosted: Vec::new(), elsewhere };
     writeln!(out, "server {address}")?;
+    for (id, domains, what) in
+        [("P14", &site.relayed, "relays for"), ("P15", &site.hosted, "has aliases or mailboxes in")]
+    {
+        if domains.is_empty() {
+            writeln!(
+                out,
+                "  {id} not tried: no domain is known that the server {what}; its configuration (--config) may name some"
+            )?;
+        }
+    }
     for attempt in site.attempts() {
         let verdict = or_untried(attempt_rcpt(address, &attempt));
         tally.tell(out, attempt.id, &attempt.sender, &attempt.recipient, &verdict)?;
@@ -65,6 +83,17 @@ pub(super) fn run(
         tally.tell(out, &format!("{id} with its message:"), &plain.sender, &plain.recipient, &verdict)?;
     }
     Ok(())
+}
+
+/// What strangers know of the first listener that takes mail from everybody.
+fn configured(config: &Config, elsewhere: &str) -> Result<Site, Box<dyn Error>> {
+    let settings = wiring::whole_settings(config)?;
+    let policies = settings.policies()?;
+    let mut listeners = settings.listeners.iter().zip(&config.listeners);
+    let found = listeners.find(|(_, section)| section.protocol == Protocol::Smtp);
+    let (listener, section) = found.ok_or("the configuration has no listener that speaks SMTP")?;
+    let policy = policies.get(&listener.name).ok_or("the configuration has no policy for its listener")?;
+    Ok(site(config, section, policy.parameters(), elsewhere))
 }
 
 fn or_untried(verdict: io::Result<Verdict>) -> Verdict {
