@@ -1,7 +1,11 @@
 //! The bodies of fuzz targets: any octets as a recipient, and the promise that no stranger relays; any octets as the source
-//! of a table; any octets as a message that is looked at.
+//! of a table; any octets as a message that is looked at, as questions of another server, or as its configuration.
 //!
 //! They are part of the library so that the ordinary test run calls them too.
+
+mod strangers;
+
+pub use strangers::{fuzz_delegation, fuzz_import};
 
 use crate::access::{AccessPolicy, AccessStep};
 use crate::checks::{CheckLimits, ContentChecks};

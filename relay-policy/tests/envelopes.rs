@@ -388,7 +388,6 @@ fn more_recipients_than_are_reasonable_are_refused_for_now() {
     assert_eq!(told(&routed), ["all@example.com: 4.5.3 Too many recipients"]);
 }
 
-/// R110: a thousand members, each in it several times.
 #[test]
 fn members_in_tables_elsewhere_are_asked_for_together() {
     let names: Vec<String> = (0..50).map(|number| format!("m{number}")).collect();
@@ -408,6 +407,7 @@ fn members_in_tables_elsewhere_are_asked_for_together() {
     }
 }
 
+/// R110: a thousand members, each in it several times.
 #[test]
 fn a_group_of_a_thousand_is_asked_for_at_once() {
     let router = router(&[("alias_maps", "inline:{ {all=:include:/all} }")]);
