@@ -27,8 +27,10 @@ struct Kind {
 const MAILDIR: Kind =
     Kind { open: |fs, pid| Ok(Box::new(maildir(fs, pid)?)), index: "/mail/alice/Maildir/postroom.index" };
 
-const MBOX: Kind =
-    Kind { open: |fs, pid| Ok(Box::new(mbox(fs, pid)?)), index: "/home/alice/mail/.postroom/INBOX.index" };
+const MBOX: Kind = Kind {
+    open: |fs, pid| Ok(Box::new(mbox(fs, pid)?)),
+    index: "/home/alice/mail/.imap/.postroom/INBOX.index",
+};
 
 /// What clients were told, and by which operation.
 type Told = RefCell<Vec<(u64, Client)>>;

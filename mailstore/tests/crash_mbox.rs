@@ -165,8 +165,8 @@ fn check(op: u64, disk: &SimFs, journal: &Journal) {
             assert_eq!(again, found, "op {op}");
         }
     }
-    for entry in disk.read_dir(Path::new("/home/alice/mail/.postroom")).unwrap() {
-        let path = Path::new("/home/alice/mail/.postroom").join(&entry.name);
+    for entry in disk.read_dir(Path::new("/home/alice/mail/.imap/.postroom")).unwrap() {
+        let path = Path::new("/home/alice/mail/.imap/.postroom").join(&entry.name);
         let is_journal = entry.name.as_encoded_bytes().ends_with(b".journal");
         assert!(
             !is_journal || disk.metadata(&path).unwrap().size == 0,

@@ -189,7 +189,8 @@ fn mailboxes_and_subscriptions_of_mbox_files_are_the_same_to_both() {
         let agree = |expected: &[&str]| {
             let mut expected = [before, expected].concat();
             expected.sort_unstable();
-            let [_, subscribed] = listed(&dovecot, '/');
+            let [all, subscribed] = listed(&dovecot, '/');
+            assert!(all.iter().all(|name| !name.starts_with('.')), "what is ours is no mailbox: {all:?}");
             assert_eq!(subscribed, expected, "{old:?}");
             assert_eq!(our_lists(&ours())[1], expected, "{old:?}");
         };

@@ -21,7 +21,7 @@ use mailstore::mbox::MboxStore;
 use mailstore::{Access, Expunge, FlagChange, Mailbox, Store};
 
 const INBOX: &str = "/var/mail/alice";
-const INDEX: &str = "/home/alice/mail/.postroom/INBOX.index";
+const INDEX: &str = "/home/alice/mail/.imap/.postroom/INBOX.index";
 const FROM: &str = "From x@y Sun Nov 22 14:13:11 2026\n";
 
 /// What each message reads as.
@@ -384,7 +384,7 @@ fn the_index_goes_with_its_mailbox_and_is_not_that_of_another() {
     assert_eq!(mailbox.vanished_since(client.highest), Some(uids(&[])));
     drop(mailbox);
     // Another mailbox of a name that an earlier one had, whose index somebody has put back.
-    let index = |name: &str| format!("/home/alice/mail/.postroom/{name}.index");
+    let index = |name: &str| format!("/home/alice/mail/.imap/.postroom/{name}.index");
     let left = mailstore::fs::read(&fs, Path::new(&index("two"))).unwrap();
     store.delete(&two).unwrap();
     assert!(fs.metadata(Path::new(&index("two"))).is_err());

@@ -9,7 +9,6 @@ use mailstore::batch::commit;
 use mailstore::fs::{Fs as _, OpenMode, SimFs};
 use mailstore::{Access, Delivery, DeliveryId, Store};
 use proto_core::UnixTime;
-use std::path::Path;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -65,9 +64,7 @@ fn an_mbox_is_swept_in_its_control_directory() {
     let disk = SimFs::new();
     let store = mbox(&disk, 1).unwrap();
     append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
-    let control = disk.read_dir(Path::new("/home/alice/mail")).unwrap();
-    let control = control.iter().find(|entry| entry.is_dir).unwrap().name.to_str().unwrap().to_owned();
-    let at = |place: &str| format!("/home/alice/mail/{control}/{place}");
+    let at = |place: &str| format!("/home/alice/mail/.imap/.postroom/{place}");
     let (old, young) = ([at("tmp/1.x"), at("tmp.2")], [at("tmp/3.x"), at("tmp.4")]);
     let journal = at("journal-that-was-set-aside");
     disk.open(journal.as_ref(), OpenMode::CreateNew).unwrap();

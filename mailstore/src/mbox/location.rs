@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `INBOX=PATH` | the file of the INBOX; `inbox` in the root when it is not said |
 //! | `DIRNAME=NAME` | a mailbox is a file of this name in a directory of the mailbox's name, so that it can have mailboxes below it |
-//! | `INDEX=…`, `CONTROL=…`, `SUBSCRIPTIONS=…` and others | passed over: our own files are in `.postroom` in the root |
+//! | `INDEX=…`, `CONTROL=…`, `SUBSCRIPTIONS=…` and others | passed over: our own files are in `.imap/.postroom` in the root |
 //!
 //! Variables in paths are those of [`PathTemplate`](crate::PathTemplate).
 //!

@@ -19,7 +19,7 @@
 //! | what is kept between two looks at a file | `snapshot.rs` |
 //! | what the index has of it, and when it is believed | `sight.rs`, `rows.rs` |
 //!
-//! Beside the mailboxes, in `.postroom` in the root, are for each a journal, which must never be removed while it holds
+//! Beside the mailboxes, in `.imap/.postroom` in the root, are for each a journal, which must never be removed while it holds
 //! anything, `NAME.base` with UIDVALIDITY and a UID above all that were given, and `NAME.index`, which may be lost: it
 //! remembers mod-sequences, removals, summaries, and where each message lies.
 //!

@@ -1,7 +1,8 @@
 //! [`Place`]: where the parts of one mbox lie: the file itself, and beside it what the file cannot hold.
 //!
 //! Journals and the like lie in [`CONTROL`] in the root of the folders, not beside the mailbox: in `/var/mail` nobody
-//! but root may make files, and other programs would take them for mailboxes.
+//! but root may make files, and other programs would take them for mailboxes. It is in `.imap`, since Dovecot keeps its own
+//! indexes there and shows nobody what lies in it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs::{File, Metadata, OpenMode};
 
 /// The directory in the root that holds what is not mail.
-pub(super) const CONTROL: &str = ".postroom";
+pub(super) const CONTROL: &str = ".imap/.postroom";
 
 /// The directory in [`CONTROL`] for what is being written, and for nothing that anybody needs.
 pub(super) const TMP: &str = "tmp";

@@ -68,7 +68,7 @@ pub fn every_power_cut_of_mailboxes(fs: &SimFs, mut check: impl FnMut(u64, &SimF
 /// The same disk without what of the mailboxes may be lost.
 fn without_indices(disk: &SimFs) -> SimFs {
     let bare = disk.fork();
-    let control = Path::new("/home/alice/mail/.postroom");
+    let control = Path::new("/home/alice/mail/.imap/.postroom");
     for dir in [control.to_path_buf(), control.join("tmp")] {
         for entry in bare.read_dir(&dir).unwrap_or_default() {
             let name = entry.name.to_str().unwrap();

@@ -171,7 +171,7 @@ mod tests {
         let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
         let files = AliasFiles::new(env, "/control".into(), None);
         fs.mkdir(Path::new("/var")).unwrap();
-        let file = Path::new("/control/%2fvar%2farchive/.postroom/tmp/1.x");
+        let file = Path::new("/control/%2fvar%2farchive/.imap/.postroom/tmp/1.x");
         let day = SWEEP_EVERY;
         for (alias, left) in [("/var/maildir/", Path::new("/var/maildir/tmp/1.x")), ("/var/archive", file)] {
             files.open(alias).unwrap();
