@@ -65,6 +65,8 @@
 //!
 //! # Departures
 //! * With [`Layout::Fs`], a directory with a `.` in its name is no mailbox here, though Dovecot may show it as one.
+//! * A directory that is a symbolic link can be opened as a mailbox, and is not listed; who may make such links reads whatever
+//!   Maildir this process may. Messages that are links are left out.
 //! * `W=` in a file name is believed when the name was made here and `S=` is the true length. A message that another program
 //!   named is read through before its size is told; the index remembers it. A wrong `S=` or `W=` is not mended in the name,
 //!   by which the list of UIDs knows the message.

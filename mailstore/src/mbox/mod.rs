@@ -36,6 +36,8 @@
 //! * A message that is expunged while it is being read cannot be read further.
 //! * A message that does not end in a line end gets one; a bare LF becomes a line end.
 //! * Files whose names hold a dot are no mailboxes, since no [`MailboxName`](crate::MailboxName) does.
+//! * Symbolic links are followed, to files and in the directories above them: who may make links among the folders reads
+//!   whatever this process may read that is an mbox.
 //! * Other programs see a field `X-Postroom-Delivery` in what the spool has delivered.
 //! * A change that another program makes twice within one tick of the file system's clock, without changing the file's
 //!   length, is seen with the next change only. So is one that leaves length, modification time and the last 4096 octets as
