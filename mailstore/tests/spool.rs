@@ -439,6 +439,40 @@ fn damage_is_not_moved() {
     }
 }
 
+/// Segments that the disk does not give back keep none of the others from being emptied.
+#[test]
+fn segments_that_cannot_be_read_stay_and_the_others_go() {
+    let fs = SimFs::new();
+    let (spool, _) = open(&fs, 1, SpoolLimits { segment_bytes: 9000, ..SMALL });
+    let (mut stays, mut bad, mut before) = (Vec::new(), Vec::new(), 0);
+    for number in 0..1200 {
+        if number == 600 {
+            bad = segments(&fs);
+            // It is written to.
+            bad.pop();
+            bad.iter().for_each(|path| fs.spoil(path).unwrap());
+            before = stays.len();
+        }
+        let id = accept(&spool, number % 50);
+        if number % 30 == 0 {
+            record(&spool, &id, 0, RecipientState::Deferred(UnixTime(9000))).unwrap();
+            stays.push((id, message(number % 50)));
+        } else {
+            deliver(&spool, &id);
+        }
+    }
+    // It tells of what cannot be read, if it was not told of meanwhile.
+    let _ = spool.upkeep();
+    spool.upkeep().unwrap();
+    let left = segments(&fs);
+    let stay = bad.iter().filter(|bad| left.contains(bad)).count();
+    assert!(stay > 5, "{stay} of {} stay", bad.len());
+    assert!(left.len() <= stay + 12, "{} segments, {stay} of them bad", left.len());
+    for (id, content) in &stays[before..] {
+        assert_eq!(read_all(&mut *spool.body(id).unwrap()).unwrap(), *content);
+    }
+}
+
 #[test]
 fn messages_of_the_old_form_are_not_passed_over() {
     let fs = SimFs::new();

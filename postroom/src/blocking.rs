@@ -2,7 +2,7 @@
 //!
 //! # Limits
 //! At most as many jobs run as there are threads, and at most as many wait as the queue holds; who brings one
-//! more waits until there is room.
+//! more waits until there is room. What a job leaves behind to be done has its place beyond that: the job ends, and nobody waits.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,7 +46,7 @@ struct Queue {
 #[derive(Default)]
 struct QueueState {
     /// What waits, each with its room.
-    jobs: VecDeque<(Job, OwnedSemaphorePermit)>,
+    jobs: VecDeque<(Job, Option<OwnedSemaphorePermit>)>,
     ended: bool,
 }
 
@@ -57,7 +57,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bring(&self, job: Job, room: OwnedSemaphorePermit) {
+    fn bring(&self, job: Job, room: Option<OwnedSemaphorePermit>) {
         self.lock().jobs.push_back((job, room));
         self.brought.notify_one();
     }
@@ -147,7 +147,7 @@ impl Blocking {
             }
         });
         let room = room(&handle.0).await;
-        handle.0.bring(job, room);
+        handle.0.bring(job, Some(room));
         receive.await.map_err(|_| JobLost)
     }
 
@@ -161,18 +161,18 @@ impl Blocking {
             let _ = catch_unwind(AssertUnwindSafe(job));
         });
         if let Ok(room) = Arc::clone(&handle.0.room).try_acquire_owned() {
-            return handle.0.bring(job, room);
+            return handle.0.bring(job, Some(room));
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 let handle = Arc::clone(handle);
                 runtime.spawn(async move {
                     let room = room(&handle.0).await;
-                    handle.0.bring(job, room);
+                    handle.0.bring(job, Some(room));
                 });
             }
-            // Outside a runtime there is no reactor to hold up.
-            Err(_) => job(),
+            // A job brings it, mostly. Done at once, it would be done within that one, and its own within it.
+            Err(_) => handle.0.bring(job, None),
         }
     }
 }
@@ -194,6 +194,22 @@ mod tests {
         let blocking = Blocking::threads("test", 2, 4).unwrap();
         assert_ne!(blocking.run(move || std::thread::current().id()).await, Ok(here));
         assert_eq!(Blocking::inline().run(move || std::thread::current().id()).await, Ok(here));
+    }
+
+    /// One after the other, and not one within the other: the stack would end.
+    #[test]
+    fn jobs_that_bring_jobs_do_not_pile_up() {
+        fn chain(blocking: &Blocking, left: u32, done: std::sync::mpsc::Sender<()>) {
+            let next = blocking.clone();
+            blocking.detach(move || match left {
+                0 => done.send(()).unwrap(),
+                left => chain(&next, left - 1, done),
+            });
+        }
+        let blocking = Blocking::threads("test", 1, 0).unwrap();
+        let (done, all) = std::sync::mpsc::channel();
+        chain(&blocking, 1_000_000, done);
+        all.recv().unwrap();
     }
 
     #[test]

@@ -205,6 +205,8 @@ pub(super) fn rename(store: &std::sync::Arc<Inner>, from: &MailboxName, to: &Mai
             renames.push((info.name, new));
         }
     }
+    // In the order in which `moves.rs` takes two of them: else each may wait for the other.
+    moves.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
     let mut locks = Vec::new();
     for (source, target) in &moves {
         let mut lock = MboxLock::take(source)?;

@@ -9,7 +9,8 @@
 //!   says so anew. Then nothing in the segment is needed, and it is dropped. Accepting and delivering go on meanwhile: a
 //!   message with a record on its way to the disk is left for the next time.
 //!
-//! What is damaged is not moved: its segment stays as it is, for recovery to set aside, and is not looked at again.
+//! What is damaged, or cannot be read, is not moved: its segment stays as it is, for recovery to set aside, and is not looked at
+//! again. The next one is emptied instead.
 //!
 //! # Limits
 //! A segment is emptied when more than half of it is garbage, and when the garbage of all segments is more than
@@ -46,11 +47,23 @@ impl Inner {
 
     fn give_back(self: &Arc<Self>) -> Result<()> {
         self.drop_dead()?;
-        if let Some(number) = self.worst() {
-            self.empty(number)?;
-            self.drop_dead()?;
+        let mut emptied = Ok(());
+        while let Some(number) = self.worst() {
+            let this = self.empty(number);
+            let is_next_tried = this.is_err() && lock(&self.damaged).contains(&number);
+            emptied = emptied.and(this);
+            if !is_next_tried {
+                break;
+            }
         }
-        Ok(())
+        self.drop_dead()?;
+        emptied
+    }
+
+    /// What of a segment cannot be read as it was written; it is not looked at again.
+    fn damaged(&self, number: u64, error: &std::io::Error) -> StoreError {
+        lock(&self.damaged).insert(number);
+        StoreError::io("moving messages out of", &segment::path(&self.log.dir, number), error)
     }
 
     /// Drops segments until none can be dropped.
@@ -125,9 +138,7 @@ impl Inner {
             after = Some(last);
         }
         if !all_whole {
-            lock(&self.damaged).insert(number);
-            let path = segment::path(&self.log.dir, number);
-            return Err(StoreError::io("moving messages out of", &path, &ErrorKind::InvalidData.into()));
+            return Err(self.damaged(number, &ErrorKind::InvalidData.into()));
         }
         // A message that could not be moved may be told of in this segment alone.
         if self.messages().segment(number).live > 0 { Ok(()) } else { self.move_news(number) }
@@ -136,8 +147,7 @@ impl Inner {
     /// Where the payloads of the records of a segment are that are as they were written. What has rotted must not be written
     /// anew: it would have a sum that is right, and nobody would ever know.
     fn whole_records(&self, number: u64) -> Result<Vec<Range<u32>>> {
-        let path = segment::path(&self.log.dir, number);
-        let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
+        let failed = |error: std::io::Error| self.damaged(number, &error);
         let file = self.log.file(number).map_err(failed)?;
         let bytes = self.log.segments().get(&number).copied().unwrap_or(0);
         let mut records = Vec::new();
@@ -186,8 +196,7 @@ impl Inner {
     /// Writes the pieces that stand in a segment to the end of the log, and returns where the body stands then; new
     /// places are pinned.
     fn copy_pieces(self: &Arc<Self>, number: u64, id: &QueueId, extents: &[Extent]) -> Result<Vec<Extent>> {
-        let path = segment::path(&self.log.dir, number);
-        let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
+        let failed = |error: std::io::Error| self.damaged(number, &error);
         let chunk_bytes = u32::try_from(self.limits.small_bytes_max).unwrap_or(u32::MAX);
         let mut moved = Vec::with_capacity(extents.len());
         for extent in extents {
@@ -280,15 +289,15 @@ impl Inner {
 
     /// Says anew which messages are done, where a record in the segment said so and one that could be read again is left.
     fn move_news(self: &Arc<Self>, number: u64) -> Result<()> {
-        let path = segment::path(&self.log.dir, number);
-        let failed = |error: std::io::Error| StoreError::io("reading", &path, &error);
+        let failed = |error: std::io::Error| self.damaged(number, &error);
         let segments = self.log.segments();
         let birth_min = self.messages().segment(number).birth_min;
         if birth_min.is_none_or(|birth| segments.range(birth..number).next().is_none()) {
             return Ok(());
         }
         let file = self.log.file(number).map_err(failed)?;
-        let Some(prelude) = Prelude::find(&*file, number).map_err(failed)? else { return Ok(()) };
+        let prelude = Prelude::find(&*file, number).map_err(failed)?;
+        let prelude = prelude.ok_or_else(|| failed(ErrorKind::InvalidData.into()))?;
         let bytes = segments.get(&number).copied().unwrap_or(0);
         let mut scanner = Scanner::new(&*file, &prelude, bytes);
         let mut told: Vec<Subject> = Vec::new();
@@ -304,6 +313,10 @@ impl Inner {
                 let birth = subject.birth.unwrap_or(number);
                 segments.range(birth..number).next().is_some() && messages.subject(&subject.id).is_err()
             }));
+        }
+        // What has rotted may have said that a message is done, which would be delivered again.
+        if !scanner.holes.is_empty() {
+            return Err(failed(ErrorKind::InvalidData.into()));
         }
         told.sort_by(|one, other| one.id.cmp(&other.id));
         told.dedup_by(|one, other| one.id == other.id);

@@ -68,6 +68,7 @@ struct Sim {
     log: Vec<Operation>,
     faults: BTreeMap<u64, Fault>,
     refused: Vec<(PathBuf, io::ErrorKind)>,
+    unreadable: BTreeSet<usize>,
     /// Directories in which no name may be made or removed.
     sealed: BTreeSet<PathBuf>,
     power_off_at: Option<u64>,
@@ -141,6 +142,7 @@ impl SimFs {
             log: Vec::new(),
             faults: BTreeMap::new(),
             refused: Vec::new(),
+            unreadable: BTreeSet::new(),
             sealed: BTreeSet::new(),
             power_off_at: None,
             points: None,
@@ -184,6 +186,18 @@ impl SimFs {
             sim.refused.retain(|(refused, _)| refused != path);
             sim.refused.extend(kind.map(|kind| (path.to_path_buf(), kind)));
         });
+    }
+
+    /// From now on the file at `path` cannot be read, as where a sector of the disk is bad.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn spoil(&self, path: &Path) -> io::Result<()> {
+        self.with(|sim| {
+            let inode = sim.disk.find(path)?;
+            sim.unreadable.insert(inode);
+            Ok(())
+        })
     }
 
     /// From now on no name can be made or removed in `dir`, as in a directory without the right to write; the files in it
@@ -405,7 +419,11 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let is_unreadable = self.fs.with(|sim| sim.unreadable.contains(&self.inode));
         let n = self.fs.simple("read", &self.path, false, |disk| {
+            if is_unreadable {
+                return Err(io::Error::other("input/output error (simulated): a bad sector"));
+            }
             Ok(disk.file(self.inode)?.data.read(usize::try_from(offset).unwrap_or(usize::MAX), buf))
         })?;
         self.fs.with(|sim| sim.read_bytes += n as u64);
