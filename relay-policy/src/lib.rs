@@ -92,4 +92,4 @@ pub use parameters::{ParameterError, ParameterKind, Parameters, PrefixBits, Temp
 pub use question::{Answer, PolicyService, Question, Record, RecordKind, Verification};
 pub use reject_footer::{FooterFacts, RejectFooter};
 pub use request::{ClientCertificate, NameStatus, Request, Stage};
-pub use trail::{Outcome, Trail, TrailEntry};
+pub use trail::{Seen, Trail, TrailEntry};

@@ -40,7 +40,7 @@ pub(crate) struct Position {
 #[derive(Clone)]
 struct Entry {
     position: Position,
-    outcome: Outcome,
+    outcome: Seen,
     why: Why,
 }
 
@@ -138,7 +138,7 @@ impl Trail {
         (kept.lists.len() - 1) as u32
     }
 
-    pub(crate) fn push(&mut self, position: Position, outcome: Outcome, why: Why) {
+    pub(crate) fn push(&mut self, position: Position, outcome: Seen, why: Why) {
         Arc::make_mut(&mut self.0).entries.push(Entry { position, outcome, why });
     }
 
@@ -167,7 +167,7 @@ impl Kept {
 
     fn write_why(&self, entry: &Entry, to: &mut dyn Write) -> fmt::Result {
         match &entry.why {
-            Why::Plain if entry.outcome == Outcome::Permit => to.write_str("always"),
+            Why::Plain if entry.outcome == Seen::Permit => to.write_str("always"),
             Why::Plain => to.write_str("it does not apply"),
             Why::Words(words) => to.write_str(words),
             Why::Note(note) => write_plain(self.notes.read(*note), to),
@@ -222,7 +222,7 @@ impl TrailEntry<'_> {
     }
 
     /// What came of it.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> Seen {
         self.entry.outcome
     }
 
@@ -238,7 +238,7 @@ impl TrailEntry<'_> {
 /// What came of one rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum Seen {
     /// It does not apply; the next one is looked at.
     No,
     /// It permits: its list ends.
@@ -255,7 +255,7 @@ pub enum Outcome {
     Warn,
 }
 
-impl Display for Outcome {
+impl Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::No => "no",

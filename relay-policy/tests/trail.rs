@@ -8,7 +8,7 @@ use access_support::{nothing, policy, recipient, reply, run, stranger};
 use proto_core::Backend;
 use relay_policy::access::LogLine;
 use relay_policy::{
-    Answer, ClientCertificate, ListName, Outcome, Question, Record, RecordKind, Stage, Trail, TrailEntry,
+    Answer, ClientCertificate, ListName, Question, Record, RecordKind, Seen, Stage, Trail, TrailEntry,
     Verification,
 };
 
@@ -91,7 +91,7 @@ fn rules_within_classes_tell_what_led_to_them() {
     let last = told.entries().last().unwrap();
     assert_eq!(last.list(), Some(ListName::Recipient));
     assert_eq!(last.rule(), "check_recipient_access inline:{all@=outer}: outer: inner: defer");
-    assert_eq!(last.outcome(), Outcome::Defer);
+    assert_eq!(last.outcome(), Seen::Defer);
     assert_eq!(last.why(), "450 4.3.2 <all@example.com>: Recipient address rejected: Try again later");
     assert_eq!(told.entries().next().map(|entry| TrailEntry::list(&entry)), Some(None));
 }
@@ -201,7 +201,7 @@ fn what_is_broken_is_told_in_the_log_and_leaves_its_place() {
     let (outcome, _) = run(&policy, &stranger(), Stage::Rcpt(&to), nothing);
     assert!(outcome.log.lines().iter().any(|line| matches!(line, LogLine::Warning(_))));
     let last = outcome.trail.entries().last().unwrap();
-    assert_eq!(last.outcome(), Outcome::Defer);
+    assert_eq!(last.outcome(), Seen::Defer);
     assert!(last.rule().contains("nonsense"), "{last}");
     assert_eq!(reply(&policy, &stranger(), "<all@example.com>"), "451 4.3.5 Server configuration error");
 }

@@ -21,7 +21,7 @@ use crate::list_name::ListName;
 use crate::question::{Answer, Question};
 use crate::request::{Request, Stage};
 use crate::table;
-use crate::trail::{Outcome as Seen, Position, Trail, Why};
+use crate::trail::{Position, Seen, Trail, Why};
 use proto_core::CallerFault;
 use proto_core::address::ForwardPath;
 use std::collections::VecDeque;
