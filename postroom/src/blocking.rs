@@ -11,7 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Where blocking work is done. Clones share the threads; they end when the last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Blocking(Place);
+pub struct Blocking {
+    place: Place,
+    /// How many jobs may run at a time that are brought here and to other clones with this share.
+    share: Option<Arc<Semaphore>>,
+}
 
 #[derive(Debug, Clone)]
 enum Place {
@@ -19,8 +23,14 @@ enum Place {
     Threads(Arc<Handle>),
 }
 
+/// What is true of all jobs of somebody who may not have all threads.
+pub(crate) type Share = Arc<Semaphore>;
+
 /// What all clones hold, and no thread does. Dropped, it lets the threads end when they have done what waits.
-struct Handle(Arc<Queue>);
+struct Handle {
+    queue: Arc<Queue>,
+    threads: usize,
+}
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,8 +40,8 @@ impl std::fmt::Debug for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
-        self.0.brought.notify_all();
+        self.queue.lock().ended = true;
+        self.queue.brought.notify_all();
     }
 }
 
@@ -71,10 +81,12 @@ impl Queue {
     }
 }
 
+const NEVER_CLOSED: &str = "invariant: it is never closed";
+
 /// Waits until one more job may wait.
 async fn room(queue: &Queue) -> OwnedSemaphorePermit {
     let room = Arc::clone(&queue.room).acquire_owned().await;
-    room.expect("invariant: it is never closed")
+    room.expect(NEVER_CLOSED)
 }
 
 /// A job did not come to its end: it panicked, or its thread could not be had.
@@ -98,12 +110,12 @@ impl Blocking {
     /// Work is done where it is asked for, before anything else happens: for tests that run the whole engine in
     /// one thread and virtual time.
     pub fn inline() -> Self {
-        Self(Place::Inline)
+        Self { place: Place::Inline, share: None }
     }
 
     /// Whether work is done where it is asked for.
     pub(crate) fn is_inline(&self) -> bool {
-        matches!(self.0, Place::Inline)
+        matches!(self.place, Place::Inline)
     }
 
     /// `threads` threads (at least one) of this name, and a queue of `queue` jobs (at least one) before them.
@@ -114,8 +126,9 @@ impl Blocking {
         let room = Arc::new(Semaphore::new(queue.clamp(1, Semaphore::MAX_PERMITS)));
         let queue = Arc::new(Queue { state: Mutex::default(), brought: Condvar::new(), room });
         // Before the first thread, so that those there are end when one cannot be had.
-        let handle = Handle(Arc::clone(&queue));
-        for number in 0..threads.max(1) {
+        let threads = threads.max(1);
+        let handle = Handle { queue: Arc::clone(&queue), threads };
+        for number in 0..threads {
             let queue = Arc::clone(&queue);
             std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
                 while let Some(job) = queue.next() {
@@ -123,7 +136,21 @@ impl Blocking {
                 }
             })?;
         }
-        Ok(Self(Place::Threads(Arc::new(handle))))
+        Ok(Self { place: Place::Threads(Arc::new(handle)), share: None })
+    }
+
+    /// Room for so many jobs at a time as leave most threads to others; at least one.
+    pub(crate) fn share(&self) -> Share {
+        let threads = match &self.place {
+            Place::Threads(handle) => handle.threads,
+            Place::Inline => 1,
+        };
+        Arc::new(Semaphore::new((threads / 4).max(1)))
+    }
+
+    /// The same threads, for somebody who has this share of them: what is run here waits for it on the reactor.
+    pub(crate) fn of(&self, share: Share) -> Self {
+        Self { place: self.place.clone(), share: Some(share) }
     }
 
     /// Runs one job. Giving up waiting does not stop it once it has begun.
@@ -134,11 +161,17 @@ impl Blocking {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobLost> {
-        let Place::Threads(handle) = &self.0 else {
+        let Place::Threads(handle) = &self.place else {
             return Ok(job());
         };
         let (send, receive) = oneshot::channel();
+        let share = match &self.share {
+            Some(share) => Some(Arc::clone(share).acquire_owned().await.expect(NEVER_CLOSED)),
+            None => None,
+        };
         let job = Box::new(move || {
+            // Given back when the job has ended, whether or not anybody waits for it.
+            let _share = share;
             // A panic in one job must not take the thread from the others. What it left behind is dropped with
             // it: jobs share state only through locks that poison.
             if let Ok(result) = catch_unwind(AssertUnwindSafe(job)) {
@@ -146,33 +179,33 @@ impl Blocking {
                 let _ = send.send(result);
             }
         });
-        let room = room(&handle.0).await;
-        handle.0.bring(job, Some(room));
+        let room = room(&handle.queue).await;
+        handle.queue.bring(job, Some(room));
         receive.await.map_err(|_| JobLost)
     }
 
     /// Runs one job some time, with nobody waiting for it.
     pub fn detach(&self, job: impl FnOnce() + Send + 'static) {
-        let Place::Threads(handle) = &self.0 else {
+        let Place::Threads(handle) = &self.place else {
             return job();
         };
         let job: Job = Box::new(move || {
             // As in `run`; the panic is in the log.
             let _ = catch_unwind(AssertUnwindSafe(job));
         });
-        if let Ok(room) = Arc::clone(&handle.0.room).try_acquire_owned() {
-            return handle.0.bring(job, Some(room));
+        if let Ok(room) = Arc::clone(&handle.queue.room).try_acquire_owned() {
+            return handle.queue.bring(job, Some(room));
         }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 let handle = Arc::clone(handle);
                 runtime.spawn(async move {
-                    let room = room(&handle.0).await;
-                    handle.0.bring(job, Some(room));
+                    let room = room(&handle.queue).await;
+                    handle.queue.bring(job, Some(room));
                 });
             }
             // A job brings it, mostly. Done at once, it would be done within that one, and its own within it.
-            Err(_) => handle.0.bring(job, None),
+            Err(_) => handle.queue.bring(job, None),
         }
     }
 }
@@ -206,9 +239,19 @@ mod tests {
                 left => chain(&next, left - 1, done),
             });
         }
-        let blocking = Blocking::threads("test", 1, 0).unwrap();
+        let blocking = Blocking::threads("test", 1, 1).unwrap();
+        let (begin, begun) = std::sync::mpsc::sync_channel::<()>(0);
         let (done, all) = std::sync::mpsc::channel();
-        chain(&blocking, 1_000_000, done);
+        let first = blocking.clone();
+        blocking.detach(move || {
+            begun.recv().unwrap();
+            begun.recv().unwrap();
+            chain(&first, 1_000_000, done);
+        });
+        begin.send(()).unwrap();
+        // The queue is full while the first one brings the next.
+        blocking.detach(|| {});
+        begin.send(()).unwrap();
         all.recv().unwrap();
     }
 

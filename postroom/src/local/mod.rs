@@ -177,7 +177,8 @@ fn on_thread<T: Send + 'static>(
 
 /// A blocking object that one operation at a time uses, on a store thread, and that is dropped there.
 ///
-/// Operations wait for their turn on the reactor, not on the threads: one busy mailbox holds up nobody else's.
+/// Operations wait for their turn on the reactor, not on the threads, and those of one account have a part of these alone: one
+/// busy mailbox holds up nobody else's.
 struct Shared<T: ?Sized + Send + 'static> {
     object: Option<Arc<Mutex<Box<T>>>>,
     blocking: Blocking,

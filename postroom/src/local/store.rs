@@ -11,17 +11,24 @@ use mailstore::{
     Access, DefaultMailbox, Delivered, ErrorKind, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell,
     Watch, defaults,
 };
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::Semaphore;
 
 /// Finds the store of an account; it may block, and is called on a store thread, for every operation.
 pub type Locate = dyn Fn(&AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> + Send + Sync;
 
 /// The `mailstore` stores of all accounts, on store threads.
+///
+/// # Limits
+/// The operations of one account have a quarter of the threads at a time, those on what it has opened included; what comes beyond
+/// waits on the reactor. Deliveries are not among them.
 #[derive(Clone)]
 pub struct LocalStore {
     locate: Arc<Locate>,
     blocking: Blocking,
+    shares: Arc<Shares>,
     deliveries: Arc<Deliveries>,
     quotas: Option<Arc<Quotas>>,
     mailboxes: Arc<[DefaultMailbox]>,
@@ -36,7 +43,15 @@ impl LocalStore {
     ) -> Self {
         let locate: Arc<Locate> = Arc::new(locate);
         let deliveries = deliveries(&locate, None, &blocking);
-        Self { locate, blocking, deliveries, quotas: None, mailboxes: Arc::default(), files: false }
+        Self {
+            locate,
+            blocking,
+            shares: Arc::default(),
+            deliveries,
+            quotas: None,
+            mailboxes: Arc::default(),
+            files: false,
+        }
     }
 
     /// Adds what the settings say mailboxes are for to what the stores say.
@@ -65,10 +80,28 @@ impl LocalStore {
         account: &AccountId,
         job: impl FnOnce(&dyn mailstore::Store) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreResult<T> {
-        let (locate, account) = (Arc::clone(&self.locate), account.clone());
-        on_thread(&self.blocking, move || job(&*locate(&account)?))
+        let (locate, blocking, account) =
+            (Arc::clone(&self.locate), self.threads_of(account), account.clone());
+        on_thread(&blocking, move || job(&*locate(&account)?))
+    }
+
+    /// The threads, as far as an account may have them: one whose mailbox is slow or locked must not hold them all.
+    fn threads_of(&self, account: &AccountId) -> Blocking {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(account).and_then(Weak::upgrade) {
+            return self.blocking.of(share);
+        }
+        if shares.len().is_power_of_two() {
+            shares.retain(|_, share| share.strong_count() > 0);
+        }
+        let share = self.blocking.share();
+        shares.insert(account.clone(), Arc::downgrade(&share));
+        self.blocking.of(share)
     }
 }
+
+/// What accounts that have something to do or something open may have of the threads.
+type Shares = Mutex<HashMap<AccountId, Weak<Semaphore>>>;
 
 /// Deliveries to accounts, and to files where there are any.
 fn deliveries(locate: &Arc<Locate>, files: Option<AliasFiles>, blocking: &Blocking) -> Arc<Deliveries> {
@@ -126,7 +159,7 @@ impl Store for LocalStore {
     }
 
     fn open(&self, account: &AccountId, name: &MailboxName, access: Access) -> StoreResult<Opened> {
-        let (name, blocking) = (name.clone(), self.blocking.clone());
+        let (name, blocking) = (name.clone(), self.threads_of(account));
         self.on(account, move |store| Ok(LocalMailbox::opened(store.open(&name, access)?, blocking)))
     }
 
@@ -136,7 +169,7 @@ impl Store for LocalStore {
     }
 
     fn append(&self, account: &AccountId, name: &MailboxName) -> StoreResult<Box<dyn Append>> {
-        let (name, blocking) = (name.clone(), self.blocking.clone());
+        let (name, blocking) = (name.clone(), self.threads_of(account));
         self.on(account, move |store| Ok(LocalAppend::boxed(store.append(&name)?, blocking)))
     }
 
@@ -176,5 +209,40 @@ impl Store for LocalStore {
     fn watch(&self, account: &AccountId, name: &MailboxName, tell: Tell) -> StoreResult<Option<Watch>> {
         let name = name.clone();
         self.on(account, move |store| store.watch(&name, &tell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::MemoryStore;
+    use mailstore::RealHost;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    /// Sessions of one account, as many as there are threads, wait for its store; another account has its answer.
+    #[tokio::test]
+    async fn an_account_whose_store_hangs_leaves_threads_to_others() {
+        let account = |name| AccountId::new(name, "example.test").expect("a name");
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let memory: Arc<dyn mailstore::Store> = Arc::new(MemoryStore::new(RealHost::new("test")));
+        let locate = move |account: &AccountId| {
+            if account.to_string().starts_with("slow") {
+                let _ = released.lock().map(|released| released.recv());
+            }
+            Ok(Arc::clone(&memory))
+        };
+        let blocking = Blocking::threads("test", 4, 100).expect("threads");
+        let store = LocalStore::new(locate, blocking);
+        let inbox = MailboxName::inbox();
+        let slow: Vec<_> = (0..20).map(|_| tokio::spawn(store.status(&account("slow"), &inbox))).collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        store.status(&account("quick"), &inbox).await.expect("it has an inbox");
+        drop(release);
+        for status in slow {
+            status.await.expect("no panic").expect("it has an inbox");
+        }
+        store.status(&account("quick"), &inbox).await.expect("it has an inbox");
     }
 }
