@@ -93,6 +93,44 @@ fn of_a_maildir_only_regular_files_that_may_be_read_are_messages() {
     assert!(notices.len() == 1 && notices[0].starts_with("13 of the files"), "{notices:?}");
 }
 
+/// The list of UIDs is not locked for it each time that somebody looks.
+#[test]
+fn a_file_that_may_not_be_read_is_not_tried_at_every_look() {
+    if !Uid::effective().is_root() {
+        return; // nobody to be instead of whom
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("Maildir");
+    for sub in ["", "tmp", "new", "cur"] {
+        fs::create_dir(root.join(sub)).unwrap();
+        chown(&root.join(sub), Some(OWNER), None).unwrap();
+    }
+    chown(dir.path(), Some(OWNER), None).unwrap();
+    fs::write(root.join("new/1.message"), message(1)).unwrap();
+    chown(root.join("new/1.message"), Some(OWNER), None).unwrap();
+    let unreadable = root.join("cur/2.unreadable");
+    fs::write(&unreadable, message(2)).unwrap();
+    fs::set_permissions(&unreadable, fs::Permissions::from_mode(0o600)).unwrap();
+    setfsuid(Uid::from_raw(OWNER));
+    let store = MaildirStore::open(Env::real("test.example"), &root, None).unwrap();
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    assert_eq!(mailbox.entries().len(), 1);
+    // As it is when nothing has come for a while.
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    for sub in ["new", "cur"] {
+        fs::File::open(root.join(sub)).unwrap().set_modified(past).unwrap();
+    }
+    mailbox.refresh().unwrap();
+    // A lock that is made and removed shows in its directory.
+    fs::File::open(&root).unwrap().set_modified(past).unwrap();
+    for _ in 0..3 {
+        mailbox.refresh().unwrap();
+        assert_eq!(fs::metadata(&root).unwrap().modified().unwrap(), past);
+    }
+    drop(fs::File::create(root.join("new/3.message")).unwrap());
+    assert_eq!(mailbox.refresh().unwrap().new.len(), 1, "what comes is seen");
+}
+
 #[test]
 fn a_pipe_among_mboxes_is_no_mailbox_and_a_link_to_one_is() {
     let dir = tempfile::tempdir().unwrap();

@@ -33,6 +33,9 @@ use crate::store::{Access, Changes, Entry, Flagged};
 /// A directory changed again within this time of a change may carry the same modification time.
 const QUIET_AFTER: Duration = Duration::from_secs(2);
 
+/// A file that may not be opened is tried again when a directory changes, or after this time.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// So many new messages are open at a time while they are made durable.
 const SYNCED_TOGETHER_MAX: usize = 64;
 
@@ -42,7 +45,9 @@ impl MaildirMailbox {
         self.paths.check_exists()?;
         let found = self.stamps()?;
         let is_told = self.told == self.index.state().highest();
-        if found.is_some() && self.settled == found && is_told && self.index.is_current() {
+        let now = self.paths.env.host().monotonic();
+        let is_settled = self.settled == found && self.look_again.is_none_or(|at| now < at);
+        if found.is_some() && is_settled && is_told && self.index.is_current() {
             return Ok(Changes::default());
         }
         let turn = self.index.turn()?;
@@ -62,15 +67,19 @@ impl MaildirMailbox {
             let mut records;
             (records, recent) = self.take_in(&scan, &taken);
             self.settled = None;
-            // What has no UID yet is tried again, whether a directory changes or not.
+            // What has no UID yet is tried again, whether a directory changes or not; what may not be opened, now and then.
+            let has_all = scan.uids.iter().all(Option::is_some);
+            self.look_again = (!has_all).then(|| now + LOOK_AGAIN_AFTER);
             if let Some(files) = found
-                && scan.uids.iter().all(Option::is_some)
+                && (has_all || scan.left_out.files > 0)
                 && self.is_quiet()?
                 && self.stamps()? == found
             {
                 self.settled = found;
                 let (boot, UidHead { next: uid_next, listed, .. }) = (self.index.boot(), self.uids);
-                records.push(&Record::Stamps(Stamps { boot, files, uid_next, listed }));
+                if has_all {
+                    records.push(&Record::Stamps(Stamps { boot, files, uid_next, listed }));
+                }
             }
             self.index.commit(&turn, &records)?;
             self.moved.clear();

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail_message::{Flag, FlagSet, ModSeq, Uid, UidSet, UidValidity};
 use proto_core::UnixTime;
@@ -54,6 +55,8 @@ pub(super) struct MaildirMailbox {
     pub(super) moved: HashMap<Uid, Option<Place>>,
     /// The files as they were looked at, when they had not changed for a while by then.
     pub(super) settled: Option<[Stamp; 3]>,
+    /// When they are looked at again all the same, by the clock that never goes back.
+    pub(super) look_again: Option<Duration>,
     /// How many files were left out when that was told last.
     pub(super) told_left_out: usize,
 }
@@ -73,6 +76,7 @@ impl MaildirMailbox {
             told_keywords: Keywords::default(),
             moved: HashMap::new(),
             settled: None,
+            look_again: None,
             told_left_out: 0,
         };
         mailbox.look()?;

@@ -1,5 +1,6 @@
 //! [`MaildirStore`] itself: the [`Store`] wall in front of the Maildir modules.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,13 +147,24 @@ impl Store for MaildirStore {
         folders::list(&self.0)
     }
 
-    /// In the `tmp/` directories; also what is left of mailboxes whose creation or deletion was cut off.
+    /// In the `tmp/` directories; also what is left of mailboxes whose creation or deletion was cut off. One that cannot be read
+    /// keeps none of the others from being swept.
     fn sweep(&self) -> Result<()> {
         let disk = self.0.env.fs();
         folders::sweep_unfinished(&self.0, SWEEP_AFTER)?;
+        let mut swept = Ok(());
         for info in self.list()?.into_iter().filter(|info| info.exists) {
             let tmp = self.0.paths(&info.name)?.tmp();
-            for entry in disk.read_dir(&tmp).map_err(|error| StoreError::io("reading", &tmp, &error))? {
+            let entries = match disk.read_dir(&tmp) {
+                // Some tools leave out what is empty when they restore a copy.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    swept = swept.and(Err(StoreError::io("reading", &tmp, &error)));
+                    continue;
+                }
+                Ok(entries) => entries,
+            };
+            for entry in entries {
                 let path = tmp.join(&entry.name);
                 let Ok(metadata) = disk.metadata(&path) else { continue };
                 // A file that is about to be placed has the date of its message; when it was begun, its name tells.
@@ -164,7 +176,7 @@ impl Store for MaildirStore {
                 }
             }
         }
-        Ok(())
+        swept
     }
 
     fn create(&self, name: &MailboxName) -> Result<()> {
