@@ -103,7 +103,7 @@ fn a_file_that_may_not_be_read_is_not_tried_at_every_look() {
     let root = dir.path().join("Maildir");
     for sub in ["", "tmp", "new", "cur"] {
         fs::create_dir(root.join(sub)).unwrap();
-        chown(&root.join(sub), Some(OWNER), None).unwrap();
+        chown(root.join(sub), Some(OWNER), None).unwrap();
     }
     chown(dir.path(), Some(OWNER), None).unwrap();
     fs::write(root.join("new/1.message"), message(1)).unwrap();
