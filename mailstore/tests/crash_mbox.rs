@@ -20,7 +20,7 @@ use common::{Octets, append_told, every_power_cut, flags, inbox, mbox, message, 
 use mail_message::{FlagSet, Uid};
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs, LockKind, OpenMode};
-use mailstore::{Access, Delivered, Delivery, Expunge, FlagChange, MailboxName, Result, Store};
+use mailstore::{Access, Delivered, Delivery, ErrorKind, Expunge, FlagChange, MailboxName, Result, Store};
 use proto_core::UnixTime;
 
 const INBOX: &str = "/var/mail/alice";
@@ -280,6 +280,40 @@ fn a_rewrite_rests_on_nothing_that_a_power_cut_takes_away() {
         let is_right = numbers == [1, 4, 5] || op < expunged && numbers == [1, 2, 4, 5];
         assert!(is_right, "op {op}: {found:?}");
     });
+}
+
+/// A journal too, of which nobody knows what it asks for but who finds it.
+#[test]
+fn what_lies_where_it_lay_before_is_taken_over() {
+    let fs = SimFs::new();
+    let store = mbox_without_dotlock(&fs, 1, None).unwrap();
+    for number in [1, 2, 4] {
+        deliver(&store, number, false).unwrap();
+    }
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    let first = mailbox.entries()[0].uid;
+    fs.record_crash_points();
+    mailbox.expunge(&set(&[first]), Expunge::Any).unwrap();
+    let [root, now] = ["/home/alice/mail", "/home/alice/mail/.imap/.postroom"].map(Path::new);
+    let before = root.join(".postroom");
+    let mut journals = 0;
+    every_power_cut_of_mailboxes(&fs, |op, disk| {
+        let journal = disk.metadata(&now.join("INBOX.journal"));
+        journals += u32::from(journal.is_ok_and(|journal| journal.size > 0));
+        let moved = disk.fork();
+        moved.rename(now, &before).unwrap();
+        let read = |disk: &SimFs| {
+            let store = mbox_without_dotlock(disk, 2, None).unwrap();
+            let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+            (mailbox.uid_validity(), contents(&mut *mailbox).unwrap())
+        };
+        assert_eq!(read(&moved), read(disk), "op {op}");
+        assert!(moved.metadata(&before).is_err());
+    });
+    assert!(journals > 5, "{journals}");
+    fs.mkdir(&before).unwrap();
+    let error = mbox_without_dotlock(&fs, 2, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OldFormat, "neither is thrown away: {error}");
 }
 
 /// Only the lock is of interest here.

@@ -55,6 +55,7 @@ impl MaildirMailbox {
         let keywords = Keywords::load(&self.paths)?;
         let mut recent = UidSet::new();
         if self.is_known(found) {
+            self.look_again = None;
             if self.access == Access::ReadOnly {
                 recent = self.in_new().collect();
             }

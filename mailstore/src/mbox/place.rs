@@ -15,6 +15,9 @@ use crate::fs::{File, Metadata, OpenMode};
 /// The directory in the root that holds what is not mail.
 pub(super) const CONTROL: &str = ".imap/.postroom";
 
+/// Where that was before it was [`CONTROL`]: Dovecot showed it as a mailbox there.
+pub(super) const CONTROL_BEFORE: &str = ".postroom";
+
 /// The directory in [`CONTROL`] for what is being written, and for nothing that anybody needs.
 pub(super) const TMP: &str = "tmp";
 

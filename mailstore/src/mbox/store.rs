@@ -8,7 +8,7 @@ use super::append::MboxAppend;
 use super::deliver::deliver;
 use super::location::MboxLocation;
 use super::mailbox::MboxMailbox;
-use super::place::{CONTROL, Place, TMP};
+use super::place::{CONTROL, CONTROL_BEFORE, Place, TMP};
 use super::{MboxOptions, folders, subscriptions};
 use crate::batch::{Arrival, Staged};
 use crate::env::Env;
@@ -56,6 +56,27 @@ impl Inner {
         }
     }
 
+    /// What is kept in [`CONTROL`] was kept in [`CONTROL_BEFORE`] once: it goes there, whole. A journal that nobody finds would
+    /// leave a mailbox half changed.
+    fn take_over(&self) -> Result<()> {
+        let (disk, root) = (self.env.fs(), self.location.root());
+        let (before, now) = (root.join(CONTROL_BEFORE), self.control());
+        let is_dir = |path: &std::path::Path| disk.metadata(path).is_ok_and(|metadata| metadata.is_dir);
+        if !is_dir(&before) {
+            return Ok(());
+        }
+        if is_dir(&now) {
+            let why = "what earlier versions kept lies beside what is kept now";
+            return Err(StoreError::new(ErrorKind::OldFormat, "opening the mailboxes", why).at(&before));
+        }
+        let failed = |error: std::io::Error| StoreError::io("moving to its place", &before, &error);
+        if let Some(parent) = now.parent() {
+            fs::make_dir(disk, parent)?;
+            disk.rename(&before, &now).and_then(|()| disk.sync_dir(parent)).map_err(failed)?;
+        }
+        disk.sync_dir(root).map_err(failed)
+    }
+
     /// Makes the directories that are missing.
     fn make_dirs(&self) -> Result<()> {
         let make = |dir: &std::path::Path| match self.env.fs().metadata(dir) {
@@ -96,6 +117,7 @@ impl MboxStore {
         let control = location.root().join(CONTROL);
         let uses = SpecialUseFile::new(env.clone(), control.join("special-use"), control.clone());
         let inner = Inner { env, options: Arc::new(options), location, settle, uses };
+        inner.take_over()?;
         inner.make_dirs()?;
         let inbox = inner.location.file(&MailboxName::inbox());
         for dir in [Some(&*control), inbox.parent()].into_iter().flatten() {

@@ -60,9 +60,15 @@ impl Inner {
         emptied
     }
 
-    /// What of a segment cannot be read as it was written; it is not looked at again.
+    /// What of a segment cannot be read as it was written, or at all; it is not looked at again. What fails for another reason, as for
+    /// want of descriptors or memory, may be read the next time.
     fn damaged(&self, number: u64, error: &std::io::Error) -> StoreError {
-        lock(&self.damaged).insert(number);
+        let is_bad_sector = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+        let is_damage =
+            matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) || is_bad_sector;
+        if is_damage {
+            lock(&self.damaged).insert(number);
+        }
         StoreError::io("moving messages out of", &segment::path(&self.log.dir, number), error)
     }
 

@@ -422,7 +422,7 @@ impl File for SimFile {
         let is_unreadable = self.fs.with(|sim| sim.unreadable.contains(&self.inode));
         let n = self.fs.simple("read", &self.path, false, |disk| {
             if is_unreadable {
-                return Err(io::Error::other("input/output error (simulated): a bad sector"));
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
             }
             Ok(disk.file(self.inode)?.data.read(usize::try_from(offset).unwrap_or(usize::MAX), buf))
         })?;
