@@ -131,6 +131,47 @@ fn a_file_that_may_not_be_read_is_not_tried_at_every_look() {
     assert_eq!(mailbox.refresh().unwrap().new.len(), 1, "what comes is seen");
 }
 
+/// What clients see of it, and what could bring the old UIDs back.
+#[test]
+fn a_list_of_uids_that_does_not_read_is_kept_and_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("Maildir");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let options = MaildirOptions {
+        on_notice: Some(Arc::new(move |notice: &MaildirNotice| {
+            tell.lock().unwrap().push(notice.to_string())
+        })),
+        ..MaildirOptions::default()
+    };
+    let store = MaildirStore::open_with(Env::real("test.example"), &root, options).unwrap();
+    for number in 1..=3 {
+        fs::write(root.join(format!("new/{number}.m")), message(number)).unwrap();
+    }
+    let uids = || {
+        let mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+        (mailbox.uid_validity(), mailbox.entries().iter().map(|entry| entry.uid.get()).collect::<Vec<_>>())
+    };
+    let (validity, first) = uids();
+    assert_eq!(first, [1, 2, 3]);
+    // One line: its message gets another UID, and the others keep theirs.
+    let list = root.join("dovecot-uidlist");
+    let text = fs::read_to_string(&list).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[2] = "xx broken";
+    fs::write(&list, lines.join("\n") + "\n").unwrap();
+    assert_eq!(uids(), (validity, vec![1, 3, 4]));
+    let notices = std::mem::take(&mut *told.lock().unwrap());
+    assert!(notices.iter().any(|notice| notice.starts_with("1 lines of ")), "{notices:?}");
+    // All of it.
+    fs::write(&list, "garbage\n").unwrap();
+    let (other, again) = uids();
+    assert_eq!((other > validity, again), (true, vec![1, 2, 3]));
+    let notices = std::mem::take(&mut *told.lock().unwrap());
+    assert!(notices.len() == 1 && notices[0].contains("is damaged"), "{notices:?}");
+    assert_eq!(fs::read(root.join("dovecot-uidlist.damaged")).unwrap(), b"garbage\n");
+}
+
 #[test]
 fn a_pipe_among_mboxes_is_no_mailbox_and_a_link_to_one_is() {
     let dir = tempfile::tempdir().unwrap();

@@ -304,10 +304,10 @@ impl MaildirMailbox {
     /// Tells of files that are not shown, when their number has changed.
     fn tell_left_out(&mut self, left_out: &LeftOut) {
         if std::mem::replace(&mut self.told_left_out, left_out.files) != left_out.files
-            && let (Some(tell), Some(first)) = (&self.store.on_notice, &left_out.first)
+            && let Some(first) = &left_out.first
         {
             let (mailbox, files, first) = (self.paths.name.clone(), left_out.files, first.clone());
-            tell(&MaildirNotice::LeftOut { mailbox, files, first });
+            self.paths.notices.tell(&MaildirNotice::LeftOut { mailbox, files, first });
         }
     }
 

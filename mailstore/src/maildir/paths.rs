@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::notice::Notices;
 use super::quota::QuotaRoot;
 use super::tree::Tree;
 use crate::env::Env;
@@ -32,6 +33,8 @@ pub(super) struct MailboxPaths {
     pub(super) tree: Tree,
     /// What all mailboxes of this user may hold.
     pub(super) quota: Arc<QuotaRoot>,
+    /// Who is told what an administrator should know.
+    pub(super) notices: Notices,
 }
 
 impl MailboxPaths {
@@ -48,6 +51,11 @@ impl MailboxPaths {
 
     pub(super) fn uidlist(&self) -> PathBuf {
         self.dir.join("dovecot-uidlist")
+    }
+
+    /// Where a list that does not read is kept.
+    pub(super) fn damaged_uidlist(&self) -> PathBuf {
+        self.dir.join("dovecot-uidlist.damaged")
     }
 
     pub(super) fn keywords(&self) -> PathBuf {

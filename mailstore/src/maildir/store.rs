@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::append::MaildirAppend;
 use super::mailbox::MaildirMailbox;
-use super::notice::OnMaildirNotice;
+use super::notice::{Notices, OnMaildirNotice};
 use super::paths::{MailboxPaths, Sub};
 use super::quota::QuotaRoot;
 use super::tree::{Layout, NameEncoding, Tree};
@@ -67,7 +67,7 @@ pub(super) struct Inner {
     pub(super) settle: Option<Arc<dyn Settle>>,
     pub(super) quota: Arc<QuotaRoot>,
     pub(super) uses: SpecialUseFile,
-    pub(super) on_notice: Option<OnMaildirNotice>,
+    pub(super) notices: Notices,
 }
 
 impl std::fmt::Debug for Inner {
@@ -88,6 +88,7 @@ impl Inner {
             name: name.clone(),
             tree,
             quota: Arc::clone(&self.quota),
+            notices: self.notices.clone(),
         })
     }
 
@@ -136,7 +137,8 @@ impl MaildirStore {
         let tree = Tree::find(env.fs(), root, layout, names)?;
         let quota = Arc::new(QuotaRoot::new(env.clone(), root.to_path_buf(), quota, tree, on_warning));
         let uses = SpecialUseFile::new(env.clone(), root.join("postroom.special-use"), root.join("tmp"));
-        let store = Inner { env, root: root.to_path_buf(), settle, quota, uses, on_notice };
+        let notices = Notices(on_notice);
+        let store = Inner { env, root: root.to_path_buf(), settle, quota, uses, notices };
         store.make()?;
         Ok(Self(Arc::new(store)))
     }

@@ -9,9 +9,10 @@
 //! UIDs ascend. A last line without its line end is a torn append: its UID was never told to anybody, and it
 //! is passed over. A record behind whose UID something stands that does not read (the name of a file that is not
 //! UTF-8, which is no message here) is kept as it is, and its UID is given to no other. Where a base comes twice the
-//! later UID counts, and the earlier names nothing any more. A header or a UID that does not read, and UIDs that do
-//! not ascend, make the whole list worthless: a UID that was told might be lost in it, and the mailbox gets a new
-//! UIDVALIDITY.
+//! later UID counts, and the earlier names nothing any more. A line in which no UID reads is passed over when another stands
+//! behind it, with a UID above all that can have been in it. A header that does not read, such a line at the end, and UIDs that do
+//! not ascend make the whole list worthless: a UID that was told might be lost in it and be given again, so the mailbox gets a new
+//! UIDVALIDITY. Both are told ([`MaildirNotice`](super::MaildirNotice)).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Parsed {
     pub(super) list: UidList,
     /// Whether nothing may be appended to the file: it ends in a torn line, or is of an older version.
     pub(super) needs_rewrite: bool,
+    /// How many lines were passed over since no UID reads in them.
+    pub(super) passed_over: usize,
 }
 
 impl UidList {
@@ -78,18 +81,24 @@ impl UidList {
             }
             _ => return None,
         };
+        let (mut passed_over, mut unread) = (0, 0);
         for line in lines {
-            let space = line.iter().position(|&octet| octet == b' ')?;
-            let uid = Uid::new(std::str::from_utf8(&line[..space]).ok()?.parse().ok()?)?;
-            let mut rest = line[space + 1..].to_vec();
+            let Some((uid, rest)) = split_uid(line) else {
+                unread += 1;
+                continue;
+            };
+            let mut rest = rest.to_vec();
             if version == "1" {
                 rest.insert(0, b':');
             }
             if !list.insert(uid, Record::parse(rest)) {
                 return None;
             }
+            // What stood in them was less than this one's, and so is not given again.
+            passed_over += std::mem::take(&mut unread);
         }
-        Some(Parsed { list, needs_rewrite: whole != data.len() || version != "3" })
+        let needs_rewrite = whole != data.len() || version != "3" || passed_over > 0;
+        (unread == 0).then_some(Parsed { list, needs_rewrite, passed_over })
     }
 
     fn parse_header(fields: &str) -> Option<Self> {
@@ -211,6 +220,13 @@ impl UidList {
     }
 }
 
+/// The UID of a line, and what stands behind it.
+fn split_uid(line: &[u8]) -> Option<(Uid, &[u8])> {
+    let space = line.iter().position(|&octet| octet == b' ')?;
+    let uid = std::str::from_utf8(&line[..space]).ok()?.parse().ok()?;
+    Some((Uid::new(uid)?, &line[space + 1..]))
+}
+
 impl Record {
     /// Reads what stands behind a UID.
     fn parse(rest: Vec<u8>) -> Self {
@@ -250,7 +266,7 @@ impl Record {
 pub fn fuzz_uidlist(data: &[u8]) {
     if let Some(Parsed { list, .. }) = UidList::parse(data) {
         let again = UidList::parse(&list.text());
-        assert_eq!(again, Some(Parsed { list, needs_rewrite: false }));
+        assert_eq!(again, Some(Parsed { list, needs_rewrite: false, passed_over: 0 }));
     }
 }
 
@@ -276,7 +292,7 @@ mod tests {
 
     #[test]
     fn version_3_reads_and_writes_with_what_it_does_not_know() {
-        let Parsed { mut list, needs_rewrite } = UidList::parse(V3.as_bytes()).unwrap();
+        let Parsed { mut list, needs_rewrite, .. } = UidList::parse(V3.as_bytes()).unwrap();
         assert!(!needs_rewrite);
         assert_eq!(list.uid_validity.get(), 1_275_660_208);
         assert_eq!(list.next(), uid(25022));
@@ -300,7 +316,7 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_must_be_rewritten() {
-        let Parsed { list, needs_rewrite } = UidList::parse(b"1 77 5\n3 1.a.b\n4 2.c.d:2,S\n").unwrap();
+        let Parsed { list, needs_rewrite, .. } = UidList::parse(b"1 77 5\n3 1.a.b\n4 2.c.d:2,S\n").unwrap();
         assert!(needs_rewrite);
         assert_eq!((list.uid_validity.get(), list.next(), list.len()), (77, uid(5), 2));
         assert_eq!(list.uid("2.c.d"), Some(uid(4)));
@@ -343,13 +359,24 @@ mod tests {
         }
     }
 
+    /// The UID that was in it is less than one behind it: it cannot be given again.
+    #[test]
+    fn a_line_without_a_uid_costs_no_other_message_its_own() {
+        for bad in ["xx broken line", "", "\0\0\0", "7"] {
+            let text = format!("3 V1 N3\n1 :a\n{bad}\n9 :b\n");
+            let Parsed { list, needs_rewrite, passed_over } = UidList::parse(text.as_bytes()).unwrap();
+            assert_eq!((list.uid("a"), list.uid("b"), list.next()), (Some(uid(1)), Some(uid(9)), uid(10)));
+            assert_eq!((needs_rewrite, passed_over), (true, 1), "{bad:?}");
+        }
+    }
+
     #[test]
     fn a_record_that_does_not_read_stays_and_keeps_its_uid() {
         for odd in
             [&b"5 a"[..], b"5 :", b"5 :a/b", b"5 :\0", b"5 W3 :1.h\xf6st:2,S", b"5 \xff :1.host", b"5 "]
         {
             let data = [b"3 V1 N1\n4 :a\n", odd, b"\n"].concat();
-            let Parsed { mut list, needs_rewrite } = UidList::parse(&data).unwrap();
+            let Parsed { mut list, needs_rewrite, .. } = UidList::parse(&data).unwrap();
             assert!(!needs_rewrite);
             assert_eq!((list.next(), list.len(), list.uid("a")), (uid(6), 1, Some(uid(4))));
             list.retain(|_| false);

@@ -35,6 +35,7 @@ use std::time::Duration;
 use mail_message::{Uid, UidValidity};
 
 use super::courier;
+use super::notice::MaildirNotice;
 use super::paths::MailboxPaths;
 use super::uidlist::{Parsed, UidList};
 use super::wal;
@@ -119,7 +120,12 @@ impl Uids {
         let stamp = file.metadata().map_err(failed)?;
         let data = fs::read_open(&*file).map_err(failed)?;
         file.sync().map_err(failed)?;
-        let Some(Parsed { list, needs_rewrite }) = UidList::parse(&data) else { return Ok(None) };
+        let Some(Parsed { list, needs_rewrite, passed_over }) = UidList::parse(&data) else {
+            return Ok(None);
+        };
+        if passed_over > 0 {
+            paths.notices.tell(&MaildirNotice::UidsPassedOver { path, lines: passed_over });
+        }
         // The list may have grown while it was read; then the stamp is old, and it is read again next time.
         Ok(Some(Self { list, stamp, needs_rewrite }))
     }
@@ -145,7 +151,12 @@ impl Uids {
         let is_missing = match paths.env.fs().metadata(&paths.uidlist()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
             found => {
-                found.map_err(|error| StoreError::io("reading", &paths.uidlist(), &error))?;
+                let path = paths.uidlist();
+                found.map_err(|error| StoreError::io("reading", &path, &error))?;
+                let aside = paths.damaged_uidlist();
+                // As a second name, which stays when the first is another file's. What fails here is worth no mailbox.
+                let _ = paths.env.fs().link(&path, &aside);
+                paths.notices.tell(&MaildirNotice::UidsReplaced { path, aside });
                 false
             }
         };
