@@ -307,6 +307,68 @@ fn virtual_domains_have_users() {
     assert!(below.notes.iter().any(|note| note.text.contains("nobody.test: not carried over")));
 }
 
+/// What a user has written is an address or nothing: an alias would run it, write to it or include it with the server's rights.
+#[test]
+fn dot_qmail_items_are_one_address_each() {
+    let aliases = |files: &[(&str, &str)]| {
+        let imported = imported(files, None);
+        let table = imported.tables.iter().find(|(name, _)| name == "aliases");
+        (table.map(|(_, text)| text.clone()).unwrap_or_default(), imported)
+    };
+    for item in [
+        "&|/home/joe/x",
+        "&/home/joe/x",
+        "&:include:/home/joe/x",
+        "\"|/home/joe/x\"",
+        "a@b.test, |/home/joe/x",
+        "a@b.test,/home/joe/x",
+        "\"a@b.test",
+        "a b@b.test",
+        "joe\\@b.test",
+        "a@b.test@c.test",
+        " |/home/joe/x",
+        "&",
+    ] {
+        let (text, imported) = aliases(&[("~joe/.qmail", &format!("{item}\nann@far.test\n&bob\n"))]);
+        assert_eq!(text, "joe: ann@far.test, bob\n", "{item}");
+        let noted = imported.notes.iter().any(|note| note.file == "~joe/.qmail" && note.line == 1);
+        assert!(noted, "{item}: {:?}", imported.notes);
+        let nobody = aliases(&[("~alias/.qmail-default", item)]).1;
+        assert!(nobody.parameters.iter().all(|(name, _)| name != "luser_relay"), "{item}");
+    }
+}
+
+/// What is for all that has no file of its own, and what is for a mailbox of the user `alias`.
+#[test]
+fn dot_qmail_files_that_no_alias_can_be() {
+    let imported = imported(
+        &[
+            ("~joe/.qmail-list-default", "ann@far.test\n"),
+            ("~alias/.qmail-news-default", "ann@far.test\n"),
+            ("~alias/.qmail-info", ""),
+            ("~alias/.qmail-default", ""),
+        ],
+        None,
+    );
+    assert_eq!(imported.tables, [], "no aliases");
+    assert!(imported.parameters.iter().all(|(name, _)| name != "luser_relay"));
+    for (file, text) in [
+        (
+            "~joe/.qmail-list-default",
+            "not carried over: name what begins with joe-list- and has no file of its own one by one in alias_maps",
+        ),
+        (
+            "~alias/.qmail-news-default",
+            "not carried over: name what begins with news- and has no file of its own one by one in alias_maps",
+        ),
+        ("~alias/.qmail-info", "it is empty: not carried over: alias has no mailbox here"),
+        ("~alias/.qmail-default", "it is empty: not carried over: alias has no mailbox here"),
+    ] {
+        let noted = imported.notes.iter().any(|note| (&*note.file, &*note.text) == (file, text));
+        assert!(noted, "{file}: {:?}", imported.notes);
+    }
+}
+
 #[test]
 fn routes_and_numbers() {
     let files = [

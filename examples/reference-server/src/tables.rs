@@ -7,7 +7,7 @@ use crate::cli::OfMessage;
 use postroom::relay_policy::table::{DIRECTORY, KINDS, LookupError, Opened, Opener, compile_cdb};
 use postroom::settings::read_table;
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, Read as _, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
@@ -137,7 +137,7 @@ fn open(table: &str, aliases: bool) -> Result<Opened, Box<dyn Error>> {
     // Where no kind is said, it is a text file.
     let reference = if table.contains(':') { table.to_owned() } else { format!("hash:{table}") };
     let read = |path: &str| {
-        let (octets, warnings) =
+        let (octets, _, warnings) =
             read_table(Path::new(path), path).map_err(|error| format!("{path}: {error}"))?;
         warnings.iter().for_each(|warning| warn(warning));
         Ok(octets)
@@ -149,13 +149,13 @@ fn open(table: &str, aliases: bool) -> Result<Opened, Box<dyn Error>> {
 }
 
 /// Writes `source.cdb` in one step: who reads has the old one or the new one. It belongs to whom the source belongs to,
-/// and may be read by whom the source may be read by.
+/// and may be read by whom the source may be read by. That is the file that was read, whatever has its name by now: where root compiles
+/// a user's table, nobody is given what he could not have read.
 fn compile(source: &Path, aliases: bool) -> Result<(), Box<dyn Error>> {
     let about = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
-    let (text, warnings) =
+    let (text, metadata, warnings) =
         read_table(source, &source.to_string_lossy()).map_err(|error| about(source, error))?;
     warnings.iter().for_each(|warning| warn(warning));
-    let metadata = fs::metadata(source).map_err(|error| about(source, error))?;
     let (cdb, warnings) = compile_cdb(&source.to_string_lossy(), &text, aliases)?;
     warnings.iter().for_each(|warning| warn(warning));
     let mut target = source.as_os_str().to_owned();

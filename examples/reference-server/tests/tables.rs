@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it needs by failing")]
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -101,6 +102,29 @@ fn constant_databases_are_compiled_in_one_step() {
     let (status, _, said) = run(&["postmap", "pcre:wrong"], "", directory);
     assert_eq!(status, Some(0), "the other rules work");
     assert!(said.starts_with("postroom: warning: wrong, line 1: the pattern cannot be used"), "{said}");
+}
+
+/// The source is put away while it is read, and another file has its name: what was read stays as secret as it was.
+#[test]
+fn a_database_is_as_the_file_that_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let (source, other) = (directory.join("secrets"), directory.join("other"));
+    mknodat(CWD, &source, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    fs::write(&other, "").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+    let (pipe, named) = (source.clone(), other);
+    let user = std::thread::spawn(move || {
+        // It is open here when it is open there, and read to the end when it is closed here.
+        let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        fs::rename(&named, &pipe).unwrap();
+        writer.write_all(b"key secret\n").unwrap();
+    });
+    assert_eq!(run(&["postmap", "cdb:secrets"], "", directory), (Some(0), String::new(), String::new()));
+    user.join().unwrap();
+    let mode = fs::metadata(directory.join("secrets.cdb")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "not as the file that has its name now");
+    assert_eq!(run(&["postmap", "-q", "key", "cdb:secrets"], "", directory).1, "secret\n");
 }
 
 #[test]

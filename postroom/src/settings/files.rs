@@ -50,8 +50,8 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads the file at `path`, which the configuration calls `written`.
     pub(super) fn read(&self, path: PathBuf, written: &str) -> Result<Vec<u8>, String> {
-        let read = read_file(&path, written).map_err(|error| format!("{}: {error}", path.display()));
-        let (octets, stamp, warnings) = read?;
+        let read = read_table(&path, written).map_err(|error| format!("{}: {error}", path.display()));
+        let (octets, metadata, warnings) = read?;
         let mut told = self.warnings.borrow_mut();
         for warning in warnings {
             if !told.contains(&warning) {
@@ -59,7 +59,7 @@ impl Reader {
             }
         }
         // Of what is read twice, the older look: what has changed between them is to be read anew.
-        self.files.borrow_mut().entry(path).or_insert(stamp);
+        self.files.borrow_mut().entry(path).or_insert(Stamp::of(&metadata));
         Ok(octets)
     }
 
@@ -72,14 +72,11 @@ impl Reader {
 /// it, and so decide in the administrator's place; that it is compiled (`.cdb`) and older than the text that it was compiled
 /// from, so that it does not say what stands there.
 ///
+/// The metadata are of the file that was read: another may have its name by now.
+///
 /// # Errors
 /// It cannot be read.
-pub fn read_table(path: &Path, written: &str) -> io::Result<(Vec<u8>, Vec<Warning>)> {
-    let (octets, _, warnings) = read_file(path, written)?;
-    Ok((octets, warnings))
-}
-
-fn read_file(path: &Path, written: &str) -> io::Result<(Vec<u8>, Stamp, Vec<Warning>)> {
+pub fn read_table(path: &Path, written: &str) -> io::Result<(Vec<u8>, Metadata, Vec<Warning>)> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let mut octets = Vec::new();
@@ -100,5 +97,5 @@ fn read_file(path: &Path, written: &str) -> io::Result<(Vec<u8>, Stamp, Vec<Warn
     {
         warn(format!("older than its source {called}: `postroom postmap cdb:{called}` compiles it anew"));
     }
-    Ok((octets, Stamp::of(&metadata), warnings))
+    Ok((octets, metadata, warnings))
 }

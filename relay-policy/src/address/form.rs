@@ -70,7 +70,7 @@ impl Address {
 
     /// Whether it is `local@domain` as it stands: nothing in it is quoted, nothing could be another address, and so it is the
     /// same in both forms.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         is_plain(&self.0)
     }
 

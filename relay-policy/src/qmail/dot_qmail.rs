@@ -3,10 +3,14 @@
 //! Of dot-qmail(5), what forwards (`&address`, or an address alone) and what delivers to a mailbox of the user's (`./Maildir/`,
 //! `./Mailbox`, an empty file) is carried over, the latter as mail for the user here. Those of the user `alias` are of addresses
 //! that are no user's, and its `.qmail-default` says who gets what is nobody's, if that is one address.
+//!
+//! Whoever writes such a file decides with his own rights there, and an alias with the server's: an item that an alias would take for
+//! anything but one address is not carried over.
 
 use super::control::Imported;
 use super::items;
 use super::users::ALIAS;
+use crate::address::Address;
 use std::collections::BTreeMap;
 
 /// How the file of a user is called among the others: `~joe/.qmail-list`.
@@ -46,6 +50,15 @@ pub(super) fn import(files: &BTreeMap<String, String>, aliases: &mut String, imp
                 imported.note(file, 0, text);
                 continue;
             }
+            (user, extension) if extension.ends_with("-default") => {
+                let front = extension.trim_end_matches("default");
+                let front = if user == ALIAS { front.into() } else { format!("{user}-{front}") };
+                let text = format!(
+                    "not carried over: name what begins with {front} and has no file of its own one by one in alias_maps"
+                );
+                imported.note(file, 0, text);
+                continue;
+            }
             (ALIAS, extension) => extension.to_lowercase(),
             (user, "") => user.to_lowercase(),
             (user, extension) => format!("{user}-{extension}").to_lowercase(),
@@ -64,7 +77,10 @@ pub(super) fn import(files: &BTreeMap<String, String>, aliases: &mut String, imp
 
 /// Who gets what the file is about; nobody where there is nothing to carry over.
 fn targets<'t>(file: &str, text: &'t str, user: &'t str, imported: &mut Imported) -> Vec<&'t str> {
-    if text.is_empty() {
+    if text.is_empty() && user == ALIAS {
+        imported.note(file, 0, format!("it is empty: not carried over: {ALIAS} has no mailbox here"));
+        return Vec::new();
+    } else if text.is_empty() {
         return vec![user];
     }
     let mut targets = Vec::new();
@@ -80,11 +96,25 @@ fn targets<'t>(file: &str, text: &'t str, user: &'t str, imported: &mut Imported
                 imported.note(file, line, format!("{item}: not carried over: {ALIAS} has no mailbox here"));
             }
             b'.' => targets.push(user),
-            b'&' => targets.push(item[1..].trim()),
-            _ => targets.push(item.trim()),
+            _ => {
+                let address = item.strip_prefix('&').unwrap_or(item).trim();
+                if is_one_address(address) {
+                    targets.push(address);
+                } else {
+                    let text =
+                        format!("{item}: not carried over: in an alias it would not be one address alone");
+                    imported.note(file, line, text);
+                }
+            }
         }
     }
     targets
+}
+
+/// Whether an alias takes this for one address, with a domain or without, that is called just so.
+fn is_one_address(text: &str) -> bool {
+    let completed = if text.contains('@') { text.into() } else { format!("{text}@localhost") };
+    !text.starts_with(['|', '/']) && Address::internal(completed).is_plain()
 }
 
 /// Who gets what is for nobody.

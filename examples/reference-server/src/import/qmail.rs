@@ -4,10 +4,13 @@ use super::draft::{Draft, DraftListener};
 use super::{Imported, message_bytes_max, write};
 use postroom::relay_policy::main_cf::Notice;
 use postroom::relay_policy::qmail::{TcpRules, import, more_hosts};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs;
-use std::io::ErrorKind;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use toml::Value;
@@ -22,21 +25,52 @@ fn homes(assign: &str) -> BTreeMap<&str, &str> {
     parts.filter(|(user, home)| *user != "alias" && home.starts_with('/')).collect()
 }
 
-/// Reads the `.qmail` files of a user; a home that is not here has none.
-fn dot_qmails(user: &str, home: &Path, files: &mut BTreeMap<String, String>) -> Result<(), String> {
+/// Files in users' homes are no longer, in octets.
+const DOT_QMAIL_MAX: u64 = 64 * 1024;
+
+/// Reads the `.qmail` files of a user; a home that is not here has none. What cannot be read is not carried over, and a note says so.
+fn dot_qmails(user: &str, home: &Path, files: &mut BTreeMap<String, String>, unread: &mut Vec<Notice>) {
+    let mut note = |file: String, why: &dyn Display| {
+        unread.push(Notice { file, line: 0, text: format!("not carried over: {why}") });
+    };
     let entries = match fs::read_dir(home) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|error| format!("{}: {error}", home.display()))?,
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        Err(error) => return note(format!("~{user}"), &error),
     };
     for entry in entries {
-        let path = entry.map_err(|error| format!("{}: {error}", home.display()))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.starts_with(".qmail"));
-        if let Some(name) = name {
-            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            files.insert(format!("~{user}/{name}"), text);
+        let name = match &entry {
+            Ok(entry) => entry.file_name(),
+            Err(error) => return note(format!("~{user}"), error),
+        };
+        let path = home.join(&name);
+        let name = name.to_string_lossy();
+        if name.starts_with(".qmail") {
+            let file = format!("~{user}/{name}");
+            match dot_qmail(&path) {
+                Ok(text) => drop(files.insert(file, text)),
+                Err(error) => note(file, &error),
+            }
         }
     }
-    Ok(())
+}
+
+/// Reads a file that its user may have made whatever he likes: root follows no link of his, and waits for no pipe.
+fn dot_qmail(path: &Path) -> io::Result<String> {
+    let odd = || io::Error::other("it is no regular file");
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::LOOP) => return Err(odd()),
+        opened => File::from(opened?),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(odd());
+    }
+    let mut octets = Vec::new();
+    if file.take(DOT_QMAIL_MAX + 1).read_to_end(&mut octets)? as u64 > DOT_QMAIL_MAX {
+        return Err(io::Error::other(format!("it is longer than {DOT_QMAIL_MAX} octets")));
+    }
+    Ok(String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// What is asked beside `rcpthosts`, and what it is compiled from.
@@ -82,14 +116,14 @@ fn read(directory: &Path, tcp_rules: Option<&Path>) -> Result<Imported, Box<dyn 
     match fs::read_to_string(&users) {
         Ok(text) => {
             for (user, home) in homes(&text) {
-                dot_qmails(user, Path::new(home), &mut files)?;
+                dot_qmails(user, Path::new(home), &mut files, &mut unread);
             }
             files.insert(USERS.into(), text);
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(about(&users, error).into()),
     }
-    dot_qmails("alias", &qmail.join("alias"), &mut files)?;
+    dot_qmails("alias", &qmail.join("alias"), &mut files, &mut unread);
     let rules = match tcp_rules {
         Some(path) if path.extension().is_some_and(|extension| extension == "cdb") => {
             let octets = fs::read(path).map_err(|error| about(path, error))?;

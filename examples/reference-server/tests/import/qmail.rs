@@ -3,7 +3,9 @@
 use crate::common::program;
 use crate::{toml, write};
 use postroom::relay_policy::table::compile_cdb;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn a_qmail_becomes_ours() {
@@ -163,5 +165,48 @@ fn dot_qmail_files_are_aliases() {
             to.starts_with("list@"),
             "{to}: {printed}"
         );
+    }
+}
+
+/// Users' homes are read by root: no link there is followed, no pipe waited for, and one odd file keeps nothing else from being read.
+#[test]
+fn homes_are_read_with_care() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    write(
+        directory,
+        &[
+            ("qmail/control/me", "mail.example.org\n"),
+            ("qmail/control/locals", "example.org\n"),
+            ("qmail/control/rcpthosts", "example.org\n"),
+            (
+                "qmail/users/assign",
+                "=ann:ann:1:1:DIR/ann:::\n=bob:bob:2:2:DIR/bob:::\n=joe:joe:3:3:DIR/joe:::\n.\n",
+            ),
+            ("secret", "root-only@example.org\n"),
+            ("ann", "no directory"),
+            ("joe/.qmail-good", "bob@example.org\n"),
+            ("joe/.qmail-old/x", ""),
+            ("joe/.qmail-long", &"#\n".repeat(32 * 1024 + 1)),
+            ("qmail/alias/.qmail-info", "&joe\n"),
+        ],
+    );
+    fs::write(directory.join("joe/.qmail-latin"), b"# \xe9\nann@example.org\n").unwrap();
+    symlink(directory.join("secret"), directory.join("joe/.qmail-link")).unwrap();
+    mknodat(CWD, directory.join("joe/.qmail-pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let (good, _, told) = program(&["import-qmail", "qmail", "--output", "ours"], directory);
+    assert!(good, "{told}");
+    assert_eq!(
+        fs::read_to_string(directory.join("ours/aliases")).unwrap(),
+        "info: joe\njoe-good: bob@example.org\njoe-latin: ann@example.org\n"
+    );
+    for line in [
+        "~ann: not carried over: Not a directory (os error 20)",
+        "~joe/.qmail-link: not carried over: it is no regular file",
+        "~joe/.qmail-long: not carried over: it is longer than 65536 octets",
+        "~joe/.qmail-old: not carried over: it is no regular file",
+        "~joe/.qmail-pipe: not carried over: it is no regular file",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line}: {told}");
     }
 }
