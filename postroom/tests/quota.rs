@@ -69,6 +69,36 @@ async fn r258_rcpt_says_that_the_mailbox_is_full() {
     }
 }
 
+/// A client that does not announce how much comes hears of it at the end: what is accepted and never fits would be lost.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_nobody_has_room_for_is_refused_at_its_end() {
+    for (tempfail, start_of_reply) in [(true, "452 4.2.2 "), (false, "552 5.2.2 ")] {
+        let fs = SimFs::new();
+        let server = start(&fs, tempfail).await;
+        let mut client = Client::connect(&server, "smtp");
+        client.reply().await;
+        client.command("EHLO client.test").await;
+        let text = format!("Subject: x\r\n\r\n{}\r\n.\r\n", "x".repeat(900) + "\r\n" + &"x".repeat(600));
+        for mail in ["MAIL FROM:<s@x.test>", "MAIL FROM:<s@x.test> SIZE=10"] {
+            client.command(mail).await;
+            assert!(client.command("RCPT TO:<alice@example.test>").await.starts_with("250 "));
+            client.command("DATA").await;
+            client.send(text.as_bytes()).await;
+            let reply = client.reply().await;
+            assert!(reply.starts_with(start_of_reply) && reply.contains(TEXT), "{mail}: {reply}");
+        }
+        // Who has room gets it; for the others it waits.
+        client.command("MAIL FROM:<s@x.test>").await;
+        client.command("RCPT TO:<alice@example.test>").await;
+        client.command("RCPT TO:<bob@example.test>").await;
+        client.command("DATA").await;
+        client.send(text.as_bytes()).await;
+        assert!(client.reply().await.starts_with("250 "));
+        until("delivered", || !inbox(&fs, "bob").is_empty()).await;
+        assert!(inbox(&fs, "alice").is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn r260_append_and_copy_beyond_are_refused() {
     let (log, _guard) = Log::start(tracing::Level::INFO);

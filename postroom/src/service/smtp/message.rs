@@ -96,6 +96,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// Who gets the message.
+    pub(super) fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
     pub(super) fn clear_recipients(&mut self) {
         self.recipients.clear();
         self.there.clear();

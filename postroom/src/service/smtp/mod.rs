@@ -435,12 +435,17 @@ impl SmtpService {
         mut message: Message,
         origin: Option<String>,
     ) {
-        let (profile, walls) = (Arc::clone(&self.profile), Arc::clone(&self.backends.walls));
+        let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
         let client = self.request.client;
         self.work.start(async move {
-            let answerer = Answerer::new(&profile, &walls, client);
+            let answerer = Answerer::new(&profile, &backends.walls, client);
             let of_message = of_message(Some(message.id().as_str()));
-            let ended = transaction.end(&answerer, &mut message, origin.as_deref());
+            let ended = async {
+                transaction.end(&answerer, &mut message, origin.as_deref()).await?;
+                let Some(store) = &backends.store else { return Ok(()) };
+                quota::check_message(store, &transaction, ask.detail.octets, backends.quota_full_tempfail)
+                    .await
+            };
             let verdict = match ended.instrument(of_message).await {
                 Ok(()) => {
                     // A task of its own, so that the story is told to its end when the client does not wait for it.
