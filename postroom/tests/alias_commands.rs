@@ -248,19 +248,29 @@ async fn no_more_commands_run_than_may() {
 
 #[tokio::test]
 async fn commands_that_hang_leave_room_for_mailboxes() {
+    let names: Vec<String> = (0..6).map(|n| format!("hangs{n}")).collect();
+    mailboxes_get_mail_beside(&names.iter().map(|name| &**name).collect::<Vec<_>>(), 1, 4).await;
+}
+
+#[tokio::test]
+async fn one_command_that_hangs_leaves_room_for_mailboxes() {
+    mailboxes_get_mail_beside(&["hangs"; 20], 100, 12).await;
+}
+
+/// Sends a message to each of these aliases, whose commands hang, and then one to a mailbox, which gets it.
+async fn mailboxes_get_mail_beside(names: &[&str], running_max: usize, messages_max: usize) {
     let dir = directory();
     let script = "echo > DIR/runs; sleep 3600";
-    let names: Vec<String> = (0..6).map(|n| format!("hangs{n}")).collect();
-    let scripts: Vec<(&str, &str)> = names.iter().map(|name| (&**name, script)).collect();
+    let scripts: Vec<(&str, &str)> = names.iter().map(|name| (*name, script)).collect();
     let mut commands = commands();
-    commands.running_max = 1;
+    commands.running_max = running_max;
     let mut how = how(commands);
-    how.messages_max = 4;
+    how.messages_max = messages_max;
     // Who waits does so for longer than this test.
     how.patience = Duration::from_secs(3600);
     let (server, spool) = server(dir.path(), &scripts, how).await;
     let mut client = Client::greeted(&server, "smtp").await;
-    for name in &names {
+    for name in names {
         let reply = client.mail("s@x.test", &[&format!("{name}@example.test")], "x").await;
         assert!(reply.starts_with("250 2.0.0"), "{reply}");
     }

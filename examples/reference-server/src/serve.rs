@@ -1,7 +1,7 @@
 //! `postroom serve`: start, tell where, reload on SIGHUP, stop well on SIGTERM or SIGINT.
 
 use crate::config::Config;
-use crate::table_watch::{LOOK_EVERY, TableWatch};
+use crate::table_watch::TableWatch;
 use crate::wiring::{self, Running};
 use crate::{config, control, doubts, first_start};
 use postroom::settings::Settings;
@@ -10,7 +10,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
 /// How long sessions may take to end when the server is told to stop.
@@ -24,7 +23,11 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     log_to_stderr("info");
     let config = Config::read(path)?;
     raise_open_files();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(path, config))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(path, config));
+    // A look at a file whose file system does not answer keeps nothing from ending.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>> {
@@ -56,11 +59,10 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     }
     announce(&config, &running, &shown)?;
 
-    let (mut looks, mut watch) = (tokio::time::interval(LOOK_EVERY), TableWatch::default());
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = TableWatch::new();
     loop {
         tokio::select! {
-            _ = looks.tick() => tokio::task::block_in_place(|| watch.look(&running.server)),
+            () = watch.change(&running.server) => tokio::task::block_in_place(|| watch.follow(&running.server)),
             _ = hangup.recv() => reload(path, &config, &running).await,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

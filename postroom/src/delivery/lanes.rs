@@ -3,13 +3,14 @@
 //! A mailbox begins with a few ([`INITIAL`]), as a destination of Postfix's queue manager does; each that succeeds lets
 //! one more be under way, each that fails takes the room away again. Who waits for longer than
 //! [`Deliverers::patience`](super::Deliverers::patience) is told that the mailbox is busy, and so is everybody who comes
-//! until one of those under way has ended: his message is deferred, and its place is free for another mailbox's.
+//! until one of those under way has ended: his message is deferred, and its place is free for another mailbox's. Where too many
+//! wait, wherever they do, that is told sooner ([`Seats`]).
 //!
 //! # Limits
 //! A lane is there while a delivery waits or is under way in it.
 
 use super::deliverer::Target;
-use super::room::{Busy, Place, Room};
+use super::room::{Busy, Place, Room, Seats};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ const INITIAL: usize = 8;
 pub(super) struct Lanes {
     lanes: Mutex<HashMap<Target, Lane>>,
     width_max: usize,
+    seats: Seats,
     patience: Duration,
 }
 
@@ -34,9 +36,9 @@ struct Lane {
 }
 
 impl Lanes {
-    /// `width_max` is how many may be under way to one mailbox at most.
-    pub(super) fn new(width_max: usize, patience: Duration) -> Self {
-        Self { lanes: Mutex::default(), width_max: width_max.max(INITIAL), patience }
+    /// `width_max` is how many may be under way to one mailbox at most; the seats are for those that wait.
+    pub(super) fn new(width_max: usize, seats: Seats, patience: Duration) -> Self {
+        Self { lanes: Mutex::default(), width_max: width_max.max(INITIAL), seats, patience }
     }
 
     /// Waits for its turn.
@@ -47,8 +49,7 @@ impl Lanes {
         let room = {
             let mut lanes = self.lock();
             let lane = lanes.entry(target.clone()).or_insert_with(|| Lane {
-                // Who waits holds its message, and there are no more of those than may be in hands.
-                room: Arc::new(Room::new(INITIAL, usize::MAX, self.patience)),
+                room: Arc::new(Room::new(INITIAL, self.seats.clone(), self.patience)),
                 width: INITIAL,
                 there: 0,
             });
@@ -131,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_succeeds_gets_more_room_and_who_fails_less() {
-        let lanes = Lanes::new(20, PATIENCE);
+        let lanes = Lanes::new(20, Seats::new(100), PATIENCE);
         assert_eq!(fill(&lanes, "bob").await.len(), INITIAL);
         let first = lanes.turn(&account("bob")).await.unwrap();
         for _ in 0..100 {
@@ -148,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_mailbox_that_hangs_is_busy_until_something_ends() {
-        let lanes = Lanes::new(20, PATIENCE);
+        let lanes = Lanes::new(20, Seats::new(100), PATIENCE);
         let mut hang = fill(&lanes, "alice").await;
         let begun = tokio::time::Instant::now();
         assert_eq!(lanes.turn(&account("alice")).await.err(), Some(Busy));

@@ -32,8 +32,9 @@
 //!
 //! # Limits
 //! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way;
-//! [`Commands::running_max`] commands; half as many as there are messages in hands wait for one of those to end, so that mailboxes
-//! get the other half, and whoever comes then is deferred at once.
+//! [`Commands::running_max`] commands. Half of the deliveries may be under way to one mailbox or command, and a quarter may wait for
+//! such to end, wherever they do; who comes then is deferred where fewer than eight end in two seconds. So what hangs or is slow leaves
+//! room for others (of at least 11 messages in hands).
 //!
 //! # Departures
 //! A bounced recipient is recorded and logged; the sender is told nothing yet (RFC 5321 section 6.1 asks for a
@@ -56,7 +57,7 @@ use lanes::Lanes;
 use mailstore::spool::{QueueId, Recipient};
 use mailstore::{Class, ErrorKind, StoreError};
 use proto_core::{Now, UnixTime};
-use room::Room;
+use room::{Room, Seats};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +79,8 @@ pub struct Deliverers {
     pub retry_min: Duration,
     /// How long it waits at most. Default 1 hour.
     pub retry_max: Duration,
-    /// How long a recipient waits for other deliveries to its mailbox to end, before it is deferred. Default 30 seconds.
+    /// How long a recipient waits for other deliveries to its mailbox to end, before it is deferred; less where many wait. Default
+    /// 30 seconds.
     pub patience: Duration,
     /// How old a message becomes: what then fails is bounced; zero is one attempt (`maximal_queue_lifetime` of Postfix).
     /// Default 5 days.
@@ -168,10 +170,11 @@ pub(crate) async fn run(
     mut shutdown: Shutdown,
 ) {
     let messages_max = how.messages_max.max(1);
-    let lanes = Lanes::new(messages_max / 2, how.patience);
+    let seats = Seats::new(messages_max / 4);
+    let lanes = Lanes::new(messages_max / 2, seats.clone(), how.patience);
     let room = Semaphore::new(messages_max.min(Semaphore::MAX_PERMITS));
     let commands_max = how.commands.map_or(0, |commands| commands.running_max.max(1));
-    let commands = Room::new(commands_max, messages_max / 2, how.patience);
+    let commands = Room::new(commands_max, seats, how.patience);
     let context = Arc::new(Context { spool, store, clock, how, lanes, room, commands });
     let Context { spool, clock, .. } = &*context;
     let mut in_hands = JoinSet::new();

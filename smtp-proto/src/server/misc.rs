@@ -68,7 +68,8 @@ impl Server {
     pub(super) fn is_forbidden(&self, line: &[u8]) -> bool {
         let Some(forbidden) = &self.config.forbidden_commands else { return false };
         let end = line.iter().position(is_blank).unwrap_or(line.len());
-        forbidden.contains(&line[..end]) || is_field(line)
+        let word = &line[..end];
+        forbidden.contains(word) || is_field(word)
     }
 
     /// Whatever talks here is no mail client: nothing that follows may be taken for mail.
@@ -79,9 +80,9 @@ impl Server {
     }
 }
 
-/// Whether a line begins as one of a header does (RFC 5322 section 2.2).
-fn is_field(line: &[u8]) -> bool {
-    let name = line.iter().position(|octet| *octet == b':').map(|colon| line[..colon].trim_ascii_end());
+/// Whether a line whose first word this is begins as one of a header does (RFC 5322 section 2.2).
+fn is_field(word: &[u8]) -> bool {
+    let name = word.iter().position(|octet| *octet == b':').map(|colon| &word[..colon]);
     name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
 }
 
