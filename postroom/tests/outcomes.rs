@@ -15,6 +15,7 @@ use mailstore::mbox::MboxOptions;
 use mailstore::{Delivered, Delivery, ErrorKind, MailboxName, MessageReader, StoreError};
 use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalOptions, LocalStore};
+use postroom::relay_policy::retry::Backoff;
 use postroom::server::Builder;
 use postroom::{Blocking, Server};
 use std::io;
@@ -209,7 +210,7 @@ async fn what_fails_for_its_whole_lifetime_is_bounced_and_leaves_the_spool() {
     let (log, _guard) = Log::start(Level::INFO);
     let fs = SimFs::new();
     let mut how = Deliverers::default();
-    how.maximal_queue_lifetime = Duration::from_secs(3600);
+    how.retry.maximal_queue_lifetime = Duration::from_secs(3600);
     let server = start_with(&fs, 1, |builder| builder.deliverers(how)).await.unwrap();
     let mut client = client(&server).await;
     // A file where the mailboxes should be.
@@ -346,7 +347,7 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     let mut how = Deliverers::default();
     how.messages_max = 20;
     how.patience = Duration::from_millis(50);
-    how.retry_min = Duration::ZERO;
+    how.retry.backoff = Backoff::Doubling { minimal: Duration::ZERO, maximal: Duration::ZERO };
     let store = LocalStore::new(locate, blocking);
     let begin = |builder: Builder| builder.mail(disk.unwrap().spool, store).deliverers(how);
     let server = start_with(&fs, 1, begin).await.unwrap();

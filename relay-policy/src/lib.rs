@@ -68,6 +68,7 @@ pub mod main_cf;
 pub mod open_relay;
 pub mod qmail;
 pub mod rates;
+pub mod retry;
 pub mod table;
 
 mod decision;

@@ -17,6 +17,7 @@ use postroom::mailstore::{
 use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
 use postroom::relay_policy::greylist::GreylistOptions;
+use postroom::relay_policy::retry::{Backoff, RetrySchedule};
 use postroom::server::Prepared;
 use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
@@ -160,14 +161,25 @@ fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
     let mut how = Deliverers::default();
     how.soft_bounce = soft_bounce;
     how.quota_full_tempfail = section.quota_full_tempfail.unwrap_or(how.quota_full_tempfail);
-    let lifetime = section.maximal_queue_lifetime_seconds.map(Duration::from_secs);
-    how.maximal_queue_lifetime = lifetime.unwrap_or(how.maximal_queue_lifetime);
+    how.retry = retry_schedule(section);
     how.commands = Commands::as_this_user().map(|mut commands| {
         let limit = section.command_time_limit_seconds.map(Duration::from_secs);
         commands.time_limit = limit.unwrap_or(commands.time_limit);
         commands
     });
     how
+}
+
+fn retry_schedule(section: &QueueSection) -> RetrySchedule {
+    let mut schedule = RetrySchedule::default();
+    let set = |seconds: Option<u64>, to: &mut Duration| *to = seconds.map_or(*to, Duration::from_secs);
+    if let Backoff::Doubling { minimal, maximal } = &mut schedule.backoff {
+        set(section.minimal_backoff_time_seconds, minimal);
+        set(section.maximal_backoff_time_seconds, maximal);
+    }
+    set(section.maximal_queue_lifetime_seconds, &mut schedule.maximal_queue_lifetime);
+    set(section.bounce_queue_lifetime_seconds, &mut schedule.bounce_queue_lifetime);
+    schedule
 }
 
 /// How large a file of an alias may become, which is never less than a message.

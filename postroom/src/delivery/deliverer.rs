@@ -6,7 +6,7 @@ use super::header::{COMMAND, FILE, MAILBOX, header};
 use super::room::Busy;
 use crate::wall::{AccountId, Delivery, StoreResult};
 use futures_util::StreamExt as _;
-use mailstore::spool::{Job, Outcome, QueueId, Recipient, RecipientState, Status};
+use mailstore::spool::{Envelope, Job, Outcome, QueueId, Recipient, RecipientState, Status};
 use mailstore::{Class, Delivered, DeliveryId, ErrorKind, MailboxName, MessageReader, StoreError};
 use proto_core::UnixTime;
 use proto_core::address::{AddressSyntax, Mailbox};
@@ -111,8 +111,8 @@ impl Deliverer {
     /// What becomes of a recipient after a failure.
     fn failed(&self, recipient: &Recipient, error: &Failure) -> RecipientState {
         let to = &*recipient.address;
-        let (how, now) = (&self.context.how, self.context.clock.now());
-        let received_at = self.job.envelope.received_at;
+        let (how, now) = (&self.context.how, self.context.clock.now().utc);
+        let Envelope { received_at, reverse_path, .. } = &self.job.envelope;
         let class = match error {
             Failure::Store(error) => how.class(recipient, error),
             Failure::Command(failure) => failure.class,
@@ -120,17 +120,20 @@ impl Deliverer {
         if class == Class::Permanent && !how.soft_bounce {
             tracing::error!(to, %error, "bounced");
             RecipientState::Bounced
-        } else if how.is_expired(now, received_at) {
-            tracing::error!(to, %error, "bounced: not delivered within maximal_queue_lifetime");
-            RecipientState::Bounced
-        } else if self.job.expires.is_some_and(|expires| expires <= now.utc) {
+        } else if self.job.expires.is_some_and(|expires| expires <= now) {
             tracing::error!(to, %error, "bounced: it has expired");
             RecipientState::Bounced
-        } else {
-            let until = how.retry_at(now, received_at);
+        } else if let Some(until) = how.retry.after_failure(now, *received_at, reverse_path.is_empty()) {
             let readable = DateTime::new(until).map(tracing::field::display);
             tracing::error!(to, %error, until = readable, "deferred");
             RecipientState::Deferred(until)
+        } else {
+            let lifetime = match reverse_path.is_empty() {
+                true => "bounce_queue_lifetime",
+                false => "maximal_queue_lifetime",
+            };
+            tracing::error!(to, %error, "bounced: not delivered within {lifetime}");
+            RecipientState::Bounced
         }
     }
 

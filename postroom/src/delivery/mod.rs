@@ -8,7 +8,7 @@
 //! For each recipient that is due: the body is opened, the store delivers (durably), the outcome is recorded
 //! (durably); then the message is released. A crash between delivery and record leads to a second attempt under the
 //! same [`DeliveryId`](mailstore::DeliveryId), which the store recognises; a command is run again. A message whose outcome cannot be recorded
-//! rests for [`Deliverers::retry_min`], and others go on meanwhile: a disk that fails is not asked again and again. A
+//! rests for half a minute, and others go on meanwhile: a disk that fails is not asked again and again. A
 //! message that is gone from the spool is forgotten.
 //!
 //! # Outcomes
@@ -25,10 +25,9 @@
 //! | a command of an alias ended well | delivered |
 //! | it ended otherwise, died, took too long, cannot be run | deferred or bounced as its exit code or its output says (`command/status.rs`) |
 //! | bounced, and [`Deliverers::soft_bounce`] | deferred |
-//! | deferred, and older than [`Deliverers::maximal_queue_lifetime`], or past the time its spool says it expires | bounced |
+//! | deferred, and older than [`Deliverers::retry`] lets it become, or past the time its spool says it expires | bounced |
 //!
-//! Deferred is tried again after as long as the message is old, within [`Deliverers::retry_min`] and
-//! [`Deliverers::retry_max`].
+//! Deferred is tried again when [`Deliverers::retry`] says.
 //!
 //! # Limits
 //! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way;
@@ -56,7 +55,8 @@ pub(crate) use header::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, O
 use lanes::Lanes;
 use mailstore::spool::{QueueId, Recipient};
 use mailstore::{Class, ErrorKind, StoreError};
-use proto_core::{Now, UnixTime};
+use proto_core::Now;
+use relay_policy::retry::RetrySchedule;
 use room::{Room, Seats};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,22 +74,17 @@ pub struct Deliverers {
     /// the more share a flush; each costs its envelope and up to two open files. Half as many may be for one mailbox.
     /// Default 256.
     pub messages_max: usize,
-    /// How long a recipient that failed waits at least. It waits as long as the message is old, within these two.
-    /// Default 1 minute.
-    pub retry_min: Duration,
-    /// How long it waits at most. Default 1 hour.
-    pub retry_max: Duration,
+    /// When a recipient that failed is tried again, and when he is given up: what fails then is bounced. Default Postfix's: after 5
+    /// minutes, then as long as the message is old, at most 4,000 seconds; for 5 days.
+    pub retry: RetrySchedule,
     /// How long a recipient waits for other deliveries to its mailbox to end, before it is deferred; less where many wait. Default
     /// 30 seconds.
     pub patience: Duration,
-    /// How old a message becomes: what then fails is bounced; zero is one attempt (`maximal_queue_lifetime` of Postfix).
-    /// Default 5 days.
-    pub maximal_queue_lifetime: Duration,
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (`quota_full_tempfail` of Dovecot, where
     /// the default is no). Default true, while no sender is told of a bounce.
     pub quota_full_tempfail: bool,
-    /// Whether what would be bounced waits, until [`maximal_queue_lifetime`](Self::maximal_queue_lifetime) is over (`soft_bounce` of
-    /// Postfix): for who tries a new server out. Default false.
+    /// Whether what would be bounced waits, for as long as [`retry`](Self::retry) says (`soft_bounce` of Postfix): for who tries a
+    /// new server out. Default false.
     pub soft_bounce: bool,
     /// How commands of aliases are run; none: who leads to one is refused. Default none.
     pub commands: Option<Commands>,
@@ -99,10 +94,8 @@ impl Default for Deliverers {
     fn default() -> Self {
         Self {
             messages_max: 256,
-            retry_min: Duration::from_secs(60),
-            retry_max: Duration::from_secs(3600),
+            retry: RetrySchedule::default(),
             patience: Duration::from_secs(30),
-            maximal_queue_lifetime: Duration::from_secs(5 * 24 * 3600),
             quota_full_tempfail: true,
             soft_bounce: false,
             commands: None,
@@ -111,19 +104,6 @@ impl Default for Deliverers {
 }
 
 impl Deliverers {
-    /// When a recipient that has just failed is tried again.
-    fn retry_at(&self, now: Now, received_at: UnixTime) -> UnixTime {
-        let age = age_seconds(now, received_at);
-        let wait =
-            age.clamp(self.retry_min.as_secs(), self.retry_max.as_secs().max(self.retry_min.as_secs()));
-        UnixTime(now.utc.0.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX)))
-    }
-
-    /// Whether a recipient that has just failed is not tried again.
-    fn is_expired(&self, now: Now, received_at: UnixTime) -> bool {
-        age_seconds(now, received_at) >= self.maximal_queue_lifetime.as_secs()
-    }
-
     /// Whether trying again may help.
     fn class(&self, recipient: &Recipient, error: &StoreError) -> Class {
         match error.kind() {
@@ -140,10 +120,6 @@ impl Deliverers {
     }
 }
 
-fn age_seconds(now: Now, received_at: UnixTime) -> u64 {
-    u64::try_from(now.utc.0.saturating_sub(received_at.0)).unwrap_or(0)
-}
-
 /// What all deliverers share.
 struct Context {
     spool: Arc<dyn Spool>,
@@ -157,7 +133,7 @@ struct Context {
     commands: Room,
 }
 
-/// How long the scheduler rests when the spool cannot be read, and how long it sleeps at most, so that a clock which
+/// How long the scheduler rests when the spool cannot be read or written, and how long it sleeps at most, so that a clock which
 /// is set back does not hold mail for longer.
 const REST: Duration = Duration::from_secs(30);
 
@@ -181,7 +157,7 @@ pub(crate) async fn run(
     // Held in the spool, and in nobody's hands; since when; the first is the first to be given back.
     let mut resting: VecDeque<(Instant, QueueId)> = VecDeque::new();
     while !shutdown.has_begun() {
-        while let Some((_, id)) = resting.pop_front_if(|(since, _)| since.elapsed() >= how.retry_min) {
+        while let Some((_, id)) = resting.pop_front_if(|(since, _)| since.elapsed() >= REST) {
             spool.release(&id).await;
         }
         let room = in_hands.len() < messages_max;
@@ -200,7 +176,7 @@ pub(crate) async fn run(
             }
         };
         let rest = match resting.front() {
-            Some((since, _)) => rest.min(how.retry_min.saturating_sub(since.elapsed())),
+            Some((since, _)) => rest.min(REST.saturating_sub(since.elapsed())),
             None => rest,
         };
         tokio::select! {
@@ -245,26 +221,6 @@ fn until_due(spool: &dyn Spool, now: Now, room: bool) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto_core::Instant;
-
-    #[test]
-    fn a_message_waits_as_long_as_it_is_old() {
-        let how = Deliverers::default();
-        let wait = |age: i64| {
-            how.retry_at(Now::new(Instant::ORIGIN, UnixTime(10_000)), UnixTime(10_000 - age)).0 - 10_000
-        };
-        assert_eq!([wait(0), wait(59), wait(600), wait(9_000), wait(-5)], [60, 60, 600, 3600, 60]);
-    }
-
-    #[test]
-    fn a_message_is_given_up_after_five_days_and_with_no_lifetime_at_once() {
-        let mut how = Deliverers::default();
-        let now = Now::new(Instant::ORIGIN, UnixTime(1_000_000));
-        let expired = |how: &Deliverers, age: i64| how.is_expired(now, UnixTime(1_000_000 - age));
-        assert_eq!([expired(&how, 431_999), expired(&how, 432_000)], [false, true]);
-        how.maximal_queue_lifetime = Duration::ZERO;
-        assert!(expired(&how, 0));
-    }
 
     #[test]
     fn r258_over_quota_waits_or_bounces_as_it_is_set() {

@@ -409,6 +409,13 @@ pub struct QueueSection {
     /// How old a message becomes: what then fails is bounced; 0 is one attempt (Postfix: `maximal_queue_lifetime`;
     /// default 432,000, which is 5 days).
     pub maximal_queue_lifetime_seconds: Option<u64>,
+    /// The same for mail with a null sender, and never longer (Postfix: `bounce_queue_lifetime`; default 432,000).
+    pub bounce_queue_lifetime_seconds: Option<u64>,
+    /// How long what failed waits at least (Postfix: `minimal_backoff_time`; default 300). It waits as long as it is old, within this
+    /// and the next.
+    pub minimal_backoff_time_seconds: Option<u64>,
+    /// How long it waits at most (Postfix: `maximal_backoff_time`; default 4,000).
+    pub maximal_backoff_time_seconds: Option<u64>,
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
     /// true).
     pub quota_full_tempfail: Option<bool>,

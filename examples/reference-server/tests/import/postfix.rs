@@ -33,6 +33,9 @@ maximal_queue_lifetime = 2d
 smtpd_recipient_restriction = reject
 mystery_limit = $mydomain
 default_rbl_reply = $rbl_code no: $rbl_domain
+bounce_queue_lifetime = 1
+minimal_backoff_time = 2m
+maximal_backoff_time = 600
 ";
 
 const MASTER_CF: &str = "\
@@ -146,7 +149,11 @@ fn a_postfix_becomes_ours() {
         "[\"noanonymous\", \"noplaintext\"]"
     );
     assert_eq!(written["limits"]["message_bytes_max"].as_integer(), Some(20_480_000));
-    assert_eq!(written["queue"]["maximal_queue_lifetime_seconds"].as_integer(), Some(172_800));
+    let queue = |key: &str| written["queue"][key].as_integer();
+    assert_eq!(queue("maximal_queue_lifetime_seconds"), Some(172_800));
+    assert_eq!(queue("bounce_queue_lifetime_seconds"), Some(86_400));
+    assert_eq!(queue("minimal_backoff_time_seconds"), Some(120));
+    assert_eq!(queue("maximal_backoff_time_seconds"), Some(600));
 
     let listeners: Vec<String> =
         written["listener"].as_array().unwrap().iter().map(ToString::to_string).collect();

@@ -6,6 +6,14 @@ use super::source::Source;
 use postroom::relay_policy::main_cf::{MainCf, MainCfError, words};
 use toml::Value;
 
+/// Times of the queue: the parameter, the unit of a number alone, in seconds, and our key.
+const QUEUE_TIMES: &[(&str, i64, &str)] = &[
+    ("minimal_backoff_time", 1, "minimal_backoff_time_seconds"),
+    ("maximal_backoff_time", 1, "maximal_backoff_time_seconds"),
+    ("maximal_queue_lifetime", 86_400, "maximal_queue_lifetime_seconds"),
+    ("bounce_queue_lifetime", 86_400, "bounce_queue_lifetime_seconds"),
+];
+
 /// What holds for all services.
 pub fn sections(source: &mut Source, draft: &mut Draft) -> Result<(), MainCfError> {
     if !source.sets("myhostname") {
@@ -15,11 +23,13 @@ pub fn sections(source: &mut Source, draft: &mut Draft) -> Result<(), MainCfErro
     draft.local = domains(source, &draft.hostname)?;
     draft.tls = certificate(source)?;
     logins(source, draft)?;
-    if source.sets("maximal_queue_lifetime") {
-        let written = source.value("maximal_queue_lifetime")?;
-        match seconds(&written, 86_400) {
-            Some(seconds) => draft.queue.push(("maximal_queue_lifetime_seconds", Value::Integer(seconds))),
-            None => source.note("maximal_queue_lifetime", format!("{written} is no time: not carried over")),
+    for (name, unit, key) in QUEUE_TIMES {
+        if source.sets(name) {
+            let written = source.value(name)?;
+            match seconds(&written, *unit) {
+                Some(seconds) => draft.queue.push((key, Value::Integer(seconds))),
+                None => source.note(name, format!("{written} is no time: not carried over")),
+            }
         }
     }
     // Postfix's default is another than ours.

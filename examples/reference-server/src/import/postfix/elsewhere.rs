@@ -66,7 +66,6 @@ const TLS: &str = "how TLS is done is not configured: versions and ciphers are r
 const ACCOUNTS: &str = "who may log in says accounts.passwd_file";
 
 const WHY: &[(&str, &str)] = &[
-    ("bounce_queue_lifetime", "reports are kept as long as other mail"),
     ("command_time_limit", "set command_time_limit_seconds in [queue]"),
     ("content_filter", "there are no content filters: mail is taken WITHOUT being filtered"),
     ("home_mailbox", DELIVERED),
@@ -81,6 +80,7 @@ const WHY: &[(&str, &str)] = &[
     ("milter_default_action", "milters are not spoken to yet"),
     ("milter_protocol", "milters are not spoken to yet"),
     ("non_smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
+    ("queue_run_delay", "what is due is tried at once, without runs of the queue"),
     ("receive_override_options", "there are no content filters"),
     ("smtpd_banner", "the greeting is this server's name"),
     ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
