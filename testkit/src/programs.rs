@@ -1,6 +1,11 @@
 //! Programs of other makers, for tests that exchange mail with them.
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long a server may take to stop.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether a program is there; says so when it is not.
 ///
@@ -19,4 +24,35 @@ pub fn has(program: &str) -> bool {
         eprintln!("skipped: {program} is not installed");
     }
     there
+}
+
+/// Stops a server by its own command, or, where that takes longer than twenty seconds, kills it with all that it has started: it may
+/// wait for itself (Postfix's `postlogd` can, where the system's queue of a socket is short). `pid_file` says who its first process is,
+/// which leads a process group.
+pub fn stop(server: &mut Child, command: &mut Command, pid_file: &Path) {
+    let stopping = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    if stopping.is_ok_and(|mut stopping| ends(&mut stopping)) && ends(server) {
+        return;
+    }
+    if let Ok(leader) = std::fs::read_to_string(pid_file) {
+        let group = format!("-{}", leader.trim());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+    }
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
+/// Whether a process ends in time; one that does not is killed.
+fn ends(process: &mut Child) -> bool {
+    const STEP: Duration = Duration::from_millis(100);
+    for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
+        match process.try_wait() {
+            Ok(Some(_)) => return true,
+            Ok(None) => std::thread::sleep(STEP),
+            Err(_) => return false,
+        }
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    false
 }

@@ -128,16 +128,9 @@ impl Drop for Postfix {
             eprintln!("--- Postfix's log ---\n{}", lines[lines.len().saturating_sub(100)..].join("\n"));
         }
         let mut stop = Command::new("postfix");
-        let _ =
-            stop.arg("-c").arg(self.conf()).arg("stop").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        for _ in 0..100 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        stop.arg("-c").arg(self.conf()).arg("stop");
+        let pid_file = self.directory.path().join("spool/pid/master.pid");
+        testkit::programs::stop(&mut self.child, &mut stop, &pid_file);
     }
 }
 

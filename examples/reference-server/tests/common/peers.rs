@@ -20,6 +20,7 @@ pub struct Peer {
     pub certificate: CertificateDer<'static>,
     child: Child,
     stop: Command,
+    pid_file: PathBuf,
     log: PathBuf,
     mailboxes: PathBuf,
     _directory: tempfile::TempDir,
@@ -88,7 +89,7 @@ impl Peer {
         start.arg("-c").arg(&conf).arg("start-fg");
         let mut stop = Command::new("postfix");
         stop.arg("-c").arg(&conf).arg("stop");
-        Self::started(directory, start, stop, port, certificate)
+        Self::started(directory, start, stop, "spool/pid/master.pid", port, certificate)
     }
 
     /// Dovecot, speaking LMTP.
@@ -118,21 +119,24 @@ impl Peer {
         start.arg("-F").arg("-c").arg(root.join("dovecot.conf"));
         let mut stop = Command::new("doveadm");
         stop.arg("-c").arg(root.join("dovecot.conf")).arg("stop");
-        Self::started(directory, start, stop, port, certificate)
+        Self::started(directory, start, stop, "run/master.pid", port, certificate)
     }
 
     fn started(
         directory: tempfile::TempDir,
         mut start: Command,
         stop: Command,
+        pid_file: &str,
         port: u16,
         certificate: CertificateDer<'static>,
     ) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let child = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let pid_file = directory.path().join(pid_file);
         let log = directory.path().join("log/mail");
         let mailboxes = directory.path().join("mail");
-        let peer = Self { address, certificate, child, stop, log, mailboxes, _directory: directory };
+        let peer =
+            Self { address, certificate, child, stop, pid_file, log, mailboxes, _directory: directory };
         super::eventually(|| TcpStream::connect(address).is_ok());
         peer
     }
@@ -160,15 +164,7 @@ impl Drop for Peer {
         if std::thread::panicking() {
             eprintln!("--- the peer's log ---\n{}", fs::read_to_string(&self.log).unwrap_or_default());
         }
-        let _ = self.stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        for _ in 0..100 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        testkit::programs::stop(&mut self.child, &mut self.stop, &self.pid_file);
     }
 }
 
