@@ -5,6 +5,7 @@ mod common;
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,14 @@ type Deed = Box<dyn FnOnce() + Send>;
 struct Meanwhile {
     disk: SimFs,
     deed: Arc<Mutex<Option<Deed>>>,
+    /// Whether the last quarter of an mbox cannot be read, once.
+    is_broken: Arc<AtomicBool>,
+}
+
+impl Meanwhile {
+    fn new(disk: &SimFs) -> Self {
+        Self { disk: disk.clone(), deed: Arc::default(), is_broken: Arc::default() }
+    }
 }
 
 impl std::fmt::Debug for Meanwhile {
@@ -44,7 +53,11 @@ impl Fs for Meanwhile {
         if mode != OpenMode::Read || path != Path::new("/var/mail/alice") {
             return Ok(file);
         }
-        Ok(Box::new(ReadInPart { file, deed: Arc::clone(&self.deed) }))
+        Ok(Box::new(ReadInPart {
+            file,
+            deed: Arc::clone(&self.deed),
+            is_broken: Arc::clone(&self.is_broken),
+        }))
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_dir(path)
@@ -70,6 +83,7 @@ impl Fs for Meanwhile {
 struct ReadInPart {
     file: Box<dyn File>,
     deed: Arc<Mutex<Option<Deed>>>,
+    is_broken: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for ReadInPart {
@@ -85,6 +99,9 @@ impl File for ReadInPart {
         if offset > size / 4 && offset < size / 2 {
             let deed = self.deed.lock().unwrap().take();
             deed.into_iter().for_each(|deed| deed());
+        }
+        if offset > size / 4 * 3 && self.is_broken.swap(false, Ordering::Relaxed) {
+            return Err(io::Error::other("this part of the disk cannot be read"));
         }
         self.file.read_at(buf, offset)
     }
@@ -145,8 +162,8 @@ fn an_mbox_that_changes_while_it_is_read_is_read_again() {
             if rested {
                 disk.advance(Duration::from_secs(60));
             }
-            let deed: Arc<Mutex<Option<Deed>>> = Arc::default();
-            let fs = Meanwhile { disk: disk.clone(), deed: Arc::clone(&deed) };
+            let fs = Meanwhile::new(&disk);
+            let deed = Arc::clone(&fs.deed);
             let env = Env::new(Arc::new(fs), Arc::new(SimHost::new(&disk, 1)));
             let location = MboxLocation::new("/home/alice/mail", path);
             let store = MboxStore::open(env, location, MboxOptions::default(), None).unwrap();
@@ -172,6 +189,50 @@ fn an_mbox_that_changes_while_it_is_read_is_read_again() {
     }
 }
 
+/// As above, and then the rest cannot be read: what was found until then is not to be believed either.
+#[test]
+fn what_was_found_before_a_failure_is_read_again() {
+    let body = "a line of the body\n".repeat(40_000);
+    let of = |uid: u32, own: &str, body: &str| {
+        format!(
+            "From a@example.test Sun Nov 22 14:13:11 2026\nX-UID: {uid}\nStatus: RO\n{own}Subject: x\n\n{body}\n"
+        )
+    };
+    let first = "From a@example.test Sun Nov 22 14:13:11 2026\nX-IMAPbase: 1234567890 4 work\nX-UID: 1\nStatus: RO\n\
+                 Subject: x\n\nx\n\n";
+    let keyword = "X-Keywords: work\n";
+    let room = |octets: usize| format!("X-Keywords: {}\n", " ".repeat(octets));
+    let text = |second: &str, third: &str| {
+        [&*of(2, second, &body), &*of(3, third, "x\n"), &*of(4, "", &body)].concat()
+    };
+    let (before, after) = (text("", &room(100)), text(keyword, &room(100 - keyword.len())));
+    assert_eq!(before.len(), after.len());
+    let disk = SimFs::new();
+    mailstore::fs::create_dir_durably(&disk, Path::new("/var/mail")).unwrap();
+    let path = Path::new("/var/mail/alice");
+    disk.open(path, OpenMode::CreateNew).unwrap().append(first.as_bytes()).unwrap();
+    let fs = Meanwhile::new(&disk);
+    let (deed, is_broken) = (Arc::clone(&fs.deed), Arc::clone(&fs.is_broken));
+    let env = Env::new(Arc::new(fs), Arc::new(SimHost::new(&disk, 1)));
+    let location = MboxLocation::new("/home/alice/mail", path);
+    let store = MboxStore::open(env, location, MboxOptions::default(), None).unwrap();
+    let mut mailbox = store.open(&inbox(), Access::ReadWrite).unwrap();
+    disk.open(path, OpenMode::Write).unwrap().append(before.as_bytes()).unwrap();
+    disk.advance(Duration::from_secs(60));
+    let other = disk.clone();
+    *deed.lock().unwrap() = Some(Box::new(move || {
+        let file = other.open(path, OpenMode::Write).unwrap();
+        assert!(file.try_lock(LockKind::Exclusive).unwrap());
+        file.write_at(&[after.as_bytes()], first.len() as u64).unwrap();
+    }));
+    is_broken.store(true, Ordering::Relaxed);
+    assert!(mailbox.refresh().is_err());
+    assert!(deed.lock().unwrap().is_none() && !is_broken.load(Ordering::Relaxed));
+    let new = mailbox.refresh().unwrap().new;
+    assert_eq!(new.iter().map(|entry| entry.uid.get()).collect::<Vec<u32>>(), [2, 3, 4]);
+    assert_eq!(new[0].flags, flags("\\Seen work"));
+}
+
 /// The first of two goes to `new/`, which has been listed, and the second to `cur/`, which has not.
 #[test]
 fn nobody_hears_of_a_message_before_those_that_have_lower_uids() {
@@ -180,8 +241,8 @@ fn nobody_hears_of_a_message_before_those_that_have_lower_uids() {
             let disk = SimFs::new();
             let other = maildir(&disk, 2).unwrap();
             append(&other, &inbox(), &message(1), &flags("\\Seen")).unwrap();
-            let deed: Arc<Mutex<Option<Deed>>> = Arc::default();
-            let fs = Meanwhile { disk: disk.clone(), deed: Arc::clone(&deed) };
+            let fs = Meanwhile::new(&disk);
+            let deed = Arc::clone(&fs.deed);
             let env = Env::new(Arc::new(fs), Arc::new(SimHost::new(&disk, 1)));
             let store = MaildirStore::open(env, Path::new(ROOT), None).unwrap();
             let mut mailbox = store.open(&inbox(), access).unwrap();

@@ -72,8 +72,11 @@ impl Snapshot {
     pub(super) fn prepare(&mut self, place: &Place, file: &dyn File) -> Result<()> {
         let stamp = Stamp::of(&file.metadata().map_err(|error| place.failed("reading", &error))?);
         if self.stamp != Some(stamp) && has_rested(place, &stamp) {
-            let kept = self.read(place, file, stamp)?;
+            let read = self.read(place, file, stamp);
+            // What has failed half-way may have found messages before.
+            let kept = *read.as_ref().unwrap_or(&0);
             self.loose = Some(self.loose.map_or(kept, |loose| loose.min(kept)));
+            read?;
         }
         Ok(())
     }
