@@ -17,12 +17,19 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// The stores of accounts, each with what it was opened with: when that is another, it is opened anew.
 ///
 /// # Limits
-/// As many as `STORES_MAX` are kept; when there are more, all are let go and opened again as they are needed.
+/// As many as `STORES_MAX` are kept; when there are more, the half that nobody has used for longest is let go, and opened again as it is
+/// needed.
 pub(super) struct Kept<K> {
     env: Env,
     /// Where they are swept.
     blocking: Blocking,
-    entries: Mutex<HashMap<AccountId, Entry<K>>>,
+    entries: Mutex<Entries<K>>,
+}
+
+struct Entries<K> {
+    of: HashMap<AccountId, Entry<K>>,
+    /// How often one was asked for.
+    uses: u64,
 }
 
 struct Entry<K> {
@@ -30,11 +37,26 @@ struct Entry<K> {
     store: Arc<dyn Store>,
     /// By the clock that never goes back.
     sweep_at: Duration,
+    /// The number of its last use.
+    used: u64,
+}
+
+impl<K> Entries<K> {
+    /// Makes room for one more among `max`.
+    fn make_room(&mut self, max: usize) {
+        if self.of.len() < max {
+            return;
+        }
+        let mut uses: Vec<u64> = self.of.values().map(|entry| entry.used).collect();
+        let (_, &mut median, _) = uses.select_nth_unstable(max / 2);
+        self.of.retain(|_, entry| entry.used > median);
+    }
 }
 
 impl<K: PartialEq> Kept<K> {
     pub(super) fn new(env: Env, blocking: Blocking) -> Self {
-        Self { env, blocking, entries: Mutex::default() }
+        let entries = Entries { of: HashMap::new(), uses: 0 };
+        Self { env, blocking, entries: Mutex::new(entries) }
     }
 
     /// The store of an account. When it is opened, those of `mailboxes` are made that are to be made by themselves.
@@ -59,13 +81,13 @@ impl<K: PartialEq> Kept<K> {
         }
         let sweep_at = self.env.host().monotonic() + SWEEP_EVERY;
         let mut entries = self.entries();
-        if entries.len() >= STORES_MAX {
-            entries.clear();
-        }
-        match entries.get(account) {
+        match entries.of.get(account) {
             Some(entry) if entry.with == with => Ok(Arc::clone(&entry.store)),
             _ => {
-                entries.insert(account.clone(), Entry { with, store: Arc::clone(&store), sweep_at });
+                entries.make_room(STORES_MAX);
+                entries.uses += 1;
+                let entry = Entry { with, store: Arc::clone(&store), sweep_at, used: entries.uses };
+                entries.of.insert(account.clone(), entry);
                 drop(entries);
                 self.sweep(account, &store);
                 Ok(store)
@@ -76,7 +98,10 @@ impl<K: PartialEq> Kept<K> {
     /// The store that is kept, and whether who asks is to sweep it.
     fn known(&self, account: &AccountId, with: &K) -> Option<(Arc<dyn Store>, bool)> {
         let mut entries = self.entries();
-        let entry = entries.get_mut(account).filter(|entry| entry.with == *with)?;
+        let Entries { of, uses } = &mut *entries;
+        let entry = of.get_mut(account).filter(|entry| entry.with == *with)?;
+        *uses += 1;
+        entry.used = *uses;
         let now = self.env.host().monotonic();
         let is_due = entry.sweep_at <= now;
         if is_due {
@@ -85,7 +110,7 @@ impl<K: PartialEq> Kept<K> {
         Some((Arc::clone(&entry.store), is_due))
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Entry<K>>> {
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries<K>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,5 +164,31 @@ mod tests {
         let before = listings();
         open();
         assert_eq!(listings(), before, "once");
+    }
+
+    #[test]
+    fn those_in_use_are_kept_when_there_are_too_many() {
+        let disk = SimFs::new();
+        let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
+        let store: Arc<dyn Store> =
+            Arc::new(MaildirStore::open(env.clone(), Path::new("/mail"), None).expect("it opens"));
+        let kept = Kept::new(env, Blocking::inline());
+        let opened = |number: usize| {
+            let account = AccountId::new(&format!("u{number}"), "example.test").expect("a name");
+            let mut is_new = false;
+            let open = || {
+                is_new = true;
+                Ok(Arc::clone(&store))
+            };
+            kept.open(&account, (), &[], open).expect("it opens");
+            is_new
+        };
+        assert!(opened(0) && !opened(0));
+        for number in 1..=STORES_MAX {
+            assert!(opened(number));
+            assert!(!opened(0), "it is in use, also after {number} others");
+        }
+        assert!(kept.entries().of.len() <= STORES_MAX);
+        assert!(!opened(STORES_MAX) && opened(1));
     }
 }
