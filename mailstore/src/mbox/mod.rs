@@ -27,6 +27,7 @@
 //! An opened mailbox holds about 330 octets a message and its keywords, whatever the messages' sizes. A rewrite (an expunge, the first look at
 //! messages that another program delivered) needs as much room on the disk as what it moves. A lock is waited for as
 //! long as [`MboxOptions::lock_wait`] says. The keywords of one message are 8 KiB together.
+//! A file that never rests for two seconds is read under a lock, and whole where nothing is known of it yet: who writes to it waits meanwhile.
 //!
 //! # Departures
 //! * There is no SAVEDATE ([`Meta::save_date`](crate::Meta::save_date) is `None`), for which RFC 8514 §4.2 and §4.3 provide: it is told
