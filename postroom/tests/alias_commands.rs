@@ -168,7 +168,7 @@ async fn the_end_of_a_command_says_what_becomes_of_the_message() {
         ("full", "x", "deferred", "4.2.2 mailbox full"),
         ("writes", "x", "bounced", "5.6.0 data format error. Command output: xxxx"),
         ("unknown", "x", "deferred", "4.3.0 command died with status 127"),
-        ("missing", "x", "deferred", "4.3.0 the command cannot be run"),
+        ("missing", "x", "deferred", "4.3.0 the command \"/no/such/program with arguments\" cannot be run"),
         ("words", "x", "bounced", "5.3.0 command died with status 1"),
         ("later", "x", "deferred", "4.3.0 temporary failure"),
         ("begun", "x", "delivered", ""),

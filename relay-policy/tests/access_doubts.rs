@@ -67,7 +67,9 @@ fn doubts_name_their_rule_and_their_place() {
     assert_eq!(doubts(&[("smtpd_sender_restrictions", asked)]), ["L16 smtpd_sender_restrictions"]);
     assert_eq!(doubts(&[(recipient, asked)]), none);
     assert_eq!(doubts(&[(recipient, "reject_unauth_pipelining")]), ["L17 smtpd_recipient_restrictions"]);
-    assert_eq!(doubts(&[("smtpd_data_restrictions", "reject_unauth_pipelining")]), none);
+    let data = ("smtpd_data_restrictions", "reject_unauth_pipelining");
+    assert_eq!(doubts(&[data]), none);
+    assert_eq!(doubts(&[(recipient, "reject_unauth_pipelining"), data]), none, "there, too");
 }
 
 #[test]

@@ -1,26 +1,31 @@
 //! `postroom check`: everything a start would read is read, and nothing is started or made.
 
 use crate::config::Config;
-use crate::doubts;
+use crate::doubts::{self, Finding};
 use crate::wiring;
 use postroom::Blocking;
 use postroom::accounts::PasswdFile;
 use postroom::dns::FixedResolver;
 use postroom::rehearsal::Rehearsal;
+use postroom::relay_policy::access::Severity;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Checks a configuration, its certificate and its accounts.
+/// Checks a configuration, its certificate and its accounts. The status is a failure's where there is an error, though it would
+/// be served.
 ///
 /// # Errors
 /// The first thing that a start would fail on.
-pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
+pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
     let config = Config::read(path)?;
+    let mut findings: Vec<Finding> = doubts::of_data_dir(&config).into_iter().collect();
     let certificate = match &config.tls {
         Some(tls) => {
             wiring::certificate(&config, tls)?;
+            findings.extend(doubts::of_certificate(&config, tls));
             tls.certificate.display().to_string()
         }
         None => "self-signed, made at the first start".to_owned(),
@@ -34,15 +39,16 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let directory = Arc::clone(&accounts);
     let rehearsal = Rehearsal::new(settings.clone(), directory, Arc::new(FixedResolver::new()))
         .map_err(|error| config.settings_error(error))?;
-    let mut out = io::stdout().lock();
     if !are_made {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        for doubt in runtime.block_on(doubts::doubts(&config, &accounts, &rehearsal)) {
-            writeln!(out, "warning: {doubt}")?;
-        }
+        let doubts = runtime.block_on(doubts::doubts(&config, &accounts, &rehearsal));
+        findings.extend(doubts.into_iter().map(Finding::warning));
+        findings.extend(runtime.block_on(doubts::of_aliases(&config, &rehearsal)));
     }
-    for doubt in doubts::of_policy(&config, &settings, &rehearsal) {
-        writeln!(out, "{doubt}")?;
+    findings.extend(doubts::of_policy(&config, &settings, &rehearsal));
+    let mut out = io::stdout().lock();
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
     }
     let accounts = match (are_made, accounts.accounts().len()) {
         (true, _) => "made at the first start".to_owned(),
@@ -53,6 +59,10 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
         count => format!("{count} listeners"),
     };
     writeln!(out, "{listeners}, certificate: {certificate}, accounts: {accounts}")?;
-    writeln!(out, "ok")?;
-    Ok(())
+    if findings.iter().all(|finding| finding.severity < Severity::Error) {
+        writeln!(out, "ok")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "{}: a server starts with this, but it is not what anybody means", doubts::sum(&findings))?;
+    Ok(ExitCode::FAILURE)
 }

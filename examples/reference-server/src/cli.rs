@@ -32,6 +32,12 @@ pub enum Command {
         config: Option<PathBuf>,
     },
     /// Read a configuration and everything it names, say what is wrong, start nothing.
+    ///
+    /// What no server starts with is told on standard error. All else is told a line each: an error is served and is certainly not
+    /// what was meant, a warning probably, a notice is good to know. The exit status is 0, and `ok` the last line, where there is no
+    /// error; else it is 1, so that a reload can wait for it.
+    ///
+    /// Example: postroom check --config postroom.toml && systemctl reload postroom
     Check {
         /// The configuration file; without one, the embedded default is checked.
         #[arg(long, short)]

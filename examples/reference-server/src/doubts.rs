@@ -1,6 +1,15 @@
 //! What a server starts with and hardly anybody means: `check` tells it, and `serve` logs it.
 
+mod aliases;
+mod certificate;
+mod data_dir;
+mod finding;
 mod ignored;
+
+pub use aliases::of_aliases;
+pub use certificate::of_certificate;
+pub use data_dir::of_data_dir;
+pub use finding::{Finding, sum};
 
 use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;
@@ -58,22 +67,22 @@ const OF_RELAYING: [&str; 3] = ["L01", "L02", "L16"];
 /// From how many authorities on a file of them is everybody's, not one's own.
 const AUTHORITIES_MANY: usize = 10;
 
-/// What is doubtful in the policies of the listeners, and what is to be said of their tables, a line each. What several have
+/// What is doubtful in the policies of the listeners, and what is to be said of their tables. What several have
 /// in common is said once.
-pub fn of_policy(config: &Config, settings: &Settings, rehearsal: &Rehearsal) -> Vec<String> {
+pub fn of_policy(config: &Config, settings: &Settings, rehearsal: &Rehearsal) -> Vec<Finding> {
     of_policies(config, settings, rehearsal, true)
 }
 
 /// The same without what is to be said of tables' sources, which the engine logs.
-pub fn of_lists(config: &Config, settings: &Settings, rehearsal: &Rehearsal) -> Vec<String> {
+pub fn of_lists(config: &Config, settings: &Settings, rehearsal: &Rehearsal) -> Vec<Finding> {
     of_policies(config, settings, rehearsal, false)
 }
 
-fn of_policies(config: &Config, settings: &Settings, rehearsal: &Rehearsal, of_tables: bool) -> Vec<String> {
+fn of_policies(config: &Config, settings: &Settings, rehearsal: &Rehearsal, of_tables: bool) -> Vec<Finding> {
     let policies = rehearsal.policies();
-    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
+    let mut findings: Vec<(Finding, Vec<String>)> = Vec::new();
     let of_files = rehearsal.file_warnings().iter().filter(|_| of_tables);
-    lines.extend(of_files.map(|warning| (format!("warning: {warning}"), Vec::new())));
+    findings.extend(of_files.map(|warning| (Finding::warning(warning.to_string()), Vec::new())));
     for (index, (listener, section)) in settings.listeners.iter().zip(&config.listeners).enumerate() {
         let Some(policy) = policies.get(&listener.name) else { continue };
         let relays_nothing = section.protocol == Protocol::Policy;
@@ -83,34 +92,36 @@ fn of_policies(config: &Config, settings: &Settings, rehearsal: &Rehearsal, of_t
         let warnings =
             rehearsal.warnings(&listener.name).iter().filter(|_| of_tables).map(ToString::to_string);
         let is_doubt = |warning: &String| doubts.iter().any(|doubt| doubt.tells(warning));
-        let warnings = warnings.filter(|warning| !is_doubt(warning));
-        let mut said: Vec<String> = warnings.map(|warning| format!("warning: {warning}")).collect();
-        said.extend(doubts.iter().map(ToString::to_string));
-        said.extend(of_verification(policy.parameters()));
-        said.extend(ignored::of_listener(section, listener, policy.parameters(), rehearsal));
+        let mut said: Vec<Finding> =
+            warnings.filter(|warning| !is_doubt(warning)).map(Finding::warning).collect();
+        said.extend(doubts.into_iter().map(Finding::from));
+        said.extend(of_verification(policy.parameters()).map(Finding::warning));
+        let ignored = ignored::of_listener(section, listener, policy.parameters(), rehearsal);
+        said.extend(ignored.into_iter().map(Finding::warning));
         let authorities = listener.client_certificates.as_ref();
         let many = authorities.is_some_and(|known| known.authorities.len() >= AUTHORITIES_MANY);
         if many && is_used(policy.parameters(), "permit_tls_all_clientcerts") {
-            said.push(format!(
-                "error L20: {}: client_ca has so many authorities that anybody has a certificate of one, and \
+            let text = format!(
+                "{}: client_ca has so many authorities that anybody has a certificate of one, and \
                  permit_tls_all_clientcerts lets all of those relay: name your own authority, or use permit_tls_clientcerts",
                 wiring::key(index, section)
-            ));
+            );
+            said.push(Finding::error(text).by_rule("L20"));
         }
-        for line in said {
+        for finding in said {
             let key = wiring::key(index, section);
-            match lines.iter_mut().find(|(known, _)| *known == line) {
+            match findings.iter_mut().find(|(known, _)| *known == finding) {
                 Some((_, keys)) if keys.contains(&key) => {}
                 Some((_, keys)) => keys.push(key),
-                None => lines.push((line, vec![key])),
+                None => findings.push((finding, vec![key])),
             }
         }
     }
-    let told = |(line, keys): (String, Vec<String>)| match keys.as_slice() {
-        [only] if policies.len() > 1 => format!("{line} ({only})"),
-        _ => line,
+    let told = |(finding, keys): (Finding, Vec<String>)| match keys.as_slice() {
+        [only] if policies.len() > 1 => finding.at(only),
+        _ => finding,
     };
-    lines.into_iter().map(told).collect()
+    findings.into_iter().map(told).collect()
 }
 
 /// Addresses that are not ours are never tried here.

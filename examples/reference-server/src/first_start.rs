@@ -51,6 +51,13 @@ pub enum FirstStartError {
     Random(getrandom::Error),
 }
 
+impl FirstStartError {
+    /// Whether the system does not let this user.
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 fn disk<'a>(path: &'a Path, doing: &'static str) -> impl FnOnce(io::Error) -> FirstStartError + 'a {
     move |source| FirstStartError::Disk { path: path.to_owned(), doing, source }
 }

@@ -47,7 +47,10 @@ fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or(Command::Serve { config: None });
     let done = match command {
         Command::Serve { config } => serve::run(config.as_deref()),
-        Command::Check { config } => check::run(config.as_deref()),
+        Command::Check { config } => match check::run(config.as_deref()) {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
         Command::Convert { from, to, user, home } => {
             convert::run(&from, &to, user.as_deref(), home.as_deref())
         }

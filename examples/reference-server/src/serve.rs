@@ -1,9 +1,11 @@
 //! `postroom serve`: start, tell where, reload on SIGHUP, stop well on SIGTERM or SIGINT.
 
-use crate::config::Config;
+use crate::config::{Config, TlsSection};
+use crate::doubts::{self, Finding};
 use crate::table_watch::TableWatch;
 use crate::wiring::{self, Running};
-use crate::{config, control, doubts, first_start};
+use crate::{config, control, first_start};
+use postroom::relay_policy::access::Severity;
 use postroom::settings::Settings;
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -37,7 +39,16 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     first_start::data_dir(&config)?;
-    let _ours_alone = first_start::lock_to_serve(&config).await?;
+    let _ours_alone = match first_start::lock_to_serve(&config).await {
+        Ok(lock) => lock,
+        Err(error) => {
+            // It says who may, where that is why.
+            if error.is_permission() {
+                wiring::check_owner(&config.data_dir)?;
+            }
+            return Err(error.into());
+        }
+    };
     let tls = first_start::certificate(&config)?;
     let shown = if path.is_none() { first_start::accounts(&config)? } else { Vec::new() };
     let decoys = first_start::decoys(&config)?;
@@ -52,7 +63,7 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
             "root runs this server, and it becomes nobody else: run it as a user of its own, who has the right to its ports"
         );
     }
-    warn_of_doubts(&config, &wiring::whole_settings(&config)?, &running).await;
+    warn_of_doubts(&config, &tls, &wiring::whole_settings(&config)?, &running).await;
     match control::listen(&config) {
         Ok(listener) => drop(tokio::spawn(control::serve(listener, running.spool.clone()))),
         Err(error) => tracing::error!(%error, "`postroom queue` cannot reach this server"),
@@ -76,20 +87,26 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     }
 }
 
-/// What `check` would warn of.
-async fn warn_of_doubts(config: &Config, settings: &Settings, running: &Running) {
+/// What `check` would tell.
+async fn warn_of_doubts(config: &Config, tls: &TlsSection, settings: &Settings, running: &Running) {
     let rehearsal = running.server.rehearsal();
-    for doubt in doubts::doubts(config, &running.accounts, &rehearsal).await {
-        tracing::warn!("{doubt}");
-    }
-    for doubt in doubts::of_lists(config, settings, &rehearsal) {
-        tracing::warn!("{doubt}");
+    let mut findings = doubts::of_certificate(config, tls);
+    let doubts = doubts::doubts(config, &running.accounts, &rehearsal).await;
+    findings.extend(doubts.into_iter().map(Finding::warning));
+    findings.extend(doubts::of_lists(config, settings, &rehearsal));
+    for finding in findings {
+        let said = finding.said();
+        match finding.severity {
+            Severity::Notice => tracing::info!("{said}"),
+            Severity::Warning => tracing::warn!("{said}"),
+            Severity::Error | Severity::Fatal => tracing::error!("{said}"),
+        }
     }
 }
 
 /// Reads configuration, accounts and certificate anew. What cannot be read leaves the old in place.
 async fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
-    let reloaded = || -> Result<(Config, Settings, Vec<String>), Box<dyn Error>> {
+    let reloaded = || -> Result<_, Box<dyn Error>> {
         let config = Config::read(path)?;
         let tls = first_start::certificate(&config)?;
         let certificate = wiring::certificate(&config, &tls)?;
@@ -103,11 +120,11 @@ async fn reload(path: Option<&Path>, started_with: &Config, running: &Running) {
         running.accounts.replace_with(&accounts);
         running.certificate.replace_with(&certificate);
         needs_restart.extend(running.server.put(prepared).needs_restart);
-        Ok((config, settings, needs_restart))
+        Ok((config, tls, settings, needs_restart))
     };
     match reloaded() {
-        Ok((config, settings, needs_restart)) => {
-            warn_of_doubts(&config, &settings, running).await;
+        Ok((config, tls, settings, needs_restart)) => {
+            warn_of_doubts(&config, &tls, &settings, running).await;
             tracing::info!("configuration, accounts and certificate read anew");
             for what in needs_restart {
                 tracing::warn!("needs a restart: {what}");

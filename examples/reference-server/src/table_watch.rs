@@ -5,6 +5,8 @@
 
 use postroom::Server;
 use postroom::settings::TableFiles;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -16,11 +18,46 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct TableWatch {
     looks: Interval,
-    /// Under way; where a file system does not answer, for as long as that: files as they were read, and as they are.
-    look: Option<JoinHandle<(TableFiles, TableFiles)>>,
+    /// Under way; where a file system does not answer, for as long as that.
+    look: Option<JoinHandle<Look>>,
     last: TableFiles,
+    lost: Lost,
     /// What could not be used, and is told once.
     refused: Option<TableFiles>,
+}
+
+/// Files as they were read, as they are, and those that cannot be read now, each with what the system says.
+type Look = (TableFiles, TableFiles, BTreeMap<PathBuf, String>);
+
+/// Tables that cannot be read any more, though what was read of them holds.
+#[derive(Debug, Default)]
+struct Lost {
+    /// At the last look; whoever replaces a file may take it away for a moment.
+    last: BTreeMap<PathBuf, String>,
+    /// Those that were told.
+    told: BTreeSet<PathBuf>,
+}
+
+impl Lost {
+    /// Tells what two looks have found, once, and what is back.
+    fn tell(&mut self, now: BTreeMap<PathBuf, String>) {
+        for (path, why) in &now {
+            if self.last.contains_key(path) && self.told.insert(path.clone()) {
+                tracing::warn!(
+                    "{}: {why}: what was read of this table stays in use, and no reload or start will go well without it",
+                    path.display()
+                );
+            }
+        }
+        self.told.retain(|path| {
+            let is_lost = now.contains_key(path);
+            if !is_lost {
+                tracing::warn!("{}: this table can be read again", path.display());
+            }
+            is_lost
+        });
+        self.last = now;
+    }
 }
 
 impl TableWatch {
@@ -28,7 +65,7 @@ impl TableWatch {
     pub fn new() -> Self {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { looks, look: None, last: TableFiles::default(), refused: None }
+        Self { looks, look: None, last: TableFiles::default(), lost: Lost::default(), refused: None }
     }
 
     /// Looks until tables have changed. It may be dropped at any time.
@@ -40,13 +77,14 @@ impl TableWatch {
             let look = self.look.get_or_insert_with(|| {
                 let read = server.table_files();
                 tokio::task::spawn_blocking(|| {
-                    let now = read.now();
-                    (read, now)
+                    let (now, lost) = (read.now(), read.unreadable());
+                    (read, now, lost)
                 })
             });
             let looked = look.await;
             self.look = None;
-            let Ok((read, now)) = looked else { continue };
+            let Ok((read, now, lost)) = looked else { continue };
+            self.lost.tell(lost);
             let has_rested = now == self.last;
             self.last = now;
             if self.last != read && has_rested && self.refused.as_ref() != Some(&self.last) {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{configuration, prepare, program};
+use common::{Server, configuration, eventually, prepare, program};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -44,8 +44,9 @@ alias_maps = "hash:aliases"
     ] {
         fs::write(directory.path().join(name), text).unwrap();
     }
-    let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
-    assert!(good, "{told}{wrong}");
+    // What stands behind the byte order mark is no comment any more, but a key with a list of restrictions.
+    let (good, told, _) = program(&["check", "--config", "postroom.toml"], directory.path());
+    assert!(!good && told.contains("error L09: "), "{told}");
     for line in [
         "warning: mynetworks: ournet: no network, and no name that a client has",
         "warning: luser_relay: \"ann bob\" is no address",
@@ -65,13 +66,15 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
     let directory = with_policy(doubtful);
     fs::write(directory.path().join("directors"), "lonely\n").unwrap();
     let check = || program(&["check", "--config", "postroom.toml"], directory.path());
-    let (good, told, wrong) = check();
-    assert!(good, "{wrong}");
+    let (good, told, _) = check();
+    assert!(!good, "`check && reload` stops at an error");
+    let sum = "\n1 error, 4 warnings: a server starts with this, but it is not what anybody means\n";
+    assert!(told.ends_with(sum), "{told}");
     for line in [
         "error L03: mynetworks: 11.0.0.0/8 is wide",
         "warning: directors, line 1: expected a key, blanks and a text: this line is ignored (listener smtp#0 (127.0.0.1:0))",
         "warning L04: smtpd_sender_restrictions: nothing after permit",
-        "reject_unverified_sender: addresses that are not this server's are never verified",
+        "warning: reject_unverified_sender: addresses that are not this server's are never verified",
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }
@@ -144,21 +147,21 @@ fn check_tells_who_relays_by_certificate_and_who_shows_passwords() {
     assert!(text.contains("client_ca"), "{text}");
     prepare(directory.path(), &text);
     let authority = || rcgen::generate_simple_self_signed(vec!["ca.test".into()]).unwrap().cert.pem();
-    let check = |authorities: usize| {
+    let check = |authorities: usize, is_good: bool| {
         fs::write(
             directory.path().join("clients.pem"),
             (0..authorities).map(|_| authority()).collect::<String>(),
         )
         .unwrap();
         let (good, told, wrong) = program(&["check", "--config", "postroom.toml"], directory.path());
-        assert!(good, "{wrong}");
+        assert_eq!((good, told.ends_with("\nok\n")), (is_good, is_good), "{told}{wrong}");
         told
     };
-    assert!(check(12).contains("error L20: listener smtp#0"));
-    assert!(!check(1).contains("L20"), "one's own");
+    assert!(check(12, false).contains("error L20: listener smtp#0"));
+    assert!(!check(1, true).contains("L20"), "one's own");
     let text = text.replace("127.0.0.1:0", "0.0.0.0:0").replace("auth = false", "auth = true");
     prepare(directory.path(), &text);
-    assert!(check(1).contains("L21: allow_plaintext_auth takes passwords without TLS"));
+    assert!(check(1, true).contains("L21: allow_plaintext_auth takes passwords without TLS"));
 }
 
 /// R104, R96: who may write to a table, and whether it says what its source says; `postmap` tells it, too.
@@ -203,18 +206,102 @@ fn check_tells_what_is_read_and_passed_over() {
     let directory = with_policy(policy);
     let told = check(directory.path());
     for line in [
-        "smtpd_etrn_restrictions: ETRN is always refused here",
+        "warning: smtpd_etrn_restrictions: ETRN is always refused here",
         "warning: smtpd_client_event_limit_exceptions: .partner.test: clients are counted before they have a name",
-        "permit_tls_clientcerts: without client_ca no client is asked for a certificate",
-        "reject_sender_login_mismatch: nobody is offered a login, so it is passed over (listener",
+        "warning: permit_tls_clientcerts: without client_ca no client is asked for a certificate",
+        "warning: reject_sender_login_mismatch: nobody is offered a login, so it is passed over (listener",
     ] {
         let lines = told.lines().filter(|told| told.starts_with(line)).count();
-        assert_eq!(lines, usize::from(!line.starts_with("reject_sender")), "{line}: {told}");
+        assert_eq!(lines, usize::from(!line.contains("reject_sender")), "{line}: {told}");
     }
     let text = fs::read_to_string(directory.path().join("postroom.toml")).unwrap();
     let without_login = text.replacen("tls = \"starttls\"", "tls = \"starttls\"\nauth_mechanisms = []", 1);
     prepare(directory.path(), &without_login);
     let told = check(directory.path());
-    let line = "reject_sender_login_mismatch: nobody is offered a login, so it is passed over (listener smtp#0 (127.0.0.1:0))";
+    let line = "warning: reject_sender_login_mismatch: nobody is offered a login, so it is passed over (listener smtp#0 (127.0.0.1:0))";
     assert!(told.lines().any(|told| told == line), "{told}");
+}
+
+/// Dates and names of the certificate, which clients look at and a server that shows it does not; the start says the same.
+#[test]
+fn check_tells_of_certificates_that_clients_refuse() {
+    let directory = tempfile::tempdir().unwrap();
+    let tls = "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n";
+    prepare(directory.path(), &configuration(false, tls));
+    let has = |name: &str, last_year: i32| {
+        let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(last_year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(directory.path().join("cert.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(directory.path().join("key.pem"), key.serialize_pem()).unwrap();
+    };
+    has("*.example.test", 2121);
+    assert!(!check(directory.path()).contains("cert.pem: it"));
+    has("www.test", 2121);
+    let named =
+        "warning: cert.pem: it is not for mail.example.test, but for www.test: clients may refuse it\n";
+    let told = check(directory.path());
+    assert!(told.contains(named) && told.ends_with("ok\n"), "{told}");
+    has("mail.example.test", 2021);
+    let (good, told, _) = program(&["check", "--config", "postroom.toml"], directory.path());
+    let expired = "cert.pem: it expired on 2021-01-01: clients refuse it\n";
+    assert!(!good && told.starts_with(&format!("error: {expired}")), "{told}");
+    let server = Server::start_in(directory.path());
+    let says = |line: &str| server.log().lines().any(|logged| logged.ends_with(line.trim_end()));
+    eventually(|| says("it expired on 2021-01-01: clients refuse it"));
+    has("imap.other.test", 2121);
+    server.signal("HUP");
+    eventually(|| says("it is not for mail.example.test, but for imap.other.test: clients may refuse it"));
+    assert!(server.stop());
+}
+
+/// Aliases are followed to whoever gets the mail; each key that leads nowhere is told once, with its line.
+#[test]
+fn check_tells_what_aliases_lead_to() {
+    let directory = with_policy(
+        "alias_maps = \"hash:aliases\"\nvirtual_alias_maps = \"hash:virtual\"\nallow_mail_to_commands = [\"alias\"]\n",
+    );
+    let directory = directory.path();
+    let included = directory.join("list");
+    fs::write(&included, "alice, nobody\n").unwrap();
+    let program = directory.join("program");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let (included, program) = (included.display(), program.display());
+    let aliases = format!(
+        "good: alice, bob\nboss: alice, nobody\nan: other\nother: an\nout: ann@elsewhere.test\nlist: :include:{included}\n\
+         none: :include:/none/such\ngone: \"|/no/such/program -x\"\nscript: |{program}\nshell: \"|echo x > /dev/null\"\n"
+    );
+    fs::write(directory.join("aliases"), aliases).unwrap();
+    let virtuals = "info@example.test alice\nsales@example.test boss\n@catch.test nobody@example.test\n@same.test @example.test\n\
+        virtual.test anything\nlocal nobody\n";
+    fs::write(directory.join("virtual"), virtuals).unwrap();
+    let told = check(directory);
+    let lost = |line: &&str| ["aliases, line ", "virtual, line "].iter().any(|file| line.contains(file));
+    let lines: Vec<&str> = told.lines().filter(lost).collect();
+    let unknown = "nobody@example.test: 5.1.1 User unknown in local recipient table";
+    let missing = "No such file or directory (os error 2)";
+    assert_eq!(
+        lines,
+        [
+            &*format!("warning: virtual, line 2: sales@example.test: {unknown}"),
+            &*format!("warning: virtual, line 3: @catch.test: {unknown}"),
+            &*format!("warning: virtual, line 6: local: {unknown}"),
+            &*format!("warning: aliases, line 2: boss: {unknown}"),
+            "warning: aliases, line 3: an: an@example.test: 5.4.6 mail forwarding loop for an@example.test",
+            "warning: aliases, line 4: other: other@example.test: 5.4.6 mail forwarding loop for other@example.test",
+            "warning: aliases, line 5: out: ann@elsewhere.test: 5.4.4 No route to remote domains is configured",
+            &*format!("warning: aliases, line 6: list: {unknown}"),
+            &*format!(
+                "warning: aliases, line 7: none: :include:/none/such: 5.3.5 mail system configuration error: {missing}"
+            ),
+            &*format!(
+                "warning: aliases, line 8: gone: the command \"/no/such/program -x\" cannot be run: {missing}"
+            ),
+            &*format!(
+                "warning: aliases, line 9: script: the command \"{program}\" cannot be run: Permission denied (os error 13)"
+            ),
+        ],
+        "{told}"
+    );
 }

@@ -43,6 +43,8 @@ fn what_is_changed_is_read_and_what_is_broken_is_not() {
     let log = || fs::read_to_string(directory.join("log")).unwrap();
     eventually(|| log().contains("tables have changed and cannot be used, so the old ones stay"));
     fs::remove_file(directory.join("more")).unwrap();
+    let lost = "more: No such file or directory (os error 2): what was read of this table stays in use";
+    eventually(|| log().contains(lost));
     assert!(reply("a@spam.test", BOB).starts_with("554 5.7.1 "));
     assert!(reply("a@junk.test", BOB).starts_with("554 5.7.1 "));
     fs::write(directory.join("more"), "junk.test DUNNO\n").unwrap();
@@ -50,6 +52,8 @@ fn what_is_changed_is_read_and_what_is_broken_is_not() {
     eventually(|| {
         reply("a@spam.test", BOB).starts_with("250 ") && reply("a@junk.test", BOB).starts_with("250 ")
     });
+    eventually(|| log().contains("more: this table can be read again"));
+    assert_eq!(log().matches(lost).count(), 1, "{}", log());
     assert_eq!(log().matches("cannot be used").count(), 1, "{}", log());
     assert!(server.stop());
 }

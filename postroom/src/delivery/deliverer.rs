@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::command;
-use super::header::{COMMAND, FILE, MAILBOX, header};
+use super::header::{COMMAND, FILE, MAILBOX, ORIGINAL_RECIPIENT, header};
 use super::room::Busy;
 use crate::wall::{AccountId, Delivery, StoreResult};
 use futures_util::StreamExt as _;
@@ -82,17 +82,17 @@ impl Deliverer {
     /// When it is not recorded; `NoSuchQueueId` when the message is gone.
     async fn serve(&self, place: usize) -> Result<RecipientState, StoreError> {
         let recipient = &self.job.envelope.recipients[place];
-        let to = &*recipient.address;
+        let Told { to, orig_to, file, command } = Told::of(recipient);
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
         let mut reason = None;
         let state = match self.deliver(place, number).await {
             Ok(Delivered::Stored) => {
-                tracing::info!(to, "delivered");
+                tracing::info!(to, orig_to, file, command, "delivered");
                 RecipientState::Delivered
             }
             Ok(Delivered::AlreadyThere) => {
-                tracing::info!(to, "delivered before a crash");
+                tracing::info!(to, orig_to, file, command, "delivered before a crash");
                 RecipientState::Delivered
             }
             Err(Failure::Store(error)) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
@@ -110,7 +110,7 @@ impl Deliverer {
 
     /// What becomes of a recipient after a failure.
     fn failed(&self, recipient: &Recipient, error: &Failure) -> RecipientState {
-        let to = &*recipient.address;
+        let Told { to, orig_to, file, command } = Told::of(recipient);
         let (how, now) = (&self.context.how, self.context.clock.now().utc);
         let Envelope { received_at, reverse_path, .. } = &self.job.envelope;
         let class = match error {
@@ -118,21 +118,21 @@ impl Deliverer {
             Failure::Command(failure) => failure.class,
         };
         if class == Class::Permanent && !how.soft_bounce {
-            tracing::error!(to, %error, "bounced");
+            tracing::error!(to, orig_to, file, command, %error, "bounced");
             RecipientState::Bounced
         } else if self.job.expires.is_some_and(|expires| expires <= now) {
-            tracing::error!(to, %error, "bounced: it has expired");
+            tracing::error!(to, orig_to, file, command, %error, "bounced: it has expired");
             RecipientState::Bounced
         } else if let Some(until) = how.retry.after_failure(now, *received_at, reverse_path.is_empty()) {
             let readable = DateTime::new(until).map(tracing::field::display);
-            tracing::error!(to, %error, until = readable, "deferred");
+            tracing::error!(to, orig_to, file, command, %error, until = readable, "deferred");
             RecipientState::Deferred(until)
         } else {
             let lifetime = match reverse_path.is_empty() {
                 true => "bounce_queue_lifetime",
                 false => "maximal_queue_lifetime",
             };
-            tracing::error!(to, %error, "bounced: not delivered within {lifetime}");
+            tracing::error!(to, orig_to, file, command, %error, "bounced: not delivered within {lifetime}");
             RecipientState::Bounced
         }
     }
@@ -193,6 +193,25 @@ impl Deliverer {
     }
 }
 
+/// Of a recipient, for the log.
+struct Told<'r> {
+    /// The address that it is delivered for.
+    to: &'r str,
+    /// The address that a client wrote, where that is another (`orig_to` of Postfix).
+    orig_to: Option<&'r str>,
+    /// The file that gets it, where it is no mailbox.
+    file: Option<&'r str>,
+    /// The command that does.
+    command: Option<&'r str>,
+}
+
+impl<'r> Told<'r> {
+    fn of(recipient: &'r Recipient) -> Self {
+        let [orig_to, file, command] = [ORIGINAL_RECIPIENT, FILE, COMMAND].map(|name| recipient.fact(name));
+        Self { to: &recipient.address, orig_to, file, command }
+    }
+}
+
 fn busy() -> StoreError {
     StoreError::new(ErrorKind::Locked, "delivering", "deliveries before this one do not come to an end")
 }
@@ -240,5 +259,25 @@ pub(crate) fn account(recipient: &Recipient) -> Option<AccountId> {
     match Mailbox::parse(address.as_bytes(), syntax) {
         Ok(mailbox) => AccountId::from_mailbox(&mailbox),
         Err(_) => AccountId::from_login(address, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_where_a_message_went_and_whom_it_was_for() {
+        let mut recipient = Recipient::new("archive@example.test");
+        let told = |recipient: &Recipient| {
+            let Told { to, orig_to, file, command } = Told::of(recipient);
+            [Some(to), orig_to, file, command].map(|text| text.unwrap_or("-").to_owned())
+        };
+        assert_eq!(told(&recipient), ["archive@example.test", "-", "-", "-"]);
+        recipient.facts.push((ORIGINAL_RECIPIENT.into(), "all@example.test".into()));
+        recipient.facts.push((FILE.into(), "/var/archive".into()));
+        assert_eq!(told(&recipient), ["archive@example.test", "all@example.test", "/var/archive", "-"]);
+        recipient.facts[1] = (COMMAND.into(), "ticket --new".into());
+        assert_eq!(told(&recipient), ["archive@example.test", "all@example.test", "-", "ticket --new"]);
     }
 }

@@ -49,6 +49,7 @@ use crate::clock::Clock;
 use crate::driver::Shutdown;
 use crate::wall::{Spool, Store};
 pub use command::Commands;
+pub(crate) use command::missing_program;
 use deliverer::Deliverer;
 pub(crate) use deliverer::account;
 pub(crate) use header::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};

@@ -31,6 +31,11 @@ pub(super) async fn read(path: &str) -> Answer {
     }
 }
 
+/// Why a file is not used. It blocks.
+pub(crate) fn why_unusable(path: &str) -> Option<String> {
+    read_now(path).err().map(|error| error.to_string())
+}
+
 fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }

@@ -9,6 +9,7 @@ mod recipients;
 mod services;
 
 pub(crate) use answerer::{Answerer, Walls};
+pub(crate) use include::why_unusable;
 pub use recipients::Addresses;
 pub(crate) use recipients::Recipients;
 pub(crate) use services::{Asked, Services};

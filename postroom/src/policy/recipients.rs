@@ -12,7 +12,7 @@
 //! `MAILER-DAEMON` must be mailboxes or aliases as all others.
 
 use super::{Answerer, server_error};
-use crate::delivery::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+use crate::delivery::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER, missing_program};
 use crate::local::plain;
 use mailstore::spool::Recipient;
 use proto_core::address::ForwardPath;
@@ -167,7 +167,7 @@ impl Answerer<'_> {
     }
 
     /// Works out what comes of an address; what does not depend on each other is asked at the same time.
-    pub(super) async fn routed(&self, mut run: EnvelopeRun<'_>) -> Box<Routed> {
+    pub(crate) async fn routed(&self, mut run: EnvelopeRun<'_>) -> Box<Routed> {
         loop {
             let questions = match run.step() {
                 EnvelopeStep::Done(routed) => return routed,
@@ -241,6 +241,17 @@ impl Answerer<'_> {
             Way::Command(command) if self.walls.commands => Ok(Delivery::To(COMMAND, command.into())),
             Way::Command(_) => Err("5.3.3 Nothing is delivered to commands here"),
             Way::Transport(_) => Err("5.4.4 No route to remote domains is configured"),
+        }
+    }
+
+    /// Why a recipient does not get the mail, though policy has a way to him: nobody delivers so, or the command is not there.
+    pub(crate) fn why_nowhere(&self, to: &FinalRecipient) -> Option<String> {
+        match (self.delivery(&to.way), &to.way) {
+            (Err(why), Way::Transport(_)) => Some(format!("{}: {why}", to.address)),
+            (Err(why), Way::File(target) | Way::Command(target)) => Some(format!("{target}: {why}")),
+            (Err(why), _) => Some(why.to_owned()),
+            (Ok(_), Way::Command(command)) => missing_program(command),
+            (Ok(_), _) => None,
         }
     }
 

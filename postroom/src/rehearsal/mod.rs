@@ -1,6 +1,9 @@
 //! What a listener would say to a client, worked out without one: the same policy, the same questions, no socket.
 
+mod aliases;
 mod walk;
+
+pub use aliases::{LostAlias, LostAliases};
 
 use crate::delivery::{self, COMMAND, FILE};
 use crate::dns::{ClientName, Shares};

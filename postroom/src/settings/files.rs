@@ -31,6 +31,13 @@ impl TableFiles {
         };
         Self(self.0.iter().map(now).collect())
     }
+
+    /// Those that this user could not read now, each with what the system says: a reload or a start would fail.
+    pub fn unreadable(&self) -> BTreeMap<PathBuf, String> {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        let why = |path: &PathBuf| accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS).err();
+        self.0.keys().filter_map(|path| Some((path.clone(), why(path)?.to_string()))).collect()
+    }
 }
 
 impl Stamp {

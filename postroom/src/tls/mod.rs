@@ -5,12 +5,14 @@
 
 mod binding;
 mod client;
+mod doubts;
 mod pem;
 
 pub(crate) use binding::Shown;
 pub use binding::server_end_point;
 pub(crate) use client::ClientTrust;
 pub use client::{ClientCertificates, ClientCertificatesError};
+pub use doubts::{CertificateDoubt, certificate_doubts};
 pub use pem::{TlsFileError, load, load_certificates};
 
 use arc_swap::ArcSwap;

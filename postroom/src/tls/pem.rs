@@ -4,6 +4,7 @@ use super::Certificate;
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
+use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
 /// Why certificate or key could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,16 @@ pub enum TlsFileError {
         /// What the TLS library said.
         error: rustls::Error,
     },
+    /// The TLS library takes one of them not, or not for a server.
+    #[error("{certificate} and {key}: {error}", certificate = .certificate.display(), key = .key.display())]
+    Unusable {
+        /// The certificate file.
+        certificate: PathBuf,
+        /// The key file.
+        key: PathBuf,
+        /// What the TLS library said.
+        error: rustls::Error,
+    },
 }
 
 /// Loads a PEM chain (end entity first) and its PEM key (PKCS#8, PKCS#1 or SEC1).
@@ -47,10 +58,21 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, TlsFileError>
     let chain = load_certificates(certificate)?;
     let private =
         PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| content(key, &error, "private key"))?;
-    Certificate::new(chain, private).map_err(|error| TlsFileError::Mismatch {
-        certificate: certificate.into(),
-        key: key.into(),
-        error,
+    let version = chain.first().and_then(|own| Some(X509Certificate::from_der(own).ok()?.1.version()));
+    if let Some(old) = version.filter(|version| *version != X509Version::V3) {
+        let what = format!(
+            "a certificate of version {}, which TLS libraries take no more; make one of version 3, which one with a \
+             subjectAltName is (`openssl req -x509 -addext subjectAltName=DNS:NAME`)",
+            old.0 + 1
+        );
+        return Err(TlsFileError::Content { path: certificate.into(), what });
+    }
+    Certificate::new(chain, private).map_err(|error| {
+        let (certificate, key) = (certificate.into(), key.into());
+        match error {
+            rustls::Error::InconsistentKeys(_) => TlsFileError::Mismatch { certificate, key, error },
+            _ => TlsFileError::Unusable { certificate, key, error },
+        }
     })
 }
 
@@ -99,6 +121,8 @@ mod tests {
         assert!(error(&cert, &key).contains("must be the one that this key belongs to"));
         std::fs::write(&key, one.signing_key.serialize_pem()).unwrap();
         load(&cert, &key).unwrap();
+        std::fs::write(&cert, include_str!("testdata/version-1.pem")).unwrap();
+        assert!(error(&cert, &key).contains("cert.pem: a certificate of version 1, "));
         std::fs::write(&cert, "").unwrap();
         assert!(error(&cert, &key).contains("cert.pem: no certificate in it"));
     }

@@ -34,6 +34,17 @@ pub enum Severity {
     Fatal,
 }
 
+impl Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Fatal => "fatal",
+        })
+    }
+}
+
 /// Something doubtful; `Display` gives it in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -59,12 +70,6 @@ impl Doubt {
 impl Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, severity, parameter, text } = self;
-        let severity = match severity {
-            Severity::Notice => "notice",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-            Severity::Fatal => "fatal",
-        };
         write!(f, "{severity} {id}: {parameter}: {text}")
     }
 }
@@ -275,7 +280,7 @@ impl AccessPolicy {
                     }
                 }
                 Check::RejectMultiRecipientBounce | Check::RejectUnauthPipelining
-                    if list.is_some() && !of_data =>
+                    if list.is_some() && !of_data && !self.is_in_data(&rule.check) =>
                 {
                     let text = format!("{} is of use in smtpd_data_restrictions", rule.written);
                     found.push("L17", Severity::Notice, parameter, text);
@@ -284,6 +289,13 @@ impl AccessPolicy {
             }
             is_warning = matches!(rule.check, Check::WarnIfReject);
         }
+    }
+
+    /// Whether a restriction stands where all of the message's recipients are known, wherever else it does.
+    fn is_in_data(&self, check: &Check) -> bool {
+        let kind = std::mem::discriminant(check);
+        let lists = [ListName::Data, ListName::EndOfData].map(|list| self.list(list));
+        lists.iter().any(|list| list.iter().any(|rule| std::mem::discriminant(&rule.check) == kind))
     }
 
     /// The restriction or class that a word, which is neither, is probably meant to be.

@@ -55,10 +55,7 @@ fn nothing_is_to_be_said_against_it() {
     let rehearsal = Rehearsal::new(settings.clone(), accounts.clone(), resolver).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(doubts::doubts(&config, &accounts, &rehearsal)), [""; 0]);
-    // It stands where it is asked for, and where it is of use.
-    let notice = "notice L17: smtpd_recipient_restrictions: reject_unauth_pipelining is of use in smtpd_data_restrictions \
-        (listener smtp#0 ([::]:25))";
-    assert_eq!(doubts::of_policy(&config, &settings, &rehearsal), [notice]);
+    assert_eq!(doubts::of_policy(&config, &settings, &rehearsal), []);
 }
 
 /// The lists are those that the requirement names, but for which answers of the DNS lists count.

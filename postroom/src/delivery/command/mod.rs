@@ -43,6 +43,9 @@ const PLAIN: &str = "!@%-_=+:,./";
 /// So much of what a command writes is kept.
 const OUTPUT_BYTES_MAX: usize = 4096;
 
+/// So many characters of a command are named in a log.
+const COMMAND_CHARS_SHOWN: usize = 200;
+
 /// How long the end of its output is waited for when it has ended and what it left was killed.
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -84,9 +87,10 @@ impl Commands {
         (envelope, recipient): (&Envelope, &Recipient),
         body: Box<dyn MessageReader>,
     ) -> Result<(), Failure> {
-        let (output, child) = self
-            .spawn(command, environment::environment(envelope, recipient))
-            .map_err(|error| Failure::for_now(format!("4.3.0 the command cannot be run: {error}")))?;
+        let (output, child) =
+            self.spawn(command, environment::environment(envelope, recipient)).map_err(|error| {
+                Failure::for_now(format!("4.3.0 the command \"{}\" cannot be run: {error}", shown(command)))
+            })?;
         let mut running = Running::new(child);
         let mut output = Output::new(output);
         let beginning = input::beginning(envelope, recipient);
@@ -115,9 +119,8 @@ impl Commands {
         environment: Vec<(&'static str, String)>,
     ) -> io::Result<(pipe::Receiver, Child)> {
         let mut words = command.split([' ', '\t']).filter(|word| !word.is_empty());
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '\t') || PLAIN.contains(c);
         if let Some(program) = words.next()
-            && command.chars().all(is_plain)
+            && command.chars().all(|c| matches!(c, ' ' | '\t') || is_plain(c))
         {
             let mut process = Command::new(program);
             process.args(words);
@@ -155,6 +158,32 @@ impl Commands {
         drop(process);
         Ok((pipe::Receiver::from_owned_fd(output.into())?, child))
     }
+}
+
+/// Whether a character means nothing to a shell.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || PLAIN.contains(c)
+}
+
+/// Why a command could not be run, as far as that can be seen before: its first word is a path, and no program that whoever asks may
+/// run.
+pub(crate) fn missing_program(command: &str) -> Option<String> {
+    let program = command.split([' ', '\t']).find(|word| !word.is_empty())?;
+    if !program.starts_with('/') || !program.chars().all(is_plain) {
+        return None;
+    }
+    let why = match std::fs::metadata(program) {
+        Err(error) => error.to_string(),
+        Ok(metadata) if !metadata.is_file() => "it is no file".to_owned(),
+        Ok(_) => rustix::fs::access(program, rustix::fs::Access::EXEC_OK).err()?.to_string(),
+    };
+    Some(format!("the command \"{}\" cannot be run: {why}", shown(command)))
+}
+
+/// As much of a command as a line of a log has room for, without what would steer a terminal.
+fn shown(command: &str) -> String {
+    let shown = command.chars().take(COMMAND_CHARS_SHOWN);
+    shown.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Why a command has not taken a message.

@@ -5,7 +5,7 @@ use super::effects;
 use super::header::Header;
 use super::hops::Hops;
 use super::policy::server_error;
-use crate::delivery::{COMMAND, FILE};
+use crate::delivery::{COMMAND, FILE, ORIGINAL_RECIPIENT};
 use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -162,7 +162,11 @@ impl Transaction {
 
     /// Sender and recipients, for the log.
     pub(super) fn story(&self) -> String {
-        let shown = self.recipients.iter().take(STORY_RECIPIENTS_MAX).map(|recipient| &*recipient.address);
+        let shown = self.recipients.iter().take(STORY_RECIPIENTS_MAX);
+        let shown = shown.map(|recipient| match recipient.fact(ORIGINAL_RECIPIENT) {
+            Some(original) => format!("{} (orig_to={original})", recipient.address),
+            None => recipient.address.to_string(),
+        });
         let more = match self.recipients.len().saturating_sub(STORY_RECIPIENTS_MAX) {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -402,6 +406,16 @@ mod tests {
         assert_eq!(transaction.recipients.len(), most, "none of them is added");
         assert!(transaction.add(recipients(0..FINAL_RECIPIENTS_MAX)).is_ok());
         assert!(transaction.story().ends_with(" and 19950 more"));
+    }
+
+    #[test]
+    fn the_log_has_whom_the_client_wrote_to() {
+        let mut transaction = Transaction::new(&ReversePath::Null, None, Effects::default());
+        let mut ann = Recipient::new("ann@example.test");
+        ann.facts.push((ORIGINAL_RECIPIENT.into(), "support@example.test".into()));
+        transaction.add(vec![ann, Recipient::new("bill@example.test")]).unwrap();
+        let told = "<> -> ann@example.test (orig_to=support@example.test), bill@example.test";
+        assert_eq!(transaction.story(), told);
     }
 
     #[test]

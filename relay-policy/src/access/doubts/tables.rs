@@ -15,6 +15,9 @@ use std::net::IpAddr;
 /// How many doubts of one table are told.
 const TOLD_MAX: usize = 20;
 
+/// The digits of a time since 1970, which programs write that let in who has just read his mail (POP before SMTP).
+const TIME_DIGITS: usize = 10;
+
 /// What a check takes a table for.
 #[derive(Debug, Clone, Copy)]
 struct Use<'c> {
@@ -73,6 +76,9 @@ impl AccessPolicy {
             if is_network(key) {
                 let text = "a network: this kind of table has octets (192.0.2), or use cidr:";
                 tell("L18", Severity::Warning, format!("{place}: {key}: {text}"));
+            } else if is_octets_with_dot(key) {
+                let text = "is never asked for: a network stands here without a dot at its end";
+                tell("L18", Severity::Warning, format!("{place}: {key} {text}"));
             } else if key.starts_with(['@', '*']) {
                 let text = "is never asked for: a domain stands as example.com, a local part as user@";
                 tell("L19", Severity::Warning, format!("{place}: {key} {text}"));
@@ -103,6 +109,10 @@ impl AccessPolicy {
             let what = format!("{} must not permit: write DUNNO for an exception", used.restriction);
             return Some(("L10", Severity::Error, what));
         }
+        let is_number = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+        if is_number && text.len() < TIME_DIGITS {
+            return Some(("L08", Severity::Notice, format!("{text} alone permits, as OK does")));
+        }
         let list = list_of(text)?;
         if let Some(table) = words(list).into_iter().find(|word| is_table(word) || word.contains(':')) {
             let what = format!("{table}: no tables in tables: name a restriction class");
@@ -121,6 +131,12 @@ fn is_network(key: &str) -> bool {
     key.split_once('/').is_some_and(|(address, length)| {
         address.parse::<IpAddr>().is_ok() && length.bytes().all(|octet| octet.is_ascii_digit())
     })
+}
+
+/// Whether a key is the first octets of addresses, written as other programs write a network (`192.0.2.`).
+fn is_octets_with_dot(key: &str) -> bool {
+    let Some(octets) = key.strip_suffix('.') else { return false };
+    octets.split('.').count() < 4 && octets.split('.').all(|octet| octet.parse::<u8>().is_ok())
 }
 
 /// Whether a key is a domain of several labels.
