@@ -10,6 +10,7 @@ pub use aliases::of_aliases;
 pub use certificate::of_certificate;
 pub use data_dir::of_data_dir;
 pub use finding::{Finding, sum};
+pub use ignored::OF_SENDING;
 
 use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;
@@ -54,6 +55,7 @@ pub async fn doubts(config: &Config, accounts: &PasswdFile, rehearsal: &Rehearsa
         }));
     }
     doubts.extend(of_postscreen(config));
+    doubts.extend(ignored::of_sending(config));
     for (index, listener) in config.listeners.iter().enumerate() {
         let said = of_listener(config, listener, accounts);
         doubts.extend(said.iter().map(|doubt| format!("{}: {doubt}", wiring::key(index, listener))));

@@ -288,7 +288,7 @@ fn smtp_profile(
 
 /// What Postfix's parameters say of a session.
 fn session_limits(config: &mut smtp::Config, parameters: &Parameters) {
-    if parameters.disable_vrfy_command {
+    if parameters.disable_vrfy_command == Some(true) {
         config.verify = smtp::VerifyMode::Disabled;
     }
     config.hello_required = parameters.smtpd_helo_required;

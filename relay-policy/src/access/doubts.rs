@@ -108,6 +108,7 @@ impl AccessPolicy {
         self.of_order(&mut found);
         self.of_domains(&mut found);
         self.of_hello(&mut found);
+        self.of_verifying(&mut found);
         found.0
     }
 
@@ -158,6 +159,15 @@ impl AccessPolicy {
         if !self.parameters.smtpd_helo_required && !self.list(ListName::Helo).is_empty() {
             let text = "most of them say nothing of a client that says no HELO: smtpd_helo_required makes it say one";
             found.push("L22", Severity::Notice, "smtpd_helo_restrictions", text);
+        }
+    }
+
+    /// Who has said that he wants it may expect more of it; who has said nothing has nothing to hear.
+    fn of_verifying(&self, found: &mut Found) {
+        if self.parameters.disable_vrfy_command == Some(false) {
+            let text = "VRFY is offered and answered alike to everybody (252), whether or not there is such a mailbox: nobody learns \
+                        from it who exists, nor is it of use to anybody; yes does not offer it";
+            found.push("L23", Severity::Notice, "disable_vrfy_command", text);
         }
     }
 

@@ -358,8 +358,8 @@ parameters! {
     /// too, and so do the methods of HTTP.
     smtpd_forbidden_commands: Vec<String> =
         ["CONNECT", "GET", "POST", "regexp:{{/^[^A-Z]/ Bogus}}"].map(String::from);
-    /// Whether VRFY is refused and not offered; otherwise it is answered, and tells nothing of who exists.
-    disable_vrfy_command: bool = false;
+    /// Whether VRFY is refused and not offered; otherwise, and where nothing is said, it is answered, and tells nothing of who exists.
+    disable_vrfy_command: Option<bool> = None;
     /// Error replies of a session, with no message taken between them, after which each further one is followed by a pause.
     smtpd_soft_error_limit: u32 = 10_u32;
     /// Error replies of a session, with no message taken between them, that end it.

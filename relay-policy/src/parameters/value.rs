@@ -72,6 +72,16 @@ impl Value for bool {
     }
 }
 
+/// A choice of which it matters whether somebody has made it.
+impl Value for Option<bool> {
+    const KIND: ParameterKind = bool::KIND;
+    const EXPECTED: &'static str = bool::EXPECTED;
+
+    fn read(text: &str) -> Option<Self> {
+        bool::read(text).map(Some)
+    }
+}
+
 /// The largest limit, as in Postfix: what is added to one does not overflow.
 const LIMIT_MAX: usize = i32::MAX as usize;
 

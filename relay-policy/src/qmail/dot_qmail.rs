@@ -8,7 +8,7 @@
 //! anything but one address is not carried over.
 
 use super::control::Imported;
-use super::items;
+use super::instruction::{Instruction, instructions};
 use super::users::ALIAS;
 use crate::address::Address;
 use std::collections::BTreeMap;
@@ -84,27 +84,25 @@ fn targets<'t>(file: &str, text: &'t str, user: &'t str, imported: &mut Imported
         return vec![user];
     }
     let mut targets = Vec::new();
-    for (line, item) in items(text) {
-        match item.as_bytes()[0] {
-            b'|' => imported.note(file, line, format!("{item}: not carried over: no program is run")),
-            b'/' => imported.note(
+    for (line, item, instruction) in instructions(text) {
+        match instruction {
+            Instruction::Program(_) => {
+                imported.note(file, line, format!("{item}: not carried over: no program is run"));
+            }
+            Instruction::File(path) if path.starts_with('/') => imported.note(
                 file,
                 line,
                 format!("{item}: not carried over: name the file in alias_maps, with allow_mail_to_files"),
             ),
-            b'.' if user == ALIAS => {
+            Instruction::File(_) if user == ALIAS => {
                 imported.note(file, line, format!("{item}: not carried over: {ALIAS} has no mailbox here"));
             }
-            b'.' => targets.push(user),
-            _ => {
-                let address = item.strip_prefix('&').unwrap_or(item).trim();
-                if is_one_address(address) {
-                    targets.push(address);
-                } else {
-                    let text =
-                        format!("{item}: not carried over: in an alias it would not be one address alone");
-                    imported.note(file, line, text);
-                }
+            Instruction::File(_) => targets.push(user),
+            Instruction::Word(_) => {}
+            Instruction::Forward(address) if is_one_address(address) => targets.push(address),
+            Instruction::Forward(_) => {
+                let text = format!("{item}: not carried over: in an alias it would not be one address alone");
+                imported.note(file, line, text);
             }
         }
     }

@@ -3,7 +3,8 @@
 //! [`import`] takes the texts of the files in `control` (`me`, `locals`, `rcpthosts`, `virtualdomains`, `badmailfrom` and the
 //! others that concern who may send where) and the rules that `tcprules` compiles, and gives parameters by their names in
 //! Postfix, the tables that these name, and notes about whatever is not the same afterwards. [`TcpRules`] can be asked by
-//! itself, too.
+//! itself, too, and [`DotQmailRun`] carries out a `.qmail` file for an application that runs programs as qmail does; the engine
+//! reads no such files.
 //!
 //! ```
 //! use relay_policy::qmail::import;
@@ -25,12 +26,15 @@ mod compiled;
 mod control;
 mod domains;
 mod dot_qmail;
+mod dot_qmail_run;
+mod instruction;
 mod senders;
 mod tcp_rules;
 mod users;
 
 pub use compiled::{CompiledError, more_hosts};
 pub use control::{Imported, import};
+pub use dot_qmail_run::{DotQmailRun, DotQmailStep, DotQmailVerdict, Ended};
 pub use tcp_rules::{TcpRule, TcpRuleError, TcpRules};
 
 /// The items of a control file: a line each, without what is behind it; those that begin with `#` are comments.

@@ -1,7 +1,7 @@
 //! What a configuration says, and a listener has no use for.
 
 use super::is_used;
-use crate::config::{ListenerSection, Protocol};
+use crate::config::{Config, ListenerSection, Protocol};
 use postroom::rehearsal::Rehearsal;
 use postroom::relay_policy::Parameters;
 use postroom::settings::Listener;
@@ -17,6 +17,25 @@ const LOGINS: [&str; 4] = [
 /// Restrictions about certificates that clients show.
 const CERTIFICATES: [&str; 3] =
     ["permit_tls_clientcerts", "permit_tls_all_clientcerts", "check_ccert_access"];
+
+/// Parameters that say how mail gets to other servers, and nothing else: none is sent there.
+pub const OF_SENDING: [&str; 2] = ["relayhost", "sender_dependent_relayhost_maps"];
+
+/// What is said of mail to other servers.
+pub(super) fn of_sending(config: &Config) -> Option<String> {
+    let own = config.listeners.iter().map(|listener| &listener.policy);
+    let sections: Vec<_> = own.chain([&config.policy]).collect();
+    let is_said = |name: &&str| {
+        sections.iter().any(|section| section.value(name).is_some_and(|value| !value.is_empty()))
+    };
+    let said: Vec<&str> = OF_SENDING.into_iter().filter(is_said).collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "{}: mail is not sent on to other servers yet, so this does nothing: what is for them is refused",
+            said.join(", ")
+        )
+    })
+}
 
 /// What a listener that takes mail reads and passes over.
 pub(super) fn of_listener(

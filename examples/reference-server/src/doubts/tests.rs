@@ -151,6 +151,18 @@ fn no_mechanism_at_all() {
 }
 
 #[test]
+fn mail_to_other_servers() {
+    let said = "mail is not sent on to other servers yet, so this does nothing: what is for them is refused";
+    let one = doubts_with(NETWORKS, &format!("relayhost = \"[mx.isp.test]:587\"\n{NETWORKS}"));
+    assert_eq!(one, [format!("relayhost: {said}")]);
+    assert_eq!(doubts_with(NETWORKS, &format!("relayhost = \"\"\n{NETWORKS}")), [""; 0]);
+    let text =
+        format!("{EMBEDDED}\n[listener.policy]\nsender_dependent_relayhost_maps = \"inline:{{a=b}}\"\n");
+    let both = doubts_of(&text.replacen(NETWORKS, &format!("relayhost = \"mx.isp.test\"\n{NETWORKS}"), 1));
+    assert_eq!(both, [format!("relayhost, sender_dependent_relayhost_maps: {said}")]);
+}
+
+#[test]
 fn what_only_smtp_has() {
     let imap = "address = \"127.0.0.1:2143\"";
     let doubts = doubts_with(imap, &format!("{imap}\nxclient_clients = [\"10.1.2.3\"]"));

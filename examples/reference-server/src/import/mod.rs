@@ -8,6 +8,7 @@ pub mod postfix;
 pub mod qmail;
 
 use crate::config::Config;
+use crate::doubts::OF_SENDING;
 use crate::wiring;
 use draft::Draft;
 use postroom::relay_policy::main_cf::Notice;
@@ -97,16 +98,14 @@ fn write_all(directory: &Path, files: &[(&str, String)]) -> Result<(), String> {
 
 /// Whether a parameter is about mail that goes to other hosts.
 fn leads_away(name: &str) -> bool {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 5] = [
         "default_transport",
         "relay_domains",
         "relay_transport",
-        "relayhost",
         "sender_dependent_default_transport_maps",
-        "sender_dependent_relayhost_maps",
         "transport_maps",
     ];
-    NAMES.contains(&name)
+    NAMES.contains(&name) || OF_SENDING.contains(&name)
 }
 
 /// Whether a server would start with these files, tried out in a directory that goes again.

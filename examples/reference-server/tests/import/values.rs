@@ -53,7 +53,7 @@ fn values_are_those_that_postfix_has() {
 #[test]
 fn what_is_not_set_is_as_postfix_has_it() {
     // What differs, and why it may.
-    const ARGUED: [(&str, &str); 25] = [
+    const ARGUED: [(&str, &str); 26] = [
         ("virtual_alias_domains", "$virtual_alias_maps stands for its tables"),
         ("virtual_mailbox_domains", "$virtual_mailbox_maps stands for its tables"),
         ("alias_maps", "nobody answers for NIS; said"),
@@ -74,6 +74,7 @@ fn what_is_not_set_is_as_postfix_has_it() {
             "parent_domain_matches_subdomains",
             "there are no such features: fast_flush_domains, qmqpd_authorized_clients",
         ),
+        ("disable_vrfy_command", "unless it is set, VRFY is answered as if it were no"),
         ("postscreen_forbidden_commands", "no such test is made yet"),
         ("postscreen_greet_banner", "it stands for the greeting, which is another"),
         ("smtpd_helo_required", "unless it is said that it is not, as the standard has it"),
