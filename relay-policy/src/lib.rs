@@ -69,6 +69,7 @@ pub mod open_relay;
 pub mod qmail;
 pub mod rates;
 pub mod retry;
+pub mod route;
 pub mod table;
 
 mod decision;

@@ -67,6 +67,7 @@ pub use doubts::{Doubt, Severity};
 pub use evaluation::AccessEvaluation;
 pub use fuzz::fuzz_access;
 pub use helo::is_hostname;
+pub(crate) use helo::literal;
 pub use log::{Log, LogLine};
 pub use outcome::{AccessStep, Effects, Latches, Outcome};
 pub(crate) use policy::open_networks;

@@ -84,11 +84,9 @@ impl Routing {
             warnings.extend(parsed.unusable.into_iter().chain(parsed.warnings));
             parsed.list
         };
-        let mut interfaces = addresses("inet_interfaces", &p.inet_interfaces)?;
-        interfaces.extend(addresses("proxy_interfaces", &p.proxy_interfaces)?);
         let domains = Domains {
             mydestination: list(&p.mydestination, false),
-            interfaces,
+            interfaces: interfaces(p)?,
             virtual_alias_domains: list(&p.virtual_alias_domains(), false),
             virtual_mailbox_domains: list(&p.virtual_mailbox_domains(), false),
             relay_domains: list(&p.relay_domains, p.parents_match("relay_domains")),
@@ -318,6 +316,13 @@ pub(crate) fn open_maps(
         opened.push(table.table);
     }
     Ok(Maps::new(opened))
+}
+
+/// The addresses by which this machine is reached: `inet_interfaces` and `proxy_interfaces`.
+pub(crate) fn interfaces(parameters: &Parameters) -> Result<Vec<IpAddr>, RoutingError> {
+    let mut interfaces = addresses("inet_interfaces", &parameters.inet_interfaces)?;
+    interfaces.extend(addresses("proxy_interfaces", &parameters.proxy_interfaces)?);
+    Ok(interfaces)
 }
 
 fn addresses(parameter: &'static str, words: &[String]) -> Result<Vec<IpAddr>, RoutingError> {

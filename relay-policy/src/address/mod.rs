@@ -30,7 +30,7 @@ pub use address_maps::{AddressClass, AddressMaps};
 pub use bcc::Bcc;
 pub use canonical::{Canonical, Canonicalised};
 pub use config::RoutingError;
-pub(crate) use config::open_maps;
+pub(crate) use config::{interfaces, open_maps};
 pub use domains::Domains;
 pub use envelope::{
     EnvelopeRouter, EnvelopeRun, EnvelopeStep, FINAL_RECIPIENTS_MAX, Failure, FinalRecipient, RouteStep,

@@ -3,6 +3,7 @@
 use super::value::{ParameterKind, Value};
 use super::{ParameterError, PrefixBits, TempfailAction, unknown::unknown};
 use crate::early::EarlyAction;
+use crate::route::AddressPreference;
 use crate::words::words;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -254,6 +255,26 @@ parameters! {
     transport_maps: Vec<String> = [];
     /// Recipients who have moved, and where.
     relocated_maps: Vec<String> = [];
+
+    /// Who delivers to domains that this machine is the best mail server of, and does not know; empty: such mail is bounced. This, and
+    /// what follows to `smtp_randomize_addresses`, is for whoever sends by [`route`](crate::route).
+    best_mx_transport: String = "";
+    /// Whether a domain's own addresses are tried where nobody can say who its mail servers are.
+    ignore_mx_lookup_error: bool = false;
+    /// Which addresses of mail servers that are equally good are tried first: `any`, `ipv4`, `ipv6`.
+    smtp_address_preference: AddressPreference = AddressPreference::Any;
+    /// Whether, of many addresses, those of one family do not take the place of all those of the other.
+    smtp_balance_inet_protocols: bool = true;
+    /// Whether mail waits for a domain none of whose mail servers has an address.
+    smtp_defer_if_no_mx_address_found: bool = false;
+    /// Where mail goes that could not be delivered where it should; next hops.
+    smtp_fallback_relay: Vec<String> = [];
+    /// How many addresses of a destination are tried at a time; 0: all.
+    smtp_mx_address_limit: usize = 5_usize;
+    /// With how many servers of a destination MAIL is said at a time; 0: with any number.
+    smtp_mx_session_limit: usize = 2_usize;
+    /// Whether mail servers that are equally good are tried in random order.
+    smtp_randomize_addresses: bool = true;
 
     /// The users in `mydestination`; empty: all that are asked for.
     local_recipient_maps: Vec<String> = [];

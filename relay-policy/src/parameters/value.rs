@@ -5,6 +5,7 @@
 
 use super::{PrefixBits, TempfailAction};
 use crate::early::EarlyAction;
+use crate::route::AddressPreference;
 use crate::words::words;
 use std::time::Duration;
 
@@ -186,6 +187,20 @@ impl Value for EarlyAction {
             "ignore" => Some(Self::Ignore),
             "enforce" => Some(Self::Enforce),
             "drop" => Some(Self::Drop),
+            _ => None,
+        }
+    }
+}
+
+impl Value for AddressPreference {
+    const KIND: ParameterKind = ParameterKind::Word;
+    const EXPECTED: &'static str = "expected any, ipv4 or ipv6";
+
+    fn read(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "any" => Some(Self::Any),
+            "ipv4" => Some(Self::Ipv4),
+            "ipv6" => Some(Self::Ipv6),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 use super::control::Imported;
 use super::items;
 use crate::main_cf::Notice;
+use crate::route::{NextHop, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The domains of the control files, in lower case.
@@ -237,26 +238,21 @@ pub(super) fn routes(files: &BTreeMap<String, String>, imported: &mut Imported) 
     for (line, item) in files.get("smtproutes").map(|text| items(text)).into_iter().flatten() {
         let mut parts = item.splitn(3, ':');
         let (whose, relay, port) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-        let is_host = |host: &str| {
-            host.trim_matches(['[', ']']).bytes().all(|o| o.is_ascii_alphanumeric() || b"-._".contains(&o))
-        };
-        let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
         let bare = whose.strip_prefix('.').unwrap_or(whose);
-        let Some(relay) = relay.filter(|relay| {
-            is_host(relay) && is_port && (bare.is_empty() || is_domain(&bare.to_lowercase()))
-        }) else {
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let next = relay.map(|relay| match relay {
+            "" => String::new(),
+            relay => format!("[{}]{port}", relay.trim_matches(['[', ']'])),
+        });
+        let is_next_hop = |next: &String| next.is_empty() || NextHop::parse(next, Protocol::Smtp).is_ok();
+        let is_whose = bare.is_empty() || is_domain(&bare.to_lowercase());
+        let Some(next) = next.filter(|next| is_whose && is_next_hop(next)) else {
             imported.note(
                 "smtproutes",
                 line,
                 format!("{item}: not carried over: expected domain:relay:port"),
             );
             continue;
-        };
-        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        let next = if relay.is_empty() {
-            String::new()
-        } else {
-            format!("[{}]{port}", relay.trim_matches(['[', ']']))
         };
         if whose.is_empty() {
             relayhost = next;

@@ -19,7 +19,19 @@ const CERTIFICATES: [&str; 3] =
     ["permit_tls_clientcerts", "permit_tls_all_clientcerts", "check_ccert_access"];
 
 /// Parameters that say how mail gets to other servers, and nothing else: none is sent there.
-pub const OF_SENDING: [&str; 2] = ["relayhost", "sender_dependent_relayhost_maps"];
+pub const OF_SENDING: [&str; 11] = [
+    "best_mx_transport",
+    "ignore_mx_lookup_error",
+    "relayhost",
+    "sender_dependent_relayhost_maps",
+    "smtp_address_preference",
+    "smtp_balance_inet_protocols",
+    "smtp_defer_if_no_mx_address_found",
+    "smtp_fallback_relay",
+    "smtp_mx_address_limit",
+    "smtp_mx_session_limit",
+    "smtp_randomize_addresses",
+];
 
 /// What is said of mail to other servers.
 pub(super) fn of_sending(config: &Config) -> Option<String> {
