@@ -45,10 +45,16 @@ impl RouteFailure {
         Self::new((5, 1, 0), format!("Domain {name} does not accept mail (nullMX)"))
     }
 
-    /// The DNS was asked for records of this kind, and has said this.
-    pub(super) fn of_dns(status: (u8, u16, u16), name: &str, kind: &str, said: &str) -> Self {
+    /// The DNS was asked for records of this kind, and has said this, or nothing.
+    pub(super) fn not_found(status: (u8, u16, u16), name: &str, kind: &str, said: &str) -> Self {
         let text = "Host or domain name not found. Name service error for";
         Self::new(status, format!("{text} name={name} type={kind}: {said}"))
+    }
+
+    /// What the DNS says of the mail servers names no host.
+    pub(super) fn malformed(name: &str) -> Self {
+        let said = "Malformed or unexpected name server reply";
+        Self::new((5, 4, 4), format!("Name service error for name={name} type=MX: {said}"))
     }
 }
 

@@ -143,7 +143,7 @@ impl<'p> ServerLookup<'p> {
             None => return Err([asked].into()),
             Some(Some(records)) => records,
             Some(None) => {
-                let failure = RouteFailure::of_dns((4, 4, 3), name, "MX", TRY_AGAIN);
+                let failure = RouteFailure::not_found((4, 4, 3), name, "MX", TRY_AGAIN);
                 let failed = Err(LookupFailure { kind: LookupFailureKind::NotFound, failure });
                 if !self.policy.ignore_mx_lookup_error {
                     return Ok(failed);
@@ -171,7 +171,6 @@ impl<'p> ServerLookup<'p> {
             })),
             (false, _) => {
                 exchanges.sort_by_key(|(preference, _)| *preference);
-                exchanges.truncate(SERVER_ADDRESSES_MAX);
                 self.of_exchanges(name, port, &exchanges)
             }
         }
@@ -184,8 +183,8 @@ impl<'p> ServerLookup<'p> {
             exchanges.iter().find(|(_, exchange)| looks_for_itself && self.policy.is_own_name(exchange));
         let mut own = own_name.map(|(preference, _)| *preference);
         // Those as good as this machine, and worse ones, are of no use.
-        let better: Vec<_> =
-            exchanges.iter().filter(|(preference, _)| own.is_none_or(|own| *preference < own)).collect();
+        let better = exchanges.iter().filter(|(preference, _)| own.is_none_or(|own| *preference < own));
+        let better: Vec<_> = better.take(SERVER_ADDRESSES_MAX).collect();
         let hosts = better.iter().map(|(_, exchange)| *exchange).filter(|exchange| is_usable(exchange));
         self.ask_for(hosts)?;
         // Of those without an address: one of which that may change, and the last.
@@ -218,12 +217,12 @@ impl<'p> ServerLookup<'p> {
             }
             (Some(_), _) => (LookupFailureKind::NoPrimary, RouteFailure::no_primary(name)),
             (None, Some(host)) => {
-                (LookupFailureKind::NotFound, RouteFailure::of_dns((4, 4, 4), host, "AAAA", TRY_AGAIN))
+                (LookupFailureKind::NotFound, RouteFailure::not_found((4, 4, 4), host, "AAAA", TRY_AGAIN))
             }
             (None, None) => {
                 let failure = match is_usable(last) {
-                    true => RouteFailure::of_dns((5, 4, 4), last, "AAAA", NOT_FOUND),
-                    false => RouteFailure::of_dns((5, 4, 4), name, "MX", MALFORMED),
+                    true => RouteFailure::not_found((5, 4, 4), last, "AAAA", NOT_FOUND),
+                    false => RouteFailure::malformed(name),
                 };
                 let defers = self.policy.smtp_defer_if_no_mx_address_found;
                 (LookupFailureKind::NotFound, if defers { failure.softened() } else { failure })
@@ -241,7 +240,7 @@ impl<'p> ServerLookup<'p> {
         let known = self.known(name);
         let (kind, failure) = if known.list.is_empty() {
             let (status, said) = if known.failed { ((4, 4, 3), TRY_AGAIN) } else { ((5, 4, 4), NOT_FOUND) };
-            (LookupFailureKind::NotFound, RouteFailure::of_dns(status, name, "AAAA", said))
+            (LookupFailureKind::NotFound, RouteFailure::not_found(status, name, "AAAA", said))
         } else if may_loop(port) && known.list.iter().any(|address| self.is_this_machine(*address)) {
             (LookupFailureKind::LoopsBack, RouteFailure::loops(name))
         } else {
@@ -297,7 +296,6 @@ impl<'p> ServerLookup<'p> {
 /// What the DNS says, in the words of resolvers.
 const TRY_AGAIN: &str = "Host not found, try again";
 const NOT_FOUND: &str = "Host not found";
-const MALFORMED: &str = "Malformed or unexpected name server reply";
 
 /// The questions for a host's addresses.
 fn questions(host: &str) -> [(String, RecordKind); 2] {

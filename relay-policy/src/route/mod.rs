@@ -82,6 +82,7 @@
 
 mod attempts;
 mod failure;
+mod fuzz;
 mod lookup;
 mod next_hop;
 mod policy;
@@ -89,6 +90,7 @@ mod server;
 
 pub use attempts::{AttemptStep, Attempts, Ending, Verdict};
 pub use failure::RouteFailure;
+pub use fuzz::fuzz_route;
 pub use lookup::{LookupFailure, LookupFailureKind, LookupStep, ServerLookup, Servers};
 pub use next_hop::{NEXT_HOPS_MAX, NextHop, NextHopError, NextHops, Protocol};
 pub use policy::{AddressPreference, RoutePolicy};
