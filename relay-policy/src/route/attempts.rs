@@ -57,14 +57,18 @@ pub enum AttemptStep {
     Over(Verdict),
 }
 
-/// How an attempt has ended for those recipients that are left: that were neither taken nor refused for good in it.
+/// How an attempt has ended.
 ///
-/// What an SMTP client tells of a session is told so: before MAIL, [`NoSession`](Self::NoSession), also where no connection
-/// came about; a reply, or a connection that was lost, from MAIL to the last octet of the message,
-/// [`Failed`](Self::Failed); a connection that was lost behind that, [`Unanswered`](Self::Unanswered).
+/// A recipient who was taken, or refused for good, is done with: nobody else is tried for it. What is told is about those that are
+/// left.
+///
+/// What the client of `smtp_proto` tells is one of these so: a `ClientFailure` before it was `Ready`, and no connection at all, is
+/// [`NoSession`](Self::NoSession). Of a `Report`, it is [`Unanswered`](Self::Unanswered) where an outcome is `Temporary` at the stage
+/// `EndOfData` without a reply; else [`Failed`](Self::Failed) with an outcome that is `Temporary`; else [`Sent`](Self::Sent) where one is;
+/// else all are `Permanent`, and it is [`Failed`](Self::Failed) with one of those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// None is left: each recipient was taken, or refused for good.
+    /// None is left, and at least one was taken.
     Sent,
     /// Nothing was said of the message: no connection; a greeting, EHLO and HELO, STARTTLS or AUTH that were refused, or in which
     /// the connection was lost; TLS that is not as it has to be. Another server may take it, whatever the class of the code is.
@@ -72,8 +76,8 @@ pub enum Ending {
     /// The server has greeted with this machine's name, or has answered EHLO with it
     /// ([`RoutePolicy::greets_as_myself`]).
     Myself,
-    /// The message was refused, or the connection was lost before all of it was sent. With a code of class 5 that is for good (RFC 5321
-    /// section 4.2.1); with any other, and 421 has class 4, another server may take it.
+    /// The message was refused, or the connection was lost before all of it was sent. Where the code has class 5, all recipients were
+    /// refused for good (RFC 5321 section 4.2.1); with any other, and 421 has class 4, another server may take it.
     Failed(RouteFailure),
     /// All of the message was sent, and no reply came. The server may have taken it, so nobody else is given it at once (RFC 5321
     /// section 6.1).
