@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::doubts::{self, Finding};
-use crate::wiring;
+use crate::{privileges, wiring};
 use postroom::Blocking;
 use postroom::accounts::PasswdFile;
 use postroom::dns::FixedResolver;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 /// The first thing that a start would fail on.
 pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
     let config = Config::read(path)?;
+    privileges::become_user(&config)?;
     let mut findings: Vec<Finding> = doubts::of_data_dir(&config).into_iter().collect();
     let certificate = match &config.tls {
         Some(tls) => {

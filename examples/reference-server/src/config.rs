@@ -101,6 +101,7 @@ impl Config {
     /// engine's to compare.
     pub fn restart_reasons(&self, new: &Config) -> Vec<String> {
         let changed = [
+            ("user", self.user != new.user),
             ("data_dir", self.data_dir != new.data_dir),
             ("accounts.passwd_file", self.accounts.passwd_file != new.accounts.passwd_file),
             (

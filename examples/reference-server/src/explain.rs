@@ -3,7 +3,7 @@
 use crate::cli::Explain;
 use crate::config::{Config, ListenerSection, Protocol};
 use crate::serve::log_to_stderr;
-use crate::wiring;
+use crate::{privileges, wiring};
 use postroom::accounts::PasswdFile;
 use postroom::dns::{ClientName, HostsFile};
 use postroom::proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
@@ -39,6 +39,7 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
         dialogue.message =
             Some(fs::read(path).map_err(|error| format!("--message: {}: {error}", path.display()))?);
     }
+    privileges::become_user(&config)?;
     let settings = wiring::whole_settings(&config)?;
     let name = settings.listeners[index].name.clone();
     let unasked = Unasked::default();

@@ -7,6 +7,7 @@
 //! | [`first_start`] | what the first start makes: directory, certificate, accounts |
 //! | [`doubts`] | what a configuration hardly can mean |
 //! | [`import`] | the configuration of other servers |
+//! | [`privileges`] | whom the server runs as |
 //! | [`place`] | the stores that a command line names |
 //! | [`control`] | the socket of a running server |
 //! | [`table_watch`] | tables that change while the server runs |
@@ -28,6 +29,7 @@ mod logban;
 mod make;
 mod openrelay_selftest;
 mod place;
+mod privileges;
 mod queue;
 mod rbl_selftest;
 mod serve;

@@ -7,7 +7,7 @@ use crate::cli::QueueCommand;
 use crate::config::Config;
 use crate::control::AskError;
 use crate::first_start::{self, FirstStartError, PATIENCE, PAUSE};
-use crate::{control, wiring};
+use crate::{control, privileges, wiring};
 use postroom::Blocking;
 use postroom::local::LocalSpool;
 use postroom::mailstore::Env;
@@ -55,6 +55,7 @@ pub struct Answer {
 pub fn run(config: Option<&Path>, command: &QueueCommand) -> Result<(), Box<dyn Error>> {
     let config = Config::read(config)?;
     let request = Request::of(command)?;
+    privileges::become_user(&config)?;
     wiring::check_owner(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(answer(&config, &request))?;

@@ -4,8 +4,9 @@ use crate::config::{Config, TlsSection};
 use crate::doubts::{self, Finding};
 use crate::table_watch::TableWatch;
 use crate::wiring::{self, Running};
-use crate::{config, control, first_start};
+use crate::{config, control, first_start, privileges};
 use postroom::relay_policy::access::Severity;
+use postroom::server::Sockets;
 use postroom::settings::Settings;
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -25,14 +26,16 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     log_to_stderr("info");
     let config = Config::read(path)?;
     raise_open_files();
+    // Before there is a thread, a file or a key.
+    let sockets = privileges::give_up(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(path, config));
+    let served = runtime.block_on(serve(path, config, sockets));
     // A look at a file whose file system does not answer keeps nothing from ending.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>> {
+async fn serve(path: Option<&Path>, config: Config, sockets: Sockets) -> Result<(), Box<dyn Error>> {
     // Listened for before anything is announced, so that nobody signals in vain.
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -52,7 +55,7 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     let tls = first_start::certificate(&config)?;
     let shown = if path.is_none() { first_start::accounts(&config)? } else { Vec::new() };
     let decoys = first_start::decoys(&config)?;
-    let running = wiring::start(&config, &tls, decoys).await?;
+    let running = wiring::start(&config, &tls, decoys, sockets).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         configuration = %path.unwrap_or(Path::new("embedded default")).display(),
@@ -60,7 +63,7 @@ async fn serve(path: Option<&Path>, config: Config) -> Result<(), Box<dyn Error>
     );
     if rustix::process::geteuid().is_root() {
         tracing::warn!(
-            "root runs this server, and it becomes nobody else: run it as a user of its own, who has the right to its ports"
+            "root runs this server: name the user whom it is to become (user), or run it as one who has the right to its ports"
         );
     }
     warn_of_doubts(&config, &tls, &wiring::whole_settings(&config)?, &running).await;

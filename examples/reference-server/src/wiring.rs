@@ -18,7 +18,7 @@ use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
 use postroom::relay_policy::greylist::GreylistOptions;
 use postroom::relay_policy::retry::{Backoff, RetrySchedule};
-use postroom::server::Prepared;
+use postroom::server::{Prepared, Sockets};
 use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
 use postroom::wall::AccountId;
@@ -71,7 +71,7 @@ pub fn settings(config: &Config) -> Settings {
     settings.broken_sasl_auth_clients = config.accounts.broken_sasl_auth_clients;
     settings.mailbox_watch = config.storage.watch.unwrap_or(settings.mailbox_watch);
     settings.limits = limits(&config.limits);
-    settings.listeners = config.listeners.iter().enumerate().map(listener).collect();
+    settings.listeners = listeners(config);
     settings
 }
 
@@ -95,6 +95,11 @@ pub fn whole_settings(config: &Config) -> Result<Settings, ConfigError> {
 /// What messages call a listener: as the engine's own do.
 pub fn key(index: usize, section: &ListenerSection) -> String {
     format!("listener {}", listener((index, section)))
+}
+
+/// The listeners, without what stands in other files.
+pub fn listeners(config: &Config) -> Vec<Listener> {
+    config.listeners.iter().enumerate().map(listener).collect()
 }
 
 /// A listener is named after its protocol and place in the file, so that a reload finds it again.
@@ -398,11 +403,16 @@ pub fn check_owner(data_dir: &Path) -> Result<(), Box<dyn Error>> {
     Err(format!("{}: it belongs to the user {owner}: run this as that user", data_dir.display()).into())
 }
 
-/// Opens everything and starts the engine.
+/// Opens everything and starts the engine, with the sockets that are open already.
 ///
 /// # Errors
 /// Whatever is missing or taken, named.
-pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<Running, Box<dyn Error>> {
+pub async fn start(
+    config: &Config,
+    tls: &TlsSection,
+    decoys: Decoys,
+    sockets: Sockets,
+) -> Result<Running, Box<dyn Error>> {
     let cores = available_parallelism().map_or(2, usize::from);
     let store_threads = Blocking::threads("store", STORE_THREADS, STORE_QUEUE)?;
     let accounts = accounts(config, Blocking::threads("password", cores, STORE_QUEUE)?)?;
@@ -423,6 +433,7 @@ pub async fn start(config: &Config, tls: &TlsSection, decoys: Decoys) -> Result<
     let spool = mail.spool.clone();
     let server = Server::builder()
         .prepared(prepared)
+        .sockets(sockets)
         .directory(Arc::clone(&accounts))
         .decoys(decoys)
         .certificate(certificate.clone())

@@ -14,10 +14,12 @@
 mod arrival;
 mod count;
 mod early;
+mod sockets;
 
 pub(crate) use arrival::Arrival;
 pub(crate) use count::{Connections, Guard};
 pub(crate) use early::{Begun, teaser};
+pub use sockets::Sockets;
 
 use crate::connection;
 use crate::server::Shared;
@@ -27,10 +29,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-
-const BACKLOG: u32 = 1024;
 
 /// How often statistics are told at most and at least, whatever `anvil_status_update_time` says.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -38,15 +38,6 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long accepting rests when the system refuses to give a connection (EMFILE, ENFILE, ENOBUFS, ENOMEM).
 const REST: Duration = Duration::from_millis(100);
-
-/// Opens a listening socket.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restart must not wait for connections of the last run; another server on this port is still refused.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
 
 /// One listening socket at work.
 pub(crate) struct Acceptor {

@@ -8,7 +8,7 @@ use crate::driver::{ShutdownSignal, Timeouts};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::hub::Hub;
 use crate::inbound::{Calls, Inbound, Recipients};
-use crate::listener::{self, Acceptor, Connections};
+use crate::listener::{Acceptor, Connections, Sockets};
 use crate::memory::{Keep, Memory};
 use crate::policy::{Asked, Walls};
 use crate::policy_service::PolicyServices;
@@ -21,6 +21,7 @@ use proto_core::sasl::Decoys;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// Describes a server; [`Builder::start`] makes it run.
@@ -31,6 +32,7 @@ pub struct Builder {
     hostname: Option<String>,
     domains: Vec<String>,
     listeners: Vec<Listener>,
+    sockets: Sockets,
     directory: Option<Arc<dyn Directory>>,
     resolver: Option<Arc<dyn Resolver>>,
     hosts: Option<HostsFile>,
@@ -109,6 +111,12 @@ impl Builder {
     pub fn listener(mut self, listener: Listener) -> Self {
         self.listeners.push(listener);
         self
+    }
+
+    /// Sockets that were opened before: a listener whose address one of them was opened for takes it.
+    #[must_use]
+    pub fn sockets(self, sockets: Sockets) -> Self {
+        Self { sockets, ..self }
     }
 
     /// Who there is.
@@ -261,7 +269,7 @@ impl Builder {
 
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
-        for acceptor in bind_all(&shared)? {
+        for acceptor in bind_all(&shared, self.sockets)? {
             let address = acceptor.listener.local_addr().map_err(|error| StartError::Bind {
                 name: acceptor.name.to_string(),
                 address: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -282,16 +290,18 @@ impl Builder {
 }
 
 /// All sockets, or none.
-fn bind_all(shared: &Arc<Shared>) -> Result<Vec<Acceptor>, StartError> {
+fn bind_all(shared: &Arc<Shared>, mut sockets: Sockets) -> Result<Vec<Acceptor>, StartError> {
     let snapshot = shared.snapshot.load();
     let mut acceptors = Vec::new();
     for listener in &snapshot.settings.listeners {
         let Some(address) = listener.address else { continue };
-        let socket = listener::bind(address).map_err(|error| StartError::Bind {
-            name: listener.name.clone(),
-            address,
-            error,
-        })?;
+        let mut open = |address| {
+            let socket = sockets.take(address)?;
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        };
+        let failed = |error| StartError::Bind { name: listener.name.clone(), address, error };
+        let socket = open(address).map_err(failed)?;
         acceptors.push(Acceptor {
             name: (&*listener.name).into(),
             listener: socket,

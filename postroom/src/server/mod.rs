@@ -2,6 +2,7 @@
 
 mod builder;
 
+pub use crate::listener::Sockets;
 pub use builder::{Builder, StartError};
 
 use crate::dns::FixedResolver;

@@ -23,6 +23,8 @@ pub struct Config {
     pub path: PathBuf,
     /// The name this server says it has, in greetings and trace fields.
     pub hostname: String,
+    /// The user whom the server becomes once root has opened its ports; absent, it stays who it is.
+    pub user: Option<String>,
     /// Where everything the server makes is kept.
     pub data_dir: PathBuf,
     /// The sockets, in the order of the file.

@@ -1,0 +1,94 @@
+//! Whom the server runs as: root opens the ports, and all else is done by the user whom the configuration names.
+//!
+//! Everything but the ports is read and written as that user, certificate and accounts too, so that what a start can do, a reload can.
+
+use crate::config::Config;
+use crate::wiring;
+use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
+use postroom::server::Sockets;
+use rustix::fs::{Mode, OFlags, open};
+use std::error::Error;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, fchown};
+use std::path::Path;
+
+/// Opens the ports and becomes the configured user, for good. What is returned is empty where no other user is configured: the
+/// start opens the ports then.
+///
+/// # Errors
+/// A user who is not there, is root, or whom only root could become; a port that cannot be opened.
+pub fn give_up(config: &Config) -> Result<Sockets, Box<dyn Error>> {
+    let Some(user) = other_user(config)? else { return Ok(Sockets::default()) };
+    let sockets = Sockets::open(&wiring::listeners(config))?;
+    make_data_dir(&config.data_dir, &user)?;
+    become_him(&user)?;
+    Ok(sockets)
+}
+
+/// Becomes the configured user, where root runs a command that does what the server would.
+///
+/// # Errors
+/// As [`give_up`].
+pub fn become_user(config: &Config) -> Result<(), Box<dyn Error>> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    other_user(config)?.map_or(Ok(()), |user| become_him(&user))
+}
+
+/// The configured user, unless this is he.
+fn other_user(config: &Config) -> Result<Option<User>, Box<dyn Error>> {
+    let Some(name) = &config.user else { return Ok(None) };
+    let user = User::from_name(name).map_err(|error| format!("user = \"{name}\": {error}"))?;
+    let user = user.ok_or_else(|| {
+        format!("user = \"{name}\": there is no user of this name: make one, or name another")
+    })?;
+    if user.uid == Uid::from_raw(0) {
+        return Err(
+            format!("user = \"{name}\": that is root: name a user who is not, or leave it out").into()
+        );
+    }
+    match geteuid() {
+        own if own == user.uid => Ok(None),
+        own if own.is_root() => Ok(Some(user)),
+        own => Err(format!(
+            "user = \"{name}\": only root can become somebody else, and this is the user {own}: start it as root or as {name}"
+        )
+        .into()),
+    }
+}
+
+/// Takes the user's identity and groups, in all threads, and makes sure that there is no way back.
+fn become_him(user: &User) -> Result<(), Box<dyn Error>> {
+    let failed = |error: nix::Error| format!("cannot become the user {}: {error}", user.name);
+    let name = std::ffi::CString::new(user.name.as_bytes())?;
+    initgroups(&name, user.gid).map_err(failed)?;
+    setgid(user.gid).map_err(failed)?;
+    setuid(user.uid).map_err(failed)?;
+    if setuid(Uid::from_raw(0)).is_ok() {
+        return Err(
+            format!("root can be had back after becoming the user {}: nothing is served", user.name).into()
+        );
+    }
+    Ok(())
+}
+
+/// Makes the data directory for a user who may not make it himself. One that is there stays as it is, whoever's it is.
+fn make_data_dir(path: &Path, user: &User) -> Result<(), Box<dyn Error>> {
+    let failed = |error: std::io::Error| format!("data_dir: {}: {error}", path.display());
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Whoever may write to the directory above could have put something else in its place.
+        Ok(()) => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let directory = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+            fchown(&directory, Some(user.uid.as_raw()), Some(user.gid.as_raw())).map_err(failed)?;
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        // The parts above it are somebody's whom only an administrator knows.
+        Err(error) => {
+            Err(format!("data_dir: {}: {error}: make the directory above it", path.display()).into())
+        }
+    }
+}
