@@ -1,4 +1,4 @@
-//! Byte-exact, lazy reading of internet mail: headers, MIME structure, envelope, flags, UIDs and sets.
+//! Byte-exact, lazy reading of internet mail: headers, MIME structure, envelope, flags, UIDs and sets; and writing reports.
 //!
 //! What a mail *is*, without a word about protocols or disks. Nothing here changes a message: structure is told as
 //! offsets into octets that stay where they are, and a message is read in pieces, never held.
@@ -11,6 +11,7 @@
 //! | [`envelope`], [`structure`] | ENVELOPE and BODYSTRUCTURE as values |
 //! | [`decode`] | transfer encodings, charsets, encoded words: to UTF-8 |
 //! | [`search`] | substring search over decoded text |
+//! | [`report`] | writing reports on what became of a message (RFC 3464) |
 //! | [`mutf7`] | names of mailboxes in modified UTF-7 |
 //! | [`flag`], [`uid`], [`set`] | flags, UIDs, mod-sequences and sets of numbers |
 //! | [`fuzz`] | bodies of fuzz targets |
@@ -54,6 +55,7 @@ pub mod fuzz;
 pub mod header;
 pub mod mime;
 pub mod mutf7;
+pub mod report;
 pub mod search;
 pub mod section;
 pub mod set;
