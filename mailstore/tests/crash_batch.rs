@@ -73,7 +73,7 @@ impl Post {
                     date: job.envelope.received_at,
                     header: HEADER,
                 };
-                if job.states[place].is_done() {
+                if job.statuses[place].state.is_done() {
                     continue;
                 }
                 let store = &self.stores[&*recipient.address];

@@ -54,7 +54,7 @@ fn deliver(spool: &LogSpool, store: &MaildirStore, job: &Job) -> Result<Delivere
 /// Delivers all that is due. What fails is due again at once.
 fn drain(spool: &LogSpool, store: &MaildirStore) -> Result<()> {
     while let Some(job) = spool.next_ready(DUE)? {
-        if !job.states[0].is_done() && deliver(spool, store, &job).is_ok() {
+        if !job.statuses[0].state.is_done() && deliver(spool, store, &job).is_ok() {
             let _ = record(spool, &job.id, 0, RecipientState::Delivered);
         }
         spool.release(&job.id);

@@ -310,7 +310,8 @@ fn the_spool_survives_a_restart() {
     assert_eq!((recovered.messages, recovered.unfinished), (1, 1));
     let job = spool.next_ready(UnixTime(1)).unwrap().unwrap();
     assert_eq!((&job.id, &job.envelope, job.maybe_delivered), (&id, &envelope(), true));
-    assert_eq!(job.states, [RecipientState::Pending, RecipientState::Bounced]);
+    let states: Vec<RecipientState> = job.statuses.iter().map(|status| status.state).collect();
+    assert_eq!(states, [RecipientState::Pending, RecipientState::Bounced]);
     let mut reader = spool.body(&id).unwrap();
     assert_eq!(read_all(&mut *reader).unwrap(), body);
     let mut part = [0; 10];
@@ -385,7 +386,7 @@ fn threads_share_the_spool() {
             let (receiver, number) = (receiver.parse().unwrap(), number.parse().unwrap());
             let body = read_all(&mut *spool.body(&job.id).unwrap()).unwrap();
             assert!(body == content(receiver, number), "{whose} is not whole");
-            let state = if defer && number % 8 == 0 && job.states[0] == RecipientState::Pending {
+            let state = if defer && number % 8 == 0 && job.statuses[0].state == RecipientState::Pending {
                 RecipientState::Deferred(UnixTime(1000))
             } else {
                 *out.lock().unwrap().entry(whose).or_default() += 1;

@@ -109,7 +109,7 @@ fn recipients_are_changed_while_a_message_arrives() {
     for body in bodies {
         let job = spool.next_ready(UnixTime(9)).unwrap().unwrap();
         let to: Vec<&str> = job.envelope.recipients.iter().map(|to| to.address.as_str()).collect();
-        assert_eq!((to, job.states.len()), (vec!["c@x.test"], 1));
+        assert_eq!((to, job.statuses.len()), (vec!["c@x.test"], 1));
         assert_eq!(read_all(&mut *spool.body(&job.id).unwrap()).unwrap(), body);
     }
 }

@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{SPOOL, commit, env, read_all};
-use mailstore::DeliveryId;
 use mailstore::fs::SimFs;
-use mailstore::spool::{Envelope, LogSpool, Outcome, QueueId, RecipientState, Spool, SpoolLimits, wait};
+use mailstore::spool::{
+    Envelope, LogSpool, Outcome, QueueId, RecipientState, Spool, SpoolLimits, SpoolWriter, wait,
+};
+use mailstore::{DeliveryId, ErrorKind};
 use proptest::prelude::*;
 use proto_core::UnixTime;
 
@@ -24,6 +26,8 @@ const LIMITS: SpoolLimits =
 enum Step {
     /// Length of the body, number of recipients, hold.
     Accept(usize, usize, bool),
+    /// A message that records, with its commit, what became of that recipient of that message.
+    AcceptRecording(usize, usize, u32, RecipientState),
     Abort(usize),
     /// Which message, which recipient, and what became of it.
     Record(usize, u32, RecipientState),
@@ -78,6 +82,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..400_usize, 1..4_usize, prop::bool::weighted(0.1))
             .prop_map(|(bytes, to, hold)| Step::Accept(bytes, to, hold)),
+        2 => (0..400_usize, which.clone(), 0..4_u32, state())
+            .prop_map(|(bytes, id, to, state)| Step::AcceptRecording(bytes, id, to, state)),
         1 => (0..300_usize).prop_map(Step::Abort),
         6 => (which.clone(), 0..4_u32, state()).prop_map(|(id, to, state)| Step::Record(id, to, state)),
         2 => state().prop_map(Step::RecordMany),
@@ -128,36 +134,58 @@ impl Run {
             Outcome::new(DeliveryId { queue_id: id.clone(), recipient: *recipient }, *state)
         };
         wait(|done| self.spool.record(outcomes.iter().map(told).collect(), done)).unwrap();
-        for (id, recipient, state) in outcomes {
-            let known = self.model.get_mut(&id).unwrap();
-            let slot = &mut known.states[recipient as usize];
-            if !slot.is_done() {
-                *slot = state;
-            }
-            if known.is_done() && !known.active {
-                self.model.remove(&id);
-            }
+        outcomes.iter().for_each(|(id, recipient, state)| self.recorded(id, *recipient, *state));
+    }
+
+    /// The model is told what was recorded.
+    fn recorded(&mut self, id: &QueueId, recipient: u32, state: RecipientState) {
+        let known = self.model.get_mut(id).unwrap();
+        let slot = &mut known.states[recipient as usize];
+        if !slot.is_done() {
+            *slot = state;
         }
+        if known.is_done() && !known.active {
+            self.model.remove(id);
+        }
+    }
+
+    /// A message that has not been committed, and what the model will know of it.
+    fn begin(&mut self, bytes: usize, recipients: usize, hold: bool) -> (Box<dyn SpoolWriter>, Known) {
+        self.number += 1;
+        let body: Vec<u8> = (0..bytes).map(|at| (at * 7 + self.number) as u8).collect();
+        let mut envelope = Envelope::new("s@x.test", UnixTime(0));
+        for recipient in 0..recipients {
+            envelope = envelope.to(format!("{recipient}@x.test"));
+        }
+        let mut writer = self.spool.begin(envelope).unwrap();
+        body.chunks(33).for_each(|part| writer.write(part).unwrap());
+        if hold {
+            writer.hold();
+        }
+        let states = vec![RecipientState::Pending; recipients];
+        (writer, Known { body, states, hold, expires: None, active: false })
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Accept(bytes, recipients, hold) => {
-                self.number += 1;
-                let body: Vec<u8> = (0..bytes).map(|at| (at * 7 + self.number) as u8).collect();
-                let mut envelope = Envelope::new("s@x.test", UnixTime(0));
-                for recipient in 0..recipients {
-                    envelope = envelope.to(format!("{recipient}@x.test"));
-                }
-                let mut writer = self.spool.begin(envelope).unwrap();
-                body.chunks(33).for_each(|part| writer.write(part).unwrap());
-                if hold {
-                    writer.hold();
-                }
+                let (writer, known) = self.begin(bytes, recipients, hold);
                 let id = commit(writer).unwrap();
-                let states = vec![RecipientState::Pending; recipients];
-                let known = Known { body, states, hold, expires: None, active: false };
                 assert!(self.model.insert(id, known).is_none());
+            }
+            Step::AcceptRecording(bytes, which, recipient, state) => {
+                let Some(of) = self.pick(which) else { return };
+                let recipient = recipient % self.model[&of].states.len() as u32;
+                let (mut writer, known) = self.begin(bytes, 1, false);
+                let delivery = DeliveryId { queue_id: of.clone(), recipient };
+                writer.record(vec![Outcome::new(delivery, state)]);
+                if self.model[&of].states[recipient as usize].is_done() {
+                    assert_eq!(commit(writer).unwrap_err().kind(), ErrorKind::NoSuchQueueId);
+                } else {
+                    let id = commit(writer).unwrap();
+                    assert!(self.model.insert(id, known).is_none());
+                    self.recorded(&of, recipient, state);
+                }
             }
             Step::Abort(bytes) => {
                 let mut writer = self.spool.begin(Envelope::new("", UnixTime(0)).to("a@x.test")).unwrap();
@@ -180,7 +208,8 @@ impl Run {
                 if let Some(job) = job {
                     let known = self.model.get_mut(&job.id).unwrap();
                     assert_eq!(known.due(), due);
-                    assert_eq!((&job.states, job.expires), (&known.states, known.expires));
+                    let states: Vec<_> = job.statuses.iter().map(|status| status.state).collect();
+                    assert_eq!((&states, job.expires), (&known.states, known.expires));
                     known.active = true;
                 }
             }

@@ -309,7 +309,10 @@ impl Inner {
         let mut told: Vec<Subject> = Vec::new();
         while let Some(found) = scanner.next().map_err(failed)? {
             let subjects: Vec<Subject> = match found.record {
-                Record::Message(message) => vec![message.subject],
+                Record::Message(message) => {
+                    let others = message.outcomes.into_iter().map(|(subject, _)| subject);
+                    std::iter::once(message.subject).chain(others).collect()
+                }
                 Record::States(states) => states.into_iter().map(|(subject, _)| subject).collect(),
                 Record::Terms(subject, _) | Record::Gone(subject) => vec![subject],
                 Record::Chunk { .. } | Record::Void => Vec::new(),

@@ -229,6 +229,15 @@ impl Inner {
         messages.unpin(pinned);
     }
 
+    /// A record of these states has come to the disk, in that segment; or to none.
+    pub(super) fn recorded(&self, states: &[SubjectStates], segment: Option<u64>) {
+        let mut messages = self.messages();
+        states.iter().for_each(|(subject, _)| messages.in_flight(&subject.id, false));
+        if let Some(segment) = segment {
+            messages.apply_states(segment, states);
+        }
+    }
+
     fn backlog(&self) -> StoreError {
         StoreError::new(ErrorKind::Backlog, "accepting a message", "the spool is full").at(&self.log.dir)
     }
@@ -350,13 +359,7 @@ impl Spool for LogSpool {
         let buffer = record::states(&states);
         let of_inner = Arc::clone(inner);
         let recorded = move |place: Result<super::log::Place>| {
-            {
-                let mut messages = of_inner.messages();
-                states.iter().for_each(|(subject, _)| messages.in_flight(&subject.id, false));
-                if let Ok(place) = &place {
-                    messages.apply_states(place.segment, &states);
-                }
-            }
+            of_inner.recorded(&states, place.as_ref().ok().map(|place| place.segment));
             of_inner.want_upkeep();
             done(place.map(drop));
         };
@@ -428,7 +431,10 @@ impl LogSpool {
 }
 
 /// What is to be recorded of these outcomes, by message.
-fn states(messages: &Messages, outcomes: Vec<Outcome>) -> Result<Vec<SubjectStates>> {
+///
+/// # Errors
+/// As of [`Spool::record`].
+pub(super) fn states(messages: &Messages, outcomes: Vec<Outcome>) -> Result<Vec<SubjectStates>> {
     let mut states: Vec<SubjectStates> = Vec::new();
     let (mut left, mut here) = (None, false);
     for Outcome { delivery: DeliveryId { queue_id, recipient }, mut status } in outcomes {
@@ -460,7 +466,7 @@ fn states(messages: &Messages, outcomes: Vec<Outcome>) -> Result<Vec<SubjectStat
 
 impl Settle for LogSpool {
     fn settle(&self, delivery: &DeliveryId) -> Result<()> {
-        let status = Status { state: RecipientState::Delivered, reason: None };
+        let status = Status { state: RecipientState::Delivered, ..Status::default() };
         match wait(|done| self.record(vec![Outcome { delivery: delivery.clone(), status }], done)) {
             Err(error) if error.kind() == ErrorKind::NoSuchQueueId => Ok(()),
             result => result,

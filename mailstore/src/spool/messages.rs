@@ -336,7 +336,7 @@ impl Messages {
         }
         let subject = Subject { id: id.clone(), birth: Some(message.birth) };
         let mut buffer = record::message(&subject, &message.envelope, &message.statuses(), new);
-        record::end_message(&mut buffer, message.terms);
+        record::end_message(&mut buffer, message.terms, &[]);
         Some(buffer)
     }
 
@@ -361,7 +361,7 @@ impl Messages {
             Job {
                 id: id.clone(),
                 envelope: Envelope::clone(&message.envelope),
-                states: message.recipients.iter().map(|recipient| recipient.status.state).collect(),
+                statuses: message.statuses(),
                 body_bytes: message.body_bytes,
                 maybe_delivered: std::mem::replace(&mut message.attempted, true),
                 expires: message.terms.expires,

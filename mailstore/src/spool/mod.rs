@@ -172,6 +172,11 @@ pub trait SpoolWriter: Send {
     /// The message shall expire at that time.
     fn expire(&mut self, expires: UnixTime);
 
+    /// The commit shall record this, too, as [`Spool::record`] does, in the same step: after a power cut both are there or neither.
+    /// For a message that tells what became of another one. The commit fails with `NoSuchQueueId` when nothing is left of that to
+    /// record, and is `Refused` when it is too much for one step: some thousand recipients.
+    fn record(&mut self, outcomes: Vec<Outcome>);
+
     /// Makes the message durable and due at once. After an error it may or may not be there after the next
     /// start; its sender must be told that it was not taken (451), and will send it again.
     fn commit(self: Box<Self>, done: Done<QueueId>);
@@ -189,7 +194,7 @@ pub struct Outcome {
 impl Outcome {
     /// An outcome without a reason.
     pub fn new(delivery: DeliveryId, state: RecipientState) -> Self {
-        Self { delivery, status: Status { state, reason: None } }
+        Self { delivery, status: Status { state, ..Status::default() } }
     }
 
     /// The outcome with its reason.
@@ -208,6 +213,8 @@ pub struct Status {
     /// Why: the reply or the error of the last attempt, as a delivery status notification (RFC 3464) or the queue
     /// listing tells it.
     pub reason: Option<Arc<str>>,
+    /// Whether the sender has been told that it takes long.
+    pub delay_told: bool,
 }
 
 /// A message in the hands of a deliverer.
@@ -218,8 +225,8 @@ pub struct Job {
     pub id: QueueId,
     /// Its envelope.
     pub envelope: Envelope,
-    /// What became of each recipient so far, in the order of the envelope.
-    pub states: Vec<RecipientState>,
+    /// How far each recipient has come, in the order of the envelope.
+    pub statuses: Vec<Status>,
     /// The length of the body in octets.
     pub body_bytes: u64,
     /// Whether a delivery that is not recorded may have been made: the message has been in a deliverer's

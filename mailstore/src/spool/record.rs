@@ -219,9 +219,27 @@ impl Buffer {
             RecipientState::Delivered => (2, None),
             RecipientState::Bounced => (3, None),
         };
-        self.put(&[word, u8::from(status.reason.is_some())]);
+        self.put(&[word, u8::from(status.reason.is_some()) | u8::from(status.delay_told) << 1]);
         self.time(until);
         self.text(status.reason.as_deref().unwrap_or_default());
+    }
+
+    fn states(&mut self, subjects: &[SubjectStates]) {
+        self.count(subjects.len());
+        for (subject, states) in subjects {
+            subject.put(self);
+            self.count(states.len());
+            for (recipient, status) in states {
+                self.u32(*recipient);
+                self.status(status);
+            }
+        }
+    }
+
+    fn trailer(&mut self, terms: Terms, outcomes_bytes: usize) {
+        self.put(&[u8::from(terms.hold), 0, 0, 0]);
+        self.count(outcomes_bytes);
+        self.time(terms.expires);
     }
 }
 
@@ -279,11 +297,13 @@ pub(super) struct MessageRecord {
     /// Where the body stands; none when it stands in the record.
     pub(super) extents: Vec<Extent>,
     pub(super) terms: Terms,
+    /// What it records of other messages.
+    pub(super) outcomes: Vec<SubjectStates>,
     /// Where the body begins in the payload, and its length there.
     pub(super) body: (usize, usize),
 }
 
-/// What stands behind a body: hold, zeros, expiry.
+/// What stands at the end of a message: hold, zeros, the length of the states of others before this (u32), expiry.
 const TRAILER_BYTES: usize = 16;
 
 /// Begins a message record; the body may follow.
@@ -314,10 +334,13 @@ pub(super) fn message(
     buffer
 }
 
-/// Ends a message record.
-pub(super) fn end_message(buffer: &mut Buffer, terms: Terms) {
-    buffer.put(&[u8::from(terms.hold), 0, 0, 0, 0, 0, 0, 0]);
-    buffer.time(terms.expires);
+/// Ends a message record, which tells outcomes of others, too.
+pub(super) fn end_message(buffer: &mut Buffer, terms: Terms, outcomes: &[SubjectStates]) {
+    let from = buffer.payload_bytes();
+    if !outcomes.is_empty() {
+        buffer.states(outcomes);
+    }
+    buffer.trailer(terms, buffer.payload_bytes() - from);
 }
 
 /// Begins a chunk; octets of the body follow. Its length limits what follows it in memory: `id` tells whose it is.
@@ -330,15 +353,7 @@ pub(super) fn chunk(id: &QueueId) -> Buffer {
 /// A record of states.
 pub(super) fn states(subjects: &[SubjectStates]) -> Buffer {
     let mut buffer = Buffer::new(Kind::States);
-    buffer.count(subjects.len());
-    for (subject, states) in subjects {
-        subject.put(&mut buffer);
-        buffer.count(states.len());
-        for (recipient, status) in states {
-            buffer.u32(*recipient);
-            buffer.status(status);
-        }
-    }
+    buffer.states(subjects);
     buffer
 }
 
@@ -346,7 +361,7 @@ pub(super) fn states(subjects: &[SubjectStates]) -> Buffer {
 pub(super) fn terms(subject: &Subject, terms: Terms) -> Buffer {
     let mut buffer = Buffer::new(Kind::Terms);
     subject.put(&mut buffer);
-    end_message(&mut buffer, terms);
+    buffer.trailer(terms, 0);
     buffer
 }
 
@@ -363,10 +378,19 @@ pub(super) fn read(kind: Kind, payload: &[u8]) -> Option<Record> {
     let record = match kind {
         Kind::Message => {
             let (octets, trailer) = payload.split_at_checked(payload.len().checked_sub(TRAILER_BYTES)?)?;
+            let (terms, outcomes_bytes) = Fields { octets: trailer }.trailer()?;
+            let (octets, outcomes) = octets.split_at_checked(octets.len().checked_sub(outcomes_bytes)?)?;
             fields.octets = octets;
-            let record = fields.message(Fields { octets: trailer }.terms()?)?;
+            let mut record = fields.message(terms)?;
             if !record.extents.is_empty() && record.body.1 != 0 {
                 return None;
+            }
+            if outcomes_bytes > 0 {
+                let mut fields = Fields { octets: outcomes };
+                record.outcomes = fields.states()?;
+                if record.outcomes.is_empty() || !fields.octets.is_empty() {
+                    return None;
+                }
             }
             return Some(Record::Message(record));
         }
@@ -374,11 +398,12 @@ pub(super) fn read(kind: Kind, payload: &[u8]) -> Option<Record> {
             let id = fields.text()?.parse().ok()?;
             return Some(Record::Chunk { id, body: payload.len() - fields.octets.len() });
         }
-        Kind::States => {
-            let state = |fields: &mut Fields<'_>| Some((fields.u32()?, fields.status()?));
-            Record::States(fields.list(|fields| Some((fields.subject()?, fields.list(state)?)))?)
+        Kind::States => Record::States(fields.states()?),
+        Kind::Terms => {
+            let subject = fields.subject()?;
+            let (terms, 0) = fields.trailer()? else { return None };
+            Record::Terms(subject, terms)
         }
-        Kind::Terms => Record::Terms(fields.subject()?, fields.terms()?),
         Kind::Gone => Record::Gone(fields.subject()?),
         Kind::Void => return Some(Record::Void),
     };
@@ -440,7 +465,7 @@ impl<'a> Fields<'a> {
     }
 
     fn status(&mut self) -> Option<Status> {
-        let (word, has_reason) = (self.octet()?, self.octet()?);
+        let (word, flags) = (self.octet()?, self.octet()?);
         let until = self.time()?;
         let reason = self.text()?;
         let state = match (word, until) {
@@ -450,17 +475,24 @@ impl<'a> Fields<'a> {
             (3, None) => RecipientState::Bounced,
             _ => return None,
         };
-        match has_reason {
-            0 if reason.is_empty() => Some(Status { state, reason: None }),
-            1 => Some(Status { state, reason: Some(reason.into()) }),
-            _ => None,
-        }
+        let reason = match flags & 1 {
+            0 if reason.is_empty() => None,
+            1 => Some(reason.into()),
+            _ => return None,
+        };
+        (flags <= 3).then_some(Status { state, reason, delay_told: flags & 2 != 0 })
     }
 
-    fn terms(&mut self) -> Option<Terms> {
-        let flags = self.take(8)?;
-        let expires = self.time()?;
-        matches!(flags, [0 | 1, 0, 0, 0, 0, 0, 0, 0]).then(|| Terms { hold: flags[0] == 1, expires })
+    fn states(&mut self) -> Option<Vec<SubjectStates>> {
+        let state = |fields: &mut Fields<'_>| Some((fields.u32()?, fields.status()?));
+        self.list(|fields| Some((fields.subject()?, fields.list(state)?)))
+    }
+
+    /// Hold and expiry, and the length of the states of others.
+    fn trailer(&mut self) -> Option<(Terms, usize)> {
+        let [hold @ (0 | 1), 0, 0, 0] = self.take(4)? else { return None };
+        let outcomes_bytes = self.u32()? as usize;
+        Some((Terms { hold: *hold == 1, expires: self.time()? }, outcomes_bytes))
     }
 
     fn message(&mut self, terms: Terms) -> Option<MessageRecord> {
@@ -482,6 +514,6 @@ impl<'a> Fields<'a> {
             Some(Extent { segment: fields.u64()?, offset: fields.u32()?, bytes: fields.u32()? })
         })?;
         let body = (whole - self.octets.len(), self.octets.len());
-        Some(MessageRecord { subject, envelope, statuses, extents, terms, body })
+        Some(MessageRecord { subject, envelope, statuses, extents, terms, outcomes: Vec::new(), body })
     }
 }

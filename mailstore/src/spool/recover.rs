@@ -29,7 +29,9 @@ use std::path::{Path, PathBuf};
 
 use super::log::Place;
 use super::messages::{Message, Messages};
-use super::record::{Extent, HEADER_BYTES, Header, Kind, MessageRecord, Record, Subject, aligned};
+use super::record::{
+    Extent, HEADER_BYTES, Header, Kind, MessageRecord, Record, Subject, SubjectStates, aligned,
+};
 use super::scan::{Found, Hole, Scanner};
 use super::segment::{self, Prelude, RECORDS_AT};
 use super::spare::SPARES_MAX;
@@ -275,10 +277,7 @@ impl Recovery<'_> {
                     self.unfinished.insert(id);
                 }
             }
-            Record::States(states) => {
-                self.messages.apply_states(place.segment, &states);
-                states.iter().for_each(|(subject, states)| self.apply_to_lost(subject, states));
-            }
+            Record::States(states) => self.apply_states(place.segment, &states),
             Record::Terms(subject, terms) => {
                 self.messages.set_terms(&subject.id, |known| *known = terms);
                 self.messages.apply_terms(place.segment, &subject);
@@ -290,6 +289,11 @@ impl Recovery<'_> {
             }
             Record::Void => {}
         }
+    }
+
+    fn apply_states(&mut self, segment: u64, states: &[SubjectStates]) {
+        self.messages.apply_states(segment, states);
+        states.iter().for_each(|(subject, states)| self.apply_to_lost(subject, states));
     }
 
     /// The pieces of a message that is done may be gone: it is not lost.
@@ -305,8 +309,10 @@ impl Recovery<'_> {
         }
     }
 
-    fn apply_message(&mut self, record: MessageRecord, place: Place, payload_bytes: u32) {
+    fn apply_message(&mut self, mut record: MessageRecord, place: Place, payload_bytes: u32) {
         let id = record.subject.id.clone();
+        // Also of one that lacks a part: its chunks were durable before it was written, and have gone since.
+        self.apply_states(place.segment, &std::mem::take(&mut record.outcomes));
         self.unfinished.remove(&id);
         let is_new = self.messages.get(&id).is_err();
         if record.extents.iter().all(|extent| self.is_whole(extent)) {

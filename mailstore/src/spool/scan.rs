@@ -192,7 +192,7 @@ pub fn fuzz_spool_segment(data: &[u8]) {
         };
         buffer.put(body);
         if let Record::Message(message) = &record {
-            record::end_message(&mut buffer, message.terms);
+            record::end_message(&mut buffer, message.terms, &message.outcomes);
         }
         assert_eq!(buffer.payload(), data, "{kind:?}");
         assert_eq!(record::read(kind, buffer.payload()), Some(record));
@@ -259,21 +259,30 @@ mod tests {
         envelope.recipients[1].facts.push(("ORCPT".into(), "rfc822;d@z".into()));
         let later = RecipientState::Deferred(UnixTime(-9));
         let statuses = [
-            Status { state: later, reason: Some("451 4.3.0 later".into()) },
-            Status { state: RecipientState::Bounced, reason: None },
+            Status { state: later, reason: Some("451 4.3.0 later".into()), delay_told: true },
+            Status { state: RecipientState::Bounced, ..Status::default() },
         ];
         let subject = Subject { id: "A1".parse().unwrap(), birth: Some(3) };
         let terms = Terms { hold: true, expires: Some(UnixTime(77)) };
         let mut whole = record::message(&subject, &envelope, &[], &[]);
         whole.put(b"Subject: x\r\n\r\nbody\r\n");
-        record::end_message(&mut whole, terms);
+        record::end_message(&mut whole, terms, &[]);
         let extents = [Extent { segment: 9, offset: 4160, bytes: 70_000 }];
         let mut parts = record::message(&subject, &envelope, &statuses, &extents);
-        record::end_message(&mut parts, Terms::default());
+        record::end_message(&mut parts, Terms::default(), &[]);
         let [first, second] = statuses;
         let states = vec![(subject.clone(), vec![(0, first), (1, second)])];
-        let buffers =
-            [whole, parts, record::states(&states), record::terms(&subject, terms), record::gone(&subject)];
+        let mut telling = record::message(&subject, &envelope, &[], &[]);
+        telling.put(b"body\r\n");
+        record::end_message(&mut telling, terms, &states);
+        let buffers = [
+            whole,
+            parts,
+            telling,
+            record::states(&states),
+            record::terms(&subject, terms),
+            record::gone(&subject),
+        ];
         buffers.iter().map(|buffer| buffer.payload().to_vec()).collect()
     }
 
@@ -319,7 +328,7 @@ mod tests {
 
         #[test]
         fn a_changed_payload_is_read_without_panic(
-            which in 0..5_usize,
+            which in 0..6_usize,
             at in any::<prop::sample::Index>(),
             octet in any::<u8>(),
         ) {

@@ -15,10 +15,10 @@ use proto_core::UnixTime;
 
 use super::envelope::{Envelope, Recipient};
 use super::log::{Entry, EntryClass, Place, lock};
-use super::log_spool::Inner;
+use super::log_spool::{Inner, states};
 use super::messages::Message;
 use super::record::{self, Buffer, Extent, MessageRecord, Subject, Terms};
-use super::{Done, QueueId, SpoolWriter};
+use super::{Done, Outcome, QueueId, SpoolWriter};
 use crate::env::Env;
 use crate::error::{ErrorKind, Result, StoreError};
 
@@ -40,6 +40,7 @@ pub(super) struct LogWriter {
     body_at: usize,
     body_bytes: u64,
     terms: Terms,
+    outcomes: Vec<Outcome>,
     stream: Option<Arc<Stream>>,
     committed: bool,
 }
@@ -83,6 +84,7 @@ impl LogWriter {
             body_at,
             body_bytes: 0,
             terms: Terms::default(),
+            outcomes: Vec::new(),
             stream: None,
             committed: false,
         };
@@ -250,25 +252,30 @@ impl SpoolWriter for LogWriter {
         self.terms.expires = Some(expires);
     }
 
+    fn record(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes = outcomes;
+    }
+
     fn commit(mut self: Box<Self>, done: Done<QueueId>) {
         self.committed = true;
         let (spool, id, terms) = (Arc::clone(&self.spool), self.id.clone(), self.terms);
+        let outcomes = std::mem::take(&mut self.outcomes);
         let subject = Subject { id: id.clone(), birth: None };
         let body_bytes = self.body_bytes;
         match self.stream.clone() {
             None => {
                 let bytes = self.buffer.payload_bytes() - self.body_at;
-                let mut buffer = std::mem::replace(&mut self.buffer, Buffer::new(record::Kind::Void));
-                record::end_message(&mut buffer, terms);
+                let buffer = std::mem::replace(&mut self.buffer, Buffer::new(record::Kind::Void));
                 let message = MessageRecord {
                     subject,
                     envelope: std::mem::replace(&mut self.envelope, Envelope::new("", UnixTime(0))),
                     statuses: Vec::new(),
                     extents: Vec::new(),
                     terms,
+                    outcomes: Vec::new(),
                     body: (self.body_at, bytes),
                 };
-                commit(&spool, buffer, message, body_bytes, done);
+                commit(&spool, (buffer, message), outcomes, body_bytes, done);
             }
             Some(stream) => {
                 if self.buffer.payload_bytes() > self.body_at {
@@ -282,12 +289,17 @@ impl SpoolWriter for LogWriter {
                         of_spool.writer_done(body_bytes, None, &extents);
                         return done(Err(error));
                     }
-                    let mut buffer = record::message(&subject, &envelope, &[], &extents);
-                    let body = (buffer.payload_bytes(), 0);
-                    record::end_message(&mut buffer, terms);
-                    let message =
-                        MessageRecord { subject, envelope, statuses: Vec::new(), extents, terms, body };
-                    commit(&of_spool, buffer, message, body_bytes, done);
+                    let buffer = record::message(&subject, &envelope, &[], &extents);
+                    let message = MessageRecord {
+                        subject,
+                        envelope,
+                        statuses: Vec::new(),
+                        extents,
+                        terms,
+                        outcomes: Vec::new(),
+                        body: (buffer.payload_bytes(), 0),
+                    };
+                    commit(&of_spool, (buffer, message), outcomes, body_bytes, done);
                 }));
             }
         }
@@ -295,16 +307,61 @@ impl SpoolWriter for LogWriter {
     }
 }
 
-/// Brings the record of a message to the log, and the message into the queue when it is durable.
-fn commit(spool: &Arc<Inner>, buffer: Buffer, message: MessageRecord, body_bytes: u64, done: Done<QueueId>) {
+/// Ends the record of a message and brings it to the log; when it is durable the message comes into the queue, and what it records
+/// of others holds.
+fn commit(
+    spool: &Arc<Inner>,
+    (mut buffer, mut message): (Buffer, MessageRecord),
+    outcomes: Vec<Outcome>,
+    body_bytes: u64,
+    done: Done<QueueId>,
+) {
+    spool.log.queue.expect_no_more();
+    if outcomes.is_empty() {
+        record::end_message(&mut buffer, message.terms, &[]);
+        return spool.log.push([entry(spool, buffer, message, body_bytes, done)]);
+    }
+    let mut messages = spool.messages();
+    let states = states(&messages, outcomes).and_then(|states| {
+        let from = buffer.payload_bytes();
+        record::end_message(&mut buffer, message.terms, &states);
+        check_envelope(buffer.payload_bytes() - from)?;
+        if states.is_empty() { Err(nothing_to_record()) } else { Ok(states) }
+    });
+    match states {
+        Ok(states) => {
+            states.iter().for_each(|(subject, _)| messages.in_flight(&subject.id, true));
+            message.outcomes = states;
+            // Under the lock: what stands earlier in the log was said earlier.
+            spool.log.push([entry(spool, buffer, message, body_bytes, done)]);
+        }
+        Err(error) => {
+            drop(messages);
+            spool.writer_done(body_bytes, None, &message.extents);
+            done(Err(error));
+        }
+    }
+}
+
+fn entry(
+    spool: &Arc<Inner>,
+    buffer: Buffer,
+    mut message: MessageRecord,
+    body_bytes: u64,
+    done: Done<QueueId>,
+) -> Entry {
     let of_spool = Arc::clone(spool);
     let pinned = message.extents.clone();
-    let entry = Entry {
+    Entry {
         buffer,
         needs: message.extents.clone(),
         class: EntryClass::Inward,
         done: Box::new(move |result| {
             let id = message.subject.id.clone();
+            let outcomes = std::mem::take(&mut message.outcomes);
+            if !outcomes.is_empty() {
+                of_spool.recorded(&outcomes, result.as_ref().ok().map(|place| place.segment));
+            }
             let message = result.map(|place| Message::new(message, place, false));
             let (message, told) = match message {
                 Ok(message) => (Some((id.clone(), message)), Ok(id)),
@@ -316,9 +373,7 @@ fn commit(spool: &Arc<Inner>, buffer: Buffer, message: MessageRecord, body_bytes
             }
             done(told);
         }),
-    };
-    spool.log.queue.expect_no_more();
-    spool.log.push([entry]);
+    }
 }
 
 impl Drop for LogWriter {
@@ -343,6 +398,10 @@ fn check_envelope(bytes: usize) -> Result<()> {
         return Ok(());
     }
     Err(StoreError::new(ErrorKind::Refused, "accepting a message", "its envelope is too long"))
+}
+
+fn nothing_to_record() -> StoreError {
+    StoreError::new(ErrorKind::NoSuchQueueId, "recording outcomes with a message", "all of them are done")
 }
 
 fn begin_chunk(id: &QueueId) -> (Buffer, usize) {

@@ -28,8 +28,9 @@ impl Deliverer {
         let this = &self;
         let now = self.context.clock.now().utc;
         let (mut all_done, mut all_recorded, mut is_gone) = (true, true, false);
-        let states = self.job.states.iter().enumerate();
-        let outcomes: Vec<_> = states.map(|(place, state)| this.outcome(place, *state, now)).collect();
+        let statuses = self.job.statuses.iter().enumerate();
+        let outcomes: Vec<_> =
+            statuses.map(|(place, status)| this.outcome(place, status.state, now)).collect();
         let mut outcomes = futures_util::stream::iter(outcomes).buffer_unordered(RECIPIENTS_MAX);
         while let Some((place, outcome)) = outcomes.next().await {
             match outcome {
@@ -103,7 +104,7 @@ impl Deliverer {
         };
         // What is not recorded is tried again, and recognised by the store.
         let delivery = DeliveryId { queue_id: self.job.id.clone(), recipient: number };
-        let outcome = Outcome { delivery, status: Status { state, reason } };
+        let outcome = Outcome { delivery, status: Status { state, reason, delay_told: false } };
         self.context.spool.record(vec![outcome]).await?;
         Ok(state)
     }
