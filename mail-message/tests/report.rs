@@ -293,6 +293,7 @@ proptest! {
         (is_utf8, is_8bit) in any::<(bool, bool)>(),
     ) {
         let text = |at: usize| &*texts[at];
+        let sender = format!("s{}", texts[15]);
         let recipient = RecipientReport {
             address: text(0),
             expanded_from: Some(text(1)),
@@ -314,7 +315,7 @@ proptest! {
             boundary: [0xA5; 16],
             subject: Subject {
                 queue_id: text(14),
-                sender: text(15),
+                sender: &sender,
                 envelope_id: Some(text(16)),
                 arrival_date: text(8),
                 returned: Returned::Message,

@@ -252,7 +252,7 @@ async fn messages_whose_files_are_gone_or_do_not_open_hold_up_nobody() {
         let fs = SimFs::new();
         let mut few = postroom::delivery::Deliverers::default();
         few.messages_max = 8;
-        let server = start_with(&fs, 1, |builder| builder.deliverers(few)).await.unwrap();
+        let server = start_with(&fs, 1, |builder| builder.deliverers(few.clone())).await.unwrap();
         let mut client = Client::connect(&server, "smtp");
         client.reply().await;
         client.command("EHLO client.test").await;

@@ -15,8 +15,8 @@ mod schema;
 pub use policy::{AS_THEY_ARE, NAME_BEGINS};
 pub use schema::{
     Auto, Config, DirectoryNames, FolderName, GreylistSection, LimitsSection, ListenerSection,
-    MailboxSection, MaildirLayout, MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption,
-    StorageFormat, StorageSection, TlsMode, TlsSection,
+    MailboxSection, MaildirLayout, MboxFormat, MboxLock, NotifyClass, Protocol, QueueSection,
+    SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 
 use crate::wiring;

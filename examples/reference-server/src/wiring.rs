@@ -2,8 +2,8 @@
 
 use crate::config::{
     Auto, Config, ConfigError, DirectoryNames, GreylistSection, LimitsSection, ListenerSection,
-    MailboxSection, MaildirLayout, MboxFormat, MboxLock, Protocol, QueueSection, SaslSecurityOption,
-    StorageFormat, StorageSection, TlsMode, TlsSection,
+    MailboxSection, MaildirLayout, MboxFormat, MboxLock, NotifyClass, Protocol, QueueSection,
+    SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
 use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
 use postroom::delivery::{Commands, Deliverers};
@@ -162,11 +162,19 @@ pub fn greylist(section: &GreylistSection) -> GreylistOptions {
     }
 }
 
-fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
+/// How accepted mail is delivered.
+pub fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
     let mut how = Deliverers::default();
     how.soft_bounce = soft_bounce;
     how.quota_full_tempfail = section.quota_full_tempfail.unwrap_or(how.quota_full_tempfail);
     how.retry = retry_schedule(section);
+    how.bounce_size_limit = section.bounce_size_limit_bytes.unwrap_or(how.bounce_size_limit);
+    let delay_warning_time = section.delay_warning_time_seconds.map(Duration::from_secs);
+    how.delay_warning_time = delay_warning_time.unwrap_or(how.delay_warning_time);
+    if section.notify_classes.contains(&NotifyClass::DoubleBounce) {
+        let recipient = section.double_bounce_notice_recipient.as_deref().unwrap_or("postmaster");
+        how.double_bounce_recipient = Some(recipient.to_owned());
+    }
     how.commands = Commands::as_this_user().map(|mut commands| {
         let limit = section.command_time_limit_seconds.map(Duration::from_secs);
         commands.time_limit = limit.unwrap_or(commands.time_limit);

@@ -93,7 +93,7 @@ pub struct Report<'a> {
 pub struct Subject<'a> {
     /// What it is known by to this host.
     pub queue_id: &'a str,
-    /// Its sender, without angle brackets.
+    /// Its sender, without angle brackets; empty where it has none.
     pub sender: &'a str,
     /// ENVID, decoded.
     pub envelope_id: Option<&'a str>,
@@ -223,8 +223,10 @@ impl<'a> Report<'a> {
         field.write(&mut octets, "Reporting-MTA", &["dns; ", self.reporting_mta]);
         field.write(&mut octets, "Arrival-Date", &[subject.arrival_date]);
         field.write(&mut octets, "X-Postroom-Queue-ID", &[subject.queue_id]);
-        let sender = Address::new(subject.sender, field);
-        field.write(&mut octets, "X-Postroom-Sender", &[&sender.kind, "; ", &sender.text]);
+        if !subject.sender.is_empty() {
+            let sender = Address::new(subject.sender, field);
+            field.write(&mut octets, "X-Postroom-Sender", &[&sender.kind, "; ", &sender.text]);
+        }
         octets
     }
 

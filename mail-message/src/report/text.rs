@@ -32,6 +32,9 @@ pub(super) fn opening(octets: &mut String, report: &Report<'_>) {
     paragraph(octets, report, INDENT, &format!("This is the mail system at host {host}."));
     octets.push_str("\r\n");
     let what = match worst(report.recipients) {
+        Action::Failed if report.subject.sender.is_empty() => {
+            "A message without a sender could not be delivered to one or more recipients. They stand below, each with the reason."
+        }
         Action::Failed => {
             "Your message could not be delivered to one or more recipients. They stand below, each with the reason."
         }

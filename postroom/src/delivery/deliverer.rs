@@ -3,6 +3,7 @@
 use super::Context;
 use super::command;
 use super::header::{COMMAND, FILE, MAILBOX, ORIGINAL_RECIPIENT, header};
+use super::report::Event;
 use super::room::Busy;
 use crate::wall::{AccountId, Delivery, StoreResult};
 use futures_util::StreamExt as _;
@@ -16,6 +17,21 @@ use std::sync::Arc;
 /// So many recipients of one message are served at a time (`default_destination_recipient_limit` of Postfix).
 const RECIPIENTS_MAX: usize = 50;
 
+/// What came of an attempt.
+enum Served {
+    /// It is recorded.
+    Recorded(RecipientState),
+    /// It is to be recorded with a report of it.
+    Tell(Event),
+}
+
+/// What became of all recipients.
+struct Tally {
+    all_done: bool,
+    all_recorded: bool,
+    is_gone: bool,
+}
+
 pub(super) struct Deliverer {
     pub(super) context: Arc<Context>,
     pub(super) job: Job,
@@ -26,35 +42,28 @@ impl Deliverer {
     /// outcome is not recorded. The spool takes such a message for due: given back now, it would come again at once.
     pub(super) async fn run(self) -> Option<QueueId> {
         let this = &self;
-        let now = self.context.clock.now().utc;
-        let (mut all_done, mut all_recorded, mut is_gone) = (true, true, false);
+        let now = self.context.now().utc;
+        let mut tally = Tally { all_done: true, all_recorded: true, is_gone: false };
+        let mut events = Vec::new();
         let statuses = self.job.statuses.iter().enumerate();
-        let outcomes: Vec<_> =
-            statuses.map(|(place, status)| this.outcome(place, status.state, now)).collect();
-        let mut outcomes = futures_util::stream::iter(outcomes).buffer_unordered(RECIPIENTS_MAX);
-        while let Some((place, outcome)) = outcomes.next().await {
-            match outcome {
-                Ok(state) => all_done &= state.is_done(),
-                Err(error) if error.kind() == ErrorKind::NoSuchQueueId => {
-                    if !is_gone {
-                        // With its id in the line itself: a filter for warnings leaves out the span.
-                        tracing::warn!(queue_id = %self.job.id, %error, "gone from the queue: forgotten");
-                    }
-                    is_gone = true;
-                }
-                Err(error) => {
-                    let to = &self.job.envelope.recipients[place].address;
-                    tracing::error!(to, %error, "outcome not recorded");
-                    all_recorded = false;
-                }
+        let served: Vec<_> = statuses.map(|(place, status)| this.attempt(place, status.state, now)).collect();
+        let mut served = futures_util::stream::iter(served).buffer_unordered(RECIPIENTS_MAX);
+        while let Some((place, served)) = served.next().await {
+            match served {
+                Ok(Served::Recorded(state)) => self.count(&mut tally, place, Ok(state)),
+                Ok(Served::Tell(event)) => events.push(event),
+                Err(error) => self.count(&mut tally, place, Err(error)),
             }
         }
-        drop(outcomes);
-        if !all_recorded && !is_gone {
+        drop(served);
+        for (place, told) in self.tell(events).await {
+            self.count(&mut tally, place, told);
+        }
+        if !tally.all_recorded && !tally.is_gone {
             return Some(self.job.id);
         }
         self.context.spool.release(&self.job.id).await;
-        if all_done || is_gone {
+        if tally.all_done || tally.is_gone {
             tracing::info!("removed");
         } else {
             tracing::debug!("kept");
@@ -62,62 +71,101 @@ impl Deliverer {
         None
     }
 
-    /// The state of one recipient after it was served, if it is due.
-    async fn outcome(
+    /// Takes into account what became of one recipient.
+    fn count(&self, tally: &mut Tally, place: usize, outcome: Result<RecipientState, StoreError>) {
+        match outcome {
+            Ok(state) => tally.all_done &= state.is_done(),
+            Err(error) if error.kind() == ErrorKind::NoSuchQueueId => {
+                if !tally.is_gone {
+                    // With its id in the line itself: a filter for warnings leaves out the span.
+                    tracing::warn!(queue_id = %self.job.id, %error, "gone from the queue: forgotten");
+                }
+                tally.is_gone = true;
+            }
+            Err(error) => {
+                let to = &self.job.envelope.recipients[place].address;
+                tracing::error!(to, %error, "outcome not recorded");
+                tally.all_recorded = false;
+            }
+        }
+    }
+
+    /// What came of one recipient, if it is due.
+    async fn attempt(
         &self,
         place: usize,
         state: RecipientState,
         now: UnixTime,
-    ) -> (usize, Result<RecipientState, StoreError>) {
+    ) -> (usize, Result<Served, StoreError>) {
         let is_due = match state {
             RecipientState::Pending => true,
             RecipientState::Deferred(until) => until <= now,
             _ => false,
         };
-        (place, if is_due { self.serve(place).await } else { Ok(state) })
+        (place, if is_due { self.serve(place).await } else { Ok(Served::Recorded(state)) })
     }
 
-    /// Delivers to one recipient, and records and returns what became of it.
+    /// Delivers to one recipient, and records what became of it, unless somebody is to be told with it.
     ///
     /// # Errors
     /// When it is not recorded; `NoSuchQueueId` when the message is gone.
-    async fn serve(&self, place: usize) -> Result<RecipientState, StoreError> {
+    async fn serve(&self, place: usize) -> Result<Served, StoreError> {
         let recipient = &self.job.envelope.recipients[place];
         let Told { to, orig_to, file, command } = Told::of(recipient);
         let number =
             u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
-        let mut reason = None;
-        let state = match self.deliver(place, number).await {
-            Ok(Delivered::Stored) => {
-                tracing::info!(to, orig_to, file, command, "delivered");
-                RecipientState::Delivered
-            }
+        let delay_told = self.job.statuses[place].delay_told;
+        let mut status = Status { state: RecipientState::Delivered, reason: None, delay_told };
+        match self.deliver(place, number).await {
+            Ok(Delivered::Stored) => tracing::info!(to, orig_to, file, command, "delivered"),
             Ok(Delivered::AlreadyThere) => {
                 tracing::info!(to, orig_to, file, command, "delivered before a crash");
-                RecipientState::Delivered
             }
             Err(Failure::Store(error)) if error.kind() == ErrorKind::NoSuchQueueId => return Err(error),
             Err(error) => {
-                reason = Some(error.to_string().into());
-                self.failed(recipient, &error)
+                status.reason = Some(error.to_string().into());
+                status.state = self.failed(recipient, &error);
+                if let Some(event) = self.event(place, &status, &error) {
+                    return Ok(Served::Tell(event));
+                }
             }
-        };
+        }
         // What is not recorded is tried again, and recognised by the store.
-        let delivery = DeliveryId { queue_id: self.job.id.clone(), recipient: number };
-        let outcome = Outcome { delivery, status: Status { state, reason, delay_told: false } };
-        self.context.spool.record(vec![outcome]).await?;
-        Ok(state)
+        let state = status.state;
+        self.record(vec![(place, status)]).await?;
+        Ok(Served::Recorded(state))
+    }
+
+    /// Records how far recipients have come.
+    ///
+    /// # Errors
+    /// Those of the spool.
+    pub(super) async fn record(&self, statuses: Vec<(usize, Status)>) -> Result<(), StoreError> {
+        let outcomes = statuses.into_iter().map(|(place, status)| self.told(place, status)).collect();
+        self.context.spool.record(outcomes).await
+    }
+
+    /// How far a recipient has come, as the spool is told.
+    pub(super) fn told(&self, place: usize, status: Status) -> Outcome {
+        let recipient =
+            u32::try_from(place).expect("invariant: an envelope is far smaller than 2^32 recipients");
+        Outcome { delivery: DeliveryId { queue_id: self.job.id.clone(), recipient }, status }
+    }
+
+    /// Whether trying again may help.
+    pub(super) fn class(&self, recipient: &Recipient, error: &Failure) -> Class {
+        match error {
+            Failure::Store(error) => self.context.how.class(recipient, error),
+            Failure::Command(failure) => failure.class,
+        }
     }
 
     /// What becomes of a recipient after a failure.
     fn failed(&self, recipient: &Recipient, error: &Failure) -> RecipientState {
         let Told { to, orig_to, file, command } = Told::of(recipient);
-        let (how, now) = (&self.context.how, self.context.clock.now().utc);
+        let (how, now) = (&self.context.how, self.context.now().utc);
         let Envelope { received_at, reverse_path, .. } = &self.job.envelope;
-        let class = match error {
-            Failure::Store(error) => how.class(recipient, error),
-            Failure::Command(failure) => failure.class,
-        };
+        let class = self.class(recipient, error);
         if class == Class::Permanent && !how.soft_bounce {
             tracing::error!(to, orig_to, file, command, %error, "bounced");
             RecipientState::Bounced
@@ -219,7 +267,7 @@ fn busy() -> StoreError {
 
 /// Why a recipient has not got the message.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     /// The store or the spool says so.
     #[error(transparent)]
     Store(#[from] StoreError),

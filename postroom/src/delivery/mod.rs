@@ -35,18 +35,26 @@
 //! such to end, wherever they do; who comes then is deferred where fewer than eight end in two seconds. So what hangs or is slow leaves
 //! room for others (of at least 11 messages in hands).
 //!
+//! # Reports
+//! When all who were due have been served, the sender of a message is told of those who bounced, in one report
+//! (`report.rs`); so is he of those who are still tried after [`Deliverers::delay_warning_time`]. Whoever bounces is recorded in the
+//! step in which the report comes into the spool.
+//!
 //! # Departures
-//! A bounced recipient is recorded and logged; the sender is told nothing yet (RFC 5321 section 6.1 asks for a
-//! notification).
+//! A sender elsewhere is told nothing, since no mail goes out: it is logged, with the recipient recorded as bounced (RFC 5321 section 6.1
+//! asks for a notification). So the extension DSN is not offered: what it promises of a sender elsewhere (RFC 3461) would not be kept, and
+//! when a client says EHLO, nobody knows who the sender will be. Without it a client asks for no report, and none is made of what was
+//! delivered, relayed or expanded. The words of reports cannot be changed (`bounce_template_file` of Postfix).
 
+mod body;
 mod command;
 mod deliverer;
 mod header;
 mod lanes;
+mod report;
 mod room;
 
-use crate::clock::Clock;
-use crate::driver::Shutdown;
+use crate::server::Shared;
 use crate::wall::{Spool, Store};
 pub use command::Commands;
 pub(crate) use command::missing_program;
@@ -68,7 +76,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 /// How mail is delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deliverers {
     /// How many messages are in hands at a time, at least one, and how many deliveries are under way. The more there are,
@@ -82,13 +90,22 @@ pub struct Deliverers {
     /// 30 seconds.
     pub patience: Duration,
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (`quota_full_tempfail` of Dovecot, where
-    /// the default is no). Default true, while no sender is told of a bounce.
+    /// the default is no). Default true: a sender elsewhere is not told of a bounce.
     pub quota_full_tempfail: bool,
     /// Whether what would be bounced waits, for as long as [`retry`](Self::retry) says (`soft_bounce` of Postfix): for who tries a
     /// new server out. Default false.
     pub soft_bounce: bool,
     /// How commands of aliases are run; none: who leads to one is refused. Default none.
     pub commands: Option<Commands>,
+    /// How large a message may be, in octets, that a report of its failure returns; of a larger one it returns the header
+    /// (`bounce_size_limit` of Postfix). Default 50,000.
+    pub bounce_size_limit: u64,
+    /// How old a message becomes before its sender is told that it is still being tried, once for each recipient; zero: he is not told
+    /// (`delay_warning_time` of Postfix). Default zero.
+    pub delay_warning_time: Duration,
+    /// Who is told of a message without a sender, such as a report, that could not be delivered: an address; `None`: nobody, but the log
+    /// (`2bounce_notice_recipient` of Postfix, with `2bounce` in `notify_classes`). Default `None`.
+    pub double_bounce_recipient: Option<String>,
 }
 
 impl Default for Deliverers {
@@ -100,6 +117,9 @@ impl Default for Deliverers {
             quota_full_tempfail: true,
             soft_bounce: false,
             commands: None,
+            bounce_size_limit: 50_000,
+            delay_warning_time: Duration::ZERO,
+            double_bounce_recipient: None,
         }
     }
 }
@@ -125,8 +145,9 @@ impl Deliverers {
 struct Context {
     spool: Arc<dyn Spool>,
     store: Arc<dyn Store>,
-    clock: Clock,
     how: Deliverers,
+    /// Time, and what finds out who gets a report.
+    shared: Arc<Shared>,
     lanes: Lanes,
     /// For deliveries under way.
     room: Semaphore,
@@ -134,26 +155,28 @@ struct Context {
     commands: Room,
 }
 
+impl Context {
+    fn now(&self) -> Now {
+        self.shared.backends.clock.now()
+    }
+}
+
 /// How long the scheduler rests when the spool cannot be read or written, and how long it sleeps at most, so that a clock which
 /// is set back does not hold mail for longer.
 const REST: Duration = Duration::from_secs(30);
 
 /// Delivers until the server stops; then waits for the messages in hands.
-pub(crate) async fn run(
-    spool: Arc<dyn Spool>,
-    store: Arc<dyn Store>,
-    clock: Clock,
-    how: Deliverers,
-    mut shutdown: Shutdown,
-) {
+pub(crate) async fn run(spool: Arc<dyn Spool>, store: Arc<dyn Store>, how: Deliverers, shared: Arc<Shared>) {
+    let mut shutdown = shared.shutdown.clone();
     let messages_max = how.messages_max.max(1);
     let seats = Seats::new(messages_max / 4);
     let lanes = Lanes::new(messages_max / 2, seats.clone(), how.patience);
     let room = Semaphore::new(messages_max.min(Semaphore::MAX_PERMITS));
     let commands_max = how.commands.map_or(0, |commands| commands.running_max.max(1));
     let commands = Room::new(commands_max, seats, how.patience);
-    let context = Arc::new(Context { spool, store, clock, how, lanes, room, commands });
-    let Context { spool, clock, .. } = &*context;
+    let context = Arc::new(Context { spool, store, how, shared, lanes, room, commands });
+    let Context { spool, shared, .. } = &*context;
+    let clock = &shared.backends.clock;
     let mut in_hands = JoinSet::new();
     // Held in the spool, and in nobody's hands; since when; the first is the first to be given back.
     let mut resting: VecDeque<(Instant, QueueId)> = VecDeque::new();

@@ -150,6 +150,11 @@ impl SpoolWriter for Writer {
         self.writer.set_recipients(recipients)
     }
 
+    fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), StoreError> {
+        self.writer.record(outcomes);
+        Ok(())
+    }
+
     fn hold(&mut self) -> Result<(), StoreError> {
         self.writer.hold();
         Ok(())

@@ -11,7 +11,7 @@ mod services;
 pub(crate) use answerer::{Answerer, Walls};
 pub(crate) use include::why_unusable;
 pub use recipients::Addresses;
-pub(crate) use recipients::Recipients;
+pub(crate) use recipients::{NoRoute, Recipients};
 pub(crate) use services::{Asked, Services};
 
 use crate::settings::SmtpProfile;

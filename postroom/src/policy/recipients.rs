@@ -34,6 +34,15 @@ pub(crate) struct Recipients {
     pub(crate) to: Vec<Recipient>,
 }
 
+/// Why a report cannot be sent.
+#[derive(Debug)]
+pub(crate) enum NoRoute {
+    /// Who gets it cannot be found out now.
+    ForNow(String),
+    /// Nobody here gets it.
+    Never(String),
+}
+
 /// What becomes of the addresses of a message.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -100,6 +109,23 @@ impl Answerer<'_> {
             tracing::error!(address = external, %why, "refused: REDIRECT or BCC leads to nobody");
             server_error()
         })
+    }
+
+    /// Finds who gets a report that this server makes, from `sender`. What restricts clients does not restrict it.
+    ///
+    /// # Errors
+    /// [`NoRoute`].
+    pub(crate) async fn report_recipients(
+        &self,
+        external: &str,
+        sender: Address,
+    ) -> Result<Vec<Recipient>, NoRoute> {
+        let routed = self.routed(self.profile.router.recipient(Address::parse(external), sender)).await;
+        if let Some(failure) = routed.failures.iter().find(|failure| failure.is_temporary()) {
+            return Err(NoRoute::ForNow(failure.reason.clone()));
+        }
+        let reply = self.deliverable(&routed, Some(external), &format_args!("<{external}>"));
+        reply.map_err(|reply| NoRoute::Never(reply.text))
     }
 
     /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.

@@ -283,7 +283,8 @@ impl Builder {
             tasks.spawn(keep.clone().run(memory, clock.clone(), shutdown.clone()));
         }
         if let Some((spool, hub)) = mail {
-            tasks.spawn(delivery::run(spool, Arc::new(hub), clock, self.deliverers, shutdown));
+            let deliverers = delivery::run(spool, Arc::new(hub), self.deliverers, Arc::clone(&shared));
+            tasks.spawn(deliverers);
         }
         Ok(Server { shared, signal, tasks, keep: self.keep, addresses, started })
     }

@@ -29,6 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) settings: Settings,
     /// By the listener's name.
     pub(crate) profiles: BTreeMap<String, Arc<Profile>>,
+    /// How mail goes that comes by no listener, since this server makes it: as the common settings have it.
+    pub(crate) own: SmtpProfile,
     /// What is to be said of the files behind tables, whoever names them.
     pub(crate) file_warnings: Vec<Warning>,
     /// Those files, as they were read.
@@ -133,11 +135,13 @@ impl Snapshot {
                 return Err(SettingsError::SameName(listener.to_string()));
             }
         }
+        let nobody = Listener::without_socket(Protocol::Policy);
+        let own = smtp_profile(&settings, &nobody, settings.limits, Vec::new(), &opener)?;
         let (file_warnings, table_files) = reader.into_parts();
         for warning in file_warnings.iter().map(ToString::to_string).chain(warnings(&profiles)) {
             tracing::warn!("{warning}");
         }
-        Ok(Self { settings, profiles, file_warnings, table_files })
+        Ok(Self { settings, profiles, own, file_warnings, table_files })
     }
 
     /// The policy of each listener that takes mail or answers the questions of another server, by the listener's name.

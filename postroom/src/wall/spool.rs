@@ -49,6 +49,21 @@ pub trait SpoolWriter: Send {
         ))
     }
 
+    /// The commit shall record this of another message, too, in the same step: after a power cut both are there or neither. For a
+    /// message that tells what became of that one. It comes before `commit`, which fails with `NoSuchQueueId` when nothing is left to
+    /// record.
+    ///
+    /// # Errors
+    /// When that cannot be done: the message is not sent. So says who does not implement it.
+    fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), StoreError> {
+        let _ = outcomes;
+        Err(StoreError::new(
+            ErrorKind::Refused,
+            "recording with a message what became of another",
+            "whoever takes the message cannot do that",
+        ))
+    }
+
     /// The message is complete. `Ok` is a 250 to the client: it says that the message would survive a power cut.
     ///
     /// # Errors

@@ -421,11 +421,31 @@ pub struct QueueSection {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
     /// true).
     pub quota_full_tempfail: Option<bool>,
+    /// How large a message may be that a report of its failure returns; of a larger one it returns the header (Postfix:
+    /// `bounce_size_limit`; default 50,000).
+    pub bounce_size_limit_bytes: Option<u64>,
+    /// How old a message becomes before its sender is told that it is still tried; 0: never (Postfix: `delay_warning_time`; default 0).
+    pub delay_warning_time_seconds: Option<u64>,
+    /// What somebody is told of besides senders (Postfix: `notify_classes`, of which only `2bounce` is known here; default none).
+    #[serde(default)]
+    pub notify_classes: Vec<NotifyClass>,
+    /// Who is told of mail without a sender that could not be delivered, where `notify_classes` has `2bounce` (Postfix:
+    /// `2bounce_notice_recipient`; default `postmaster`).
+    #[serde(rename = "2bounce_notice_recipient")]
+    pub double_bounce_notice_recipient: Option<String>,
     /// How long a command of an alias may run (Postfix: `command_time_limit`; default 1,000).
     pub command_time_limit_seconds: Option<u64>,
     /// How large a file of an alias may become; 0: there is no limit (Postfix: `mailbox_size_limit`; default 51,200,000, or the largest
     /// message where that is larger).
     pub mailbox_size_limit_bytes: Option<u64>,
+}
+
+/// Something that is told besides what senders are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum NotifyClass {
+    /// Mail without a sender, such as reports, that could not be delivered.
+    #[serde(rename = "2bounce")]
+    DoubleBounce,
 }
 
 /// How long, how often, how many; absent means the default that stands with each. The names are postgrey's, the unit behind them.

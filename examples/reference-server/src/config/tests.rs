@@ -127,6 +127,23 @@ fn a_listener_overrides_the_common_limits_key_by_key() {
 }
 
 #[test]
+fn reports_have_the_names_of_postfix() {
+    let with = |keys: &str| with("[queue]\n", &format!("[queue]\n{keys}"));
+    let how = |keys: &str| wiring::deliverers(&with(keys).unwrap().queue, false);
+    let given = how(
+        "bounce_size_limit_bytes = 7\ndelay_warning_time_seconds = 14400\nnotify_classes = [\"2bounce\"]\n",
+    );
+    assert_eq!((given.bounce_size_limit, given.delay_warning_time.as_secs()), (7, 14_400));
+    assert_eq!(given.double_bounce_recipient.as_deref(), Some("postmaster"));
+    let to = "2bounce_notice_recipient = \"ann@example.test\"\n";
+    assert_eq!(how(to).double_bounce_recipient, None);
+    let both = how(&format!("notify_classes = [\"2bounce\"]\n{to}"));
+    assert_eq!(both.double_bounce_recipient.as_deref(), Some("ann@example.test"));
+    let unknown = with("notify_classes = [\"resource\"]\n").expect_err("nobody is told of these").to_string();
+    assert!(unknown.contains("2bounce"), "{unknown}");
+}
+
+#[test]
 fn policy_has_the_names_of_postfix() {
     let policy = "[policy]\nmydestination = [\"example.test\"]\nsmtpd_helo_restrictions = [\"reject_invalid_helo_hostname\"]\n\
         recipient_delimiter = \"+\"\nsoft_bounce = true\n";

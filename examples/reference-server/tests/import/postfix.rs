@@ -36,6 +36,7 @@ default_rbl_reply = $rbl_code no: $rbl_domain
 bounce_queue_lifetime = 1
 minimal_backoff_time = 2m
 maximal_backoff_time = 600
+delay_warning_time = 4
 ";
 
 const MASTER_CF: &str = "\
@@ -154,6 +155,7 @@ fn a_postfix_becomes_ours() {
     assert_eq!(queue("bounce_queue_lifetime_seconds"), Some(86_400));
     assert_eq!(queue("minimal_backoff_time_seconds"), Some(120));
     assert_eq!(queue("maximal_backoff_time_seconds"), Some(600));
+    assert_eq!(queue("delay_warning_time_seconds"), Some(14_400));
 
     let listeners: Vec<String> =
         written["listener"].as_array().unwrap().iter().map(ToString::to_string).collect();

@@ -1,16 +1,12 @@
 //! What a command reads: the message in the form of a file, with the lines before it that final delivery writes.
 
-use crate::blocking::JobLost;
+use crate::delivery::body::Chunks;
 use crate::delivery::header::{header, sender};
 use mailstore::mbox::from_line;
 use mailstore::spool::{Envelope, Recipient};
 use mailstore::{MessageReader, StoreError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::ChildStdin;
-use tokio::sync::mpsc;
-
-/// So many octets are read at a time.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// The `From_` line, `Return-Path:` and its companions.
 pub(super) fn beginning(envelope: &Envelope, recipient: &Recipient) -> Vec<u8> {
@@ -29,9 +25,7 @@ pub(super) async fn feed(
     beginning: Vec<u8>,
     body: Box<dyn MessageReader>,
 ) -> Result<(), StoreError> {
-    let (send, mut chunks) = mpsc::channel(1);
-    // It ends when nobody receives any more.
-    tokio::task::spawn_blocking(move || read(body, &send));
+    let mut chunks = Chunks::of(body);
     let mut line_ends = LineEnds::default();
     let mut chunk = beginning;
     loop {
@@ -40,8 +34,7 @@ pub(super) async fn feed(
             *stdin = None;
             return Ok(());
         }
-        // A reader that is gone without a last chunk has not come to the end.
-        chunk = chunks.recv().await.ok_or(JobLost)??;
+        chunk = chunks.next().await?;
         if chunk.is_empty() {
             break;
         }
@@ -52,23 +45,6 @@ pub(super) async fn feed(
     }
     *stdin = None;
     Ok(())
-}
-
-/// Reads a message, a chunk at a time; the last is an empty one or an error.
-fn read(mut body: Box<dyn MessageReader>, send: &mpsc::Sender<Result<Vec<u8>, StoreError>>) {
-    let mut at = 0;
-    loop {
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let read = body.read_at(at, &mut chunk).map(|octets| {
-            chunk.truncate(octets);
-            chunk
-        });
-        at += read.as_ref().map_or(0, Vec::len) as u64;
-        let is_last = read.as_ref().map_or(true, Vec::is_empty);
-        if send.blocking_send(read).is_err() || is_last {
-            return;
-        }
-    }
 }
 
 /// Makes of CRLF the line end of this system, however octets are cut.

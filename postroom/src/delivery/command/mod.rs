@@ -193,7 +193,7 @@ pub(super) struct Failure {
     /// Whether trying again may help.
     pub(super) class: Class,
     /// An enhanced status code, and what is said of it.
-    text: String,
+    pub(super) text: String,
 }
 
 impl Failure {

@@ -12,6 +12,7 @@ const QUEUE_TIMES: &[(&str, i64, &str)] = &[
     ("maximal_backoff_time", 1, "maximal_backoff_time_seconds"),
     ("maximal_queue_lifetime", 86_400, "maximal_queue_lifetime_seconds"),
     ("bounce_queue_lifetime", 86_400, "bounce_queue_lifetime_seconds"),
+    ("delay_warning_time", 3600, "delay_warning_time_seconds"),
 ];
 
 /// What holds for all services.
