@@ -164,12 +164,13 @@ fn run(store: &dyn Store, user: Option<&User>, outside: Option<&dyn Fn() -> Chil
             });
         }
         let mut tenths = 0..seconds() * 10;
-        while !ledger.stop.load(Ordering::Relaxed)
-            && match &mut outside {
-                Some(outside) => outside.try_wait().unwrap().is_none(),
-                None => tenths.next().is_some(),
-            }
-        {
+        let mut is_over = || match &mut outside {
+            Some(outside) => outside.try_wait().unwrap().is_some(),
+            None => tenths.next().is_none(),
+        };
+        // On a busy machine those who remove may have had no turn by then.
+        let has_removed = || !ledger.removed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        while !ledger.stop.load(Ordering::Relaxed) && !(is_over() && has_removed()) {
             std::thread::sleep(Duration::from_millis(100));
         }
         ledger.stop.store(true, Ordering::Relaxed);

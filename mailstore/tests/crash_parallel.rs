@@ -132,10 +132,11 @@ fn is_shared(fs: &SimFs, story: &Story) -> bool {
 fn the_power_fails_at_every_operation_of_threads_that_deliver() {
     for (of, open) in STORES {
         for _ in 0..from_environment("MAILSTORE_PARALLEL_ROUNDS", 2) {
-            // A busy machine may run the threads one after the other.
+            // A busy machine may run the threads one after the other all the same.
             let (fs, story) = (0..1000)
                 .find_map(|_| {
                     let (fs, store) = begin(open);
+                    fs.take_turns();
                     fs.record_crash_points();
                     let story = play(&fs, &store);
                     assert!(story.steps.iter().all(|step| step.answered.is_some()), "{of}: {story:?}");

@@ -72,6 +72,7 @@ struct Sim {
     /// Directories in which no name may be made or removed.
     sealed: BTreeSet<PathBuf>,
     power_off_at: Option<u64>,
+    takes_turns: bool,
     points: Option<Vec<CrashPoint>>,
     alive: BTreeSet<u32>,
     boot: u64,
@@ -145,6 +146,7 @@ impl SimFs {
             unreadable: BTreeSet::new(),
             sealed: BTreeSet::new(),
             power_off_at: None,
+            takes_turns: false,
             points: None,
             alive: BTreeSet::new(),
             boot,
@@ -212,6 +214,12 @@ impl SimFs {
         self.with(|sim| sim.power_off_at = Some(op));
     }
 
+    /// From now on every operation lets other threads go first, so that they come between each other's operations also where the
+    /// processor is one.
+    pub fn take_turns(&self) {
+        self.with(|sim| sim.takes_turns = true);
+    }
+
     /// The power cut that comes now.
     pub fn crash_point(&self) -> CrashPoint {
         self.with(|sim| CrashPoint { op: sim.ops, disk: sim.disk.clone() })
@@ -256,6 +264,9 @@ impl SimFs {
         changes: bool,
         call: impl FnOnce(&mut Disk, Option<Fault>) -> io::Result<T>,
     ) -> io::Result<T> {
+        if self.with(|sim| sim.takes_turns) {
+            std::thread::yield_now();
+        }
         self.with(|sim| {
             let op = sim.ops;
             if sim.power_off_at.is_some_and(|off| op >= off) {
