@@ -39,16 +39,19 @@ fn refuse(fs: &SimFs, users: &[&str]) {
 
 async fn start(fs: &SimFs, pid: u32, how: Deliverers, change: impl FnOnce(&mut Settings)) -> Server {
     let mut settings = settings();
-    settings
-        .policy
-        .set("virtual_alias_maps", "inline:{team@example.test=bob@example.test, list=carol@example.test}")
-        .unwrap();
+    settings.policy.set("virtual_alias_maps", "inline:{team@example.test=bob@example.test}").unwrap();
+    settings.policy.set("alias_maps", "inline:{ list=bob, owner-list=carol }").unwrap();
     change(&mut settings);
     let with = |builder: Builder| {
         let users = common::Users(&["alice@example.test", "bob@example.test", "carol@example.test"]);
         builder.directory(users).settings(settings).deliverers(how)
     };
     start_with(fs, pid, with).await.unwrap()
+}
+
+async fn restart(fs: &SimFs, server: Server, how: Deliverers) -> Server {
+    assert!(server.shutdown(Duration::from_secs(1)).await);
+    start(fs, 2, how, |_| {}).await
 }
 
 async fn send(server: &Server, from: &str, to: &[&str], text: &str) {
@@ -117,7 +120,7 @@ async fn a_large_message_comes_back_as_its_header() {
     refuse(&fs, &["bob"]);
     let mut how = at_once();
     how.bounce_size_limit = 1000;
-    let server = start(&fs, 1, how, |_| {}).await;
+    let server = start(&fs, 1, how.clone(), |_| {}).await;
     let body = "Subject: large\r\nX-Folded: a\r\n b\r\n\r\n".to_owned() + &"0123456789\r\n".repeat(20_000);
     send(&server, ALICE, &[BOB], &body).await;
     until("she is told", || inbox(&fs, "alice").len() == 1).await;
@@ -130,15 +133,44 @@ async fn a_large_message_comes_back_as_its_header() {
         "{returned}"
     );
 
+    // It may be returned in many pieces.
+    how.bounce_size_limit = 1 << 20;
+    let server = restart(&fs, server, how.clone()).await;
+    let body = "Subject: whole\r\n\r\n".to_owned() + &"0123456789\r\n".repeat(20_000);
+    send(&server, ALICE, &[BOB], &body).await;
+    until("she is told", || inbox(&fs, "alice").len() == 2).await;
+    let whole = inbox(&fs, "alice").into_iter().find(|mail| mail.contains("Subject: whole")).unwrap();
+    assert!(parts(&whole)[2].ends_with(&format!("\r\n{body}\r\n")));
+
     // A header without end is cut off.
+    how.bounce_size_limit = 1000;
+    let server = restart(&fs, server, how).await;
     send(&server, ALICE, &[BOB], &("Subject: wide\r\n".to_owned() + &"X-More: 0123456789\r\n".repeat(4000)))
         .await;
-    until("she is told", || inbox(&fs, "alice").len() == 2).await;
+    until("she is told", || inbox(&fs, "alice").len() == 3).await;
     let wide = inbox(&fs, "alice").into_iter().find(|mail| mail.contains("Subject: wide")).unwrap();
     assert_eq!(parts(&wide)[2].len(), 1000);
 }
 
-/// K31: and no report of a report that cannot be delivered; the list's owner takes nobody's place.
+#[tokio::test(start_paused = true)]
+async fn the_owner_of_a_list_is_told_in_place_of_the_sender() {
+    let (_log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    refuse(&fs, &["bob"]);
+    let server = start(&fs, 1, at_once(), |_| {}).await;
+    send(&server, ALICE, &["list@example.test"], "Subject: hello\r\n\r\nx").await;
+    until("she is told", || inbox(&fs, "carol").len() == 1).await;
+    let told = inbox(&fs, "carol").remove(0);
+    assert!(parts(&told)[0].contains("(expanded from <list@example.test>)"), "{told}");
+    assert!(told.contains("\r\nTo: <owner-list@example.test>\r\n"), "{told}");
+    // She does not take the place of nobody: reports on reports would come to her.
+    send(&server, "", &["list@example.test"], "a report").await;
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    let found = [inbox(&fs, "carol").len(), inbox(&fs, "alice").len(), queued(&fs)];
+    assert_eq!(found, [1, 0, 0]);
+}
+
+/// K31: and no report of a report that cannot be delivered.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_told_of_mail_without_a_sender() {
     let (log, _guard) = Log::start(Level::INFO);
