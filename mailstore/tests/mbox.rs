@@ -14,7 +14,7 @@ use mail_message::FlagSet;
 use mailstore::fs::{Fs, LockKind, OpenMode, SimFs};
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore, Notice};
 use mailstore::{
-    Access, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, Mailbox, Store,
+    Access, Class, Delivered, Delivery, DeliveryId, Env, ErrorKind, Expunge, FlagChange, Mailbox, Store,
 };
 use proto_core::UnixTime;
 
@@ -163,6 +163,10 @@ fn a_lock_that_is_held_is_waited_for_and_a_stale_one_is_not() {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Locked, "{content:?} of {age} s: {error}");
                 assert!(!stale && fs.now() - before >= Duration::from_secs(30));
+                let (age, content) = (age + 30, content.trim_end());
+                let named = if content.is_empty() { "nobody".into() } else { format!("{content:?}") };
+                let told = format!("holds {}, which is {age} s old and names {named}", lock.display());
+                assert!(error.to_string().contains(&told), "{error}");
             }
         }
     }
@@ -171,7 +175,9 @@ fn a_lock_that_is_held_is_waited_for_and_a_stale_one_is_not() {
     let store = mbox(&fs, 1).unwrap();
     let held = fs.open(Path::new(INBOX), OpenMode::Write).unwrap();
     assert!(held.try_lock(LockKind::Exclusive).unwrap());
-    assert_eq!(append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap_err().kind(), ErrorKind::Locked);
+    let error = append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    assert!(error.to_string().contains("another program holds an fcntl lock on it"), "{error}");
     assert!(fs.metadata(lock).is_err(), "the dotlock was given back");
     drop(held);
     append(&store, &inbox(), &message(1), &FlagSet::new()).unwrap();
@@ -356,4 +362,37 @@ fn a_run_of_deliveries_is_flushed_as_often_as_one() {
         taken
     };
     assert_eq!((flushes_of(2..3), flushes_of(2..42)), (3, 3), "the intent, the mailbox, the emptied journal");
+}
+
+/// What no reader could open gets no mail that nobody could read: it waits until somebody has looked at the file.
+#[test]
+fn nothing_is_delivered_behind_what_is_no_message() {
+    for (begins, is_mbox) in [
+        ("", true),
+        ("\n\r\n\n", true),
+        (&*format!("\n{FROM}A: 1\n\nx\n\n"), true),
+        (FROM.trim_end(), true),
+        ("\u{1}no mbox", false),
+        ("From here\n", false),
+        (&*"x".repeat(3000), false),
+        (&*format!("A: 1\n\n{FROM}A: 1\n\nx\n\n"), false),
+    ] {
+        let fs = SimFs::new();
+        let store = mbox(&fs, 1).unwrap();
+        write(&fs, begins);
+        let delivered = deliver_together(&store, &[(1, "INBOX"), (2, "INBOX")], false);
+        let opened = store.open(&inbox(), Access::ReadOnly);
+        if is_mbox {
+            assert!(delivered.iter().all(Result::is_ok), "{begins:?}: {delivered:?}");
+            assert!(opened.is_ok(), "{begins:?}");
+            continue;
+        }
+        let said = opened.err().unwrap().to_string();
+        assert!(said.contains("is no beginning of a message"), "{said}");
+        for error in delivered.into_iter().map(Result::unwrap_err) {
+            assert_eq!((error.kind(), error.class()), (ErrorKind::Corrupt, Class::Temporary));
+            assert_eq!(error.to_string(), said);
+        }
+        assert_eq!(text(&fs), begins, "not an octet is added");
+    }
 }

@@ -266,6 +266,8 @@ fn r222_a_full_disk_refuses_mail_lets_mail_out_and_is_forgotten_when_there_is_ro
         }
     };
     assert_eq!((error.kind(), error.class()), (ErrorKind::DiskFull, Class::Temporary), "{error}");
+    // A segment is begun in one piece, so that less free room than that takes nothing.
+    assert!(error.to_string().contains(" KiB of room are needed"), "{error}");
     assert!(ids.len() > 5);
     ids.iter().take(5).for_each(|id| deliver(&spool, id));
     assert_eq!(spool.backlog(), ids.len() - 5, "what was delivered is recorded");

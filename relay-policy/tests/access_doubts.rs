@@ -204,7 +204,8 @@ fn lists_that_refuse_everybody_are_found_beforehand() {
         (
             client,
             "check_policy_service greylst:",
-            "restriction check_policy_service must be followed by transport:server",
+            "restriction check_policy_service must be followed by transport:server (inet:host:port, unix:path, or greylist: for this \
+             server's own)",
         ),
         ("ours", "ours", "this class comes to itself again, without an end"),
         (

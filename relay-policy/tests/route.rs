@@ -317,7 +317,7 @@ fn parameters_that_make_no_sense() {
         ("relayhost", "[smart.test", "relayhost: [smart.test: expected a bracket that closes"),
         ("relayhost", "a.test 192.0.2.1", "relayhost: 192.0.2.1: expected brackets around an address"),
         ("smtp_fallback_relay", "a.test:x", "smtp_fallback_relay: a.test:x: expected a port"),
-        ("proxy_interfaces", "here", "proxy_interfaces: here: an IP address"),
+        ("proxy_interfaces", "here", "proxy_interfaces: here: an IP address is expected"),
     ] {
         let mut parameters = Parameters::default();
         parameters.set(name, value).unwrap();

@@ -21,8 +21,9 @@ use std::sync::Arc;
 /// The first thing that a start would fail on.
 pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
     let config = Config::read(path)?;
+    let by_root = privileges::makes_data_dir(&config);
     privileges::become_user(&config)?;
-    let mut findings: Vec<Finding> = doubts::of_data_dir(&config).into_iter().collect();
+    let mut findings: Vec<Finding> = doubts::of_data_dir(&config, by_root).into_iter().collect();
     let certificate = match &config.tls {
         Some(tls) => {
             wiring::certificate(&config, tls)?;
@@ -40,6 +41,7 @@ pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
     let directory = Arc::clone(&accounts);
     let rehearsal = Rehearsal::new(settings.clone(), directory, Arc::new(FixedResolver::new()))
         .map_err(|error| config.settings_error(error))?;
+    findings.extend(accounts.shut().into_iter().map(Finding::warning));
     if !are_made {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let doubts = runtime.block_on(doubts::doubts(&config, &accounts, &rehearsal));

@@ -148,13 +148,13 @@ pub enum Command {
     },
     /// Show accepted mail that waits, hold it, let it go, try it again or remove it.
     ///
-    /// The server may run or not. Run it as the user whom the server works as. What HOLD in a table has kept back waits here
+    /// The server may run or not. Run it as the user whom the server works as, or as root, who becomes that user for it. What HOLD in a table has kept back waits here
     /// (`!` behind its id) until it is released or deleted.
     ///
     /// Example: postroom queue --config postroom.toml release 3ZK0Q4N1XA
     Queue {
         /// The configuration file; without one, the embedded default.
-        #[arg(long, short)]
+        #[arg(long, short, global = true)]
         config: Option<PathBuf>,
         /// What to do.
         #[command(subcommand)]

@@ -9,7 +9,7 @@ use postroom::dns::{ClientName, HostsFile};
 use postroom::proto_core::address::{AddressSyntax, ForwardPath, ReversePath};
 use postroom::proto_core::{Backend, TlsInfo};
 use postroom::rehearsal::{Addresses, Destination, Dialogue, Fate, Rehearsal, Step};
-use postroom::relay_policy::address::RewriteContext;
+use postroom::relay_policy::address::{RewriteContext, Way};
 use postroom::relay_policy::{NameStatus, Parameters, RecordKind};
 use postroom::wall::{Later, Records, Resolver};
 use postroom::{Blocking, dns};
@@ -45,12 +45,16 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     let unasked = Unasked::default();
     let resolver: Arc<dyn Resolver> =
         if arguments.dns { Arc::new(dns::system()) } else { Arc::new(unasked.clone()) };
-    let rehearsal = Rehearsal::new(
+    let is_roots = privileges::is_roots(&config);
+    let mut rehearsal = Rehearsal::new(
         settings,
         Arc::new(accounts(&config, arguments.config.as_deref())?),
         Arc::clone(&resolver),
     )
     .map_err(|error| config.settings_error(error))?;
+    if is_roots {
+        rehearsal = rehearsal.without_files_and_commands();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let steps = runtime.block_on(async {
         dialogue.client_name = match &arguments.name {
@@ -83,6 +87,15 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     let mut rules = steps.iter().flat_map(|step| step.outcome.trail.entries());
     if rules.any(|entry| entry.rule().contains("check_policy_service")) {
         writeln!(out, "policy services were not asked, as if they had answered DUNNO")?;
+    }
+    let ways = steps.iter().filter_map(|step| step.addresses.as_ref());
+    let mut ways = ways.flat_map(|addresses| addresses.recipients.iter().chain(&addresses.copies));
+    if is_roots && ways.any(|to| matches!(to.way, Way::File(_) | Way::Command(_))) {
+        writeln!(
+            out,
+            "files and commands of aliases: the data directory is root's, so root runs the server, and such a server refuses them: \
+             run it as a user of its own"
+        )?;
     }
     if let Some(Fate { to, copies, .. }) = steps.last().and_then(|step| step.fate.as_ref()) {
         if !(to.is_empty() && copies.is_empty()) {

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, open};
 use std::error::Error;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt as _, fchown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown};
 use std::path::Path;
 
 /// Opens the ports and becomes the configured user, for good. What is returned is empty where no other user is configured: the
@@ -35,6 +35,39 @@ pub fn become_user(config: &Config) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     other_user(config)?.map_or(Ok(()), |user| become_him(&user))
+}
+
+/// Becomes whom a directory belongs to, where root runs a command on what is in it.
+///
+/// # Errors
+/// Nobody has that number, so that his groups are not known; the system does not let us.
+pub fn become_owner(directory: &Path) -> Result<(), Box<dyn Error>> {
+    // That it is not there is told by who looks next.
+    let Ok(metadata) = std::fs::metadata(directory) else { return Ok(()) };
+    let owner = Uid::from_raw(metadata.uid());
+    if !geteuid().is_root() || owner.is_root() {
+        return Ok(());
+    }
+    let user = User::from_uid(owner).map_err(|error| format!("the user {owner}: {error}"))?;
+    user.map_or_else(
+        || {
+            Err(format!("{}: it belongs to the user {owner}, who has no name here", directory.display())
+                .into())
+        },
+        |user| become_him(&user),
+    )
+}
+
+/// Whether root runs the server: there is no other user in the configuration, and root has the data directory, or where it is not
+/// made yet, runs this.
+pub fn is_roots(config: &Config) -> bool {
+    let made = std::fs::metadata(&config.data_dir);
+    config.user.is_none() && made.map_or(geteuid().is_root(), |made| made.uid() == 0)
+}
+
+/// Whether a start would make the data directory as root, for the configured user.
+pub fn makes_data_dir(config: &Config) -> bool {
+    geteuid().is_root() && config.user.is_some()
 }
 
 /// The configured user, unless this is he.

@@ -52,11 +52,16 @@ pub struct Answer {
 ///
 /// # Errors
 /// A configuration that cannot be read, a spool that cannot be reached; a message that there is not.
-pub fn run(config: Option<&Path>, command: &QueueCommand) -> Result<(), Box<dyn Error>> {
-    let config = Config::read(config)?;
+pub fn run(path: Option<&Path>, command: &QueueCommand) -> Result<(), Box<dyn Error>> {
+    let config = Config::read(path)?;
     let request = Request::of(command)?;
     privileges::become_user(&config)?;
-    wiring::check_owner(&config.data_dir)?;
+    // Without one in the configuration, root would leave files that the server could not use, and follow links of whom it is.
+    privileges::become_owner(&config.data_dir)?;
+    wiring::check_owner(&config.data_dir).map_err(|error| match path {
+        Some(_) => error,
+        None => format!("{error}; this is where the embedded default has it: --config names another").into(),
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(answer(&config, &request))?;
     io::stdout().lock().write_all(answer.text.as_bytes())?;

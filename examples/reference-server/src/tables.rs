@@ -127,6 +127,7 @@ pub fn make(tables: &[String], aliases: bool) -> Result<(), Box<dyn Error>> {
             Some(source) => compile(Path::new(source), aliases)?,
             None => {
                 open(table, aliases)?;
+                say(&format_args!("{table}: read, and nothing to be compiled: a server reads it as it is"));
             }
         }
     }
@@ -137,6 +138,9 @@ fn open(table: &str, aliases: bool) -> Result<Opened, Box<dyn Error>> {
     // Where no kind is said, it is a text file.
     let reference = if table.contains(':') { table.to_owned() } else { format!("hash:{table}") };
     let read = |path: &str| {
+        if path.is_empty() {
+            return Err("no file is named behind the colon".to_owned());
+        }
         let (octets, _, warnings) =
             read_table(Path::new(path), path).map_err(|error| format!("{path}: {error}"))?;
         warnings.iter().for_each(|warning| warn(warning));
@@ -178,7 +182,11 @@ fn compile(source: &Path, aliases: bool) -> Result<(), Box<dyn Error>> {
     write().map_err(|error| about(Path::new(&target), error).into())
 }
 
-#[expect(clippy::print_stderr, reason = "a warning of a command line program belongs there")]
 fn warn(what: &dyn std::fmt::Display) {
-    eprintln!("postroom: warning: {what}");
+    say(&format_args!("warning: {what}"));
+}
+
+#[expect(clippy::print_stderr, reason = "what a command line program has to tell besides belongs there")]
+fn say(what: &dyn std::fmt::Display) {
+    eprintln!("postroom: {what}");
 }

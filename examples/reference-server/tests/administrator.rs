@@ -5,9 +5,9 @@
 mod common;
 
 use common::wire::Smtp;
-use common::{ALICE, Server, configuration, eventually, has, prepare};
+use common::{ALICE, Server, configuration, eventually, has, prepare, program};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::process::Command;
 
 /// Whoever looks for the address that was written to finds the message, though it went to others.
@@ -69,4 +69,27 @@ fn a_data_directory_of_another_user_is_told_of() {
     assert!(good && told.contains(&format!("warning: data_dir: {words}\n")), "{told}{wrong}");
     let (good, _, wrong) = run("serve");
     assert!(!good && wrong.ends_with(&format!("postroom: {words}\n")), "{wrong}");
+}
+
+/// L-h: root need not become that user by itself, and leaves nothing of its own in the data directory.
+#[test]
+fn root_asks_for_the_queue_as_the_servers_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let list = ["queue", "list", "--config", "postroom.toml"];
+    prepare(directory.path(), &configuration(true, ""));
+    let (good, _, wrong) = program(&["queue", "list"], directory.path());
+    assert!(!good && wrong.contains("--config names another"), "{wrong}");
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: it takes root");
+        return;
+    }
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let data = directory.path().join("data");
+    fs::create_dir(&data).unwrap();
+    chown(&data, Some(65_534), Some(65_534)).unwrap();
+    let (good, told, wrong) = program(&list, directory.path());
+    assert!(good && told == "Mail queue is empty\n", "{told}{wrong}");
+    let made: Vec<u32> =
+        fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().metadata().unwrap().uid()).collect();
+    assert!(!made.is_empty() && made.iter().all(|owner| *owner == 65_534), "{made:?}");
 }

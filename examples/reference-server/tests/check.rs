@@ -95,10 +95,31 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
     let said = replace("mynetwork = []");
     assert!(
         said.contains(
-            "postroom.toml: policy.mynetwork: : no parameter has this name; did you mean mynetworks?"
+            "postroom.toml: policy.mynetwork: no parameter has this name; did you mean mynetworks?"
         ),
         "{said}"
     );
+    for (set, meant) in [
+        (
+            "message_size_limit = 1000000",
+            "message_size_limit: it is not carried over from Postfix: set message_bytes_max in [limits]",
+        ),
+        (
+            "virtual_mailbox_base = \"/var/vmail\"",
+            "virtual_mailbox_base: it is not carried over from Postfix: mail is delivered where [storage] says",
+        ),
+        (
+            "queue_directory = \"/var/spool/x\"",
+            "queue_directory: it is not carried over from Postfix: what this server keeps lies below data_dir",
+        ),
+        (
+            "smtpd_forbid_bare_newline = true",
+            "smtpd_forbid_bare_newline: it is not carried over from Postfix: a line that ends in LF",
+        ),
+    ] {
+        let said = replace(set);
+        assert!(said.contains(&format!("postroom.toml: policy.{meant}")), "{said}");
+    }
     let said = replace("smtpd_relay_restrictions = \"permit_mynetworks\"");
     assert!(said.contains("an open relay"), "{said}");
     let said = replace("smtpd_client_restrictions = \"check_client_access hash:none\"");

@@ -214,6 +214,20 @@ fn what_the_verdict_names_and_the_exit_status() {
     let senders = "held@a.test HOLD\nbob@a.test REDIRECT bob@example.test\nlost@a.test DISCARD\n\
         both@a.test BCC bob@example.test\nlater@a.test 450 4.7.1 Not now\nno@a.test REJECT\n";
     fs::write(directory.join("senders"), senders).unwrap();
+    // Who has the data directory runs the server; root's takes no such mail.
+    let data = directory.join("data");
+    fs::create_dir(&data).unwrap();
+    if rustix::process::geteuid().is_root() {
+        for (to, why) in [("log", "files"), ("run", "commands")] {
+            let (is, told, wrong) = status(directory, &["--from", "", "--to", &format!("{to}@example.test")]);
+            let verdict = format!(
+                "verdict: refused at RCPT: 550 5.3.3 <{to}@example.test>: Recipient address rejected: Nothing is delivered to {why} here"
+            );
+            assert_eq!((is, told.lines().last()), (5, Some(&*verdict)), "{told}{wrong}");
+            assert!(told.contains("files and commands of aliases: the data directory is root's"), "{told}");
+        }
+        std::os::unix::fs::chown(&data, Some(65_534), None).unwrap();
+    }
     for (from, to, verdict, code) in [
         ("", "log", "accepted, for the file /var/log/mail", 0),
         ("", "run", "accepted, for the command /bin/work -x", 0),

@@ -99,6 +99,11 @@ fn check_says_ok_or_what_is_wrong_and_makes_nothing() {
         "alice@example.test:{PLAIN}x::::::\nbob@example.test:{ROT13}x\n",
     )
     .unwrap();
+    fs::write(directory.join("postroom.toml"), configuration(false, "")).unwrap();
+    let told = text(&postroom(&["check", "--config", "postroom.toml"], directory).stdout);
+    let shut = "warning: users.passwd:2: account bob@example.test: nobody can log in: password scheme {ROT13} is not known";
+    assert!(told.contains(shut) && told.ends_with("ok\n"), "{told}");
+    fs::write(directory.join("users.passwd"), "# nobody else\nbob@example.test:{ROT13}x\n").unwrap();
     refused(&configuration(false, ""), &["users.passwd", "2", "ROT13"]);
     assert!(!directory.join("data").exists(), "check made something");
 }

@@ -102,6 +102,10 @@ fn constant_databases_are_compiled_in_one_step() {
     let (status, _, said) = run(&["postmap", "pcre:wrong"], "", directory);
     assert_eq!(status, Some(0), "the other rules work");
     assert!(said.starts_with("postroom: warning: wrong, line 1: the pattern cannot be used"), "{said}");
+    let nothing = "\npostroom: pcre:wrong: read, and nothing to be compiled: a server reads it as it is\n";
+    assert!(said.ends_with(nothing), "{said}");
+    let (status, _, said) = run(&["postmap", "hash:"], "", directory);
+    assert_eq!((status, &*said), (Some(1), "postroom: hash:: no file is named behind the colon\n"));
 }
 
 /// The source is put away while it is read, and another file has its name: what was read stays as secret as it was.

@@ -58,6 +58,10 @@ fn alone(place: &Place, lock: &mut MboxLock, arrival: &mut Arrival<'_>) -> Resul
 /// Delivers all of them or none.
 fn together(place: &Place, lock: &mut MboxLock, arrivals: &mut [Arrival<'_>]) -> Result<Vec<Delivered>> {
     journal::recover(place, lock)?;
+    // What were put behind it, nobody could read.
+    if let Some(at) = scan::no_beginning(lock.file()).map_err(|error| place.failed("reading", &error))? {
+        return Err(place.no_message(at));
+    }
     let (mut delivered, mut ids, mut items) = (Vec::new(), Vec::new(), Vec::new());
     for Arrival { delivery, body, .. } in arrivals {
         if delivery.maybe_delivered && holds(place, lock.file(), &delivery.id)? {

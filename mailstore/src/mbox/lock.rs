@@ -123,7 +123,7 @@ impl<'a> Waiting<'a> {
 
     fn pause(&mut self) -> Result<()> {
         if self.waited >= self.place.options.lock_wait {
-            let cause = "another program holds it";
+            let cause = self.who_holds_it();
             return Err(StoreError::new(ErrorKind::Locked, "locking", cause).at(&self.place.path));
         }
         self.place.env.host().pause(self.pause);
@@ -131,7 +131,25 @@ impl<'a> Waiting<'a> {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         Ok(())
     }
+
+    /// What an administrator looks for: the lock file, its age and whom it names; without one, a lock that only the kernel knows.
+    fn who_holds_it(&self) -> String {
+        let Place { env, path, .. } = self.place;
+        let lock = lock_file(path);
+        let Ok(metadata) = env.fs().metadata(&lock) else {
+            return "another program holds an fcntl lock on it".to_owned();
+        };
+        let age = env.host().now().saturating_sub(metadata.mtime).as_secs();
+        let content = fs::read(env.fs(), &lock).unwrap_or_default();
+        let content: String =
+            String::from_utf8_lossy(&content).trim_end().chars().take(NAMED_CHARS_MAX).collect();
+        let named = if content.is_empty() { "nobody".to_owned() } else { format!("{content:?}") };
+        format!("another program holds {}, which is {age} s old and names {named}", lock.display())
+    }
 }
+
+/// How much of a lock file is told of.
+const NAMED_CHARS_MAX: usize = 100;
 
 /// Takes all locks at once or none; the dotlock if there is one to be held.
 fn try_all(place: &Place, file: &dyn File) -> Result<Option<Option<Dotlock>>> {
@@ -167,6 +185,13 @@ fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
+/// Where the dotlock of a mailbox is.
+fn lock_file(mailbox: &Path) -> PathBuf {
+    let mut path = mailbox.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
 /// A held dotlock, until dropped.
 #[derive(Debug)]
 struct Dotlock {
@@ -179,9 +204,7 @@ struct Dotlock {
 
 impl Dotlock {
     fn try_take(env: &Env, mailbox: &Path) -> io::Result<Option<Self>> {
-        let mut path = mailbox.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = lock_file(mailbox);
         if env.fs().metadata(&path).is_ok() {
             match stale(env, &path, mailbox)? {
                 Some(stale) => {

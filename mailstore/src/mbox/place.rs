@@ -145,6 +145,13 @@ impl Place {
         StoreError::new(ErrorKind::Corrupt, "reading the mailbox", why).at(&self.path)
     }
 
+    /// The file is no mbox, or none any more.
+    pub(super) fn no_message(&self, at: u64) -> StoreError {
+        self.corrupt(format!(
+            "what stands at octet {at} is no beginning of a message (a line that begins with \"From \"): move the file away, or mend it"
+        ))
+    }
+
     /// The directory the mailbox file lies in.
     pub(super) fn dir(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))

@@ -40,16 +40,10 @@ pub(super) fn scan(
     found: &mut dyn FnMut(Message, Marks) -> ControlFlow<()>,
 ) -> io::Result<Scanned> {
     let mut scanner = Scanner { lines: Lines::new(file, at), file, until, format };
-    let mut next = loop {
-        match scanner.lines.next(until)? {
-            None => return Ok(Scanned::Mbox),
-            // Some put a blank line before a message instead of behind it.
-            Some(line) if line.is_blank() => {}
-            Some(line) => match Begun::at(&line) {
-                Some(begun) => break begun,
-                None => return Ok(Scanned::NoMbox(line.at)),
-            },
-        }
+    let mut next = match first(&mut scanner.lines, until)? {
+        Ended::Next(begun) => begun,
+        Ended::Mbox => return Ok(Scanned::Mbox),
+        Ended::NoMbox(at) => return Ok(Scanned::NoMbox(at)),
     };
     loop {
         let (message, marks, ended) = scanner.message(next)?;
@@ -60,6 +54,29 @@ pub(super) fn scan(
             Ended::Mbox => return Ok(Scanned::Mbox),
             Ended::NoMbox(at) => return Ok(Scanned::NoMbox(at)),
             Ended::Next(begun) => next = begun,
+        }
+    }
+}
+
+/// Where the file begins with what is no beginning of a message, if it does. It reads little, however long the file is.
+pub(super) fn no_beginning(file: &dyn File) -> io::Result<Option<u64>> {
+    match first(&mut Lines::small(file, 0, FIRST_CHUNK_BYTES), FIRST_BYTES_MAX)? {
+        Ended::NoMbox(at) => Ok(Some(at)),
+        Ended::Mbox | Ended::Next(_) => Ok(None),
+    }
+}
+
+/// How much is read at a time to see whether a file begins with a message, and how much at most.
+const FIRST_CHUNK_BYTES: usize = 512;
+const FIRST_BYTES_MAX: u64 = 64 << 10;
+
+/// What stands in front: some put a blank line before a message instead of behind it.
+fn first(lines: &mut Lines<'_>, until: u64) -> io::Result<Ended> {
+    loop {
+        match lines.next(until)? {
+            None => return Ok(Ended::Mbox),
+            Some(line) if line.is_blank() => {}
+            Some(line) => return Ok(Begun::at(&line).map_or(Ended::NoMbox(line.at), Ended::Next)),
         }
     }
 }

@@ -113,8 +113,7 @@ impl Snapshot {
                 // Another message may have come to lie where one was, marks and all, and have another end.
                 return self.read(place, file, stamp);
             }
-            let at = no_message_at;
-            return Err(place.corrupt(format!("what stands at octet {at} is no beginning of a message")));
+            return Err(place.no_message(no_message_at));
         }
         (self.stamp, self.is_settled) = (Some(stamp), is_settled);
         Ok(kept)

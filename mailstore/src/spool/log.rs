@@ -319,8 +319,11 @@ impl Log {
             None => {
                 let prelude = self.prelude(active, false);
                 let bytes = aligned(needed.max(active.new_bytes));
-                let file = segment::create(&self.env, &self.dir, &prelude, Source::New(bytes))
-                    .map_err(|error| self.error("beginning a segment in", &error))?;
+                let file =
+                    segment::create(&self.env, &self.dir, &prelude, Source::New(bytes)).map_err(|error| {
+                        let needed = format!("{} KiB of room are needed", bytes.div_ceil(1024));
+                        self.error("beginning a segment in", &error).with_detail(needed)
+                    })?;
                 active.new_bytes = (active.new_bytes * 2).min(self.spares.bytes);
                 (prelude, file, bytes)
             }

@@ -14,7 +14,8 @@ impl PasswdFile {
         AccountId::from_login(name, self.default_domain.as_deref())
     }
 
-    fn knows(&self, account: &AccountId) -> bool {
+    /// Whether an account can be logged in to: it is there, and its line is whole.
+    fn opens(&self, account: &AccountId) -> bool {
         self.table.load().password(account).is_some()
     }
 
@@ -71,13 +72,13 @@ impl PasswdFile {
         let names = certificate_names(certificate);
         // A name without a domain is one of whoever signed the certificate, and no user of ours for that.
         let mut accounts = names.iter().filter_map(|name| AccountId::from_login(name, None));
-        accounts.find_map(|account| self.as_asked(account, authzid).filter(|account| self.knows(account)))
+        accounts.find_map(|account| self.as_asked(account, authzid).filter(|account| self.opens(account)))
     }
 
     async fn by_token(&self, token: BearerToken) -> Result<Option<AccountId>, Backend> {
         let Some(verifier) = &self.tokens else { return Ok(None) };
         let authzid = token.authzid.clone();
-        let account = verifier.verify(token).await?.filter(|account| self.knows(account));
+        let account = verifier.verify(token).await?.filter(|account| self.opens(account));
         Ok(account.and_then(|account| self.as_asked(account, authzid.as_deref())))
     }
 
@@ -115,7 +116,7 @@ impl Directory for PasswdFile {
                     self.by_password(&authcid, authzid.as_deref(), &password).await
                 }
                 Credentials::Verified { authzid, authcid } => {
-                    let account = self.named(&authcid).filter(|account| self.knows(account));
+                    let account = self.named(&authcid).filter(|account| self.opens(account));
                     Ok(account.and_then(|account| self.as_asked(account, authzid.as_deref())))
                 }
                 Credentials::Token { authzid, token, host, port } => {
@@ -126,7 +127,7 @@ impl Directory for PasswdFile {
                     Ok(certificate.and_then(|der| self.by_certificate(&der, authzid.as_deref())))
                 }
                 Credentials::Anonymous { .. } => {
-                    Ok(self.anonymous.clone().filter(|account| self.knows(account)))
+                    Ok(self.anonymous.clone().filter(|account| self.opens(account)))
                 }
                 _ => Ok(None),
             }
@@ -167,6 +168,6 @@ impl Directory for PasswdFile {
     }
 
     fn contains<'a>(&'a self, account: &'a AccountId) -> Later<'a, Result<bool, Backend>> {
-        Box::pin(std::future::ready(Ok(self.knows(account))))
+        Box::pin(std::future::ready(Ok(self.table.load().line(account).is_some())))
     }
 }

@@ -70,7 +70,9 @@ pub enum LineError {
 /// The file's content.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    entries: Vec<(AccountId, Arc<StoredPassword>)>,
+    /// Without a password where its scheme is not known: nobody logs in by that line.
+    entries: Vec<(AccountId, Option<Arc<StoredPassword>>)>,
+    unknown: Vec<(usize, AccountId, SchemeError)>,
     index: HashMap<AccountId, (usize, usize)>,
     /// Of accounts that have them, in the order of the line.
     quota_rules: HashMap<AccountId, Vec<String>>,
@@ -91,9 +93,27 @@ impl Table {
         Self::parse(&String::from_utf8_lossy(&octets), path)
     }
 
-    /// Reads what stands in the file `path`.
+    /// Reads what stands in the file `path`. Lines whose scheme is not known are logged; where there are no others, the first of them
+    /// is an error.
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, PasswdFileError> {
-        Self::lines(text).map_err(|(line, what)| PasswdFileError::Line { path: path.into(), line, what })
+        let wrong = |(line, what)| PasswdFileError::Line { path: path.into(), line, what };
+        let table = Self::lines(text).map_err(wrong)?;
+        if let Some((line, _, error)) = table.unknown.first()
+            && table.passwords().next().is_none()
+        {
+            return Err(wrong((*line, error.clone().into())));
+        }
+        for shut in table.shut(path) {
+            tracing::warn!("{shut}");
+        }
+        Ok(table)
+    }
+
+    /// A sentence for each account that nobody logs in to, since its password's scheme is not known.
+    pub(super) fn shut(&self, path: &Path) -> impl Iterator<Item = String> {
+        self.unknown.iter().map(move |(line, account, error)| {
+            format!("{}:{line}: account {account}: nobody can log in: {error}", path.display())
+        })
     }
 
     /// Empty lines and lines that begin with `#` are passed over, and so are the fields of the system account (uid, gid,
@@ -112,7 +132,14 @@ impl Table {
             let mut fields = rest.splitn(7, ':');
             let password = fields.next().unwrap_or_default();
             let extra = extra(fields.nth(5).unwrap_or_default()).map_err(|error| (number, error))?;
-            let stored = StoredPassword::parse(password).map_err(|error| (number, error.into()))?;
+            let stored = match StoredPassword::parse(password) {
+                Ok(stored) => Some(Arc::new(stored)),
+                Err(error @ SchemeError::Unknown { .. }) => {
+                    table.unknown.push((number, account.clone(), error));
+                    None
+                }
+                Err(error) => return Err((number, error.into())),
+            };
             let place = (table.entries.len(), number);
             if let Some(&(_, first)) = table.index.get(&account) {
                 return Err((number, LineError::Twice { account, first }));
@@ -122,7 +149,7 @@ impl Table {
                 table.quota_rules.insert(account.clone(), extra.quota_rules);
             }
             table.homes.extend(extra.home.map(|home| (account.clone(), home)));
-            table.entries.push((account, Arc::new(stored)));
+            table.entries.push((account, stored));
         }
         Ok(table)
     }
@@ -145,9 +172,10 @@ impl Table {
         self.index.get(account).map(|&(_, line)| line)
     }
 
+    /// The password of an account that is there, and whose scheme is known.
     pub(super) fn password(&self, account: &AccountId) -> Option<Arc<StoredPassword>> {
         let &(place, _) = self.index.get(account)?;
-        Some(Arc::clone(&self.entries[place].1))
+        self.entries[place].1.clone()
     }
 
     /// Some account's password of those that `fit`, for a number that stands for a place among them; `None` when there
@@ -163,7 +191,7 @@ impl Table {
     }
 
     pub(super) fn passwords(&self) -> impl Iterator<Item = &Arc<StoredPassword>> {
-        self.entries.iter().map(|(_, stored)| stored)
+        self.entries.iter().filter_map(|(_, stored)| stored.as_ref())
     }
 }
 

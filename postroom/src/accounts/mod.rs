@@ -12,6 +12,9 @@
 //! | `{SCRAM-SHA-1}` | yes | | yes | |
 //! | `{PLAIN}` | yes | yes | yes | yes |
 //!
+//! `{CRYPT}` is what its hash begins with (`$6$` is SHA512-CRYPT, `$2y$` and its like BLF-CRYPT). A line of a scheme that is not known is
+//! logged, and nobody logs in by it; a file that has no other line is refused.
+//!
 //! OAUTHBEARER and XOAUTH2 are there with a [`TokenVerifier`], ANONYMOUS with an account for it. EXTERNAL opens the
 //! account of the first name in the client's certificate ([`certificate_names`]) that has one, or the one asked for, if
 //! the certificate names it.
@@ -196,12 +199,20 @@ impl PasswdFile {
         self.table.load().line(account)
     }
 
+    /// A sentence for each account that nobody can log in to, since the scheme of its password is not known: with the file and the line. It
+    /// gets mail as all others. Reading the file logs the same.
+    pub fn shut(&self) -> Vec<String> {
+        let path = self.path().unwrap_or(Path::new("accounts"));
+        self.table.load().shut(path).collect()
+    }
+
     /// The first account that cannot log in by this mechanism, for what its scheme stores.
     pub fn first_without(&self, mechanism: Mechanism) -> Option<AccountId> {
         let table = self.table.load();
         let wanted = directory::wanted(mechanism)?;
-        let fits = |account: &&AccountId| table.password(account).is_some_and(|stored| stored.serves(wanted));
-        table.accounts().find(|account| !fits(account)).cloned()
+        let lacks =
+            |account: &&AccountId| table.password(account).is_some_and(|stored| !stored.serves(wanted));
+        table.accounts().find(lacks).cloned()
     }
 
     /// The accounts, in the order of the file.

@@ -22,11 +22,12 @@ pub(super) enum StoredPassword {
 }
 
 impl StoredPassword {
-    /// Reads `{SCHEME}hash`, and refuses what could never match.
+    /// Reads `{SCHEME}hash`, and refuses what could never match. Of `{CRYPT}`, the hash says what wrote it.
     pub(super) fn parse(field: &str) -> Result<Self, SchemeError> {
         let (name, hash) =
             field.strip_prefix('{').and_then(|rest| rest.split_once('}')).ok_or(SchemeError::NoScheme)?;
-        let scheme = Scheme::from_name(name).ok_or_else(|| SchemeError::Unknown { name: name.to_owned() })?;
+        let known = if name.eq_ignore_ascii_case("CRYPT") { of_crypt(hash) } else { Scheme::from_name(name) };
+        let scheme = known.ok_or_else(|| SchemeError::Unknown { name: name.to_owned() })?;
         let malformed = || SchemeError::Malformed(scheme);
         let stored = Secret::from(hash);
         let (well_formed, password) = match scheme {
@@ -108,6 +109,18 @@ impl StoredPassword {
         };
         Some(StoredSecret::ScramKeys(decoys.keys(hash, name)))
     }
+}
+
+/// Which scheme a hash of crypt(3) is one of, by how it begins.
+fn of_crypt(hash: &str) -> Option<Scheme> {
+    let known = [
+        ("$6$", Scheme::Sha512Crypt),
+        ("$2a$", Scheme::BlfCrypt),
+        ("$2b$", Scheme::BlfCrypt),
+        ("$2y$", Scheme::BlfCrypt),
+        ("$argon2id$", Scheme::Argon2id),
+    ];
+    known.into_iter().find(|(beginning, _)| hash.starts_with(beginning)).map(|(_, scheme)| scheme)
 }
 
 /// Reads `iterations,salt,StoredKey,ServerKey`. With fewer iterations no client goes on (RFC 5802 section 5.1), more are

@@ -4,9 +4,10 @@ use super::Homes;
 use super::kept::Kept;
 use crate::blocking::Blocking;
 use crate::wall::AccountId;
+use mailstore::fs::Fs;
 use mailstore::mbox::{MboxLocation, MboxOptions, MboxStore};
 use mailstore::{DefaultMailbox, Env, PathTemplate, PathUser, Settle, StoreError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Opens the mbox files of accounts, and keeps what is in use.
@@ -70,8 +71,50 @@ impl Mboxes {
             let home = own.map_or_else(|| self.home.expand(&user), Ok)?;
             user.home = &home;
             let location = MboxLocation::parse(&self.location, &user)?;
+            if let Some(maildir) = passed_over(self.env.fs(), &home, &location) {
+                tracing::warn!(
+                    %account,
+                    "there is a Maildir at {0}, and no mail yet where this account's mbox files are: who logs in sees none of it; \
+                     `postroom convert maildir:{0} mbox:{1}:INBOX={2}` brings it over",
+                    maildir.display(),
+                    location.root().display(),
+                    location.inbox().display()
+                );
+            }
             let (options, settle) = (self.options.clone(), self.settle.clone());
             Ok(Arc::new(MboxStore::open(self.env.clone(), location, options, settle)?))
         })
+    }
+}
+
+/// A Maildir in this home directory, where the INBOX has nothing: as if the format had been changed and no mail brought over.
+fn passed_over(fs: &dyn Fs, home: &Path, location: &MboxLocation) -> Option<PathBuf> {
+    if fs.metadata(location.inbox()).is_ok_and(|inbox| inbox.size > 0) {
+        return None;
+    }
+    let is_maildir = |path: &PathBuf| ["cur", "new"].iter().all(|part| fs.metadata(&path.join(part)).is_ok());
+    [home.join("Maildir"), home.to_path_buf()].into_iter().find(is_maildir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::fs::{OpenMode, SimFs};
+
+    #[test]
+    fn a_maildir_beside_an_empty_inbox_is_told_of() {
+        let fs = SimFs::new();
+        let home = Path::new("/home");
+        let location = MboxLocation::new("/home/mail", "/home/inbox");
+        fs.mkdir(home).unwrap();
+        assert_eq!(passed_over(&fs, home, &location), None);
+        for part in ["Maildir", "Maildir/cur", "Maildir/new"] {
+            fs.mkdir(&home.join(part)).unwrap();
+        }
+        assert_eq!(passed_over(&fs, home, &location), Some(home.join("Maildir")));
+        let mut inbox = fs.open(location.inbox(), OpenMode::CreateNew).unwrap();
+        assert_eq!(passed_over(&fs, home, &location), Some(home.join("Maildir")), "an empty one");
+        inbox.append(b"From x").unwrap();
+        assert_eq!(passed_over(&fs, home, &location), None, "brought over");
     }
 }

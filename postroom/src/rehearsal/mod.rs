@@ -210,6 +210,13 @@ impl Rehearsal {
         Ok(Self::with(Arc::new(snapshot), directory, resolver, (true, true)))
     }
 
+    /// The same in a server that delivers to no files and no commands of aliases, as one that root runs.
+    #[must_use]
+    pub fn without_files_and_commands(mut self) -> Self {
+        (self.walls.files, self.walls.commands) = (false, false);
+        self
+    }
+
     /// What would happen in a server that has these walls.
     pub(crate) fn of(
         snapshot: Arc<Snapshot>,

@@ -269,6 +269,10 @@ impl AccessPolicy {
                 Check::Wrong(warnings) => {
                     let id = if is_removed(&rule.written) { "L27" } else { "L05" };
                     let mut text = warnings.join("; ");
+                    if matches!(&*rule.written, written if written.eq_ignore_ascii_case("check_policy_service"))
+                    {
+                        text += " (inet:host:port, unix:path, or greylist: for this server's own)";
+                    }
                     if let Some(meant) = self.meant(&rule.written).filter(|_| id == "L05") {
                         text += &format!("; did you mean {meant}?");
                     }

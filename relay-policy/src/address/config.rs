@@ -328,7 +328,8 @@ pub(crate) fn interfaces(parameters: &Parameters) -> Result<Vec<IpAddr>, Routing
 fn addresses(parameter: &'static str, words: &[String]) -> Result<Vec<IpAddr>, RoutingError> {
     let read = |word: &String| {
         let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
-        let wrong = || RoutingError::Word { parameter, word: word.clone(), expected: "an IP address" };
+        let wrong =
+            || RoutingError::Word { parameter, word: word.clone(), expected: "an IP address is expected" };
         bare.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| wrong())
     };
     words.iter().map(read).collect()

@@ -7,7 +7,7 @@ use super::schema::{
     Config, GreylistSection, LimitsSection, MailboxSection, MboxLock, QuotaSection, StorageFormat,
     StorageSection, TlsMode,
 };
-use crate::import::postfix::why_not;
+use crate::import::postfix::{why_exactly_not, why_not};
 use crate::wiring;
 use postroom::mailstore::mbox::MboxLocation;
 use postroom::mailstore::{PathTemplate, PathUser};
@@ -60,11 +60,13 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     }
     if let Err(error) = config.policy.apply(&mut Parameters::default()) {
         // What Postfix has and this server has not is no slip.
-        let is_slip = Parameters::kind(&error.name).is_some() || Parameters::nearest(&error.name).is_some();
-        let why = why_not(&error.name).filter(|_| !is_slip);
-        let what = match why {
+        let is_known = Parameters::kind(&error.name).is_some();
+        let is_slip = is_known || Parameters::nearest(&error.name).is_some();
+        let why = why_exactly_not(&error.name).filter(|_| !is_known);
+        let what = match why.or_else(|| why_not(&error.name).filter(|_| !is_slip)) {
             Some(why) => format!("it is not carried over from Postfix: {why}"),
-            None => format!("{}: {}", error.value, error.expected),
+            None if is_known => format!("{}: {}", error.value, error.expected),
+            None => error.expected.to_string(),
         };
         return problem(format!("policy.{}", error.name), what);
     }

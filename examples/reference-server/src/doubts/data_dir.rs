@@ -9,8 +9,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// Whether whoever runs this could make the data directory, or write to the one that is there. Root can, as a rule, and leaves files
-/// there that are root's.
-pub fn of_data_dir(config: &Config) -> Option<Finding> {
+/// there that are root's. With `by_root`, root makes a missing one at the start, for the user who runs this, and nothing above it.
+pub fn of_data_dir(config: &Config, by_root: bool) -> Option<Finding> {
     let directory = &config.data_dir;
     let said = |what: &dyn std::fmt::Display| format!("data_dir: {}: {what}", directory.display());
     match fs::metadata(directory) {
@@ -21,6 +21,13 @@ pub fn of_data_dir(config: &Config) -> Option<Finding> {
         Ok(_) => {
             let error = may_write(directory).err()?;
             Some(Finding::warning(said(&format_args!("who runs this cannot write there: {error}"))))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && by_root => {
+            let above = directory.parent().map(or_here).filter(|above| !above.is_dir())?;
+            Some(Finding::warning(said(&format_args!(
+                "root makes it at the start, but not {}",
+                above.display()
+            ))))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let above = directory.ancestors().skip(1).map(or_here).find(|above| above.exists())?;
@@ -52,7 +59,7 @@ mod tests {
         let of = |name: &str| {
             let mut config = Config::embedded().unwrap();
             config.data_dir = directory.path().join(name);
-            of_data_dir(&config).map(|finding| finding.to_string())
+            of_data_dir(&config, false).map(|finding| finding.to_string())
         };
         assert_eq!(of("new/deep"), None);
         assert_eq!(of("."), None);
@@ -61,7 +68,8 @@ mod tests {
         // Nobody may write there, root least of all who is not asked.
         let mut config = Config::embedded().unwrap();
         config.data_dir = "/proc/self/postroom/data".into();
-        let told = of_data_dir(&config).unwrap().to_string();
+        let told = of_data_dir(&config, false).unwrap().to_string();
+        assert!(of_data_dir(&config, true).unwrap().to_string().ends_with("but not /proc/self/postroom"));
         assert!(told.contains("data: who runs this cannot make it in /proc/self: "), "{told}");
     }
 }

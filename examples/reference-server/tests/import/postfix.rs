@@ -296,6 +296,21 @@ fn what_could_not_be_used_is_not_written() {
     assert!(told.contains("what is printed cannot be used as it is: postroom.toml: "), "{told}");
 }
 
+/// L-f: who moves to another machine imports where the certificate is not, or on the old one before it is copied.
+#[test]
+fn a_certificate_that_is_elsewhere_keeps_nothing_from_being_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let main_cf = "compatibility_level = 3.6\nmyhostname = mx.test\nalias_maps =\nsmtpd_tls_security_level = may\nsmtpd_tls_cert_file = /none/such/cert.pem\n\
+        smtpd_tls_key_file = /none/such/key.pem\n";
+    write(directory, &[("main.cf", main_cf), ("master.cf", "smtp inet n - y - - smtpd\n")]);
+    let (good, _, told) = program(&["import-postfix", ".", "--output", "ours"], directory);
+    assert!(good, "{told}");
+    assert!(told.contains("[tls]: /none/such/cert.pem: it is not there"), "{told}");
+    let written = fs::read_to_string(directory.join("ours/postroom.toml")).unwrap();
+    assert!(written.contains("certificate = \"/none/such/cert.pem\""), "{written}");
+}
+
 #[test]
 fn what_cannot_be_read_is_told() {
     let directory = tempfile::tempdir().unwrap();

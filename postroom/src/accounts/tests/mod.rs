@@ -4,7 +4,7 @@ mod sasl;
 
 use super::*;
 use crate::entropy::SeededEntropy;
-use crate::wall::{Directory as _, Login};
+use crate::wall::{Directory as _, Login, Serves};
 use proto_core::sasl::Credentials;
 use proto_core::secret::Secret;
 
@@ -114,6 +114,50 @@ fn errors_name_file_and_line() {
         assert!(error.starts_with(&format!("{}:{line}: ", file.path().display())), "{error}");
         assert!(error.contains(what), "{error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+/// Files of Dovecot have them; who else is in the file is not kept out for that.
+#[tokio::test]
+async fn a_scheme_that_is_not_known_shuts_out_that_user_alone() {
+    let (file, accounts) = open(
+        "a@example.test:{PLAIN}x\nb@example.test:{SSHA256}secret\n\
+         c@example.test:{CRYPT}$1$salt$secret::::::userdb_home=/srv/c\n",
+    );
+    let accounts = accounts.unwrap();
+    let of = |name: &str| AccountId::new(name, "example.test").unwrap();
+    for name in ["b", "c"] {
+        assert!(accounts.contains(&of(name)).await.unwrap(), "{name} gets mail");
+        let tried = login(&of(name).to_string(), "secret");
+        assert!(accounts.authenticate(tried).await.unwrap().is_none());
+        let (stored, account) = accounts.candidate(&of(name).to_string(), |_| true);
+        assert!(stored.is_some() && account.is_none(), "it costs what a name costs that nobody has");
+    }
+    let verified = Credentials::Verified { authzid: None, authcid: "b@example.test".into() };
+    assert!(accounts.authenticate(Login::new(verified)).await.unwrap().is_none());
+    assert!(accounts.authenticate(login("a@example.test", "x")).await.unwrap().is_some());
+    assert_eq!(accounts.home(&of("c")), Some("/srv/c".into()));
+    assert_eq!(accounts.serves(Mechanism::ScramSha256), Serves::Everybody, "of those who can log in");
+    assert_eq!(accounts.first_without(Mechanism::ScramSha256), None);
+    let path = file.path().display();
+    let shut = accounts.shut();
+    assert_eq!(shut.len(), 2, "{shut:?}");
+    let told = format!(
+        "{path}:2: account b@example.test: nobody can log in: password scheme {{SSHA256}} is not known; "
+    );
+    assert!(shut[0].starts_with(&told) && shut[1].starts_with(&format!("{path}:3: account c@")), "{shut:?}");
+    assert!(!shut.concat().contains("secret"));
+}
+
+#[tokio::test]
+async fn the_hash_says_what_crypt_is() {
+    let crypt = FOREIGN.replace("{SHA512-CRYPT}", "{CRYPT}").replace("{BLF-CRYPT}", "{crypt}");
+    assert_ne!(crypt, FOREIGN);
+    let (_file, accounts) = open(&crypt);
+    let accounts = accounts.unwrap();
+    assert_eq!(accounts.shut(), [""; 0]);
+    for (user, password) in [("sha@example.test", "Hello world!"), ("bcrypt@example.test", "U*U")] {
+        assert!(accounts.authenticate(login(user, password)).await.unwrap().is_some(), "{user}");
     }
 }
 

@@ -28,9 +28,15 @@ pub fn rest(source: &mut Source) {
 
 /// Why a parameter of Postfix has no place here; none where it is not known.
 pub fn why(name: &str) -> Option<&'static str> {
-    let exact = WHY.iter().find(|(known, _)| *known == name);
-    let front = FRONTS.iter().find(|(front, _)| name.starts_with(front));
-    exact.or(front).map(|(_, why)| *why)
+    why_exactly(name).or_else(|| {
+        let front = FRONTS.iter().find(|(front, _)| name.starts_with(front));
+        front.map(|(_, why)| *why)
+    })
+}
+
+/// The same of those alone that are known by their whole name.
+pub fn why_exactly(name: &str) -> Option<&'static str> {
+    WHY.iter().find(|(known, _)| *known == name).map(|(_, why)| *why)
 }
 
 /// Those of Postfix's own programs, files and users: there is nothing to be missed.
@@ -63,11 +69,13 @@ const OURSELVES: [&str; 23] = [
 const NOT_SENT: &str = "mail is not sent on to other hosts yet";
 const DELIVERED: &str = "mail is delivered where [storage] says";
 const TLS: &str = "how TLS is done is not configured: versions and ciphers are rustls' own";
+const LIES: &str = "what this server keeps lies below data_dir";
 const ACCOUNTS: &str = "who may log in says accounts.passwd_file";
 
 const WHY: &[(&str, &str)] = &[
     ("command_time_limit", "set command_time_limit_seconds in [queue]"),
     ("content_filter", "there are no content filters: mail is taken WITHOUT being filtered"),
+    ("data_directory", LIES),
     ("home_mailbox", DELIVERED),
     ("mail_spool_directory", DELIVERED),
     ("mailbox_command", DELIVERED),
@@ -77,13 +85,17 @@ const WHY: &[(&str, &str)] = &[
         "set rules in [quota], and mailbox_size_limit_bytes in [queue] for files of aliases",
     ),
     ("mailbox_transport", DELIVERED),
+    ("message_size_limit", "set message_bytes_max in [limits]"),
     ("milter_default_action", "milters are not spoken to yet"),
     ("milter_protocol", "milters are not spoken to yet"),
     ("non_smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
+    ("queue_directory", LIES),
     ("queue_run_delay", "what is due is tried at once, without runs of the queue"),
     ("receive_override_options", "there are no content filters"),
     ("smtpd_banner", "the greeting is this server's name"),
+    ("smtpd_forbid_bare_newline", "a line that ends in LF alone is always refused"),
     ("smtpd_milters", "milters are not spoken to yet: mail is taken WITHOUT them"),
+    ("smtpd_recipient_limit", "set recipients_max in [limits]"),
     ("smtpd_sasl_path", ACCOUNTS),
     ("smtpd_sasl_type", ACCOUNTS),
     (

@@ -6,7 +6,7 @@ mod policy;
 mod services;
 mod source;
 
-pub use elsewhere::why as why_not;
+pub use elsewhere::{why as why_not, why_exactly as why_exactly_not};
 
 use super::draft::Draft;
 use super::{Imported, write};
