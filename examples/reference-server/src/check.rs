@@ -47,6 +47,7 @@ pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
         let doubts = runtime.block_on(doubts::doubts(&config, &accounts, &rehearsal));
         findings.extend(doubts.into_iter().map(Finding::warning));
         findings.extend(runtime.block_on(doubts::of_aliases(&config, &rehearsal)));
+        findings.extend(doubts::of_mboxes(&config, &accounts)?);
     }
     findings.extend(doubts::of_policy(&config, &settings, &rehearsal));
     let mut out = io::stdout().lock();

@@ -5,12 +5,14 @@ mod certificate;
 mod data_dir;
 mod finding;
 mod ignored;
+mod mboxes;
 
 pub use aliases::of_aliases;
 pub use certificate::of_certificate;
 pub use data_dir::of_data_dir;
 pub use finding::{Finding, sum};
 pub use ignored::OF_SENDING;
+pub use mboxes::of_mboxes;
 
 use crate::config::{Config, ListenerSection, Protocol, StorageFormat, TlsMode};
 use crate::wiring;

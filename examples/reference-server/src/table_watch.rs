@@ -6,7 +6,7 @@
 use postroom::Server;
 use postroom::settings::TableFiles;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -39,24 +39,26 @@ struct Lost {
 }
 
 impl Lost {
-    /// Tells what two looks have found, once, and what is back.
-    fn tell(&mut self, now: BTreeMap<PathBuf, String>) {
+    /// What is to be told: what two looks have found, once, and what is back, of those that are in use.
+    fn told(&mut self, in_use: impl Fn(&Path) -> bool, now: BTreeMap<PathBuf, String>) -> Vec<String> {
+        let mut told = Vec::new();
         for (path, why) in &now {
             if self.last.contains_key(path) && self.told.insert(path.clone()) {
-                tracing::warn!(
+                told.push(format!(
                     "{}: {why}: what was read of this table stays in use, and no reload or start will go well without it",
                     path.display()
-                );
+                ));
             }
         }
         self.told.retain(|path| {
             let is_lost = now.contains_key(path);
-            if !is_lost {
-                tracing::warn!("{}: this table can be read again", path.display());
+            if !is_lost && in_use(path) {
+                told.push(format!("{}: this table can be read again", path.display()));
             }
             is_lost
         });
         self.last = now;
+        told
     }
 }
 
@@ -84,7 +86,9 @@ impl TableWatch {
             let looked = look.await;
             self.look = None;
             let Ok((read, now, lost)) = looked else { continue };
-            self.lost.tell(lost);
+            for line in self.lost.told(|path| read.has(path), lost) {
+                tracing::warn!("{line}");
+            }
             let has_rested = now == self.last;
             self.last = now;
             if self.last != read && has_rested && self.refused.as_ref() != Some(&self.last) {
@@ -102,5 +106,26 @@ impl TableWatch {
                 self.refused = Some(self.last.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_told_of_when_two_looks_have_missed_it_and_when_it_is_back() {
+        let mut lost = Lost::default();
+        let gone = || {
+            BTreeMap::from([("/t/a", "gone"), ("/t/b", "gone")].map(|(path, why)| (path.into(), why.into())))
+        };
+        let is_in_use = |path: &Path| path == Path::new("/t/a");
+        assert_eq!(lost.told(is_in_use, gone()), [""; 0], "it may be on its way");
+        let told = lost.told(is_in_use, gone());
+        assert!(told.len() == 2 && told[0].starts_with("/t/a: gone: what was read"), "{told:?}");
+        assert_eq!(lost.told(is_in_use, gone()), [""; 0], "once");
+        // A reload has left the other one out.
+        assert_eq!(lost.told(is_in_use, BTreeMap::new()), ["/t/a: this table can be read again"]);
+        assert_eq!(lost.told(is_in_use, BTreeMap::new()), [""; 0]);
     }
 }

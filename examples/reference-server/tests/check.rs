@@ -326,3 +326,22 @@ fn check_tells_what_aliases_lead_to() {
         "{told}"
     );
 }
+
+/// Who changes the format and brings no mail over is told before users see an empty INBOX.
+#[test]
+fn check_tells_of_maildirs_beside_mbox_files() {
+    let directory = tempfile::tempdir().unwrap();
+    prepare(directory.path(), &configuration(false, "[storage]\nformat = \"mbox\"\n"));
+    assert!(!check(directory.path()).contains("Maildir"));
+    let maildir = directory.path().join("data/mail/example.test/alice/Maildir");
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(maildir.join(part)).unwrap();
+    }
+    let told = check(directory.path());
+    let line = format!("warning: account alice@example.test: there is a Maildir at {}, ", maildir.display());
+    assert_eq!(told.matches(&line).count(), 1, "{told}");
+    assert!(
+        told.contains("`postroom convert maildir:") && !told.contains("bob@example.test: there is"),
+        "{told}"
+    );
+}

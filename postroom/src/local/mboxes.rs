@@ -65,35 +65,58 @@ impl Mboxes {
     /// When something cannot be made or read; `BadName` when the account's name cannot be a part of a path, or the
     /// location is none.
     pub fn open(&self, account: &AccountId) -> Result<Arc<dyn mailstore::Store>, StoreError> {
-        let own = self.homes.as_ref().and_then(|homes| homes(account));
+        let own = self.own_home(account);
         self.kept.open(account, own.clone(), &self.mailboxes, || {
-            let mut user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
-            let home = own.map_or_else(|| self.home.expand(&user), Ok)?;
-            user.home = &home;
-            let location = MboxLocation::parse(&self.location, &user)?;
-            if let Some(maildir) = passed_over(self.env.fs(), &home, &location) {
-                tracing::warn!(
-                    %account,
-                    "there is a Maildir at {0}, and no mail yet where this account's mbox files are: who logs in sees none of it; \
-                     `postroom convert maildir:{0} mbox:{1}:INBOX={2}` brings it over",
-                    maildir.display(),
-                    location.root().display(),
-                    location.inbox().display()
-                );
+            let (home, location) = self.place(account, own)?;
+            if let Some(said) = passed_over(self.env.fs(), &home, &location) {
+                tracing::warn!(%account, "{said}");
             }
             let (options, settle) = (self.options.clone(), self.settle.clone());
             Ok(Arc::new(MboxStore::open(self.env.clone(), location, options, settle)?))
         })
     }
+
+    /// What is to be said of a Maildir of this account, where its mbox files have no mail: nobody would see what is in it. Opening the
+    /// mailboxes logs the same. It blocks, and makes nothing.
+    ///
+    /// # Errors
+    /// `BadName`, as [`open`](Self::open).
+    pub fn passed_over(&self, account: &AccountId) -> Result<Option<String>, StoreError> {
+        let (home, location) = self.place(account, self.own_home(account))?;
+        Ok(passed_over(self.env.fs(), &home, &location))
+    }
+
+    fn own_home(&self, account: &AccountId) -> Option<PathBuf> {
+        self.homes.as_ref().and_then(|homes| homes(account))
+    }
+
+    /// The home directory of an account, and where its mailboxes are.
+    fn place(
+        &self,
+        account: &AccountId,
+        own_home: Option<PathBuf>,
+    ) -> Result<(PathBuf, MboxLocation), StoreError> {
+        let mut user = PathUser { user: account.user(), domain: account.domain(), home: &self.base };
+        let home = own_home.map_or_else(|| self.home.expand(&user), Ok)?;
+        user.home = &home;
+        let location = MboxLocation::parse(&self.location, &user)?;
+        Ok((home, location))
+    }
 }
 
-/// A Maildir in this home directory, where the INBOX has nothing: as if the format had been changed and no mail brought over.
-fn passed_over(fs: &dyn Fs, home: &Path, location: &MboxLocation) -> Option<PathBuf> {
+/// What is to be said of a Maildir in this home directory where the INBOX has nothing: as if the format had been changed, and no mail
+/// brought over.
+fn passed_over(fs: &dyn Fs, home: &Path, location: &MboxLocation) -> Option<String> {
     if fs.metadata(location.inbox()).is_ok_and(|inbox| inbox.size > 0) {
         return None;
     }
     let is_maildir = |path: &PathBuf| ["cur", "new"].iter().all(|part| fs.metadata(&path.join(part)).is_ok());
-    [home.join("Maildir"), home.to_path_buf()].into_iter().find(is_maildir)
+    let maildir = [home.join("Maildir"), home.to_path_buf()].into_iter().find(is_maildir)?;
+    let (maildir, root, inbox) = (maildir.display(), location.root().display(), location.inbox().display());
+    Some(format!(
+        "there is a Maildir at {maildir}, and no mail yet in {inbox}, so that nobody sees what is in the Maildir; \
+         `postroom convert maildir:{maildir} mbox:{root}:INBOX={inbox}` brings it over"
+    ))
 }
 
 #[cfg(test)]
@@ -111,9 +134,11 @@ mod tests {
         for part in ["Maildir", "Maildir/cur", "Maildir/new"] {
             fs.mkdir(&home.join(part)).unwrap();
         }
-        assert_eq!(passed_over(&fs, home, &location), Some(home.join("Maildir")));
+        let told = "there is a Maildir at /home/Maildir, and no mail yet in /home/inbox, so that nobody sees what is in the Maildir; \
+            `postroom convert maildir:/home/Maildir mbox:/home/mail:INBOX=/home/inbox` brings it over";
+        assert_eq!(passed_over(&fs, home, &location).as_deref(), Some(told));
         let mut inbox = fs.open(location.inbox(), OpenMode::CreateNew).unwrap();
-        assert_eq!(passed_over(&fs, home, &location), Some(home.join("Maildir")), "an empty one");
+        assert_eq!(passed_over(&fs, home, &location).as_deref(), Some(told), "an empty one");
         inbox.append(b"From x").unwrap();
         assert_eq!(passed_over(&fs, home, &location), None, "brought over");
     }

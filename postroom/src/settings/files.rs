@@ -32,6 +32,11 @@ impl TableFiles {
         Self(self.0.iter().map(now).collect())
     }
 
+    /// Whether a file is one of them.
+    pub fn has(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// Those that this user could not read now, each with what the system says: a reload or a start would fail.
     pub fn unreadable(&self) -> BTreeMap<PathBuf, String> {
         use rustix::fs::{Access, AtFlags, CWD, accessat};
