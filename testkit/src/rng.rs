@@ -1,14 +1,20 @@
 //! Seeded randomness that can be replayed.
 //!
 //! A small generator of our own (splitmix64), so that a seed means the same run for ever, whatever a library
-//! changes. [`for_each_seed`] gives a test fresh seeds on every run and names the seed when the test fails;
-//! with the environment variable [`SEED_VARIABLE`] set, that one seed is run again and nothing else.
+//! changes. [`for_each_seed`] gives a test its seeds and names the one with which it fails; with the environment
+//! variable [`SEED_VARIABLE`] set, that one seed is run again and nothing else, or seeds that nobody has chosen.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The environment variable that replays one seed; decimal, or hexadecimal after `0x`.
+/// The environment variable that replays one seed, decimal, or hexadecimal after `0x`; or has fresh ones drawn, where it is `fresh`.
 pub const SEED_VARIABLE: &str = "POSTROOM_SEED";
+
+/// What it says for fresh ones.
+const FRESH: &str = "fresh";
+
+/// Where the usual seeds come from.
+const USUAL: u64 = 20_261_122;
 
 /// A seeded generator. The same seed gives the same numbers on every machine and in every release.
 #[derive(Debug, Clone)]
@@ -62,27 +68,30 @@ impl Rng {
     }
 }
 
-/// The seed to replay, if the environment names one.
-pub fn replayed_seed() -> Option<u64> {
-    let text = std::env::var(SEED_VARIABLE).ok()?;
-    let parsed = match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    Some(parsed.unwrap_or_else(|_| panic!("{SEED_VARIABLE}={text} is not a number")))
-}
-
-/// A seed nobody has chosen, from the entropy that the standard library gives its hash maps.
-pub fn fresh_seed() -> u64 {
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-/// The seeds of one test: `runs` fresh ones, or the one to replay.
+/// The seeds of one test: the same `runs` at each run, so that what fails has to do with what was changed; as many that nobody has
+/// chosen, where the environment asks for them; or the one to replay.
+///
+/// # Panics
+/// When the environment says neither.
 pub fn seeds(runs: usize) -> Vec<u64> {
-    replayed_seed().map_or_else(|| (0..runs).map(|_| fresh_seed()).collect(), |seed| vec![seed])
+    match std::env::var(SEED_VARIABLE).as_deref() {
+        Err(_) => {
+            let mut usual = Rng::new(USUAL);
+            (0..runs).map(|_| usual.next_u64()).collect()
+        }
+        // From the entropy that the standard library gives its hash maps.
+        Ok(FRESH) => (0..runs).map(|_| RandomState::new().build_hasher().finish()).collect(),
+        Ok(text) => {
+            let seed = match text.strip_prefix("0x") {
+                Some(hex) => u64::from_str_radix(hex, 16),
+                None => text.parse(),
+            };
+            vec![seed.unwrap_or_else(|_| panic!("{SEED_VARIABLE}={text} is neither a number nor {FRESH}"))]
+        }
+    }
 }
 
-/// Runs a scripted test with `runs` fresh seeds, or with the one to replay.
+/// Runs a scripted test with each of [`seeds`].
 ///
 /// # Panics
 /// When `test` does, with the seed in front of its message.

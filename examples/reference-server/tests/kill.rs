@@ -42,7 +42,9 @@ fn inbox(server: &Server) -> BTreeMap<String, usize> {
 
 fn killed_after(acknowledged_min: usize) {
     let directory = tempfile::tempdir().unwrap();
-    prepare(directory.path(), &configuration(true, "[limits]\nconnections_per_ip_max = 300\n"));
+    let retries = "minimal_backoff_time_seconds = 1\nmaximal_backoff_time_seconds = 1";
+    let rest = format!("[limits]\nconnections_per_ip_max = 300\n[queue]\n{retries}\n");
+    prepare(directory.path(), &configuration(true, &rest));
     let server = Server::start_in(directory.path());
     let address = server.address("smtp", "starttls");
     let acknowledged = Arc::new(Mutex::new(Vec::new()));

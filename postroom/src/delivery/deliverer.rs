@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// So many recipients of one message are served at a time (`default_destination_recipient_limit` of Postfix).
 const RECIPIENTS_MAX: usize = 50;
 
+/// How long a delivery rests at most that others have left no room for.
+const BUSY_REST_SECONDS: i64 = 30;
+
 /// What came of an attempt.
 enum Served {
     /// It is recorded.
@@ -157,6 +160,7 @@ impl Deliverer {
         match error {
             Failure::Store(error) => self.context.how.class(recipient, error),
             Failure::Command(failure) => failure.class,
+            Failure::Busy => Class::Temporary,
         }
     }
 
@@ -166,6 +170,11 @@ impl Deliverer {
         let (how, now) = (&self.context.how, self.context.now().utc);
         let Envelope { received_at, reverse_path, .. } = &self.job.envelope;
         let class = self.class(recipient, error);
+        // Nothing has failed yet: it takes its turn soon, however old it is.
+        let soonest = |until: UnixTime| match error {
+            Failure::Busy => until.min(UnixTime(now.0.saturating_add(BUSY_REST_SECONDS))),
+            _ => until,
+        };
         if class == Class::Permanent && !how.soft_bounce {
             tracing::error!(to, orig_to, file, command, %error, "bounced");
             RecipientState::Bounced
@@ -173,6 +182,7 @@ impl Deliverer {
             tracing::error!(to, orig_to, file, command, %error, "bounced: it has expired");
             RecipientState::Bounced
         } else if let Some(until) = how.retry.after_failure(now, *received_at, reverse_path.is_empty()) {
+            let until = soonest(until);
             let readable = DateTime::new(until).map(tracing::field::display);
             tracing::error!(to, orig_to, file, command, %error, until = readable, "deferred");
             RecipientState::Deferred(until)
@@ -192,7 +202,7 @@ impl Deliverer {
         let target = Target::of(recipient).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchMailbox, "delivering", "the address names no account")
         })?;
-        let turn = lanes.turn(&target).await.map_err(|Busy| busy())?;
+        let turn = lanes.turn(&target).await?;
         let delivered = match &target {
             Target::Account(account) => {
                 let inbox = MailboxName::inbox();
@@ -234,7 +244,7 @@ impl Deliverer {
         let Some(commands) = how.commands else {
             return Err(command::Failure::for_now("4.3.5 no commands are run here, or not any more").into());
         };
-        let _place = running.place().await.map_err(|Busy| busy())?;
+        let _place = running.place().await?;
         let body = spool.body(&self.job.id).await?;
         let ended = commands.run(command, (&self.job.envelope, recipient), body).await;
         running.ended();
@@ -261,10 +271,6 @@ impl<'r> Told<'r> {
     }
 }
 
-fn busy() -> StoreError {
-    StoreError::new(ErrorKind::Locked, "delivering", "deliveries before this one do not come to an end")
-}
-
 /// Why a recipient has not got the message.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -274,6 +280,15 @@ pub(super) enum Failure {
     /// A command does.
     #[error(transparent)]
     Command(#[from] command::Failure),
+    /// It was not tried.
+    #[error("delivering: deliveries before this one do not come to an end")]
+    Busy,
+}
+
+impl From<Busy> for Failure {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
 }
 
 /// Where a recipient's mail goes.

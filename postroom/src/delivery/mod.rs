@@ -27,7 +27,7 @@
 //! | bounced, and [`Deliverers::soft_bounce`] | deferred |
 //! | deferred, and older than [`Deliverers::retry`] lets it become, or past the time its spool says it expires | bounced |
 //!
-//! Deferred is tried again when [`Deliverers::retry`] says.
+//! Deferred is tried again when [`Deliverers::retry`] says; after half a minute at most, where only other deliveries were in the way.
 //!
 //! # Limits
 //! [`Deliverers::messages_max`] messages in hands (their envelopes, not their bodies), and as many deliveries under way;

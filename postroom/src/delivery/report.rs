@@ -325,6 +325,7 @@ fn told(error: &Failure, class: Class) -> (Code, String, Option<String>) {
             };
             (Code::new(class, subject, detail), why.to_owned(), None)
         }
+        Failure::Busy => (Code::new(class, 2, 0), "the mailbox is in use".to_owned(), None),
     }
 }
 

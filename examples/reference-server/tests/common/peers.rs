@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// Whose the mailboxes are: `nobody`, there on every Debian.
@@ -192,9 +193,12 @@ fn certificate(root: &Path) -> (CertificateDer<'static>, PathBuf) {
     (made.cert.der().clone(), path)
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, of those that the system gives to nobody who asks for any.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 5_000) as u16;
+    let mut ports = std::iter::repeat_with(|| first + TAKEN.fetch_add(1, Ordering::Relaxed));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// Dovecot's `doveadm` at the mbox files of one home directory: no server runs, and it works as the files' owner.
