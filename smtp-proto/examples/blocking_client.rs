@@ -106,5 +106,6 @@ fn until(deadline: Option<Instant>, now: Now) -> Option<Duration> {
 
 /// A read that took as long as it may is no error.
 fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+    // Or the program was stopped for a while.
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -91,6 +91,11 @@ pub fn seeds(runs: usize) -> Vec<u64> {
     }
 }
 
+/// Whether one seed is run again alone, which need not see what many see together.
+pub fn is_replay() -> bool {
+    seeds(2).len() == 1
+}
+
 /// Runs a scripted test with each of [`seeds`].
 ///
 /// # Panics

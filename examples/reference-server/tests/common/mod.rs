@@ -105,6 +105,7 @@ impl Server {
         let out = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
             .args(["serve", "--config"])
+            .env_remove("RUST_LOG")
             .arg(directory.join("postroom.toml"))
             .stdout(Stdio::piped())
             .stderr(out)

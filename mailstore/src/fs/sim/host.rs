@@ -16,10 +16,10 @@ pub struct SimHost {
 
 impl SimHost {
     /// A process named by `pid` on the machine of `fs`. It counts as alive until the next power cut, or until
-    /// it is dropped.
+    /// all of this number are dropped.
     pub fn new(fs: &SimFs, pid: u32) -> Self {
         let boot_id = fs.with(|sim| {
-            sim.alive.insert(pid);
+            *sim.alive.entry(pid).or_default() += 1;
             format!("boot-{}", sim.boot)
         });
         Self { fs: fs.clone(), name: "sim.example".to_owned(), pid, boot_id }
@@ -28,7 +28,14 @@ impl SimHost {
 
 impl Drop for SimHost {
     fn drop(&mut self) {
-        self.fs.with(|sim| sim.alive.remove(&self.pid));
+        self.fs.with(|sim| {
+            if let Some(hosts) = sim.alive.get_mut(&self.pid) {
+                *hosts -= 1;
+                if *hosts == 0 {
+                    sim.alive.remove(&self.pid);
+                }
+            }
+        });
     }
 }
 
@@ -54,7 +61,7 @@ impl Host for SimHost {
     }
 
     fn is_alive(&self, pid: u32) -> bool {
-        self.fs.with(|sim| sim.alive.contains(&pid))
+        self.fs.with(|sim| sim.alive.contains_key(&pid))
     }
 
     /// The same at every run: a test repeats.

@@ -74,7 +74,8 @@ struct Sim {
     power_off_at: Option<u64>,
     takes_turns: bool,
     points: Option<Vec<CrashPoint>>,
-    alive: BTreeSet<u32>,
+    /// Processes, each with how many hosts stand for it.
+    alive: BTreeMap<u32, usize>,
     boot: u64,
     booted: Duration,
     /// Who holds which lock on which inode; a handle is known by its number.
@@ -148,7 +149,7 @@ impl SimFs {
             power_off_at: None,
             takes_turns: false,
             points: None,
-            alive: BTreeSet::new(),
+            alive: BTreeMap::new(),
             boot,
             locks: BTreeMap::new(),
             handles: 0,
