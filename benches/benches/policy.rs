@@ -123,6 +123,14 @@ fn networks(sizes: &Sizes) {
         || _ = black_box(policy::look_up_all(&*few_table, &asked)),
     );
     row(&format!("{many} networks, beside {few}"), times, "ns");
+    let source = policy::networks(many);
+    let reading = in_turns(
+        sizes.rounds.min(5),
+        1_000_000,
+        || drop(black_box(policy::open("cidr:a", &source))),
+        || _ = black_box(source.lines().map(str::len).sum::<usize>()),
+    );
+    row(&format!("{many} networks read, beside cutting their lines"), reading, "ms");
 }
 
 /// A thousand patterns beside matching one after another.

@@ -100,6 +100,40 @@ fn root_opens_the_ports_and_another_serves() {
     assert!(Server::start_in(directory).stop());
 }
 
+/// As `virtual_mailbox_base`, and `virtual_uid_maps = static:`.
+#[test]
+fn r112_mailboxes_lie_where_it_is_said_and_are_that_users() {
+    if !is_root() {
+        return;
+    }
+    let directory = directory("");
+    let directory = directory.path();
+    let base = directory.join("mailbox");
+    fs::create_dir(&base).unwrap();
+    assert!(Command::new("chown").arg(USER).arg(&base).status().unwrap().success());
+    let storage = format!("\n[storage]\npath = \"{}/%d/%n/Maildir\"\n", base.display());
+    prepare(directory, &(with_user(USER) + &storage));
+    let server = Server::start_in(directory);
+    let mut session = Smtp::connect(server.address("smtp", "starttls"));
+    for (command, code) in [
+        ("MAIL FROM:<s@x.test>", "250 "),
+        ("RCPT TO:<bob@example.test>", "250 "),
+        ("DATA", "354 "),
+        ("Subject: x\r\n\r\nx\r\n.", "250 "),
+    ] {
+        let reply = session.command(command);
+        assert!(reply.starts_with(code), "{command}: {reply}");
+    }
+    let maildir = base.join("example.test/bob/Maildir");
+    let of = |path: &Path| fs::metadata(path).unwrap().uid();
+    eventually(|| fs::read_dir(maildir.join("new")).is_ok_and(|mut entries| entries.next().is_some()));
+    let message = fs::read_dir(maildir.join("new")).unwrap().next().unwrap().unwrap().path();
+    for path in [&maildir, &maildir.join("cur"), &message] {
+        assert_eq!(of(path), of(&base), "{}", path.display());
+    }
+    assert!(server.stop());
+}
+
 #[test]
 fn whom_the_server_cannot_become_it_says() {
     if !is_root() {
