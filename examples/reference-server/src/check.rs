@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
     let config = Config::read(path)?;
     let by_root = privileges::makes_data_dir(&config);
-    privileges::become_user(&config)?;
+    let config = privileges::become_user(path, config)?;
     let mut findings: Vec<Finding> = doubts::of_data_dir(&config, by_root).into_iter().collect();
     let certificate = match &config.tls {
         Some(tls) => {

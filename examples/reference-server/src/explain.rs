@@ -16,7 +16,7 @@ use postroom::{Blocking, dns};
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,17 +29,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     // What a server would log besides: why a file of aliases is not used, which aliases go in circles.
     log_to_stderr("warn");
-    let config = Config::read(arguments.config.as_deref())?;
+    let path = arguments.config.as_deref();
+    let config = Config::read(path)?;
+    // Whoever asks may read it, whom the server runs as need not.
+    let read =
+        |path: &PathBuf| fs::read(path).map_err(|error| format!("--message: {}: {error}", path.display()));
+    let message = arguments.message.as_ref().map(read).transpose()?;
+    let config = privileges::become_user(path, config)?;
     let (index, section) = listener(&config, arguments.listener.as_deref())?;
     let mut dialogue = Dialogue::new(arguments.client, sender(&arguments.from)?, recipient(&arguments.to)?);
     dialogue.helo.clone_from(&arguments.helo);
     dialogue.login.clone_from(&arguments.login);
     dialogue.tls = tls(arguments)?;
-    if let Some(path) = &arguments.message {
-        dialogue.message =
-            Some(fs::read(path).map_err(|error| format!("--message: {}: {error}", path.display()))?);
-    }
-    privileges::become_user(&config)?;
+    dialogue.message = message;
     let settings = wiring::whole_settings(&config)?;
     let name = settings.listeners[index].name.clone();
     let unasked = Unasked::default();

@@ -1,6 +1,7 @@
 //! Whom the server runs as: root opens the ports, and all else is done by the user whom the configuration names.
 //!
-//! Everything but the ports is read and written as that user, certificate and accounts too, so that what a start can do, a reload can.
+//! Everything but the ports is read and written as that user, certificate and accounts too, so that what a start can do, a reload can. The
+//! configuration is read by root first, since it has the user's name, and then again.
 
 use crate::config::Config;
 use crate::wiring;
@@ -11,30 +12,44 @@ use std::error::Error;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Opens the ports and becomes the configured user, for good. What is returned is empty where no other user is configured: the
-/// start opens the ports then.
+/// Opens the ports and becomes the configured user, for good, and reads the configuration again. The sockets are none where no other
+/// user is configured: the start opens the ports then.
 ///
 /// # Errors
-/// A user who is not there, is root, or whom only root could become; a port that cannot be opened.
-pub fn give_up(config: &Config) -> Result<Sockets, Box<dyn Error>> {
-    let Some(user) = other_user(config)? else { return Ok(Sockets::default()) };
-    let sockets = Sockets::open(&wiring::listeners(config))?;
+/// A user who is not there, is root, whom only root could become, or who cannot read the configuration; a port that cannot be opened.
+pub fn give_up(path: Option<&Path>, config: Config) -> Result<(Config, Sockets), Box<dyn Error>> {
+    let Some(user) = other_user(&config)? else { return Ok((config, Sockets::default())) };
+    let sockets = Sockets::open(&wiring::listeners(&config))?;
     make_data_dir(&config.data_dir, &user)?;
     become_him(&user)?;
-    Ok(sockets)
+    Ok((read_as(&user, path)?, sockets))
 }
 
-/// Becomes the configured user, where root runs a command that does what the server would.
+/// Becomes the configured user, where root runs a command that does what the server would, and reads the configuration again.
 ///
 /// # Errors
 /// As [`give_up`].
-pub fn become_user(config: &Config) -> Result<(), Box<dyn Error>> {
+pub fn become_user(path: Option<&Path>, config: Config) -> Result<Config, Box<dyn Error>> {
     if !geteuid().is_root() {
-        return Ok(());
+        return Ok(config);
     }
-    other_user(config)?.map_or(Ok(()), |user| become_him(&user))
+    let Some(user) = other_user(&config)? else { return Ok(config) };
+    become_him(&user)?;
+    read_as(&user, path)
+}
+
+/// What this user can read, a reload can.
+fn read_as(user: &User, path: Option<&Path>) -> Result<Config, Box<dyn Error>> {
+    let unread = |error| format!("{error}: the user {} must be able to read it, for reloads", user.name);
+    Ok(Config::read(path).map_err(unread)?)
+}
+
+/// The home of whom root has become, for the commands of aliases: that of the environment is root's.
+pub fn home(config: &Config) -> Option<PathBuf> {
+    config.user.as_ref()?;
+    User::from_uid(geteuid()).ok().flatten().map(|user| user.dir)
 }
 
 /// Becomes whom a directory belongs to, where root runs a command on what is in it.
@@ -77,10 +92,9 @@ fn other_user(config: &Config) -> Result<Option<User>, Box<dyn Error>> {
     let user = user.ok_or_else(|| {
         format!("user = \"{name}\": there is no user of this name: make one, or name another")
     })?;
-    if user.uid == Uid::from_raw(0) {
-        return Err(
-            format!("user = \"{name}\": that is root: name a user who is not, or leave it out").into()
-        );
+    if user.uid.is_root() || user.gid.as_raw() == 0 {
+        let what = if user.uid.is_root() { "that is root" } else { "its group is root's" };
+        return Err(format!("user = \"{name}\": {what}: name a user who is not, or leave it out").into());
     }
     match geteuid() {
         own if own == user.uid => Ok(None),
@@ -110,8 +124,14 @@ fn become_him(user: &User) -> Result<(), Box<dyn Error>> {
 /// Makes the data directory for a user who may not make it himself. One that is there stays as it is, whoever's it is.
 fn make_data_dir(path: &Path, user: &User) -> Result<(), Box<dyn Error>> {
     let failed = |error: std::io::Error| format!("data_dir: {}: {error}", path.display());
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_safe = |above: std::fs::Metadata| above.uid() == 0 && above.mode() & 0o022 == 0;
+    // Whoever else may write there could put something of root's in its place, and would be given that.
+    if !path.exists() && !std::fs::metadata(above).is_ok_and(is_safe) {
+        let why = "others than root may write to the directory above it: make it yourself, for that user";
+        return Err(format!("data_dir: {}: {why} ({})", path.display(), user.name).into());
+    }
     match DirBuilder::new().mode(0o700).create(path) {
-        // Whoever may write to the directory above could have put something else in its place.
         Ok(()) => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let directory = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;

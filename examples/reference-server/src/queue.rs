@@ -55,7 +55,7 @@ pub struct Answer {
 pub fn run(path: Option<&Path>, command: &QueueCommand) -> Result<(), Box<dyn Error>> {
     let config = Config::read(path)?;
     let request = Request::of(command)?;
-    privileges::become_user(&config)?;
+    let config = privileges::become_user(path, config)?;
     // Without one in the configuration, root would leave files that the server could not use, and follow links of whom it is.
     privileges::become_owner(&config.data_dir)?;
     wiring::check_owner(&config.data_dir).map_err(|error| match path {

@@ -27,7 +27,7 @@ pub fn run(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let config = Config::read(path)?;
     raise_open_files();
     // Before there is a thread, a file or a key.
-    let sockets = privileges::give_up(&config)?;
+    let (config, sockets) = privileges::give_up(path, config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(path, config, sockets));
     // A look at a file whose file system does not answer keeps nothing from ending.

@@ -5,6 +5,7 @@ use crate::config::{
     MailboxSection, MaildirLayout, MboxFormat, MboxLock, NotifyClass, Protocol, QueueSection,
     SaslSecurityOption, StorageFormat, StorageSection, TlsMode, TlsSection,
 };
+use crate::privileges;
 use postroom::accounts::{PasswdFile, PasswdFileError, WHAT_A_LINE_IS};
 use postroom::delivery::{Commands, Deliverers};
 use postroom::local::{LocalMail, LocalOptions, LocalSpool};
@@ -26,7 +27,7 @@ use postroom::{Blocking, Server};
 use std::error::Error;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -163,7 +164,7 @@ pub fn greylist(section: &GreylistSection) -> GreylistOptions {
 }
 
 /// How accepted mail is delivered.
-pub fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
+pub fn deliverers(section: &QueueSection, soft_bounce: bool, home: Option<PathBuf>) -> Deliverers {
     let mut how = Deliverers::default();
     how.soft_bounce = soft_bounce;
     how.quota_full_tempfail = section.quota_full_tempfail.unwrap_or(how.quota_full_tempfail);
@@ -178,6 +179,7 @@ pub fn deliverers(section: &QueueSection, soft_bounce: bool) -> Deliverers {
     how.commands = Commands::as_this_user().map(|mut commands| {
         let limit = section.command_time_limit_seconds.map(Duration::from_secs);
         commands.time_limit = limit.unwrap_or(commands.time_limit);
+        commands.home = home;
         commands
     });
     how
@@ -427,7 +429,7 @@ pub async fn start(
     let accounts = Arc::new(accounts.with_decoys(decoys.clone()));
     let certificate = certificate(config, tls)?;
     let settings = whole_settings(config)?;
-    let deliverers = deliverers(&config.queue, settings.policy.soft_bounce);
+    let deliverers = deliverers(&config.queue, settings.policy.soft_bounce, privileges::home(config));
     // Before the spool, which may take its time.
     let prepared = Prepared::new(settings, &*accounts).map_err(|error| config.settings_error(error))?;
     let data_dir = std::path::absolute(&config.data_dir)?;

@@ -139,6 +139,18 @@ fn whom_the_server_cannot_become_it_says() {
     if !is_root() {
         return;
     }
+    let unread = directory(&with_user(USER));
+    fs::set_permissions(unread.path().join("postroom.toml"), Permissions::from_mode(0o600)).unwrap();
+    for command in ["serve", "check"] {
+        let (good, _, told) = program(&[command, "--config", "postroom.toml"], unread.path());
+        let why = format!("the user {USER} must be able to read it, for reloads");
+        assert!(!good && told.contains("Permission denied") && told.contains(&why), "{told}");
+    }
+    let shared = directory(&with_user(USER));
+    fs::set_permissions(shared.path(), Permissions::from_mode(0o777)).unwrap();
+    let (good, _, told) = program(&["serve", "--config", "postroom.toml"], shared.path());
+    assert!(!good && told.contains("others than root may write to the directory above it"), "{told}");
+    assert!(!shared.path().join("data").exists());
     for (user, why) in [("no-such-user", "there is no user of this name"), ("root", "that is root")] {
         let directory = directory(&with_user(user));
         for command in ["serve", "check"] {

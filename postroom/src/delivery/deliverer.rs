@@ -241,7 +241,7 @@ impl Deliverer {
     /// Has a command take the message.
     async fn pipe(&self, command: &str, recipient: &Recipient) -> Result<Delivered, Failure> {
         let Context { spool, how, commands: running, .. } = &*self.context;
-        let Some(commands) = how.commands else {
+        let Some(commands) = &how.commands else {
             return Err(command::Failure::for_now("4.3.5 no commands are run here, or not any more").into());
         };
         let _place = running.place().await?;

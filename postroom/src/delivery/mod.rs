@@ -172,7 +172,7 @@ pub(crate) async fn run(spool: Arc<dyn Spool>, store: Arc<dyn Store>, how: Deliv
     let seats = Seats::new(messages_max / 4);
     let lanes = Lanes::new(messages_max / 2, seats.clone(), how.patience);
     let room = Semaphore::new(messages_max.min(Semaphore::MAX_PERMITS));
-    let commands_max = how.commands.map_or(0, |commands| commands.running_max.max(1));
+    let commands_max = how.commands.as_ref().map_or(0, |commands| commands.running_max.max(1));
     let commands = Room::new(commands_max, seats, how.patience);
     let context = Arc::new(Context { spool, store, how, shared, lanes, room, commands });
     let Context { spool, shared, .. } = &*context;

@@ -129,7 +129,7 @@ fn a_listener_overrides_the_common_limits_key_by_key() {
 #[test]
 fn reports_have_the_names_of_postfix() {
     let with = |keys: &str| with("[queue]\n", &format!("[queue]\n{keys}"));
-    let how = |keys: &str| wiring::deliverers(&with(keys).unwrap().queue, false);
+    let how = |keys: &str| wiring::deliverers(&with(keys).unwrap().queue, false, None);
     let given = how(
         "bounce_size_limit_bytes = 7\ndelay_warning_time_seconds = 14400\nnotify_classes = [\"2bounce\"]\n",
     );

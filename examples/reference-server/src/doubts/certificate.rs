@@ -23,7 +23,10 @@ pub fn of_certificate(config: &Config, tls: &TlsSection) -> Vec<Finding> {
             _ => format!("{file}: the certificate at place {} of the chain: {doubt}{what_to_do}", at + 1),
         };
         match doubt {
-            CertificateDoubt::Expired { .. } => Finding::error(text),
+            // Of those behind it, a client may have others that are good.
+            CertificateDoubt::Expired { .. } | CertificateDoubt::NotYetValid { .. } if at == 0 => {
+                Finding::error(text)
+            }
             _ => Finding::warning(text),
         }
     };

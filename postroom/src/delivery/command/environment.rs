@@ -2,6 +2,8 @@
 
 use crate::delivery::header::{EXTENSION, ORIGINAL_RECIPIENT, sender};
 use mailstore::spool::{Envelope, Recipient};
+use std::ffi::OsString;
+use std::path::Path;
 
 /// Where programs are looked for.
 const PATH: &str = "/usr/bin:/bin";
@@ -14,7 +16,11 @@ const EXPORTED: [&str; 3] = ["HOME", "LANG", "TZ"];
 const KEPT: &str = "!@%-_=+:,./";
 
 /// The variables, by name.
-pub(super) fn environment(envelope: &Envelope, recipient: &Recipient) -> Vec<(&'static str, String)> {
+pub(super) fn environment(
+    envelope: &Envelope,
+    recipient: &Recipient,
+    home: Option<&Path>,
+) -> Vec<(&'static str, OsString)> {
     let (local, domain) = recipient.address.rsplit_once('@').unwrap_or((&recipient.address, ""));
     let extension = recipient.fact(EXTENSION);
     // The extension stands behind its delimiter.
@@ -43,10 +49,11 @@ pub(super) fn environment(envelope: &Envelope, recipient: &Recipient) -> Vec<(&'
         ("SASL_SENDER", envelope.fact("sasl_sender")),
         ("SASL_USERNAME", envelope.fact("login")),
     ];
-    let of_message = of_message.into_iter().filter_map(|(name, value)| Some((name, filtered(value?))));
-    let exported = EXPORTED.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
-    let fixed = [("PATH", PATH.to_owned()), ("SHELL", super::SHELL.to_owned())];
-    fixed.into_iter().chain(exported).chain(of_message).collect()
+    let of_message = of_message.into_iter().filter_map(|(name, value)| Some((name, filtered(value?).into())));
+    let exported = EXPORTED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let home = home.map(|home| ("HOME", home.as_os_str().to_owned()));
+    let fixed = [("PATH", PATH.into()), ("SHELL", super::SHELL.into())];
+    fixed.into_iter().chain(exported).chain(home).chain(of_message).collect()
 }
 
 /// A value with `_` in the place of whatever is not kept.
@@ -69,9 +76,9 @@ mod tests {
         envelope.facts.push(("helo_name".into(), "[`id`]".into()));
         let mut recipient = Recipient::new("prog+a+b@example.test");
         recipient.facts.push((EXTENSION.into(), "a+b".into()));
-        let told = environment(&envelope, &recipient);
+        let told = environment(&envelope, &recipient, Some(Path::new("/home/prog")));
         let value =
-            |name: &str| told.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+            |name: &str| told.iter().rfind(|(known, _)| *known == name).and_then(|(_, value)| value.to_str());
         let sender = value("SENDER").unwrap();
         assert!(sender.starts_with("__id__") && sender.ends_with("__@x.test"), "{sender}");
         assert!(sender.chars().all(|c| c.is_ascii_alphanumeric() || KEPT.contains(c)), "{sender}");
@@ -88,6 +95,7 @@ mod tests {
             ("SASL_USERNAME", "bob@example.test"),
             ("PATH", "/usr/bin:/bin"),
             ("SHELL", "/bin/sh"),
+            ("HOME", "/home/prog"),
         ] {
             assert_eq!(value(name), Some(expected), "{name}");
         }
@@ -96,7 +104,7 @@ mod tests {
     #[test]
     fn what_there_is_not_is_not_set() {
         let recipient = Recipient::new("prog@example.test");
-        let told = environment(&Envelope::new("", UnixTime(0)), &recipient);
+        let told = environment(&Envelope::new("", UnixTime(0)), &recipient, None);
         let is_set = |name: &str| told.iter().any(|(known, _)| *known == name);
         assert_eq!(
             ["EXTENSION", "CLIENT_ADDRESS", "SASL_USERNAME", "SENDER"].map(is_set),

@@ -15,8 +15,8 @@
 //! group is killed. Memory and files are not limited: who runs the server can do that.
 //!
 //! # Departures
-//! From Postfix's local(8): a command runs as one user, never as root, not as the owner of an alias file. Its directory is `/`. `HOME` is the
-//! server's own. `CLIENT_HOSTNAME` is `unknown` where policy has no use for the client's name, as it is then not looked for. `SHELL` is
+//! From Postfix's local(8): a command runs as one user, never as root, not as the owner of an alias file. Its directory is `/`. `HOME` is
+//! [`Commands::home`]. `CLIENT_HOSTNAME` is `unknown` where policy has no use for the client's name, as it is then not looked for. `SHELL` is
 //! `/bin/sh`. What is in its process group does not outlive it. One that exceeds its time, a program that is not there, and one of which a shell says that or that it
 //! died with a signal (126, 127, 129 to 192), are deferred, not bounced, while no sender is told.
 
@@ -27,7 +27,9 @@ mod status;
 use mailstore::spool::{Envelope, Recipient};
 use mailstore::{Class, MessageReader};
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -50,13 +52,15 @@ const COMMAND_CHARS_SHOWN: usize = 200;
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How commands are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commands {
     /// How long one may run; zero lets none come to its end. Default 1000 seconds (`command_time_limit` of Postfix).
     pub time_limit: Duration,
     /// How many run at a time. Default 20 (`default_destination_concurrency_limit` of Postfix).
     pub running_max: usize,
+    /// What they have as `HOME`. Default that of this process's environment.
+    pub home: Option<PathBuf>,
     /// As whom, where not as the process itself.
     user: Option<(u32, u32)>,
 }
@@ -74,7 +78,7 @@ impl Commands {
     }
 
     fn with(user: Option<(u32, u32)>) -> Self {
-        Self { time_limit: Duration::from_secs(1000), running_max: 20, user }
+        Self { time_limit: Duration::from_secs(1000), running_max: 20, home: None, user }
     }
 
     /// Runs a command with a message, and tells what became of it.
@@ -87,10 +91,10 @@ impl Commands {
         (envelope, recipient): (&Envelope, &Recipient),
         body: Box<dyn MessageReader>,
     ) -> Result<(), Failure> {
-        let (output, child) =
-            self.spawn(command, environment::environment(envelope, recipient)).map_err(|error| {
-                Failure::for_now(format!("4.3.0 the command \"{}\" cannot be run: {error}", shown(command)))
-            })?;
+        let environment = environment::environment(envelope, recipient, self.home.as_deref());
+        let (output, child) = self.spawn(command, environment).map_err(|error| {
+            Failure::for_now(format!("4.3.0 the command \"{}\" cannot be run: {error}", shown(command)))
+        })?;
         let mut running = Running::new(child);
         let mut output = Output::new(output);
         let beginning = input::beginning(envelope, recipient);
@@ -116,7 +120,7 @@ impl Commands {
     fn spawn(
         &self,
         command: &str,
-        environment: Vec<(&'static str, String)>,
+        environment: Vec<(&'static str, OsString)>,
     ) -> io::Result<(pipe::Receiver, Child)> {
         let mut words = command.split([' ', '\t']).filter(|word| !word.is_empty());
         if let Some(program) = words.next()
@@ -138,7 +142,7 @@ impl Commands {
     fn start(
         &self,
         mut process: Command,
-        environment: &[(&'static str, String)],
+        environment: &[(&'static str, OsString)],
     ) -> io::Result<(pipe::Receiver, Child)> {
         let (output, write_end) = io::pipe()?;
         process
