@@ -8,7 +8,7 @@
 mod common;
 
 use common::log::Log;
-use common::{Client, env, inbox, mbox, start, start_on, start_with, until};
+use common::{Client, env, inbox, mbox, queued, start, start_on, start_with, until};
 use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs as _, OpenMode};
 use mailstore::mbox::MboxOptions;
@@ -17,6 +17,7 @@ use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalOptions, LocalStore};
 use postroom::relay_policy::retry::Backoff;
 use postroom::server::Builder;
+use postroom::wall::{AccountId, Store, StoreResult};
 use postroom::{Blocking, Server};
 use std::io;
 use std::path::Path;
@@ -284,7 +285,7 @@ impl mailstore::Store for Refusing {
 
 async fn start_refusing(fs: &SimFs, kind: ErrorKind, how: Deliverers) -> Server {
     let environment = env(fs, 1);
-    let locate = move |account: &postroom::wall::AccountId| {
+    let locate = move |account: &AccountId| {
         let root = format!("/mail/example.test/{}", account.user());
         let to = mailstore::MaildirStore::open(environment.clone(), Path::new(&root), None)?;
         Ok(Arc::new(Refusing { to, kind, is_bob: account.user() == "bob" }) as Arc<dyn mailstore::Store>)
@@ -343,7 +344,7 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     let disk = LocalMail::open(environment.clone(), Path::new("/"), "unused/%d/%n", &Blocking::inline());
     let (hang, until_released) = std::sync::mpsc::channel::<()>();
     let until_released = std::sync::Mutex::new(until_released);
-    let locate = move |account: &postroom::wall::AccountId| {
+    let locate = move |account: &AccountId| {
         if account.user() == "bob" {
             let _ = until_released.lock().unwrap().recv();
         }
@@ -376,13 +377,86 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     assert_eq!(inbox(&fs, "bob").len(), 30);
 }
 
+/// A store that takes an hour for each delivery.
+struct Slow(LocalStore);
+
+impl Store for Slow {
+    fn deliver(
+        &self,
+        account: &AccountId,
+        name: &MailboxName,
+        delivery: postroom::wall::Delivery,
+        body: Box<dyn MessageReader>,
+    ) -> StoreResult<Delivered> {
+        let delivered = self.0.deliver(account, name, delivery, body);
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            delivered.await
+        })
+    }
+    fn list(&self, account: &AccountId) -> StoreResult<Vec<mailstore::MailboxInfo>> {
+        self.0.list(account)
+    }
+    fn create(&self, account: &AccountId, name: &MailboxName) -> StoreResult<()> {
+        self.0.create(account, name)
+    }
+    fn delete(&self, account: &AccountId, name: &MailboxName) -> StoreResult<()> {
+        self.0.delete(account, name)
+    }
+    fn rename(&self, account: &AccountId, from: &MailboxName, to: &MailboxName) -> StoreResult<()> {
+        self.0.rename(account, from, to)
+    }
+    fn subscribe(&self, account: &AccountId, name: &MailboxName, subscribed: bool) -> StoreResult<()> {
+        self.0.subscribe(account, name, subscribed)
+    }
+    fn subscriptions(&self, account: &AccountId) -> StoreResult<Vec<MailboxName>> {
+        self.0.subscriptions(account)
+    }
+    fn open(
+        &self,
+        account: &AccountId,
+        name: &MailboxName,
+        access: mailstore::Access,
+    ) -> StoreResult<postroom::wall::Opened> {
+        self.0.open(account, name, access)
+    }
+    fn status(&self, account: &AccountId, name: &MailboxName) -> StoreResult<mailstore::MailboxStatus> {
+        self.0.status(account, name)
+    }
+    fn append(
+        &self,
+        account: &AccountId,
+        name: &MailboxName,
+    ) -> StoreResult<Box<dyn postroom::wall::Append>> {
+        self.0.append(account, name)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_that_was_not_tried_is_not_bounced_however_old_it_is() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    let disk = LocalMail::open(env(&fs, 1), Path::new("/"), "mail/%d/%n", &Blocking::inline()).unwrap();
+    let mut how = Deliverers::default();
+    how.retry.maximal_queue_lifetime = Duration::ZERO;
+    let with = |builder: Builder| builder.mail(disk.spool, Slow(disk.store)).deliverers(how);
+    let server = start_with(&fs, 1, with).await.unwrap();
+    let mut client = client(&server).await;
+    for number in 0..20 {
+        accept(&mut client, "bob", &format!("number {number}.")).await;
+    }
+    tokio::time::sleep(Duration::from_secs(12 * 3600)).await;
+    assert!(log.lines_with(&["deferred", "do not come to an end"]).len() > 3, "{}", log.text());
+    assert_eq!((inbox(&fs, "bob").len(), queued(&fs)), (20, 0), "{}", log.text());
+}
+
 #[tokio::test]
 async fn a_store_that_panics_costs_its_own_messages_and_they_wait() {
     let (log, _guard) = Log::start(Level::INFO);
     let fs = SimFs::new();
     let environment = env(&fs, 1);
     let disk = LocalMail::open(environment.clone(), Path::new("/"), "unused/%d/%n", &Blocking::inline());
-    let locate = move |account: &postroom::wall::AccountId| {
+    let locate = move |account: &AccountId| {
         assert_ne!(account.user(), "bob", "on purpose");
         let root = format!("/mail/example.test/{}", account.user());
         let store = mailstore::MaildirStore::open(environment.clone(), Path::new(&root), None)?;

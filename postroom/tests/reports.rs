@@ -208,6 +208,44 @@ async fn somebody_may_be_told_of_mail_without_a_sender() {
     assert_eq!(log.lines_with(&["the sender is"]).len(), 2, "{}", log.text());
 }
 
+/// The owner of a list does not hear that a double bounce has failed: reports on that would fail and be reported without end.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_told_of_double_bounces_may_be_a_list_with_an_owner() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    refuse(&fs, &["bob"]);
+    let mut how = at_once();
+    how.double_bounce_recipient = Some("list@example.test".into());
+    let server = start(&fs, 1, how, |_| {}).await;
+    send(&server, "", &[BOB], "a report").await;
+    until("both have bounced", || log.lines_with(&["removed"]).len() >= 2).await;
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert_eq!((inbox(&fs, "carol").len(), queued(&fs)), (0, 0));
+    assert_eq!(log.lines_with(&["removed"]).len(), 2, "{}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_sender_who_stands_for_several_those_are_told_who_can_be() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    refuse(&fs, &["bob"]);
+    let server = start(&fs, 1, at_once(), |settings| {
+        let map = "inline:{ {sales@example.test = alice@example.test, gone@example.test, s@x.test} \
+                   {lost@example.test = gone@example.test, s@x.test} }";
+        settings.policy.set("virtual_alias_maps", map).unwrap();
+    })
+    .await;
+    send(&server, "sales@example.test", &[BOB], "Subject: hello\r\n\r\nx").await;
+    until("she is told", || inbox(&fs, "alice").len() == 1).await;
+    for lost in ["gone@example.test", "s@x.test"] {
+        assert_eq!(log.lines_with(&["WARN", "gets no report", lost]).len(), 1, "{}", log.text());
+    }
+    send(&server, "lost@example.test", &[BOB], "x").await;
+    until("it has bounced", || queued(&fs) == 0).await;
+    assert_eq!(log.lines_with(&["WARN", "the sender is not told", "lost@example.test"]).len(), 1);
+    assert_eq!(inbox(&fs, "alice").len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sender_elsewhere_is_not_told_and_the_log_says_so_once() {
     let (log, _guard) = Log::start(Level::INFO);

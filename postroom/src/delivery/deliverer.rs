@@ -170,22 +170,24 @@ impl Deliverer {
         let (how, now) = (&self.context.how, self.context.now().utc);
         let Envelope { received_at, reverse_path, .. } = &self.job.envelope;
         let class = self.class(recipient, error);
-        // Nothing has failed yet: it takes its turn soon, however old it is.
-        let soonest = |until: UnixTime| match error {
-            Failure::Busy => until.min(UnixTime(now.0.saturating_add(BUSY_REST_SECONDS))),
-            _ => until,
+        let deferred = |until: UnixTime| {
+            let readable = DateTime::new(until).map(tracing::field::display);
+            tracing::error!(to, orig_to, file, command, %error, until = readable, "deferred");
+            RecipientState::Deferred(until)
         };
-        if class == Class::Permanent && !how.soft_bounce {
+        let retried = how.retry.after_failure(now, *received_at, reverse_path.is_empty());
+        if matches!(error, Failure::Busy) {
+            // Nothing has failed yet: it takes its turn soon, however old it is.
+            let soon = UnixTime(now.0.saturating_add(BUSY_REST_SECONDS));
+            deferred(retried.map_or(soon, |until| until.min(soon)))
+        } else if class == Class::Permanent && !how.soft_bounce {
             tracing::error!(to, orig_to, file, command, %error, "bounced");
             RecipientState::Bounced
         } else if self.job.expires.is_some_and(|expires| expires <= now) {
             tracing::error!(to, orig_to, file, command, %error, "bounced: it has expired");
             RecipientState::Bounced
-        } else if let Some(until) = how.retry.after_failure(now, *received_at, reverse_path.is_empty()) {
-            let until = soonest(until);
-            let readable = DateTime::new(until).map(tracing::field::display);
-            tracing::error!(to, orig_to, file, command, %error, until = readable, "deferred");
-            RecipientState::Deferred(until)
+        } else if let Some(until) = retried {
+            deferred(until)
         } else {
             let lifetime = match reverse_path.is_empty() {
                 true => "bounce_queue_lifetime",

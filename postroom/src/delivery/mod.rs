@@ -25,7 +25,8 @@
 //! | a command of an alias ended well | delivered |
 //! | it ended otherwise, died, took too long, cannot be run | deferred or bounced as its exit code or its output says (`command/status.rs`) |
 //! | bounced, and [`Deliverers::soft_bounce`] | deferred |
-//! | deferred, and older than [`Deliverers::retry`] lets it become, or past the time its spool says it expires | bounced |
+//! | not tried, since other deliveries were in the way | deferred, however old it is |
+//! | deferred for another reason, and older than [`Deliverers::retry`] lets it become, or past the time its spool says it expires | bounced |
 //!
 //! Deferred is tried again when [`Deliverers::retry`] says; after half a minute at most, where only other deliveries were in the way.
 //!

@@ -11,6 +11,7 @@
 //! | the report is in the spool | recorded with it |
 //! | the sender is null; the mail of his address is thrown away | recorded, nobody is told |
 //! | nobody here gets the mail of his address | recorded, and a warning is logged |
+//! | his address stands for several, and some of them get no mail here | the others are told, and a warning is logged |
 //! | a table does not answer, the spool takes no report | deferred, and told when it can be done, for a day beyond the time that the message has |
 //!
 //! # Limits
@@ -45,6 +46,8 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct Event {
     /// The place of the recipient in the envelope.
     place: usize,
+    /// To whom; empty: to whoever hears of failed reports.
+    to: String,
     /// How far it has come, not recorded yet.
     status: Status,
     action: Action,
@@ -95,12 +98,17 @@ impl Deliverer {
         };
         // No client says which reports it wants.
         let is_wanted = Wanted::unsaid(how.delay_warning_time > Duration::ZERO).has(action);
-        if !is_wanted || self.addressee(place, action) == Addressee::Nobody {
+        if !is_wanted {
             return None;
         }
+        let to = match self.addressee(place, action) {
+            Addressee::Sender(sender) => sender.to_owned(),
+            Addressee::Postmaster => String::new(),
+            Addressee::Nobody => return None,
+        };
         let (code, reason, said) = told(error, self.class(recipient, error));
         let status = Status { delay_told: status.delay_told || action == Action::Delayed, ..status.clone() };
-        Some(Event { place, status, action, code, reason, said })
+        Some(Event { place, to, status, action, code, reason, said })
     }
 
     /// Whether the message is so old that its sender is told that it takes long.
@@ -113,14 +121,13 @@ impl Deliverer {
     /// Who is told of a recipient.
     fn addressee(&self, place: usize, action: Action) -> Addressee<'_> {
         let envelope = &self.job.envelope;
-        // The owner of a list does not take the place of nobody: reports on reports would come to him.
-        let sender = match envelope.reverse_path.is_empty() {
-            true => "",
-            false => sender(envelope, &envelope.recipients[place]),
+        // The owner of a list takes the place of a sender, not of nobody, nor of this server: reports on reports would come to him,
+        // and of those that fail there would be others without end.
+        let sender = match &*envelope.reverse_path {
+            "" => "",
+            path if path == self.double_bounce_sender() => return Addressee::Nobody,
+            _ => sender(envelope, &envelope.recipients[place]),
         };
-        if sender == self.double_bounce_sender() {
-            return Addressee::Nobody;
-        }
         Addressee::of(sender, action, self.context.how.double_bounce_recipient.is_some())
     }
 
@@ -139,19 +146,15 @@ impl Deliverer {
     pub(super) async fn tell(&self, events: Vec<Event>) -> Vec<(usize, Result<RecipientState, StoreError>)> {
         let mut groups: BTreeMap<(String, &str), Vec<Event>> = BTreeMap::new();
         for event in events {
-            let (sender, action) = match self.addressee(event.place, event.action) {
-                Addressee::Sender(sender) => (sender.to_owned(), event.action),
-                Addressee::Postmaster | Addressee::Nobody => (String::new(), event.action),
-            };
-            groups.entry((sender, action.word())).or_default().push(event);
+            groups.entry((event.to.clone(), event.action.word())).or_default().push(event);
         }
         let mut recorded = Vec::new();
-        for ((sender, _), mut events) in groups {
+        for ((to, _), mut events) in groups {
             // In the order of the envelope, not in that in which they were done with.
             events.sort_by_key(|event| event.place);
             while !events.is_empty() {
                 let rest = events.split_off(events.len().min(RECIPIENTS_MAX));
-                recorded.extend(self.tell_together(&sender, events).await);
+                recorded.extend(self.tell_together(&to, events).await);
                 events = rest;
             }
         }

@@ -7,7 +7,8 @@
 //! # Departures
 //! From Postfix: all other services (`smtp`, `relay`, `lmtp`, programs) are refused, since nobody here delivers so; files of
 //! aliases are, where the store does not deliver to files, and commands, where nobody runs them. A recipient that stands for
-//! somebody who cannot get the message is refused as a whole, at RCPT; Postfix delivers to the others and sends a report.
+//! somebody who cannot get the message is refused as a whole, at RCPT; Postfix delivers to the others and sends a report. Of a report
+//! of our own nobody else would be told: it goes to the others.
 //! `postmaster` of a domain of ours without such a mailbox is the configured postmaster (RFC 5321 section 4.5.1); that and
 //! `MAILER-DAEMON` must be mailboxes or aliases as all others.
 
@@ -111,7 +112,8 @@ impl Answerer<'_> {
         })
     }
 
-    /// Finds who gets a report that this server makes, from `sender`. What restricts clients does not restrict it.
+    /// Finds who gets a report that this server makes, from `sender`. What restricts clients does not restrict it. Whoever cannot get it
+    /// is passed over where others can, or have it thrown away.
     ///
     /// # Errors
     /// [`NoRoute`].
@@ -120,12 +122,30 @@ impl Answerer<'_> {
         external: &str,
         sender: Address,
     ) -> Result<Vec<Recipient>, NoRoute> {
-        let routed = self.routed(self.profile.router.recipient(Address::parse(external), sender)).await;
+        let mut routed = self.routed(self.profile.router.recipient(Address::parse(external), sender)).await;
         if let Some(failure) = routed.failures.iter().find(|failure| failure.is_temporary()) {
             return Err(NoRoute::ForNow(failure.reason.clone()));
         }
-        let reply = self.deliverable(&routed, Some(external), &format_args!("<{external}>"));
-        reply.map_err(|reply| NoRoute::Never(reply.text))
+        let name = format!("<{external}>");
+        let failed = std::mem::take(&mut routed.failures);
+        let mut lost: Vec<(String, Reply)> =
+            failed.into_iter().map(|failure| (failure.target.clone(), refusal(&failure, &name))).collect();
+        routed.recipients.retain(|to| match self.delivery(&to.way) {
+            Ok(_) => true,
+            Err(why) => {
+                lost.push((to.to_string(), rejected(550, why, &name)));
+                false
+            }
+        });
+        if routed.recipients.is_empty()
+            && let Some((_, reply)) = lost.first()
+        {
+            return Err(NoRoute::Never(reply.text.clone()));
+        }
+        for (target, reply) in lost {
+            tracing::warn!(recipient = name, target, why = reply.text, "gets no report");
+        }
+        self.deliverable(&routed, Some(external), &name).map_err(|reply| NoRoute::Never(reply.text))
     }
 
     /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.
