@@ -71,7 +71,7 @@ fn read(octets: &str) -> Read {
         kinds: parts.iter().map(kind).collect(),
         text: body(&parts[0]),
         groups: body(&parts[1]).split("\r\n\r\n").map(fields).collect(),
-        returned: body(&parts[2]),
+        returned: parts.get(2).map(body).unwrap_or_default(),
     }
 }
 
@@ -264,6 +264,18 @@ fn addresses_that_are_not_ascii() {
         assert_eq!(value(&read.groups[1], "Original-Recipient"), Some("utf-8; j\u{f6}rg+x@b.test"));
         assert!(read.text.contains("<j\u{f6}rg@b.test>: n\u{f6}"), "{}", read.text);
     }
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_not_returned() {
+    let recipients = [RecipientReport::new("bob@b.test", Action::Failed, Status::new(4, 3, 0), "no")];
+    let mut report = report(&recipients);
+    report.subject.returned = Returned::Nothing;
+    let octets = octets(&report, "");
+    let read = read(&octets);
+    assert_eq!(read.kinds, ["text/plain", "message/delivery-status"]);
+    assert_eq!(value(&read.groups[1], "Final-Recipient"), Some("rfc822; bob@b.test"));
+    assert!(read.text.contains("The message is not attached") && octets.ends_with("--\r\n"), "{octets}");
 }
 
 /// Text that means something where lines end, or is long, or is not ASCII.

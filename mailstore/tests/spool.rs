@@ -74,6 +74,26 @@ fn above_a_limit_new_mail_is_refused_for_now() {
 }
 
 #[test]
+fn above_a_limit_there_is_room_for_reports() {
+    let limits = [SpoolLimits { messages_max: 2, ..SMALL }, SpoolLimits { bytes_max: 80, ..SMALL }];
+    for limits in limits {
+        let fs = SimFs::new();
+        let (spool, _) = open(&fs, 1, limits);
+        for number in [1, 2] {
+            let mut writer = spool.begin(envelope(number)).unwrap();
+            writer.write(&[b'x'; 40]).unwrap();
+            commit(writer).unwrap();
+        }
+        assert_eq!(spool.begin(envelope(3)).err().unwrap().kind(), ErrorKind::Backlog);
+        let mut report = spool.begin_report(envelope(4)).unwrap();
+        report.write(&[b'r'; 10]).unwrap();
+        commit(report).unwrap();
+        assert_eq!(spool.begin_report(envelope(5)).err().unwrap().kind(), ErrorKind::Backlog);
+        assert_eq!(spool.begin(envelope(6)).err().unwrap().kind(), ErrorKind::Backlog);
+    }
+}
+
+#[test]
 fn an_envelope_without_measure_is_refused() {
     let fs = SimFs::new();
     let (spool, _) = open(&fs, 1, SMALL);

@@ -8,12 +8,15 @@ mod common;
 use common::log::Log;
 use common::{Client, inbox, queued, settings, start_with, until};
 use mail_message::mime::{Content, Limits, Scanner};
+use mailstore::fs::Fs as _;
 use mailstore::fs::sim::SimFs;
-use postroom::Server;
+use mailstore::spool::{LogSpool, SpoolLimits};
 use postroom::delivery::Deliverers;
+use postroom::local::{LocalMail, LocalSpool};
 use postroom::server::Builder;
 use postroom::settings::Settings;
 use postroom::wall::{AccountId, Directory, Later, Login};
+use postroom::{Blocking, Server};
 use proto_core::Backend;
 use std::io;
 use std::path::Path;
@@ -54,7 +57,17 @@ async fn restart(fs: &SimFs, server: Server, how: Deliverers) -> Server {
     start(fs, 2, how, |_| {}).await
 }
 
+/// Alice logs in and sends something.
 async fn send(server: &Server, from: &str, to: &[&str], text: &str) {
+    let mut client = Client::greeted(server, "submission").await;
+    let alice = "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABlY2lsYQ==";
+    assert!(client.command(alice).await.starts_with("235"));
+    let reply = client.mail(from, to, text).await;
+    assert!(reply.starts_with("250 2.0.0"), "{reply}");
+}
+
+/// Somebody sends something.
+async fn send_unknown(server: &Server, from: &str, to: &[&str], text: &str) {
     let mut client = Client::greeted(server, "smtp").await;
     let reply = client.mail(from, to, text).await;
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
@@ -164,7 +177,7 @@ async fn the_owner_of_a_list_is_told_in_place_of_the_sender() {
     assert!(parts(&told)[0].contains("(expanded from <list@example.test>)"), "{told}");
     assert!(told.contains("\r\nTo: <owner-list@example.test>\r\n"), "{told}");
     // She does not take the place of nobody: reports on reports would come to her.
-    send(&server, "", &["list@example.test"], "a report").await;
+    send_unknown(&server, "", &["list@example.test"], "a report").await;
     tokio::time::sleep(Duration::from_secs(7200)).await;
     let found = [inbox(&fs, "carol").len(), inbox(&fs, "alice").len(), queued(&fs)];
     assert_eq!(found, [1, 0, 0]);
@@ -206,6 +219,56 @@ async fn somebody_may_be_told_of_mail_without_a_sender() {
     send(&server, "", &[BOB], "another").await;
     until("it has ended", || queued(&fs) == 0 && log.lines_with(&["removed"]).len() == 4).await;
     assert_eq!(log.lines_with(&["the sender is"]).len(), 2, "{}", log.text());
+}
+
+/// Nor does what somebody writes come, by way of a report, to a list of ours that he puts in the sender's place.
+#[tokio::test(start_paused = true)]
+async fn of_a_message_that_nobody_has_logged_in_for_the_header_comes_back() {
+    let (_log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    refuse(&fs, &["bob"]);
+    let server = start(&fs, 1, at_once(), |_| {}).await;
+    send_unknown(&server, ALICE, &[BOB], "Subject: hello\r\n\r\nBuy this!").await;
+    until("she is told", || inbox(&fs, "alice").len() == 1).await;
+    let report = inbox(&fs, "alice").remove(0);
+    assert!(parts(&report)[2].ends_with("Subject: hello\r\n"), "{report}");
+    assert!(!report.contains("Buy this!"), "{report}");
+}
+
+/// What keeps a message from being delivered does not keep its sender from being told.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_read_is_told_of_all_the_same() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    refuse(&fs, &["bob"]);
+    let mut how = Deliverers::default();
+    how.retry.maximal_queue_lifetime = Duration::from_secs(1000);
+    let server = start(&fs, 1, how, |_| {}).await;
+    send(&server, ALICE, &[BOB], "Subject: hello\r\n\r\nx").await;
+    until("it waits", || log.lines_with(&["deferred"]).len() == 1).await;
+    for segment in fs.read_dir(Path::new("/spool/log")).unwrap() {
+        fs.spoil(&Path::new("/spool/log").join(segment.name)).unwrap();
+    }
+    until("it is given up", || !log.lines_with(&["the report does not return the message"]).is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(log.lines_with(&["the sender is told", ALICE]).len(), 1, "{}", log.text());
+}
+
+/// Where all that fills a spool has failed, it can still be told.
+#[tokio::test(start_paused = true)]
+async fn a_full_spool_empties_itself() {
+    let (_log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    refuse(&fs, &["bob"]);
+    let limits = SpoolLimits { messages_max: 1, ..SpoolLimits::default() };
+    let (spool, _) = LogSpool::open(common::env(&fs, 1), Path::new("/spool"), limits).unwrap();
+    let spool = LocalSpool::new(Arc::new(spool), Blocking::inline());
+    let disk = LocalMail::open(common::env(&fs, 1), Path::new("/else"), "/mail/%d/%n", &Blocking::inline());
+    let store = disk.unwrap().store;
+    let with = |builder: Builder| builder.mail(spool, store).deliverers(at_once());
+    let server = start_with(&fs, 1, with).await.unwrap();
+    send(&server, ALICE, &[BOB], "Subject: hello\r\n\r\nx").await;
+    until("she is told", || inbox(&fs, "alice").len() == 1).await;
 }
 
 /// The owner of a list does not hear that a double bounce has failed: reports on that would fail and be reported without end.
@@ -339,7 +402,7 @@ async fn who_cannot_be_told_now_is_told_later_and_once() {
     let with = |builder: Builder| builder.directory(directory.clone()).deliverers(at_once());
     let server = start_with(&fs, 1, with).await.unwrap();
     directory.0.store(true, Ordering::Relaxed);
-    send(&server, ALICE, &[BOB], "x").await;
+    send_unknown(&server, ALICE, &[BOB], "x").await;
     until("it waits", || log.lines_with(&["deferred: the sender cannot be told now"]).len() == 2).await;
     assert_eq!((inbox(&fs, "alice").len(), queued(&fs)), (0, 1));
     directory.0.store(false, Ordering::Relaxed);
@@ -349,7 +412,7 @@ async fn who_cannot_be_told_now_is_told_later_and_once() {
 
     // For so long: then it ends.
     directory.0.store(true, Ordering::Relaxed);
-    send(&server, ALICE, &[BOB], "never told").await;
+    send_unknown(&server, ALICE, &[BOB], "never told").await;
     tokio::time::sleep(Duration::from_secs(23 * 3600)).await;
     assert_eq!(queued(&fs), 1);
     tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
@@ -363,7 +426,7 @@ async fn who_cannot_be_told_now_is_told_later_and_once() {
     assert!(server.shutdown(Duration::from_secs(1)).await);
     let with = |builder: Builder| builder.directory(directory.clone()).deliverers(how);
     let server = start_with(&fs, 2, with).await.unwrap();
-    send(&server, ALICE, &[BOB], "y").await;
+    send_unknown(&server, ALICE, &[BOB], "y").await;
     tokio::time::sleep(Duration::from_secs(100)).await;
     fs.refuse(Path::new("/spool"), Some(io::ErrorKind::StorageFull));
     until("it cannot be recorded", || !log.lines_with(&["outcome not recorded"]).is_empty()).await;

@@ -63,6 +63,8 @@ pub enum Returned {
     Message,
     /// Its header: the fields, without the empty line behind them.
     Header,
+    /// Nothing, since it cannot be read: a report may do without (RFC 3464 section 2).
+    Nothing,
 }
 
 impl Returned {

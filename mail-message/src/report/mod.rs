@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `text/plain` | what happened, to whom, why, and what to do |
 //! | `message/delivery-status` | the same for programs |
-//! | `message/rfc822` or `text/rfc822-headers` | the message, or its header |
+//! | `message/rfc822` or `text/rfc822-headers` | the message, or its header; not there where neither can be read |
 //!
 //! With SMTPUTF8 the last two are `message/global-delivery-status`, and `message/global` or `message/global-headers`.
 //!
@@ -158,7 +158,7 @@ impl<'a> Report<'a> {
             .chain(texts)
             .chain([report.message_fields()])
             .chain(fields)
-            .chain([report.returned_header()])
+            .chain(report.returned_header())
     }
 
     /// What stands after the message, or its header.
@@ -254,9 +254,10 @@ impl<'a> Report<'a> {
         octets
     }
 
-    /// The header of the third part.
-    fn returned_header(&self) -> String {
+    /// The header of the third part, if there is one.
+    fn returned_header(&self) -> Option<String> {
         let (description, kind) = match (self.subject.returned, self.subject.is_utf8) {
+            (Returned::Nothing, _) => return None,
             (Returned::Message, false) => ("The message", "message/rfc822"),
             (Returned::Message, true) => ("The message", "message/global"),
             (Returned::Header, false) => ("The header of the message", "text/rfc822-headers"),
@@ -264,7 +265,7 @@ impl<'a> Report<'a> {
         };
         let mut octets = String::new();
         self.part(&mut octets, description, kind, self.is_8bit());
-        octets
+        Some(octets)
     }
 
     /// Ends what stood before, and begins a part.

@@ -25,8 +25,9 @@ fn worst(recipients: &[RecipientReport<'_>]) -> Action {
 /// What is said before the recipients.
 pub(super) fn opening(octets: &mut String, report: &Report<'_>) {
     let returned = match report.subject.returned {
-        Returned::Message => "The message",
-        Returned::Header => "The header of the message",
+        Returned::Message => "The message is attached.",
+        Returned::Header => "The header of the message is attached.",
+        Returned::Nothing => "The message is not attached, since it cannot be read any more.",
     };
     let host = report.reporting_mta;
     paragraph(octets, report, INDENT, &format!("This is the mail system at host {host}."));
@@ -44,7 +45,7 @@ pub(super) fn opening(octets: &mut String, report: &Report<'_>) {
         }
         _ => "Your message was delivered to the recipients below.",
     };
-    paragraph(octets, report, "", &format!("{what} {returned} is attached."));
+    paragraph(octets, report, "", &format!("{what} {returned}"));
     octets.push_str("\r\n");
     paragraph(
         octets,

@@ -43,7 +43,7 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::fs;
 use crate::store::{DeliveryId, MessageReader, Settle};
 
-/// How much a spool takes.
+/// How much a spool takes. [`Spool::begin_report`] takes an eighth more of messages and of octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolLimits {
     /// Messages in the spool, those being written included; more get a `Backlog` error (452 4.3.1). Default 100,000.
@@ -65,6 +65,17 @@ impl Default for SpoolLimits {
             bytes_max: 16 << 30,
             small_bytes_max: 64 << 10,
             segment_bytes: 64 << 20,
+        }
+    }
+}
+
+impl SpoolLimits {
+    /// With what is reserved for reports.
+    fn of_reports(self) -> Self {
+        Self {
+            messages_max: self.messages_max.saturating_add(self.messages_max.div_ceil(8)),
+            bytes_max: self.bytes_max.saturating_add(self.bytes_max.div_ceil(8)),
+            ..self
         }
     }
 }
@@ -208,10 +219,24 @@ impl Inner {
         lock(&self.messages)
     }
 
-    /// Counts octets of a body that arrives.
-    pub(super) fn take_bytes(&self, bytes: u64) -> Result<()> {
+    /// Begins a message, of which and the others there may be so much.
+    fn begin(self: &Arc<Self>, envelope: Envelope, limits: SpoolLimits) -> Result<Box<dyn SpoolWriter>> {
+        {
+            let mut messages = self.messages();
+            if messages.len() + messages.writing >= limits.messages_max
+                || messages.body_bytes >= limits.bytes_max
+            {
+                return Err(self.backlog());
+            }
+            messages.writing += 1;
+        }
+        Ok(Box::new(LogWriter::begin(Arc::clone(self), envelope, limits.bytes_max)?))
+    }
+
+    /// Counts octets of a body that arrives, while there are no more than so many.
+    pub(super) fn take_bytes(&self, bytes: u64, bytes_max: u64) -> Result<()> {
         let mut messages = self.messages();
-        if messages.body_bytes.saturating_add(bytes) > self.limits.bytes_max {
+        if messages.body_bytes.saturating_add(bytes) > bytes_max {
             return Err(self.backlog());
         }
         messages.body_bytes += bytes;
@@ -293,17 +318,11 @@ impl Inner {
 
 impl Spool for LogSpool {
     fn begin(&self, envelope: Envelope) -> Result<Box<dyn SpoolWriter>> {
-        let inner = &self.0.inner;
-        {
-            let mut messages = inner.messages();
-            if messages.len() + messages.writing >= inner.limits.messages_max
-                || messages.body_bytes >= inner.limits.bytes_max
-            {
-                return Err(inner.backlog());
-            }
-            messages.writing += 1;
-        }
-        Ok(Box::new(LogWriter::begin(Arc::clone(inner), envelope)?))
+        self.0.inner.begin(envelope, self.0.inner.limits)
+    }
+
+    fn begin_report(&self, envelope: Envelope) -> Result<Box<dyn SpoolWriter>> {
+        self.0.inner.begin(envelope, self.0.inner.limits.of_reports())
     }
 
     fn next_ready(&self, now: UnixTime) -> Result<Option<Job>> {

@@ -85,6 +85,13 @@ pub trait Spool: Settle {
     /// `Backlog` when the spool holds as much as it may (452 4.3.1).
     fn begin(&self, envelope: Envelope) -> Result<Box<dyn SpoolWriter>>;
 
+    /// Begins a message with which another one ends, such as a report of its failure: there is room reserved for such, or a full spool
+    /// could not empty itself.
+    ///
+    /// # Errors
+    /// `Backlog` when that is full, too.
+    fn begin_report(&self, envelope: Envelope) -> Result<Box<dyn SpoolWriter>>;
+
     /// Takes the message that has been due longest at `now`, if any. It is not given out again before it is
     /// [released](Spool::release).
     fn next_ready(&self, now: UnixTime) -> Result<Option<Job>>;

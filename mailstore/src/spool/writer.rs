@@ -39,6 +39,8 @@ pub(super) struct LogWriter {
     /// Where the body begins in the payload of `buffer`.
     body_at: usize,
     body_bytes: u64,
+    /// So many octets may be in the spool with this message.
+    spool_bytes_max: u64,
     terms: Terms,
     outcomes: Vec<Outcome>,
     stream: Option<Arc<Stream>>,
@@ -71,7 +73,7 @@ struct StreamState {
 
 impl LogWriter {
     /// A message that has been counted among those being written.
-    pub(super) fn begin(spool: Arc<Inner>, envelope: Envelope) -> Result<Self> {
+    pub(super) fn begin(spool: Arc<Inner>, envelope: Envelope, spool_bytes_max: u64) -> Result<Self> {
         let id = new_id(&spool.env);
         let buffer = record::message(&Subject { id: id.clone(), birth: None }, &envelope, &[], &[]);
         let body_at = buffer.payload_bytes();
@@ -83,6 +85,7 @@ impl LogWriter {
             buffer,
             body_at,
             body_bytes: 0,
+            spool_bytes_max,
             terms: Terms::default(),
             outcomes: Vec::new(),
             stream: None,
@@ -180,7 +183,7 @@ impl SpoolWriter for LogWriter {
         if let Some(error) = self.failure() {
             return Err(error);
         }
-        self.spool.take_bytes(octets.len() as u64)?;
+        self.spool.take_bytes(octets.len() as u64, self.spool_bytes_max)?;
         self.body_bytes += octets.len() as u64;
         let chunk_bytes = self.spool.limits.small_bytes_max;
         if self.stream.is_none() && self.buffer.payload_bytes() - self.body_at + octets.len() > chunk_bytes {

@@ -15,6 +15,9 @@ pub(super) fn sender<'a>(envelope: &'a Envelope, recipient: &'a Recipient) -> &'
     recipient.fact(OWNER).unwrap_or(&envelope.reverse_path)
 }
 
+/// The fact of a message that tells who had logged in when he sent it.
+pub(crate) const LOGIN: &str = "login";
+
 /// The fact of a recipient that tells what the client wrote, where that led to another address.
 pub(crate) const ORIGINAL_RECIPIENT: &str = "original_recipient";
 

@@ -61,7 +61,7 @@ pub use command::Commands;
 pub(crate) use command::missing_program;
 use deliverer::Deliverer;
 pub(crate) use deliverer::account;
-pub(crate) use header::{COMMAND, EXTENSION, FILE, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
+pub(crate) use header::{COMMAND, EXTENSION, FILE, LOGIN, MAILBOX, ORIGINAL_RECIPIENT, OWNER};
 use lanes::Lanes;
 use mailstore::spool::{QueueId, Recipient};
 use mailstore::{Class, ErrorKind, StoreError};
@@ -98,8 +98,8 @@ pub struct Deliverers {
     pub soft_bounce: bool,
     /// How commands of aliases are run; none: who leads to one is refused. Default none.
     pub commands: Option<Commands>,
-    /// How large a message may be, in octets, that a report of its failure returns; of a larger one it returns the header
-    /// (`bounce_size_limit` of Postfix). Default 50,000.
+    /// How large a message may be, in octets, that a report of its failure returns; of a larger one, and of one that
+    /// nobody has logged in for, it returns the header (`bounce_size_limit` of Postfix). Default 50,000.
     pub bounce_size_limit: u64,
     /// How old a message becomes before its sender is told that it is still being tried, once for each recipient; zero: he is not told
     /// (`delay_warning_time` of Postfix). Default zero.

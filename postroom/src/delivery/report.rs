@@ -12,15 +12,20 @@
 //! | the sender is null; the mail of his address is thrown away | recorded, nobody is told |
 //! | nobody here gets the mail of his address | recorded, and a warning is logged |
 //! | his address stands for several, and some of them get no mail here | the others are told, and a warning is logged |
-//! | a table does not answer, the spool takes no report | deferred, and told when it can be done, for a day beyond the time that the message has |
+//! | the message cannot be read | recorded with a report that does not return it |
+//! | the report is larger than the spool takes, or the spool takes none with what it tells of | recorded, and an error is logged |
+//! | a table does not answer, the spool takes no report for now | deferred, and told when it can be done, for a day beyond the time that the message has |
 //!
 //! # Limits
 //! [`RECIPIENTS_MAX`] recipients in a report. Of the message, a chunk at a time is in memory.
+//!
+//! Anybody may write as a user or a list of ours where no restriction forbids it, and they get the report, lists that are closed to him
+//! included. So they get no text of his choice: of a message that nobody has logged in for, its header alone is returned.
 
 use super::body::Chunks;
 use super::command;
 use super::deliverer::{Deliverer, Failure};
-use super::header::{ORIGINAL_RECIPIENT, sender};
+use super::header::{LOGIN, ORIGINAL_RECIPIENT, sender};
 use crate::policy::{Answerer, NoRoute};
 use bytes::Bytes;
 use mail_message::header::{FieldSink, FieldStream};
@@ -75,6 +80,9 @@ enum Untold {
     ForNow(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The message that it should return cannot be read.
+    #[error(transparent)]
+    Unread(StoreError),
 }
 
 impl From<NoRoute> for Untold {
@@ -212,7 +220,7 @@ impl Deliverer {
 
     /// Brings a report into the spool, with what it tells of: to this sender, or to whoever hears of failed reports.
     async fn report(&self, to: &str, events: &[Event]) -> Result<Told, Untold> {
-        let super::Context { spool, shared, how, room, .. } = &*self.context;
+        let super::Context { shared, how, .. } = &*self.context;
         let Envelope { received_at, reverse_path, recipients, .. } = &self.job.envelope;
         let double_bounce = how.double_bounce_recipient.as_deref().filter(|_| to.is_empty());
         let own_sender = if double_bounce.is_some() { self.double_bounce_sender() } else { String::new() };
@@ -245,16 +253,13 @@ impl Deliverer {
         let hostname = &*snapshot.settings.hostname;
         let from = format!("MAILER-DAEMON@{}", origin(&parameters.myorigin, hostname));
         let action = events.first().map_or(Action::Failed, |event| event.action);
-        let returned = Returned::of(action, false, self.job.body_bytes, how.bounce_size_limit);
-
-        let mut writer = spool.begin(envelope).await?;
-        let id = writer.id().clone();
-        writer.record(events.iter().map(|event| self.told(event.place, event.status.clone())).collect())?;
-        let report = Report {
+        let is_anybodys = double_bounce.is_none() && self.job.envelope.fact(LOGIN).is_none();
+        let returned = Returned::of(action, is_anybodys, self.job.body_bytes, how.bounce_size_limit);
+        let mut report = Report {
             reporting_mta: hostname,
             from: &from,
             to: address.as_deref().unwrap_or(to),
-            id: id.as_str(),
+            id: "",
             date: &date,
             boundary,
             subject: Subject {
@@ -269,20 +274,46 @@ impl Deliverer {
             },
             recipients: &told,
         };
+        match self.write(envelope.clone(), report, events).await {
+            // What keeps it from being delivered must not keep its sender from being told.
+            Err(Untold::Unread(error)) => {
+                tracing::error!(queue_id = %self.job.id, %error, "the report does not return the message");
+                report.subject.returned = Returned::Nothing;
+                self.write(envelope, report, events).await
+            }
+            written => written,
+        }
+        .map(Told::By)
+    }
+
+    /// Brings a report into the spool under a new id, with what it tells of.
+    async fn write(
+        &self,
+        envelope: Envelope,
+        report: Report<'_>,
+        events: &[Event],
+    ) -> Result<QueueId, Untold> {
+        let super::Context { spool, how, room, .. } = &*self.context;
+        // One that something is delayed ends nothing.
+        let ends = events.iter().any(|event| event.action == Action::Failed);
+        let mut writer =
+            if ends { spool.begin_report(envelope).await? } else { spool.begin(envelope).await? };
+        let id = writer.id().clone();
+        let report = Report { id: id.as_str(), ..report };
+        writer.record(events.iter().map(|event| self.told(event.place, event.status.clone())).collect())?;
         for piece in report.before() {
             writer.write(Bytes::from(piece)).await?;
         }
-        {
+        if let Some(mut returning) = Returning::new(report.subject.returned, how.bounce_size_limit) {
             let _room = room.acquire().await.expect("invariant: it is never closed");
-            let mut chunks = Chunks::of(spool.body(&self.job.id).await?);
-            let mut returning = Returning::new(returned, how.bounce_size_limit);
-            while let Some(octets) = returning.next(&mut chunks).await? {
+            let mut chunks = Chunks::of(spool.body(&self.job.id).await.map_err(unread)?);
+            while let Some(octets) = returning.next(&mut chunks).await.map_err(unread)? {
                 writer.write(octets).await?;
             }
         }
         writer.write(Bytes::from(report.after())).await?;
         writer.commit().await?;
-        Ok(Told::By(id))
+        Ok(id)
     }
 
     /// When to try again what ends with a report that cannot be made now; `None` when it ends without.
@@ -307,6 +338,14 @@ impl Deliverer {
 /// The domain of this server's own addresses.
 fn origin<'a>(myorigin: &'a str, hostname: &'a str) -> &'a str {
     if myorigin.is_empty() { hostname } else { myorigin }
+}
+
+/// What comes of an error in reading the message that is returned.
+fn unread(error: StoreError) -> Untold {
+    match error.kind() {
+        ErrorKind::NoSuchQueueId => Untold::Store(error),
+        _ => Untold::Unread(error),
+    }
 }
 
 /// What the sender is told of a failure: a code, why, and what a command has said. What stands in the log besides is not for him.
@@ -339,13 +378,15 @@ enum Returning {
 }
 
 impl Returning {
-    fn new(returned: Returned, header_bytes_max: u64) -> Self {
+    /// `None` where nothing is.
+    fn new(returned: Returned, header_bytes_max: u64) -> Option<Self> {
         match returned {
-            Returned::Message => Self::All,
+            Returned::Message => Some(Self::All),
             Returned::Header => {
                 let left = usize::try_from(header_bytes_max).unwrap_or(usize::MAX);
-                Self::Header(Box::default(), left)
+                Some(Self::Header(Box::default(), left))
             }
+            Returned::Nothing => None,
         }
     }
 

@@ -64,14 +64,24 @@ impl LocalSpool {
 
 impl Intake for LocalSpool {
     fn begin(&self, envelope: Envelope) -> Later<'_, Result<Box<dyn SpoolWriter>, StoreError>> {
-        let begun = self.spool.begin(envelope).map(|writer| {
-            Box::new(Writer { writer, arrival: Arc::clone(&self.arrival) }) as Box<dyn SpoolWriter>
-        });
-        Box::pin(std::future::ready(begun))
+        Box::pin(std::future::ready(self.begun(self.spool.begin(envelope))))
     }
 }
 
+impl LocalSpool {
+    fn begun(&self, begun: mailstore::Result<Box<dyn mailstore::spool::SpoolWriter>>) -> BegunWriter {
+        let writer = begun?;
+        Ok(Box::new(Writer { writer, arrival: Arc::clone(&self.arrival) }))
+    }
+}
+
+type BegunWriter = Result<Box<dyn SpoolWriter>, StoreError>;
+
 impl Spool for LocalSpool {
+    fn begin_report(&self, envelope: Envelope) -> Later<'_, BegunWriter> {
+        Box::pin(std::future::ready(self.begun(self.spool.begin_report(envelope))))
+    }
+
     fn next_ready(&self, now: UnixTime) -> Later<'_, Result<Option<Job>, StoreError>> {
         Box::pin(std::future::ready(self.spool.next_ready(now)))
     }

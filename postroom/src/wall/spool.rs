@@ -74,6 +74,15 @@ pub trait SpoolWriter: Send {
 /// Keeps what was accepted until every recipient is done, restarts included. Its promises are those of
 /// [`mailstore::Spool`].
 pub trait Spool: Intake {
+    /// Begins a message with which another one ends, such as a report of its failure. A spool that is full of messages which fail takes
+    /// it, or it cannot empty itself; who does not implement it takes it as any message.
+    ///
+    /// # Errors
+    /// Those of [`Intake::begin`].
+    fn begin_report(&self, envelope: Envelope) -> Later<'_, Result<Box<dyn SpoolWriter>, StoreError>> {
+        self.begin(envelope)
+    }
+
     /// Takes the message that has been due longest at `now`, if any.
     ///
     /// # Errors

@@ -18,7 +18,7 @@
 //! From Postfix's local(8): a command runs as one user, never as root, not as the owner of an alias file. Its directory is `/`. `HOME` is
 //! [`Commands::home`]. `CLIENT_HOSTNAME` is `unknown` where policy has no use for the client's name, as it is then not looked for. `SHELL` is
 //! `/bin/sh`. What is in its process group does not outlive it. One that exceeds its time, a program that is not there, and one of which a shell says that or that it
-//! died with a signal (126, 127, 129 to 192), are deferred, not bounced, while no sender is told.
+//! died with a signal (126, 127, 129 to 192), are deferred, not bounced: whoever runs the server can mend that.
 
 mod environment;
 mod input;

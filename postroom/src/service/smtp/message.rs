@@ -5,7 +5,7 @@ use super::effects;
 use super::header::Header;
 use super::hops::Hops;
 use super::policy::server_error;
-use crate::delivery::{COMMAND, FILE, ORIGINAL_RECIPIENT};
+use crate::delivery::{COMMAND, FILE, LOGIN, ORIGINAL_RECIPIENT};
 use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -184,7 +184,7 @@ pub(super) fn facts(session: &Session, request: &Request, commands: bool) -> Vec
     let facts = [
         ("session", Some(session.id.to_string())),
         ("client_address", Some(request.client.to_string())),
-        ("login", request.login.clone()),
+        (LOGIN, request.login.clone()),
         ("client_name", told(Some(&request.client_name))),
         ("helo_name", told(request.helo.as_deref())),
         ("protocol_name", told(Some(if request.esmtp { "ESMTP" } else { "SMTP" }))),
