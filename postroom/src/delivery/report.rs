@@ -228,13 +228,14 @@ impl Deliverer {
         let answerer = Answerer::new(&snapshot.own, &shared.backends.walls, Ipv4Addr::LOCALHOST.into());
         let found =
             answerer.report_recipients(double_bounce.unwrap_or(to), Address::parse(&own_sender)).await?;
-        if found.is_empty() {
+        if found.to.is_empty() {
             return Ok(Told::Nobody);
         }
         let now = self.context.now().utc;
         let mut envelope = Envelope::new(own_sender, now);
-        let address = double_bounce.map(|_| found[0].address.clone());
-        envelope.recipients = found;
+        // That of the configuration may be a local part alone.
+        let address = double_bounce.map(|_| found.canonical.external());
+        envelope.recipients = found.to;
 
         let mut boundary = [0; 16];
         shared.entropy.fill(&mut boundary);
@@ -352,9 +353,12 @@ fn unread(error: StoreError) -> Untold {
 fn told(error: &Failure, class: Class) -> (Code, String, Option<String>) {
     let class = if class == Class::Permanent { 5 } else { 4 };
     match error {
-        Failure::Command(command::Failure { text, .. }) => {
+        Failure::Command(command::Failure { text, is_said, .. }) => {
             let (code, why) = Code::split(text).unwrap_or((Code::new(class, 3, 0), text));
-            (code, why.to_owned(), Some(why.to_owned()))
+            match is_said {
+                true => (code, why.to_owned(), Some(why.to_owned())),
+                false => (code, "the program that takes this mail does not work".to_owned(), None),
+            }
         }
         Failure::Store(error) => {
             let (subject, detail, why) = match error.kind() {
@@ -426,5 +430,21 @@ impl FieldSink for FieldOctets {
 
     fn octets(&mut self, octets: &[u8]) {
         self.0.extend_from_slice(octets);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sender_is_told_what_a_command_says_and_not_what_the_log_says_of_it() {
+        let failure = command::Failure::for_now("4.3.0 the command \"/bin/ticket --key=s\" cannot be run");
+        let (code, why, said) = told(&Failure::Command(failure), Class::Temporary);
+        assert_eq!((code, said), (Code::new(4, 3, 0), None));
+        assert!(!why.contains("ticket"), "{why}");
+        let failure = command::Failure::said("5.7.1 not you".to_owned());
+        let (code, why, said) = told(&Failure::Command(failure), Class::Permanent);
+        assert_eq!((code, &*why, said.as_deref()), (Code::new(5, 7, 1), "not you", Some("not you")));
     }
 }

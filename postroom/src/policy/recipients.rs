@@ -121,7 +121,7 @@ impl Answerer<'_> {
         &self,
         external: &str,
         sender: Address,
-    ) -> Result<Vec<Recipient>, NoRoute> {
+    ) -> Result<Recipients, NoRoute> {
         let mut routed = self.routed(self.profile.router.recipient(Address::parse(external), sender)).await;
         if let Some(failure) = routed.failures.iter().find(|failure| failure.is_temporary()) {
             return Err(NoRoute::ForNow(failure.reason.clone()));
@@ -145,7 +145,9 @@ impl Answerer<'_> {
         for (target, reply) in lost {
             tracing::warn!(recipient = name, target, why = reply.text, "gets no report");
         }
-        self.deliverable(&routed, Some(external), &name).map_err(|reply| NoRoute::Never(reply.text))
+        let to = self.deliverable(&routed, Some(external), &name);
+        let to = to.map_err(|reply| NoRoute::Never(reply.text))?;
+        Ok(Recipients { canonical: routed.canonical, to })
     }
 
     /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.

@@ -198,18 +198,20 @@ pub(super) struct Failure {
     pub(super) class: Class,
     /// An enhanced status code, and what is said of it.
     pub(super) text: String,
+    /// Whether the command says so, by its end or in words. What else is known is for the log, also the line that was run.
+    pub(super) is_said: bool,
 }
 
 impl Failure {
     /// It may be tried again.
     pub(super) fn for_now(text: impl Into<String>) -> Self {
-        Self { class: Class::Temporary, text: text.into() }
+        Self { class: Class::Temporary, text: text.into(), is_said: false }
     }
 
-    /// As the status code says that the text begins with.
-    fn of_status(text: String) -> Self {
+    /// The command says so; the text begins with the status code that tells what to do.
+    pub(super) fn said(text: String) -> Self {
         let class = if text.starts_with('5') { Class::Permanent } else { Class::Temporary };
-        Self { class, text }
+        Self { class, text, is_said: true }
     }
 }
 

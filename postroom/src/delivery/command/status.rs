@@ -1,6 +1,7 @@
 //! What the end of a command says of the message: the exit codes of `sysexits.h`, as Postfix's local(8) reads them.
 
 use super::Failure;
+use mail_message::report::Status;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
@@ -37,26 +38,22 @@ pub(super) fn outcome(status: ExitStatus, output: &str) -> Result<(), Failure> {
     };
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();
-        return Err(Failure::for_now(with_output(format!("4.3.0 command died with signal {signal}"))));
+        return Err(Failure::said(with_output(format!("4.3.0 command died with signal {signal}"))));
     };
     if is_enhanced(output) {
-        return Err(Failure::of_status(output.to_owned()));
+        return Err(Failure::said(output.to_owned()));
     }
     if let Some((_, status, why)) = CODES.iter().find(|(known, ..)| *known == code) {
-        return Err(Failure::of_status(with_output(format!("{status} {why}"))));
+        return Err(Failure::said(with_output(format!("{status} {why}"))));
     }
     // A shell says so when there is no such program, which whoever wrote the alias can mend, or when it died with a signal.
     let status = if matches!(code, 126 | 127 | 129..=192) { "4.3.0" } else { "5.3.0" };
-    Err(Failure::of_status(with_output(format!("{status} command died with status {code}"))))
+    Err(Failure::said(with_output(format!("{status} command died with status {code}"))))
 }
 
 /// Whether a text begins with an enhanced status code of a failure.
 fn is_enhanced(text: &str) -> bool {
-    let word = text.split_ascii_whitespace().next().unwrap_or_default();
-    let parts: Vec<&str> = word.split('.').collect();
-    let is_number =
-        |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_digit());
-    parts.len() == 3 && matches!(parts[0], "4" | "5") && parts.iter().all(is_number)
+    Status::split(text).is_some_and(|(status, _)| matches!(status.class(), 4 | 5))
 }
 
 #[cfg(test)]
