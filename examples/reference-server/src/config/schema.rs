@@ -421,8 +421,8 @@ pub struct QueueSection {
     /// Whether mail for a mailbox over its quota waits, instead of being bounced (Dovecot: `quota_full_tempfail`; default
     /// true).
     pub quota_full_tempfail: Option<bool>,
-    /// How large a message may be that a report of its failure returns; of a larger one it returns the header (Postfix:
-    /// `bounce_size_limit`; default 50,000).
+    /// How large a message may be that a report of its failure returns; of a larger one, and of one that nobody has logged in for, it
+    /// returns the header (Postfix: `bounce_size_limit`; default 50,000).
     pub bounce_size_limit_bytes: Option<u64>,
     /// How old a message becomes before its sender is told that it is still tried; 0: never (Postfix: `delay_warning_time`; default 0).
     pub delay_warning_time_seconds: Option<u64>,
