@@ -13,6 +13,7 @@ use mailstore::fs::sim::SimFs;
 use mailstore::fs::{Fs as _, OpenMode};
 use mailstore::mbox::MboxOptions;
 use mailstore::{Delivered, Delivery, ErrorKind, MailboxName, MessageReader, StoreError};
+use postroom::accounts::PasswdFile;
 use postroom::delivery::Deliverers;
 use postroom::local::{LocalMail, LocalOptions, LocalStore};
 use postroom::relay_policy::retry::Backoff;
@@ -204,6 +205,34 @@ async fn a_missing_mailbox_directory_is_made_anew() {
         until("delivered", || format.inbox(&fs, "bob").len() == 1).await;
         assert!(format.inbox(&fs, "bob")[0].ends_with("\r\nafter\r\n"));
     }
+}
+
+/// Its mailbox is not made anew, and others are served as before.
+#[tokio::test(start_paused = true)]
+async fn mail_that_waits_for_an_account_which_is_removed_is_bounced() {
+    let (log, _guard) = Log::start(Level::INFO);
+    let fs = SimFs::new();
+    let accounts = |names: &[&str]| {
+        let lines: String = names.iter().map(|name| format!("{name}@example.test:{{PLAIN}}x\n")).collect();
+        PasswdFile::from_text(&lines, None, Blocking::inline()).unwrap()
+    };
+    let known = Arc::new(accounts(&["alice", "bob"]));
+    let directory = Arc::clone(&known);
+    let server = start_with(&fs, 1, |builder| builder.directory(directory)).await.unwrap();
+    let mut client = client(&server).await;
+    fs.refuse(Path::new("/mail"), Some(io::ErrorKind::StorageFull));
+    accept(&mut client, "bob", "x").await;
+    accept(&mut client, "alice", "y").await;
+    until("deferred", || log.lines_with(&["deferred"]).len() == 2).await;
+    known.replace_with(&accounts(&["alice"]));
+    fs.refuse(Path::new("/mail"), None);
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    until("delivered", || inbox(&fs, "alice").len() == 1).await;
+    until("bounced", || log.lines_with(&["bounced"]).len() == 1).await;
+    let told = line(&log, &["bounced", "bob@example.test"]);
+    assert!(told.contains("the account has been removed since the message came"), "{told}");
+    assert!(fs.metadata(Path::new(BOB)).is_err(), "no mailbox is made");
+    assert!(server.shutdown(Duration::from_secs(10)).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,6 @@ pub fn run(path: Option<&Path>) -> Result<ExitCode, Box<dyn Error>> {
         writeln!(out, "ok")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "{}: a server starts with this, but it is not what anybody means", doubts::sum(&findings))?;
+    writeln!(out, "{}: not fit to be served", doubts::sum(&findings))?;
     Ok(ExitCode::FAILURE)
 }

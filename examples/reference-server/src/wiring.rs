@@ -410,7 +410,11 @@ pub fn check_owner(data_dir: &Path) -> Result<(), Box<dyn Error>> {
     if owner == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    Err(format!("{}: it belongs to the user {owner}: run this as that user", data_dir.display()).into())
+    Err(format!(
+        "{}: it belongs to the user {owner}: run this as that user, or give it to whom this runs as (chown)",
+        data_dir.display()
+    )
+    .into())
 }
 
 /// Opens everything and starts the engine, with the sockets that are open already.

@@ -64,7 +64,8 @@ fn a_data_directory_of_another_user_is_told_of() {
     let made = directory.path().join("data");
     fs::create_dir(&made).unwrap();
     fs::set_permissions(&made, Permissions::from_mode(0o700)).unwrap();
-    let words = "data: it belongs to the user 0: run this as that user";
+    let words =
+        "data: it belongs to the user 0: run this as that user, or give it to whom this runs as (chown)";
     let (good, told, wrong) = run("check");
     assert!(good && told.contains(&format!("warning: data_dir: {words}\n")), "{told}{wrong}");
     let (good, _, wrong) = run("serve");

@@ -68,7 +68,7 @@ fn check_tells_what_is_doubtful_and_refuses_what_is_no_parameter() {
     let check = || program(&["check", "--config", "postroom.toml"], directory.path());
     let (good, told, _) = check();
     assert!(!good, "`check && reload` stops at an error");
-    let sum = "\n1 error, 4 warnings: a server starts with this, but it is not what anybody means\n";
+    let sum = "\n1 error, 4 warnings: not fit to be served\n";
     assert!(told.ends_with(sum), "{told}");
     for line in [
         "error L03: mynetworks: 11.0.0.0/8 is wide",

@@ -47,6 +47,7 @@ pub struct TestServer {
     pub imap: SocketAddr,
     /// Where mail is fetched by POP3, as by IMAP.
     pub pop3: SocketAddr,
+    users: Vec<AccountId>,
     store: LocalStore,
     // Dropped in this order: the server, then what it runs on.
     _server: Server,
@@ -63,7 +64,8 @@ impl TestServer {
         let (server, store) = runtime.block_on(start(users))?;
         let address = |name| server.address(name).ok_or("it has no port");
         let (smtp, imap, pop3) = (address("smtp")?, address("imap")?, address("pop3")?);
-        Ok(Self { smtp, imap, pop3, store, _server: server, runtime })
+        let users = users.iter().filter_map(|user| AccountId::from_login(user, None)).collect();
+        Ok(Self { smtp, imap, pop3, users, store, _server: server, runtime })
     }
 
     /// The messages that `user` has now, oldest first, with the header that delivery wrote.
@@ -72,6 +74,9 @@ impl TestServer {
     /// When there is no such user.
     pub fn inbox(&self, user: &str) -> Result<Vec<String>> {
         let account = AccountId::from_login(user, None).ok_or("not name@domain")?;
+        if !self.users.contains(&account) {
+            return Err(format!("there is no user {user}").into());
+        }
         self.runtime.block_on(async {
             let inbox = self.store.open(&account, &MailboxName::inbox(), Access::ReadOnly).await?;
             let mut messages = Vec::new();

@@ -103,6 +103,7 @@ fn the_application_hears_of_addresses_that_are_not_there() {
     let server = TestServer::start(&["alice@example.test"]).unwrap();
     let refused = application::welcome(server.smtp, "nobody@example.test").unwrap_err();
     assert!(refused.to_string().starts_with("550 5.1.1 "), "{refused}");
+    assert!(server.inbox("nobody@example.test").is_err(), "a name that is not written right has no mailbox");
     let refused = application::welcome(server.smtp, "alice@elsewhere.test").unwrap_err();
     assert!(refused.to_string().starts_with("554 5.7.1 "), "{refused}");
 }

@@ -204,6 +204,12 @@ impl Deliverer {
         let target = Target::of(recipient).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchMailbox, "delivering", "the address names no account")
         })?;
+        if let Target::Account(account) = &target
+            && self.is_removed(place, account).await
+        {
+            let why = "the account has been removed since the message came";
+            return Err(StoreError::new(ErrorKind::NoSuchMailbox, "delivering", why).into());
+        }
         let turn = lanes.turn(&target).await?;
         let delivered = match &target {
             Target::Account(account) => {

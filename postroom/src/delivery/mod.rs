@@ -20,7 +20,7 @@
 //! | no room on the disk, a file system mounted read-only, no permission, a disk that fails, a lock that is held, a mailbox that does not answer | deferred |
 //! | the directory of the mailbox is missing | made anew, as for a new account; deferred when it cannot be made |
 //! | over quota | as [`Deliverers::quota_full_tempfail`] says |
-//! | an address that names no account, a store that has no such mailbox or refuses | bounced |
+//! | an address that names no account, or one whose account has been removed while it waited; a store that has no such mailbox or refuses | bounced |
 //! | a file of an alias that cannot be written to, whatever the reason: an administrator can mend it | deferred |
 //! | a command of an alias ended well | delivered |
 //! | it ended otherwise, died, took too long, cannot be run | deferred or bounced as its exit code or its output says (`command/status.rs`) |
@@ -52,6 +52,7 @@ mod command;
 mod deliverer;
 mod header;
 mod lanes;
+mod removed;
 mod report;
 mod room;
 

@@ -64,7 +64,7 @@ impl LocalMail {
     /// a Maildir, which counts from it. It blocks.
     ///
     /// # Errors
-    /// When the spool cannot be made or read, or the template does not read.
+    /// When the spool cannot be made or read, or the template does not read, or would give several users one mailbox.
     pub fn open(env: Env, data_dir: &Path, template: &str, blocking: &Blocking) -> Result<Self, StoreError> {
         Self::open_with(env, data_dir, template, LocalOptions::default(), blocking)
     }
@@ -72,7 +72,7 @@ impl LocalMail {
     /// As [`open`](Self::open), with more to say.
     ///
     /// # Errors
-    /// When the spool cannot be made or read, or the template does not read.
+    /// When the spool cannot be made or read, or the template does not read, or would give several users one mailbox.
     pub fn open_with(
         env: Env,
         data_dir: &Path,
@@ -81,6 +81,10 @@ impl LocalMail {
         blocking: &Blocking,
     ) -> Result<Self, StoreError> {
         let template: PathTemplate = template.parse()?;
+        if !template.tells_apart(false) {
+            let why = "the template has neither %u nor %n, so that all accounts would have one mailbox";
+            return Err(StoreError::new(mailstore::ErrorKind::BadName, "opening mailboxes", why));
+        }
         let LocalOptions { quotas, homes, mailboxes, layout, names } = options;
         let mail = Self::with(&env, data_dir, blocking, &mailboxes, |settle| {
             let maildirs = Maildirs::new(env.clone(), data_dir, template, Some(settle))
@@ -224,3 +228,21 @@ impl<T: ?Sized + Send + 'static> Drop for Shared<T> {
 }
 
 const NOT_TAKEN: &str = "invariant: taken only by what consumes it";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailstore::fs::SimFs;
+    use mailstore::fs::sim::SimHost;
+
+    #[test]
+    fn a_template_that_gives_all_accounts_one_mailbox_is_refused() {
+        let fs = SimFs::new();
+        let open = |template: &str| {
+            let env = Env::new(Arc::new(fs.clone()), Arc::new(SimHost::new(&fs, 1)));
+            LocalMail::open(env, Path::new("/"), template, &Blocking::inline()).map(drop)
+        };
+        assert_eq!(open("mail/%d").unwrap_err().kind(), mailstore::ErrorKind::BadName);
+        assert!(open("mail/%d/%n").is_ok() && open("mail/%u").is_ok());
+    }
+}

@@ -13,29 +13,28 @@ use std::path::Path;
 pub fn of_data_dir(config: &Config, by_root: bool) -> Option<Finding> {
     let directory = &config.data_dir;
     let said = |what: &dyn std::fmt::Display| format!("data_dir: {}: {what}", directory.display());
+    // Where the configuration says who serves, it is he who looks; else it may be somebody else who serves.
+    let finding = |text| if config.user.is_some() { Finding::error(text) } else { Finding::warning(text) };
     match fs::metadata(directory) {
         Ok(metadata) if !metadata.is_dir() => Some(Finding::error(said(&"it is no directory"))),
         Ok(_) if !rustix::process::geteuid().is_root() && check_owner(directory).is_err() => {
-            check_owner(directory).err().map(|error| Finding::warning(format!("data_dir: {error}")))
+            check_owner(directory).err().map(|error| finding(format!("data_dir: {error}")))
         }
         Ok(_) => {
             let error = may_write(directory).err()?;
-            Some(Finding::warning(said(&format_args!("who runs this cannot write there: {error}"))))
+            Some(finding(said(&format_args!("who runs this cannot write there: {error}"))))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && by_root => {
             let above = directory.parent().map(or_here).filter(|above| !above.is_dir())?;
-            Some(Finding::warning(said(&format_args!(
-                "root makes it at the start, but not {}",
-                above.display()
-            ))))
+            Some(finding(said(&format_args!("root makes it at the start, but not {}", above.display()))))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let above = directory.ancestors().skip(1).map(or_here).find(|above| above.exists())?;
             let error = may_write(above).err()?;
             let above = above.display();
-            Some(Finding::warning(said(&format_args!("who runs this cannot make it in {above}: {error}"))))
+            Some(finding(said(&format_args!("who runs this cannot make it in {above}: {error}"))))
         }
-        Err(error) => Some(Finding::warning(said(&error))),
+        Err(error) => Some(finding(said(&error))),
     }
 }
 
