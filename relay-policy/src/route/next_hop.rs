@@ -134,14 +134,14 @@ impl NextHop {
 
     fn read(written: &str, protocol: Protocol) -> Result<Self, &'static str> {
         let is_lmtp = protocol == Protocol::Lmtp;
+        const OF_LMTP: &str =
+            "unix: and inet: are of LMTP; expected a domain, or a host or an address in brackets";
         let written = match (written.strip_prefix("unix:"), written.strip_prefix("inet:")) {
             (Some(""), _) if is_lmtp => return Err("expected the path of a socket behind unix:"),
             (Some(path), _) if is_lmtp => return Ok(Self::Unix(path.into())),
             (None, Some(rest)) if is_lmtp => rest,
             (Some(_), _) | (_, Some(_)) => {
-                return Err(
-                    "unix: and inet: are of LMTP; expected a domain, or a host or an address in brackets",
-                );
+                return Err(OF_LMTP);
             }
             (None, None) => written,
         };
@@ -152,6 +152,10 @@ impl NextHop {
                 || port.is_some_and(|port| port.contains(':'))
             {
                 return Err("expected brackets around an IPv6 address");
+            }
+            // With a port behind it, it would read as one of those.
+            if !is_lmtp && ["unix", "inet"].iter().any(|of_lmtp| name.eq_ignore_ascii_case(of_lmtp)) {
+                return Err(OF_LMTP);
             }
             let port = read_port(port, protocol)?;
             return match name.parse::<IpAddr>() {
@@ -276,6 +280,7 @@ mod tests {
             (&*long, "expected 20 next hops at most"),
             ("unix:/run/lmtp", "unix: and inet: are of LMTP"),
             ("inet:a.test:24", "unix: and inet: are of LMTP"),
+            ("Unix", "unix: and inet: are of LMTP"),
             ("192.0.2.1", "expected brackets around an address"),
             ("192.0.2.1:25", "expected brackets around an address"),
             ("2001:db8::1", "expected brackets around an IPv6 address"),
