@@ -153,16 +153,16 @@ impl NextHop {
             {
                 return Err("expected brackets around an IPv6 address");
             }
-            // With a port behind it, it would read as one of those.
-            if !is_lmtp && ["unix", "inet"].iter().any(|of_lmtp| name.eq_ignore_ascii_case(of_lmtp)) {
-                return Err(OF_LMTP);
-            }
             let port = read_port(port, protocol)?;
             return match name.parse::<IpAddr>() {
                 Ok(address) if is_lmtp => Ok(Self::Address(SocketAddr::new(address, port))),
                 Ok(_) => Err("expected brackets around an address"),
                 Err(_) => {
                     let name = host_name(name)?;
+                    // With a port behind it, it would read as one of those.
+                    if !is_lmtp && ["unix", "inet"].iter().any(|of_lmtp| name.eq_ignore_ascii_case(of_lmtp)) {
+                        return Err(OF_LMTP);
+                    }
                     Ok(if is_lmtp { Self::Host { name, port } } else { Self::Domain { name, port } })
                 }
             };
@@ -281,6 +281,7 @@ mod tests {
             ("unix:/run/lmtp", "unix: and inet: are of LMTP"),
             ("inet:a.test:24", "unix: and inet: are of LMTP"),
             ("Unix", "unix: and inet: are of LMTP"),
+            ("inet.", "unix: and inet: are of LMTP"),
             ("192.0.2.1", "expected brackets around an address"),
             ("192.0.2.1:25", "expected brackets around an address"),
             ("2001:db8::1", "expected brackets around an IPv6 address"),
