@@ -6,6 +6,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{inbox, message, read_all};
@@ -16,6 +17,20 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Uid, mkfifo, setfsuid};
 
 const OWNER: u32 = 65534;
+
+/// A store, and what it tells its owner.
+fn open(root: &Path) -> (MaildirStore, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let options = MaildirOptions {
+        on_notice: Some(Arc::new(move |notice: &MaildirNotice| {
+            tell.lock().unwrap().push(notice.to_string())
+        })),
+        ..MaildirOptions::default()
+    };
+    let store = MaildirStore::open_with(Env::real("test.example"), root, options).unwrap();
+    (store, told)
+}
 
 /// What is shown, and how many files are said to be left out, and why the first is.
 fn look(store: &MaildirStore, told: &Mutex<Vec<String>>) -> (Vec<Vec<u8>>, Vec<String>) {
@@ -60,15 +75,7 @@ fn of_a_maildir_only_regular_files_that_may_be_read_are_messages() {
         }
         setfsuid(Uid::from_raw(OWNER));
     }
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
-    let options = MaildirOptions {
-        on_notice: Some(Arc::new(move |notice: &MaildirNotice| {
-            tell.lock().unwrap().push(notice.to_string())
-        })),
-        ..MaildirOptions::default()
-    };
-    let store = MaildirStore::open_with(Env::real("test.example"), &root, options).unwrap();
+    let (store, told) = open(&root);
     let both = vec![message(1), message(2)];
     let (shown, notices) = look(&store, &told);
     assert_eq!(shown, both);
@@ -136,15 +143,7 @@ fn a_file_that_may_not_be_read_is_not_tried_at_every_look() {
 fn a_list_of_uids_that_does_not_read_is_kept_and_told_of() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("Maildir");
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
-    let options = MaildirOptions {
-        on_notice: Some(Arc::new(move |notice: &MaildirNotice| {
-            tell.lock().unwrap().push(notice.to_string())
-        })),
-        ..MaildirOptions::default()
-    };
-    let store = MaildirStore::open_with(Env::real("test.example"), &root, options).unwrap();
+    let (store, told) = open(&root);
     for number in 1..=3 {
         fs::write(root.join(format!("new/{number}.m")), message(number)).unwrap();
     }

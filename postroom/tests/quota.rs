@@ -47,9 +47,7 @@ async fn r258_rcpt_says_that_the_mailbox_is_full() {
     for (tempfail, start_of_reply) in [(true, "452 4.2.2 "), (false, "552 5.2.2 ")] {
         let fs = SimFs::new();
         let server = start(&fs, tempfail).await;
-        let mut client = Client::connect(&server, "smtp");
-        client.reply().await;
-        client.command("EHLO client.test").await;
+        let mut client = Client::greeted(&server, "smtp").await;
         // By the size that the client announces.
         client.command("MAIL FROM:<s@x.test> SIZE=1001").await;
         let reply = client.command("RCPT TO:<alice@example.test>").await;
@@ -75,9 +73,7 @@ async fn a_message_that_nobody_has_room_for_is_refused_at_its_end() {
     for (tempfail, start_of_reply) in [(true, "452 4.2.2 "), (false, "552 5.2.2 ")] {
         let fs = SimFs::new();
         let server = start(&fs, tempfail).await;
-        let mut client = Client::connect(&server, "smtp");
-        client.reply().await;
-        client.command("EHLO client.test").await;
+        let mut client = Client::greeted(&server, "smtp").await;
         let text = format!("Subject: x\r\n\r\n{}\r\n.\r\n", "x".repeat(900) + "\r\n" + &"x".repeat(600));
         for mail in ["MAIL FROM:<s@x.test>", "MAIL FROM:<s@x.test> SIZE=10"] {
             client.command(mail).await;

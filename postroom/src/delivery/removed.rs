@@ -20,7 +20,7 @@ impl Deliverer {
         let snapshot = shared.snapshot.load_full();
         let answerer = Answerer::new(&snapshot.own, walls, Ipv4Addr::LOCALHOST.into());
         let address = &self.job.envelope.recipients[place].address;
-        let found = answerer.report_recipients(address, Address::default()).await;
+        let found = answerer.own_recipients(address, Address::default()).await;
         matches!(found, Err(NoRoute::Never(_)))
     }
 }

@@ -226,8 +226,11 @@ impl Deliverer {
         let own_sender = if double_bounce.is_some() { self.double_bounce_sender() } else { String::new() };
         let snapshot = shared.snapshot.load_full();
         let answerer = Answerer::new(&snapshot.own, &shared.backends.walls, Ipv4Addr::LOCALHOST.into());
-        let found =
-            answerer.report_recipients(double_bounce.unwrap_or(to), Address::parse(&own_sender)).await?;
+        let address = double_bounce.unwrap_or(to);
+        let (found, lost) = answerer.own_recipients(address, Address::parse(&own_sender)).await?;
+        for (target, reply) in lost {
+            tracing::warn!(recipient = address, target, why = reply.text, "gets no report");
+        }
         if found.to.is_empty() {
             return Ok(Told::Nobody);
         }

@@ -35,7 +35,7 @@ pub(crate) struct Recipients {
     pub(crate) to: Vec<Recipient>,
 }
 
-/// Why a report cannot be sent.
+/// Why a message of this server's own cannot be sent.
 #[derive(Debug)]
 pub(crate) enum NoRoute {
     /// Who gets it cannot be found out now.
@@ -112,16 +112,16 @@ impl Answerer<'_> {
         })
     }
 
-    /// Finds who gets a report that this server makes, from `sender`. What restricts clients does not restrict it. Whoever cannot get it
-    /// is passed over where others can, or have it thrown away.
+    /// Finds who gets a message that this server makes, from `sender`. What restricts clients does not restrict it. Whoever cannot get it
+    /// is passed over where others can, or have it thrown away: those are the second, each with the reason.
     ///
     /// # Errors
     /// [`NoRoute`].
-    pub(crate) async fn report_recipients(
+    pub(crate) async fn own_recipients(
         &self,
         external: &str,
         sender: Address,
-    ) -> Result<Recipients, NoRoute> {
+    ) -> Result<(Recipients, Vec<(String, Reply)>), NoRoute> {
         let mut routed = self.routed(self.profile.router.recipient(Address::parse(external), sender)).await;
         if let Some(failure) = routed.failures.iter().find(|failure| failure.is_temporary()) {
             return Err(NoRoute::ForNow(failure.reason.clone()));
@@ -142,12 +142,9 @@ impl Answerer<'_> {
         {
             return Err(NoRoute::Never(reply.text.clone()));
         }
-        for (target, reply) in lost {
-            tracing::warn!(recipient = name, target, why = reply.text, "gets no report");
-        }
         let to = self.deliverable(&routed, Some(external), &name);
         let to = to.map_err(|reply| NoRoute::Never(reply.text))?;
-        Ok(Recipients { canonical: routed.canonical, to })
+        Ok((Recipients { canonical: routed.canonical, to }, lost))
     }
 
     /// Tells what would become of the addresses of a message: how they are mapped, who gets it, who gets a copy.

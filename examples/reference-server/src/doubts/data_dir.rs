@@ -17,13 +17,15 @@ pub fn of_data_dir(config: &Config, by_root: bool) -> Option<Finding> {
     let finding = |text| if config.user.is_some() { Finding::error(text) } else { Finding::warning(text) };
     match fs::metadata(directory) {
         Ok(metadata) if !metadata.is_dir() => Some(Finding::error(said(&"it is no directory"))),
-        Ok(_) if !rustix::process::geteuid().is_root() && check_owner(directory).is_err() => {
-            check_owner(directory).err().map(|error| finding(format!("data_dir: {error}")))
-        }
-        Ok(_) => {
-            let error = may_write(directory).err()?;
-            Some(finding(said(&format_args!("who runs this cannot write there: {error}"))))
-        }
+        Ok(_) => match check_owner(directory) {
+            Err(error) if !rustix::process::geteuid().is_root() => {
+                Some(finding(format!("data_dir: {error}")))
+            }
+            _ => {
+                let error = may_write(directory).err()?;
+                Some(finding(said(&format_args!("who runs this cannot write there: {error}"))))
+            }
+        },
         Err(error) if error.kind() == ErrorKind::NotFound && by_root => {
             let above = directory.parent().map(or_here).filter(|above| !above.is_dir())?;
             Some(finding(said(&format_args!("root makes it at the start, but not {}", above.display()))))

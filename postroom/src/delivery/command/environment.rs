@@ -1,6 +1,6 @@
 //! What a command is told of the message beside its text: the environment that local(8) of Postfix documents.
 
-use crate::delivery::header::{EXTENSION, ORIGINAL_RECIPIENT, sender};
+use crate::delivery::header::{EXTENSION, LOGIN, ORIGINAL_RECIPIENT, sender};
 use mailstore::spool::{Envelope, Recipient};
 use std::ffi::OsString;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(super) fn environment(
         ("CLIENT_PROTOCOL", envelope.fact("protocol_name")),
         ("SASL_METHOD", envelope.fact("sasl_method")),
         ("SASL_SENDER", envelope.fact("sasl_sender")),
-        ("SASL_USERNAME", envelope.fact("login")),
+        ("SASL_USERNAME", envelope.fact(LOGIN)),
     ];
     let of_message = of_message.into_iter().filter_map(|(name, value)| Some((name, filtered(value?).into())));
     let exported = EXPORTED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
@@ -72,7 +72,7 @@ mod tests {
     fn a_shell_finds_nothing_in_a_value() {
         let mut envelope = Envelope::new("\"`id`;$(id)|&<>'\\\"*?\u{e4}\n\"@x.test", UnixTime(0));
         envelope.facts.push(("client_address".into(), "2001:db8::1".into()));
-        envelope.facts.push(("login".into(), "bob@example.test".into()));
+        envelope.facts.push((LOGIN.into(), "bob@example.test".into()));
         envelope.facts.push(("helo_name".into(), "[`id`]".into()));
         let mut recipient = Recipient::new("prog+a+b@example.test");
         recipient.facts.push((EXTENSION.into(), "a+b".into()));
