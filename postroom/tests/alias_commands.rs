@@ -10,6 +10,7 @@ use postroom::delivery::{Commands, Deliverers};
 use postroom::local::{LocalMail, LocalSpool};
 use postroom::{Blocking, Server};
 use std::fs;
+use std::num::NonZeroU8;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +72,7 @@ async fn until(mut holds: impl FnMut() -> bool) {
 async fn sent(server: &Server, spool: &LocalSpool, to: &str, body: &str) -> Status {
     let mut client = Client::greeted(server, "smtp").await;
     let to = format!("{to}@example.test");
-    let reply = client.mail("s@x.test", &[&to, "later@example.test"], body).await;
+    let reply = client.mail("s@x.test", &[&to, "missing@example.test"], body).await;
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
     let mut found = None;
     until(|| {
@@ -85,6 +86,17 @@ async fn sent(server: &Server, spool: &LocalSpool, to: &str, body: &str) -> Stat
     let (id, status) = found.unwrap();
     spool.remove(&id).await.unwrap();
     status
+}
+
+/// In a word, and why.
+fn became(status: &Status) -> (&'static str, String) {
+    let state = match status.state {
+        RecipientState::Delivered => "delivered",
+        RecipientState::Bounced => "bounced",
+        RecipientState::Deferred(_) => "deferred",
+        state => panic!("{state:?}"),
+    };
+    (state, status.reason.as_deref().unwrap_or_default().to_owned())
 }
 
 /// Whether a process, whose number is in a file, has come to its end.
@@ -176,18 +188,40 @@ async fn the_end_of_a_command_says_what_becomes_of_the_message() {
         ("assigned", "x", "delivered", ""),
         ("nowhere", "x", "deferred", "4.3.0 command died with status 127. Command output: "),
     ] {
-        let status = sent(&server, &spool, to, body).await;
-        let state = match status.state {
-            RecipientState::Delivered => "delivered",
-            RecipientState::Bounced => "bounced",
-            RecipientState::Deferred(_) => "deferred",
-            state => panic!("{to}: {state:?}"),
-        };
-        let why = status.reason.as_deref().unwrap_or_default();
+        let (state, why) = became(&sent(&server, &spool, to, body).await);
         assert!(state == is && why.starts_with(reason), "{to}: {state}: {why}");
         assert!(why.len() < 5000, "{to}: {} octets", why.len());
     }
     assert!(server.shutdown(Duration::from_secs(10)).await);
+}
+
+/// Q05: a status that the administrator has named is a full mailbox, and waits or bounces as one.
+#[tokio::test]
+async fn q05_a_command_may_say_that_a_mailbox_is_full() {
+    let scripts = [
+        ("observed", "cat >/dev/null; echo 'maildrop: Mail quota exceeded.' >&2; exit 75"),
+        ("manual", "cat >/dev/null; echo '5.7.1 quota' >&2; exit 77"),
+        ("permission", "exit 73"),
+    ];
+    for (is_waiting, full) in [(true, "deferred"), (false, "bounced")] {
+        let dir = directory();
+        let mut commands = commands();
+        commands.over_quota_statuses = [75, 77].into_iter().filter_map(NonZeroU8::new).collect();
+        let mut how = how(commands);
+        how.quota_full_tempfail = is_waiting;
+        let (server, spool) = server(dir.path(), &scripts, how).await;
+        let over = "delivering to a command: the command ended with exit status: ";
+        for (to, is, begins, ends) in [
+            ("observed", full, format!("{over}75. Command output: maildrop: Mail quota"), "the quota)"),
+            ("manual", full, format!("{over}77. Command output: 5.7.1 quota"), "the quota)"),
+            ("later", full, format!("{over}75"), "the quota)"),
+            ("permission", "bounced", "5.2.0 can't create user output file".to_owned(), "file"),
+        ] {
+            let (state, why) = became(&sent(&server, &spool, to, "x").await);
+            assert!(state == is && why.starts_with(&begins) && why.ends_with(ends), "{to}: {state}: {why}");
+        }
+        assert!(server.shutdown(Duration::from_secs(10)).await);
+    }
 }
 
 #[tokio::test]

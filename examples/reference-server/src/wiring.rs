@@ -179,6 +179,7 @@ pub fn deliverers(section: &QueueSection, soft_bounce: bool, home: Option<PathBu
     how.commands = Commands::as_this_user().map(|mut commands| {
         let limit = section.command_time_limit_seconds.map(Duration::from_secs);
         commands.time_limit = limit.unwrap_or(commands.time_limit);
+        commands.over_quota_statuses.clone_from(&section.command_over_quota_statuses);
         commands.home = home;
         commands
     });

@@ -256,7 +256,7 @@ impl Deliverer {
         let body = spool.body(&self.job.id).await?;
         let ended = commands.run(command, (&self.job.envelope, recipient), body).await;
         running.ended();
-        Ok(ended.map(|()| Delivered::Stored)?)
+        ended.map(|()| Delivered::Stored)
     }
 }
 

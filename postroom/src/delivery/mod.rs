@@ -19,7 +19,7 @@
 //! | delivered, now or before a crash | delivered |
 //! | no room on the disk, a file system mounted read-only, no permission, a disk that fails, a lock that is held, a mailbox that does not answer | deferred |
 //! | the directory of the mailbox is missing | made anew, as for a new account; deferred when it cannot be made |
-//! | over quota | as [`Deliverers::quota_full_tempfail`] says |
+//! | over quota, or a command of an alias says so ([`Commands::over_quota_statuses`]) | as [`Deliverers::quota_full_tempfail`] says |
 //! | an address that names no account, or one whose account has been removed while it waited; a store that has no such mailbox or refuses | bounced |
 //! | a file of an alias that cannot be written to, whatever the reason: an administrator can mend it | deferred |
 //! | a command of an alias ended well | delivered |

@@ -12,6 +12,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 /// The whole file.
@@ -435,6 +436,10 @@ pub struct QueueSection {
     pub double_bounce_notice_recipient: Option<String>,
     /// How long a command of an alias may run (Postfix: `command_time_limit`; default 1,000).
     pub command_time_limit_seconds: Option<u64>,
+    /// With which statuses a command of an alias ends that has found a mailbox full, so that `quota_full_tempfail` decides; Courier's
+    /// `deliverquota`: 75 (its manual: 77). Default none: 75 is any temporary failure to others.
+    #[serde(default)]
+    pub command_over_quota_statuses: Vec<NonZeroU8>,
     /// How large a file of an alias may become; 0: there is no limit (Postfix: `mailbox_size_limit`; default 51,200,000, or the largest
     /// message where that is larger).
     pub mailbox_size_limit_bytes: Option<u64>,

@@ -176,6 +176,11 @@ fn policy_has_the_names_of_postfix() {
     );
     refused(
         "[queue]\n",
+        "[queue]\ncommand_over_quota_statuses = [75, 0]\n",
+        &["command_over_quota_statuses = [75, 0]", "expected a nonzero u8"],
+    );
+    refused(
+        "[queue]\n",
         "[queue]\nmailbox_size_limit_bytes = 52428799\n",
         &["queue.mailbox_size_limit_bytes: a message may have 52428800 octets"],
     );

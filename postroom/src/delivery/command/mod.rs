@@ -3,7 +3,8 @@
 //! A command gets the message on its standard input, in the form of a file, behind a `From_` line, `Return-Path:`,
 //! `X-Original-To:` and `Delivered-To:`. What else it may want to know is in its environment (`environment.rs`), where nothing
 //! stands that means something to a shell. What its end says of the message, `status.rs` tells. One in which nothing stands that
-//! means something to a shell is run without one; if there is no program of that name, a shell may know it (`exit 75`).
+//! means something to a shell is run without one; if there is no program of that name, a shell may know it (`exit 75`). A status of
+//! [`Commands::over_quota_statuses`] is a mailbox over quota, as one of ours.
 //!
 //! # Promises
 //! A command is run at least once for each recipient that leads to it: one that a crash cuts off is run again, and so is one whose end was
@@ -25,10 +26,11 @@ mod input;
 mod status;
 
 use mailstore::spool::{Envelope, Recipient};
-use mailstore::{Class, MessageReader};
+use mailstore::{Class, ErrorKind, MessageReader, StoreError};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -61,6 +63,10 @@ pub struct Commands {
     pub running_max: usize,
     /// What they have as `HOME`. Default that of this process's environment.
     pub home: Option<PathBuf>,
+    /// The exit statuses that mean a full mailbox, whatever the command says besides: [`quota_full_tempfail`](super::Deliverers::quota_full_tempfail)
+    /// decides then, as of a mailbox here. For Courier's `deliverquota` 75 and 77: one is what it does, one what its manual says.
+    /// Default none, since 75 is any temporary failure to other programs.
+    pub over_quota_statuses: Vec<NonZeroU8>,
     /// As whom, where not as the process itself.
     user: Option<(u32, u32)>,
 }
@@ -78,19 +84,25 @@ impl Commands {
     }
 
     fn with(user: Option<(u32, u32)>) -> Self {
-        Self { time_limit: Duration::from_secs(1000), running_max: 20, home: None, user }
+        Self {
+            time_limit: Duration::from_secs(1000),
+            running_max: 20,
+            home: None,
+            over_quota_statuses: Vec::new(),
+            user,
+        }
     }
 
     /// Runs a command with a message, and tells what became of it.
     ///
     /// # Errors
-    /// When it has not taken the message.
+    /// When it has not taken the message; `OverQuota` of a store where it says that a mailbox is full.
     pub(super) async fn run(
         &self,
         command: &str,
         (envelope, recipient): (&Envelope, &Recipient),
         body: Box<dyn MessageReader>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), super::deliverer::Failure> {
         let environment = environment::environment(envelope, recipient, self.home.as_deref());
         let (output, child) = self.spawn(command, environment).map_err(|error| {
             Failure::for_now(format!("4.3.0 the command \"{}\" cannot be run: {error}", shown(command)))
@@ -105,7 +117,7 @@ impl Commands {
             Ok(status) => status?,
             Err(_) => {
                 let limit = self.time_limit.as_secs();
-                return Err(Failure::for_now(format!("4.3.0 command time limit exceeded: {limit} s")));
+                return Err(Failure::for_now(format!("4.3.0 command time limit exceeded: {limit} s")).into());
             }
         };
         // What it left behind may have its output still open, out of its group.
@@ -114,7 +126,17 @@ impl Commands {
         if !text.is_empty() {
             tracing::info!(to = &*recipient.address, output = &*text, "command output");
         }
-        status::outcome(status, &text)
+        if self.is_over_quota(status) {
+            let why = status::with_output(format!("the command ended with {status}"), &text);
+            return Err(StoreError::new(ErrorKind::OverQuota, "delivering to a command", why).into());
+        }
+        Ok(status::outcome(status, &text)?)
+    }
+
+    /// Whether this is how a command ends that has found a mailbox full.
+    fn is_over_quota(&self, status: ExitStatus) -> bool {
+        let is = |code| self.over_quota_statuses.iter().any(|full| i32::from(full.get()) == code);
+        status.code().is_some_and(is)
     }
 
     fn spawn(

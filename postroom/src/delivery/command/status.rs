@@ -32,23 +32,27 @@ pub(super) fn outcome(status: ExitStatus, output: &str) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    let with_output = |why: String| match output {
-        "" => why,
-        output => format!("{why}. Command output: {output}"),
-    };
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();
-        return Err(Failure::said(with_output(format!("4.3.0 command died with signal {signal}"))));
+        return Err(Failure::said(with_output(format!("4.3.0 command died with signal {signal}"), output)));
     };
     if is_enhanced(output) {
         return Err(Failure::said(output.to_owned()));
     }
     if let Some((_, status, why)) = CODES.iter().find(|(known, ..)| *known == code) {
-        return Err(Failure::said(with_output(format!("{status} {why}"))));
+        return Err(Failure::said(with_output(format!("{status} {why}"), output)));
     }
     // A shell says so when there is no such program, which whoever wrote the alias can mend, or when it died with a signal.
     let status = if matches!(code, 126 | 127 | 129..=192) { "4.3.0" } else { "5.3.0" };
-    Err(Failure::said(with_output(format!("{status} command died with status {code}"))))
+    Err(Failure::said(with_output(format!("{status} command died with status {code}"), output)))
+}
+
+/// Why a command has not taken a message, and what it has written.
+pub(super) fn with_output(why: String, output: &str) -> String {
+    match output {
+        "" => why,
+        output => format!("{why}. Command output: {output}"),
+    }
 }
 
 /// Whether a text begins with an enhanced status code of a failure.
