@@ -1,7 +1,7 @@
 //! [`DotLock`]: an exclusive lock among processes by a file that exists, and among threads besides.
 //!
-//! The lock file is `NAME.lock`, as Dovecot makes it for the same files, created with O_EXCL. It holds
-//! `pid:host:boot-id`.
+//! The lock file is `NAME.lock`, as Dovecot makes it for the same files. It holds `pid:host:boot-id`, and has done so before it
+//! gets its name.
 //!
 //! # When a lock is stale
 //! * It names this host and a process that does not run, another boot, or this process before it opened its
@@ -22,8 +22,8 @@ use crate::fs::{self, Metadata, OpenMode};
 /// A lock without a readable owner is stale when it is this old; Dovecot's figure for `dovecot-uidlist.lock`.
 const STALE_AFTER: Duration = Duration::from_secs(120);
 
-/// How long to wait for a lock: a thread waits with it. A lock without a readable owner makes errors, temporary ones, until
-/// it is stale.
+/// How long to wait for a lock: a thread waits with it. A lock without a readable owner, which is another program's, makes
+/// errors, temporary ones, until it is stale.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How often a long operation touches its lock, so that others do not take it for stale.
@@ -44,8 +44,8 @@ pub(crate) struct DotLock {
 }
 
 impl DotLock {
-    /// Takes the lock of the file at `path`; `scratch` is a directory on the same file system for a stale
-    /// lock on its way out.
+    /// Takes the lock of the file at `path`; `scratch` is a directory on the same file system for a lock that is
+    /// being made and a stale one on its way out.
     ///
     /// # Errors
     /// `Locked` when another process holds it all the time; else what the disk says.
@@ -62,36 +62,50 @@ impl DotLock {
         let failed = |error: std::io::Error| StoreError::io("locking", &path, &error);
         let mut waited = Duration::ZERO;
         let mut pause = PAUSE_MIN;
-        loop {
-            match env.fs().open(&path, OpenMode::CreateNew) {
-                Ok(mut file) => {
-                    let host = env.host();
-                    let text = format!("{}:{}:{}\n", host.pid(), host.name(), host.boot_id());
-                    let made = file.append(text.as_bytes()).and_then(|()| file.metadata());
-                    let made = made.map_err(|error| {
-                        // Nobody has had a reason to take it for stale yet.
-                        let _ = env.fs().unlink(&path);
-                        failed(error)
-                    })?;
-                    return Ok(Self { env: env.clone(), path, made, _threads: threads });
-                }
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
-                Err(_) => {}
+        // Whole before it has the name that others look for: who is killed in between leaves no lock without an owner.
+        let unnamed = scratch.join(env.unique_name());
+        let made = make(env, &unnamed).map_err(failed)?;
+        let taken = loop {
+            match env.fs().rename_new(&unnamed, &path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                renamed => break renamed.map_err(failed),
             }
-            if let Some(stale) = stale(env, &path).map_err(failed)? {
-                break_lock(env, &path, &scratch.join(env.unique_name()), &stale).map_err(failed)?;
-                continue;
+            match stale(env, &path) {
+                Ok(None) => {}
+                Ok(Some(stale)) => match break_lock(env, &path, &scratch.join(env.unique_name()), &stale) {
+                    Ok(()) => continue,
+                    Err(error) => break Err(failed(error)),
+                },
+                Err(error) => break Err(failed(error)),
             }
             if waited >= wait_max {
-                return Err(
+                break Err(
                     StoreError::new(ErrorKind::Locked, "locking", "another process holds it").at(&path)
                 );
             }
             env.host().pause(pause);
             waited += pause;
             pause = (pause * 2).min(PAUSE_MAX);
+        };
+        if let Err(error) = taken {
+            // Best effort: the sweep of old files takes what stays.
+            let _ = env.fs().unlink(&unnamed);
+            return Err(error);
         }
+        Ok(Self { env: env.clone(), path, made, _threads: threads })
     }
+}
+
+/// Makes a lock file under a name that keeps nobody out.
+fn make(env: &Env, path: &Path) -> std::io::Result<Metadata> {
+    let mut file = env.fs().open(path, OpenMode::CreateNew)?;
+    let host = env.host();
+    let text = format!("{}:{}:{}\n", host.pid(), host.name(), host.boot_id());
+    let made = file.append(text.as_bytes()).and_then(|()| file.metadata());
+    if made.is_err() {
+        let _ = env.fs().unlink(path);
+    }
+    made
 }
 
 impl DotLock {
@@ -220,5 +234,32 @@ mod tests {
         env.fs().unlink(Path::new("/list.lock")).unwrap();
         drop(DotLock::take(&env, path, scratch).unwrap());
         assert!(env.fs().metadata(Path::new("/list.lock")).is_err(), "ours goes");
+    }
+
+    /// A process that is killed, at whichever operation, keeps the next one waiting for nothing.
+    #[test]
+    fn what_a_killed_process_leaves_is_taken_at_once() {
+        let (path, scratch) = (Path::new("/list"), Path::new("/"));
+        let (mut op, mut left) = (0, 0);
+        loop {
+            let disk = SimFs::new();
+            let env = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 1)));
+            disk.power_off_at(disk.ops() + op);
+            let taken = DotLock::take(&env, path, scratch);
+            let is_whole = taken.is_ok();
+            std::mem::forget(taken);
+            // The machine goes on, and the process is none of those that run on it.
+            let disk = disk.fork();
+            left += u32::from(crate::fs::Fs::metadata(&disk, Path::new("/list.lock")).is_ok());
+            let next = Env::new(Arc::new(disk.clone()), Arc::new(SimHost::new(&disk, 2)));
+            let begun = disk.now();
+            DotLock::take(&next, path, scratch).unwrap();
+            assert!(disk.now() - begun < PAUSE_MAX, "killed at operation {op}: {:?}", disk.now() - begun);
+            if is_whole {
+                break;
+            }
+            op += 1;
+        }
+        assert!(op >= 4 && left > 0, "{op} {left}");
     }
 }

@@ -278,7 +278,7 @@ fn what_is_there_is_made_durable_before_the_lock_is_taken() {
     assert_eq!(store.open(&inbox(), Access::ReadWrite).unwrap().entries().len(), 199);
     let log = disk.log().split_off(begun);
     let is_lock = |path: &Path| path.ends_with("dovecot-uidlist.lock");
-    let locked = log.iter().position(|it| it.name == "create" && is_lock(&it.path)).unwrap();
+    let locked = log.iter().position(|it| it.name == "rename" && is_lock(&it.path)).unwrap();
     // Sixty-four messages at a time, as a whole file system.
     let synced: Vec<usize> = (0..log.len()).filter(|&at| log[at].name == "sync_fs").collect();
     assert!(synced.len() >= 4 && synced.iter().all(|&at| at < locked), "{synced:?}, {locked}");

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Where blocking work is done. Clones share the threads; they end when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -51,16 +51,40 @@ struct Queue {
     brought: Condvar,
     /// For jobs that wait.
     room: Arc<Semaphore>,
+    /// Of all that were brought, the last one has ended.
+    settled: Notify,
 }
 
 #[derive(Default)]
 struct QueueState {
+    /// How many jobs have been brought and not ended, with those that wait for room.
+    open: usize,
     /// What waits, each with its room.
     jobs: VecDeque<(Job, Option<OwnedSemaphorePermit>)>,
     ended: bool,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// A job that was brought and has not ended, until dropped.
+struct Open(Arc<Queue>);
+
+impl Open {
+    fn new(queue: &Arc<Queue>) -> Self {
+        queue.lock().open += 1;
+        Self(Arc::clone(queue))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.open -= 1;
+        if state.open == 0 {
+            self.0.settled.notify_waiters();
+        }
+    }
+}
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
@@ -124,7 +148,12 @@ impl Blocking {
     /// When the system gives no thread.
     pub fn threads(name: &str, threads: usize, queue: usize) -> std::io::Result<Self> {
         let room = Arc::new(Semaphore::new(queue.clamp(1, Semaphore::MAX_PERMITS)));
-        let queue = Arc::new(Queue { state: Mutex::default(), brought: Condvar::new(), room });
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            brought: Condvar::new(),
+            room,
+            settled: Notify::new(),
+        });
         // Before the first thread, so that those there are end when one cannot be had.
         let threads = threads.max(1);
         let handle = Handle { queue: Arc::clone(&queue), threads };
@@ -165,13 +194,14 @@ impl Blocking {
             return Ok(job());
         };
         let (send, receive) = oneshot::channel();
+        let open = Open::new(&handle.queue);
         let share = match &self.share {
             Some(share) => Some(Arc::clone(share).acquire_owned().await.expect(NEVER_CLOSED)),
             None => None,
         };
         let job = Box::new(move || {
             // Given back when the job has ended, whether or not anybody waits for it.
-            let _share = share;
+            let (_open, _share) = (open, share);
             // A panic in one job must not take the thread from the others. What it left behind is dropped with
             // it: jobs share state only through locks that poison.
             if let Ok(result) = catch_unwind(AssertUnwindSafe(job)) {
@@ -184,12 +214,30 @@ impl Blocking {
         receive.await.map_err(|_| JobLost)
     }
 
+    /// When all that was brought here and to other clones has ended, what it brought besides included: a program that ends
+    /// before cuts its threads off in the middle of a job.
+    pub async fn settled(&self) {
+        let Place::Threads(handle) = &self.place else {
+            return;
+        };
+        loop {
+            // Before looking, so that whatever ends now is heard of.
+            let settled = handle.queue.settled.notified();
+            if handle.queue.lock().open == 0 {
+                return;
+            }
+            settled.await;
+        }
+    }
+
     /// Runs one job some time, with nobody waiting for it.
     pub fn detach(&self, job: impl FnOnce() + Send + 'static) {
         let Place::Threads(handle) = &self.place else {
             return job();
         };
+        let open = Open::new(&handle.queue);
         let job: Job = Box::new(move || {
+            let _open = open;
             // As in `run`; the panic is in the log.
             let _ = catch_unwind(AssertUnwindSafe(job));
         });
@@ -213,6 +261,7 @@ impl Blocking {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn a_panic_loses_one_job_and_no_thread() {
@@ -268,5 +317,32 @@ mod tests {
         drop((blocking, done));
         begin.send(()).unwrap();
         assert_eq!(all.iter().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_settled_while_a_job_runs_waits_or_brings_another() {
+        let blocking = Blocking::threads("test", 1, 1).unwrap();
+        blocking.settled().await;
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let (done, all) = std::sync::mpsc::channel();
+        let (again, last) = (blocking.clone(), done.clone());
+        blocking.detach(move || begun.recv().unwrap());
+        // One waits in the queue, the others for room in it.
+        for job in 0..3 {
+            let done = done.clone();
+            blocking.detach(move || done.send(job).unwrap());
+        }
+        blocking.detach(move || again.detach(move || last.send(3).unwrap()));
+        let settled = blocking.settled();
+        tokio::pin!(settled);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut settled).await.is_err());
+        begin.send(()).unwrap();
+        settled.await;
+        let mut done: Vec<u8> = all.try_iter().collect();
+        done.sort_unstable();
+        assert_eq!(done, [0, 1, 2, 3]);
+        // Nor does one count that nobody waited for until it could be brought.
+        assert_eq!(blocking.run(|| 7).await, Ok(7));
+        blocking.settled().await;
     }
 }

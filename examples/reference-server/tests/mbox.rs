@@ -9,7 +9,7 @@ use common::peers::{Doveadm, can_start};
 use common::wire::{Imap, Pop3, Smtp, Value};
 use common::{ALICE, BOB, PASSWORD, Server, configuration, eventually, prepare, trace_of};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const STORAGE: &str =
     "[storage]\nformat = \"mbox\"\npath = \"home/%n\"\nlocation = \"mbox:~/mail:INBOX=~/mbox\"\n";
@@ -54,6 +54,20 @@ fn start(directory: &Path) -> Server {
 
 fn imap(server: &Server) -> Imap {
     Imap::login(server.address("imap", "starttls"), ALICE, PASSWORD)
+}
+
+/// The lock files at or below a directory.
+fn locks(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(locks(&path));
+        } else if path.extension().is_some_and(|extension| extension == "lock") {
+            found.push(path);
+        }
+    }
+    found
 }
 
 #[test]
@@ -113,9 +127,11 @@ fn mail_goes_in_and_out_of_mbox_files() {
     imap.ok("NOOP");
     assert_eq!(uid_flags(&mut imap), [(2, "$Work \\Flagged".into())]);
 
-    // A restart finds the same.
+    // Who stops closes what was open, and a restart finds the same.
     drop(imap);
     assert!(server.stop());
+    let left = locks(directory.path());
+    assert!(left.is_empty(), "{left:?}");
     let server = Server::start_in(directory.path());
     let mut again = self::imap(&server);
     again.ok("SELECT INBOX");

@@ -26,6 +26,20 @@ pub(crate) struct Room {
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     pub(super) watching: Watching,
+    /// The last field: it is forgotten after its mailbox was closed.
+    _open: Open,
+}
+
+/// What is found among the open mailboxes until it is dropped.
+struct Open {
+    rooms: Arc<Rooms>,
+    key: Key,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.rooms.forget(&self.key);
+    }
 }
 
 struct State {
@@ -55,8 +69,15 @@ impl Room {
         let snapshot = Arc::new(Snapshot { uid_validity, uid_next, permanent_flags, entries });
         let state =
             State { snapshot, seats: Vec::new(), unclaimed, highest, refreshed: Instant::now(), over: None };
-        let turn = tokio::sync::Mutex::default();
-        Arc::new(Self { rooms, key, mailbox, turn, state: Mutex::new(state), watching: Watching::default() })
+        Arc::new(Self {
+            rooms: Arc::clone(&rooms),
+            key: key.clone(),
+            mailbox,
+            turn: tokio::sync::Mutex::default(),
+            state: Mutex::new(state),
+            watching: Watching::default(),
+            _open: Open { rooms, key },
+        })
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
@@ -174,12 +195,6 @@ impl Room {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.rooms.forget(&self.key);
     }
 }
 

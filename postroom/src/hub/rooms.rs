@@ -5,11 +5,16 @@ use crate::wall::{AccountId, Opened, StoreResult};
 use mailstore::{Access, ErrorKind, MailboxName, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::Notify;
 use tracing::Instrument as _;
 
 /// The open mailboxes. One that nobody is at any more is forgotten.
 #[derive(Default)]
-pub(super) struct Rooms(Mutex<HashMap<Key, Arc<Slot>>>);
+pub(super) struct Rooms {
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    /// The last one was forgotten.
+    emptied: Notify,
+}
 
 /// What a room is found by. A mailbox opened in two ways is two rooms: what EXAMINE does must leave `\Recent` and the
 /// files alone.
@@ -126,6 +131,21 @@ impl Rooms {
         });
         if unused {
             slots.remove(key);
+            if slots.is_empty() {
+                self.emptied.notify_waiters();
+            }
+        }
+    }
+
+    /// When no mailbox is open: what a session began in one may outlast it.
+    pub(super) async fn empty(&self) {
+        loop {
+            // Before looking, so that whatever is forgotten now is heard of.
+            let emptied = self.emptied.notified();
+            if self.lock().is_empty() {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -136,6 +156,6 @@ impl Rooms {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

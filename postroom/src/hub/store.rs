@@ -1,7 +1,7 @@
 //! The hub as a [`Store`]: the one behind it, and everybody concerned hears of the changes.
 
 use super::Hub;
-use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
+use crate::wall::{AccountId, Append, Delivery, Later, Opened, Store, StoreResult};
 use bytes::Bytes;
 use mail_message::FlagSet;
 use mailstore::{
@@ -9,6 +9,7 @@ use mailstore::{
     Watch,
 };
 use proto_core::UnixTime;
+use std::sync::Arc;
 use tracing::Instrument as _;
 
 impl Hub {
@@ -77,6 +78,14 @@ impl Store for Hub {
         let begun = self.store.append(account, name);
         let (hub, account, name) = (self.clone(), account.clone(), name.clone());
         Box::pin(async move { Ok(Box::new(Announced { append: begun.await?, hub, account, name }) as _) })
+    }
+
+    fn settled(&self) -> Later<'static, ()> {
+        let (rooms, store) = (Arc::clone(&self.rooms), Arc::clone(&self.store));
+        Box::pin(async move {
+            rooms.empty().await;
+            store.settled().await;
+        })
     }
 
     fn check_quota(&self, account: &AccountId, name: &MailboxName, bytes: u64) -> StoreResult<()> {

@@ -6,7 +6,7 @@ use super::mailbox::{LocalAppend, LocalMailbox};
 use super::maildirs::Quotas;
 use super::on_thread;
 use crate::blocking::Blocking;
-use crate::wall::{AccountId, Append, Delivery, Opened, Store, StoreResult};
+use crate::wall::{AccountId, Append, Delivery, Later, Opened, Store, StoreResult};
 use mailstore::{
     Access, DefaultMailbox, Delivered, ErrorKind, MailboxInfo, MailboxName, MailboxStatus, StoreError, Tell,
     Watch, defaults,
@@ -171,6 +171,11 @@ impl Store for LocalStore {
     fn append(&self, account: &AccountId, name: &MailboxName) -> StoreResult<Box<dyn Append>> {
         let (name, blocking) = (name.clone(), self.threads_of(account));
         self.on(account, move |store| Ok(LocalAppend::boxed(store.append(&name)?, blocking)))
+    }
+
+    fn settled(&self) -> Later<'static, ()> {
+        let blocking = self.blocking.clone();
+        Box::pin(async move { blocking.settled().await })
     }
 
     fn check_quota(&self, account: &AccountId, name: &MailboxName, bytes: u64) -> StoreResult<()> {

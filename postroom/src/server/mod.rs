@@ -14,7 +14,7 @@ use crate::rehearsal::Rehearsal;
 use crate::service::Backends;
 use crate::settings::{Listener, Profile, Settings, SettingsError, Snapshot, TableFiles};
 use crate::tls::Certificate;
-use crate::wall::Directory;
+use crate::wall::{Directory, Store as _};
 use arc_swap::ArcSwap;
 use proto_core::sasl::Decoys;
 use relay_policy::access::AccessPolicy;
@@ -227,12 +227,17 @@ impl Server {
     }
 
     /// Stops: no connection is accepted any more, each session ends what it cannot interrupt and says goodbye,
-    /// deliverers finish the message in their hands. What has not ended after `patience` is cut off.
+    /// deliverers finish the message in their hands, and mailboxes are closed. What has not ended after `patience` is cut off.
     ///
     /// Whether everything ended by itself.
     pub async fn shutdown(mut self, patience: Duration) -> bool {
         self.signal.begin();
-        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        let drained = async {
+            while self.tasks.join_next().await.is_some() {}
+            if let Some(store) = &self.shared.backends.store {
+                store.settled().await;
+            }
+        };
         let ended = tokio::time::timeout(patience, drained).await.is_ok();
         if let Some(keep) = &self.keep {
             let Backends { walls, clock, .. } = &self.shared.backends;

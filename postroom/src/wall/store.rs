@@ -64,6 +64,12 @@ pub trait Store: Send + Sync {
         body: Box<dyn mailstore::MessageReader>,
     ) -> StoreResult<Delivered>;
 
+    /// When what was left to be done is done, as the closing of mailboxes that nobody has open any more. A server that stops
+    /// waits for it ([`Server::shutdown`](crate::Server::shutdown)), within its patience.
+    fn settled(&self) -> Later<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Whether messages can be delivered to files, which aliases may name: see
     /// [`deliver_to_file`](Self::deliver_to_file). Where not, who leads to one is refused.
     fn delivers_to_files(&self) -> bool {
