@@ -7,10 +7,13 @@
 //! | [`driver`] | [`Driver`] and [`Fixture`]: a machine, its application and a clock, without I/O |
 //! | [`log`] | [`Log`]: what an application was told, comparable between runs |
 //! | [`vars`] | [`Setup`]: variables and options of a run |
+//! | [`confinement`] | what a server may touch, as an AppArmor profile says it, and whether that is so |
 //! | [`rng`] | [`Rng`], [`for_each_seed`]: randomness that can be replayed |
 
 pub mod account;
 pub mod alloc;
+#[cfg(target_os = "linux")]
+pub mod confinement;
 pub mod driver;
 pub mod log;
 pub mod pair;

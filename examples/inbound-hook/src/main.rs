@@ -22,6 +22,7 @@ use postroom::wall::AccountId;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The web service.
 struct Desk;
@@ -74,11 +75,13 @@ async fn serve(program: impl Inbound, address: SocketAddr) -> Result<Server, Sta
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:2525".into()).parse()?;
+    // Listened for before anything is announced.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let server = serve(Desk, address).await?;
     for (_, address) in server.addresses() {
         say(&format!("mail for inbound.test is taken at {address}"));
     }
-    tokio::signal::ctrl_c().await?;
+    interrupt.recv().await;
     server.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

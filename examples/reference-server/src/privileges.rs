@@ -140,8 +140,9 @@ fn make_data_dir(path: &Path, user: &User) -> Result<(), Box<dyn Error>> {
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         // The parts above it are somebody's whom only an administrator knows.
-        Err(error) => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(format!("data_dir: {}: {error}: make the directory above it", path.display()).into())
         }
+        Err(error) => Err(failed(error).into()),
     }
 }

@@ -12,6 +12,7 @@ pub mod peers;
 pub mod sender;
 pub mod wire;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -101,16 +102,28 @@ impl Server {
 
     /// A server over what stands in a directory: `postroom.toml` and what it names.
     pub fn start_in(directory: &Path) -> Self {
+        Self::start_by(directory, &[], |command| command.spawn().unwrap())
+    }
+
+    /// The same, by other means: what is put before its command line, and what starts that.
+    pub fn start_by(
+        directory: &Path,
+        before: &[OsString],
+        spawn: impl FnOnce(&mut Command) -> Child,
+    ) -> Self {
         let log = directory.join("log");
         let out = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_postroom"))
+        let program = [OsString::from(env!("CARGO_BIN_EXE_postroom"))];
+        let mut words = before.iter().chain(&program);
+        let mut command = Command::new(words.next().unwrap());
+        command
+            .args(words)
             .args(["serve", "--config"])
             .env_remove("RUST_LOG")
             .arg(directory.join("postroom.toml"))
             .stdout(Stdio::piped())
-            .stderr(out)
-            .spawn()
-            .unwrap();
+            .stderr(out);
+        let mut child = spawn(&mut command);
         let stdout = child.stdout.take().unwrap();
         let (lines, arrived) = mpsc::channel();
         std::thread::spawn(move || {
