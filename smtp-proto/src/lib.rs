@@ -11,6 +11,7 @@
 //! | [`reply`] | [`Reply`], [`Approval`], [`Refusal`], [`EnhancedCode`]: what cannot be on the wire cannot be constructed |
 //! | [`parameter`] | the parameters of MAIL and RCPT, typed |
 //! | [`command`] | the grammar of command lines |
+//! | [`milter`] | [`milter::MilterClient`]: a session of ours with a mail filter; the packets of both ends |
 //! | [`manual`] | how to use all this |
 //! | [`fuzz`] | the bodies of the fuzz targets |
 //!
@@ -92,6 +93,7 @@ pub mod client;
 pub mod command;
 pub mod fuzz;
 pub mod manual;
+pub mod milter;
 pub mod parameter;
 pub mod reply;
 pub mod server;
