@@ -7,8 +7,10 @@
 )]
 
 use proptest::prelude::*;
+use proto_core::OutBuf;
 use proto_core::fuzz::fuzz_address;
-use smtp_proto::fuzz::{fuzz_client, fuzz_command, fuzz_parameters, fuzz_reply, fuzz_server};
+use smtp_proto::fuzz::{fuzz_client, fuzz_command, fuzz_milter, fuzz_parameters, fuzz_reply, fuzz_server};
+use smtp_proto::milter::{Actions, MilterReply, Offer, Stage, Steps};
 use std::path::Path;
 use testkit::{Rng, for_each_seed};
 
@@ -109,6 +111,7 @@ fn replay(target: &str, body: fn(&[u8])) {
 #[test]
 fn corpora_of_the_fuzzer() {
     replay("address", fuzz_address);
+    replay("milter", fuzz_milter);
     replay("smtp_client", fuzz_client);
     replay("smtp_command", fuzz_command);
     replay("smtp_parameters", fuzz_parameters);
@@ -274,6 +277,77 @@ fn client_sessions() {
     });
 }
 
+/// What a milter says that knows what it does, and now and then does not.
+fn milter_packet(rng: &mut Rng) -> Vec<u8> {
+    use MilterReply as R;
+    let octets = |text: &&'static str| bytes::Bytes::from(*text);
+    let texts = [
+        "",
+        "X-A",
+        "a@b",
+        "<c@d>",
+        "one\n two\r\n\nthree",
+        "550 5.7.1 no",
+        "550-a\r\n550 b%%c",
+        "NOTIFY=NEVER",
+    ];
+    let text = octets(rng.pick(&texts));
+    let name = octets(rng.pick(&texts[1..4]));
+    let index = [0, 1, 2, u32::MAX][rng.below(4)];
+    let reply = match rng.below(24) {
+        0 => R::Accept,
+        1 => R::Reject,
+        2 => R::ReplyCode(text),
+        3 => R::Skip,
+        4 => R::Progress,
+        5 => R::AddHeader { name, value: text },
+        6 => R::InsertHeader { index, name, value: text },
+        7 => R::ChangeHeader { index, name, value: text },
+        8 => R::ReplaceBody(text),
+        9 => R::ChangeSender { address: name, parameters: Some(text) },
+        10 => R::AddRecipientWithParameters { address: name, parameters: Some(text) },
+        11 => R::DeleteRecipient(name),
+        12 => R::Quarantine(text),
+        13 => R::Discard,
+        _ => R::Continue,
+    };
+    let mut out = OutBuf::new();
+    reply.encode(&mut out);
+    let mut packet = out.as_slice().to_vec();
+    if rng.chance(1, 20) {
+        let at = rng.below(packet.len());
+        packet[at] = rng.next_u64() as u8;
+    }
+    packet
+}
+
+#[test]
+fn milter_sessions() {
+    for_each_seed(256, |rng| {
+        for _ in 0..16 {
+            let mut stream = vec![rng.next_u64() as u8 | 3, rng.next_u64() as u8, rng.next_u64() as u8];
+            let mut offer = Offer::new(
+                6,
+                Actions::CHANGE_BODY,
+                Steps(if rng.chance(1, 2) { 0 } else { 1 << rng.below(21) }),
+            );
+            offer.macros.push((*rng.pick(&Stage::ALL), "j i".into()));
+            let mut out = OutBuf::new();
+            MilterReply::Negotiate(offer).encode(&mut out);
+            stream.extend_from_slice(out.as_slice());
+            for _ in 0..rng.below(60) {
+                // To the end of a message more often than not.
+                if rng.chance(2, 3) {
+                    stream.extend_from_slice(b"\0\0\0\x01c");
+                } else {
+                    stream.extend(milter_packet(rng));
+                }
+            }
+            fuzz_milter(&stream);
+        }
+    });
+}
+
 /// A stream that gets to the end of a message more often than chance would have it.
 fn transaction() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec!["", ".", "..", ".x", "x", "\r", "\n", "\0", "\u{e9}"]);
@@ -305,5 +379,6 @@ proptest! {
         fuzz_client(&stream);
         fuzz_command(&stream);
         fuzz_parameters(&stream);
+        fuzz_milter(&stream);
     }
 }

@@ -56,6 +56,8 @@ fn every_limit_and_every_timeout_is_told() {
         ("src/server/timers.rs", "Timeouts"),
         ("src/client/config.rs", "ClientLimits"),
         ("src/client/config.rs", "ClientTimeouts"),
+        ("src/milter/config.rs", "MilterLimits"),
+        ("src/milter/config.rs", "MilterTimeouts"),
     ] {
         let source = read(&folder(file));
         let (_, fields) = source.split_once(&format!("pub struct {name} {{")).unwrap();

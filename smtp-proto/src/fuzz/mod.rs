@@ -3,9 +3,11 @@
 //! They are library functions so that the ordinary tests run them too, with seeded input and on stable.
 
 mod client;
+mod milter;
 mod parameters;
 
 pub use client::{fuzz_client, fuzz_reply};
+pub use milter::fuzz_milter;
 pub use parameters::fuzz_parameters;
 
 use crate::client::ReplyParser;

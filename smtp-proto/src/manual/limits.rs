@@ -69,6 +69,19 @@
 //! | [`handshake`](crate::client::ClientTimeouts::handshake) | 1 minute | |
 //! | [`quit`](crate::client::ClientTimeouts::quit) | 10 seconds | |
 //!
+//! # A milter: [`MilterLimits`](crate::milter::MilterLimits), [`MilterTimeouts`](crate::milter::MilterTimeouts)
+//!
+//! | limit | default | over it |
+//! | --- | --- | --- |
+//! | [`packet_bytes_max`](crate::milter::MilterLimits::packet_bytes_max) | 1 MiB of one packet, a new body excepted | the session fails |
+//! | [`changes_max`](crate::milter::MilterLimits::changes_max) | 10,000 of one message, a new body excepted | the session fails |
+//! | [`change_bytes_max`](crate::milter::MilterLimits::change_bytes_max) | 4 MiB of one message, a new body excepted | the session fails |
+//! | [`command`](crate::milter::MilterTimeouts::command) | 30 seconds for the negotiation and each step up to DATA | the session fails |
+//! | [`content`](crate::milter::MilterTimeouts::content) | 300 seconds for each step from the first header field on; anew with each sign of life at the end of a message | the session fails |
+//!
+//! Of a reply that a milter words 100 lines and 32 KiB are read, and a line is cut where a reply line ends; of the parameters of one
+//! address 2,048 octets.
+//!
 //! # Memory
 //!
 //! What a session holds on the heap, with the defaults; `tests/memory.rs` and `tests/client_states.rs` count it in every

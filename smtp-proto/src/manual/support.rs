@@ -56,6 +56,7 @@
 //! | 8689 | REQUIRETLS | [`Offer::require_tls`](crate::server::Offer::require_tls), under TLS | under TLS, where it is offered |
 //! | 9422 | LIMITS | [`Offer::limits`](crate::server::Offer::limits), on by default | RCPTMAX and MAILMAX obeyed; RCPTDOMAINMAX is told ([`ServerCapabilities::limits`](crate::client::ServerCapabilities)), and the application's to keep to |
 //! | draft-hall-prdr | PRDR | [`Offer::prdr`](crate::server::Offer::prdr) | a verdict for each recipient |
+//! | Sendmail | milters, versions 2 to 6 | | [`MilterClient`](crate::milter::MilterClient) asks one; packets of both ends |
 //! | Postfix | XCLIENT, XFORWARD | for the clients that [`Peer`](crate::server::Peer) names | [`Client::xforward`](crate::Client::xforward) |
 //!
 //! # What is not there

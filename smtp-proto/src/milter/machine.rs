@@ -171,8 +171,9 @@ impl MilterClient {
                     continue;
                 }
                 MilterReply::Continue => Verdict::Continue,
-                MilterReply::Skip if stage != Stage::EndOfMessage => {
-                    self.skipped = Some(stage);
+                MilterReply::Skip => {
+                    // Nothing follows the end of a message that could be left out.
+                    self.skipped = Some(stage).filter(|stage| *stage != Stage::EndOfMessage);
                     Verdict::Continue
                 }
                 MilterReply::Accept => Verdict::Accept,

@@ -108,7 +108,9 @@
 //! Of Postfix, from whom the rest of the behaviour is taken: macros of header fields and of the body are sent before the
 //! first only; QUIT is said also where the milter has decided on the whole session; a message that the milter had decided
 //! on is followed by ABORT at once; parameters of MAIL and RCPT are told in one spelling whatever the client's was;
-//! a new body may come in parts with other changes between them; quarantine is taken at the end of a message only.
+//! a new body may come in parts with other changes between them; quarantine is taken at the end of a message only; a milter
+//! that wants to shut the connection down refuses the message also when the message has come, where Postfix takes it; a
+//! reply that a milter words without an enhanced code gets one.
 
 mod change;
 mod client;
