@@ -48,6 +48,7 @@
 //! | a packet that says it is empty, or has 4 GiB | the session fails before anything is allocated; a new body of any length goes through in pieces | `milter_changes.rs: hostile_milters`, `milter_changes.rs: a_new_body_goes_through_in_pieces_of_any_size` |
 //! | an answer before the question, a change before the end, one that was not offered | the session fails | `milter_changes.rs: hostile_milters`, `milter_changes.rs: more_than_was_offered_or_allowed` |
 //! | a header field that holds another one, or the end of the header | what follows a line end is a part of the field | `field.rs: a_field_stays_one_field` |
+//! | a new body whose lines end in CR or LF alone | LF alone becomes CR LF, CR alone a space, and the last line is ended | `lines.rs: line_ends_are_right_at_every_cut` |
 //! | a reply that is none, or says yes | the session fails; what cannot stand in a reply becomes `?` | `verdict.rs: the_words_of_a_milter` |
 //! | silence, at any step | a deadline ends it | `milter.rs: deadlines` |
 //! | any octets at all | no panic, no endless loop | `fuzz.rs: milter_sessions` |

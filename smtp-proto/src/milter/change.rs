@@ -25,22 +25,23 @@ pub enum Change {
         /// The field.
         field: MilterField,
     },
-    /// A header field in the place of one of the same name as the message was received; behind all others when there is no
-    /// such.
+    /// A header field in the place of one of the same name; behind all others when there is no such.
     ChangeHeader {
-        /// Which of those of this name, from 1.
+        /// Which of those of this name, from 1, as earlier changes have left them; fields that the server itself put before the
+        /// message and told no milter do not count.
         index: u32,
         /// The field.
         field: MilterField,
     },
     /// A header field goes; when there is no such, nothing does.
     DeleteHeader {
-        /// Which of those of this name, from 1.
+        /// Which, as of [`Change::ChangeHeader`].
         index: u32,
         /// The name.
         name: String,
     },
-    /// A piece of a new body. The first one goes in the place of the old body, and may be empty; the next ones behind it.
+    /// A piece of a new body. The first one goes in the place of the old body; the next ones behind it. Pieces may be empty.
+    /// All lines of the whole end with CR LF, whatever the milter sent.
     ReplaceBody(Bytes),
     /// Another sender.
     ChangeSender {
@@ -105,11 +106,11 @@ impl Change {
         Ok(match reply {
             MilterReply::AddHeader { name, value } => Self::AddHeader(field(&name, &value)?),
             MilterReply::InsertHeader { index, name, value } => {
-                Self::InsertHeader { index: placed(index)?, field: field(&name, &value)? }
+                Self::InsertHeader { index, field: field(&name, &value)? }
             }
             MilterReply::ChangeHeader { index, name, value } => {
                 // Sendmail takes 0 for the first.
-                let index = placed(index)?.max(1);
+                let index = index.max(1);
                 if value.is_empty() {
                     Self::DeleteHeader { index, name: field::name(&name).ok_or(MilterFailure::HeaderField)? }
                 } else {
@@ -136,11 +137,6 @@ impl Change {
             _ => return Err(MilterFailure::NotOffered),
         })
     }
-}
-
-/// A place in a header. What is negative where numbers have a sign is none.
-fn placed(index: u32) -> Result<u32, MilterFailure> {
-    if i32::try_from(index).is_ok() { Ok(index) } else { Err(MilterFailure::HeaderField) }
 }
 
 const SYNTAX: AddressSyntax = AddressSyntax { utf8: true, lenient: true };

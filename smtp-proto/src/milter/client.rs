@@ -2,6 +2,7 @@
 
 use super::config::{BODY_CHUNK_BYTES_MAX, MilterConfig, MilterTimer};
 use super::event::MilterFailure;
+use super::lines::Lines;
 use super::macros::{MacroNames, MacroValues};
 use super::options::{Actions, MilterVersion, Stage, Steps};
 use super::peer::MilterPeer;
@@ -46,6 +47,8 @@ pub struct MilterClient {
     pub(super) change_bytes: usize,
     /// Octets that are to come of a piece of a new body.
     pub(super) replacing: usize,
+    /// The new body's line ends.
+    pub(super) lines: Lines,
     pub(super) eof: bool,
     pub(super) stopping: bool,
 }
@@ -108,6 +111,7 @@ impl MilterClient {
             changes: 0,
             change_bytes: 0,
             replacing: 0,
+            lines: Lines::default(),
             eof: false,
             stopping: false,
             config,
@@ -293,12 +297,13 @@ impl MilterClient {
     }
 
     /// Tells that the transaction is void: what a client, or a refusal, or the loss of the client does before
-    /// [`MilterClient::end_of_message`] was answered. Nothing is told where there is no transaction. There is no answer.
+    /// [`MilterClient::end_of_message`] was answered. Nothing is told where there is no transaction, or no session any more.
+    /// There is no answer.
     ///
     /// # Errors
-    /// [`CallerFault::Misuse`] when an answer is due, or the session is over.
+    /// [`CallerFault::Misuse`] when an answer is due.
     pub fn abort(&mut self, _now: Now) -> Result<(), CallerFault> {
-        self.may(!self.is_over(), "the session is over")?;
+        self.may_speak()?;
         if matches!(self.phase, Phase::Envelope | Phase::Data | Phase::Header | Phase::Body) {
             write_packet(&mut self.output, b'A', &[]);
             self.end_transaction();
@@ -306,13 +311,15 @@ impl MilterClient {
         Ok(())
     }
 
-    /// Says goodbye and ends the session.
+    /// Says goodbye and ends the session, if it has not ended.
     ///
     /// # Errors
-    /// [`CallerFault::Misuse`] when an answer is due, or the session is over.
+    /// [`CallerFault::Misuse`] when an answer is due.
     pub fn quit(&mut self, _now: Now) -> Result<(), CallerFault> {
-        self.may(!self.is_over(), "the session is over")?;
-        self.say_quit();
+        self.may_speak()?;
+        if !self.is_over() {
+            self.say_quit();
+        }
         Ok(())
     }
 
@@ -339,9 +346,13 @@ impl MilterClient {
 
     /// Whether a command may come.
     fn may(&self, in_order: bool, otherwise: &'static str) -> Result<(), CallerFault> {
+        self.may_speak()?;
+        if in_order { Ok(()) } else { Err(CallerFault::Misuse(otherwise)) }
+    }
+
+    fn may_speak(&self) -> Result<(), CallerFault> {
         match self.due {
-            Due::Nothing if in_order => Ok(()),
-            Due::Nothing => Err(CallerFault::Misuse(otherwise)),
+            Due::Nothing => Ok(()),
             _ => Err(CallerFault::Misuse("an answer is due")),
         }
     }

@@ -56,7 +56,7 @@ pub enum MilterFailure {
     /// A reply of SMTP that it words is none, or none that refuses.
     #[error("the reply that it words is no refusal of SMTP")]
     ReplyCode,
-    /// A header field that it names is none, or has an impossible place.
+    /// A header field that it names is none.
     #[error("it names a header field that cannot be")]
     HeaderField,
     /// An address that it names is none.

@@ -10,6 +10,7 @@ use super::reply::MilterReply;
 use super::verdict::{REJECT, SHUTDOWN, TEMPFAIL, Verdict, refusal_of};
 use super::wire::{LENGTH_BYTES, head, next_packet};
 use alloc::boxed::Box;
+use bytes::Bytes;
 use proto_core::{CloseReason, Instant, Machine, Now, OutBuf, Step, TlsInfo};
 
 impl Machine for MilterClient {
@@ -148,24 +149,32 @@ impl MilterClient {
                 let octets = self.input.take(self.replacing);
                 self.replacing -= octets.len();
                 let is_more = !octets.is_empty();
-                return Ok(is_more.then_some(MilterEvent::Change(Change::ReplaceBody(octets))));
+                let piece = Bytes::from(self.lines.push(&octets));
+                return Ok(is_more.then_some(MilterEvent::Change(Change::ReplaceBody(piece))));
             }
-            // A new body is not held: it may come in one packet.
-            if let Some((length, b'b')) = head(self.input.as_slice())?
-                && stage == Stage::EndOfMessage
-            {
-                self.input.skip(LENGTH_BYTES + 1);
-                // A length that this machine cannot count is more octets than will ever come.
-                self.replacing = usize::try_from(length - 1).unwrap_or(usize::MAX);
-                self.be_patient(now, stage);
-                let piece = MilterReply::ReplaceBody(bytes::Bytes::new());
-                // That a new body begins is told at once: it may be empty.
-                return self.change(piece, 0).map(Some);
+            match head(self.input.as_slice())? {
+                // A new body is not held: it may come in one packet.
+                Some((length, b'b')) if stage == Stage::EndOfMessage => {
+                    self.input.skip(LENGTH_BYTES + 1);
+                    // A length that this machine cannot count is more octets than will ever come.
+                    self.replacing = usize::try_from(length - 1).unwrap_or(usize::MAX);
+                    self.be_patient(now, stage);
+                    // That a new body begins is told at once: it may be empty.
+                    return self.change(MilterReply::ReplaceBody(Bytes::new()), 0).map(Some);
+                }
+                // Behind anything else the body goes on in a new line.
+                Some((_, kind)) if kind != b'p' => {
+                    let end = self.lines.end();
+                    if !end.is_empty() {
+                        let end = Change::ReplaceBody(Bytes::from_static(end));
+                        return Ok(Some(MilterEvent::Change(end)));
+                    }
+                }
+                _ => {}
             }
             let packet = next_packet(&mut self.input, self.config.limits.packet_bytes_max)?;
             let Some(packet) = packet else { return Ok(None) };
-            let reply = MilterReply::decode(&packet)?;
-            let verdict = match reply {
+            let verdict = match MilterReply::decode(&packet)? {
                 MilterReply::Progress => {
                     self.be_patient(now, stage);
                     continue;

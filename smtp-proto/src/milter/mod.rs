@@ -108,7 +108,8 @@
 //! Of Postfix, from whom the rest of the behaviour is taken: macros of header fields and of the body are sent before the
 //! first only; QUIT is said also where the milter has decided on the whole session; a message that the milter had decided
 //! on is followed by ABORT at once; parameters of MAIL and RCPT are told in one spelling whatever the client's was;
-//! a new body may come in parts with other changes between them; quarantine is taken at the end of a message only; a milter
+//! a new body may come in parts with other changes between them, and a CR alone in it becomes a space; a header field without
+//! a name, or with a blank in it, and an address that is none are a failure; quarantine is taken at the end of a message only; a milter
 //! that wants to shut the connection down refuses the message also when the message has come, where Postfix takes it; a
 //! reply that a milter words without an enhanced code gets one.
 
@@ -118,6 +119,7 @@ mod command;
 mod config;
 mod event;
 mod field;
+mod lines;
 mod machine;
 mod macros;
 mod offer;
