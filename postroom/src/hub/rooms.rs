@@ -37,7 +37,7 @@ fn keys(account: &AccountId, name: &MailboxName) -> [Key; 2] {
 /// The place of a room, there before it is open; the lock is held while it is opened, so that this happens once.
 type Slot = tokio::sync::Mutex<Weak<Room>>;
 
-/// Somebody at a slot. When no room comes of it, be it that the visit is given up, the slot is forgotten.
+/// Somebody at a slot. When nobody is in its room as the last one leaves, be it that the visit was given up, the slot is forgotten.
 struct Visit<'a> {
     rooms: &'a Rooms,
     key: &'a Key,
@@ -46,7 +46,10 @@ struct Visit<'a> {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.rooms.forget_unless(self.key, 2);
+        let mut slots = self.rooms.lock();
+        // Left while the table is locked, so that of two who leave at a time one is the last.
+        drop(std::mem::take(&mut self.slot));
+        self.rooms.forget_in(&mut slots, self.key);
     }
 }
 
@@ -107,7 +110,8 @@ impl Rooms {
 
     async fn refresh(&self, key: &Key) {
         let Some(slot) = self.lock().get(key).cloned() else { return };
-        let room = slot.lock().await.upgrade();
+        let visit = Visit { rooms: self, key, slot };
+        let room = visit.slot.lock().await.upgrade();
         if let Some(room) = room
             && let Err(error) = room.refresh().await
             // Those who are there hear of that one by the end of their sessions.
@@ -119,17 +123,13 @@ impl Rooms {
 
     /// Forgets a room that nobody is in any more.
     pub(super) fn forget(&self, key: &Key) {
-        self.forget_unless(key, 1);
+        self.forget_in(&mut self.lock(), key);
     }
 
-    /// Forgets a slot without a room, unless there are more than `holders` of it, the table included: whoever else has
-    /// it is about to open the mailbox.
-    fn forget_unless(&self, key: &Key, holders: usize) {
-        let mut slots = self.lock();
-        let unused = slots.get(key).is_some_and(|slot| {
-            Arc::strong_count(slot) <= holders && slot.try_lock().is_ok_and(|place| place.strong_count() == 0)
-        });
-        if unused {
+    /// Forgets a slot without a room, unless somebody is at it, who forgets it when he leaves.
+    fn forget_in(&self, slots: &mut HashMap<Key, Arc<Slot>>, key: &Key) {
+        let slot = slots.get_mut(key).and_then(Arc::get_mut);
+        if slot.is_some_and(|slot| slot.get_mut().strong_count() == 0) {
             slots.remove(key);
             if slots.is_empty() {
                 self.emptied.notify_waiters();

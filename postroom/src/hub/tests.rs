@@ -64,6 +64,21 @@ async fn who_gives_up_at_the_door_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_room_that_empties_while_it_is_looked_into_is_forgotten() {
+    let (hub, account) = hub();
+    let inbox = MailboxName::inbox();
+    append(&hub, &account).await;
+    let seat = hub.enter(&account, &inbox, Access::ReadWrite, true).await.unwrap().seat;
+    let changed = hub.rooms.changed(&account, &inbox);
+    tokio::pin!(changed);
+    assert!(tokio::time::timeout(Duration::ZERO, &mut changed).await.is_err(), "it has begun");
+    drop(seat);
+    changed.await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(hub.rooms.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_is_news_to_all_but_its_maker_even_when_the_maker_leaves() {
     let (hub, account) = hub();
     let inbox = MailboxName::inbox();
