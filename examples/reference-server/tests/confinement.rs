@@ -55,8 +55,10 @@ impl Place {
         }
         for name in ["commands", "elsewhere"] {
             // What it leaves behind is killed.
-            let script =
-                format!("#!/bin/sh\ncat > {}\n(while :; do :; done) &\n", of("mail/by-command").display());
+            let script = format!(
+                "#!/bin/sh\ncat > {}\n: < /dev/null\n(while :; do :; done) &\n",
+                of("mail/by-command").display()
+            );
             fs::write(of(name).join("keep"), script).unwrap();
             open(&of(name).join("keep"));
         }
@@ -238,7 +240,7 @@ fn exercise(place: &Place, start: &dyn Fn() -> Server) {
     let listed = || program(&["queue", "--config", "postroom.toml", "list"], &etc);
     eventually(|| listed() == (true, "Mail queue is empty\n".to_owned(), String::new()));
     assert!(!server.log().contains("ERROR"), "{}", server.log());
-    assert!(server.stop());
+    assert!(server.stop(), "{}", fs::read_to_string(etc.join("log")).unwrap());
 
     let server = start();
     assert_eq!(read_pop3(&server).count(), 2);
