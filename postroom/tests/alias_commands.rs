@@ -144,7 +144,7 @@ async fn a_command_gets_the_message_and_what_is_known_of_it() {
     assert!(!environment.contains("CARGO"), "it has the server's: {environment}");
     assert_eq!(read("pwd"), "/\n");
     assert!(read("uid").split_whitespace().all(|id| id != "0"), "{}", read("uid"));
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn the_end_of_a_command_says_what_becomes_of_the_message() {
         assert!(state == is && why.starts_with(reason), "{to}: {state}: {why}");
         assert!(why.len() < 5000, "{to}: {} octets", why.len());
     }
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 /// Q05: a status that the administrator has named is a full mailbox, and waits or bounces as one.
@@ -220,7 +220,7 @@ async fn q05_a_command_may_say_that_a_mailbox_is_full() {
             let (state, why) = became(&sent(&server, &spool, to, "x").await);
             assert!(state == is && why.starts_with(&begins) && why.ends_with(ends), "{to}: {state}: {why}");
         }
-        assert!(server.shutdown(Duration::from_secs(10)).await);
+        assert!(server.shutdown(Duration::from_secs(60)).await);
     }
 }
 
@@ -244,7 +244,7 @@ async fn a_command_that_hangs_is_killed_with_all_it_has_started() {
     let status = sent(&server, &spool, "leaves", "x").await;
     assert_eq!(status.state, RecipientState::Delivered, "{status:?}");
     until(|| has_ended(&dir.path().join("left"))).await;
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn a_server_that_stops_leaves_no_command_behind_and_runs_it_again() {
     let (second, spool) = server(dir.path(), &[("hangs", script)], how(commands())).await;
     until(|| spool.list().is_empty()).await;
     assert!(fs::read_to_string(path("mail")).unwrap().ends_with("Subject: x\n\nx\n"));
-    assert!(second.shutdown(Duration::from_secs(10)).await);
+    assert!(second.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn no_more_commands_run_than_may() {
     }
     until(|| spool.list().is_empty()).await;
     assert_eq!(fs::read_to_string(dir.path().join("done")).unwrap().lines().count(), 6);
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn nothing_is_written_through_links_nor_to_files_of_others() {
     }
     assert_eq!(fs::read_to_string(at("precious")).unwrap(), "ours");
     assert!(!at("nothing").exists());
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -110,5 +110,5 @@ async fn a_file_that_another_program_has_locked_holds_up_nobody_else() {
     until(|| spool.list().is_empty()).await;
     let text = fs::read_to_string(&archive).unwrap();
     assert_eq!(text.lines().filter(|line| line.starts_with("From s@x.test ")).count(), MESSAGES);
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }

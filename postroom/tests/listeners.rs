@@ -109,7 +109,7 @@ async fn one_client_may_not_have_all_connections() {
             }
         }
     }
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn eight_thousand_connections_are_served_or_refused_politely() {
         client.write_all(b"NOOP\r\n").await.unwrap();
         assert!(line(client).await.starts_with("250 "));
     }
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn r56_implicit_tls_comes_before_the_greeting() {
     let stream = TcpStream::connect(server.address("l0").unwrap()).await.unwrap();
     let mut client = BufReader::new(secured(stream, &root).await.unwrap());
     assert!(line(&mut client).await.starts_with("220 mail.example.test"));
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
     assert_eq!(line(&mut client).await, "421 4.3.2 mail.example.test Service shutting down");
 }
 
@@ -168,7 +168,7 @@ async fn r50_submission_wants_starttls_and_what_follows_it_is_dropped() {
     let mut client = BufReader::new(secured(client.into_inner(), &root).await.unwrap());
     client.write_all(b"AUTH PLAIN\r\n").await.unwrap();
     assert!(line(&mut client).await.starts_with("503 5.5.1"), "EHLO is forgotten and NOOP never was");
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn s43_tls_begins_right_behind_the_header_of_a_proxy() {
     let mut client = BufReader::new(secured(client.into_inner(), &root).await.unwrap());
     client.write_all(b"EHLO c.test\r\n").await.unwrap();
     assert!(line(&mut client).await.starts_with("250-"));
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn s43_clients_behind_a_proxy_are_counted_each() {
     };
     assert_eq!(refusal, "421 4.7.0 mail.example.test Error: too many connections");
     drop(silent);
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn a_reload_reaches_sessions_that_begin_later() {
     assert!(secured(stream, &first.root).await.is_err());
     let stream = TcpStream::connect(server.address("l1").unwrap()).await.unwrap();
     assert!(secured(stream, &second.root).await.is_ok());
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
@@ -335,5 +335,5 @@ async fn a_server_is_started_with_settings_that_are_ready() {
     let builder = Server::builder().prepared(ready).directory(USERS).mail(disk.spool, disk.store);
     let server = builder.start().await.unwrap();
     assert!(server.address("l0").is_some());
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }

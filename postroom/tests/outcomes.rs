@@ -232,7 +232,7 @@ async fn mail_that_waits_for_an_account_which_is_removed_is_bounced() {
     let told = line(&log, &["bounced", "bob@example.test"]);
     assert!(told.contains("the account has been removed since the message came"), "{told}");
     assert!(fs.metadata(Path::new(BOB)).is_err(), "no mailbox is made");
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -402,7 +402,7 @@ async fn a_mailbox_that_hangs_holds_nobody_elses_mail() {
     while arrived(&fs, "bob") < 30 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
     assert_eq!(inbox(&fs, "bob").len(), 30);
 }
 
@@ -501,6 +501,6 @@ async fn a_store_that_panics_costs_its_own_messages_and_they_wait() {
     while arrived(&fs, "alice") < 10 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(server.shutdown(Duration::from_secs(10)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
     assert_eq!(log.lines_with(&["deferred", "bob@example.test", "a job failed inside"]).len(), 10);
 }

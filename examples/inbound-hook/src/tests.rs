@@ -104,7 +104,7 @@ async fn the_250_waits_for_the_hook() {
     assert!(early.is_err(), "answered before the hook was: {early:?}");
     call.verdict.send(Ok(())).unwrap();
     assert!(client.line().await.starts_with("250 2.0.0 Ok: queued as "));
-    assert!(server.shutdown(Duration::from_secs(5)).await);
+    assert!(server.shutdown(Duration::from_secs(60)).await);
 }
 
 #[tokio::test]
