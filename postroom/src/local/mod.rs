@@ -32,6 +32,10 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// A spool and mailboxes, knowing of each other.
+///
+/// Mailboxes may be shared with other processes; the spool may not: two that have it open write over each other's records and
+/// deliver its messages twice. Nothing here keeps a second process out, so a program that could be started twice holds a
+/// lock of its own before it opens this (an exclusive [`File::try_lock`](std::fs::File::try_lock) on a file in the data directory).
 pub struct LocalMail {
     /// The spool, in `spool` below the data directory.
     pub spool: LocalSpool,
