@@ -12,6 +12,7 @@
 //! | [`local`] | the stores of `mailstore` behind those walls, on threads of their own |
 //! | [`accounts`] | accounts from a passwd-file |
 //! | [`delivery`] | from the spool into mailboxes |
+//! | [`scratch`] | where bodies lie that do not fit into memory |
 //! | [`policy_service`] | other programs that are asked what is to be done |
 //! | [`inbound`] | mail into a program, without spool and mailboxes |
 //! | [`driver`] | one driver for every protocol machine, over any stream |
@@ -28,15 +29,18 @@ mod connection;
 pub mod delivery;
 pub mod dns;
 pub mod driver;
+mod endpoint;
 pub mod entropy;
 mod hub;
 pub mod inbound;
 mod listener;
 pub mod local;
 pub mod memory;
+mod milter;
 mod policy;
 pub mod policy_service;
 pub mod rehearsal;
+pub mod scratch;
 pub mod server;
 mod service;
 mod session;

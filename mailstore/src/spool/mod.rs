@@ -173,6 +173,12 @@ pub trait SpoolWriter: Send {
     /// `Refused` when the envelope is too long with them; the message can only be dropped then.
     fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<()>;
 
+    /// The message comes from this sender, in place of the one that its envelope had; empty is the null sender.
+    ///
+    /// # Errors
+    /// As of [`set_recipients`](SpoolWriter::set_recipients).
+    fn set_sender(&mut self, reverse_path: String) -> Result<()>;
+
     /// The message shall be on hold from the beginning.
     fn hold(&mut self);
 

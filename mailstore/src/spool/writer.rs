@@ -72,6 +72,20 @@ struct StreamState {
 }
 
 impl LogWriter {
+    /// The envelope has changed: a small message, which is all in the buffer, gets it there.
+    fn write_envelope(&mut self) -> Result<()> {
+        let subject = Subject { id: self.id.clone(), birth: None };
+        let mut buffer = record::message(&subject, &self.envelope, &[], &[]);
+        let body_at = buffer.payload_bytes();
+        check_envelope(body_at)?;
+        // A large message has its envelope written when it is committed.
+        if self.stream.is_none() {
+            buffer.put(&self.buffer.payload()[self.body_at..]);
+            (self.buffer, self.body_at) = (buffer, body_at);
+        }
+        Ok(())
+    }
+
     /// A message that has been counted among those being written.
     pub(super) fn begin(spool: Arc<Inner>, envelope: Envelope, spool_bytes_max: u64) -> Result<Self> {
         let id = new_id(&spool.env);
@@ -235,16 +249,12 @@ impl SpoolWriter for LogWriter {
 
     fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<()> {
         self.envelope.recipients = recipients;
-        let subject = Subject { id: self.id.clone(), birth: None };
-        let mut buffer = record::message(&subject, &self.envelope, &[], &[]);
-        let body_at = buffer.payload_bytes();
-        check_envelope(body_at)?;
-        // A large message has its envelope written when it is committed.
-        if self.stream.is_none() {
-            buffer.put(&self.buffer.payload()[self.body_at..]);
-            (self.buffer, self.body_at) = (buffer, body_at);
-        }
-        Ok(())
+        self.write_envelope()
+    }
+
+    fn set_sender(&mut self, reverse_path: String) -> Result<()> {
+        self.envelope.reverse_path = reverse_path;
+        self.write_envelope()
     }
 
     fn hold(&mut self) {

@@ -160,6 +160,10 @@ impl SpoolWriter for Writer {
         self.writer.set_recipients(recipients)
     }
 
+    fn set_sender(&mut self, reverse_path: String) -> Result<(), StoreError> {
+        self.writer.set_sender(reverse_path)
+    }
+
     fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), StoreError> {
         self.writer.record(outcomes);
         Ok(())

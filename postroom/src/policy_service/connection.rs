@@ -1,7 +1,7 @@
 //! One connection to a policy service.
 
 use super::PolicyServiceError;
-use super::endpoint::Socket;
+use crate::endpoint::Socket;
 use futures_util::FutureExt as _;
 use relay_policy::delegation::{self, Reader, ServiceLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

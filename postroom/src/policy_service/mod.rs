@@ -12,10 +12,9 @@
 //! From Postfix: connections are shared by all sessions, where there each process has its own.
 
 mod connection;
-mod endpoint;
 mod pool;
 
-use endpoint::Endpoint;
+use crate::endpoint::Endpoint;
 use pool::Pool;
 use relay_policy::PolicyService;
 use relay_policy::delegation::{Attributes, DelegationError, ServiceLimits};

@@ -1,8 +1,8 @@
 //! The connections to one policy service.
 
 use super::connection::Connection;
-use super::endpoint::Endpoint;
 use super::{CONNECTIONS_MAX, PolicyServiceError};
+use crate::endpoint::Endpoint;
 use relay_policy::delegation::ServiceLimits;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

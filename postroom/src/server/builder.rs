@@ -12,6 +12,7 @@ use crate::listener::{Acceptor, Connections, Sockets};
 use crate::memory::{Keep, Memory};
 use crate::policy::{Asked, Walls};
 use crate::policy_service::PolicyServices;
+use crate::scratch::Scratch;
 use crate::service::Backends;
 use crate::settings::{Listener, Protocol, Settings, SettingsError, TlsMode};
 use crate::tls::Certificate;
@@ -45,6 +46,7 @@ pub struct Builder {
     decoys: Option<Decoys>,
     timeouts: Timeouts,
     deliverers: Deliverers,
+    scratch: Scratch,
 }
 
 /// Why a server does not start.
@@ -136,6 +138,13 @@ impl Builder {
     #[must_use]
     pub fn hosts(self, hosts: HostsFile) -> Self {
         Self { hosts: Some(hosts), ..self }
+    }
+
+    /// Where messages lie that do not fit into memory, while milters look at them; if nothing is said, in the system's directory for
+    /// temporary files.
+    #[must_use]
+    pub fn scratch(self, scratch: Scratch) -> Self {
+        Self { scratch, ..self }
     }
 
     /// Who takes accepted messages, where there is no spool.
@@ -258,6 +267,7 @@ impl Builder {
                 intake,
                 store: mail.as_ref().map(|(_, hub)| hub.clone()),
                 clock: clock.clone(),
+                scratch: self.scratch,
                 quota_full_tempfail: self.deliverers.quota_full_tempfail,
             },
             entropy,

@@ -6,6 +6,7 @@ use super::screen::Screen;
 use super::{
     Limits, Listener, Protocol, Settings, SettingsError, TlsMode, filters, forbidden, policy, smtp_config,
 };
+use crate::milter::Milters;
 use crate::tls::ClientTrust;
 use crate::wall::Serves;
 use imap_proto::server as imap;
@@ -74,6 +75,8 @@ pub(crate) struct SmtpProfile {
     pub(crate) checks: Arc<ContentChecks>,
     /// What is done to their headers.
     pub(crate) headers: Arc<HeaderRewriting>,
+    /// Who is told of each step of a session, and shown each message.
+    pub(crate) milters: Option<Arc<Milters>>,
     /// What stands behind refusals.
     pub(crate) reject_footer: Option<RejectFooter>,
     /// What is to be said of the tables' sources.
@@ -261,6 +264,11 @@ fn smtp_profile(
     warnings.extend(filters::warnings(&policy, &checks));
     let reject_footer = RejectFooter::from_parameters(parameters, opener, &mut warnings);
     let reject_footer = reject_footer.map_err(|error| wrong(error.into()))?;
+    let milters = match listener.protocol {
+        Protocol::Policy => None,
+        _ => Milters::from_parameters(parameters, &settings.config_directory, opener, &mut warnings)
+            .map_err(|what| SettingsError::Milters { listener: listener.to_string(), what })?,
+    };
     session_limits(&mut config, parameters);
     config.forbidden_commands = Some(forbidden::commands(parameters, opener, &mut warnings).map_err(wrong)?);
     let origin = &parameters.myorigin;
@@ -283,6 +291,7 @@ fn smtp_profile(
         router,
         checks: Arc::new(checks),
         headers: Arc::new(headers),
+        milters: milters.map(Arc::new),
         reject_footer,
         warnings,
         xclient_clients: networks(listener, "xclient_clients", &listener.xclient_clients)?,

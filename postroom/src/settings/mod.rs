@@ -388,6 +388,14 @@ pub enum SettingsError {
         /// What is wrong with them.
         what: String,
     },
+    /// A listener's milters.
+    #[error("listener {listener}: {what}")]
+    Milters {
+        /// Its name and address.
+        listener: String,
+        /// What is wrong with them.
+        what: String,
+    },
     /// A listener's list of networks.
     #[error("listener {listener}: {list}: {error}")]
     Networks {

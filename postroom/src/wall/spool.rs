@@ -49,6 +49,16 @@ pub trait SpoolWriter: Send {
         ))
     }
 
+    /// The message comes from this sender, in place of the one in the envelope that it began with; empty is the null sender. It comes
+    /// before `commit`.
+    ///
+    /// # Errors
+    /// When that cannot be done; the client gets 451. So says who does not implement it.
+    fn set_sender(&mut self, reverse_path: String) -> Result<(), StoreError> {
+        let _ = reverse_path;
+        Err(StoreError::new(ErrorKind::Io, "changing the sender", "whoever takes the message cannot do that"))
+    }
+
     /// The commit shall record this of another message, too, in the same step: after a power cut both are there or neither. For a
     /// message that tells what became of that one. It comes before `commit`, which fails with `NoSuchQueueId` when nothing is left to
     /// record.

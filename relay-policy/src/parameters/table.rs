@@ -470,4 +470,41 @@ parameters! {
     postscreen_cache_cleanup_interval: Duration = Duration::from_secs(12 * 60 * 60);
     /// How long a client that has passed is remembered as one of old when it must be tested again.
     postscreen_cache_retention_time: Duration = Duration::from_secs(7 * DAY_SECONDS);
+
+    /// The milters that are asked about mail, in their order: `inet:host:port` or `unix:path`, or in braces with settings of its own,
+    /// `{ inet:host:port, connect_timeout=10s, default_action=accept }`.
+    smtpd_milters: Vec<String> = [];
+    /// Tables of milters by the client's address, in place of `smtpd_milters`; `DISABLE` is none.
+    smtpd_milter_maps: Vec<String> = [];
+    /// What becomes of mail when a milter is not there or fails: `tempfail`, `accept`, `reject` or `quarantine`.
+    milter_default_action: String = "tempfail";
+    /// The highest version of their protocol that milters are spoken to in: 2, 3, 4 or 6; with `no_header_reply` behind it, those
+    /// that do not say so themselves answer no header fields.
+    milter_protocol: String = "6";
+    /// How long connecting to a milter may take.
+    milter_connect_timeout: Duration = Duration::from_secs(30);
+    /// How long a milter may think about a command.
+    milter_command_timeout: Duration = Duration::from_secs(30);
+    /// How long a milter may think about content.
+    milter_content_timeout: Duration = Duration::from_secs(300);
+    /// The macros that go with a connection.
+    milter_connect_macros: String = "j {daemon_name} {daemon_addr} v _";
+    /// The macros that go with HELO.
+    milter_helo_macros: String = "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer}";
+    /// The macros that go with MAIL.
+    milter_mail_macros: String = "i {auth_type} {auth_authen} {auth_author} {mail_addr} {mail_host} {mail_mailer}";
+    /// The macros that go with RCPT.
+    milter_rcpt_macros: String = "i {rcpt_addr} {rcpt_host} {rcpt_mailer}";
+    /// The macros that go with DATA.
+    milter_data_macros: String = "i";
+    /// The macros that go with header fields and their end.
+    milter_end_of_header_macros: String = "i";
+    /// The macros that go with the body and the end of the message.
+    milter_end_of_data_macros: String = "i";
+    /// What `{daemon_name}` is; empty: `myhostname`.
+    milter_macro_daemon_name: String = "";
+    /// What `v` is; empty: this software's name and version.
+    milter_macro_v: String = "";
+    /// What macros are about which nothing is known: `name=value` or `{name}=value`, in braces where there is a blank in it.
+    milter_macro_defaults: Vec<String> = [];
 }

@@ -6,6 +6,7 @@ use super::header::Header;
 use super::hops::Hops;
 use super::policy::server_error;
 use crate::delivery::{COMMAND, FILE, LOGIN, ORIGINAL_RECIPIENT};
+use crate::milter::Draft;
 use crate::policy::Answerer;
 use crate::session::Session;
 use crate::wall::SpoolWriter;
@@ -78,13 +79,7 @@ impl Transaction {
     pub(super) fn add(&mut self, mut recipients: Vec<Recipient>) -> Result<(), Refusal> {
         let mut added = BTreeSet::new();
         recipients.retain(|recipient| {
-            let address = recipient.address.to_ascii_lowercase();
-            let key = match (recipient.fact(FILE), recipient.fact(COMMAND)) {
-                (Some(path), _) => format!("file {path}"),
-                // It may do another thing for another recipient.
-                (_, Some(command)) => format!("command {address} {command}"),
-                _ => address,
-            };
+            let key = key(recipient);
             !self.there.contains(&key) && added.insert(key)
         });
         if self.recipients.len() + recipients.len() > FINAL_RECIPIENTS_MAX {
@@ -94,6 +89,16 @@ impl Transaction {
         self.there.append(&mut added);
         self.recipients.append(&mut recipients);
         Ok(())
+    }
+
+    /// Removes those who get the message because it was sent to this address.
+    pub(super) fn remove(&mut self, address: &str) {
+        let sent_to = |recipient: &Recipient| {
+            let original = recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address);
+            original.eq_ignore_ascii_case(address)
+        };
+        self.recipients.retain(|recipient| !sent_to(recipient));
+        self.there = self.recipients.iter().map(key).collect();
     }
 
     /// Who gets the message.
@@ -125,7 +130,8 @@ impl Transaction {
         envelope.recipients.clone_from(&self.recipients);
     }
 
-    /// Does to a message that is complete what its content and its last decisions want.
+    /// Does to a message that is complete what its content and its last decisions want. Whether its content wants milters
+    /// not to look at it.
     ///
     /// # Errors
     /// What cannot be done refuses the message, and so may its content.
@@ -134,14 +140,17 @@ impl Transaction {
         answerer: &Answerer<'_>,
         message: &mut Message,
         origin: Option<&str>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let mut effects = std::mem::take(&mut self.effects);
+        let mut is_passed = false;
         if let Some(origin) = origin {
-            content::absorb(&mut effects, &message.looked_at(origin).await)?;
+            let outcome = message.looked_at(origin).await;
+            content::absorb(&mut effects, &outcome)?;
+            is_passed = outcome.is_passed;
         }
         if effects.discard {
             message.discard();
-            return Ok(());
+            return Ok(is_passed);
         }
         message.end_header().await?;
         if effects.filter.is_some() || effects.redirect.is_some() || !effects.bcc.is_empty() {
@@ -151,7 +160,7 @@ impl Transaction {
         if effects.hold {
             message.hold()?;
         }
-        Ok(())
+        Ok(is_passed)
     }
 
     /// The message has begun, and what these want is done: what comes of its last decisions comes besides.
@@ -172,6 +181,17 @@ impl Transaction {
             more => format!(" and {more} more"),
         };
         format!("<{}> -> {}{more}", self.sender, shown.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What tells a recipient from others.
+fn key(recipient: &Recipient) -> String {
+    let address = recipient.address.to_ascii_lowercase();
+    match (recipient.fact(FILE), recipient.fact(COMMAND)) {
+        (Some(path), _) => format!("file {path}"),
+        // It may do another thing for another recipient.
+        (_, Some(command)) => format!("command {address} {command}"),
+        _ => address,
     }
 }
 
@@ -204,6 +224,8 @@ pub(super) struct Message {
     content: Option<Box<Content>>,
     /// Where there is something to do to it.
     header: Option<Box<Header>>,
+    /// What there is of it, where milters look at it before it goes into the intake.
+    draft: Option<Box<Draft>>,
 }
 
 impl Message {
@@ -215,16 +237,17 @@ impl Message {
         writer: Box<dyn SpoolWriter>,
         content: Option<Box<Content>>,
         header: Option<Box<Header>>,
+        draft: Option<Box<Draft>>,
     ) -> Result<Self, StoreError> {
         let id = QueueId::new(writer.id().as_str()).ok_or_else(|| {
             StoreError::new(ErrorKind::NoSuchQueueId, "beginning a message", "its id cannot stand in a reply")
         })?;
-        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default(), content, header })
+        Ok(Self { id, writer: Ok(Some(writer)), hops: Hops::default(), content, header, draft })
     }
 
     /// A message that nobody gets, under this name.
     pub(super) fn for_nobody(id: QueueId) -> Self {
-        Self { id, writer: Ok(None), hops: Hops::default(), content: None, header: None }
+        Self { id, writer: Ok(None), hops: Hops::default(), content: None, header: None, draft: None }
     }
 
     pub(super) fn id(&self) -> &QueueId {
@@ -256,6 +279,49 @@ impl Message {
     }
 
     async fn write_kept(&mut self, octets: Bytes) {
+        match &mut self.draft {
+            Some(draft) if matches!(self.writer, Ok(Some(_))) => {
+                if let Err(error) = draft.push(&octets).await {
+                    self.writer = Err(error);
+                }
+            }
+            _ => self.take_in(octets).await,
+        }
+    }
+
+    /// What milters look at, while the message can still be taken.
+    pub(super) fn draft(&mut self) -> Option<&mut Draft> {
+        self.draft.as_deref_mut().filter(|_| matches!(self.writer, Ok(Some(_))))
+    }
+
+    /// The message is complete, and milters may look at it.
+    pub(super) async fn end_draft(&mut self) {
+        let id = self.id.to_string();
+        if let Some(draft) = self.draft()
+            && let Err(error) = draft.end(&id).await
+        {
+            self.writer = Err(error);
+        }
+    }
+
+    /// Milters have looked at the message: it goes into the intake as they have left it.
+    pub(super) async fn write_draft(&mut self) {
+        let Some(draft) = self.draft.take() else { return };
+        self.take_in(draft.header()).await;
+        let mut at = 0;
+        while let Ok(Some(_)) = &self.writer {
+            match draft.body(at).await {
+                Ok(octets) if octets.is_empty() => break,
+                Ok(octets) => {
+                    at += octets.len() as u64;
+                    self.take_in(octets).await;
+                }
+                Err(error) => self.writer = Err(error),
+            }
+        }
+    }
+
+    async fn take_in(&mut self, octets: Bytes) {
         if let Ok(Some(writer)) = &mut self.writer
             && !octets.is_empty()
             && let Err(error) = writer.write(octets).await
@@ -311,6 +377,21 @@ impl Message {
         })
     }
 
+    /// The message comes from and goes to whom a milter has named.
+    ///
+    /// # Errors
+    /// As of [`Self::set_recipients`].
+    pub(super) fn readdress(&mut self, transaction: &Transaction) -> Result<(), Refusal> {
+        if let Ok(Some(writer)) = &mut self.writer {
+            let changed = writer.set_sender(transaction.sender().external().into_owned());
+            changed.map_err(|error| {
+                tracing::error!(queue_id = %self.id, %error, "not accepted: its sender cannot be changed");
+                refusal(&error)
+            })?;
+        }
+        self.set_recipients(transaction.recipients().to_vec())
+    }
+
     /// Nobody gets the message after all: what of it was kept goes, when it ends.
     pub(super) fn discard(&mut self) {
         self.writer = Ok(None);
@@ -333,7 +414,7 @@ impl Message {
 
     /// Makes the message durable, and says what the client is told.
     pub(super) async fn commit(self, story: String, octets: u64) -> Verdict<QueueId> {
-        let Self { id, writer, hops, content: _, header: _ } = self;
+        let Self { id, writer, hops, content: _, header: _, draft: _ } = self;
         if hops.is_loop() {
             tracing::info!(queue_id = %id, octets, story, "refused: too many hops");
             return Verdict::Refuse(routing_loop("Error: too many hops"));

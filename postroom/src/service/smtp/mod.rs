@@ -24,6 +24,7 @@ mod footer;
 mod header;
 mod hops;
 mod message;
+mod milters;
 mod policy;
 mod quota;
 mod rates;
@@ -35,12 +36,14 @@ pub(crate) use request::secured;
 use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
+use crate::milter::{Chain, Draft};
 use crate::policy::{Answerer, asked};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
 use content::Content;
 use header::Header;
 use message::{Message, Transaction};
+use milters::Told;
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::access::{Effects, Latches};
@@ -49,8 +52,8 @@ use relay_policy::rates::RateEvent;
 use relay_policy::{NameStatus, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
-    BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, QueueId, Rcpt, Server, ServerQuestion,
-    Verdict, Verified, Violation,
+    BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, QueueId, Rcpt, Server, Verdict, Verified,
+    Violation,
 };
 use std::sync::Arc;
 use tracing::{Instrument as _, Span};
@@ -69,6 +72,8 @@ pub(crate) struct SmtpService {
     messages: u32,
     transaction: Option<Box<Transaction>>,
     message: Option<Message>,
+    /// Who is told of each step besides; nobody, while they are being asked.
+    milters: Option<Box<Chain>>,
     /// A chunk of the message is on its way down.
     writing: bool,
     /// The machine has said who the client is.
@@ -90,6 +95,7 @@ impl SmtpService {
             messages: 0,
             transaction: None,
             message: None,
+            milters: None,
             writing: false,
             has_met: false,
             work: Work::default(),
@@ -174,32 +180,6 @@ impl SmtpService {
         }
     }
 
-    /// Asks policy a question whose answer is a plain yes or no.
-    fn decide_plainly<Q>(
-        &mut self,
-        server: &mut Server,
-        now: Now,
-        moment: Moment,
-        ask: Ask<Q>,
-        on_verdict: impl FnOnce(&mut Self, &Q, Option<Effects>) + Send + 'static,
-    ) where
-        Q: ServerQuestion<Verdict = Verdict> + Send + 'static,
-    {
-        self.decide(server, now, moment, move |service, server, now, decided| {
-            let verdict = match decided {
-                Ok(effects) => {
-                    on_verdict(service, &ask.detail, Some(effects));
-                    Verdict::Accept(())
-                }
-                Err(refusal) => {
-                    on_verdict(service, &ask.detail, None);
-                    Verdict::Refuse(refusal)
-                }
-            };
-            told(server.answer(now, ask, verdict));
-        });
-    }
-
     /// Finds the client's name, where policy can use it and nobody has told it.
     fn connect(&mut self, server: &mut Server, now: Now, ask: Ask<Connect>) {
         let peer = &ask.detail.peer;
@@ -211,7 +191,7 @@ impl SmtpService {
             || peer.reverse_name_lookup_failed;
         let is_looked_for = peer.address.is_some() && !is_told && self.profile.policy.needs_client_name();
         if !is_looked_for {
-            return self.decide_plainly(server, now, Moment::Connect, ask, |_, _, _| ());
+            return self.decide_connect(server, now, ask);
         }
         let (walls, client) = (Arc::clone(&self.backends.walls), self.request.client);
         self.work.start(async move {
@@ -221,19 +201,35 @@ impl SmtpService {
                     server.set_peer_name(&*name.name);
                 }
                 name.tell(service.request());
-                service.decide_plainly(server, now, Moment::Connect, ask, |_, _, _| ());
+                service.decide_connect(server, now, ask);
             }) as Finish
+        });
+    }
+
+    fn decide_connect(&mut self, server: &mut Server, now: Now, ask: Ask<Connect>) {
+        self.decide(server, now, Moment::Connect, move |service, server, now, decided| match decided {
+            Ok(_) => service.meet_milters(server, now, ask),
+            Err(refusal) => told(server.answer(now, ask, refusal.into())),
         });
     }
 
     fn hello(&mut self, server: &mut Server, now: Now, ask: Ask<Hello>) {
         let before = (self.request.helo.clone(), self.request.esmtp);
         request::hello(self.request(), &ask.detail);
-        self.decide_plainly(server, now, Moment::Helo, ask, move |service, _, yes| {
-            if yes.is_none() {
+        self.decide(server, now, Moment::Helo, move |service, server, now, decided| {
+            if let Err(refusal) = decided {
                 let request = service.request();
                 (request.helo, request.esmtp) = before;
+                return told(server.answer(now, ask, refusal.into()));
             }
+            service.ask_milters(server, now, Told::Helo, |_, server, now, said| {
+                let verdict = match said {
+                    Err(refusal) if refusal.closes() => refusal.into(),
+                    // What else they refuse is refused when a message begins, as Sendmail does.
+                    _ => Verdict::Accept(()),
+                };
+                told(server.answer(now, ask, verdict));
+            });
         });
     }
 
@@ -244,18 +240,37 @@ impl SmtpService {
         self.messages += 1;
         let instance = format!("{}.{}", self.session.id, self.messages);
         request::mail(self.request(), &ask.detail, instance);
-        self.decide_plainly(server, now, Moment::Mail, ask, |service, mail, yes| match yes {
-            Some(effects) => {
-                let transaction = Transaction::new(&mail.reverse_path, mail.parameters.size, effects);
-                service.transaction = Some(Box::new(transaction));
-            }
-            None => service.without_message(),
+        self.decide(server, now, Moment::Mail, move |service, server, now, decided| {
+            let effects = match decided {
+                Ok(effects) => effects,
+                Err(refusal) => return service.refuse_mail(server, now, ask, refusal),
+            };
+            let asked = Told::Mail(ask.detail.parameters.clone());
+            service.ask_milters(server, now, asked, move |service, server, now, said| match said {
+                Ok(of_milters) => {
+                    let mail = &ask.detail;
+                    let mut effects = effects;
+                    effects.absorb(of_milters);
+                    let transaction = Transaction::new(&mail.reverse_path, mail.parameters.size, effects);
+                    service.transaction = Some(Box::new(transaction));
+                    told(server.answer(now, ask, Verdict::Accept(())));
+                }
+                Err(refusal) => service.refuse_mail(server, now, ask, refusal),
+            });
         });
+    }
+
+    fn refuse_mail(&mut self, server: &mut Server, now: Now, ask: Ask<Mail>, refusal: Refusal) {
+        self.without_message();
+        told(server.answer(now, ask, refusal.into()));
     }
 
     /// The message under way is over.
     fn without_message(&mut self) {
         self.transaction = None;
+        if let Some(milters) = &mut self.milters {
+            milters.abort();
+        }
         request::without_message(self.request());
     }
 
@@ -287,17 +302,26 @@ impl SmtpService {
         let backends = self.backends.clone();
         let size = self.transaction.as_ref().and_then(|transaction| transaction.size());
         let asked = asked(&self.profile, &ask.detail.forward_path);
+        let mut milters = self.milters.take();
         self.work.start(async move {
             let answerer = Answerer::new(&profile, &backends.walls, request.client);
-            let Decided { mut verdict, effects, latches } =
+            let Decided { mut verdict, mut effects, latches } =
                 policy::recipient(&answerer, &request, asked).await;
-            drop(request);
             if let (Ok(Some(recipients)), Some(store)) = (&verdict, &backends.store) {
                 let room = quota::check(store, &recipients.to, size, backends.quota_full_tempfail).await;
                 verdict = room.and(verdict);
             }
+            if let Some(milters) = milters.as_mut().filter(|_| !request.discarded && !effects.discard) {
+                let of_policy = verdict.as_ref().map(|_| ());
+                match milters::recipient(milters, &profile, &request, &ask.detail, of_policy).await {
+                    Ok(of_milters) => effects.absorb(of_milters),
+                    Err(refusal) => verdict = Err(refusal),
+                }
+            }
+            drop(request);
             let copies = !profile.router.bcc.is_empty();
             Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                service.milters = milters;
                 service.latched(latches);
                 service.took(effects);
                 let added = match (verdict, &mut service.transaction) {
@@ -344,6 +368,7 @@ impl SmtpService {
         let instance = QueueId::new(&*self.request.instance);
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
         let request = Arc::clone(&self.request);
+        let mut milters = self.milters.take();
         self.work.start(async move {
             let mut envelope = envelope;
             let mut addressed = Ok(());
@@ -357,9 +382,8 @@ impl SmtpService {
                 Err(refusal) => Err(refusal),
             };
             let client = request.client;
-            drop(request);
             let is_for_nobody = effects.discard || envelope.recipients.is_empty();
-            let begun = match (planned, instance.filter(|_| is_for_nobody)) {
+            let mut begun = match (planned, instance.filter(|_| is_for_nobody)) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(_), Some(id)) => Ok(Message::for_nobody(id)),
                 (Ok(plan), None) => {
@@ -370,7 +394,8 @@ impl SmtpService {
                             let answerer = (&profile, &backends.walls, client);
                             Header::new(plan, answerer, sender, writer.id().as_str(), now.utc)
                         });
-                        Message::new(writer, Content::new(&profile.checks), header)
+                        let draft = milters.as_ref().map(|_| Box::new(Draft::new(&backends.scratch)));
+                        Message::new(writer, Content::new(&profile.checks), header, draft)
                     });
                     made.map_err(|error| {
                         tracing::error!(%error, "message not taken");
@@ -378,24 +403,34 @@ impl SmtpService {
                     })
                 }
             };
-            Box::new(move |service: &mut Self, server: &mut Server, now: Now| match begun {
-                Ok(message) => {
-                    service.request().queue_id = Some(message.id().to_string());
-                    service.request().discarded |= effects.discard;
-                    if let Some(kept) = &mut service.transaction {
-                        if let Some(changed) = changed {
-                            *kept = changed;
-                        }
-                        kept.begun(&effects);
-                    }
-                    // What a verdict adds to the header is there once it is given.
-                    let octets_max = service.profile.config.limits.added_octets_max;
-                    told(server.answer(now, ask, effects::with_fields(&effects.prepend, octets_max)));
-                    if let Some(trace) = server.trace_header(message.id(), now) {
-                        service.write(message, trace.to_string().into());
-                    }
+            if let (Ok(message), Some(milters)) = (&begun, milters.as_mut().filter(|_| !is_for_nobody)) {
+                match milters::data(milters, &request, message.id().as_str()).await {
+                    Ok(of_milters) => effects.absorb(of_milters),
+                    Err(refusal) => begun = Err(refusal),
                 }
-                Err(refusal) => told(server.answer(now, ask, refusal.into())),
+            }
+            drop(request);
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                service.milters = milters;
+                match begun {
+                    Ok(message) => {
+                        service.request().queue_id = Some(message.id().to_string());
+                        service.request().discarded |= effects.discard;
+                        if let Some(kept) = &mut service.transaction {
+                            if let Some(changed) = changed {
+                                *kept = changed;
+                            }
+                            kept.begun(&effects);
+                        }
+                        // What a verdict adds to the header is there once it is given.
+                        let octets_max = service.profile.config.limits.added_octets_max;
+                        told(server.answer(now, ask, effects::with_fields(&effects.prepend, octets_max)));
+                        if let Some(trace) = server.trace_header(message.id(), now) {
+                            service.write(message, trace.to_string().into());
+                        }
+                    }
+                    Err(refusal) => told(server.answer(now, ask, refusal.into())),
+                }
             }) as Finish
         });
     }
@@ -418,22 +453,29 @@ impl SmtpService {
             let is_looked_at = service.message.as_ref().is_some_and(Message::is_looked_at);
             let origin = is_looked_at.then(|| service.request.origin());
             let ended = service.transaction.take().zip(service.message.take());
-            service.without_message();
             match decided.and_then(|_| ended.ok_or(Refusal::TEMPORARY)) {
-                Ok((transaction, message)) => service.commit(ask, transaction, message, origin),
-                Err(refusal) => told(server.answer(now, ask, refusal.into())),
+                Ok((transaction, message)) => {
+                    let milters = service.milters.take().map(|chain| (chain, Arc::clone(&service.request)));
+                    service.without_message();
+                    service.commit(ask, transaction, message, origin, milters);
+                }
+                Err(refusal) => {
+                    service.without_message();
+                    told(server.answer(now, ask, refusal.into()));
+                }
             }
         });
     }
 
     /// Does to a message what is still to be done, and makes it durable. `origin` is where it comes from, if content checks
-    /// look at it.
+    /// look at it; `milters` look at it as what was said of it.
     fn commit(
         &mut self,
         ask: Ask<EndOfData>,
         mut transaction: Box<Transaction>,
         mut message: Message,
         origin: Option<String>,
+        mut milters: Option<(Box<Chain>, Arc<Request>)>,
     ) {
         let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
         let client = self.request.client;
@@ -441,7 +483,12 @@ impl SmtpService {
             let answerer = Answerer::new(&profile, &backends.walls, client);
             let of_message = of_message(Some(message.id().as_str()));
             let ended = async {
-                transaction.end(&answerer, &mut message, origin.as_deref()).await?;
+                let is_passed = transaction.end(&answerer, &mut message, origin.as_deref()).await?;
+                message.end_draft().await;
+                if let Some((chain, request)) = milters.as_mut().filter(|_| !is_passed) {
+                    milters::message(chain, &answerer, request, &mut message, &mut transaction).await?;
+                }
+                message.write_draft().await;
                 let Some(store) = &backends.store else { return Ok(()) };
                 quota::check_message(store, &transaction, ask.detail.octets, backends.quota_full_tempfail)
                     .await
@@ -454,7 +501,11 @@ impl SmtpService {
                 }
                 Err(refusal) => Verdict::Refuse(refusal),
             };
-            Box::new(move |_: &mut Self, server: &mut Server, now: Now| {
+            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
+                service.milters = milters.map(|(mut chain, _)| {
+                    chain.abort();
+                    chain
+                });
                 told(server.answer(now, ask, verdict.into()));
             }) as Finish
         });
@@ -553,6 +604,9 @@ impl Service<Server> for SmtpService {
     }
 
     fn ended(&mut self, reason: &CloseReason) {
+        if let Some(milters) = &mut self.milters {
+            milters.quit();
+        }
         tracing::info!(%reason, "session ended");
     }
 }

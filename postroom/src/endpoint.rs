@@ -1,4 +1,4 @@
-//! Where a policy service is.
+//! Where another program is that this server talks to: a socket of this machine, or one of another.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A socket of either kind.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// Where a policy service is.
+/// Where a program is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     Unix(PathBuf),
     Inet { host: String, port: u16 },
 }
 
 impl Endpoint {
     /// Reads `unix:path`, `inet:host:port`, `inet:[address]:port` or `inet:port`, which is of this machine.
-    pub(super) fn read(server: &str, directory: &Path) -> Option<Self> {
+    pub(crate) fn read(server: &str, directory: &Path) -> Option<Self> {
         match server.split_once(':')? {
             ("unix", "") => None,
             ("unix", path) => Some(Self::Unix(directory.join(path))),
@@ -37,12 +37,12 @@ impl Endpoint {
         }
     }
 
-    pub(super) async fn connect(&self) -> io::Result<Box<dyn Socket>> {
+    pub(crate) async fn connect(&self) -> io::Result<Box<dyn Socket>> {
         Ok(match self {
             Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
             Self::Inet { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                // A question is written whole.
+                // What is said is written whole.
                 stream.set_nodelay(true)?;
                 Box::new(stream)
             }
