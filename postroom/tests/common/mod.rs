@@ -8,6 +8,7 @@
 
 pub mod imap;
 pub mod log;
+pub mod milter;
 pub mod pop3;
 pub mod sasl;
 pub mod tls;
