@@ -68,17 +68,19 @@ impl Body {
         let mut written = std::mem::take(&mut self.memory);
         written.extend_from_slice(octets);
         let (file, directory, at) = (self.file.clone(), Arc::clone(&self.scratch.0), self.on_disk);
-        let length = written.len() as u64;
-        let file = self.on_thread("writing a message", move || {
+        let writing = self.on_thread("writing a message", move || {
             let file = match file {
                 Some(file) => file,
                 None => Arc::new(tempfile::tempfile_in(&*directory)?),
             };
             file.write_all_at(&written, at)?;
-            Ok(file)
+            Ok((file, written))
         });
-        self.file = Some(file.await?);
-        self.on_disk += length;
+        let (file, mut written) = writing.await?;
+        self.file = Some(file);
+        self.on_disk += written.len() as u64;
+        written.clear();
+        self.memory = written;
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::milter::{Answer, Milter, packet, settings_with};
 use common::{Client, START, USERS, settings, start_with};
 use mailstore::fs::sim::SimFs;
 use mailstore::spool::{Envelope, QueueId};
@@ -248,4 +249,41 @@ fn a_large_message_streams_in_and_out_to_a_slow_reader() {
         pop3.skip_slowly(MESSAGE_BYTES).await;
         assert_eq!(pop3.line().await, ".");
     });
+}
+
+/// The milter is in another thread, so that what it remembers is not counted; it replaces the body by another one as large.
+#[test]
+fn a_large_message_goes_by_a_milter() {
+    const CHUNK_BYTES: usize = 20 * 1024;
+    const CHUNKS: usize = 1024;
+    let milters = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let milter = Milter::new(|step, _| {
+        let mut packets = vec![packet('b', vec![b'x'; CHUNK_BYTES]); CHUNKS];
+        packets.push(packet('c', ""));
+        (step == 'E').then_some(Answer::Say(packets))
+    });
+    let place = milters.block_on(milters.spawn({
+        let milter = milter.clone();
+        async move { milter.inet().await }
+    }));
+    let place = place.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut client = runtime.block_on(async {
+        let settings = settings_with(&[("smtpd_milters", &place)]);
+        let change = |builder: postroom::server::Builder| builder.settings(settings).intake(Nowhere);
+        let server = Box::leak(Box::new(start_with(&SimFs::new(), 1, change).await.unwrap()));
+        Client::greeted(server, "smtp").await
+    });
+    assert_transfer(&runtime, "milter", async {
+        for command in ["MAIL FROM:<s@x.test>", "RCPT TO:<bob@example.test>", "DATA"] {
+            assert!(matches!(client.command(command).await.as_bytes()[0], b'2' | b'3'));
+        }
+        let chunk = b"0123456789abcdef\r\n".repeat(CHUNK_BYTES / 18);
+        for _ in 0..CHUNKS {
+            client.send(&chunk).await;
+        }
+        let reply = client.command(".").await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    });
+    assert!(milter.body_octets() > 20_000_000);
 }

@@ -3,12 +3,15 @@
 
 mod common;
 
+use common::log::Log;
 use common::milter::{Answer, Milter, letter, packet, placed, say, settings_with};
 use common::{Client, inbox, queued, start_with};
 use mailstore::fs::sim::SimFs;
 use postroom::Server;
+use postroom::settings::{Listener, Protocol, TlsMode};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A server with these parameters.
 async fn server(fs: &SimFs, parameters: &[(&str, &str)]) -> Server {
@@ -409,4 +412,83 @@ async fn a_server_that_stops_does_not_wait_for_a_milter_that_thinks() {
     milter.hears('M').await;
     assert!(server.shutdown(Duration::from_secs(60)).await);
     assert!(client.reply().await.starts_with("421 4.3.2"));
+}
+
+/// R244: behind STARTTLS, EHLO comes again.
+#[tokio::test]
+async fn the_tls_session_is_told() {
+    let milter = Milter::new(|_, _| None);
+    let mut settings = settings_with(&[("smtpd_milters", &milter.inet().await)]);
+    settings.listeners = vec![Listener::without_socket(Protocol::Smtp).tls(TlsMode::StartTls)];
+    let authority = common::tls::Authority::new();
+    let certificate = authority.server(&["mail.example.test"]);
+    let change = |builder: postroom::server::Builder| builder.settings(settings).certificate(certificate);
+    let server = start_with(&SimFs::new(), 1, change).await.unwrap();
+    let (mut client, stream) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(server.serve("smtp", stream, SocketAddr::from(([203, 0, 113, 9], 1))).unwrap());
+    client.write_all(b"EHLO before.test\r\nSTARTTLS\r\n").await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"TLS\r\n") {
+        said.push(client.read_u8().await.unwrap());
+    }
+    let config = common::tls::client_config(&authority, &[&rustls::version::TLS13], None);
+    let mut client = common::tls::connect(&config, "mail.example.test", client).await.unwrap();
+    client.write_all(b"EHLO behind.test\r\nQUIT\r\n").await.unwrap();
+    client.read_to_end(&mut said).await.unwrap();
+    milter.hears('Q').await;
+    assert_eq!(milter.story()[1..], ["H before.test|", "H behind.test|", "Q"]);
+    let told = milter.macros('H');
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0], "");
+    assert!(told[1].starts_with("{tls_version}|TLSv1.3|{cipher}|TLS"), "{}", told[1]);
+    assert!(told[1].ends_with("|{cipher_bits}|256|"), "{}", told[1]);
+}
+
+#[tokio::test]
+async fn mail_by_lmtp_goes_by_milters() {
+    let milter = Milter::new(|step, data| letter('r').filter(|_| step == 'R' && data.starts_with(b"<bob")));
+    let mut settings = settings_with(&[("smtpd_milters", &milter.inet().await)]);
+    settings.listeners.push(Listener::without_socket(Protocol::Lmtp));
+    let fs = SimFs::new();
+    let server = start_with(&fs, 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = Client::connect(&server, "lmtp");
+    client.reply().await;
+    client.command("LHLO client.test").await;
+    client.command("MAIL FROM:<s@x.test>").await;
+    assert!(client.command("RCPT TO:<alice@example.test>").await.starts_with("250"));
+    assert_eq!(client.command("RCPT TO:<bob@example.test>").await, "550 5.7.1 Command rejected");
+    client.command("DATA").await;
+    assert!(client.command("b\r\n.").await.starts_with("250"));
+    assert_eq!(milter.story()[1], "H client.test|");
+}
+
+#[tokio::test]
+async fn the_log_has_what_milters_say_as_postfix_does() {
+    let (log, _guard) = Log::start(tracing::Level::INFO);
+    let at = |step: char, answer: Vec<u8>| {
+        Milter::new(move |heard, _| say([answer.clone(), packet('c', "")]).filter(|_| heard == step))
+    };
+    let refuses = at('E', packet('r', ""));
+    let holds = at('E', packet('q', "reason\0"));
+    let discards = at('R', packet('d', ""));
+    let gone = "unix:/no/such/socket";
+    for milters in [&*refuses.inet().await, &holds.inet().await, &discards.inet().await, gone] {
+        let server = with(&SimFs::new(), milters).await;
+        Client::greeted(&server, "smtp").await.mail("s@x.test", ALICE, "b").await;
+    }
+    let from = "from unknown[203.0.113.9]";
+    let origin = "from=<s@x.test> to=<alice@example.test> proto=ESMTP helo=<client.test>";
+    let tempfail = "451 4.7.1 Service unavailable - try again later";
+    for told in [
+        format!(": milter-reject: END-OF-MESSAGE {from}: 5.7.1 Command rejected; {origin}"),
+        format!(": milter-hold: END-OF-MESSAGE {from}: milter triggers HOLD action; {origin}"),
+        format!("NOQUEUE: milter-discard: RCPT {from}: milter triggers DISCARD action; {origin}"),
+        format!("NOQUEUE: milter-reject: CONNECT {from}: {tempfail}; proto=SMTP"),
+        format!(
+            "NOQUEUE: milter-reject: MAIL {from}: {tempfail}; from=<s@x.test> proto=ESMTP helo=<client.test>"
+        ),
+        "milter unix:/no/such/socket: connect: ".to_owned(),
+    ] {
+        assert_eq!(log.lines_with(&[&told]).len(), 1, "{told}\n{}", log.text());
+    }
 }

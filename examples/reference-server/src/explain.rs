@@ -90,6 +90,10 @@ pub fn run(arguments: &Explain) -> Result<ExitCode, Box<dyn Error>> {
     if rules.any(|entry| entry.rule().contains("check_policy_service")) {
         writeln!(out, "policy services were not asked, as if they had answered DUNNO")?;
     }
+    let has_milters = |p: &Parameters| !(p.smtpd_milters.is_empty() && p.smtpd_milter_maps.is_empty());
+    if rehearsal.parameters(&name).is_some_and(has_milters) {
+        writeln!(out, "milters were not asked, as if they had nothing to say")?;
+    }
     let ways = steps.iter().filter_map(|step| step.addresses.as_ref());
     let mut ways = ways.flat_map(|addresses| addresses.recipients.iter().chain(&addresses.copies));
     if is_roots && ways.any(|to| matches!(to.way, Way::File(_) | Way::Command(_))) {

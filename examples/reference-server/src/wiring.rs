@@ -19,6 +19,7 @@ use postroom::memory::Keep;
 use postroom::proto_core::sasl::Decoys;
 use postroom::relay_policy::greylist::GreylistOptions;
 use postroom::relay_policy::retry::{Backoff, RetrySchedule};
+use postroom::scratch::Scratch;
 use postroom::server::{Prepared, Sockets};
 use postroom::settings::{self, LimitOverrides, Limits, Listener, Settings};
 use postroom::tls::{Certificate, ClientCertificates, TlsFileError};
@@ -453,6 +454,7 @@ pub async fn start(
         .decoys(decoys)
         .certificate(certificate.clone())
         .mail(mail.spool, mail.store)
+        .scratch(Scratch::new(&data_dir))
         .keep(Keep::new(Env::real(&config.hostname), data_dir.join("memory"), &store_threads))
         .deliverers(deliverers)
         .start()

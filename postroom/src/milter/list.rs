@@ -96,11 +96,6 @@ impl Milters {
             }
         }
     }
-
-    /// Where those of the common list are, as the configuration writes it, with how long connecting may take.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &Endpoint, Duration)> {
-        self.list.iter().map(|milter| (&*milter.name, &milter.endpoint, milter.connect_timeout))
-    }
 }
 
 fn read_list(list: &str, common: &Parameters, directory: &Path) -> Result<Arc<[Milter]>, String> {
@@ -206,7 +201,7 @@ mod tests {
 
     #[test]
     fn tables_have_lists_of_their_own() {
-        let tables = "inline:{192.0.2.1=disable, 192.0.2.2={{unix:/x protocol=2}}, 192.0.2.3=nowhere}";
+        let tables = "inline:{192.0.2.1=disable, 192.0.2.2={unix:/x protocol=2}, 192.0.2.3=nowhere}";
         let parameters = [("smtpd_milters", "unix:/common"), ("smtpd_milter_maps", tables)];
         let milters = milters(&parameters).unwrap().unwrap();
         let of = |client: &str| {

@@ -3,6 +3,7 @@
 use super::{Services, include};
 use crate::dns::{ClientName, HostsFile, Share, Shares};
 use crate::memory::Memory;
+use crate::scratch::Scratch;
 use crate::settings::SmtpProfile;
 use crate::wall::{AccountId, Directory, Later, Resolver as _};
 use futures_util::future::join_all;
@@ -26,6 +27,8 @@ pub(crate) struct Walls {
     pub(crate) policy_services: Box<dyn Services>,
     /// What is remembered of clients.
     pub(crate) memory: Arc<Memory>,
+    /// Where messages lie while milters look at them.
+    pub(crate) scratch: Scratch,
     /// Whether anybody delivers to files.
     pub(crate) files: bool,
     /// Whether anybody runs commands.

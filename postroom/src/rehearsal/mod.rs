@@ -10,6 +10,7 @@ use crate::dns::{ClientName, Shares};
 use crate::memory::Memory;
 pub use crate::policy::Addresses;
 use crate::policy::{Answerer, Services, Walls};
+use crate::scratch::Scratch;
 use crate::settings::{Protocols, Settings, SettingsError, SmtpProfile, Snapshot};
 use crate::wall::{AccountId, Directory, Later, Resolver, Serves};
 use mailstore::spool::Recipient;
@@ -29,8 +30,8 @@ use std::sync::Arc;
 
 /// Settings to be tried out.
 ///
-/// Nothing is accepted or delivered. Directory and resolver are asked what policy asks; policy services are
-/// not, as if they had nothing to say: one that greylists would remember.
+/// Nothing is accepted or delivered. Directory and resolver are asked what policy asks; policy services and
+/// milters are not, as if they had nothing to say: one that greylists would remember.
 ///
 /// ```
 /// use postroom::accounts::PasswdFile;
@@ -236,8 +237,16 @@ impl Rehearsal {
         let memory = Arc::new(Memory::new(snapshot.settings.greylist.clone()));
         // Whoever rehearses says what the client is called.
         let (resolver, hosts) = (Shares::new(resolver), None);
-        let walls =
-            Walls { directory, resolver, hosts, policy_services: Box::new(Unasked), memory, files, commands };
+        let walls = Walls {
+            directory,
+            resolver,
+            hosts,
+            policy_services: Box::new(Unasked),
+            memory,
+            scratch: Scratch::default(),
+            files,
+            commands,
+        };
         Self { snapshot, walls }
     }
 

@@ -16,7 +16,6 @@ pub(crate) use smtp::{SmtpService, secured, worded};
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::policy::Walls;
-use crate::scratch::Scratch;
 use crate::wall::Intake;
 use proto_core::{CallerFault, Now};
 use std::sync::Arc;
@@ -30,8 +29,6 @@ pub(crate) struct Backends {
     /// There whenever a listener speaks a protocol that reads mail.
     pub(crate) store: Option<Hub>,
     pub(crate) clock: Clock,
-    /// Where messages lie while milters look at them.
-    pub(crate) scratch: Scratch,
     /// Whether who sends to a full mailbox is asked to try again.
     pub(crate) quota_full_tempfail: bool,
 }

@@ -161,8 +161,10 @@ fn policy_has_the_names_of_postfix() {
     );
     refused(
         "[policy]\n",
-        "[policy]\nsmtpd_milters = \"inet:localhost:8891\"\n",
-        &["policy.smtpd_milters: it is not carried over from Postfix: milters are not spoken to yet"],
+        "[policy]\nnon_smtpd_milters = \"inet:localhost:8891\"\n",
+        &[
+            "policy.non_smtpd_milters: it is not carried over from Postfix: all mail comes by SMTP or LMTP here",
+        ],
     );
     refused(
         "[policy]\n",

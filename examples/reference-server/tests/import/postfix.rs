@@ -25,7 +25,7 @@ smtpd_recipient_restrictions = check_recipient_access hash:DIR/recipients,
 mua_recipient_restrictions = permit_sasl_authenticated, reject
 smtpd_tls_security_level = may
 smtpd_sasl_security_options = noanonymous, noplaintext, noactive
-smtpd_milters = inet:127.0.0.1:8891
+non_smtpd_milters = inet:127.0.0.1:8891
 home_mailbox = Maildir/
 virtual_transport = lmtp:unix:private/dovecot-lmtp
 message_size_limit = 20480000
@@ -190,7 +190,7 @@ fn a_postfix_becomes_ours() {
         "9: mynetworks",
         "8: virtual_mailbox_maps: not carried over: the accounts say which mailboxes there are; those of 2 addresses",
         "20: smtpd_sasl_security_options: noactive: not carried over",
-        "21: smtpd_milters: not carried over: milters are not spoken to yet: mail is taken WITHOUT them",
+        "21: non_smtpd_milters: not carried over: all mail comes by SMTP or LMTP here, but for this server's own",
         "22: home_mailbox: not carried over",
         "23: virtual_transport: lmtp:unix:private/dovecot-lmtp: not carried over: the mailboxes are here",
         "26: smtpd_recipient_restriction: not carried over: nothing here has this name",

@@ -313,7 +313,9 @@ impl SmtpService {
             }
             if let Some(milters) = milters.as_mut().filter(|_| !request.discarded && !effects.discard) {
                 let of_policy = verdict.as_ref().map(|_| ());
-                match milters::recipient(milters, &profile, &request, &ask.detail, of_policy).await {
+                let asked = milters::recipient(milters, &profile, &request, &ask.detail, of_policy);
+                // Boxed, since most sessions have none.
+                match Box::pin(asked).await {
                     Ok(of_milters) => effects.absorb(of_milters),
                     Err(refusal) => verdict = Err(refusal),
                 }
@@ -394,7 +396,7 @@ impl SmtpService {
                             let answerer = (&profile, &backends.walls, client);
                             Header::new(plan, answerer, sender, writer.id().as_str(), now.utc)
                         });
-                        let draft = milters.as_ref().map(|_| Box::new(Draft::new(&backends.scratch)));
+                        let draft = milters.as_ref().map(|_| Box::new(Draft::new(&backends.walls.scratch)));
                         Message::new(writer, Content::new(&profile.checks), header, draft)
                     });
                     made.map_err(|error| {
@@ -404,7 +406,7 @@ impl SmtpService {
                 }
             };
             if let (Ok(message), Some(milters)) = (&begun, milters.as_mut().filter(|_| !is_for_nobody)) {
-                match milters::data(milters, &request, message.id().as_str()).await {
+                match Box::pin(milters::data(milters, &request, message.id().as_str())).await {
                     Ok(of_milters) => effects.absorb(of_milters),
                     Err(refusal) => begun = Err(refusal),
                 }
@@ -486,7 +488,8 @@ impl SmtpService {
                 let is_passed = transaction.end(&answerer, &mut message, origin.as_deref()).await?;
                 message.end_draft().await;
                 if let Some((chain, request)) = milters.as_mut().filter(|_| !is_passed) {
-                    milters::message(chain, &answerer, request, &mut message, &mut transaction).await?;
+                    let shown = milters::message(chain, &answerer, request, &mut message, &mut transaction);
+                    Box::pin(shown).await?;
                 }
                 message.write_draft().await;
                 let Some(store) = &backends.store else { return Ok(()) };
