@@ -9,7 +9,7 @@ use crate::scratch::Body;
 use mailstore::StoreError;
 use proto_core::address::ForwardPath;
 use proto_core::{CallerFault, Now};
-use relay_policy::Request;
+use relay_policy::{NameStatus, Request};
 use smtp_proto::milter::{
     Change, Consequence, MacroValues, MilterClient, MilterPeer, PeerAddress, Stage, Verdict,
 };
@@ -84,8 +84,8 @@ impl Chain {
             client if client.is_unspecified() => PeerAddress::Unknown,
             client => PeerAddress::Inet(client.to_canonical(), request.client_port.unwrap_or(0)),
         };
-        let hostname =
-            (request.reverse_client_name != "unknown").then(|| request.reverse_client_name.clone());
+        let is_named = request.client_name_status == NameStatus::Ok;
+        let hostname = is_named.then(|| request.client_name.clone());
         let peer = MilterPeer { hostname, address };
         for milter in self.list.iter() {
             self.ways.push(match Connection::open(milter, &self.clock).await {

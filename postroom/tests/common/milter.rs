@@ -24,10 +24,13 @@ pub enum Answer {
 /// What it says to a command, by its letter and what is behind that; none is `c`, continue.
 type Behaviour = dyn Fn(char, &[u8]) -> Option<Answer> + Send + Sync;
 
+/// Commands by their letters, and what is behind those.
+type Heard = Vec<(char, Vec<u8>)>;
+
 /// One milter.
 #[derive(Clone)]
 pub struct Milter {
-    heard: Arc<Mutex<Vec<(char, Vec<u8>)>>>,
+    heard: Arc<Mutex<Heard>>,
     behaviour: Arc<Behaviour>,
     /// Version, what it does, what it does not want.
     agreed: [u32; 3],

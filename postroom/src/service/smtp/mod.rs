@@ -5,6 +5,9 @@
 //! message begins and when it ends. An accepted message goes, chunk by chunk, into the intake, and is answered 250 when the
 //! intake says that it is durable.
 //!
+//! Where there are milters, they are told of what policy takes, and may refuse it; a message is shown to them when it is complete,
+//! and goes into the intake behind them.
+//!
 //! LMTP differs in nothing here: the message is committed once for all its recipients, and the machine says the one
 //! verdict for each.
 //!
@@ -19,6 +22,7 @@
 //! when it comes, and their refusal is said when the message is complete.
 
 mod content;
+mod data;
 mod effects;
 mod footer;
 mod header;
@@ -36,24 +40,20 @@ pub(crate) use request::secured;
 use super::login::{login, login_failed};
 use super::{Backends, told};
 use crate::driver::{Service, Work};
-use crate::milter::{Chain, Draft};
+use crate::milter::Chain;
 use crate::policy::{Answerer, asked};
 use crate::session::Session;
 use crate::settings::SmtpProfile;
-use content::Content;
-use header::Header;
 use message::{Message, Transaction};
 use milters::Told;
 use policy::{Decided, Moment};
 use proto_core::{Ask, CloseReason, Mechanism, Now, TlsInfo};
 use relay_policy::access::{Effects, Latches};
-use relay_policy::address::Address;
 use relay_policy::rates::RateEvent;
 use relay_policy::{NameStatus, Request};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{
-    BodyAbort, Connect, Data, EndOfData, Event, Hello, Mail, Peer, QueueId, Rcpt, Server, Verdict, Verified,
-    Violation,
+    BodyAbort, Connect, Event, Hello, Mail, Peer, Rcpt, Server, Verdict, Verified, Violation,
 };
 use std::sync::Arc;
 use tracing::{Instrument as _, Span};
@@ -180,7 +180,7 @@ impl SmtpService {
         }
     }
 
-    /// Finds the client's name, where policy can use it and nobody has told it.
+    /// Finds the client's name, where policy or a milter can use it and nobody has told it.
     fn connect(&mut self, server: &mut Server, now: Now, ask: Ask<Connect>) {
         let peer = &ask.detail.peer;
         self.meet(peer);
@@ -189,7 +189,8 @@ impl SmtpService {
             || peer.name_lookup_failed
             || peer.reverse_name.is_some()
             || peer.reverse_name_lookup_failed;
-        let is_looked_for = peer.address.is_some() && !is_told && self.profile.policy.needs_client_name();
+        let is_of_use = self.profile.policy.needs_client_name() || self.profile.milters.is_some();
+        let is_looked_for = peer.address.is_some() && !is_told && is_of_use;
         if !is_looked_for {
             return self.decide_connect(server, now, ask);
         }
@@ -345,171 +346,6 @@ impl SmtpService {
                     Err(refusal) => Verdict::Refuse(refusal),
                 };
                 told(server.answer(now, ask, verdict));
-            }) as Finish
-        });
-    }
-
-    fn data(&mut self, server: &mut Server, now: Now, ask: Ask<Data>) {
-        self.decide(server, now, Moment::Data, move |service, server, now, decided| match decided {
-            Ok(effects) => service.begin(server, now, ask, effects),
-            Err(refusal) => told(server.answer(now, ask, refusal.into())),
-        });
-    }
-
-    /// Begins a message in the intake: a client is told of a full one before it sends. `of_data` is what is to be done to it
-    /// because of what was said to DATA.
-    fn begin(&mut self, server: &mut Server, now: Now, ask: Ask<Data>, of_data: Effects) {
-        let Some(transaction) = &self.transaction else {
-            return told(server.answer(now, ask, Refusal::TEMPORARY.into()));
-        };
-        let mut effects = transaction.effects.clone();
-        effects.absorb(of_data);
-        let facts = message::facts(&self.session, &self.request, self.backends.walls.commands);
-        let envelope = transaction.envelope(facts, now);
-        let mut changed = effects::may_address(&self.profile.router, &effects).then(|| transaction.clone());
-        let instance = QueueId::new(&*self.request.instance);
-        let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
-        let request = Arc::clone(&self.request);
-        let mut milters = self.milters.take();
-        self.work.start(async move {
-            let mut envelope = envelope;
-            let mut addressed = Ok(());
-            if let Some(transaction) = &mut changed {
-                let answerer = Answerer::new(&profile, &backends.walls, request.client);
-                addressed = effects::address(&answerer, &effects, transaction).await;
-                transaction.tell(&mut envelope);
-            }
-            let planned = match addressed {
-                Ok(()) => header::plan(&profile, &backends.walls, &request).await,
-                Err(refusal) => Err(refusal),
-            };
-            let client = request.client;
-            let is_for_nobody = effects.discard || envelope.recipients.is_empty();
-            let mut begun = match (planned, instance.filter(|_| is_for_nobody)) {
-                (Err(refusal), _) => Err(refusal),
-                (Ok(_), Some(id)) => Ok(Message::for_nobody(id)),
-                (Ok(plan), None) => {
-                    let sender = plan.as_ref().map(|_| Address::parse(&envelope.reverse_path));
-                    let begun = backends.intake.begin(envelope).await;
-                    let made = begun.and_then(|writer| {
-                        let header = plan.zip(sender).map(|(plan, sender)| {
-                            let answerer = (&profile, &backends.walls, client);
-                            Header::new(plan, answerer, sender, writer.id().as_str(), now.utc)
-                        });
-                        let draft = milters.as_ref().map(|_| Box::new(Draft::new(&backends.walls.scratch)));
-                        Message::new(writer, Content::new(&profile.checks), header, draft)
-                    });
-                    made.map_err(|error| {
-                        tracing::error!(%error, "message not taken");
-                        message::refusal(&error)
-                    })
-                }
-            };
-            if let (Ok(message), Some(milters)) = (&begun, milters.as_mut().filter(|_| !is_for_nobody)) {
-                match Box::pin(milters::data(milters, &request, message.id().as_str())).await {
-                    Ok(of_milters) => effects.absorb(of_milters),
-                    Err(refusal) => begun = Err(refusal),
-                }
-            }
-            drop(request);
-            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                service.milters = milters;
-                match begun {
-                    Ok(message) => {
-                        service.request().queue_id = Some(message.id().to_string());
-                        service.request().discarded |= effects.discard;
-                        if let Some(kept) = &mut service.transaction {
-                            if let Some(changed) = changed {
-                                *kept = changed;
-                            }
-                            kept.begun(&effects);
-                        }
-                        // What a verdict adds to the header is there once it is given.
-                        let octets_max = service.profile.config.limits.added_octets_max;
-                        told(server.answer(now, ask, effects::with_fields(&effects.prepend, octets_max)));
-                        if let Some(trace) = server.trace_header(message.id(), now) {
-                            service.write(message, trace.to_string().into());
-                        }
-                    }
-                    Err(refusal) => told(server.answer(now, ask, refusal.into())),
-                }
-            }) as Finish
-        });
-    }
-
-    /// Writes the next octets of a message.
-    fn write(&mut self, message: Message, octets: bytes::Bytes) {
-        self.writing = true;
-        self.work.start(async move {
-            let message = message.write(octets).await;
-            Box::new(move |service: &mut Self, _: &mut Server, _: Now| {
-                service.message = Some(message);
-                service.writing = false;
-            }) as Finish
-        });
-    }
-
-    fn end_of_data(&mut self, server: &mut Server, now: Now, ask: Ask<EndOfData>) {
-        self.request().size_bytes = ask.detail.octets;
-        self.decide(server, now, Moment::EndOfMessage, move |service, server, now, decided| {
-            let is_looked_at = service.message.as_ref().is_some_and(Message::is_looked_at);
-            let origin = is_looked_at.then(|| service.request.origin());
-            let ended = service.transaction.take().zip(service.message.take());
-            match decided.and_then(|_| ended.ok_or(Refusal::TEMPORARY)) {
-                Ok((transaction, message)) => {
-                    let milters = service.milters.take().map(|chain| (chain, Arc::clone(&service.request)));
-                    service.without_message();
-                    service.commit(ask, transaction, message, origin, milters);
-                }
-                Err(refusal) => {
-                    service.without_message();
-                    told(server.answer(now, ask, refusal.into()));
-                }
-            }
-        });
-    }
-
-    /// Does to a message what is still to be done, and makes it durable. `origin` is where it comes from, if content checks
-    /// look at it; `milters` look at it as what was said of it.
-    fn commit(
-        &mut self,
-        ask: Ask<EndOfData>,
-        mut transaction: Box<Transaction>,
-        mut message: Message,
-        origin: Option<String>,
-        mut milters: Option<(Box<Chain>, Arc<Request>)>,
-    ) {
-        let (profile, backends) = (Arc::clone(&self.profile), self.backends.clone());
-        let client = self.request.client;
-        self.work.start(async move {
-            let answerer = Answerer::new(&profile, &backends.walls, client);
-            let of_message = of_message(Some(message.id().as_str()));
-            let ended = async {
-                let is_passed = transaction.end(&answerer, &mut message, origin.as_deref()).await?;
-                message.end_draft().await;
-                if let Some((chain, request)) = milters.as_mut().filter(|_| !is_passed) {
-                    let shown = milters::message(chain, &answerer, request, &mut message, &mut transaction);
-                    Box::pin(shown).await?;
-                }
-                message.write_draft().await;
-                let Some(store) = &backends.store else { return Ok(()) };
-                quota::check_message(store, &transaction, ask.detail.octets, backends.quota_full_tempfail)
-                    .await
-            };
-            let verdict = match ended.instrument(of_message).await {
-                Ok(()) => {
-                    // A task of its own, so that the story is told to its end when the client does not wait for it.
-                    let commit = message.commit(transaction.story(), ask.detail.octets).in_current_span();
-                    tokio::spawn(commit).await.unwrap_or(Verdict::Refuse(Refusal::TEMPORARY))
-                }
-                Err(refusal) => Verdict::Refuse(refusal),
-            };
-            Box::new(move |service: &mut Self, server: &mut Server, now: Now| {
-                service.milters = milters.map(|(mut chain, _)| {
-                    chain.abort();
-                    chain
-                });
-                told(server.answer(now, ask, verdict.into()));
             }) as Finish
         });
     }
