@@ -311,16 +311,19 @@ async fn a_milter_may_die_at_each_step() {
     let steps =
         [('O', 0), ('C', 0), ('H', 0), ('M', 0), ('R', 1), ('T', 2), ('L', 3), ('N', 3), ('B', 3), ('E', 3)];
     // At the same time, since each waits for the end of a second.
-    let each = steps.map(async |(step, place)| {
-        let dies = Milter::new(move |heard, _| Some(Answer::HangUp).filter(|_| heard == step));
-        assert_eq!(replies(&dies).await[place], TEMPFAIL, "{step}");
-        let silent = Milter::new(move |heard, _| Some(Answer::Silence).filter(|_| heard == step));
-        let place = silent.inet().await;
-        let milters = format!("{{ {place} command_timeout=1s content_timeout=1s default_action=accept }}");
-        let server = with(&SimFs::new(), &milters).await;
-        let mut client = Client::greeted(&server, "smtp").await;
-        assert!(client.mail("s@x.test", ALICE, "A: b\r\n\r\nbody").await.starts_with("250"), "{step}");
-        assert!(client.mail("s@x.test", ALICE, "A: b\r\n\r\nbody").await.starts_with("250"), "{step}");
+    let each = steps.map(|(step, place)| {
+        Box::pin(async move {
+            let dies = Milter::new(move |heard, _| Some(Answer::HangUp).filter(|_| heard == step));
+            assert_eq!(replies(&dies).await[place], TEMPFAIL, "{step}");
+            let silent = Milter::new(move |heard, _| Some(Answer::Silence).filter(|_| heard == step));
+            let place = silent.inet().await;
+            let milters =
+                format!("{{ {place} command_timeout=1s content_timeout=1s default_action=accept }}");
+            let server = with(&SimFs::new(), &milters).await;
+            let mut client = Client::greeted(&server, "smtp").await;
+            assert!(client.mail("s@x.test", ALICE, "A: b\r\n\r\nbody").await.starts_with("250"), "{step}");
+            assert!(client.mail("s@x.test", ALICE, "A: b\r\n\r\nbody").await.starts_with("250"), "{step}");
+        })
     });
     futures_util::future::join_all(each).await;
 }
@@ -427,11 +430,16 @@ async fn the_tls_session_is_told() {
     let server = start_with(&SimFs::new(), 1, change).await.unwrap();
     let (mut client, stream) = tokio::io::duplex(64 * 1024);
     tokio::spawn(server.serve("smtp", stream, SocketAddr::from(([203, 0, 113, 9], 1))).unwrap());
-    client.write_all(b"EHLO before.test\r\nSTARTTLS\r\n").await.unwrap();
     let mut said = Vec::new();
-    // The greeting, and the reply to STARTTLS.
-    while said.windows(4).filter(|code| code == b"220 ").count() < 2 || !said.ends_with(b"\n") {
-        said.push(client.read_u8().await.unwrap());
+    for (command, replies) in [("EHLO before.test\r\n", 1), ("STARTTLS\r\n", 2)] {
+        client.write_all(command.as_bytes()).await.unwrap();
+        let last = |said: &[u8]| {
+            said.split(|octet| *octet == b'\n').filter(|line| line.get(3) == Some(&b' ')).count()
+        };
+        // The greeting comes first.
+        while last(&said) <= replies || !said.ends_with(b"\n") {
+            said.push(client.read_u8().await.unwrap());
+        }
     }
     let config = common::tls::client_config(&authority, &[&rustls::version::TLS13], None);
     let mut client = common::tls::connect(&config, "mail.example.test", client).await.unwrap();

@@ -107,7 +107,7 @@ impl Answerer<'_> {
         let run = self.profile.router.recipient(Address::parse(external), sender.clone());
         let routed = self.routed(run).await;
         self.deliverable(&routed, Some(external), &format_args!("<{external}>")).map_err(|why| {
-            tracing::error!(address = external, %why, "refused: REDIRECT or BCC leads to nobody");
+            tracing::error!(address = external, %why, "refused: what REDIRECT, BCC or a milter names leads to nobody");
             server_error()
         })
     }

@@ -53,7 +53,7 @@ fn values_are_those_that_postfix_has() {
 #[test]
 fn what_is_not_set_is_as_postfix_has_it() {
     // What differs, and why it may.
-    const ARGUED: [(&str, &str); 26] = [
+    const ARGUED: [(&str, &str); 28] = [
         ("virtual_alias_domains", "$virtual_alias_maps stands for its tables"),
         ("virtual_mailbox_domains", "$virtual_mailbox_maps stands for its tables"),
         ("alias_maps", "nobody answers for NIS; said"),
@@ -62,6 +62,8 @@ fn what_is_not_set_is_as_postfix_has_it() {
         ("inet_interfaces", "all is no address; unless it is said, none needs to be known"),
         ("local_recipient_maps", "users of the machine are accounts here"),
         ("local_transport", "its next hop says nothing"),
+        ("milter_macro_daemon_name", "unless it is set, it is myhostname"),
+        ("milter_macro_v", "unless it is set, it names this software"),
         ("mynetworks", "the machine's interfaces are not looked at; said"),
         ("myhostname", "hostname has it"),
         ("mime_header_checks", "$header_checks stands for them"),

@@ -360,7 +360,7 @@ impl Message {
     /// # Errors
     /// What the client is told when that cannot be done: by the intake, or because nothing was kept of a message that nobody
     /// was to get.
-    fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<(), Refusal> {
+    pub(super) fn set_recipients(&mut self, recipients: Vec<Recipient>) -> Result<(), Refusal> {
         if recipients.is_empty() {
             self.discard();
             return Ok(());
@@ -377,19 +377,17 @@ impl Message {
         })
     }
 
-    /// The message comes from and goes to whom a milter has named.
+    /// The message comes from this sender in place of the one that it began with.
     ///
     /// # Errors
     /// As of [`Self::set_recipients`].
-    pub(super) fn readdress(&mut self, transaction: &Transaction) -> Result<(), Refusal> {
-        if let Ok(Some(writer)) = &mut self.writer {
-            let changed = writer.set_sender(transaction.sender().external().into_owned());
-            changed.map_err(|error| {
-                tracing::error!(queue_id = %self.id, %error, "not accepted: its sender cannot be changed");
-                refusal(&error)
-            })?;
-        }
-        self.set_recipients(transaction.recipients().to_vec())
+    pub(super) fn set_sender(&mut self, sender: &Address) -> Result<(), Refusal> {
+        // As above.
+        let Ok(Some(writer)) = &mut self.writer else { return Ok(()) };
+        writer.set_sender(sender.external().into_owned()).map_err(|error| {
+            tracing::error!(queue_id = %self.id, %error, "not accepted: its sender cannot be changed");
+            refusal(&error)
+        })
     }
 
     /// Nobody gets the message after all: what of it was kept goes, when it ends.

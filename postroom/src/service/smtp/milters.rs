@@ -180,8 +180,12 @@ pub(super) async fn message(
         message.discard();
         return Ok(());
     }
+    let sender = transaction.sender().clone();
     if readdress(answerer, envelope, transaction).await? {
-        message.readdress(transaction)?;
+        if *transaction.sender() != sender {
+            message.set_sender(transaction.sender())?;
+        }
+        message.set_recipients(transaction.recipients().to_vec())?;
     }
     if effects.hold {
         message.hold()?;
