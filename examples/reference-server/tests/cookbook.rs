@@ -85,7 +85,7 @@ fn converse(dialogue: &[&str], configuration: &str, directory: &Path) {
 #[test]
 fn every_recipe_does_what_it_says() {
     let (common, recipes) = recipes();
-    assert_eq!(recipes.len(), 15);
+    assert_eq!(recipes.len(), 16);
     for Recipe { title, configuration, files, commands, dialogue } in recipes {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();

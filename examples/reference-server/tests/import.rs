@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "import/milters.rs"]
+mod milters;
 #[path = "import/postfix.rs"]
 mod postfix;
 #[path = "import/qmail.rs"]

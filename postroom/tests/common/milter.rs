@@ -115,8 +115,9 @@ impl Milter {
             match (self.behaviour)(letter, data).unwrap_or(Answer::Say(usual)) {
                 Answer::Say(packets) => {
                     for packet in packets {
-                        stream.write_u32(packet.len() as u32).await?;
-                        stream.write_all(&packet).await?;
+                        // In one write: the second of two would wait until the first is acknowledged.
+                        let length = (packet.len() as u32).to_be_bytes();
+                        stream.write_all(&[&length[..], &packet].concat()).await?;
                     }
                 }
                 Answer::Silence => std::future::pending().await,

@@ -2,6 +2,7 @@
 
 mod common;
 mod elsewhere;
+mod milters;
 mod policy;
 mod services;
 mod source;

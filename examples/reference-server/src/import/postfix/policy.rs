@@ -2,6 +2,7 @@
 //!
 //! Where Postfix's default is another than ours, or is made of other parameters, it is written out.
 
+use super::milters;
 use super::source::{ALIASES, Source};
 use postroom::relay_policy::main_cf::{MainCf, MainCfError, words};
 use postroom::relay_policy::{ParameterKind, Parameters};
@@ -163,6 +164,14 @@ pub fn adapted(source: &mut Source, name: &str, value: String, is_set: bool) -> 
         _ if value.contains("check_ccert_access") => {
             tell_fingerprints(source, name);
             Some(services_of(source, name, &value))
+        }
+        "smtpd_milters" => Some(milters::with_whole_paths(source, &value)),
+        "smtpd_milter_maps" => {
+            source.note(
+                name,
+                "paths of sockets in its tables are looked for from this configuration's directory",
+            );
+            Some(value)
         }
         _ if name.ends_with("_restrictions") || value.contains("check_policy_service") => {
             Some(services_of(source, name, &value))

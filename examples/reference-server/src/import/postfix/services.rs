@@ -191,10 +191,9 @@ const SUBMISSION: [(&str, &str); 5] = [
 ];
 
 /// Options that are looked at elsewhere, and those that say nothing of mail.
-const READ: [&str; 17] = [
+const READ: [&str; 16] = [
     "broken_sasl_auth_clients",
     "message_size_limit",
-    "milter_macro_daemon_name",
     "smtpd_authorized_xclient_hosts",
     "smtpd_authorized_xforward_hosts",
     "smtpd_enforce_tls",
