@@ -14,7 +14,7 @@ use smtp_proto::milter::{
     Change, Consequence, MacroValues, MilterClient, MilterPeer, PeerAddress, Stage, Verdict,
 };
 use smtp_proto::parameter::{MailParameters, RcptParameters};
-use smtp_proto::reply::Refusal;
+use smtp_proto::reply::{EnhancedCode, Refusal};
 use std::sync::Arc;
 
 /// The milters of one SMTP session. Dropped, it hangs up on them.
@@ -252,6 +252,14 @@ impl Chain {
             let shown = show(connection, draft, (&self.milters, facts), &mut wanted).await;
             let (answered, is_taken) = match shown {
                 Err(Unshown::Disk(error)) => return Err(error),
+                Err(Unshown::TooLarge) => {
+                    tracing::warn!(
+                        "milter {}: its new body is larger than a message may be",
+                        self.list[at].name
+                    );
+                    outcome.refusal = Some(too_large());
+                    break;
+                }
                 Err(Unshown::Lost(lost)) => (Err(lost), false),
                 Ok(verdict) => {
                     let is_taken = matches!(verdict, Verdict::Continue | Verdict::Accept);
@@ -327,10 +335,12 @@ impl Wanted {
     }
 }
 
-/// Why a message was not shown to its end.
+/// Why a message was not shown to its end, or cannot be as a milter wants it.
 enum Unshown {
     Lost(Lost),
     Disk(StoreError),
+    /// Its new body is larger than a message may be.
+    TooLarge,
 }
 
 impl From<Lost> for Unshown {
@@ -380,13 +390,29 @@ async fn show(
         }
     }
     connection.begin(|machine, now| machine.end_of_message(now, &macros)).await?;
+    // Why its new body cannot be kept. It is heard to the end all the same: it may be asked about the next message.
+    let mut unkept = None;
     loop {
         match connection.said().await? {
-            Said::Verdict(verdict) => return Ok(verdict),
-            Said::Change(Change::ReplaceBody(octets)) => {
-                wanted.body.get_or_insert_with(|| draft.another_body()).push(&octets).await?;
+            Said::Verdict(verdict) if is_final(&verdict) => return Ok(verdict),
+            Said::Verdict(verdict) => return unkept.map_or(Ok(verdict), Err),
+            Said::Change(Change::ReplaceBody(octets)) if unkept.is_none() => {
+                let body = wanted.body.get_or_insert_with(|| draft.another_body());
+                if octets.len() as u64 > draft.body_octets_max().saturating_sub(body.len()) {
+                    unkept = Some(Unshown::TooLarge);
+                } else if let Err(error) = body.push(&octets).await {
+                    unkept = Some(Unshown::Disk(error));
+                }
             }
+            Said::Change(Change::ReplaceBody(_)) => {}
             Said::Change(change) => wanted.changes.push(change),
         }
     }
+}
+
+/// What a client hears whose message a milter made too large, as Postfix has it.
+fn too_large() -> Refusal {
+    let code =
+        EnhancedCode::new(5, 3, 4).and_then(|code| Refusal::new(552, code, "Message file too big").ok());
+    code.unwrap_or(Refusal::PERMANENT)
 }

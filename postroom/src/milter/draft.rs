@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     at: At,
     body: Body,
     scratch: Scratch,
+    /// So large a milter may make it.
+    octets_max: u64,
 }
 
 /// How far a message has come.
@@ -73,9 +75,19 @@ fn name(line: &[u8]) -> Option<&[u8]> {
 }
 
 impl Draft {
-    pub(crate) fn new(scratch: &Scratch) -> Self {
+    /// `octets_max`: what a message may have; zero is no limit.
+    pub(crate) fn new(scratch: &Scratch, octets_max: u64) -> Self {
         let (body, scratch) = (scratch.body(), scratch.clone());
-        Self { fields: Vec::new(), header_octets: 0, line: Vec::new(), at: At::Header, body, scratch }
+        let octets_max = if octets_max == 0 { u64::MAX } else { octets_max };
+        Self {
+            fields: Vec::new(),
+            header_octets: 0,
+            line: Vec::new(),
+            at: At::Header,
+            body,
+            scratch,
+            octets_max,
+        }
     }
 
     /// The next octets of the message.
@@ -153,6 +165,12 @@ impl Draft {
         self.scratch.body()
     }
 
+    /// So many octets such a body may have.
+    pub(super) fn body_octets_max(&self) -> u64 {
+        let header: usize = self.fields.iter().map(|field| field.octets.len()).sum();
+        self.octets_max.saturating_sub(header as u64)
+    }
+
     /// Puts another body in place.
     pub(super) fn replace_body(&mut self, body: Body) {
         self.body = body;
@@ -208,7 +226,7 @@ mod tests {
 
     /// The message whole, cut at this place.
     async fn draft(message: &str, cut: usize) -> Draft {
-        let mut draft = Draft::new(&Scratch::default());
+        let mut draft = Draft::new(&Scratch::default(), 0);
         let (first, second) = message.as_bytes().split_at(cut);
         draft.push(first).await.unwrap();
         draft.push(second).await.unwrap();
@@ -254,7 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_header_without_end_is_refused() {
-        let mut draft = Draft::new(&Scratch::default());
+        let mut draft = Draft::new(&Scratch::default(), 0);
         draft.push(&[b'x'; HEADER_BYTES_MAX]).await.unwrap();
         assert_eq!(draft.push(b"x").await.unwrap_err().kind(), ErrorKind::Refused);
     }

@@ -64,7 +64,10 @@ impl SmtpService {
                             let answerer = (&profile, &backends.walls, client);
                             Header::new(plan, answerer, sender, writer.id().as_str(), now.utc)
                         });
-                        let draft = milters.as_ref().map(|_| Box::new(Draft::new(&backends.walls.scratch)));
+                        let octets_max = profile.config.limits.message_bytes_max;
+                        let draft = milters
+                            .as_ref()
+                            .map(|_| Box::new(Draft::new(&backends.walls.scratch, octets_max)));
                         Message::new(writer, Content::new(&profile.checks), header, draft)
                     });
                     made.map_err(|error| {
