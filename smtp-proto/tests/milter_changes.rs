@@ -114,7 +114,7 @@ fn a_new_body_goes_through_in_pieces_of_any_size() {
     let recipient = MilterReply::AddRecipient("<a@x.test>".into());
     let replies = [new(b"x\r\n"), new(b""), new(&large), recipient, new(b"z"), MilterReply::Accept];
     let config = Arc::new(config);
-    for cut in [1000, 65_536, 400_000] {
+    for cut in [1, 4, 1000, 65_536, 400_000] {
         let mut driver = session(&config, &MESSAGE);
         let mut to_milter = InBuf::with_capacity(1 << 20);
         let answers = answering('E', &replies);

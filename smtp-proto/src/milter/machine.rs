@@ -162,6 +162,8 @@ impl MilterClient {
                     // That a new body begins is told at once: it may be empty.
                     return self.change(MilterReply::ReplaceBody(Bytes::new()), 0).map(Some);
                 }
+                // It may be that one, of any length.
+                None if stage == Stage::EndOfMessage => return Ok(None),
                 // Behind anything else the body goes on in a new line.
                 Some((_, kind)) if kind != b'p' => {
                     let end = self.lines.end();
