@@ -105,7 +105,7 @@ fn an_envelope_without_measure_is_refused() {
 }
 
 #[test]
-fn recipients_are_changed_while_a_message_arrives() {
+fn sender_and_recipients_are_changed_while_a_message_arrives() {
     let fs = SimFs::new();
     let (spool, _) = open(&fs, 1, SMALL);
     // A small message, whose envelope is in memory with it, and one of which chunks are in the log already.
@@ -117,6 +117,7 @@ fn recipients_are_changed_while_a_message_arrives() {
         writer.set_recipients(to("somebody-with-a-longer-name")).unwrap();
         writer.write(&body[10..]).unwrap();
         writer.set_recipients(to("c")).unwrap();
+        writer.set_sender("another@y.test".into()).unwrap();
         commit(writer).unwrap();
     }
     let mut writer = spool.begin(envelope(1)).unwrap();
@@ -130,6 +131,7 @@ fn recipients_are_changed_while_a_message_arrives() {
         let job = spool.next_ready(UnixTime(9)).unwrap().unwrap();
         let to: Vec<&str> = job.envelope.recipients.iter().map(|to| to.address.as_str()).collect();
         assert_eq!((to, job.statuses.len()), (vec!["c@x.test"], 1));
+        assert_eq!(job.envelope.reverse_path, "another@y.test");
         assert_eq!(read_all(&mut *spool.body(&job.id).unwrap()).unwrap(), body);
     }
 }

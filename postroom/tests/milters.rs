@@ -10,6 +10,7 @@ use mailstore::fs::sim::SimFs;
 use postroom::Server;
 use postroom::settings::{Listener, Protocol, TlsMode};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -109,31 +110,38 @@ async fn refusals_are_said_where_postfix_says_them() {
     };
     const REJECT: &str = "550 5.7.1 Command rejected";
     const TEMPFAIL: &str = "451 4.7.1 Service unavailable - try again later";
+    // One server for all, whose milter says something else to each session.
+    let script = Arc::new(Mutex::new(('-', Vec::new())));
+    let said = Arc::clone(&script);
+    let milter = Milter::new(move |heard, _| {
+        let (step, answer) = said.lock().unwrap().clone();
+        say([answer]).filter(|_| heard == step)
+    });
+    let server = with(&SimFs::new(), &milter.inet().await).await;
+    let replies = async |step: char, answer: &[u8]| {
+        *script.lock().unwrap() = (step, answer.to_vec());
+        replies(&server).await
+    };
     for (step, place) in [('H', 0), ('M', 0), ('R', 1), ('T', 2), ('L', 3), ('N', 3), ('B', 3), ('E', 3)] {
-        for (answer, told) in [
-            (packet('r', ""), REJECT),
-            (packet('t', ""), TEMPFAIL),
-            (packet('y', "551 5.7.9 Go away\0"), "551 5.7.9 Go away"),
-        ] {
-            let milter = Milter::new(move |letter, _| say([answer.clone()]).filter(|_| letter == step));
-            assert_eq!(replies(&milter).await, at(place, told), "{told} at {step}");
+        for (answer, told) in [("r", REJECT), ("t", TEMPFAIL), ("y551 5.7.9 Go away\0", "551 5.7.9 Go away")]
+        {
+            assert_eq!(replies(step, answer.as_bytes()).await, at(place, told), "{told} at {step}");
         }
     }
-    let temporary = Milter::new(|step, _| letter('t').filter(|_| step == 'C'));
-    assert_eq!(replies(&temporary).await, at(0, TEMPFAIL));
+    assert_eq!(replies('C', b"t").await, at(0, TEMPFAIL));
     for step in ['C', 'H', 'M', 'R', 'T', 'L', 'N', 'B', 'E'] {
-        for answer in ['c', 'a', 's'].into_iter().filter(|answer| (step, *answer) != ('E', 's')) {
-            let milter = Milter::new(move |heard, _| letter(answer).filter(|_| heard == step));
-            assert_eq!(replies(&milter).await, OK, "{answer} at {step}");
+        for answer in [b"c", b"a", b"s"] {
+            let is_skip_of_all = (step, answer) == ('E', b"s");
+            if !is_skip_of_all {
+                assert_eq!(replies(step, answer).await, OK, "{answer:?} at {step}");
+            }
         }
     }
 }
 
 /// What a client hears to MAIL, RCPT, DATA and the message; as much of a yes as its code, nothing behind a no.
-async fn replies(milter: &Milter) -> [String; 4] {
-    let fs = SimFs::new();
-    let server = with(&fs, &milter.inet().await).await;
-    let mut client = Client::greeted(&server, "smtp").await;
+async fn replies(server: &Server) -> [String; 4] {
+    let mut client = Client::greeted(server, "smtp").await;
     let mut replies = [const { String::new() }; 4];
     let commands = ["MAIL FROM:<s@x.test>", "RCPT TO:<alice@example.test>", "DATA", "A: b\r\n\r\nbody\r\n."];
     for (command, reply) in commands.into_iter().zip(&mut replies) {
@@ -246,12 +254,10 @@ async fn header_body_and_envelope_are_changed() {
 async fn a_message_is_thrown_away_or_held() {
     for step in ['M', 'R', 'T', 'L', 'B', 'E'] {
         let milter = Milter::new(move |heard, _| letter('d').filter(|_| heard == step));
-        assert_eq!(replies(&milter).await, ["250", "250", "354", "250"], "{step}");
         let fs = SimFs::new();
         let server = with(&fs, &milter.inet().await).await;
-        let mut client = Client::greeted(&server, "smtp").await;
-        assert!(client.mail("s@x.test", ALICE, "thrown away").await.starts_with("250"));
-        assert_eq!(queued(&fs), 0);
+        assert_eq!(replies(&server).await, ["250", "250", "354", "250"], "{step}");
+        assert_eq!((queued(&fs), got(&fs).len()), (0, 0), "{step}");
     }
     let milter = Milter::new(|step, _| say([packet('q', "odd\0"), packet('c', "")]).filter(|_| step == 'E'));
     let fs = SimFs::new();
@@ -314,7 +320,8 @@ async fn a_milter_may_die_at_each_step() {
     let each = steps.map(|(step, place)| {
         Box::pin(async move {
             let dies = Milter::new(move |heard, _| Some(Answer::HangUp).filter(|_| heard == step));
-            assert_eq!(replies(&dies).await[place], TEMPFAIL, "{step}");
+            let server = with(&SimFs::new(), &dies.inet().await).await;
+            assert_eq!(replies(&server).await[place], TEMPFAIL, "{step}");
             let silent = Milter::new(move |heard, _| Some(Answer::Silence).filter(|_| heard == step));
             let place = silent.inet().await;
             let milters =
@@ -452,6 +459,27 @@ async fn the_tls_session_is_told() {
     assert_eq!(told[0], "");
     assert!(told[1].starts_with("{tls_version}|TLSv1.3|{cipher}|TLS"), "{}", told[1]);
     assert!(told[1].ends_with("|{cipher_bits}|256|"), "{}", told[1]);
+}
+
+/// Behind XCLIENT the session begins anew, for milters, too.
+#[tokio::test]
+async fn who_is_spoken_for_is_told() {
+    let milter = Milter::new(|_, _| None);
+    let mut settings = settings_with(&[("smtpd_milters", &milter.inet().await)]);
+    settings.listeners = vec![Listener::without_socket(Protocol::Smtp)];
+    settings.listeners[0].xclient_clients = vec!["203.0.113.0/24".into()];
+    let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = Client::greeted(&server, "smtp").await;
+    assert!(
+        client.command("XCLIENT ADDR=IPV6:2001:db8::7 NAME=c.some.test PORT=25").await.starts_with("220")
+    );
+    client.command("EHLO other.test").await;
+    assert!(client.mail("s@x.test", ALICE, "b").await.starts_with("250"));
+    milter.hears('Q').await;
+    let story = milter.story();
+    for told in ["C c.some.test|6\0\u{19}2001:db8::7|".replace('\0', "|"), "H other.test|".into()] {
+        assert!(story.contains(&told), "{told} {story:?}");
+    }
 }
 
 #[tokio::test]
