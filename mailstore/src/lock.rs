@@ -38,7 +38,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(10);
 pub(crate) struct DotLock {
     env: Env,
     path: PathBuf,
-    /// The lock file as it was made, or last touched.
+    /// The lock file as it was made, which is before others were waited for, or last touched.
     made: Metadata,
     _threads: Held,
 }
@@ -68,6 +68,8 @@ impl DotLock {
         let taken = loop {
             match env.fs().rename_new(&unnamed, &path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                // Over a network it may have been done all the same, and nobody would get a lock whose owner does not know of it.
+                Err(_) if env.fs().metadata(&path).is_ok_and(|found| is_same(&found, &made)) => break Ok(()),
                 renamed => break renamed.map_err(failed),
             }
             match stale(env, &path) {

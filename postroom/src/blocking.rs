@@ -4,7 +4,7 @@
 //! At most as many jobs run as there are threads, and at most as many wait as the queue holds; who brings one
 //! more waits until there is room. What a job leaves behind to be done has its place beyond that: the job ends, and nobody waits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -51,14 +51,16 @@ struct Queue {
     brought: Condvar,
     /// For jobs that wait.
     room: Arc<Semaphore>,
-    /// Of all that were brought, the last one has ended.
-    settled: Notify,
+    /// One that was brought has ended.
+    ended: Notify,
 }
 
 #[derive(Default)]
 struct QueueState {
-    /// How many jobs have been brought and not ended, with those that wait for room.
-    open: usize,
+    /// The numbers of the jobs that were brought and have not ended, with those that wait for room.
+    open: BTreeSet<u64>,
+    /// The next one's.
+    number: u64,
     /// What waits, each with its room.
     jobs: VecDeque<(Job, Option<OwnedSemaphorePermit>)>,
     ended: bool,
@@ -67,22 +69,26 @@ struct QueueState {
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A job that was brought and has not ended, until dropped.
-struct Open(Arc<Queue>);
+struct Open {
+    queue: Arc<Queue>,
+    number: u64,
+}
 
 impl Open {
     fn new(queue: &Arc<Queue>) -> Self {
-        queue.lock().open += 1;
-        Self(Arc::clone(queue))
+        let mut state = queue.lock();
+        let number = state.number;
+        state.number += 1;
+        state.open.insert(number);
+        drop(state);
+        Self { queue: Arc::clone(queue), number }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.open -= 1;
-        if state.open == 0 {
-            self.0.settled.notify_waiters();
-        }
+        self.queue.lock().open.remove(&self.number);
+        self.queue.ended.notify_waiters();
     }
 }
 
@@ -148,12 +154,8 @@ impl Blocking {
     /// When the system gives no thread.
     pub fn threads(name: &str, threads: usize, queue: usize) -> std::io::Result<Self> {
         let room = Arc::new(Semaphore::new(queue.clamp(1, Semaphore::MAX_PERMITS)));
-        let queue = Arc::new(Queue {
-            state: Mutex::default(),
-            brought: Condvar::new(),
-            room,
-            settled: Notify::new(),
-        });
+        let queue =
+            Arc::new(Queue { state: Mutex::default(), brought: Condvar::new(), room, ended: Notify::new() });
         // Before the first thread, so that those there are end when one cannot be had.
         let threads = threads.max(1);
         let handle = Handle { queue: Arc::clone(&queue), threads };
@@ -214,19 +216,21 @@ impl Blocking {
         receive.await.map_err(|_| JobLost)
     }
 
-    /// When all that was brought here and to other clones has ended, what it brought besides included: a program that ends
-    /// before cuts its threads off in the middle of a job.
+    /// When all that was brought before, here and to other clones, has ended: a program that ends sooner cuts its threads
+    /// off in the middle of a job. What is brought later is not waited for, so that it ends also where others go on.
     pub async fn settled(&self) {
         let Place::Threads(handle) = &self.place else {
             return;
         };
+        let queue = &handle.queue;
+        let before = queue.lock().number;
         loop {
             // Before looking, so that whatever ends now is heard of.
-            let settled = handle.queue.settled.notified();
-            if handle.queue.lock().open == 0 {
+            let ended = queue.ended.notified();
+            if queue.lock().open.first().is_none_or(|&first| first >= before) {
                 return;
             }
-            settled.await;
+            ended.await;
         }
     }
 
@@ -320,29 +324,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_settled_while_a_job_runs_waits_or_brings_another() {
+    async fn what_was_brought_before_is_waited_for_and_what_comes_later_is_not() {
+        fn go_on(blocking: &Blocking, done: std::sync::mpsc::Sender<()>) {
+            let next = blocking.clone();
+            blocking.detach(move || {
+                if done.send(()).is_ok() {
+                    go_on(&next, done);
+                }
+            });
+        }
         let blocking = Blocking::threads("test", 1, 1).unwrap();
         blocking.settled().await;
         let (begin, begun) = std::sync::mpsc::channel::<()>();
         let (done, all) = std::sync::mpsc::channel();
-        let (again, last) = (blocking.clone(), done.clone());
         blocking.detach(move || begun.recv().unwrap());
         // One waits in the queue, the others for room in it.
         for job in 0..3 {
             let done = done.clone();
             blocking.detach(move || done.send(job).unwrap());
         }
-        blocking.detach(move || again.detach(move || last.send(3).unwrap()));
         let settled = blocking.settled();
         tokio::pin!(settled);
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut settled).await.is_err());
+        let (others, theirs) = std::sync::mpsc::channel();
+        go_on(&blocking, others);
         begin.send(()).unwrap();
         settled.await;
         let mut done: Vec<u8> = all.try_iter().collect();
         done.sort_unstable();
-        assert_eq!(done, [0, 1, 2, 3]);
-        // Nor does one count that nobody waited for until it could be brought.
-        assert_eq!(blocking.run(|| 7).await, Ok(7));
+        assert_eq!(done, [0, 1, 2]);
         blocking.settled().await;
+        assert!(theirs.recv().is_ok(), "others go on");
     }
 }
