@@ -10,7 +10,7 @@
 //! | `w`, `l` | write, make, remove, rename |
 //! | `m`, `x` | execute: Landlock takes the program that loads libraries for one that is executed |
 //! | `k` | nothing |
-//! | `network inet`, `network inet6` | without either, no TCP port is bound or connected to |
+//! | `network inet`, `network inet6` | without either, no TCP port is bound or connected to, if the kernel [holds the network](holds_network) |
 //! | `signal` | nobody outside is signalled |
 //! | `capability` | the only ones left to root |
 
@@ -27,11 +27,22 @@ const KNOWN: ABI = ABI::V6;
 
 /// Whether the kernel can hold anybody to a profile (Linux 5.19, built with Landlock); says so when it cannot.
 #[must_use]
-#[allow(clippy::print_stderr, reason = "who runs the test is to see what was skipped")]
 pub fn is_possible() -> bool {
-    let is = alone(|| restrict(&Profile::default())).is_ok_and(|is| is);
+    or_skipped(alone(|| restrict(&Profile::default())).is_ok_and(|is| is), "this kernel has no Landlock")
+}
+
+/// Whether it can also keep a program from TCP (Linux 6.7); says so when it cannot.
+#[must_use]
+pub fn holds_network() -> bool {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let holds = ruleset.handle_access(AccessNet::from_all(ABI::V4)).is_ok();
+    or_skipped(holds, "this kernel's Landlock knows no network")
+}
+
+#[allow(clippy::print_stderr, reason = "who runs the test is to see what was skipped")]
+fn or_skipped(is: bool, why: &str) -> bool {
     if !is {
-        eprintln!("skipped: this kernel has no Landlock");
+        eprintln!("skipped: {why}");
     }
     is
 }

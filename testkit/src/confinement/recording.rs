@@ -5,10 +5,13 @@
 //! A directory is a path that ends in `/`. Of something that is gone it is not known whether it was one, and a rule for either will do.
 
 use super::Profile;
+use crate::programs::has;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 /// The system calls that are written down. Those behind `?` are not on each processor.
 const CALLS: &str = "?open,openat,openat2,?creat,execve,execveat,?mkdir,mkdirat,?mknod,mknodat,?unlink,unlinkat,?rmdir,?rename,?renameat,\
@@ -20,6 +23,25 @@ const CALLS: &str = "?open,openat,openat2,?creat,execve,execveat,?mkdir,mkdirat,
 pub struct Recording {
     directory: PathBuf,
     program: PathBuf,
+}
+
+/// Whether strace is there and may trace; says so when it is not or may not.
+///
+/// # Panics
+/// As [`has`] does, where it is not there.
+#[must_use]
+#[allow(clippy::print_stderr, reason = "who runs the test is to see what was skipped")]
+pub fn is_possible() -> bool {
+    if !has("strace") {
+        return false;
+    }
+    // A container may forbid it, and so does who traces us.
+    let may = Command::new("strace").args(["-qq", "-o", "/dev/null", "-e", "trace=none", "true"]).output();
+    let may = may.is_ok_and(|output| output.status.success());
+    if !may {
+        eprintln!("skipped: strace may not trace here");
+    }
+    may
 }
 
 /// Something that was done.
@@ -52,9 +74,21 @@ impl Recording {
         options.into_iter().map(OsString::from).chain([to]).collect()
     }
 
-    /// Whether all threads have ended and all is written down.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
+    /// Waits until all threads have ended and all is written down.
+    ///
+    /// # Panics
+    /// When that takes longer than a minute.
+    pub fn wait(&self) {
+        for _ in 0..600 {
+            if self.is_whole() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("what strace writes to {} has no end", self.directory.display());
+    }
+
+    fn is_whole(&self) -> bool {
         let texts: Vec<String> = self.threads().collect();
         let has_ended = |text: &String| text.lines().next_back().is_some_and(|line| line.starts_with("+++ "));
         !texts.is_empty() && texts.iter().all(has_ended)
@@ -150,9 +184,10 @@ fn deed(line: &str, program: &Path) -> Result<Vec<Deed>, String> {
         return Ok(Vec::new());
     }
     if let Some(rest) = line.strip_prefix("--- ") {
-        // What the kernel itself sends needs no right.
-        let is_from_somebody = ["si_code=SI_USER", "si_code=SI_TKILL"].iter().any(|code| rest.contains(code));
         let name = rest.split(' ').next().unwrap_or_default();
+        // What the kernel itself sends needs no right: SIGPIPE, which it says is from a user, and what has a code of its own.
+        let is_from_somebody = name != "SIGPIPE"
+            && ["si_code=SI_USER", "si_code=SI_TKILL"].iter().any(|code| rest.contains(code));
         return Ok(vec![if is_from_somebody { Deed::Received(name.to_owned()) } else { Deed::Free }]);
     }
     let (call, rest) = line.split_once('(').ok_or("no system call")?;
@@ -205,8 +240,9 @@ fn deed(line: &str, program: &Path) -> Result<Vec<Deed>, String> {
             deeds
         }
         "kill" | "tkill" | "tgkill" => {
-            let signal = arguments.rsplit(", ").next().unwrap_or_default();
-            vec![Deed::Sent(signal.trim_end_matches([')', ' ']).to_owned())]
+            let signal = arguments.rsplit(", ").next().unwrap_or_default().trim_end_matches([')', ' ']);
+            // A signal that is none asks whether there is somebody.
+            vec![Deed::Sent(if signal == "0" { "SIGEXISTS" } else { signal }.to_owned())]
         }
         "fcntl" => vec![Deed::Free],
         _ => return Err("a system call that nobody asked for".to_owned()),
@@ -299,10 +335,12 @@ mod tests {
             (r#"execve("/no/other", ["/no/other"], 0x7ffd /* 3 vars */) = 0"#, path("/no/other", "mrx")),
             (r#"execve("/no/program", ["x"], 0x7ffd /* 3 vars */) = 0"#, path("/no/program", "mr")),
             (r"kill(-17, SIGKILL) = 0", Deed::Sent("SIGKILL".into())),
+            (r"kill(17, 0)                             = 0", Deed::Sent("SIGEXISTS".into())),
             (
                 "--- SIGHUP {si_signo=SIGHUP, si_code=SI_USER, si_pid=7, si_uid=0} ---",
                 Deed::Received("SIGHUP".into()),
             ),
+            ("--- SIGPIPE {si_signo=SIGPIPE, si_code=SI_USER, si_pid=7, si_uid=0} ---", Deed::Free),
             ("--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=7} ---", Deed::Free),
             (
                 r"socket(AF_INET6, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 3<socket:[8]>",
