@@ -22,7 +22,8 @@ fn values_are_those_that_postfix_has() {
              mydestination = $myhostname ${{place?{{$place.$mydomain}}:{{none}}}}\n  ${{nothing:other.example}} ${{nothing?never.example}}\n\
              virtual_alias_maps = inline:{{a@b.example=c}} ${{{{$compatibility_level}} >=level {{2}} ? {{static:x}} : {{static:y}}}}\n\
              smtpd_sender_restrictions = reject_non_fqdn_sender,\n\n# between\n   ${{{{$place}} == {{inner}} ? {{permit_mynetworks}}}}\n\
-             myorigin = ${{mydomain}}\nrecipient_delimiter = +$$\nproxy_interfaces =\nsmtpd_recipient_restrictions = reject_unauth_destination\n"
+             myorigin = ${{mydomain}}\nrecipient_delimiter = +$$\nproxy_interfaces =\nsmtpd_recipient_restrictions = reject_unauth_destination\n\
+             relay_domains = relayed.example ${{place}}.example\n"
         );
         write(directory, &[("main.cf", &main_cf), ("master.cf", "smtp inet n - y - - smtpd\n")]);
         let (good, printed, told) = program(&["import-postfix", "."], directory);
@@ -53,7 +54,7 @@ fn values_are_those_that_postfix_has() {
 #[test]
 fn what_is_not_set_is_as_postfix_has_it() {
     // What differs, and why it may.
-    const ARGUED: [(&str, &str); 28] = [
+    const ARGUED: [(&str, &str); 29] = [
         ("virtual_alias_domains", "$virtual_alias_maps stands for its tables"),
         ("virtual_mailbox_domains", "$virtual_mailbox_maps stands for its tables"),
         ("alias_maps", "nobody answers for NIS; said"),
@@ -67,6 +68,7 @@ fn what_is_not_set_is_as_postfix_has_it() {
         ("mynetworks", "the machine's interfaces are not looked at; said"),
         ("myhostname", "hostname has it"),
         ("mime_header_checks", "$header_checks stands for them"),
+        ("relay_domains", "$mydestination is local; said, for its subdomains"),
         ("nested_header_checks", "$header_checks stands for them"),
         ("unknown_address_tempfail_action", "unless it is set, reject_tempfail_action holds"),
         ("unknown_helo_hostname_tempfail_action", "unless it is set, reject_tempfail_action holds"),

@@ -135,6 +135,15 @@ pub fn adapted(source: &mut Source, name: &str, value: String, is_set: bool) -> 
             );
             Some(value)
         }
+        // Local domains in it count as local in Postfix; what is left of it are their subdomains.
+        "relay_domains" if !is_set && !value.is_empty() => {
+            source.note(
+                name,
+                "it is not set, and without compatibility_level = 2 or more it is $mydestination in Postfix, which relays for the \
+                 subdomains of those: left out; name the subdomains that are to be relayed for",
+            );
+            None
+        }
         "relay_clientcerts" => {
             tell_fingerprints(source, name);
             Some(value)
