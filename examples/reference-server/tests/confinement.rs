@@ -33,11 +33,11 @@ const USER: &str = "nobody";
 /// The next port below 1024.
 static PORT: AtomicU16 = AtomicU16::new(700);
 
-/// A server's files, each kind in a directory of its own, and two policy services that agree with everything.
+/// A server's files, each kind in a directory of its own, two policy services that agree with everything, and a milter.
 struct Place {
     directory: tempfile::TempDir,
-    /// How often each policy service was asked.
-    asked: [Arc<AtomicUsize>; 2],
+    /// How often each policy service was asked, and how many messages the milter has changed.
+    asked: [Arc<AtomicUsize>; 3],
 }
 
 fn is_root() -> bool {
@@ -65,12 +65,22 @@ impl Place {
             fs::write(of(name).join("keep"), script).unwrap();
             open(&of(name).join("keep"));
         }
-        let services = UnixListener::bind(of("services/policy")).unwrap();
-        fs::set_permissions(of("services/policy"), Permissions::from_mode(0o777)).unwrap();
+        let [services, milters] = ["services/policy", "services/milter"].map(|name| {
+            let listener = UnixListener::bind(of(name)).unwrap();
+            fs::set_permissions(of(name), Permissions::from_mode(0o777)).unwrap();
+            listener
+        });
         let ports = TcpListener::bind("localhost:0").unwrap();
         let port = ports.local_addr().unwrap().port();
-        let asked = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
-        let [on_path, on_port] = asked.clone();
+        let asked: [Arc<AtomicUsize>; 3] = Default::default();
+        let [on_path, on_port, changed] = asked.clone();
+        std::thread::spawn(move || {
+            // Sessions may be open at the same time.
+            for stream in milters.incoming() {
+                let changed = changed.clone();
+                std::thread::spawn(move || change(stream.unwrap(), &changed));
+            }
+        });
         std::thread::spawn(move || services.incoming().for_each(|stream| agree(stream.unwrap(), &on_path)));
         std::thread::spawn(move || ports.incoming().for_each(|stream| agree(stream.unwrap(), &on_port)));
 
@@ -96,7 +106,8 @@ impl Place {
              allow_mail_to_files = [\"alias\"]\nallow_mail_to_commands = [\"alias\"]\n\
              smtpd_sender_restrictions = [\"check_sender_access texthash:senders\"]\n\
              smtpd_recipient_restrictions = [\"check_policy_service unix:{here}/services/policy\", \
-             \"check_policy_service inet:localhost:{port}\"]\n"
+             \"check_policy_service inet:localhost:{port}\"]\n\
+             smtpd_milters = [\"unix:{here}/services/milter\"]\n"
         );
         common::prepare(&of("etc"), &configuration);
         let aliases = format!(
@@ -171,6 +182,26 @@ fn agree(stream: impl Read + Write, asked: &AtomicUsize) {
     }
 }
 
+/// A milter that adds a field to each message.
+fn change(mut stream: impl Read + Write, changed: &AtomicUsize) {
+    let mut length = [0; 4];
+    while stream.read_exact(&mut length).is_ok() {
+        let mut packet = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut packet).unwrap();
+        let answer: &[u8] = match packet[0] {
+            // Version 6, adds fields, wants every step.
+            b'O' => b"\0\0\0\x0dO\0\0\0\x06\0\0\0\x01\0\0\0\0",
+            b'D' | b'A' | b'Q' => continue,
+            b'E' => {
+                changed.fetch_add(1, Relaxed);
+                b"\0\0\0\x0chX-Seen\0yes\0\0\0\0\x01c"
+            }
+            _ => b"\0\0\0\x01c",
+        };
+        stream.write_all(answer).unwrap();
+    }
+}
+
 fn send(server: &Server, to: &str) {
     let message = format!("Subject: to {to}\r\n\r\nHello.\r\n");
     let reply = Smtp::connect(server.address("smtp", "starttls")).send("s@x.test", to, message.as_bytes());
@@ -201,7 +232,7 @@ fn exercise(place: &Place, start: &dyn Fn() -> Server) {
     }
     for name in ["mail/file", "mail/by-command", "mail/by-shell"] {
         let written = || fs::read_to_string(place.path(name)).unwrap_or_default();
-        eventually(|| written().contains("\nHello.\n"));
+        eventually(|| written().contains("\nX-Seen: yes\n") && written().contains("\nHello.\n"));
     }
     assert!(place.asked.iter().all(|asked| asked.load(Relaxed) >= 4), "{:?}", place.asked);
     submit(&server, place);

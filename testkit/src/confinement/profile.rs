@@ -19,7 +19,8 @@ pub struct Profile {
     pub network: Vec<NetworkRule>,
     /// What root may do besides, as `net_bind_service`.
     pub capabilities: Vec<String>,
-    /// Signals that may be sent to processes of the same profile, by name, as `kill`.
+    /// Signals that may be sent to processes of the same profile, by name, as `kill`; `exists`, which is none and asks whether there is such a
+    /// process, to all.
     pub sends: Signals,
     /// Signals that those without a profile may send.
     pub receives: Signals,
@@ -180,6 +181,7 @@ impl Reader<'_> {
                 let (family, kind) = (family.to_owned(), kind.to_owned());
                 self.profile.network.push(NetworkRule { family, kind, is_untested });
             }
+            ["signal", "send", "set=(exists)"] => drop(self.profile.sends.0.insert("exists".to_owned())),
             ["signal", way, ref set @ .., peer] => {
                 let text = set.join(" ");
                 let names = text.strip_prefix("set=(").and_then(|rest| rest.strip_suffix(')'));
@@ -233,7 +235,7 @@ mod tests {
     const TEXT: &str = "# What it is for.\nabi <abi/3.0>,\n@{data} = /var/lib/x\n\nprofile x {\n  # Mail.\n  @{data}/ r,\n  \
         @{data}/** rwk,\n\n  # Programs. Untested: there is none.\n  /bin/sh mrix,\n\n  # The rest.\n  network inet stream,\n  \
         capability setuid,\n  signal send set=(kill term) peer=x,\n  signal receive set=(hup) peer=unconfined,\n  \
-        include if exists <local/x>\n}\n";
+        signal send set=(exists),\n  include if exists <local/x>\n}\n";
 
     fn read(text: &str, variables: &[(&str, &str)]) -> Result<Profile, String> {
         Profile::parse(text, variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
@@ -256,6 +258,7 @@ mod tests {
         assert!(
             profile.sends.has("SIGTERM") && !profile.sends.has("SIGHUP") && profile.receives.has("SIGHUP")
         );
+        assert!(profile.sends.has("SIGEXISTS"));
     }
 
     #[test]
@@ -279,8 +282,9 @@ mod tests {
             ("  # Mail.\n", "", 6),
             ("peer=x", "peer=y", 16),
             ("network inet stream", "network", 14),
-            ("<local/x>", "<local/y>", 18),
-            ("}\n", "}\n}\n", 20),
+            ("set=(exists)", "set=(hup)", 18),
+            ("<local/x>", "<local/y>", 19),
+            ("}\n", "}\n}\n", 21),
         ] {
             let text = TEXT.replacen(from, to, 1);
             let wrong = read(&text, &[]).unwrap_err();
