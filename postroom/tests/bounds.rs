@@ -258,9 +258,11 @@ fn a_large_message_goes_by_a_milter() {
     const CHUNKS: usize = 1024;
     let milters = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let milter = Milter::new(|step, _| {
-        let mut packets = vec![packet('b', vec![b'x'; CHUNK_BYTES]); CHUNKS];
-        packets.push(packet('c', ""));
-        (step == 'E').then_some(Answer::Say(packets))
+        (step == 'E').then(|| {
+            let mut packets = vec![packet('b', vec![b'x'; CHUNK_BYTES]); CHUNKS];
+            packets.push(packet('c', ""));
+            Answer::Say(packets)
+        })
     });
     let place = milters.block_on(milters.spawn({
         let milter = milter.clone();

@@ -66,9 +66,9 @@ const SHUT_DOWN: &str = "Postfix takes the message whose content it had shown";
 /// Lines of what the milter is told that differ: as Postfix has it, as ours has it, why.
 const TOLD: [(&str, &str, &str); 6] = [
     (
-        "D C j|mail.example.test|{daemon_name}|mail.example.test|{daemon_addr}|127.0.0.1|v|Postfix 3.7.11|_|localhost [127.0.0.1]|",
-        "D C j|mail.example.test|{daemon_name}|mail.example.test|v|Postroom 0.1.0|_|localhost [127.0.0.1]|",
-        "another name; and here no socket is between, so the server has no address",
+        "D C j|mail.example.test|{daemon_name}|mail.example.test|{daemon_addr}|127.0.0.1|v|software|_|localhost [127.0.0.1]|",
+        "D C j|mail.example.test|{daemon_name}|mail.example.test|v|software|_|localhost [127.0.0.1]|",
+        "no socket is between here, so the server has no address",
     ),
     (
         "D M {mail_addr}|s@x.test|{mail_host}|x.test|{mail_mailer}|discard|",
@@ -150,9 +150,11 @@ const MESSAGE: &str = "Received: from x\r\n\tby y; Mon, 1 Jan 2026 00:00:00 +000
     To: alice@example.test\r\nDate: Mon, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@x.test>\r\n\r\nbody\r\n..dot\r\n.";
 
 /// What both are configured with.
-const PARAMETERS: [(&str, &str); 2] = [
+const PARAMETERS: [(&str, &str); 3] = [
     ("smtpd_recipient_restrictions", "check_recipient_access inline:{bad@example.test=REJECT}, permit"),
     ("milter_default_action", "tempfail"),
+    // Each has a name and a version of its own.
+    ("milter_macro_v", "software"),
 ];
 
 /// What came of a session.

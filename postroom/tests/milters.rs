@@ -29,9 +29,9 @@ fn got(fs: &SimFs) -> Vec<String> {
     [inbox(fs, "alice"), inbox(fs, "bob")].concat()
 }
 
-/// Waits until alice and bob have got so many messages.
+/// Waits until alice and bob have got so many messages, a minute at least.
 async fn wait_for(fs: &SimFs, count: usize) -> Vec<String> {
-    for _ in 0..6000 {
+    for _ in 0..12_000 {
         let got = got(fs);
         if got.len() >= count && queued(fs) == 0 {
             return got;

@@ -6,14 +6,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
 /// What it says to a command.
 #[derive(Clone)]
 pub enum Answer {
-    /// These packets.
+    /// These packets, at once: as long as they are no more than 64 KiB, nobody sees the first without the last.
     Say(Vec<Vec<u8>>),
     /// Nothing, ever.
     Silence,
@@ -75,6 +76,7 @@ impl Milter {
         let milter = self.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 milter.clone().spawn(stream);
             }
         });
@@ -99,7 +101,8 @@ impl Milter {
         tokio::spawn(async move { self.serve(stream).await.unwrap_or_default() });
     }
 
-    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+        let mut stream = BufWriter::with_capacity(64 << 10, stream);
         loop {
             let length = stream.read_u32().await?;
             let mut octets = vec![0; length as usize];
@@ -115,10 +118,10 @@ impl Milter {
             match (self.behaviour)(letter, data).unwrap_or(Answer::Say(usual)) {
                 Answer::Say(packets) => {
                     for packet in packets {
-                        // In one write: the second of two would wait until the first is acknowledged.
-                        let length = (packet.len() as u32).to_be_bytes();
-                        stream.write_all(&[&length[..], &packet].concat()).await?;
+                        stream.write_u32(packet.len() as u32).await?;
+                        stream.write_all(&packet).await?;
                     }
+                    stream.flush().await?;
                 }
                 Answer::Silence => std::future::pending().await,
                 Answer::HangUp => return Ok(()),
@@ -152,15 +155,19 @@ impl Milter {
             .sum()
     }
 
-    /// Waits until it has heard this letter.
+    /// Waits until it has heard this letter, a minute at most.
     pub async fn hears(&self, letter: char) {
-        loop {
-            let changed = self.changed.notified();
-            if self.heard.lock().unwrap().iter().any(|(heard, _)| *heard == letter) {
-                return;
+        let hearing = async {
+            loop {
+                let changed = self.changed.notified();
+                if self.heard.lock().unwrap().iter().any(|(heard, _)| *heard == letter) {
+                    return;
+                }
+                changed.await;
             }
-            changed.await;
-        }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(60), hearing).await;
+        assert!(heard.is_ok(), "no {letter} in {:?}", self.story());
     }
 }
 
