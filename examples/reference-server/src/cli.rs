@@ -164,6 +164,7 @@ pub enum Command {
     ///
     /// What is printed is a cidr: table, for `check_client_access cidr:FILE` behind permit_mynetworks; an IPv6 client stands there
     /// as its /64 network. Whoever is in it is refused, and counts on: make it anew from a log of the last hours, so that they get out.
+    /// What milters refuse does not count: one that fails would have everybody listed. Lines of journalctl are understood.
     ///
     /// Example: postroom logban --over 20 --within 600 /var/log/postroom.log > banned
     Logban {

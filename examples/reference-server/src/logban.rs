@@ -35,15 +35,25 @@ pub fn run(log: Option<&Path>, over: usize, within_seconds: u64) -> Result<(), B
     Ok(())
 }
 
+/// A line as the server has written it: journalctl puts date, host and program before it.
+fn written(line: &str) -> &str {
+    let Some((before, written)) = line.split_once("]: ") else { return line };
+    let is_pid = |(_, pid): (&str, &str)| !pid.is_empty() && pid.bytes().all(|octet| octet.is_ascii_digit());
+    // "Nov 23 21:00:00 host postroom[123": nothing that a client has said.
+    let is_journals = before.split_whitespace().count() == 5 && before.rsplit_once('[').is_some_and(is_pid);
+    if is_journals { written } else { line }
+}
+
 fn listed(mut log: impl BufRead, over: usize, within_seconds: u64) -> io::Result<BTreeSet<String>> {
     let (mut refusals, mut listed) = (BTreeMap::<String, VecDeque<i64>>::new(), BTreeSet::new());
     let within = i64::try_from(within_seconds).unwrap_or(i64::MAX);
     let (mut line, mut has_times) = (Vec::new(), false);
     while log.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
+        let text = written(&text);
         let time = text.split(' ').next().and_then(DateTime::parse);
         has_times |= time.is_some();
-        if let (Some(time), Some(client)) = (time, refused(&text)) {
+        if let (Some(time), Some(client)) = (time, refused(text)) {
             let time = time.unix_time().0;
             let network = network_of(client);
             let times = refusals.entry(network.clone()).or_default();
@@ -60,7 +70,7 @@ fn listed(mut log: impl BufRead, over: usize, within_seconds: u64) -> io::Result
         line.clear();
     }
     if !has_times {
-        let what = "no line begins with a time: expected what the server writes to standard error";
+        let what = "no line begins with a time: expected what the server writes to standard error, or what journalctl makes of it";
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(listed)

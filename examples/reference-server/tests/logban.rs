@@ -26,6 +26,11 @@ fn who_was_refused_again_and_again_is_turned_away() {
     assert!(good, "{wrong}");
     assert_eq!(banned, "127.0.0.1\tREJECT Too much of what came from you was refused\n");
     assert_eq!(program(&["logban", "--over", "3", "log"], directory).1, "");
+    let log = fs::read_to_string(directory.join("log")).unwrap();
+    let journal: String =
+        log.lines().map(|line| format!("Nov  3 21:00:00 mail postroom[123]: {line}\n")).collect();
+    fs::write(directory.join("journal"), journal).unwrap();
+    assert_eq!(program(&["logban", "--over", "2", "journal"], directory).1, banned);
     let (good, _, wrong) = program(&["logban", "none"], directory);
     assert!(!good && wrong.contains("none: No such file"), "{wrong}");
 
