@@ -5,6 +5,7 @@ mod common;
 
 use common::imap::Imap;
 use common::log::Log;
+use common::milter::{Milter, packet, say, settings_with};
 use common::{Client, START, USERS, env, inbox, settings, until};
 use mailstore::QuotaRules;
 use mailstore::fs::sim::SimFs;
@@ -12,6 +13,7 @@ use postroom::clock::Clock;
 use postroom::delivery::Deliverers;
 use postroom::entropy::SeededEntropy;
 use postroom::local::{LocalMail, LocalOptions};
+use postroom::settings::Settings;
 use postroom::{Blocking, Server};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +22,10 @@ const TEXT: &str = "Sorry, the user's maildir has overdrawn his diskspace quota"
 
 /// Alice has 1,000 octets, bob has no limit.
 async fn start(fs: &SimFs, quota_full_tempfail: bool) -> Server {
+    start_as(fs, settings(), quota_full_tempfail).await
+}
+
+async fn start_as(fs: &SimFs, settings: Settings, quota_full_tempfail: bool) -> Server {
     let mut limited = QuotaRules::new("1000S".parse().unwrap());
     limited.exceeded_message = TEXT.into();
     let (limited, free) = (Arc::new(limited), Arc::new(QuotaRules::default()));
@@ -33,7 +39,7 @@ async fn start(fs: &SimFs, quota_full_tempfail: bool) -> Server {
     let mut how = Deliverers::default();
     how.quota_full_tempfail = quota_full_tempfail;
     let builder = Server::builder()
-        .settings(settings())
+        .settings(settings)
         .directory(USERS)
         .mail(mail.spool, mail.store)
         .deliverers(how)
@@ -128,5 +134,22 @@ async fn r260_append_and_copy_beyond_are_refused() {
             line.contains("beside 600 octets in 1 messages; all mailboxes together may hold 1000S"),
             "{line}"
         );
+    }
+}
+
+/// Room has to be for what a milter makes of a message, not for what was sent.
+#[tokio::test]
+async fn a_milter_makes_a_message_too_large_for_a_mailbox() {
+    let milter =
+        Milter::new(|step, _| say([packet('b', [b'x'; 1_500]), packet('c', "")]).filter(|_| step == 'E'));
+    let settings = settings_with(&[("smtpd_milters", &milter.inet().await)]);
+    let server = start_as(&SimFs::new(), settings, true).await;
+    let mut client = Client::greeted(&server, "smtp").await;
+    for mail in ["MAIL FROM:<s@x.test>", "MAIL FROM:<s@x.test> SIZE=900"] {
+        client.command(mail).await;
+        assert!(client.command("RCPT TO:<alice@example.test>").await.starts_with("250 "));
+        client.command("DATA").await;
+        let reply = client.command("A: b\r\n\r\nbody\r\n.").await;
+        assert!(reply.starts_with("452 4.2.2 "), "{reply}");
     }
 }

@@ -162,10 +162,10 @@ impl SmtpService {
                     let shown = milters::message(chain, &answerer, request, &mut message, &mut transaction);
                     Box::pin(shown).await?;
                 }
-                message.write_draft().await;
+                // A mailbox has to have room for what milters made of it.
+                let octets = message.write_draft().await.unwrap_or(ask.detail.octets);
                 let Some(store) = &backends.store else { return Ok(()) };
-                quota::check_message(store, &transaction, ask.detail.octets, backends.quota_full_tempfail)
-                    .await
+                quota::check_message(store, &transaction, octets, backends.quota_full_tempfail).await
             };
             let verdict = match ended.instrument(of_message).await {
                 Ok(()) => {

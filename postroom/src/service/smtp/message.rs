@@ -20,7 +20,7 @@ use relay_policy::access::Effects;
 use relay_policy::address::{Address, FINAL_RECIPIENTS_MAX};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use smtp_proto::server::{QueueId, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From MAIL to the end of data.
 #[derive(Debug, Clone)]
@@ -35,6 +35,12 @@ pub(super) struct Transaction {
     /// The addresses of the recipients, in lower case as [`AccountId`](crate::wall::AccountId) has it: of ASCII. Of files and commands,
     /// what they are behind a word and a blank, so that none is an address.
     there: BTreeSet<String>,
+    /// Recipients that were there when they came once more, by another way, by what tells them and by whom they were sent to:
+    /// where a milter deletes one of those, mail that was sent to the other still goes to them. At most
+    /// [`FINAL_RECIPIENTS_MAX`].
+    again: BTreeMap<(String, String), Recipient>,
+    /// Those that came once more were too many to be remembered.
+    is_forgetful: bool,
     /// The recipients that copies are looked up for.
     canonical: Vec<Address>,
 }
@@ -47,6 +53,8 @@ impl Transaction {
             size,
             recipients: Vec::new(),
             there: BTreeSet::new(),
+            again: BTreeMap::new(),
+            is_forgetful: false,
             canonical: Vec::new(),
         }
     }
@@ -77,10 +85,14 @@ impl Transaction {
     /// # Errors
     /// When they are too many: then none is added (RFC 5321 section 4.5.3.1.10).
     pub(super) fn add(&mut self, mut recipients: Vec<Recipient>) -> Result<(), Refusal> {
-        let mut added = BTreeSet::new();
+        let (mut added, mut again) = (BTreeSet::new(), Vec::new());
         recipients.retain(|recipient| {
             let key = key(recipient);
-            !self.there.contains(&key) && added.insert(key)
+            let is_new = !self.there.contains(&key) && added.insert(key.clone());
+            if !is_new {
+                again.push(((key, sent_to(recipient).to_ascii_lowercase()), recipient.clone()));
+            }
+            is_new
         });
         if self.recipients.len() + recipients.len() > FINAL_RECIPIENTS_MAX {
             tracing::info!("refused: the recipients stand for more than {FINAL_RECIPIENTS_MAX} others");
@@ -88,17 +100,30 @@ impl Transaction {
         }
         self.there.append(&mut added);
         self.recipients.append(&mut recipients);
+        for (key, recipient) in again {
+            if self.again.len() < FINAL_RECIPIENTS_MAX {
+                self.again.insert(key, recipient);
+            } else {
+                self.is_forgetful |= !self.again.contains_key(&key);
+            }
+        }
         Ok(())
     }
 
-    /// Removes those who get the message because it was sent to this address.
-    pub(super) fn remove(&mut self, address: &str) {
-        let sent_to = |recipient: &Recipient| {
-            let original = recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address);
-            original.eq_ignore_ascii_case(address)
-        };
-        self.recipients.retain(|recipient| !sent_to(recipient));
+    /// Removes those who get the message because it was sent to this address, and because of no other.
+    ///
+    /// # Errors
+    /// When it is not known any more who that is: there were too many.
+    pub(super) fn remove(&mut self, address: &str) -> Result<(), Refusal> {
+        if self.is_forgetful {
+            return Err(too_many_recipients());
+        }
+        let stays = |recipient: &Recipient| !sent_to(recipient).eq_ignore_ascii_case(address);
+        self.recipients.retain(stays);
+        self.again.retain(|_, recipient| stays(recipient));
         self.there = self.recipients.iter().map(key).collect();
+        let others = std::mem::take(&mut self.again);
+        self.add(others.into_values().collect())
     }
 
     /// Who gets the message.
@@ -109,6 +134,7 @@ impl Transaction {
     pub(super) fn clear_recipients(&mut self) {
         self.recipients.clear();
         self.there.clear();
+        self.again.clear();
     }
 
     /// Whether an address is among the recipients.
@@ -182,6 +208,11 @@ impl Transaction {
         };
         format!("<{}> -> {}{more}", self.sender, shown.collect::<Vec<_>>().join(", "))
     }
+}
+
+/// Whom the client wrote to when it meant this recipient.
+fn sent_to(recipient: &Recipient) -> &str {
+    recipient.fact(ORIGINAL_RECIPIENT).unwrap_or(&recipient.address)
 }
 
 /// What tells a recipient from others.
@@ -296,18 +327,20 @@ impl Message {
 
     /// The message is complete, and milters may look at it.
     pub(super) async fn end_draft(&mut self) {
-        let id = self.id.to_string();
-        if let Some(draft) = self.draft()
-            && let Err(error) = draft.end(&id).await
+        if let (Some(draft), Ok(Some(_))) = (&mut self.draft, &self.writer)
+            && let Err(error) = draft.end(self.id.as_str()).await
         {
             self.writer = Err(error);
         }
     }
 
-    /// Milters have looked at the message: it goes into the intake as they have left it.
-    pub(super) async fn write_draft(&mut self) {
-        let Some(draft) = self.draft.take() else { return };
-        self.take_in(draft.header()).await;
+    /// Milters have looked at the message: it goes into the intake as they have left it. How many octets that are, where there are
+    /// milters.
+    pub(super) async fn write_draft(&mut self) -> Option<u64> {
+        let draft = self.draft.take()?;
+        let header = draft.header();
+        let header_octets = header.len() as u64;
+        self.take_in(header).await;
         let mut at = 0;
         while let Ok(Some(_)) = &self.writer {
             match draft.body(at).await {
@@ -319,6 +352,7 @@ impl Message {
                 Err(error) => self.writer = Err(error),
             }
         }
+        Some(header_octets + at)
     }
 
     async fn take_in(&mut self, octets: Bytes) {
@@ -485,6 +519,43 @@ mod tests {
         assert_eq!(transaction.recipients.len(), most, "none of them is added");
         assert!(transaction.add(recipients(0..FINAL_RECIPIENTS_MAX)).is_ok());
         assert!(transaction.story().ends_with(" and 19950 more"));
+    }
+
+    #[test]
+    fn who_was_written_to_twice_stays_when_one_of_them_is_removed() {
+        let info = || {
+            let mut bob = Recipient::new("bob@example.test");
+            bob.facts.push((ORIGINAL_RECIPIENT.into(), "Info@example.test".into()));
+            bob
+        };
+        let bob = || Recipient::new("Bob@example.test");
+        for both in [[info(), bob()], [bob(), info()]] {
+            let mut transaction = Transaction::new(&ReversePath::Null, None, Effects::default());
+            for recipient in both {
+                transaction.add(vec![recipient]).unwrap();
+            }
+            assert_eq!(transaction.recipients.len(), 1);
+            let mut other = transaction.clone();
+            transaction.remove("info@example.test").unwrap();
+            assert_eq!(transaction.recipients, [bob()]);
+            transaction.remove("bob@example.test").unwrap();
+            assert_eq!(transaction.recipients, []);
+            other.remove("bob@example.test").unwrap();
+            assert_eq!(other.recipients, [info()]);
+        }
+        // More than can be remembered: then nobody is removed who might be another's, too.
+        let mut transaction = Transaction::new(&ReversePath::Null, None, Effects::default());
+        let list = |nth: usize| {
+            let mut member = info();
+            member.facts[0].1 = format!("list+{nth}@example.test");
+            member
+        };
+        transaction.add(vec![bob()]).unwrap();
+        transaction.add((0..FINAL_RECIPIENTS_MAX).map(list).collect()).unwrap();
+        transaction.add(vec![list(0)]).unwrap();
+        assert!(transaction.clone().remove("bob@example.test").is_ok());
+        transaction.add(vec![list(FINAL_RECIPIENTS_MAX)]).unwrap();
+        assert_eq!(transaction.remove("bob@example.test").unwrap_err(), too_many_recipients());
     }
 
     #[test]

@@ -75,7 +75,9 @@ impl SmtpService {
         told: Told,
         then: impl FnOnce(&mut Self, &mut Server, Now, Result<Effects, Refusal>) + Send + 'static,
     ) {
-        let Some(mut chain) = self.milters.take_if(|_| !self.request.discarded) else {
+        // Of the client they are told, whatever becomes of the message under way.
+        let is_told = !self.request.discarded || !matches!(told, Told::Mail(_));
+        let Some(mut chain) = self.milters.take_if(|_| is_told) else {
             return then(self, server, now, Ok(Effects::default()));
         };
         let (profile, request) = (Arc::clone(&self.profile), Arc::clone(&self.request));
@@ -181,10 +183,12 @@ pub(super) async fn message(
         return Ok(());
     }
     let sender = transaction.sender().clone();
-    if readdress(answerer, envelope, transaction).await? {
-        if *transaction.sender() != sender {
-            message.set_sender(transaction.sender())?;
-        }
+    let is_sent_to_others = readdress(answerer, envelope, transaction).await?;
+    // An intake that can change neither is asked for no more than it has to do.
+    if *transaction.sender() != sender {
+        message.set_sender(transaction.sender())?;
+    }
+    if is_sent_to_others {
         message.set_recipients(transaction.recipients().to_vec())?;
     }
     if effects.hold {
@@ -193,13 +197,15 @@ pub(super) async fn message(
     Ok(())
 }
 
-/// Does what milters want done to an envelope; whether there was anything.
+/// Does what milters want done to an envelope; whether that concerns its recipients.
 async fn readdress(
     answerer: &Answerer<'_>,
     envelope: Envelope,
     transaction: &mut Transaction,
 ) -> Result<bool, Refusal> {
-    let is_changed = !envelope.is_empty();
+    let of_recipients =
+        |(_, change): &_| matches!(change, Change::AddRecipient { .. } | Change::DeleteRecipient(_));
+    let is_sent_to_others = envelope.iter().any(of_recipients);
     for (milter, change) in envelope {
         match change {
             Change::ChangeSender { path, ignored, .. } => {
@@ -213,19 +219,23 @@ async fn readdress(
                     ForwardPath::Postmaster => Address::from(&answerer.profile.postmaster),
                 };
                 let found = answerer.recipients_of(&address.external(), transaction.sender()).await;
-                transaction.add(found.map_err(refusal)?)?;
+                let found = found.map_err(|error| {
+                    tracing::warn!(milter, %address, "not accepted: this recipient of a milter's cannot be added");
+                    refusal(error)
+                })?;
+                transaction.add(found)?;
             }
             Change::DeleteRecipient(path) => {
                 let address = match &path {
                     ForwardPath::Mailbox(mailbox) => mailbox.to_string(),
                     ForwardPath::Postmaster => "postmaster".into(),
                 };
-                transaction.remove(&address);
+                transaction.remove(&address)?;
             }
             other => tracing::error!(milter, ?other, "a change that nobody here knows"),
         }
     }
-    Ok(is_changed)
+    Ok(is_sent_to_others)
 }
 
 fn warn_ignored(milter: &str, ignored: &str) {
