@@ -322,6 +322,8 @@ async fn a_milter_may_die_at_each_step() {
             let dies = Milter::new(move |heard, _| Some(Answer::HangUp).filter(|_| heard == step));
             let server = with(&SimFs::new(), &dies.inet().await).await;
             assert_eq!(replies(&server).await[place], TEMPFAIL, "{step}");
+            let last = dies.story().pop().unwrap_or_else(|| "O".into());
+            assert!(last.starts_with(step), "{step}: {last}");
             let silent = Milter::new(move |heard, _| Some(Answer::Silence).filter(|_| heard == step));
             let place = silent.inet().await;
             let milters =
@@ -528,5 +530,44 @@ async fn the_log_has_what_milters_say_as_postfix_does() {
         "milter unix:/no/such/socket: connect: ".to_owned(),
     ] {
         assert_eq!(log.lines_with(&[&told]).len(), 1, "{told}\n{}", log.text());
+    }
+}
+
+/// Who accepts a client is said goodbye, and who comes behind one that throws a message away is not asked about it.
+#[tokio::test]
+async fn who_need_not_be_asked_is_not() {
+    let accepts = Milter::new(|step, _| letter('a').filter(|_| step == 'C'));
+    let discards = Milter::new(|step, _| letter('d').filter(|_| step == 'M'));
+    let refuses = Milter::new(|step, _| letter('r').filter(|_| step == 'M'));
+    let places = [accepts.inet().await, discards.inet().await, refuses.inet().await];
+    let server = with(&SimFs::new(), &places.join(" ")).await;
+    let mut client = Client::greeted(&server, "smtp").await;
+    assert!(client.command("MAIL FROM:<s@x.test>").await.starts_with("250"));
+    client.command("EHLO again.test").await;
+    accepts.hears('Q').await;
+    assert_eq!(accepts.story().len(), 2, "C and Q");
+    assert_eq!(refuses.story()[1..], ["H client.test|", "H again.test|"]);
+}
+
+/// However long each of them may take: the client is told before it gives up, and does not send the message again.
+#[tokio::test(start_paused = true)]
+async fn milters_have_so_much_time_together() {
+    for (step, seconds) in [('M', 4 * 60), ('E', 9 * 60)] {
+        let silent = |_| Milter::new(move |heard, _| Some(Answer::Silence).filter(|_| heard == step));
+        let silent = [0, 1].map(silent);
+        // What is written to such a socket is there at once, for a clock that stands still.
+        let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let places = [0, 1].map(|nth| {
+            let place = silent[nth].unix(directories[nth].path());
+            format!("{{ {place} command_timeout=200s content_timeout=400s default_action=accept }}")
+        });
+        let fs = SimFs::new();
+        let server = with(&fs, &places.join(" ")).await;
+        let mut client = Client::greeted(&server, "smtp").await;
+        let start = tokio::time::Instant::now();
+        let reply = client.mail("s@x.test", ALICE, "A: b\r\n\r\nbody").await;
+        assert!(reply.starts_with("250"), "{step}: {reply}");
+        assert_eq!(start.elapsed().as_secs(), seconds, "{step}");
+        assert!(silent.iter().all(|milter| milter.story().last().unwrap().starts_with(step)));
     }
 }

@@ -1,7 +1,11 @@
 //! The milters of one SMTP session, in their order.
+//!
+//! # Limits
+//! All milters together have [`STEP_TIME_MAX`] for a step and [`MESSAGE_TIME_MAX`] for a message, whatever each of them may
+//! have by itself: who is asked when that is over counts as one that did not answer, and nobody behind it is waited for.
 
 use super::connection::{Connection, Lost, Said};
-use super::draft::Draft;
+use super::draft::{Draft, FIELD_BYTES_MAX};
 use super::list::{Milter, Milters};
 use super::macros::Facts;
 use crate::clock::Clock;
@@ -16,6 +20,17 @@ use smtp_proto::milter::{
 use smtp_proto::parameter::{MailParameters, RcptParameters};
 use smtp_proto::reply::{EnhancedCode, Refusal};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A client may give up five minutes after a command (RFC 5321 section 4.5.3.2).
+const STEP_TIME_MAX: Duration = Duration::from_secs(4 * 60);
+
+/// A client may give up ten minutes after the end of a message, and sends it again; so long this server waits for a decision.
+const MESSAGE_TIME_MAX: Duration = Duration::from_secs(9 * 60);
+
+/// So many changes are made to a message before others have their turn.
+const CHANGES_AT_A_TIME: usize = 100;
 
 /// The milters of one SMTP session. Dropped, it hangs up on them.
 pub(crate) struct Chain {
@@ -87,8 +102,10 @@ impl Chain {
         let is_named = request.client_name_status == NameStatus::Ok;
         let hostname = is_named.then(|| request.client_name.clone());
         let peer = MilterPeer { hostname, address };
+        let end = Instant::now() + STEP_TIME_MAX;
         for milter in self.list.iter() {
-            self.ways.push(match Connection::open(milter, &self.clock).await {
+            let opened = timeout_at(end, Connection::open(milter, &self.clock)).await;
+            self.ways.push(match opened.unwrap_or(Err(Lost::NO_TIME)) {
                 Ok(connection) => Way::Open(Box::new(connection)),
                 Err(lost) => Way::Over(gone(milter, &lost)),
             });
@@ -141,12 +158,13 @@ impl Chain {
         to: &ForwardPath,
         parameters: &RcptParameters,
     ) {
+        let end = Instant::now() + STEP_TIME_MAX;
         for at in 0..self.ways.len() {
             if self.ways[at].wants_refused_recipients() {
                 let step = |machine: &mut MilterClient, now: Now, macros: MacroValues<'_>| {
                     machine.rcpt(now, to, parameters, macros)
                 };
-                self.ask_one(at, facts, Asked::Recipient, &step).await;
+                self.ask_one(at, facts, Asked::Recipient, end, &step).await;
             }
         }
     }
@@ -175,7 +193,7 @@ impl Chain {
         }
     }
 
-    /// Asks each in turn, until one says no.
+    /// Asks each in turn, until one says no or throws the message away.
     async fn ask(
         &mut self,
         facts: &Facts<'_>,
@@ -183,11 +201,12 @@ impl Chain {
         step: impl Fn(&mut MilterClient, Now, MacroValues<'_>) -> Result<(), CallerFault>,
     ) -> Outcome {
         let mut outcome = Outcome { refusal: self.refused.clone(), ..Outcome::default() };
+        let end = Instant::now() + STEP_TIME_MAX;
         for at in 0..self.ways.len() {
-            if outcome.refusal.is_some() {
+            if outcome.is_final() {
                 break;
             }
-            outcome.add(self.ask_one(at, facts, asked, &step).await);
+            outcome.add(self.ask_one(at, facts, asked, end, &step).await);
         }
         if asked == Asked::Message {
             self.refused.clone_from(&outcome.refusal);
@@ -200,18 +219,20 @@ impl Chain {
         at: usize,
         facts: &Facts<'_>,
         asked: Asked,
+        end: Instant,
         step: &impl Fn(&mut MilterClient, Now, MacroValues<'_>) -> Result<(), CallerFault>,
     ) -> Outcome {
         let Way::Open(connection) = &mut self.ways[at] else { return self.ways[at].outcome() };
         let milters = &self.milters;
         let asking = connection.ask(|machine, now| step(machine, now, &|name| facts.value(milters, name)));
-        let answered = asking.await;
+        let answered = timeout_at(end, asking).await.unwrap_or(Err(Lost::NO_TIME));
         self.settled(at, asked, answered)
     }
 
     /// What comes of an answer, for the message and for what the milter is asked later.
     fn settled(&mut self, at: usize, asked: Asked, answered: Result<Verdict, Lost>) -> Outcome {
         let milter = &self.list[at];
+        let is_there = answered.is_ok();
         let over = match answered {
             Err(lost) => gone(milter, &lost),
             Ok(Verdict::Accept) if asked == Asked::Session => Consequence::Accept,
@@ -224,6 +245,9 @@ impl Chain {
             Ok(Verdict::Discard) => return Outcome { discard: true, ..Outcome::default() },
             Ok(_) => return Outcome::default(),
         };
+        if let (true, Way::Open(connection)) = (is_there, &mut self.ways[at]) {
+            connection.tell(MilterClient::quit);
+        }
         self.ways[at] = Way::Over(over);
         self.ways[at].outcome()
     }
@@ -240,8 +264,9 @@ impl Chain {
         envelope: &mut Envelope,
     ) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome { refusal: self.refused.take(), ..Outcome::default() };
+        let end = Instant::now() + MESSAGE_TIME_MAX;
         for at in 0..self.ways.len() {
-            if outcome.refusal.is_some() || outcome.discard {
+            if outcome.is_final() {
                 break;
             }
             let Way::Open(connection) = &mut self.ways[at] else {
@@ -249,14 +274,12 @@ impl Chain {
                 continue;
             };
             let mut wanted = Wanted::default();
-            let shown = show(connection, draft, (&self.milters, facts), &mut wanted).await;
-            let (answered, is_taken) = match shown {
+            let showing = show(connection, draft, (&self.milters, facts), &mut wanted);
+            let shown = timeout_at(end, showing).await;
+            let (answered, is_taken) = match shown.unwrap_or(Err(Unshown::Lost(Lost::NO_TIME))) {
                 Err(Unshown::Disk(error)) => return Err(error),
-                Err(Unshown::TooLarge) => {
-                    tracing::warn!(
-                        "milter {}: its new body is larger than a message may be",
-                        self.list[at].name
-                    );
+                Err(Unshown::TooLarge(why)) => {
+                    tracing::warn!("milter {}: {why}", self.list[at].name);
                     outcome.refusal = Some(too_large());
                     break;
                 }
@@ -273,8 +296,12 @@ impl Chain {
                 if let Some(body) = wanted.body {
                     draft.replace_body(body);
                 }
-                let rest = wanted.changes.into_iter().filter_map(|change| draft.change(change));
-                envelope.extend(rest.map(|change| (name.clone(), change)));
+                for (nth, change) in wanted.changes.into_iter().enumerate() {
+                    envelope.extend(draft.change(change).map(|change| (name.clone(), change)));
+                    if nth % CHANGES_AT_A_TIME == CHANGES_AT_A_TIME - 1 {
+                        tokio::task::yield_now().await;
+                    }
+                }
             }
         }
         self.abort();
@@ -300,6 +327,11 @@ impl Way {
 }
 
 impl Outcome {
+    /// Whether nobody else need be asked.
+    fn is_final(&self) -> bool {
+        self.refusal.is_some() || self.discard
+    }
+
     fn add(&mut self, other: Self) {
         self.refusal = self.refusal.take().or(other.refusal);
         self.discard |= other.discard;
@@ -339,8 +371,8 @@ impl Wanted {
 enum Unshown {
     Lost(Lost),
     Disk(StoreError),
-    /// Its new body is larger than a message may be.
-    TooLarge,
+    /// It would take more than may be; why.
+    TooLarge(&'static str),
 }
 
 impl From<Lost> for Unshown {
@@ -367,6 +399,9 @@ async fn show(
     for (name, value) in draft.shown() {
         if !connection.machine().wants(Stage::Header) {
             break;
+        }
+        if name.len() + value.len() > FIELD_BYTES_MAX {
+            return Err(Unshown::TooLarge("it cannot be shown a field that a milter before it has made"));
         }
         let verdict = connection.ask(|machine, now| machine.header(now, name, value, &macros)).await?;
         if is_final(&verdict) {
@@ -399,7 +434,7 @@ async fn show(
             Said::Change(Change::ReplaceBody(octets)) if unkept.is_none() => {
                 let body = wanted.body.get_or_insert_with(|| draft.another_body());
                 if octets.len() as u64 > draft.body_octets_max().saturating_sub(body.len()) {
-                    unkept = Some(Unshown::TooLarge);
+                    unkept = Some(Unshown::TooLarge("its new body is larger than a message may be"));
                 } else if let Err(error) = body.push(&octets).await {
                     unkept = Some(Unshown::Disk(error));
                 }

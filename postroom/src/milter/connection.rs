@@ -42,6 +42,9 @@ pub(super) enum Lost {
 }
 
 impl Lost {
+    /// It was asked when the time of all milters was over.
+    pub(super) const NO_TIME: Self = Self::Closed(CloseReason::Timeout("all milters"));
+
     /// What the milter did, if it is its fault.
     pub(super) fn failure(&self) -> Option<&MilterFailure> {
         match self {

@@ -1,7 +1,8 @@
 //! A message that milters look at before it goes into the intake: its header in fields, its body where there is room for it.
 //!
 //! # Limits
-//! A header of more than [`HEADER_BYTES_MAX`] octets is refused.
+//! A header of more than [`HEADER_BYTES_MAX`] octets or [`FIELDS_MAX`] fields is refused, and so is a field of more than
+//! [`FIELD_BYTES_MAX`] octets: libmilter would hang up at one, and mail that its milter is not to miss would go by.
 //!
 //! # Departures
 //! From Postfix: the field that no milter sees is our own `Received:`, wherever it stands, not whichever is first.
@@ -13,6 +14,12 @@ use smtp_proto::milter::{BODY_CHUNK_BYTES_MAX, Change};
 
 /// So many octets may a header have that milters are to see.
 const HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// So many fields: each is a question to each milter.
+const FIELDS_MAX: usize = 2_000;
+
+/// So many octets may a field have: a packet with it, two strings that end in NUL, is then none that libmilter finds too large.
+pub(super) const FIELD_BYTES_MAX: usize = BODY_CHUNK_BYTES_MAX - 2;
 
 /// A message, as it is at present.
 pub(crate) struct Draft {
@@ -67,6 +74,10 @@ impl Field {
     }
 }
 
+fn not_for_milters(why: &'static str) -> StoreError {
+    StoreError::new(ErrorKind::Refused, "preparing a message for milters", why)
+}
+
 /// The name of the field that a line begins, if it does (RFC 5322 section 2.2; old mail has white space before the colon).
 fn name(line: &[u8]) -> Option<&[u8]> {
     let colon = line.iter().position(|octet| *octet == b':')?;
@@ -110,8 +121,7 @@ impl Draft {
         self.line.extend_from_slice(rest);
         self.header_octets += octets.len();
         if self.header_octets > HEADER_BYTES_MAX {
-            let why = "its header is too large for milters to look at";
-            return Err(StoreError::new(ErrorKind::Refused, "taking a message", why));
+            return Err(not_for_milters("its header is too large"));
         }
         Ok(())
     }
@@ -128,7 +138,18 @@ impl Draft {
                 self.body.push(&line).await?;
             }
         }
+        if self.fields.len() > FIELDS_MAX {
+            return Err(not_for_milters("its header has too many fields"));
+        }
+        if !self.may_be_shown() {
+            return Err(not_for_milters("a field of its header is too large"));
+        }
         Ok(())
+    }
+
+    /// Whether the last field is one that a milter can be shown.
+    fn may_be_shown(&self) -> bool {
+        self.fields.last().is_none_or(|field| field.octets.len() <= FIELD_BYTES_MAX)
     }
 
     /// The message is complete. Its trace field is the one that tells its name in the queue.
@@ -137,6 +158,10 @@ impl Draft {
     /// When there is no room for the rest of it.
     pub(crate) async fn end(&mut self, queue_id: &str) -> Result<(), StoreError> {
         if self.at == At::Header && !self.line.is_empty() {
+            // The last line of a message in chunks need not be complete (RFC 3030); what comes behind it is no part of it.
+            if name(&self.line).is_some() || matches!(self.line.first(), Some(b' ' | b'\t')) {
+                self.line.extend_from_slice(b"\r\n");
+            }
             self.end_line().await?;
         }
         let names_it =
@@ -165,9 +190,10 @@ impl Draft {
         self.scratch.body()
     }
 
-    /// So many octets such a body may have.
+    /// So many octets such a body may have: of the header, what the client did not send is not counted.
     pub(super) fn body_octets_max(&self) -> u64 {
-        let header: usize = self.fields.iter().map(|field| field.octets.len()).sum();
+        let sent = self.fields.iter().filter(|field| !field.is_own);
+        let header: usize = sent.map(|field| field.octets.len()).sum();
         self.octets_max.saturating_sub(header as u64)
     }
 
@@ -210,7 +236,11 @@ impl Draft {
 
     /// The header, with the empty line behind it where there is one.
     pub(crate) fn header(&self) -> Bytes {
-        let mut header: Vec<u8> = self.fields.iter().flat_map(|field| field.octets.iter().copied()).collect();
+        let mut header =
+            Vec::with_capacity(self.fields.iter().map(|field| field.octets.len()).sum::<usize>() + 2);
+        for field in &self.fields {
+            header.extend_from_slice(&field.octets);
+        }
         if self.body.len() > 0 || self.at == (At::Body { is_parted: true }) {
             header.extend_from_slice(b"\r\n");
         }
@@ -275,5 +305,34 @@ mod tests {
         let mut draft = Draft::new(&Scratch::default(), 0);
         draft.push(&[b'x'; HEADER_BYTES_MAX]).await.unwrap();
         assert_eq!(draft.push(b"x").await.unwrap_err().kind(), ErrorKind::Refused);
+    }
+
+    #[tokio::test]
+    async fn fields_that_are_too_many_are_refused() {
+        let mut draft = Draft::new(&Scratch::default(), 0);
+        draft.push("a:\r\n".repeat(FIELDS_MAX).as_bytes()).await.unwrap();
+        assert_eq!(draft.push(b"a:\r\n").await.unwrap_err().kind(), ErrorKind::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_field_that_no_packet_of_libmilter_holds_is_refused() {
+        let first = "X-Pad:\r\n";
+        let line = format!(" {}\r\n", "x".repeat(FIELD_BYTES_MAX - first.len() - 3));
+        for (more, is_refused) in [("", false), ("X-Other: y\r\n", false), (" \n", true)] {
+            let mut draft = Draft::new(&Scratch::default(), 0);
+            let pushed = draft.push(format!("{first}{line}{more}").as_bytes()).await;
+            assert_eq!(pushed.is_err_and(|error| error.kind() == ErrorKind::Refused), is_refused, "{more}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_put_behind_a_line_without_end_is_no_part_of_it() {
+        for sent in ["Subject: x", "Subject: x\r\n y"] {
+            let mut draft = draft(&[TRACE, sent].concat(), 0).await;
+            draft.fields.push(Field::new(b"X-Seen: yes\r\n".to_vec()));
+            assert_eq!(whole(&draft).await, [TRACE, sent, "\r\nX-Seen: yes\r\n"].concat());
+            draft.body.push(b"new\r\n").await.unwrap();
+            assert_eq!(whole(&draft).await, [TRACE, sent, "\r\nX-Seen: yes\r\n\r\nnew\r\n"].concat());
+        }
     }
 }
