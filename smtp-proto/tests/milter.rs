@@ -249,9 +249,49 @@ fn skip_ends_a_series_of_steps() {
         let played = play(config(), &questions, &answering(letter, &[MilterReply::Skip]));
         assert_eq!(played.letters(), format!("OC{told}{told}"), "{letter}");
     }
+    // Not beyond the transaction, or the session, in which it was said.
+    for (letter, questions, told) in [
+        ('M', &[Do::Mail("<>"), Do::Abort, Do::Mail("<>"), Do::Rcpt("<a@x.test>")][..], "MAMR"),
+        (
+            'R',
+            &[Do::Mail("<>"), Do::Rcpt("<a@x.test>"), Do::Abort, Do::Mail("<>"), Do::Rcpt("<a@x.test>")],
+            "MRAMR",
+        ),
+        ('H', &[Do::Helo("before.test"), Do::Helo("behind.test")], "HH"),
+    ] {
+        let questions = [&[Do::Connect], questions].concat();
+        let played = play(config(), &questions, &answering(letter, &[MilterReply::Skip]));
+        assert_eq!(played.letters(), format!("OC{told}"), "{letter}");
+    }
     let mut driver = session(&Arc::new(config()), &many[..8]);
     answer_all(&mut driver, &answering('B', &[MilterReply::Skip]));
     assert!(!driver.machine.wants(Stage::Body) && driver.machine.wants(Stage::EndOfMessage));
+}
+
+/// What a milter says of a recipient that was refused before decides nothing; only who wants to is told.
+#[test]
+fn recipients_that_were_refused() {
+    let questions =
+        [&MESSAGE[..3], &[Do::RefusedRcpt("<no@example.test>")], &MESSAGE[3..], &[Do::Quit]].concat();
+    let played = play(config(), &questions, &answering('R', &[MilterReply::Continue]));
+    assert_eq!(played.letters(), "OCHMRTLNBEQ", "it did not want to");
+    let code = MilterReply::ReplyCode("550 5.7.9 go away".into());
+    use MilterReply as R;
+    for reply in [R::Continue, R::Accept, R::Reject, R::TempFail, R::Discard, R::Shutdown, code] {
+        for steps in [Steps::default(), Steps::NO_REPLY_RCPT] {
+            let agree = agreeable(Steps::REFUSED_RECIPIENTS | steps);
+            let says = octets(std::slice::from_ref(&reply));
+            let answers = |command: &MilterCommand| match command {
+                MilterCommand::Rcpt(_) if steps == Steps::NO_REPLY_RCPT => Vec::new(),
+                MilterCommand::Rcpt(to) if to[0] == "<no@example.test>" => says.clone(),
+                other => agree(other),
+            };
+            let played = play(config(), &questions, &answers);
+            assert_eq!(played.letters(), "OCHMRRTLNBEQ", "{reply:?}");
+            let expected = [&["ready"][..], &["Continue"; 10], &["closed: quit"]].concat();
+            assert_eq!(played.log, expected, "{reply:?}");
+        }
+    }
 }
 
 /// Answers one question after another until none is asked.
@@ -486,6 +526,18 @@ fn wrong_questions_are_the_callers_fault() {
     let huge = vec![b'x'; BODY_CHUNK_BYTES_MAX + 1];
     assert!(driver.machine.body(now, &huge, &|_| None).is_err());
     assert!(driver.machine.body(now, &huge[1..], &|_| None).is_ok());
+    // One octet of name, and the NUL behind each.
+    let mut driver = session(&Arc::new(config()), &MESSAGE[..5]);
+    answer_all(&mut driver, &agreeable(Steps::LEADING_SPACE));
+    assert!(driver.machine.header(now, b"A", &huge[..HEADER_FIELD_BYTES_MAX], &|_| None).is_err());
+    assert!(driver.machine.header(now, b"A", &huge[1..HEADER_FIELD_BYTES_MAX], &|_| None).is_ok());
+    driver.pump();
+    let sent = driver.take_sent();
+    assert_eq!(
+        sent[sent.len() - 65_540..][..5],
+        packet(b'L', &[0; 65_535])[..5],
+        "as large as libmilter takes it"
+    );
     // After the end.
     let mut driver = session(&Arc::new(config()), &[]);
     driver.eof();

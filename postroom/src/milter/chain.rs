@@ -162,7 +162,7 @@ impl Chain {
         for at in 0..self.ways.len() {
             if self.ways[at].wants_refused_recipients() {
                 let step = |machine: &mut MilterClient, now: Now, macros: MacroValues<'_>| {
-                    machine.rcpt(now, to, parameters, macros)
+                    machine.refused_rcpt(now, to, parameters, macros)
                 };
                 self.ask_one(at, facts, Asked::Recipient, end, &step).await;
             }

@@ -191,6 +191,9 @@ impl Session {
                 Stage::Connect => client.connect(NOW, &MilterPeer { hostname: None, address }, values),
                 Stage::Helo => client.helo(NOW, "h", values),
                 Stage::Mail => client.mail(NOW, &ReversePath::Null, &MailParameters::default(), values),
+                Stage::Rcpt if self.messages == 1 => {
+                    client.refused_rcpt(NOW, &ForwardPath::Postmaster, &RcptParameters::default(), values)
+                }
                 Stage::Rcpt => client.rcpt(NOW, &ForwardPath::Postmaster, &RcptParameters::default(), values),
                 Stage::Data => client.data(NOW, values),
                 Stage::Header => client.header(NOW, b"A", b" b\r\n c", values),

@@ -1,6 +1,6 @@
 //! The server's end of a connection to a milter: what it knows, and what it can be asked.
 
-use super::config::{BODY_CHUNK_BYTES_MAX, MilterConfig, MilterTimer};
+use super::config::{BODY_CHUNK_BYTES_MAX, HEADER_FIELD_BYTES_MAX, MilterConfig, MilterTimer};
 use super::event::MilterFailure;
 use super::lines::Lines;
 use super::macros::{MacroNames, MacroValues};
@@ -35,8 +35,10 @@ pub struct MilterClient {
     pub(super) steps: Steps,
     /// The lists of macros, where the milter has some of its own.
     pub(super) macros: Option<Box<MacroNames>>,
-    /// No more of this step, until another one comes.
+    /// No more of this step in this transaction, until another one comes.
     pub(super) skipped: Option<Stage>,
+    /// The answer that is due is about a recipient that was refused before.
+    pub(super) is_refused: bool,
     /// The milter has decided on the message.
     pub(super) is_decided: bool,
     /// The step before which the macros of a header or a body were sent; they are sent once.
@@ -106,6 +108,7 @@ impl MilterClient {
             steps: Steps::default(),
             macros: None,
             skipped: None,
+            is_refused: false,
             is_decided: false,
             macros_told: None,
             changes: 0,
@@ -155,6 +158,8 @@ impl MilterClient {
     /// As [`MilterClient::connect`].
     pub fn helo(&mut self, now: Now, name: &str, macros: MacroValues<'_>) -> Result<(), CallerFault> {
         self.may(self.phase == Phase::Idle, "helo comes outside of a transaction")?;
+        // Behind STARTTLS it is another session, of which the milter has said nothing yet.
+        self.skipped = None;
         self.tell(now, Stage::Helo, macros, &[&harmless(name.as_bytes()), b"\0"]);
         Ok(())
     }
@@ -192,6 +197,28 @@ impl MilterClient {
         Ok(())
     }
 
+    /// Tells a recipient that was refused before the milter is asked, if it [wants](Self::wants_refused_recipients) to know. Its
+    /// answer is of no account: what is told is [`Verdict::Continue`].
+    ///
+    /// # Errors
+    /// As [`MilterClient::connect`].
+    pub fn refused_rcpt(
+        &mut self,
+        now: Now,
+        to: &ForwardPath,
+        parameters: &RcptParameters,
+        macros: MacroValues<'_>,
+    ) -> Result<(), CallerFault> {
+        self.may(self.phase == Phase::Envelope, "rcpt comes between mail and data")?;
+        if self.wants_refused_recipients() {
+            self.rcpt(now, to, parameters, macros)?;
+            self.is_refused = matches!(self.due, Due::Answer(_));
+        } else {
+            self.due = Due::Known(Verdict::Continue);
+        }
+        Ok(())
+    }
+
     /// Tells that the client is about to send the message.
     ///
     /// # Errors
@@ -203,11 +230,11 @@ impl MilterClient {
         Ok(())
     }
 
-    /// Tells a header field. `value` is all that stands behind the colon, lines separated by CR LF or LF, without the last
-    /// line end. A NUL becomes a space.
+    /// Tells a header field, whose name and value have at most [`HEADER_FIELD_BYTES_MAX`] octets. `value` is all that stands
+    /// behind the colon, lines separated by CR LF or LF, without the last line end. A NUL becomes a space.
     ///
     /// # Errors
-    /// As [`MilterClient::connect`].
+    /// As [`MilterClient::connect`], and when the field is too large.
     pub fn header(
         &mut self,
         now: Now,
@@ -217,6 +244,8 @@ impl MilterClient {
     ) -> Result<(), CallerFault> {
         let before = matches!(self.phase, Phase::Envelope | Phase::Data | Phase::Header);
         self.may(before, "header comes before the end of the header")?;
+        let bytes = name.len().saturating_add(value.len());
+        self.may(bytes <= HEADER_FIELD_BYTES_MAX, "a header field has at most 65,533 octets")?;
         self.phase = Phase::Header;
         if self.wants(Stage::Header) {
             let bare = match value {
@@ -333,8 +362,8 @@ impl MilterClient {
             && !stage.unwanted().is_some_and(|step| self.steps.contains(step))
     }
 
-    /// Whether the milter wants to be told recipients that were refused before it was asked as well. Its answer is then of no
-    /// account.
+    /// Whether the milter wants to be told recipients that were refused before it was asked as well:
+    /// [`MilterClient::refused_rcpt`].
     pub const fn wants_refused_recipients(&self) -> bool {
         self.steps.contains(Steps::REFUSED_RECIPIENTS)
     }
@@ -402,6 +431,7 @@ impl MilterClient {
 
     fn end_transaction(&mut self) {
         self.phase = Phase::Idle;
+        self.skipped = None;
         self.is_decided = false;
         self.macros_told = None;
     }

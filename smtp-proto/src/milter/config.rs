@@ -9,6 +9,10 @@ use proto_core::TimerKind;
 /// The most octets that one piece of a body may have, as `libmilter` has it.
 pub const BODY_CHUNK_BYTES_MAX: usize = 65_535;
 
+/// The most octets that name and value of a header field may have together: with the NUL behind each `libmilter` takes no
+/// more in one packet, and hangs up on who sends more.
+pub const HEADER_FIELD_BYTES_MAX: usize = BODY_CHUNK_BYTES_MAX - 2;
+
 /// The configuration of a session with a milter.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -63,8 +67,8 @@ impl Default for MilterLimits {
     }
 }
 
-/// How long a milter may take to answer. What it sends while a message ends, be it a change or [`MilterReply::Progress`],
-/// begins the time anew.
+/// How long a milter may take to answer. [`MilterReply::Progress`] at every step, and each change while a message ends, begins
+/// the time anew, however often that is: who does not trust a milter so far has a deadline of his own for a whole message.
 ///
 /// [`MilterReply::Progress`]: super::MilterReply::Progress
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -228,6 +228,7 @@ impl MilterClient {
     fn answered(&mut self, stage: Stage, verdict: Verdict) -> MilterEvent {
         self.timers.stop(MilterTimer::Answer);
         self.due = Due::Nothing;
+        let verdict = if core::mem::take(&mut self.is_refused) { Verdict::Continue } else { verdict };
         let is_of_session = matches!(stage, Stage::Connect | Stage::Helo);
         let closes = matches!(&verdict, Verdict::Refuse(refusal) if *refusal == SHUTDOWN);
         match &verdict {

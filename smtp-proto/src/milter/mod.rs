@@ -102,11 +102,12 @@
 //!
 //! # Limits
 //! [`MilterLimits`] and [`MilterTimeouts`]. A new body goes through in pieces and is not counted here. A driver that writes
-//! waits no longer than the timeouts say: a step that the milter does not answer has no deadline of its own.
+//! waits no longer than the timeouts say: a step that the milter does not answer has no deadline of its own. What a milter is
+//! told has limits as well, those of `libmilter`: [`HEADER_FIELD_BYTES_MAX`] and [`BODY_CHUNK_BYTES_MAX`].
 //!
 //! # Departures
 //! Of Postfix, from whom the rest of the behaviour is taken: macros of header fields and of the body are sent before the
-//! first only; QUIT is said also where the milter has decided on the whole session; a message that the milter had decided
+//! first only; the answer about a recipient that was refused decides nothing; QUIT is said also where the milter has decided on the whole session; a message that the milter had decided
 //! on is followed by ABORT at once; parameters of MAIL and RCPT are told in one spelling whatever the client's was;
 //! a new body may come in parts with other changes between them, and a CR alone in it becomes a space; a header field without
 //! a name, or with a blank in it, and an address that is none are a failure; quarantine is taken at the end of a message only; a milter
@@ -132,7 +133,9 @@ mod wire;
 pub use change::Change;
 pub use client::MilterClient;
 pub use command::MilterCommand;
-pub use config::{BODY_CHUNK_BYTES_MAX, MilterConfig, MilterLimits, MilterTimeouts, MilterTimer};
+pub use config::{
+    BODY_CHUNK_BYTES_MAX, HEADER_FIELD_BYTES_MAX, MilterConfig, MilterLimits, MilterTimeouts, MilterTimer,
+};
 pub use event::{MilterEvent, MilterFailure};
 pub use field::MilterField;
 pub use macros::{MacroNames, MacroValues};

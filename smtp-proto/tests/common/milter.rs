@@ -17,6 +17,8 @@ pub(crate) enum Do {
     Helo(&'static str),
     Mail(&'static str),
     Rcpt(&'static str),
+    /// One that was refused before.
+    RefusedRcpt(&'static str),
     Data,
     Header(&'static str, &'static str),
     EndOfHeader,
@@ -73,11 +75,14 @@ impl Do {
                     smtp_proto::MailParameters::parse(rest, &smtp_proto::parameter::Extensions::ALL);
                 milter.mail(now, &path, &parameters.unwrap(), values)
             }
-            Self::Rcpt(text) => {
+            Self::Rcpt(text) | Self::RefusedRcpt(text) => {
                 let (path, rest) = ForwardPath::parse_prefix(text.as_bytes(), SYNTAX).unwrap();
                 let parameters =
                     smtp_proto::RcptParameters::parse(rest, &smtp_proto::parameter::Extensions::ALL);
-                milter.rcpt(now, &path, &parameters.unwrap(), values)
+                match self {
+                    Self::Rcpt(_) => milter.rcpt(now, &path, &parameters.unwrap(), values),
+                    _ => milter.refused_rcpt(now, &path, &parameters.unwrap(), values),
+                }
             }
             Self::Data => milter.data(now, values),
             Self::Header(name, value) => milter.header(now, name.as_bytes(), value.as_bytes(), values),
