@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+mod common;
+
+use common::Client;
+use common::milter::{Milter, packet, say, settings_with};
 use postroom::Server;
 use postroom::bytes::Bytes;
 use postroom::mailstore::spool::{Envelope, QueueId};
@@ -109,4 +113,23 @@ async fn each_accepted_message_comes_as_a_stream() {
     assert!(message.ends_with("\r\ntake me\r\n"), "{message}");
     assert!(server.shutdown(Duration::from_secs(5)).await);
     assert!(receive.recv().is_err(), "nothing else came");
+}
+
+/// It cannot change recipients, and need not where a milter wants none.
+#[tokio::test]
+async fn a_milter_that_changes_no_recipient_may_look_at_a_stream() {
+    let milter = Milter::new(|step, _| {
+        say([packet('e', "<s@x.test>\0"), packet('h', "X-Seen\0yes\0"), packet('c', "")])
+            .filter(|_| step == 'E')
+    });
+    let (send, receive) = channel();
+    let mut settings = settings_with(&[("smtpd_milters", &milter.inet().await)]);
+    settings.listeners = vec![Listener::without_socket(Protocol::Smtp)];
+    let server =
+        Server::builder().settings(settings).directory(Anybody).intake(Hook(send)).start().await.unwrap();
+    let mut client = Client::greeted(&server, "smtp").await;
+    let reply = client.mail("s@x.test", &["alice@example.test"], "A: b\r\n\r\nbody").await;
+    assert_eq!(reply, "250 2.0.0 Ok: queued as HOOK1");
+    let (_, octets) = receive.recv().unwrap();
+    assert!(octets.ends_with(b"A: b\r\nX-Seen: yes\r\n\r\nbody\r\n"));
 }

@@ -1,4 +1,4 @@
-//! New bodies of milters that cannot be kept: the message is refused, and the milter is asked about the next one.
+//! What milters make that cannot be kept, or be shown to the next: the message is refused, and they are asked about the next one.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
@@ -44,4 +44,25 @@ async fn a_body_that_the_disk_does_not_take_refuses_its_message() {
     for refused in replies(0, nowhere).await {
         assert!(refused.starts_with("451 4.3.0"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_field_that_the_next_milter_cannot_be_shown_refuses_its_message() {
+    let adds = Milter::new(|step, _| {
+        let field = || packet('h', ["X-Pad\0", &"x".repeat(65_530), "\0"].concat());
+        say([field(), packet('c', "")]).filter(|_| step == 'E')
+    });
+    let sees = Milter::new(|_, _| None);
+    let places = [adds.inet().await, sees.inet().await].join(" ");
+    let settings = settings_with(&[("smtpd_milters", &places)]);
+    let server = start_with(&SimFs::new(), 1, |builder| builder.settings(settings)).await.unwrap();
+    let mut client = Client::greeted(&server, "smtp").await;
+    for _ in 0..2 {
+        let reply = client.mail("s@x.test", &["alice@example.test"], "A: b\r\n\r\nbody").await;
+        assert_eq!(reply, "552 5.3.4 Message file too big");
+    }
+    client.command("QUIT").await;
+    sees.hears('Q').await;
+    let told: Vec<_> = sees.story().iter().filter_map(|told| told.chars().next()).collect();
+    assert_eq!(told.into_iter().collect::<String>(), "CHMRTLAMRTLAQ", "it stays in step");
 }

@@ -571,3 +571,20 @@ async fn milters_have_so_much_time_together() {
         assert!(silent.iter().all(|milter| milter.story().last().unwrap().starts_with(step)));
     }
 }
+
+#[tokio::test]
+async fn a_milter_may_die_between_messages_and_refuse_a_first_chunk() {
+    let dies = Milter::new(|step, _| Some(Answer::HangUp).filter(|_| step == 'A'));
+    let refuses = Milter::new(|step, _| letter('r').filter(|_| step == 'T'));
+    for (milter, chunk, next) in [(dies, "250", "451 4.7.1"), (refuses, "550 5.7.1", "250")] {
+        let server = with(&SimFs::new(), &milter.inet().await).await;
+        let mut client = Client::greeted(&server, "smtp").await;
+        client.send(b"MAIL FROM:<s@x.test>\r\nRCPT TO:<alice@example.test>\r\nBDAT 3\r\nA: RSET\r\n").await;
+        for told in ["250", "250", chunk, "250"] {
+            let reply = client.reply().await;
+            assert!(reply.starts_with(told), "{reply}");
+        }
+        let reply = client.command("MAIL FROM:<s@x.test>").await;
+        assert!(reply.starts_with(next), "{reply}");
+    }
+}

@@ -5,7 +5,7 @@
 //! have by itself: who is asked when that is over counts as one that did not answer, and nobody behind it is waited for.
 
 use super::connection::{Connection, Lost, Said};
-use super::draft::{Draft, FIELD_BYTES_MAX};
+use super::draft::Draft;
 use super::list::{Milter, Milters};
 use super::macros::Facts;
 use crate::clock::Clock;
@@ -15,7 +15,8 @@ use proto_core::address::ForwardPath;
 use proto_core::{CallerFault, Now};
 use relay_policy::{NameStatus, Request};
 use smtp_proto::milter::{
-    Change, Consequence, MacroValues, MilterClient, MilterPeer, PeerAddress, Stage, Verdict,
+    Change, Consequence, HEADER_FIELD_BYTES_MAX, MacroValues, MilterClient, MilterPeer, PeerAddress, Stage,
+    Verdict,
 };
 use smtp_proto::parameter::{MailParameters, RcptParameters};
 use smtp_proto::reply::{EnhancedCode, Refusal};
@@ -400,7 +401,7 @@ async fn show(
         if !connection.machine().wants(Stage::Header) {
             break;
         }
-        if name.len() + value.len() > FIELD_BYTES_MAX {
+        if name.len() + value.len() > HEADER_FIELD_BYTES_MAX {
             return Err(Unshown::TooLarge("it cannot be shown a field that a milter before it has made"));
         }
         let verdict = connection.ask(|machine, now| machine.header(now, name, value, &macros)).await?;

@@ -2,7 +2,7 @@
 //!
 //! # Limits
 //! A header of more than [`HEADER_BYTES_MAX`] octets or [`FIELDS_MAX`] fields is refused, and so is a field of more than
-//! [`FIELD_BYTES_MAX`] octets: libmilter would hang up at one, and mail that its milter is not to miss would go by.
+//! [`HEADER_FIELD_BYTES_MAX`] octets: libmilter would hang up at one, and mail that its milter is not to miss would go by.
 //!
 //! # Departures
 //! From Postfix: the field that no milter sees is our own `Received:`, wherever it stands, not whichever is first.
@@ -10,16 +10,13 @@
 use crate::scratch::{Body, Scratch};
 use bytes::Bytes;
 use mailstore::{ErrorKind, StoreError};
-use smtp_proto::milter::{BODY_CHUNK_BYTES_MAX, Change};
+use smtp_proto::milter::{BODY_CHUNK_BYTES_MAX, Change, HEADER_FIELD_BYTES_MAX};
 
 /// So many octets may a header have that milters are to see.
 const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// So many fields: each is a question to each milter.
 const FIELDS_MAX: usize = 2_000;
-
-/// So many octets may a field have: a packet with it, two strings that end in NUL, is then none that libmilter finds too large.
-pub(super) const FIELD_BYTES_MAX: usize = BODY_CHUNK_BYTES_MAX - 2;
 
 /// A message, as it is at present.
 pub(crate) struct Draft {
@@ -149,7 +146,7 @@ impl Draft {
 
     /// Whether the last field is one that a milter can be shown.
     fn may_be_shown(&self) -> bool {
-        self.fields.last().is_none_or(|field| field.octets.len() <= FIELD_BYTES_MAX)
+        self.fields.last().is_none_or(|field| field.octets.len() <= HEADER_FIELD_BYTES_MAX)
     }
 
     /// The message is complete. Its trace field is the one that tells its name in the queue.
@@ -317,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn a_field_that_no_packet_of_libmilter_holds_is_refused() {
         let first = "X-Pad:\r\n";
-        let line = format!(" {}\r\n", "x".repeat(FIELD_BYTES_MAX - first.len() - 3));
+        let line = format!(" {}\r\n", "x".repeat(HEADER_FIELD_BYTES_MAX - first.len() - 3));
         for (more, is_refused) in [("", false), ("X-Other: y\r\n", false), (" \n", true)] {
             let mut draft = Draft::new(&Scratch::default(), 0);
             let pushed = draft.push(format!("{first}{line}{more}").as_bytes()).await;
