@@ -58,7 +58,7 @@ impl Place {
         for name in ["commands", "elsewhere"] {
             // What it leaves behind, which waits for somebody who never comes, is killed.
             let script = format!(
-                "#!/bin/sh\ncat > {}\n: < /dev/null\n(cat < {}) &\n",
+                "#!/bin/sh\ncat > {}\n: < /dev/null > /dev/null\n(cat < {}) &\n",
                 of("mail/by-command").display(),
                 of("mail/fifo").display()
             );

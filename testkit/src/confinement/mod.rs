@@ -5,7 +5,7 @@
 //!
 //! * [`enforce`] lets the kernel hold a server to it, by Landlock: what it forbids fails. Landlock knows directories, not patterns, so the server may do somewhat
 //!   more than the profile says; it does not know locks, mappings, kinds of sockets and paths of sockets that are connected to.
-//! * [`recording`] has strace write down what a server touches, and looks for the rule of each, pattern by pattern, and for rules that nothing needs.
+//! * [`recording`] has strace write down what a server touches, and looks for the rule of each, pattern by pattern, and for rules, and letters of them, that nothing needs.
 //!
 //! Neither is AppArmor: how the two ways read a rule stands at the top of each.
 

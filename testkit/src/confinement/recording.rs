@@ -102,7 +102,7 @@ impl Recording {
             .map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// What was done without a rule, rules that nothing needs, and what is not understood: all in words.
+    /// What was done without a rule, rules (of those about paths, each letter) that nothing needs, and what is not understood: all in words.
     #[must_use]
     pub fn faults(&self, profile: &Profile) -> BTreeSet<String> {
         faults(self.threads(), &self.program, profile)
@@ -124,22 +124,25 @@ fn faults(threads: impl Iterator<Item = String>, program: &Path, profile: &Profi
             }
         }
     }
-    let paths = profile.paths.iter().map(|rule| (rule.text.clone(), rule.is_untested));
-    let network = profile.network.iter();
-    let network = network.map(|rule| (format!("network {} {},", rule.family, rule.kind), rule.is_untested));
-    for (rules, used) in [(paths.collect::<Vec<_>>(), used_paths), (network.collect(), used_network)] {
-        let unused =
-            rules.into_iter().enumerate().filter(|(place, (_, untested))| !untested && !used.contains(place));
-        faults.extend(unused.map(|(_, (text, _))| format!("nothing needs {text}")));
+    for (place, rule) in profile.paths.iter().enumerate().filter(|(_, rule)| !rule.is_untested) {
+        let unused: String = rule.may.iter().filter(|may| !used_paths.contains(&(place, **may))).collect();
+        if unused.len() == rule.may.len() {
+            faults.insert(format!("nothing needs {}", rule.text));
+        } else if !unused.is_empty() {
+            faults.insert(format!("nothing needs {unused} of {}", rule.text));
+        }
     }
+    let network = profile.network.iter().enumerate();
+    let unused = network.filter(|(place, rule)| !rule.is_untested && !used_network.contains(place));
+    faults.extend(unused.map(|(_, rule)| format!("nothing needs network {} {},", rule.family, rule.kind)));
     faults
 }
 
-/// Whether a profile lets something be done; by which rules is added to what is used.
+/// Whether a profile lets something be done; by which rules, and which letters of those about paths, is added to what is used.
 fn is_let(
     profile: &Profile,
     deed: &Deed,
-    paths: &mut BTreeSet<usize>,
+    paths: &mut BTreeSet<(usize, char)>,
     network: &mut BTreeSet<usize>,
 ) -> bool {
     match deed {
@@ -152,12 +155,10 @@ fn is_let(
             place.is_some()
         }
         Deed::Path(path, needed) => forms(path).iter().any(|path| {
-            let rules = profile.paths.iter().enumerate().filter(|(_, rule)| rule.has(path));
-            // One that gives none of what is needed was not used.
-            let gives = |(place, rule): (usize, &super::PathRule)| {
-                needed.contains(|c| rule.may.contains(&c)).then_some(place)
-            };
-            paths.extend(rules.filter_map(gives));
+            for (place, rule) in profile.paths.iter().enumerate().filter(|(_, rule)| rule.has(path)) {
+                let given = needed.chars().filter(|c| rule.may.contains(c));
+                paths.extend(given.map(|c| (place, c)));
+            }
             let may = profile.may(path);
             needed.chars().all(|c| may.contains(&c))
         }),
@@ -371,6 +372,7 @@ mod tests {
             "no rule for Sent(\"SIGTERM\"): kill",
             "no rule for Socket(\"unix\", \"stream\"): socket",
             "nothing needs /no/unused r,",
+            "nothing needs rw of /no/w/l rwk,",
         ];
         assert_eq!(found.len(), begins.len(), "{found:#?}");
         assert!(found.iter().zip(begins).all(|(found, begins)| found.starts_with(begins)), "{found:#?}");
