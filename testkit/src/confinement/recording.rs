@@ -80,18 +80,30 @@ impl Recording {
     /// When that takes longer than a minute.
     pub fn wait(&self) {
         for _ in 0..600 {
-            if self.is_whole() {
+            if self.without_end().is_empty() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("what strace writes to {} has no end", self.directory.display());
+        panic!("no end after a minute: {:#?}", self.without_end());
     }
 
-    fn is_whole(&self) -> bool {
-        let texts: Vec<String> = self.threads().collect();
-        let has_ended = |text: &String| text.lines().next_back().is_some_and(|line| line.starts_with("+++ "));
-        !texts.is_empty() && texts.iter().all(has_ended)
+    /// Each thread that goes on, with its last line so far; all of nothing where nothing is written down yet.
+    fn without_end(&self) -> Vec<String> {
+        let files: Vec<PathBuf> =
+            fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        if files.is_empty() {
+            return vec!["nothing is written down".to_owned()];
+        }
+        let goes_on = |file: &PathBuf| {
+            // One that is killed as it begins may have no last line.
+            let is_there = Path::new("/proc").join(file.extension()?).exists();
+            let text = fs::read(file).ok()?;
+            let text = String::from_utf8_lossy(&text);
+            let last = text.lines().next_back().unwrap_or_default();
+            (is_there && !last.starts_with("+++ ")).then(|| format!("{}: {last}", file.display()))
+        };
+        files.iter().filter_map(goes_on).collect()
     }
 
     /// What each thread did.
